@@ -1,0 +1,38 @@
+/** A validated resource with its way back to the file, and the set of all of them: one generation of the configuration. */
+import type { DestinationRuleSpec } from "./schema/destination_rule.ts";
+import type { ServiceSpec } from "./schema/service.ts";
+import type { ServiceEntrySpec } from "./schema/service_entry.ts";
+import type { VirtualServiceSpec } from "./schema/virtual_service.ts";
+import type { WorkloadEntrySpec } from "./schema/workload_entry.ts";
+
+export interface Position {
+  /** Relative to the directory that was loaded. */
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** From 1. */
+  readonly column: number;
+}
+
+export interface ConfigResource<Spec> {
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: Spec;
+  /** Where the document's first key stands. */
+  readonly position: Position;
+  /** Where a field stands, by its path from the root: `["spec", "http", 0]`; the nearest ancestor when it is absent. */
+  positionOf(path: readonly (string | number)[]): Position;
+}
+
+/** Everything that one directory says; sorted by namespace and name within a kind, so that equal files give equal sets. */
+export interface ResourceSet {
+  readonly services: readonly ConfigResource<ServiceSpec>[];
+  readonly serviceEntries: readonly ConfigResource<ServiceEntrySpec>[];
+  readonly workloadEntries: readonly ConfigResource<WorkloadEntrySpec>[];
+  readonly virtualServices: readonly ConfigResource<VirtualServiceSpec>[];
+  readonly destinationRules: readonly ConfigResource<DestinationRuleSpec>[];
+}

@@ -1,0 +1,65 @@
+/**
+ * The discovery stream between a proxy and the control plane: JSON, one message a line, both ways, on one long-lived
+ * request (`POST /v1/discovery`, chunked both ways).
+ */
+import type { ResourceKey, VersionedResource } from "./snapshot.ts";
+import type { WorkloadKey } from "./workload.ts";
+
+/** Peers one version apart understand each other: fields are only added, and unknown ones ignored. */
+export const DISCOVERY_PROTOCOL = 1;
+
+/** The longest line either side reads; a longer one ends the stream. */
+export const DISCOVERY_LINE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Each side sends something at least this often, and gives the other up after three times as long. */
+export const DISCOVERY_HEARTBEAT_MS = 10_000;
+
+export type ProxyMessage = Hello | Ack | Nack | Heartbeat;
+export type ControlMessage = Push | Heartbeat | Refusal;
+
+/** First message of the proxy. */
+export interface Hello {
+  readonly type: "hello";
+  readonly protocol: number;
+  /** The program's version, for `proxy-status`. */
+  readonly version: string;
+  readonly role: "sidecar" | "gateway";
+  readonly workload: WorkloadKey;
+  /** Where the others reach the workload. */
+  readonly address: string;
+  /** Port of its mesh listener. */
+  readonly meshPort: number;
+  /** What it still has from before; nothing of it is sent again unless its version changed. */
+  readonly known: Readonly<Record<ResourceKey, string>>;
+}
+
+/** The push with this nonce was compiled and serves. */
+export interface Ack {
+  readonly type: "ack";
+  readonly nonce: number;
+}
+
+/** The push with this nonce was refused as a whole; what was there before still serves. */
+export interface Nack {
+  readonly type: "nack";
+  readonly nonce: number;
+  readonly reason: string;
+}
+
+export interface Heartbeat {
+  readonly type: "heartbeat";
+}
+
+/** All or nothing: the proxy applies `set` and `remove` in one swap. An empty push says: what you know is current. */
+export interface Push {
+  readonly type: "push";
+  readonly nonce: number;
+  readonly set: readonly VersionedResource[];
+  readonly remove: readonly ResourceKey[];
+}
+
+/** The last message before the control plane ends the stream: trying again without a change is of no use. */
+export interface Refusal {
+  readonly type: "refusal";
+  readonly reason: string;
+}

@@ -1,0 +1,52 @@
+/** What proxies tell the control plane's telemetry store about the calls that they carried: differences since the last report. */
+import type { ServiceInfo, WorkloadInfo } from "./snapshot.ts";
+
+/** `POST /v1/report` over mTLS. */
+export interface TelemetryReport {
+  readonly edges: readonly EdgeReport[];
+}
+
+export interface EdgeReport {
+  /** Which end of the call counted: `source` is the caller's proxy. */
+  readonly reporter: "source" | "destination";
+  readonly source: WorkloadInfo;
+  readonly destination: WorkloadInfo;
+  readonly service: ServiceInfo;
+  readonly protocol: "http" | "grpc" | "tcp";
+  readonly mtls: boolean;
+  readonly responses: readonly ResponseCount[];
+  /** Counts per bucket of DURATION_BUCKETS_MS, then one for everything above. */
+  readonly durations: readonly number[];
+  readonly durationSumMs: number;
+}
+
+export interface ResponseCount {
+  /** Status, 0 when the caller went away before one. */
+  readonly code: number;
+  /** Envoy's response flags, or `-`. */
+  readonly flags: string;
+  readonly count: number;
+}
+
+/** Upper bounds, milliseconds: Envoy's defaults, which Istio's dashboards expect. */
+export const DURATION_BUCKETS_MS: readonly number[] = [
+  0.5,
+  1,
+  5,
+  10,
+  25,
+  50,
+  100,
+  250,
+  500,
+  1_000,
+  2_500,
+  5_000,
+  10_000,
+  30_000,
+  60_000,
+  300_000,
+  600_000,
+  1_800_000,
+  3_600_000,
+];
