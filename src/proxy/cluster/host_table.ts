@@ -1,0 +1,57 @@
+/** All hosts of a proxy, one for each address and identity, shared by the clusters of every snapshot. */
+import { Host, type HostAddress, type HostContext, hostKey } from "./host.ts";
+
+/** Hosts of passed-through authorities; when there are more, idle ones go first. */
+export const PASSTHROUGH_HOSTS_MAX = 1_024;
+
+export class HostTable {
+  readonly #context: HostContext;
+  readonly #hosts = new Map<string, Host>();
+  readonly #passthrough = new Map<string, Host>();
+
+  constructor(context: HostContext) {
+    this.#context = context;
+  }
+
+  /** The host of an address in a snapshot. */
+  get(address: HostAddress): Host {
+    const key = hostKey(address);
+    let host = this.#hosts.get(key);
+    if (host === undefined) {
+      host = new Host(address, this.#context);
+      this.#hosts.set(key, host);
+    }
+    return host;
+  }
+
+  /** The host of an address that a client named and no snapshot knows. */
+  passthrough(address: HostAddress): Host {
+    const key = hostKey(address);
+    let host = this.#passthrough.get(key);
+    if (host !== undefined) return host;
+    if (this.#passthrough.size >= PASSTHROUGH_HOSTS_MAX) this.#dropPassthrough();
+    host = new Host(address, this.#context);
+    this.#passthrough.set(key, host);
+    return host;
+  }
+
+  /** Keeps the hosts that the new snapshot uses; the others close their connections when they fall idle. */
+  retain(used: ReadonlySet<Host>): void {
+    for (const [key, host] of this.#hosts) {
+      if (used.has(host)) {
+        host.revive();
+      } else {
+        host.retire();
+        this.#hosts.delete(key);
+      }
+    }
+  }
+
+  #dropPassthrough(): void {
+    for (const [key, host] of this.#passthrough) {
+      host.retire();
+      this.#passthrough.delete(key);
+      if (host.isIdle) return;
+    }
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * One request on its way through the proxy: between the downstream stream that it came on and the upstream stream that
+ * it is sent on. Holds all its state; what differs between the directions stands in OutboundExchange and InboundExchange.
+ */
+import type { Clock } from "../../lib/clock.ts";
+import { FLAG } from "../../telemetry/response_flags.ts";
+import type { Edge } from "../../telemetry/edge_metrics.ts";
+import type { Host, PendingRequest } from "../cluster/host.ts";
+import type {
+  ClientStream,
+  HeaderList,
+  RequestHead,
+  ResetReason,
+  ResponseHead,
+  ServerHandler,
+  ServerStream,
+} from "../exchange.ts";
+import { isGrpc, LOCAL_REPLY, type LocalReply, renderLocalReply } from "../local_reply.ts";
+
+/** Where a request is sent, and which counters tell of it. */
+export interface Target {
+  readonly host: Host;
+  readonly edge: Edge;
+  readonly connectTimeoutMs: number;
+}
+
+/** RFC 9110 §9.2.2: sending it twice is as good as once. */
+const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
+
+export abstract class HttpExchange implements ServerHandler, PendingRequest {
+  protected readonly head: RequestHead;
+  readonly #stream: ServerStream;
+  readonly #clock: Clock;
+  readonly #startedMs: number;
+  #target: Target | null = null;
+  #upstream: ClientStream | null = null;
+  #retries = 0;
+  #cancelBackoff: (() => void) | null = null;
+  /** What came of the body before there was a connection; null when it goes straight on. */
+  #early: Uint8Array[] | null = null;
+  #trailers: HeaderList | null = null;
+  #requestEnded: boolean;
+  #bodySent = false;
+  #status = 0;
+  #done = false;
+  #downstreamFull = false;
+  #upstreamFull = false;
+
+  constructor(clock: Clock, stream: ServerStream, head: RequestHead, ended: boolean) {
+    this.#clock = clock;
+    this.#startedMs = clock.monotonic();
+    this.#stream = stream;
+    this.head = head;
+    this.#requestEnded = ended;
+  }
+
+  /** Readies the head for this target; called before every attempt. */
+  protected abstract prepare(target: Target): void;
+  /** The target of another attempt, or null when this was the last: `attempt` counts from 1. */
+  protected abstract retarget(attempt: number, reason: ResetReason): Target | null;
+  /** Milliseconds to wait before that attempt. */
+  protected abstract backoffMs(attempt: number): number;
+  /** Whose local replies these are: `outbound tutorial/customer`. */
+  protected abstract get proxyName(): string;
+
+  /** Sends the request. */
+  send(target: Target): void {
+    this.#target = target;
+    this.prepare(target);
+    target.host.active++;
+    const { host, connectTimeoutMs } = target;
+    const ended = this.#requestEnded && this.#early === null;
+    const stream = host.request(this, this.head, ended, connectTimeoutMs);
+    if (stream === "overflow") return this.reply(LOCAL_REPLY.overflow, target.edge);
+    if (stream !== null) {
+      this.#upstream = stream;
+      this.#sendEarly();
+    } else if (!this.#requestEnded) {
+      this.#early ??= [];
+      this.#stream.pauseRequest();
+    }
+  }
+
+  /** Answers in the proxy's own name, and counts it on the edge. */
+  reply(reply: LocalReply, edge: Edge): void {
+    if (this.#done) return;
+    const { head, body } = renderLocalReply(reply, isGrpc(this.head), this.proxyName);
+    this.#status = reply.status;
+    this.#finish(reply.flags, edge);
+    this.#stream.respond(head);
+    if (body !== null) this.#stream.body(body);
+    this.#stream.end(null);
+  }
+
+  // From the downstream.
+
+  onRequestBody(chunk: Uint8Array): void {
+    if (this.#done) return;
+    if (this.#upstream === null) {
+      (this.#early ??= []).push(chunk);
+      return;
+    }
+    this.#bodySent = true;
+    if (!this.#upstream.body(chunk)) {
+      this.#upstreamFull = true;
+      this.#stream.pauseRequest();
+    }
+  }
+
+  onRequestEnd(trailers: HeaderList | null): void {
+    if (this.#done) return;
+    this.#requestEnded = true;
+    this.#trailers = trailers;
+    if (this.#upstream !== null) this.#upstream.end(trailers);
+    else this.#early ??= [];
+  }
+
+  onDownstreamReset(reason: ResetReason): void {
+    if (this.#done) return;
+    const upstream = this.#upstream;
+    const target = this.#target;
+    const flags = reason === "protocol-error"
+      ? FLAG.downstreamProtocolError
+      : reason === "timeout"
+      ? FLAG.streamIdleTimeout
+      : FLAG.downstreamClosed;
+    this.#finish(flags, target?.edge ?? null);
+    if (upstream !== null) upstream.reset();
+    else target?.host.withdraw(this);
+  }
+
+  onDownstreamWritable(): void {
+    if (!this.#downstreamFull || this.#done) return;
+    this.#downstreamFull = false;
+    this.#upstream?.resumeResponse();
+  }
+
+  // From the upstream.
+
+  onConnection(open: (head: RequestHead, ended: boolean) => ClientStream): void {
+    this.#upstream = open(this.head, this.#requestEnded && this.#early === null);
+    this.#sendEarly();
+    if (!this.#requestEnded && !this.#upstreamFull) this.#stream.resumeRequest();
+  }
+
+  onInform(status: number, headers: HeaderList): void {
+    if (!this.#done) this.#stream.inform(status, headers);
+  }
+
+  onResponse(head: ResponseHead): void {
+    if (this.#done) return;
+    this.#status = head.status;
+    this.#stream.respond(head);
+  }
+
+  onResponseBody(chunk: Uint8Array): void {
+    if (this.#done) return;
+    if (!this.#stream.body(chunk)) {
+      this.#downstreamFull = true;
+      this.#upstream?.pauseResponse();
+    }
+  }
+
+  onResponseEnd(trailers: HeaderList | null): void {
+    if (this.#done) return;
+    this.#finish(FLAG.none, (this.#target as Target).edge);
+    this.#stream.end(trailers);
+  }
+
+  onUpstreamReset(reason: ResetReason, processed: boolean): void {
+    if (this.#done) return;
+    const target = this.#target as Target;
+    this.#upstream = null;
+    if (this.#status !== 0) {
+      // The answer has begun: breaking off is the only way left to say that it is not whole.
+      this.#finish(FLAG.upstreamReset, target.edge);
+      this.#stream.reset();
+      return;
+    }
+    if (!processed && !this.#bodySent && this.#retry(reason, target)) return;
+    this.reply(replyTo(reason, this.#retries), target.edge);
+  }
+
+  onUpstreamWritable(): void {
+    if (!this.#upstreamFull || this.#done) return;
+    this.#upstreamFull = false;
+    this.#stream.resumeRequest();
+  }
+
+  /** Another attempt, if there is to be one. Nothing of the request has been acted on. */
+  #retry(reason: ResetReason, failed: Target): boolean {
+    // A connection that closed in silence may still have delivered the request.
+    if (reason === "closed" && !IDEMPOTENT.has(this.head.method)) return false;
+    const next = this.retarget(this.#retries + 1, reason);
+    if (next === null) return false;
+    this.#retries++;
+    failed.host.active--;
+    this.#target = null;
+    const backoffMs = reason === "closed" ? 0 : this.backoffMs(this.#retries);
+    this.#cancelBackoff = this.#clock.after(backoffMs, () => {
+      this.#cancelBackoff = null;
+      this.send(next);
+    });
+    if (!this.#requestEnded) {
+      this.#early ??= [];
+      this.#stream.pauseRequest();
+    }
+    return true;
+  }
+
+  #sendEarly(): void {
+    const upstream = this.#upstream as ClientStream;
+    const early = this.#early;
+    if (early === null) return;
+    this.#early = null;
+    for (const chunk of early) {
+      this.#bodySent = true;
+      if (!upstream.body(chunk)) this.#upstreamFull = true;
+    }
+    if (this.#requestEnded) upstream.end(this.#trailers);
+  }
+
+  /** The exchange is over for the counters and for everybody who still calls. */
+  #finish(flags: string, edge: Edge | null): void {
+    this.#done = true;
+    this.#upstream = null;
+    this.#early = null;
+    this.#cancelBackoff?.();
+    if (this.#target !== null) this.#target.host.active--;
+    edge?.record(this.#status, flags, this.#clock.monotonic() - this.#startedMs);
+  }
+}
+
+function replyTo(reason: ResetReason, retries: number): LocalReply {
+  switch (reason) {
+    case "closed":
+      return LOCAL_REPLY.upstreamClosed;
+    case "protocol-error":
+      return LOCAL_REPLY.upstreamProtocolError;
+    case "timeout":
+      return LOCAL_REPLY.upstreamTimeout;
+    default:
+      return retries > 0 ? LOCAL_REPLY.connectFailureRetried : LOCAL_REPLY.connectFailure;
+  }
+}

@@ -1,0 +1,117 @@
+/** The calls to the own workload: from an authenticated peer to the port that the request is for. */
+import type { Clock } from "../../lib/clock.ts";
+import { parseSpiffeId, type SpiffeId } from "../../model/spiffe_id.ts";
+import type { WorkloadInfo } from "../../model/snapshot.ts";
+import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
+import type { CompiledSnapshot, InboundService } from "../compiled_snapshot.ts";
+import type { Acceptor, RequestHead, ResetReason, ServerHandler, ServerStream } from "../exchange.ts";
+import { LOCAL_REPLY } from "../local_reply.ts";
+import { readPeer, takeMeshHeaders } from "../mesh_headers.ts";
+import { HttpExchange, type Target } from "./http_exchange.ts";
+
+/** The own workload is near: Envoy gives it the same time as anybody, and so do we (Istio's connectTimeout). */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** A connection that the workload closed as the request was on its way is tried once more. */
+const RETRIES_MAX = 1;
+
+export interface InboundOptions {
+  readonly clock: Clock;
+  readonly edges: EdgeRegistry;
+  current(): CompiledSnapshot;
+}
+
+/** One for each connection: it knows who is at the other end. */
+export class InboundAcceptor implements Acceptor {
+  readonly #options: InboundOptions;
+  readonly #principal: string;
+  readonly #identity: SpiffeId;
+  /** The edge of the latest request: most connections carry one caller to one service. */
+  #latest: { snapshot: CompiledSnapshot; port: string; peer: string; target: Target } | null = null;
+  /** The caller as last described, for what reached no service. */
+  #source: WorkloadInfo;
+
+  /** `principal` is the SPIFFE ID that the handshake proved. */
+  constructor(options: InboundOptions, principal: string) {
+    this.#options = options;
+    this.#principal = principal;
+    this.#identity = parseSpiffeId(principal) as SpiffeId;
+    this.#source = readPeer(undefined, this.#identity, principal);
+  }
+
+  accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
+    const snapshot = this.#options.current();
+    const { port, peer } = takeMeshHeaders(head.headers);
+    const exchange = new InboundExchange(
+      this.#options.clock,
+      snapshot.settings.workload.key,
+      stream,
+      head,
+      ended,
+    );
+    const target = this.#target(snapshot, port ?? "", peer ?? "");
+    if (head.method === "CONNECT") exchange.reply(LOCAL_REPLY.connectRefused, this.#edge(snapshot, null));
+    else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
+    else exchange.send(target);
+    return exchange;
+  }
+
+  onMalformed(status: number): void {
+    this.#edge(this.#options.current(), null).record(status, "DPE", 0);
+  }
+
+  /** Only ports that a service declares are open to the mesh; null for any other. */
+  #target(snapshot: CompiledSnapshot, port: string, peer: string): Target | null {
+    const latest = this.#latest;
+    if (latest !== null && latest.snapshot === snapshot && latest.port === port && latest.peer === peer) {
+      return latest.target;
+    }
+    const inbound = snapshot.inbound.get(Number(port));
+    if (inbound === undefined) return null;
+    this.#source = readPeer(peer, this.#identity, this.#principal);
+    const target = {
+      host: inbound.host,
+      edge: this.#edge(snapshot, inbound),
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    };
+    this.#latest = { snapshot, port, peer, target };
+    return target;
+  }
+
+  #edge(snapshot: CompiledSnapshot, inbound: InboundService | null): Edge {
+    return this.#options.edges.edge({
+      reporter: "destination",
+      source: this.#source,
+      destination: snapshot.settings.workload,
+      service: inbound?.service ??
+        { host: "unknown", name: UNKNOWN_WORKLOAD.name, namespace: UNKNOWN_WORKLOAD.namespace },
+      mtls: true,
+    });
+  }
+}
+
+class InboundExchange extends HttpExchange {
+  readonly #workload: string;
+  #target: Target | null = null;
+
+  constructor(clock: Clock, workload: string, stream: ServerStream, head: RequestHead, ended: boolean) {
+    super(clock, stream, head, ended);
+    this.#workload = workload;
+  }
+
+  protected override prepare(target: Target): void {
+    this.#target = target;
+  }
+
+  protected override retarget(attempt: number, reason: ResetReason): Target | null {
+    return attempt > RETRIES_MAX || reason !== "closed" ? null : this.#target;
+  }
+
+  protected override backoffMs(): number {
+    return 0;
+  }
+
+  protected override get proxyName(): string {
+    return `inbound ${this.#workload}`;
+  }
+}

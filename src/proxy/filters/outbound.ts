@@ -1,0 +1,167 @@
+/** The calls of the own workload: from the request's authority to a route, a cluster, an endpoint. */
+import type { Clock } from "../../lib/clock.ts";
+import type { Random } from "../../lib/prng.ts";
+import type { ProxySettings } from "../../model/snapshot.ts";
+import type { ClusterEndpoint, CompiledCluster } from "../cluster/cluster.ts";
+import type { HostTable } from "../cluster/host_table.ts";
+import type { CompiledSnapshot } from "../compiled_snapshot.ts";
+import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
+import { LOCAL_REPLY } from "../local_reply.ts";
+import { describePeer, PEER_HEADER, PORT_HEADER, takeMeshHeaders } from "../mesh_headers.ts";
+import { canonicalAuthority, findRoute, pickTarget } from "../route/route_table.ts";
+import { HttpExchange, type Target } from "./http_exchange.ts";
+import { ensureTraceHeaders } from "./trace_headers.ts";
+
+/** Istio's default retry policy: two more attempts where nothing can have been processed, 25 ms base back-off. */
+export const RETRIES_MAX = 2;
+const BACKOFF_BASE_MS = 25;
+
+/** A connection to a host that the mesh does not know must stand within this (Envoy's default). */
+const PASSTHROUGH_CONNECT_TIMEOUT_MS = 10_000;
+
+export interface OutboundOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly hosts: HostTable;
+  /** The snapshot that serves now. */
+  current(): CompiledSnapshot;
+  /** An address that leads back to this proxy: passing a request on to it would never end. */
+  isOwnAddress(hostname: string, port: number): boolean;
+}
+
+export class OutboundAcceptor implements Acceptor {
+  readonly #options: OutboundOptions;
+  /** Own description for the mesh hop, of the settings that it was made from. */
+  #described: ProxySettings | null = null;
+  #peer = "";
+
+  constructor(options: OutboundOptions) {
+    this.#options = options;
+  }
+
+  accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
+    const { current, random } = this.#options;
+    const snapshot = current();
+    takeMeshHeaders(head.headers);
+    ensureTraceHeaders(head.headers, random);
+    const exchange = new OutboundExchange(
+      this.#options,
+      snapshot,
+      this.#describe(snapshot),
+      stream,
+      head,
+      ended,
+    );
+    this.#route(exchange, snapshot, head);
+    return exchange;
+  }
+
+  onMalformed(status: number): void {
+    this.#options.current().unrouted.record(status, "DPE", 0);
+  }
+
+  #route(exchange: OutboundExchange, snapshot: CompiledSnapshot, head: RequestHead): void {
+    if (head.method === "CONNECT") return exchange.reply(LOCAL_REPLY.connectRefused, snapshot.unrouted);
+    const virtualHost = snapshot.routes.virtualHost(head.authority);
+    if (virtualHost === undefined) return this.#passThrough(exchange, snapshot, head);
+    const route = findRoute(virtualHost, head);
+    if (route === undefined) return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
+    const cluster = pickTarget(route, this.#options.random);
+    if (cluster === null) return exchange.reply(LOCAL_REPLY.noCluster, snapshot.unrouted);
+    exchange.sendTo(cluster);
+  }
+
+  /** MeshConfig.outboundTrafficPolicy: hosts that nobody declared. */
+  #passThrough(exchange: OutboundExchange, snapshot: CompiledSnapshot, head: RequestHead): void {
+    if (snapshot.settings.outboundPolicy === "REGISTRY_ONLY") {
+      return exchange.reply(LOCAL_REPLY.blocked, snapshot.unrouted);
+    }
+    const address = splitAuthority(head.authority);
+    if (address === null || this.#options.isOwnAddress(address.hostname, address.port)) {
+      return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
+    }
+    exchange.send({
+      host: this.#options.hosts.passthrough({ ...address, spiffeId: null }),
+      edge: snapshot.passthrough,
+      connectTimeoutMs: PASSTHROUGH_CONNECT_TIMEOUT_MS,
+    });
+  }
+
+  #describe(snapshot: CompiledSnapshot): string {
+    if (this.#described !== snapshot.settings) {
+      this.#described = snapshot.settings;
+      this.#peer = describePeer(snapshot.settings.workload);
+    }
+    return this.#peer;
+  }
+}
+
+class OutboundExchange extends HttpExchange {
+  readonly #options: OutboundOptions;
+  readonly #snapshot: CompiledSnapshot;
+  readonly #peer: string;
+  /** Fields of the request itself; those for the mesh hop come after. */
+  readonly #fieldCount: number;
+  #cluster: CompiledCluster | null = null;
+  #endpoint: ClusterEndpoint | null = null;
+
+  constructor(
+    options: OutboundOptions,
+    snapshot: CompiledSnapshot,
+    peer: string,
+    stream: ServerStream,
+    head: RequestHead,
+    ended: boolean,
+  ) {
+    super(options.clock, stream, head, ended);
+    this.#options = options;
+    this.#snapshot = snapshot;
+    this.#peer = peer;
+    this.#fieldCount = head.headers.length;
+  }
+
+  sendTo(cluster: CompiledCluster): void {
+    this.#cluster = cluster;
+    const target = this.#pick();
+    if (target === null) this.reply(LOCAL_REPLY.noHealthyUpstream, cluster.unserved);
+    else this.send(target);
+  }
+
+  protected override prepare(): void {
+    const { headers } = this.head;
+    headers.length = this.#fieldCount;
+    const endpoint = this.#endpoint?.endpoint;
+    if (endpoint !== undefined && endpoint.meshPort !== null) {
+      headers.push(PORT_HEADER, String(endpoint.port), PEER_HEADER, this.#peer);
+    }
+  }
+
+  protected override retarget(attempt: number): Target | null {
+    return attempt > RETRIES_MAX || this.#cluster === null ? null : this.#pick();
+  }
+
+  /** Envoy's fully jittered exponential back-off. */
+  protected override backoffMs(attempt: number): number {
+    return this.#options.random.float() * (2 ** attempt - 1) * BACKOFF_BASE_MS;
+  }
+
+  protected override get proxyName(): string {
+    return `outbound ${this.#snapshot.settings.workload.key}`;
+  }
+
+  #pick(): Target | null {
+    const { cluster } = this.#cluster as CompiledCluster;
+    const endpoint = (this.#cluster as CompiledCluster).pick(this.#endpoint);
+    this.#endpoint = endpoint;
+    if (endpoint === null) return null;
+    return { host: endpoint.host, edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
+  }
+}
+
+/** Host and port of an authority; port 80 when it has none. Null: there is no host. */
+function splitAuthority(authority: string): { hostname: string; port: number } | null {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::([0-9]+))?$/.exec(canonicalAuthority(authority));
+  if (match === null) return null;
+  const port = match[3] === undefined ? 80 : Number(match[3]);
+  return port > 0 && port < 65_536 ? { hostname: (match[1] ?? match[2]) as string, port } : null;
+}

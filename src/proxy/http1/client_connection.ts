@@ -1,0 +1,239 @@
+/**
+ * The client's side of an HTTP/1 connection: writes one request, reads its response, and is free for the next when
+ * both are whole. Whatever the upstream does wrong ends the connection; it is never reused.
+ */
+import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
+import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import type { ClientHandler, ClientStream, HeaderList, RequestHead, ResetReason } from "../exchange.ts";
+import { ByteWriter } from "../io/byte_writer.ts";
+import { BodyReader, type BodySink } from "./body_reader.ts";
+import { HeadBuffer } from "./head_buffer.ts";
+import { writeChunk, writeLastChunk, writeRequestHead } from "./head_writer.ts";
+import { parseResponseHead } from "./head.ts";
+import { IDLE_TIMEOUT_MS, STREAM_IDLE_TIMEOUT_MS } from "./limits.ts";
+import { Malformed } from "./malformed.ts";
+
+/** 1xx responses before the final one; more is an upstream gone wrong. */
+const INFORMATIONAL_MAX = 16;
+
+/** Hears when a connection can take another request, and when it is gone. */
+export interface Http1ClientOwner {
+  onIdle(connection: Http1ClientConnection): void;
+  onGone(connection: Http1ClientConnection): void;
+}
+
+export class Http1ClientConnection implements WireOwner, ClientStream, BodySink, Timed {
+  deadlineMs = 0;
+  onWheel = false;
+  readonly #wire: Wire;
+  readonly #owner: Http1ClientOwner;
+  readonly #wheel: TimerWheel;
+  readonly #writer: ByteWriter;
+  readonly #heads = new HeadBuffer();
+  readonly #response = new BodyReader(this);
+  #handler: ClientHandler | null = null;
+  #closed = false;
+  #paused = false;
+  #exchanges = 0;
+  // Of the exchange in flight:
+  #requestEnded = false;
+  #responseEnded = false;
+  #responded = false;
+  #heard = false;
+  #chunked = false;
+  #toHead = false;
+  #keepAlive = false;
+  #informational = 0;
+
+  constructor(wire: Wire, owner: Http1ClientOwner, wheel: TimerWheel) {
+    this.#wire = wire;
+    this.#owner = owner;
+    this.#wheel = wheel;
+    this.#writer = new ByteWriter(wire, () => this.#handler?.onUpstreamWritable());
+  }
+
+  /** Sends a request; the connection must be idle. `ended`: it has no body. */
+  request(handler: ClientHandler, head: RequestHead, ended: boolean): ClientStream {
+    this.#handler = handler;
+    this.#exchanges++;
+    this.#requestEnded = ended;
+    this.#responseEnded = false;
+    this.#responded = false;
+    this.#heard = false;
+    this.#keepAlive = false;
+    this.#informational = 0;
+    this.#toHead = head.method === "HEAD";
+    this.#chunked = writeRequestHead(this.#writer, head);
+    this.#writer.flushSoon();
+    this.#touch();
+    return this;
+  }
+
+  /** Closes an idle connection. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#wheel.clear(this);
+    this.#writer.close();
+    this.#wire.end();
+  }
+
+  // The request.
+
+  body(chunk: Uint8Array): boolean {
+    if (this.#closed || this.#handler === null) return true;
+    this.#touch();
+    const room = this.#chunked ? writeChunk(this.#writer, chunk) : this.#writer.bytes(chunk);
+    this.#writer.flushSoon();
+    return room;
+  }
+
+  end(trailers: HeaderList | null): void {
+    if (this.#closed || this.#handler === null) return;
+    if (this.#chunked) writeLastChunk(this.#writer, trailers);
+    this.#writer.flushSoon();
+    this.#requestEnded = true;
+  }
+
+  reset(): void {
+    this.#handler = null;
+    this.#terminate();
+  }
+
+  pauseResponse(): void {
+    if (this.#paused || this.#closed) return;
+    this.#paused = true;
+    this.#wire.pause();
+  }
+
+  resumeResponse(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (!this.#closed) this.#wire.resume();
+  }
+
+  // From the wire.
+
+  onData(chunk: Buffer): void {
+    if (this.#closed) return;
+    // Nobody asked: an answer to nothing must not become the answer to the next request.
+    if (this.#handler === null) return this.#terminate();
+    this.#heard = true;
+    this.#touch();
+    let position = 0;
+    while (position < chunk.length && this.#handler !== null) {
+      if (this.#response.done) {
+        if (this.#responded) return this.#fail("protocol-error");
+        position = this.#readHead(chunk, position);
+        if (position < 0) return;
+        chunk = this.#heads.rest as Buffer;
+        this.#heads.clear();
+      } else {
+        position = this.#response.read(chunk, position);
+        if (position < 0) return this.#fail("protocol-error");
+      }
+      if (this.#responseEnded) break;
+    }
+    if (this.#responseEnded) this.#finish(position < chunk.length);
+  }
+
+  onDrain(): void {
+    if (this.#handler !== null) this.#touch();
+    this.#writer.onDrain();
+  }
+
+  onEnd(): void {
+    if (this.#handler !== null && this.#responded && !this.#response.done && this.#response.finish()) {
+      this.#finish(false);
+      return;
+    }
+    this.#fail("closed");
+  }
+
+  onClose(): void {
+    this.#fail("closed");
+  }
+
+  onDeadline(): void {
+    if (this.#handler === null) this.#terminate();
+    else this.#fail("timeout");
+  }
+
+  // The response.
+
+  /** Reads a head; -1: not whole yet, or the connection failed. */
+  #readHead(chunk: Buffer, from: number): number {
+    const text = this.#heads.take(chunk, from);
+    if (text === null) return -1;
+    const parsed = text instanceof Malformed ? text : parseResponseHead(text, this.#toHead);
+    if (parsed instanceof Malformed) {
+      this.#fail("protocol-error");
+      return -1;
+    }
+    const { head } = parsed;
+    const handler = this.#handler as ClientHandler;
+    const next = this.#heads.restFrom;
+    if (head.status < 200) {
+      // 101 answers an upgrade that was never sent.
+      if (head.status === 101 || ++this.#informational > INFORMATIONAL_MAX) {
+        this.#fail("protocol-error");
+        return -1;
+      }
+      handler.onInform(head.status, head.headers);
+      return next;
+    }
+    this.#responded = true;
+    this.#keepAlive = parsed.keepAlive;
+    const bodiless = this.#toHead || head.status === 204 || head.status === 304 || head.bodyLength === 0;
+    if (!bodiless) {
+      if (parsed.chunked) this.#response.startChunked();
+      else if (head.bodyLength > 0) this.#response.startLength(head.bodyLength);
+      else this.#response.startUntilClose();
+    }
+    handler.onResponse(head);
+    if (bodiless) this.onBodyEnd(null);
+    return next;
+  }
+
+  onBody(chunk: Uint8Array): void {
+    this.#handler?.onResponseBody(chunk);
+  }
+
+  onBodyEnd(trailers: HeaderList | null): void {
+    this.#responseEnded = true;
+    this.#handler?.onResponseEnd(trailers);
+  }
+
+  /** The response is whole. `excess`: the upstream sent more than that, so nothing it says next can be trusted. */
+  #finish(excess: boolean): void {
+    const reusable = this.#handler !== null && this.#keepAlive && this.#requestEnded && !excess &&
+      !this.#closed;
+    this.#handler = null;
+    if (!reusable) return this.#terminate();
+    this.resumeResponse();
+    this.#wheel.set(this, IDLE_TIMEOUT_MS);
+    this.#owner.onIdle(this);
+  }
+
+  #fail(reason: ResetReason): void {
+    const handler = this.#handler;
+    this.#handler = null;
+    const unheard = !this.#heard && this.#exchanges > 1;
+    this.#terminate();
+    // A connection that was kept alive and closes without a word most likely closed before it saw the request.
+    handler?.onUpstreamReset(reason, !(reason === "closed" && unheard));
+  }
+
+  #terminate(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#wheel.clear(this);
+    this.#writer.close();
+    this.#wire.terminate();
+    this.#owner.onGone(this);
+  }
+
+  #touch(): void {
+    this.#wheel.set(this, STREAM_IDLE_TIMEOUT_MS);
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * Field lines of an HTTP/1 head or trailer section (RFC 9112 §5), by the letter: no folding, no space before the colon,
+ * no bare CR or LF, no control characters. Framing and hop-by-hop fields are taken out on the way, the rest is listed.
+ */
+import type { HeaderList } from "../exchange.ts";
+import { FIELDS_MAX } from "./limits.ts";
+import { MALFORMED, type Malformed } from "./malformed.ts";
+
+/** What the fields of one message said. */
+export class Fields {
+  headers: HeaderList = [];
+  /** Value of Host; null: none. */
+  host: string | null = null;
+  /** Value of Content-Length in bytes; -1: none. */
+  contentLength = -1;
+  chunked = false;
+  /** `connection: close`. */
+  close = false;
+  /** `connection: keep-alive`, which HTTP/1.0 needs. */
+  keepAlive = false;
+  /** Fields so far, listed or not. */
+  count = 0;
+}
+
+const TOKEN_LOWER = 1;
+const TOKEN_UPPER = 2;
+const token = new Uint8Array(256);
+for (const character of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") {
+  token[character.charCodeAt(0)] = TOKEN_LOWER;
+}
+for (const character of "ABCDEFGHIJKLMNOPQRSTUVWXYZ") token[character.charCodeAt(0)] = TOKEN_UPPER;
+
+/** HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5). */
+const valueByte = new Uint8Array(256);
+valueByte[0x09] = 1;
+for (let code = 0x20; code < 256; code++) valueByte[code] = code === 0x7f ? 0 : 1;
+
+type Meaning = "host" | "content-length" | "transfer-encoding" | "connection" | "hop";
+
+interface KnownName {
+  readonly lower: string;
+  readonly meaning: Meaning | null;
+}
+
+const SPECIAL: Readonly<Record<string, Meaning>> = {
+  "host": "host",
+  "content-length": "content-length",
+  "transfer-encoding": "transfer-encoding",
+  "connection": "connection",
+  "keep-alive": "hop",
+  "proxy-connection": "hop",
+  "te": "hop",
+  "upgrade": "hop",
+  "http2-settings": "hop",
+};
+
+/** Spellings that are met all the time, so that most names cost one look-up and no new string. */
+const known = new Map<string, KnownName>();
+for (
+  const lower of [
+    ...Object.keys(SPECIAL),
+    ..."accept accept-encoding accept-language age authorization cache-control content-encoding content-type cookie"
+      .split(" "),
+    ..."date etag expires last-modified location origin pragma referer server set-cookie trailer traceparent"
+      .split(" "),
+    ..."tracestate user-agent vary via x-forwarded-for x-forwarded-proto x-request-id content-language".split(
+      " ",
+    ),
+  ]
+) {
+  const entry = { lower, meaning: SPECIAL[lower] ?? null };
+  known.set(lower, entry);
+  known.set(lower.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()), entry);
+}
+
+export function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if ((token[text.charCodeAt(i)] ?? 0) === 0) return false;
+  return text.length > 0;
+}
+
+/** Reads all lines of `text` from `start`; each ends with CRLF, the last one too. Null: well-formed. */
+export function parseFields(text: string, start: number, fields: Fields): Malformed | null {
+  const length = text.length;
+  let position = start;
+  let nominated: string[] | null = null;
+  while (position < length) {
+    if (++fields.count > FIELDS_MAX) return MALFORMED.tooManyFields;
+    let colon = position;
+    let kinds = 0;
+    for (;;) {
+      const code = text.charCodeAt(colon);
+      if (code === 0x3a) break;
+      const kind = token[code];
+      if (!kind) return MALFORMED.fieldName;
+      kinds |= kind;
+      colon++;
+    }
+    if (colon === position) return MALFORMED.fieldName;
+    let from = colon + 1;
+    let code = text.charCodeAt(from);
+    while (code === 0x20 || code === 0x09) code = text.charCodeAt(++from);
+    let end = from;
+    while (code !== 0x0d) {
+      if (valueByte[code] !== 1) return MALFORMED.fieldValue;
+      code = text.charCodeAt(++end);
+    }
+    if (text.charCodeAt(end + 1) !== 0x0a) return MALFORMED.fieldValue;
+    const raw = text.substring(position, colon);
+    position = end + 2;
+    while (end > from && ((code = text.charCodeAt(end - 1)) === 0x20 || code === 0x09)) end--;
+    const value = text.substring(from, end);
+
+    let name = raw;
+    let meaning: Meaning | null;
+    const entry = known.get(raw);
+    if (entry !== undefined) {
+      name = entry.lower;
+      meaning = entry.meaning;
+    } else {
+      if ((kinds & TOKEN_UPPER) !== 0) name = raw.toLowerCase();
+      meaning = SPECIAL[name] ?? null;
+    }
+    if (meaning === null) {
+      fields.headers.push(name, value);
+    } else if (meaning === "connection") {
+      nominated = readConnection(value, fields, nominated);
+    } else {
+      const malformed = readFraming(meaning, value, fields);
+      if (malformed !== null) return malformed;
+    }
+  }
+  if (nominated !== null) removeNominated(fields.headers, nominated);
+  return null;
+}
+
+function readFraming(meaning: Meaning, value: string, fields: Fields): Malformed | null {
+  switch (meaning) {
+    case "host":
+      if (fields.host !== null) return MALFORMED.host;
+      fields.host = value;
+      return null;
+    case "content-length": {
+      // RFC 9112 §6.3 lets a recipient accept equal repeats; refusing them all leaves nothing to disagree about.
+      if (fields.contentLength >= 0) return MALFORMED.contentLength;
+      if (!/^[0-9]{1,15}$/.test(value)) return MALFORMED.contentLength;
+      fields.contentLength = Number(value);
+      return null;
+    }
+    case "transfer-encoding":
+      if (fields.chunked) return MALFORMED.transferEncoding;
+      if (value.toLowerCase() !== "chunked") {
+        return isTokenList(value) ? MALFORMED.transferCoding : MALFORMED.transferEncoding;
+      }
+      fields.chunked = true;
+      return null;
+    default:
+      return null;
+  }
+}
+
+function isTokenList(value: string): boolean {
+  return value.split(",").every((part) => isToken(part.trim()));
+}
+
+/** RFC 9110 §7.6.1: options of this hop, and names of fields that end here. */
+function readConnection(value: string, fields: Fields, nominated: string[] | null): string[] | null {
+  if (value === "keep-alive") {
+    fields.keepAlive = true;
+    return nominated;
+  }
+  for (const part of value.split(",")) {
+    const option = part.trim().toLowerCase();
+    if (option === "close") fields.close = true;
+    else if (option === "keep-alive") fields.keepAlive = true;
+    else if (option !== "") (nominated ??= []).push(option);
+  }
+  return nominated;
+}
+
+function removeNominated(headers: HeaderList, nominated: readonly string[]): void {
+  let kept = 0;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (nominated.includes(headers[i] as string)) continue;
+    headers[kept] = headers[i] as string;
+    headers[kept + 1] = headers[i + 1] as string;
+    kept += 2;
+  }
+  headers.length = kept;
+}

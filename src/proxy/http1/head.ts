@@ -1,0 +1,121 @@
+/** Request and response heads of HTTP/1 (RFC 9112 §2–4): text in, neutral head and framing out. */
+import { BODY_LENGTH_UNKNOWN, type RequestHead, type ResponseHead } from "../exchange.ts";
+import { Fields, isToken, parseFields } from "./fields.ts";
+import { REQUEST_LINE_BYTES_MAX } from "./limits.ts";
+import { MALFORMED, type Malformed } from "./malformed.ts";
+
+export interface ParsedRequest {
+  readonly head: RequestHead;
+  /** The connection stays open after the response, as far as the client is concerned. */
+  readonly keepAlive: boolean;
+  /** HTTP/1.0: no chunked coding, no 1xx. */
+  readonly http10: boolean;
+}
+
+export interface ParsedResponse {
+  readonly head: ResponseHead;
+  readonly keepAlive: boolean;
+  readonly chunked: boolean;
+}
+
+/** Visible ASCII without `#`: a fragment never travels (RFC 9112 §3.2). */
+const targetByte = new Uint8Array(256);
+for (let code = 0x21; code < 0x7f; code++) targetByte[code] = code === 0x23 ? 0 : 1;
+
+/** uri-host and port (RFC 3986 §3.2.2, §3.2.3), without userinfo. */
+const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?$/;
+
+const VERSION = /^HTTP\/([0-9])\.([0-9])$/;
+
+/**
+ * `text` is the head without the empty line: every line in it ends with CRLF. `scheme` is that of the connection;
+ * an absolute-form target says its own.
+ */
+export function parseRequestHead(text: string, scheme: string): ParsedRequest | Malformed {
+  const lineEnd = text.indexOf("\r\n");
+  if (lineEnd > REQUEST_LINE_BYTES_MAX) return MALFORMED.lineTooLong;
+  const methodEnd = text.indexOf(" ");
+  const targetEnd = text.indexOf(" ", methodEnd + 1);
+  if (methodEnd <= 0 || targetEnd < 0 || targetEnd > lineEnd) return MALFORMED.requestLine;
+  const method = text.substring(0, methodEnd);
+  if (!isToken(method)) return MALFORMED.requestLine;
+  const http10 = !text.startsWith("HTTP/1.1\r\n", targetEnd + 1);
+  if (http10) {
+    const version = VERSION.exec(text.substring(targetEnd + 1, lineEnd));
+    if (version === null) return MALFORMED.requestLine;
+    if (version[1] !== "1" || version[2] !== "0") return MALFORMED.version;
+  }
+  const target = text.substring(methodEnd + 1, targetEnd);
+  for (let i = 0; i < target.length; i++) {
+    if (targetByte[target.charCodeAt(i)] !== 1) return MALFORMED.target;
+  }
+
+  const fields = new Fields();
+  const malformed = parseFields(text, lineEnd + 2, fields);
+  if (malformed !== null) return malformed;
+  if (fields.host === null ? !http10 : !isAuthority(fields.host)) return MALFORMED.host;
+  if (fields.chunked) {
+    if (http10) return MALFORMED.transferEncoding;
+    if (fields.contentLength >= 0) return MALFORMED.bothLengths;
+  }
+  const head: RequestHead = {
+    method,
+    scheme,
+    authority: fields.host ?? "",
+    path: target,
+    headers: fields.headers,
+    bodyLength: fields.chunked ? BODY_LENGTH_UNKNOWN : Math.max(0, fields.contentLength),
+  };
+  if (target.charCodeAt(0) !== 0x2f && !readTarget(target, head)) return MALFORMED.target;
+  return { head, keepAlive: http10 ? fields.keepAlive && !fields.close : !fields.close, http10 };
+}
+
+/** Absolute-, authority- and asterisk-form (RFC 9112 §3.2.2–3.2.4). The target's authority beats the Host field. */
+function readTarget(target: string, head: RequestHead): boolean {
+  if (target === "*") return head.method === "OPTIONS";
+  if (head.method === "CONNECT") {
+    head.authority = target;
+    head.path = "";
+    return /:[0-9]{1,5}$/.test(target) && isAuthority(target);
+  }
+  const absolute = /^(https?):\/\/([^/?]+)(.*)$/i.exec(target);
+  if (absolute === null) return false;
+  const [, scheme, authority, rest] = absolute as unknown as [string, string, string, string];
+  head.scheme = scheme.toLowerCase();
+  head.authority = authority;
+  head.path = rest.startsWith("/") ? rest : `/${rest}`;
+  return isAuthority(authority);
+}
+
+export function isAuthority(text: string): boolean {
+  return AUTHORITY.test(text);
+}
+
+/** `toHead`: the request was HEAD, so no body follows whatever the fields say. */
+export function parseResponseHead(text: string, toHead: boolean): ParsedResponse | Malformed {
+  const lineEnd = text.indexOf("\r\n");
+  const status = Number(text.substring(9, 12));
+  const http11 = text.startsWith("HTTP/1.1 ");
+  if ((!http11 && !text.startsWith("HTTP/1.0 ")) || !(status >= 100 && status <= 599)) {
+    return MALFORMED.statusLine;
+  }
+  if (lineEnd !== 12 && text.charCodeAt(12) !== 0x20) return MALFORMED.statusLine;
+  if (text.charCodeAt(9) < 0x31) return MALFORMED.statusLine;
+  const fields = new Fields();
+  const malformed = parseFields(text, lineEnd + 2, fields);
+  if (malformed !== null) return malformed;
+  if (fields.chunked && (fields.contentLength >= 0 || !http11)) return MALFORMED.bothLengths;
+  const bodiless = toHead || status < 200 || status === 204 || status === 304;
+  if (status < 200 || status === 204) {
+    if (fields.chunked || fields.contentLength > 0) return MALFORMED.bothLengths;
+  }
+  let bodyLength = fields.contentLength;
+  if (bodiless && fields.chunked) bodyLength = BODY_LENGTH_UNKNOWN;
+  const delimited = bodiless || fields.chunked || bodyLength >= 0;
+  if (fields.host !== null) fields.headers.push("host", fields.host);
+  return {
+    head: { status, headers: fields.headers, bodyLength },
+    keepAlive: delimited && (http11 ? !fields.close : fields.keepAlive && !fields.close),
+    chunked: fields.chunked && !bodiless,
+  };
+}

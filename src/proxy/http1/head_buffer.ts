@@ -1,0 +1,54 @@
+/** Finds the head of a message in the bytes of a connection, however they were split, within the limit. */
+import { hasBareLineFeed } from "./body_reader.ts";
+import { HEAD_BYTES_MAX } from "./limits.ts";
+import { MALFORMED, type Malformed } from "./malformed.ts";
+
+const HEAD_END = Buffer.from("\r\n\r\n");
+
+export class HeadBuffer {
+  /** What came of a head that is not whole yet. */
+  #partial: Buffer | null = null;
+  /** After `take` returned a text: where in which bytes the rest begins. */
+  rest: Buffer | null = null;
+  restFrom = 0;
+
+  get isEmpty(): boolean {
+    return this.#partial === null;
+  }
+
+  clear(): void {
+    this.#partial = null;
+    this.rest = null;
+  }
+
+  /**
+   * The head as Latin-1 text, every line with its CRLF and without the empty line, or null while it is not whole.
+   * Empty lines before it are passed over (RFC 9112 §2.2).
+   */
+  take(chunk: Buffer, from: number): string | Malformed | null {
+    let bytes = chunk;
+    let searchFrom = from;
+    if (this.#partial !== null) {
+      searchFrom = Math.max(0, this.#partial.length - 3);
+      bytes = Buffer.concat([this.#partial, from === 0 ? chunk : chunk.subarray(from)]);
+      from = 0;
+      this.#partial = null;
+    }
+    while (bytes[from] === 0x0d && bytes[from + 1] === 0x0a) {
+      from += 2;
+      searchFrom = Math.max(searchFrom, from);
+    }
+    if (from >= bytes.length) return null;
+    const end = bytes.indexOf(HEAD_END, searchFrom);
+    if (end < 0) {
+      if (bytes.length - from > HEAD_BYTES_MAX) return MALFORMED.headTooLarge;
+      this.#partial = from === 0 ? bytes : bytes.subarray(from);
+      // A peer that ends lines with bare LF would wait for ever.
+      return hasBareLineFeed(this.#partial.toString("latin1")) ? MALFORMED.bareLineFeed : null;
+    }
+    if (end - from > HEAD_BYTES_MAX) return MALFORMED.headTooLarge;
+    this.rest = bytes;
+    this.restFrom = end + 4;
+    return bytes.toString("latin1", from, end + 2);
+  }
+}

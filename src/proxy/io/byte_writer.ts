@@ -1,0 +1,200 @@
+/**
+ * The sending half of a connection: gathers small pieces into one write, keeps what the socket did not take, and says
+ * when its owner should stop. All codecs write through it.
+ */
+import type { Wire } from "../../runtime/socket.ts";
+
+/** Size of a gathering buffer; pieces up to a quarter of it are copied, larger ones go to the socket as they are. */
+const BUFFER_BYTES = 16 * 1024;
+const COPY_BYTES_MAX = BUFFER_BYTES / 4;
+
+/** With more than this unsent, `body()` answers false and its source must pause until `onWritable`. */
+export const WRITE_HIGH_WATER_BYTES = 64 * 1024;
+
+/** Free gathering buffers kept for reuse; idle connections hold none. */
+const FREE_BUFFERS_MAX = 64;
+const freeBuffers: Buffer[] = [];
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** Writers with something to send when the running callback is over. */
+const dirty: ByteWriter[] = [];
+
+function flushDirty(): void {
+  // A flush may wake a source that makes another writer dirty: the list can grow on the way.
+  for (let i = 0; i < dirty.length; i++) (dirty[i] as ByteWriter).flush();
+  dirty.length = 0;
+}
+
+export class ByteWriter {
+  readonly #wire: Wire;
+  readonly #onWritable: () => void;
+  /** Being filled: bytes start … end wait to be sent. */
+  #buffer: Buffer = NOTHING;
+  #start = 0;
+  #end = 0;
+  /** Sent before `#buffer`; the first from `#queueOffset` on. */
+  readonly #queue: Uint8Array[] = [];
+  #queueOffset = 0;
+  #queueBytes = 0;
+  /** The socket took less than it was given: wait for its drain. */
+  #blocked = false;
+  #full = false;
+  #closed = false;
+  #dirty = false;
+
+  /** `onWritable` is called after a refused `body` once everything is sent. */
+  constructor(wire: Wire, onWritable: () => void) {
+    this.#wire = wire;
+    this.#onWritable = onWritable;
+  }
+
+  /** Bytes that are not with the socket yet. */
+  get unsent(): number {
+    return this.#queueBytes + this.#end - this.#start;
+  }
+
+  /** Appends a string of Latin-1 characters. */
+  text(text: string): void {
+    const length = text.length;
+    const buffer = this.#reserve(length);
+    let end = this.#end;
+    if (length > 32) {
+      buffer.write(text, end, "latin1");
+      this.#end = end + length;
+      return;
+    }
+    for (let i = 0; i < length; i++) buffer[end++] = text.charCodeAt(i);
+    this.#end = end;
+  }
+
+  /** Appends `name: value` and the end of the line. */
+  field(name: string, value: string): void {
+    this.text(name);
+    const buffer = this.#reserve(2);
+    buffer[this.#end++] = 0x3a;
+    buffer[this.#end++] = 0x20;
+    this.text(value);
+    this.crlf();
+  }
+
+  crlf(): void {
+    const buffer = this.#reserve(2);
+    buffer[this.#end++] = 0x0d;
+    buffer[this.#end++] = 0x0a;
+  }
+
+  /** Appends bytes; the caller must not change them afterwards. False: pause the source until `onWritable`. */
+  bytes(chunk: Uint8Array): boolean {
+    if (chunk.length <= COPY_BYTES_MAX) {
+      const buffer = this.#reserve(chunk.length);
+      buffer.set(chunk, this.#end);
+      this.#end += chunk.length;
+    } else {
+      this.#seal();
+      this.#queue.push(chunk);
+      this.#queueBytes += chunk.length;
+      // A large piece is worth its own write now: the sooner it is with the kernel, the less is held here.
+      this.flush();
+    }
+    if (this.unsent <= WRITE_HIGH_WATER_BYTES) return true;
+    this.#full = true;
+    return false;
+  }
+
+  /** Sends when the running callback is over, so that a head and its body leave in one write. */
+  flushSoon(): void {
+    if (this.#dirty) return;
+    this.#dirty = true;
+    if (dirty.push(this) === 1) queueMicrotask(flushDirty);
+  }
+
+  /** Gives everything to the socket, as far as it takes it. */
+  flush(): void {
+    this.#dirty = false;
+    if (this.#blocked || this.#closed) return;
+    if (this.#queue.length > 0 && !this.#flushQueue()) return;
+    const length = this.#end - this.#start;
+    if (length > 0) {
+      const taken = this.#wire.write(this.#buffer, this.#start, length);
+      if (taken < 0) return this.close();
+      if (taken < length) {
+        this.#start += taken;
+        this.#blocked = true;
+        return;
+      }
+    }
+    this.#release();
+    if (this.#full) {
+      this.#full = false;
+      this.#onWritable();
+    }
+  }
+
+  /** To be called from the connection's `onDrain`. */
+  onDrain(): void {
+    this.#blocked = false;
+    this.flush();
+  }
+
+  /** Forgets what is unsent: the connection is gone. */
+  close(): void {
+    this.#closed = true;
+    this.#queue.length = 0;
+    this.#queueBytes = 0;
+    this.#release();
+  }
+
+  #flushQueue(): boolean {
+    while (this.#queue.length > 0) {
+      const chunk = this.#queue[0] as Uint8Array;
+      const length = chunk.length - this.#queueOffset;
+      const taken = this.#wire.write(chunk, this.#queueOffset, length);
+      if (taken < 0) {
+        this.close();
+        return false;
+      }
+      this.#queueBytes -= taken;
+      if (taken < length) {
+        this.#queueOffset += taken;
+        this.#blocked = true;
+        return false;
+      }
+      this.#queue.shift();
+      this.#queueOffset = 0;
+    }
+    return true;
+  }
+
+  /** The buffer with room for `length` more bytes at `#end`. */
+  #reserve(length: number): Buffer {
+    if (this.#end + length <= this.#buffer.length) return this.#buffer;
+    this.#seal();
+    this.#buffer = length <= BUFFER_BYTES
+      ? freeBuffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
+      : Buffer.allocUnsafeSlow(length);
+    return this.#buffer;
+  }
+
+  /** Moves what was gathered to the queue, so that the order holds. */
+  #seal(): void {
+    if (this.#end > this.#start) {
+      this.#queue.push(this.#buffer.subarray(this.#start, this.#end));
+      this.#queueBytes += this.#end - this.#start;
+      this.#buffer = NOTHING;
+      this.#start = 0;
+      this.#end = 0;
+    } else {
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    if (this.#buffer.length === BUFFER_BYTES && freeBuffers.length < FREE_BUFFERS_MAX) {
+      freeBuffers.push(this.#buffer);
+    }
+    this.#buffer = NOTHING;
+    this.#start = 0;
+    this.#end = 0;
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The one place where a failure becomes an answer: status, response flags, details and text as Envoy gives them, and
+ * for gRPC a status in the trailers-only form.
+ */
+import { FLAG } from "../telemetry/response_flags.ts";
+import { headerValue, type RequestHead, type ResponseHead } from "./exchange.ts";
+import { REPLY_HEADER } from "./mesh_headers.ts";
+
+export interface LocalReply {
+  readonly status: number;
+  readonly flags: string;
+  /** Envoy's `%RESPONSE_CODE_DETAILS%`. */
+  readonly details: string;
+  /** Body for a client that speaks plain HTTP; may be empty. */
+  readonly text: string;
+}
+
+const UPSTREAM = "upstream connect error or disconnect/reset before headers. reset reason:";
+
+export const LOCAL_REPLY = {
+  noRoute: { status: 404, flags: FLAG.noRoute, details: "route_not_found", text: "" },
+  connectRefused: {
+    status: 501,
+    flags: FLAG.none,
+    details: "connect_not_supported",
+    text: "CONNECT is not supported",
+  },
+  noCluster: { status: 503, flags: FLAG.noCluster, details: "cluster_not_found", text: "" },
+  blocked: { status: 502, flags: FLAG.none, details: "direct_response", text: "" },
+  noHealthyUpstream: {
+    status: 503,
+    flags: FLAG.noHealthyUpstream,
+    details: "no_healthy_upstream",
+    text: "no healthy upstream",
+  },
+  overflow: {
+    status: 503,
+    flags: FLAG.overflow,
+    details: "overflow",
+    text: `${UPSTREAM} overflow`,
+  },
+  connectFailure: {
+    status: 503,
+    flags: FLAG.upstreamConnectFailure,
+    details: "upstream_reset_before_response_started{connection_failure}",
+    text: `${UPSTREAM} connection failure`,
+  },
+  connectFailureRetried: {
+    status: 503,
+    flags: FLAG.upstreamConnectFailureRetried,
+    details: "upstream_reset_before_response_started{connection_failure}",
+    text: `${UPSTREAM} connection failure`,
+  },
+  upstreamClosed: {
+    status: 503,
+    flags: FLAG.upstreamClosed,
+    details: "upstream_reset_before_response_started{connection_termination}",
+    text: `${UPSTREAM} connection termination`,
+  },
+  upstreamProtocolError: {
+    status: 502,
+    flags: FLAG.upstreamProtocolError,
+    details: "upstream_reset_before_response_started{protocol_error}",
+    text: `${UPSTREAM} protocol error`,
+  },
+  upstreamTimeout: {
+    status: 504,
+    flags: FLAG.upstreamTimeout,
+    details: "upstream_response_timeout",
+    text: "upstream request timeout",
+  },
+} as const satisfies Record<string, LocalReply>;
+
+/** gRPC status of an HTTP status (gRPC over HTTP/2, "HTTP to gRPC status code mapping"). */
+function grpcStatus(status: number): number {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
+}
+
+export function isGrpc(head: RequestHead): boolean {
+  const type = headerValue(head.headers, "content-type");
+  return type !== undefined && /^application\/grpc($|[+;])/.test(type);
+}
+
+/** Head and body of the answer; `proxy` says whose it is (`outbound tutorial/customer`). */
+export function renderLocalReply(
+  reply: LocalReply,
+  grpc: boolean,
+  proxy: string,
+): { head: ResponseHead; body: Uint8Array | null } {
+  const origin = [REPLY_HEADER, `${reply.flags} ${reply.details}; ${proxy}`];
+  if (grpc) {
+    const message = reply.text === "" ? reply.details : reply.text;
+    const headers = [
+      ...["content-type", "application/grpc", "grpc-status", String(grpcStatus(reply.status))],
+      ...["grpc-message", encodeURI(message), ...origin],
+    ];
+    return { head: { status: 200, headers, bodyLength: 0 }, body: null };
+  }
+  const body = new TextEncoder().encode(reply.text);
+  const type = body.length === 0 ? [] : ["content-type", "text/plain"];
+  return {
+    head: { status: reply.status, headers: [...type, ...origin], bodyLength: body.length },
+    body: body.length === 0 ? null : body,
+  };
+}

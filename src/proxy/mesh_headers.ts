@@ -1,0 +1,67 @@
+/**
+ * What one proxy tells the next on the mesh hop, inside mTLS only. From anywhere else these fields are thrown away, so
+ * that nobody outside can speak as a proxy.
+ */
+import { canonicalRevision, canonicalService } from "../model/workload.ts";
+import type { WorkloadInfo } from "../model/snapshot.ts";
+import type { HeaderList } from "./exchange.ts";
+
+/** Every field of ours begins so. */
+export const MESH_HEADER_PREFIX = "x-bowline-";
+/** The workload's own port that the request is for. */
+export const PORT_HEADER = "x-bowline-port";
+/** Who calls, for telemetry: `NAME;APP;VERSION`. Namespace and identity come from the certificate alone. */
+export const PEER_HEADER = "x-bowline-peer";
+/** On a response that a proxy made itself: the response flags and which proxy it was. */
+export const REPLY_HEADER = "x-bowline-reply";
+
+/** Characters of a peer description; a longer one is ignored. */
+export const PEER_LENGTH_MAX = 512;
+
+export function describePeer(workload: WorkloadInfo): string {
+  return `${workload.name};${workload.app};${workload.version}`;
+}
+
+/** The caller as its certificate and its own description give it. */
+export function readPeer(
+  description: string | undefined,
+  identity: { readonly namespace: string; readonly serviceAccount: string },
+  principal: string,
+): WorkloadInfo {
+  const parts = (description ?? "").length <= PEER_LENGTH_MAX ? (description ?? "").split(";") : [];
+  const name = parts[0] || identity.serviceAccount;
+  return {
+    key: `${identity.namespace}/${name}`,
+    namespace: identity.namespace,
+    name,
+    principal,
+    app: parts[1] || canonicalService({}, name),
+    version: parts[2] || canonicalRevision({}),
+  };
+}
+
+/** Removes every field of ours, in place, and returns the values of the two that a proxy sends. */
+export function takeMeshHeaders(headers: HeaderList): { port: string | undefined; peer: string | undefined } {
+  const taken: { port: string | undefined; peer: string | undefined } = { port: undefined, peer: undefined };
+  let kept = 0;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const value = headers[i + 1] as string;
+    if (isMeshHeader(name)) {
+      if (name === PORT_HEADER) taken.port = value;
+      else if (name === PEER_HEADER) taken.peer = value;
+      continue;
+    }
+    if (kept !== i) {
+      headers[kept] = name;
+      headers[kept + 1] = value;
+    }
+    kept += 2;
+  }
+  headers.length = kept;
+  return taken;
+}
+
+export function isMeshHeader(name: string): boolean {
+  return name.charCodeAt(0) === 0x78 && name.startsWith(MESH_HEADER_PREFIX);
+}

@@ -1,0 +1,141 @@
+/**
+ * The data plane as a whole: listeners, the snapshot that serves, hosts and counters. Both sidecar and gateway run one.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { Random } from "../lib/prng.ts";
+import { TimerWheel } from "../lib/timer_wheel.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import {
+  type Listener,
+  listenMutualTls,
+  listenTcp,
+  type TlsMaterial,
+  type Wire,
+  type WireOwner,
+} from "../runtime/socket.ts";
+import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import { HostTable } from "./cluster/host_table.ts";
+import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
+import { InboundAcceptor } from "./filters/inbound.ts";
+import { OutboundAcceptor } from "./filters/outbound.ts";
+import { Http1ServerConnection } from "./http1/server_connection.ts";
+import { MeshConnection } from "./listener/mesh_connection.ts";
+
+export interface ProxyOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trustDomain: string;
+  /** Where the own workload's calls come in, normally loopback. */
+  readonly outbound: { readonly hostname: string; readonly port: number };
+  /** Where the mesh calls in. */
+  readonly mesh: { readonly hostname: string; readonly port: number };
+  /** Address on which the own workload listens. */
+  readonly deliverTo: string;
+  /** The own certificate and the trusted roots, fresh at every connection. */
+  tlsMaterial(): TlsMaterial;
+  warn(message: string): void;
+}
+
+export class Proxy {
+  readonly edges = new EdgeRegistry();
+  readonly #options: ProxyOptions;
+  readonly #wheel: TimerWheel;
+  readonly #hosts: HostTable;
+  readonly #connections = new Set<Http1ServerConnection>();
+  #listeners: Listener[] = [];
+  #current: CompiledSnapshot | null = null;
+
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#wheel = new TimerWheel(options.clock);
+    this.#hosts = new HostTable({
+      clock: options.clock,
+      wheel: this.#wheel,
+      trustDomain: options.trustDomain,
+      tlsMaterial: options.tlsMaterial,
+      warn: options.warn,
+    });
+  }
+
+  /**
+   * Compiles the snapshot and serves by it from the next request on; requests in flight end on what they began with.
+   * Throws when it does not compile, and goes on with what it had.
+   */
+  apply(snapshot: Snapshot): void {
+    const { random, deliverTo } = this.#options;
+    const compiled = compileSnapshot(snapshot, { hosts: this.#hosts, edges: this.edges, random, deliverTo });
+    this.#current = compiled;
+    this.#hosts.retain(compiled.hosts);
+  }
+
+  /** Opens the ports; a snapshot must have been applied. Throws ListenError, and then listens nowhere. */
+  listen(): void {
+    const { clock, random, outbound, mesh, trustDomain, warn, tlsMaterial } = this.#options;
+    const current = this.#serving;
+    const outboundAcceptor = new OutboundAcceptor({
+      clock,
+      random,
+      hosts: this.#hosts,
+      current,
+      isOwnAddress: (hostname, port) => port === outbound.port && isLocal(hostname, outbound.hostname),
+    });
+    const meshOptions = {
+      clock,
+      wheel: this.#wheel,
+      trustDomain,
+      warn,
+      accepted: (wire: Wire, principal: string): WireOwner =>
+        this.#serve(wire, new InboundAcceptor({ clock, edges: this.edges, current }, principal)),
+    };
+    try {
+      this.#listeners.push(listenTcp(outbound, (wire) => this.#serve(wire, outboundAcceptor)));
+      this.#listeners.push(
+        listenMutualTls(mesh, tlsMaterial, (wire) => new MeshConnection(wire, meshOptions)),
+      );
+    } catch (error) {
+      this.#stopListening();
+      throw error;
+    }
+  }
+
+  /** Connections that clients hold open. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Stops accepting and lets what is in flight end; resolves when all is over or the time is up. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#stopListening();
+    const { clock } = this.#options;
+    const until = clock.monotonic() + timeoutMs;
+    for (const connection of this.#connections) connection.drain();
+    while (this.#connections.size > 0 && clock.monotonic() < until) {
+      await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve));
+    }
+  }
+
+  readonly #serving = (): CompiledSnapshot => {
+    if (this.#current === null) throw new Error("The proxy listens before it has a snapshot");
+    return this.#current;
+  };
+
+  #serve(wire: Wire, acceptor: OutboundAcceptor | InboundAcceptor): WireOwner {
+    const connection = new Http1ServerConnection(wire, acceptor, this.#wheel, "http", (closed) => {
+      this.#connections.delete(closed);
+    });
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  #stopListening(): void {
+    for (const listener of this.#listeners.splice(0)) listener.stop();
+  }
+}
+
+/** How often a drain looks whether everything is over. */
+const DRAIN_LOOK_MS = 50;
+
+function isLocal(hostname: string, own: string): boolean {
+  return hostname === own || hostname === "localhost" || hostname === "::1" ||
+    (hostname.startsWith("127.") && (own === "0.0.0.0" || own.startsWith("127.0.0.1")));
+}

@@ -1,0 +1,87 @@
+/** The conditions of a route's match, compiled. The proxy asks whether they hold, `explain` also why not. */
+import type { NamedMatch, RouteMatch } from "../../model/snapshot.ts";
+import { headerValue, type RequestHead } from "../exchange.ts";
+import { compileStringMatch, type StringMatcher } from "./string_matcher.ts";
+
+export interface Condition {
+  holds(head: RequestHead): boolean;
+  /** One clause about a request for which it does not hold. */
+  whyNot(head: RequestHead): string;
+}
+
+/** The conditions that must all hold, the cheap ones first. */
+export function compileConditions(match: RouteMatch): Condition[] {
+  const conditions: Condition[] = [];
+  if (match.method !== null) {
+    conditions.push(part("the method", compileStringMatch(match.method), (h) => h.method));
+  }
+  if (match.scheme !== null) {
+    conditions.push(part("the scheme", compileStringMatch(match.scheme), (h) => h.scheme));
+  }
+  if (match.authority !== null) {
+    conditions.push(part("the authority", compileStringMatch(match.authority), (h) => h.authority));
+  }
+  if (match.path !== null) {
+    conditions.push(part("the path", compileStringMatch(match.path, match.ignorePathCase), pathWithoutQuery));
+  }
+  for (const { name, match: expected } of match.headers) {
+    conditions.push(
+      part(`header ${name}`, compileStringMatch(expected), (head) => headerValue(head.headers, name)),
+    );
+  }
+  for (const named of match.withoutHeaders) conditions.push(absent(named));
+  for (const { name, match: expected } of match.queryParams) {
+    conditions.push(
+      part(
+        `query parameter ${name}`,
+        compileStringMatch(expected),
+        (head) => queryParameter(head.path, name),
+      ),
+    );
+  }
+  return conditions;
+}
+
+function part(
+  what: string,
+  matcher: StringMatcher,
+  read: (head: RequestHead) => string | undefined,
+): Condition {
+  return {
+    holds: (head) => matcher.holds(read(head)),
+    whyNot(head) {
+      const value = read(head);
+      const found = value === undefined ? "it is not there" : `it is ${JSON.stringify(value)}`;
+      return `${what} has ${matcher.wants}, and ${found}`;
+    },
+  };
+}
+
+/** `withoutHeaders`: a missing header is the empty string, except that `present` asks for its absence. */
+function absent({ name, match }: NamedMatch): Condition {
+  const matcher = compileStringMatch(match);
+  const read = (head: RequestHead) => {
+    const value = headerValue(head.headers, name);
+    return match.type === "present" ? value : value ?? "";
+  };
+  return {
+    holds: (head) => !matcher.holds(read(head)),
+    whyNot: (head) => `header ${name} must not be what it is: ${JSON.stringify(read(head) ?? "")}`,
+  };
+}
+
+export function pathWithoutQuery(head: RequestHead): string {
+  const query = head.path.indexOf("?");
+  return query < 0 ? head.path : head.path.slice(0, query);
+}
+
+/** The first value of a query parameter, undecoded as in Envoy; `?key` has the empty string. */
+export function queryParameter(path: string, name: string): string | undefined {
+  const query = path.indexOf("?");
+  if (query < 0) return undefined;
+  for (const pair of path.slice(query + 1).split("&")) {
+    const equals = pair.indexOf("=");
+    if ((equals < 0 ? pair : pair.slice(0, equals)) === name) return equals < 0 ? "" : pair.slice(equals + 1);
+  }
+  return undefined;
+}

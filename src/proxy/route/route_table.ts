@@ -1,0 +1,134 @@
+/**
+ * Which route a request takes: virtual host by authority, then the first rule that matches. Compiled once per snapshot;
+ * the proxy and `explain` ask the same objects.
+ */
+import type { Route, VirtualHost } from "../../model/snapshot.ts";
+import type { Random } from "../../lib/prng.ts";
+import type { RequestHead } from "../exchange.ts";
+import { compileConditions, type Condition } from "./conditions.ts";
+
+/** What a route leads to, chosen by weight. `Target` is null for a cluster that the snapshot does not have. */
+export interface CompiledRoute<Target> {
+  readonly route: Route;
+  /** Alternatives, each a list of conditions that must all hold; null matches everything. */
+  readonly alternatives: readonly (readonly Condition[])[] | null;
+  readonly targets: readonly (Target | null)[];
+  /** Running sums of the weights, one for each target. */
+  readonly cumulative: readonly number[];
+}
+
+export interface CompiledVirtualHost<Target> {
+  readonly virtualHost: VirtualHost;
+  readonly routes: readonly CompiledRoute<Target>[];
+}
+
+/** One rule as `explain` shows it. */
+export interface RouteVerdict {
+  readonly route: Route;
+  readonly matched: boolean;
+  readonly why: string;
+}
+
+export class RouteTable<Target> {
+  readonly #byDomain = new Map<string, CompiledVirtualHost<Target>>();
+  readonly #hasWildcards: boolean;
+
+  /** `find` turns a cluster's name into what the proxy sends to. Throws when a regex does not compile. */
+  constructor(virtualHosts: Iterable<VirtualHost>, find: (cluster: string) => Target | null) {
+    let wildcards = false;
+    for (const virtualHost of virtualHosts) {
+      const compiled = { virtualHost, routes: virtualHost.routes.map((route) => compileRoute(route, find)) };
+      for (const domain of virtualHost.domains) {
+        if (domain.startsWith("*")) wildcards = true;
+        this.#byDomain.set(domain, compiled);
+      }
+    }
+    this.#hasWildcards = wildcards;
+  }
+
+  /** The virtual host of an authority: exact before wildcard, and the longest wildcard first. */
+  virtualHost(authority: string): CompiledVirtualHost<Target> | undefined {
+    const found = this.#byDomain.get(authority);
+    if (found !== undefined) return found;
+    const canonical = canonicalAuthority(authority);
+    const exact = canonical === authority ? undefined : this.#byDomain.get(canonical);
+    if (exact !== undefined || !this.#hasWildcards) return exact;
+    for (let dot = canonical.indexOf("."); dot >= 0; dot = canonical.indexOf(".", dot + 1)) {
+      const wildcard = this.#byDomain.get(`*${canonical.slice(dot)}`);
+      if (wildcard !== undefined) return wildcard;
+    }
+    return undefined;
+  }
+}
+
+/** Lower case, without the dot of a rooted name: hosts are the same however they are written. */
+export function canonicalAuthority(authority: string): string {
+  const lower = authority.toLowerCase();
+  const colon = lower.lastIndexOf(":");
+  const hasPort = colon >= 0 && !lower.endsWith("]");
+  const host = hasPort ? lower.slice(0, colon) : lower;
+  if (!host.endsWith(".")) return lower;
+  return host.slice(0, -1) + (hasPort ? lower.slice(colon) : "");
+}
+
+export function findRoute<Target>(
+  host: CompiledVirtualHost<Target>,
+  head: RequestHead,
+): CompiledRoute<Target> | undefined {
+  for (const compiled of host.routes) if (matches(compiled, head)) return compiled;
+  return undefined;
+}
+
+/** Every rule up to the one that matches, with the reason for each. */
+export function explainRoutes<Target>(host: CompiledVirtualHost<Target>, head: RequestHead): RouteVerdict[] {
+  const verdicts: RouteVerdict[] = [];
+  for (const compiled of host.routes) {
+    const matched = matches(compiled, head);
+    verdicts.push({
+      route: compiled.route,
+      matched,
+      why: matched ? whyMatched(compiled) : whyNot(compiled, head),
+    });
+    if (matched) break;
+  }
+  return verdicts;
+}
+
+/** One of the route's targets, by weight. */
+export function pickTarget<Target>(compiled: CompiledRoute<Target>, random: Random): Target | null {
+  const { targets, cumulative } = compiled;
+  if (targets.length === 1) return targets[0] as Target | null;
+  const ticket = random.below(cumulative[cumulative.length - 1] as number);
+  let index = 0;
+  while (ticket >= (cumulative[index] as number)) index++;
+  return targets[index] as Target | null;
+}
+
+function compileRoute<Target>(route: Route, find: (cluster: string) => Target | null): CompiledRoute<Target> {
+  const { destinations } = route.action;
+  let sum = 0;
+  return {
+    route,
+    alternatives: route.matches.length === 0 ? null : route.matches.map(compileConditions),
+    targets: destinations.map((destination) => find(destination.cluster)),
+    cumulative: destinations.map((destination) => (sum += destination.weight)),
+  };
+}
+
+function matches<Target>(compiled: CompiledRoute<Target>, head: RequestHead): boolean {
+  const { alternatives } = compiled;
+  return alternatives === null ||
+    alternatives.some((conditions) => conditions.every((one) => one.holds(head)));
+}
+
+function whyMatched<Target>(compiled: CompiledRoute<Target>): string {
+  if (compiled.alternatives === null) return "no match block: matches everything";
+  return compiled.alternatives.length === 1 ? "all conditions hold" : "one of the match blocks holds";
+}
+
+function whyNot<Target>(compiled: CompiledRoute<Target>, head: RequestHead): string {
+  const reasons = (compiled.alternatives ?? []).map((conditions) =>
+    conditions.find((one) => !one.holds(head))?.whyNot(head) ?? ""
+  );
+  return reasons.join("; or ");
+}

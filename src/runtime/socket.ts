@@ -1,0 +1,181 @@
+/**
+ * TCP and TLS byte streams on Bun's raw sockets: what the data plane and the control plane's mTLS endpoint stand on.
+ * A Wire is the Bun socket itself (no wrapper: this is the hot path); its owner hears every event by a method call.
+ */
+import { ListenError } from "./listen_error.ts";
+
+/** A connected byte stream, plain or TLS. */
+export interface Wire {
+  /** Returns how many of the bytes were taken; keep the rest and go on at `onDrain`. -1 when closed. */
+  write(data: Uint8Array, offset?: number, length?: number): number;
+  /** Sends what was taken, then FIN; with `onEnd` seen, closes. */
+  end(): void;
+  /** Half-close: no more bytes from here, the peer may go on sending. */
+  shutdown(): void;
+  /** Closes at once, with a reset. */
+  terminate(): void;
+  pause(): void;
+  resume(): void;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+}
+
+/** What a TLS peer showed in the handshake. `raw` is the leaf certificate in DER, absent when there was none. */
+export interface TlsWire extends Wire {
+  getPeerCertificate(): { readonly raw?: Uint8Array } | null | undefined;
+}
+
+/** Hears what happens on a Wire. After `onClose` nothing comes. */
+export interface WireOwner {
+  onData(chunk: Buffer): void;
+  onDrain(): void;
+  /** The peer sent FIN; our side is still open. */
+  onEnd(): void;
+  onClose(): void;
+}
+
+/** Hears a TLS handshake before any byte. The error is null only when the chain and the names were all accepted. */
+export interface TlsWireOwner extends WireOwner {
+  onHandshake(wire: TlsWire, error: Error | null): void;
+}
+
+/** PEM of the own certificate chain and key, and of the roots that the peer must chain to. */
+export interface TlsMaterial {
+  readonly chain: string;
+  readonly key: string;
+  readonly roots: string;
+}
+
+export interface Address {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Stops accepting; connections that are open go on. */
+  stop(): void;
+}
+
+type BunSocket = Bun.Socket<WireOwner>;
+
+const handlers = {
+  data(socket: BunSocket, chunk: Buffer) {
+    socket.data.onData(chunk);
+  },
+  drain(socket: BunSocket) {
+    socket.data.onDrain();
+  },
+  end(socket: BunSocket) {
+    socket.data.onEnd();
+  },
+  close(socket: BunSocket) {
+    socket.data.onClose();
+  },
+  /** TLS failures and the like; `close` follows. */
+  error() {},
+};
+
+const tlsHandlers = {
+  ...handlers,
+  handshake(socket: BunSocket, _success: boolean, error: Error | null) {
+    (socket.data as TlsWireOwner).onHandshake(socket as unknown as TlsWire, error);
+  },
+};
+
+/** Accepts plain connections; the owner is made when one opens. Throws ListenError. */
+export function listenTcp(address: Address, accept: (wire: Wire) => WireOwner): Listener {
+  return listen(address, {
+    ...handlers,
+    open(socket: BunSocket) {
+      socket.setNoDelay(true);
+      socket.data = accept(socket as unknown as Wire);
+    },
+  });
+}
+
+/**
+ * Accepts mutual TLS: whoever shows no certificate, or one that does not chain to the roots, is refused in the
+ * handshake. The material is asked for at every connection, so a renewed certificate needs no new listener.
+ * Throws ListenError.
+ */
+export function listenMutualTls(
+  address: Address,
+  material: () => TlsMaterial,
+  accept: (wire: Wire) => TlsWireOwner,
+  options: { readonly requireClientCertificate: boolean } = { requireClientCertificate: true },
+): Listener {
+  return listen(address, {
+    open(socket: BunSocket) {
+      socket.setNoDelay(true);
+      const { chain, key, roots } = material();
+      const [, tls] = socket.upgradeTLS({
+        isServer: true,
+        tls: {
+          cert: chain,
+          key,
+          ca: roots,
+          requestCert: true,
+          rejectUnauthorized: options.requireClientCertificate,
+        },
+        socket: tlsHandlers,
+      } as unknown as Bun.TLSUpgradeOptions<WireOwner>);
+      tls.data = accept(tls as unknown as Wire);
+    },
+    drain() {},
+    error() {},
+  });
+}
+
+export interface ConnectHandlers {
+  /** The owner of the new wire; for TLS, its `onHandshake` comes before anything else. */
+  opened(wire: Wire): WireOwner;
+  failed(error: Error): void;
+}
+
+/** Opens a plain connection, or a TLS one that shows `tls` and lets the owner judge the peer in `onHandshake`. */
+export function connect(address: Address, tls: TlsMaterial | null, on: ConnectHandlers): void {
+  const socket = {
+    ...(tls === null ? handlers : tlsHandlers),
+    open(socket: BunSocket) {
+      socket.setNoDelay(true);
+      socket.data = on.opened(socket as unknown as Wire);
+    },
+    connectError(_socket: BunSocket, error: Error) {
+      on.failed(error);
+    },
+  };
+  const options = {
+    hostname: address.hostname,
+    port: address.port,
+    allowHalfOpen: true,
+    socket,
+    ...(tls === null
+      ? {}
+      : { tls: { cert: tls.chain, key: tls.key, ca: tls.roots, rejectUnauthorized: false } }),
+  };
+  // connectError has told the caller already; the promise says the same again.
+  Bun.connect<WireOwner>(options as unknown as Bun.TCPSocketConnectOptions<WireOwner>).catch(() => {});
+}
+
+function listen(address: Address, socket: object): Listener {
+  try {
+    const listener = Bun.listen<WireOwner>({
+      hostname: address.hostname,
+      port: address.port,
+      exclusive: true,
+      allowHalfOpen: true,
+      socket: socket as Bun.SocketHandler<WireOwner>,
+    });
+    return { port: listener.port, stop: () => listener.stop(false) };
+  } catch (error) {
+    throw ListenError.of(address, error);
+  }
+}
+
+/** Hands a wire to another owner, which hears everything from the next event on. */
+export function setOwner(wire: Wire, owner: WireOwner): void {
+  (wire as unknown as BunSocket).data = owner;
+}

@@ -1,0 +1,19 @@
+/** Envoy's response flags, one name each (semantics of `%RESPONSE_FLAGS%`); several are joined by commas. */
+export const FLAG = {
+  none: "-",
+  noRoute: "NR",
+  noCluster: "NC",
+  noHealthyUpstream: "UH",
+  upstreamConnectFailure: "UF",
+  upstreamConnectFailureRetried: "UF,URX",
+  upstreamReset: "UR",
+  upstreamClosed: "UC",
+  upstreamProtocolError: "UPE",
+  upstreamTimeout: "UT",
+  overflow: "UO",
+  downstreamClosed: "DC",
+  downstreamProtocolError: "DPE",
+  streamIdleTimeout: "SI",
+} as const;
+
+export type ResponseFlag = typeof FLAG[keyof typeof FLAG];
