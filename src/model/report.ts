@@ -1,6 +1,9 @@
 /** What proxies tell the control plane's telemetry store about the calls that they carried: differences since the last report. */
 import type { ServiceInfo, WorkloadInfo } from "./snapshot.ts";
 
+/** Edges in one report; a proxy with more to tell sends several. */
+export const REPORT_EDGES_MAX = 1_000;
+
 /** `POST /v1/report` over mTLS. */
 export interface TelemetryReport {
   readonly edges: readonly EdgeReport[];

@@ -1,0 +1,148 @@
+/** The command line: which commands and flags there are. What a command does stands in its own module, loaded when it runs. */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { ListenError } from "../runtime/listen_error.ts";
+import { environmentVariable, writeStderr, writeStdout } from "../runtime/process.ts";
+import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
+import { OUTPUT_FORMATS, type OutputFormat, printError, printMessage } from "./output.ts";
+
+const EXAMPLES = `Examples:
+  bowline demo                                         watch a whole mesh run on this machine
+  bowline run --role control-plane --config mesh/      start a control plane
+  bowline run --role sidecar --token-file token.jwt    join it, on the machine of a service
+`;
+
+/** Runs one command to its end; a failure has been told to the user when this returns. */
+export async function runProgram(args: readonly string[]): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.ok;
+  const program = createProgram((code) => exitCode = code);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // Commander ends help that was asked for with 0, and everything else, already told, with 1.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return reportFailure(error);
+  }
+}
+
+/** Tells the user in one line why the program ends; the stack is for those who ask for it. */
+export function reportFailure(error: unknown): ExitCode {
+  const debug = environmentVariable("BOWLINE_DEBUG") !== undefined;
+  if (error instanceof CommandError) {
+    printError(error);
+    if (debug) printMessage(stackOf(error));
+    return error.exitCode;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  if (isOperatingCondition(error)) {
+    printError({ message, hint: undefined });
+    if (debug) printMessage(stackOf(error));
+    return error instanceof ListenError ? EXIT.unavailable : EXIT.error;
+  }
+  printError({
+    message: `Internal error: ${message.split("\n", 1)[0]}`,
+    hint: debug ? undefined : "this is a bug in bowline; BOWLINE_DEBUG=1 shows where it happened",
+  });
+  if (debug) printMessage(stackOf(error));
+  return EXIT.error;
+}
+
+/** Takes the exit code of the command that ran. */
+type Finish = (exitCode: ExitCode) => void;
+
+/** The whole command tree; `finish` takes the exit code of the command that ran. */
+export function createProgram(finish: Finish): Command {
+  const program = new Command("bowline")
+    .description("A service mesh in one executable")
+    .addHelpText("before", EXAMPLES)
+    .addHelpText("after", "\nEvery flag also reads the environment: --token-file is BOWLINE_TOKEN_FILE.")
+    .helpOption("-h, --help", "show help")
+    .helpCommand("help [command]", "show help for a command")
+    .exitOverride()
+    .configureOutput({ writeOut: writeStdout, writeErr: writeStderr, outputError: printUsageError });
+
+  for (const add of [addValidate, addVersion]) add(program, finish);
+  return program;
+}
+
+function addValidate(program: Command, finish: Finish): void {
+  program.command("validate")
+    .description("check Istio YAML files as one configuration")
+    .addHelpText(
+      "before",
+      "Examples:\n" +
+        "  bowline validate /etc/bowline\n" +
+        "  bowline validate --lenient istio/ services.yaml\n",
+    )
+    .argument("<path...>", "files and directories")
+    .addOption(
+      flag("--lenient", "only warn of fields and kinds that are not implemented").default(false, "off"),
+    )
+    .addOption(outputOption())
+    .action(async (paths: string[], options: { output: OutputFormat; lenient: boolean }) => {
+      const { runValidate } = await import("./validate_command.ts");
+      finish(await runValidate(paths, options));
+    });
+}
+
+function addVersion(program: Command, finish: Finish): void {
+  program.command("version")
+    .description("show which bowline this is")
+    .addHelpText("before", "Examples:\n  bowline version\n  bowline version -o json\n")
+    .addOption(outputOption())
+    .action(async (options: { output: OutputFormat }) => {
+      const { runVersion } = await import("./version_command.ts");
+      finish(await runVersion(options));
+    });
+}
+
+/**
+ * A flag that `BOWLINE_…` of the environment gives too. An empty variable counts as unset; a flag without a value is
+ * set by `1`, `true`, `yes` or `on`.
+ */
+export function flag(flags: string, description: string): Option {
+  const option = new Option(flags, description);
+  const variable = `BOWLINE_${option.name().toUpperCase().replaceAll("-", "_")}`;
+  const value = environmentVariable(variable);
+  const set = option.isBoolean() ? /^(?:1|true|yes|on)$/i.test(value ?? "") : value !== undefined;
+  return set ? option.env(variable) : option;
+}
+
+export function outputOption(): Option {
+  return flag("-o, --output <format>", "how to print").choices(OUTPUT_FORMATS).default("table");
+}
+
+/** Takes a whole number in a range as a flag's value. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** Gathers the values of a flag that may stand more than once. */
+export function collect(value: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}
+
+/** Commander's `error: …` and `(Did you mean …?)`, in the words and form of every other message. */
+function printUsageError(text: string): void {
+  const [first = "", ...rest] = text.trimEnd().split("\n");
+  const message = first.replace(/^error: /, "").replace(/\.$/, "");
+  const hint = rest.join(" ").replace(/^\(D(.*)\)$/, "d$1");
+  printError({
+    message: message.charAt(0).toUpperCase() + message.slice(1),
+    hint: hint === "" ? "bowline --help shows the commands, bowline help COMMAND its flags" : hint,
+  });
+}
+
+/** Our typed errors and the system's carry a code; what the language and its library throw at a bug does not. */
+function isOperatingCondition(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return error instanceof Error && typeof code === "string" && !code.startsWith("ERR_");
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}

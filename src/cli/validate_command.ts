@@ -1,0 +1,72 @@
+/** `bowline validate PATH...`: whether files would load as one configuration, and everything that is wrong with them. */
+import { readErrorFinding } from "../config/config_store.ts";
+import type { Finding, Severity } from "../config/finding.ts";
+import { formatFinding } from "../config/format_finding.ts";
+import { loadConfig } from "../config/loader.ts";
+import { FileReadError, type ReadFile, readSourceFiles } from "../runtime/read_files.ts";
+import { EXIT, type ExitCode } from "./exit_codes.ts";
+import { type OutputFormat, printable, printData, printMessage, type Style, styled } from "./output.ts";
+
+export interface ValidateOptions {
+  readonly output: OutputFormat;
+  /** Fields and kinds that are not implemented are warnings. */
+  readonly lenient: boolean;
+}
+
+/** What `-o json` prints. */
+interface Report {
+  readonly valid: boolean;
+  readonly files: number;
+  readonly resources: number;
+  readonly findings: readonly Finding[];
+}
+
+const STYLES: Readonly<Record<Severity, Style>> = { error: "red", warning: "yellow", info: "dim" };
+
+/** Reads all paths as one configuration. Warnings are told and do no harm; any error makes it 65. */
+export async function runValidate(paths: readonly string[], options: ValidateOptions): Promise<ExitCode> {
+  const report = await validatePaths(paths, options.lenient);
+  if (options.output === "table") printFindings(report.findings);
+  const count = `${plural(report.resources, "resource")} in ${plural(report.files, "file")}`;
+  if (report.valid || options.output !== "table") {
+    await printData(options.output, report, () => `ok: ${count}`);
+  } else {
+    const errors = report.findings.filter((finding) => finding.severity === "error").length;
+    printMessage(`not valid: ${plural(errors, "error")}, ${plural(report.files, "file")} read`);
+  }
+  return report.valid ? EXIT.ok : EXIT.badInput;
+}
+
+async function validatePaths(paths: readonly string[], lenient: boolean): Promise<Report> {
+  const files = new Map<string, ReadFile>();
+  const unread: Finding[] = [];
+  for (const path of paths) {
+    try {
+      // A file that two of the paths lead to is read as one, not as its own duplicate.
+      for (const file of await readSourceFiles(path)) files.set(file.path, file);
+    } catch (error) {
+      if (!(error instanceof FileReadError)) throw error;
+      unread.push(readErrorFinding(error, error.path));
+    }
+  }
+  const sources = [...files.values()].map(({ path, text }) => ({ file: path, text }));
+  const { resources, findings, resourceCount } = loadConfig(sources, { lenient });
+  return {
+    valid: resources !== null && unread.length === 0,
+    files: files.size,
+    resources: resourceCount,
+    findings: [...unread, ...findings],
+  };
+}
+
+function printFindings(findings: readonly Finding[]): void {
+  for (const finding of findings) {
+    const { severity } = finding;
+    const coloured = styled("stderr", STYLES[severity], severity);
+    printMessage(printable(formatFinding(finding)).replace(`: ${severity} `, () => `: ${coloured} `));
+  }
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,159 @@
+/**
+ * Watches the YAML files of a path and tells their whole content whenever it differs. Directories are watched, never
+ * files (editors and deployment tools replace files by renaming), and so are the path's ancestors, since the path or a
+ * part of it may be a symbolic link that is swapped. A slow poll finds what no event told.
+ */
+import { createHash } from "node:crypto";
+import { type FSWatcher, watch } from "node:fs";
+import { stat } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
+import type { Clock } from "../lib/clock.ts";
+import { FileReadError, readSourceFiles, sourceDirectories, type SourceFile } from "./read_files.ts";
+
+/** Quiet time after an event before the files are read: a deployment writes several. */
+export const DEBOUNCE_MS = 100;
+
+/** The files are read this long after the first event, however many follow. */
+export const DEBOUNCE_MAX_MS = 400;
+
+/** The time between reads that no event asked for. */
+export const POLL_MS = 3_000;
+
+export interface DirectoryWatchOptions {
+  /** A directory, or one file. */
+  readonly path: string;
+  readonly clock: Clock;
+  /** All files, as readSourceFiles() returns them; called whenever their names or contents differ from before. */
+  onChange(files: SourceFile[]): void;
+  /** The path could not be read; called once for as long as the reason stays the same. */
+  onError(error: FileReadError): void;
+}
+
+export interface DirectoryWatch {
+  /** Ends the watch; nothing is called any more. */
+  close(): void;
+}
+
+/** Watches from now on. Resolves after the first read, for which `onChange` or `onError` has been called. */
+export async function watchDirectory(options: DirectoryWatchOptions): Promise<DirectoryWatch> {
+  const watcher = new Watcher(options);
+  await watcher.scan();
+  return watcher;
+}
+
+interface Watched {
+  readonly watcher: FSWatcher;
+  /** Device and inode: a directory that was replaced by another of its name has others. */
+  readonly identity: string;
+}
+
+class Watcher implements DirectoryWatch {
+  readonly #options: DirectoryWatchOptions;
+  readonly #watched = new Map<string, Watched>();
+  #fingerprint = "";
+  #closed = false;
+  #scanning = false;
+  /** Something happened during a scan. */
+  #again = false;
+  #firstEventMs: number | null = null;
+  #cancelTimer: () => void = () => {};
+
+  constructor(options: DirectoryWatchOptions) {
+    this.#options = options;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer();
+    for (const directory of [...this.#watched.keys()]) this.#unwatch(directory);
+  }
+
+  /** Brings the watches up to date, reads, and tells what differs; then waits for the next event or poll. */
+  async scan(): Promise<void> {
+    this.#cancelTimer();
+    this.#scanning = true;
+    this.#firstEventMs = null;
+    // Watches first: what changes while the files are read is then an event.
+    await this.#watchAll();
+    await this.#read();
+    this.#scanning = false;
+    if (this.#closed) return this.close();
+    this.#scanAfter(this.#again ? DEBOUNCE_MS : POLL_MS);
+    this.#again = false;
+  }
+
+  async #read(): Promise<void> {
+    const { path, onChange, onError } = this.#options;
+    try {
+      const files = await readSourceFiles(path);
+      if (this.#isNew(fingerprintOf(files))) onChange(files);
+    } catch (error) {
+      if (!(error instanceof FileReadError)) throw error;
+      if (this.#isNew(`${error.code} ${error.file}`)) onError(error);
+    }
+  }
+
+  #isNew(fingerprint: string): boolean {
+    if (this.#closed || fingerprint === this.#fingerprint) return false;
+    this.#fingerprint = fingerprint;
+    return true;
+  }
+
+  #onEvent(): void {
+    if (this.#scanning) {
+      this.#again = true;
+      return;
+    }
+    const now = this.#options.clock.monotonic();
+    this.#firstEventMs ??= now;
+    this.#scanAfter(Math.min(DEBOUNCE_MS, Math.max(0, this.#firstEventMs + DEBOUNCE_MAX_MS - now)));
+  }
+
+  #scanAfter(ms: number): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.clock.after(ms, () => void this.scan());
+  }
+
+  async #watchAll(): Promise<void> {
+    const { path } = this.#options;
+    const wanted = new Map<string, string | null>();
+    // Of an ancestor only the entry on the way to the path matters.
+    for (let child = resolve(path); dirname(child) !== child; child = dirname(child)) {
+      wanted.set(dirname(child), basename(child));
+    }
+    for (const directory of await sourceDirectories(path)) wanted.set(resolve(directory), null);
+    for (const directory of [...this.#watched.keys()]) {
+      if (!wanted.has(directory)) this.#unwatch(directory);
+    }
+    for (const [directory, entry] of wanted) await this.#watch(directory, entry);
+  }
+
+  async #watch(directory: string, entry: string | null): Promise<void> {
+    const info = await stat(directory).catch(() => undefined);
+    const identity = info === undefined ? "" : `${info.dev}:${info.ino}:${info.isDirectory()}`;
+    if (this.#watched.get(directory)?.identity === identity) return;
+    this.#unwatch(directory);
+    if (this.#closed || info?.isDirectory() !== true) return;
+    try {
+      const watcher = watch(directory, (_event, name) => {
+        if (entry === null || name === null || name === entry) this.#onEvent();
+      });
+      watcher.on("error", () => this.#unwatch(directory));
+      this.#watched.set(directory, { watcher, identity });
+    } catch {
+      // Not permitted, or the system's watches are used up: the poll finds the changes.
+    }
+  }
+
+  #unwatch(directory: string): void {
+    this.#watched.get(directory)?.watcher.close();
+    this.#watched.delete(directory);
+  }
+}
+
+/** Equal for equal names and contents. */
+function fingerprintOf(files: readonly SourceFile[]): string {
+  const hash = createHash("sha256");
+  for (const { file, text } of files) hash.update(JSON.stringify([file, text]));
+  return hash.digest("hex");
+}

@@ -1,0 +1,80 @@
+/** A small HTTP server for the APIs on loopback addresses and in the data directory; too slow for the data path. */
+import { lstatSync, unlinkSync } from "node:fs";
+import { connect } from "node:net";
+import { ListenError } from "./listen_error.ts";
+
+/** No request of an operator or of the dashboard comes near this; bytes. */
+export const API_BODY_BYTES_MAX = 1024 * 1024;
+
+/** Only the user that runs the process may speak to a Unix socket. */
+const PRIVATE_UMASK = 0o177;
+
+export type HttpAddress =
+  | { readonly hostname: string; /** 0 takes a free one. */ readonly port: number }
+  | { readonly unixPath: string };
+
+export interface HttpServer {
+  /** 0 for a Unix socket. */
+  readonly port: number;
+  /** Stops listening and ends what is open. */
+  stop(): Promise<void>;
+}
+
+export type HttpHandler = (request: Request) => Response | Promise<Response>;
+
+/** Listens and answers. Throws ListenError when the address is taken or not to be had. */
+export async function serveHttp(address: HttpAddress, handler: HttpHandler): Promise<HttpServer> {
+  if (!("unixPath" in address)) {
+    const server = listen(`${address.hostname}:${address.port}`, address, handler);
+    return { port: server.port ?? 0, stop: () => server.stop(true) };
+  }
+  const { unixPath } = address;
+  await removeStaleSocket(unixPath);
+  // Set for the moment of binding, so that there is none in which another user could connect.
+  const umask = process.umask(PRIVATE_UMASK);
+  try {
+    const server = listen(unixPath, { unix: unixPath }, handler);
+    return { port: 0, stop: () => server.stop(true) };
+  } finally {
+    process.umask(umask);
+  }
+}
+
+function listen(
+  place: string,
+  address: { hostname: string; port: number } | { unix: string },
+  handler: HttpHandler,
+): Bun.Server<undefined> {
+  try {
+    return Bun.serve({
+      ...address,
+      development: false,
+      // With development off Bun would share the port with whoever listens on it already, and say nothing.
+      reusePort: false,
+      // Server-sent events are silent for as long as nothing happens.
+      idleTimeout: 0,
+      maxRequestBodySize: API_BODY_BYTES_MAX,
+      fetch: handler,
+      error: () => Response.json({ error: { code: "internal", message: "Internal error" } }, { status: 500 }),
+    } as Bun.Serve.Options<undefined>);
+  } catch (error) {
+    throw ListenError.of(place, error);
+  }
+}
+
+/** A process that was killed leaves its socket behind; one that still answers keeps it. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const isSocket = lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
+  if (isSocket && !(await answers(path))) unlinkSync(path);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,89 @@
+/** The process's own edges: arguments, environment, standard streams and exit. */
+import { writeSync } from "node:fs";
+
+const STDOUT = 1;
+const STDERR = 2;
+
+/** How long a write waits before it tries a full pipe again. */
+const FULL_PIPE_WAIT_MS = 1;
+
+const closed = new Set<number>();
+
+/** What the user typed after the program's name. */
+export function programArguments(): readonly string[] {
+  return process.argv.slice(2);
+}
+
+/** A variable of the environment; an empty one counts as unset. */
+export function environmentVariable(name: string): string | undefined {
+  return process.env[name] || undefined;
+}
+
+/** The environment as a child process gets it. */
+export function environment(): Record<string, string> {
+  const copy: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) copy[name] = value;
+  return copy;
+}
+
+/** Where the running executable stands, for starting more of itself. */
+export function executablePath(): string {
+  return process.execPath;
+}
+
+export function processId(): number {
+  return process.pid;
+}
+
+/** Whether the process runs as root; false where there is no such thing. */
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/**
+ * Writes all of `text` before it returns, so that nothing is lost when the process ends right after.
+ * False when nobody reads standard output any more (`bowline graph | head -1`): then everything is discarded.
+ */
+export function writeStdout(text: string): boolean {
+  return writeAll(STDOUT, text);
+}
+
+/** As writeStdout(), to standard error. */
+export function writeStderr(text: string): boolean {
+  return writeAll(STDERR, text);
+}
+
+export function isTerminal(stream: "stdout" | "stderr"): boolean {
+  return process[stream].isTTY === true;
+}
+
+export function exitProcess(code: number): never {
+  process.exit(code);
+}
+
+/** Calls back for whatever nobody caught; the process must end then, since its state is unknown. */
+export function onUncaughtError(callback: (error: unknown) => void): void {
+  process.on("uncaughtException", callback);
+  process.on("unhandledRejection", callback);
+}
+
+function writeAll(descriptor: number, text: string): boolean {
+  if (closed.has(descriptor)) return false;
+  const bytes = new TextEncoder().encode(text);
+  for (let written = 0; written < bytes.length;) {
+    try {
+      written += writeSync(descriptor, bytes, written);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === "EAGAIN") {
+        // A pipe that its other owner made non-blocking, and whose reader is slow.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_WAIT_MS);
+      } else if (code !== "EINTR") {
+        // EPIPE, or EBADF and EIO of a closed or lost terminal: there is nobody to tell.
+        closed.add(descriptor);
+        return false;
+      }
+    }
+  }
+  return true;
+}

@@ -1,0 +1,41 @@
+/** Signals of the operating system, as systemd and people at a terminal send them. */
+import { exitProcess } from "./process.ts";
+
+/** What a shell sees of a process that a signal ended: 128 and the signal's number. */
+const EXIT_CODE = { SIGINT: 130, SIGTERM: 143 } as const;
+
+export type TerminateSignal = keyof typeof EXIT_CODE;
+
+/**
+ * Calls back at the first SIGTERM or Ctrl-C, so that the process can drain; the second one ends it at once.
+ * The returned function gives the signals back to the system.
+ *
+ * @param force For tests: what the second signal does.
+ */
+export function onTerminate(
+  callback: (signal: TerminateSignal) => void,
+  force: (exitCode: number) => void = exitProcess,
+): () => void {
+  let asked = false;
+  const listen = (signal: TerminateSignal) => {
+    if (asked) return force(EXIT_CODE[signal]);
+    asked = true;
+    callback(signal);
+  };
+  process.on("SIGTERM", listen);
+  process.on("SIGINT", listen);
+  return () => {
+    process.off("SIGTERM", listen);
+    process.off("SIGINT", listen);
+  };
+}
+
+/** Calls back at each SIGHUP. Without it a SIGHUP ends the process. The returned function stops that. */
+export function onReload(callback: () => void): () => void {
+  // The listener gets the signal's name, which is none of the callback's business.
+  const listen = () => callback();
+  process.on("SIGHUP", listen);
+  return () => {
+    process.off("SIGHUP", listen);
+  };
+}

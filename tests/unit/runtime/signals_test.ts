@@ -1,0 +1,29 @@
+import { expect, test } from "bun:test";
+import { onReload, onTerminate } from "../../../src/runtime/signals.ts";
+
+/** The signal arrives through the event loop. */
+async function send(signal: NodeJS.Signals): Promise<void> {
+  process.kill(process.pid, signal);
+  await Bun.sleep(20);
+}
+
+test("onTerminate() calls back once, and the second signal forces the end", async () => {
+  const seen: string[] = [];
+  const forced: number[] = [];
+  const off = onTerminate((signal) => seen.push(signal), (exitCode) => forced.push(exitCode));
+  await send("SIGTERM");
+  expect([seen, forced]).toEqual([["SIGTERM"], []]);
+  await send("SIGINT");
+  expect([seen, forced]).toEqual([["SIGTERM"], [130]]);
+  off();
+  expect(process.listenerCount("SIGTERM")).toBe(0);
+});
+
+test("onReload() calls back every time", async () => {
+  let reloads = 0;
+  const off = onReload(() => reloads++);
+  await send("SIGHUP");
+  await send("SIGHUP");
+  off();
+  expect(reloads).toBe(2);
+});
