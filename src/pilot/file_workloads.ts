@@ -1,0 +1,58 @@
+/** What the files say about workloads: one per WorkloadEntry. */
+import type { ConfigResource } from "../config/resource.ts";
+import type { WorkloadEntrySpec } from "../config/schema/workload_entry.ts";
+import { PORTS } from "../model/ports.ts";
+import type { Workload } from "../model/workload.ts";
+
+/** A workload as the control plane knows it. */
+export interface MeshWorkload extends Workload {
+  /** Port of its mesh listener; only means something with `hasSidecar`. */
+  readonly meshPort: number;
+}
+
+/** Istio's label that says, whatever else is known, whether a workload speaks the mesh's mTLS. */
+export const TLS_MODE_LABEL = "security.istio.io/tlsMode";
+
+/**
+ * The workload of a WorkloadEntry. Labels of the metadata beat those of the spec, as in Istio. Without a
+ * `serviceAccount` the account is the entry's name, which is also what a join token for it says.
+ */
+export function workloadOfEntry(entry: ConfigResource<WorkloadEntrySpec>): MeshWorkload {
+  const { spec } = entry;
+  const labels = { ...spec.labels, ...entry.labels };
+  return {
+    namespace: entry.namespace,
+    name: entry.name,
+    address: spec.address,
+    labels,
+    serviceAccount: spec.serviceAccount ?? entry.name,
+    ports: spec.ports,
+    weight: spec.weight,
+    hasSidecar: declaresSidecar(labels, spec.serviceAccount),
+    meshPort: PORTS.mesh,
+  };
+}
+
+/** Every workload that the files alone know, sorted as the resource set is: what `explain` works with. */
+export function fileWorkloads(
+  entries: readonly ConfigResource<WorkloadEntrySpec>[],
+): readonly MeshWorkload[] {
+  return entries.map(workloadOfEntry);
+}
+
+/**
+ * Istio's rule for what the files say: the label decides; without it a `serviceAccount` means that there is a sidecar
+ * (WorkloadEntry: "the service account associated with the workload if a sidecar is present").
+ */
+export function declaresSidecar(
+  labels: Readonly<Record<string, string>>,
+  serviceAccount: string | null,
+): boolean {
+  const mode = labels[TLS_MODE_LABEL];
+  return mode === undefined ? serviceAccount !== null : mode === "istio";
+}
+
+/** Somebody wrote down that this workload must be spoken to in plain text. */
+export function deniesSidecar(labels: Readonly<Record<string, string>>): boolean {
+  return labels[TLS_MODE_LABEL] === "disabled";
+}

@@ -1,0 +1,183 @@
+/**
+ * All workloads of the mesh: those in files merged with those that are connected. Files are the truth: a connected
+ * workload that has a WorkloadEntry is what the entry says, at the entry's address.
+ */
+import type { ConfigResource } from "../config/resource.ts";
+import type { WorkloadEntrySpec } from "../config/schema/workload_entry.ts";
+import type { Clock } from "../lib/clock.ts";
+import { formatSpiffeId } from "../model/spiffe_id.ts";
+import { parseWorkloadKey, type WorkloadKey, workloadKey } from "../model/workload.ts";
+import { deniesSidecar, type MeshWorkload, workloadOfEntry } from "./file_workloads.ts";
+
+/**
+ * How long a workload without a file stays known after its last connection ended: long enough for a restart of
+ * its sidecar, so that its clients never see it come and go.
+ */
+export const DISCONNECT_GRACE_MS = 60_000;
+
+/** What a proxy says of itself when it connects; the caller has checked who it is. */
+export interface ConnectedWorkload {
+  readonly workload: WorkloadKey;
+  /** An IP address. */
+  readonly address: string;
+  readonly meshPort: number;
+}
+
+export interface RegistryOptions {
+  readonly clock: Clock;
+  readonly trustDomain: string;
+}
+
+export class WorkloadRegistry {
+  readonly #clock: Clock;
+  readonly #trustDomain: string;
+  /** What the files say, by key. */
+  #files = new Map<WorkloadKey, MeshWorkload>();
+  #enrolled: ReadonlySet<WorkloadKey> = new Set();
+  /** The latest connection of a workload comes last; a reconnect may be here before the old one is given up. */
+  readonly #connections = new Map<WorkloadKey, ConnectedWorkload[]>();
+  /** Workloads without a live connection, but in their grace period. */
+  readonly #lingering = new Map<WorkloadKey, { last: ConnectedWorkload; cancel: () => void }>();
+  /** Has run a sidecar since this control plane started: never plain text again. */
+  readonly #everConnected = new Set<WorkloadKey>();
+  readonly #workloads = new Map<WorkloadKey, MeshWorkload>();
+  #sorted: readonly MeshWorkload[] | null = null;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(options: RegistryOptions) {
+    this.#clock = options.clock;
+    this.#trustDomain = options.trustDomain;
+  }
+
+  /** Takes the WorkloadEntries of a new generation. */
+  setFiles(entries: readonly ConfigResource<WorkloadEntrySpec>[]): void {
+    const before = this.#files;
+    this.#files = new Map(entries.map((entry) => [workloadKey(entry), workloadOfEntry(entry)]));
+    this.#refresh(new Set([...before.keys(), ...this.#files.keys()]));
+  }
+
+  /** Takes the workloads that hold an unexpired certificate, as the certificate authority knows them. */
+  setEnrolled(keys: ReadonlySet<WorkloadKey>): void {
+    const before = this.#enrolled;
+    this.#enrolled = new Set(keys);
+    this.#refresh(new Set([...before, ...keys]));
+  }
+
+  /** A proxy has connected; the returned function says that this connection has ended. */
+  connect(connected: ConnectedWorkload): () => void {
+    const key = connected.workload;
+    this.#lingering.get(key)?.cancel();
+    this.#lingering.delete(key);
+    this.#connections.set(key, [...(this.#connections.get(key) ?? []), connected]);
+    this.#everConnected.add(key);
+    this.#refresh([key]);
+    return () => this.#disconnect(connected);
+  }
+
+  /** All workloads, sorted by key. The same array, with the same objects in it, as long as nothing changed. */
+  workloads(): readonly MeshWorkload[] {
+    this.#sorted ??= [...this.#workloads.keys()].sort().map((key) =>
+      this.#workloads.get(key) as MeshWorkload
+    );
+    return this.#sorted;
+  }
+
+  get(key: WorkloadKey): MeshWorkload | undefined {
+    return this.#workloads.get(key);
+  }
+
+  /**
+   * The SPIFFE ID that a workload must show. A workload without a file has the service account of its own name:
+   * were any account of the namespace accepted, one workload could pose as another that is not written down.
+   */
+  expectedSpiffeId(key: WorkloadKey): string | undefined {
+    const parsed = parseWorkloadKey(key);
+    if (parsed === undefined) return undefined;
+    const serviceAccount = this.#files.get(key)?.serviceAccount ?? parsed.name;
+    return formatSpiffeId({ trustDomain: this.#trustDomain, namespace: parsed.namespace, serviceAccount });
+  }
+
+  /** The address that the files give for a workload, whatever it reports itself. */
+  fileAddress(key: WorkloadKey): string | undefined {
+    return this.#files.get(key)?.address;
+  }
+
+  /** Some workload holds a certificate, is in no file and has yet to connect: its address is not known. */
+  awaitsConnections(): boolean {
+    for (const key of this.#enrolled) if (!this.#workloads.has(key)) return true;
+    return false;
+  }
+
+  /** Calls whenever `workloads()` answers something new; the returned function ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Ends all timers; nothing is forgotten any more. */
+  close(): void {
+    for (const { cancel } of this.#lingering.values()) cancel();
+  }
+
+  #disconnect(connected: ConnectedWorkload): void {
+    const key = connected.workload;
+    const rest = (this.#connections.get(key) ?? []).filter((other) => other !== connected);
+    if (rest.length > 0) {
+      this.#connections.set(key, rest);
+    } else if (this.#connections.delete(key)) {
+      const cancel = this.#clock.after(DISCONNECT_GRACE_MS, () => {
+        this.#lingering.delete(key);
+        this.#refresh([key]);
+      });
+      this.#lingering.set(key, { last: connected, cancel });
+    }
+    this.#refresh([key]);
+  }
+
+  #refresh(keys: Iterable<WorkloadKey>): void {
+    let changed = false;
+    for (const key of keys) {
+      const before = this.#workloads.get(key);
+      const after = this.#compute(key);
+      if (JSON.stringify(before) === JSON.stringify(after)) continue;
+      changed = true;
+      if (after === undefined) this.#workloads.delete(key);
+      else this.#workloads.set(key, after);
+    }
+    if (!changed) return;
+    this.#sorted = null;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #compute(key: WorkloadKey): MeshWorkload | undefined {
+    const file = this.#files.get(key);
+    const reported = this.#connections.get(key)?.at(-1) ?? this.#lingering.get(key)?.last;
+    if (file === undefined) return reported && unwritten(key, reported);
+    const meshPort = reported?.meshPort ?? file.meshPort;
+    return { ...file, hasSidecar: this.#hasSidecar(key, file), meshPort };
+  }
+
+  /**
+   * Fails closed: whoever was ever seen with a sidecar is spoken to in mTLS only, and a control plane that has just
+   * started knows it from the certificates. Only the files can say otherwise.
+   */
+  #hasSidecar(key: WorkloadKey, file: MeshWorkload): boolean {
+    if (deniesSidecar(file.labels)) return false;
+    return file.hasSidecar || this.#everConnected.has(key) || this.#enrolled.has(key);
+  }
+}
+
+/** A connected workload that no file describes: its name is all that a Service can select it by. */
+function unwritten(key: WorkloadKey, reported: ConnectedWorkload): MeshWorkload | undefined {
+  const parsed = parseWorkloadKey(key);
+  return parsed && {
+    ...parsed,
+    address: reported.address,
+    labels: { app: parsed.name },
+    serviceAccount: parsed.name,
+    ports: {},
+    weight: 1,
+    hasSidecar: true,
+    meshPort: reported.meshPort,
+  };
+}

@@ -1,0 +1,192 @@
+/** The services of the mesh: Kubernetes' Services and Istio's ServiceEntries in one form. */
+import { serviceHost } from "../config/host.ts";
+import type { ConfigResource, ResourceSet } from "../config/resource.ts";
+import { isIp } from "../config/schema/scalars.ts";
+import type { ServiceEntrySpec } from "../config/schema/service_entry.ts";
+import type { ServiceSpec } from "../config/schema/service.ts";
+import { PORTS } from "../model/ports.ts";
+import type { ServiceInfo } from "../model/snapshot.ts";
+import { declaresSidecar, type MeshWorkload } from "./file_workloads.ts";
+import { EXPORT_TO_ANNOTATION } from "./visibility.ts";
+
+export interface MeshService {
+  /** Fully qualified and lower case; `*.example.com` for a wildcard of a ServiceEntry. */
+  readonly info: ServiceInfo;
+  readonly ports: readonly ServicePort[];
+  /** Labels of the workloads of its namespace that stand behind it; null selects none. */
+  readonly selector: Readonly<Record<string, string>> | null;
+  /** Endpoints that are written in the ServiceEntry itself. */
+  readonly inline: readonly MeshWorkload[];
+  readonly exportTo: readonly string[];
+  /** Other names by which clients of every namespace call it. */
+  readonly aliases: readonly string[];
+  /** Other names by which only clients of its own namespace call it. */
+  readonly localAliases: readonly string[];
+  /** MESH_EXTERNAL: a call without a port means port 80 there and nothing else. */
+  readonly external: boolean;
+}
+
+export interface ServicePort {
+  readonly number: number;
+  readonly name: string;
+  /** `http` is routed by VirtualServices, also where the protocol is not known; `tls` is never routed by authority. */
+  readonly protocol: "http" | "tcp" | "tls";
+  /** A number, or the name of a port of the workload. */
+  readonly targetPort: number | string;
+}
+
+/**
+ * Names of protocols in `appProtocol`, in the prefix of a port's name, and in a ServiceEntry. Anything else is not known,
+ * and Istio finds out by looking at the bytes.
+ */
+const PROTOCOLS: Readonly<Record<string, ServicePort["protocol"]>> = {
+  https: "tls",
+  tls: "tls",
+  tcp: "tcp",
+  udp: "tcp",
+  mongo: "tcp",
+  mysql: "tcp",
+  redis: "tcp",
+};
+
+/** All services; ServiceEntries after Services, so that of two with one host in one namespace the Service comes first. */
+export function servicesOf(resources: ResourceSet): readonly MeshService[] {
+  return [...resources.services.map(fromService), ...resources.serviceEntries.flatMap(fromServiceEntry)];
+}
+
+/**
+ * The port of the workload that a service port leads to: the workload's port of that name, else the target port, else
+ * the same number (WorkloadEntry.ports).
+ */
+export function targetPortOf(port: ServicePort, workload: Pick<MeshWorkload, "ports">): number {
+  const named = ownPort(workload, port.name);
+  if (named !== undefined) return named;
+  if (typeof port.targetPort === "number") return port.targetPort;
+  return ownPort(workload, port.targetPort) ?? port.number;
+}
+
+/** Whether labels have everything that a selector asks for; an empty selector selects nothing. */
+export function selects(
+  selector: Readonly<Record<string, string>> | null,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  if (selector === null) return false;
+  const wanted = Object.entries(selector);
+  return wanted.length > 0 && hasLabels(labels, selector);
+}
+
+/** Whether labels have everything that is asked for; asking for nothing is always answered yes. */
+export function hasLabels(
+  labels: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(wanted).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
+}
+
+/**
+ * The port that a call without one means: 80, else the first one. A call that reaches the proxy by name carries no
+ * other trace of the port that its caller had in mind.
+ */
+export function defaultPortOf(service: MeshService): number | null {
+  const routed = service.ports.filter((port) => port.protocol !== "tls");
+  if (routed.some((port) => port.number === 80)) return 80;
+  if (service.external) return null;
+  return (routed.find((port) => port.protocol === "http") ?? routed[0])?.number ?? null;
+}
+
+function fromService(resource: ConfigResource<ServiceSpec>): MeshService {
+  const { name, namespace, spec } = resource;
+  const exported = resource.annotations[EXPORT_TO_ANNOTATION];
+  const clusterIp = spec.clusterIP;
+  return {
+    info: { host: serviceHost(name, namespace), name, namespace },
+    ports: spec.ports.map((port) => ({
+      number: port.port,
+      name: port.name,
+      protocol: protocolOf(port.appProtocol ?? port.name.split("-")[0] ?? ""),
+      targetPort: port.targetPort,
+    })),
+    selector: spec.selector,
+    inline: [],
+    exportTo: exported === undefined ? [] : exported.split(",").map((part) => part.trim()),
+    aliases: [
+      `${name}.${namespace}.svc`,
+      `${name}.${namespace}`,
+      // Kubernetes also writes "None" here.
+      ...(clusterIp !== null && isIp(clusterIp) ? [inAuthority(clusterIp)] : []),
+    ],
+    localAliases: [name],
+    external: false,
+  };
+}
+
+function fromServiceEntry(resource: ConfigResource<ServiceEntrySpec>): MeshService[] {
+  const { namespace, spec } = resource;
+  const addresses = spec.addresses.filter((address) => !address.includes("/")).map(inAuthority);
+  return spec.hosts.map((host) => ({
+    info: { host, name: host, namespace },
+    ports: spec.ports.map((port) => ({
+      number: port.number,
+      name: port.name,
+      protocol: protocolOf(port.protocol),
+      targetPort: port.targetPort,
+    })),
+    selector: spec.workloadSelector === null ? null : spec.workloadSelector.labels,
+    inline: inlineEndpoints(resource, host),
+    exportTo: spec.exportTo,
+    aliases: addresses,
+    localAliases: [],
+    external: spec.location === "MESH_EXTERNAL",
+  }));
+}
+
+/**
+ * With resolution NONE the caller's own address would count; the proxy is called by name, so the host itself is the
+ * endpoint, and what DNS says about it.
+ */
+function inlineEndpoints(resource: ConfigResource<ServiceEntrySpec>, host: string): MeshWorkload[] {
+  const { namespace, spec } = resource;
+  if (spec.resolution === "NONE") {
+    return spec.workloadSelector !== null || host.startsWith("*") ? [] : [outsider(namespace, host)];
+  }
+  return spec.endpoints.map((endpoint) => ({
+    namespace,
+    name: endpoint.address,
+    address: endpoint.address,
+    labels: endpoint.labels,
+    serviceAccount: endpoint.serviceAccount ?? "",
+    ports: endpoint.ports,
+    weight: endpoint.weight,
+    // The location says nothing about it: whoever is declared to have a sidecar is never called in plain text.
+    hasSidecar: declaresSidecar(endpoint.labels, endpoint.serviceAccount),
+    meshPort: PORTS.mesh,
+  }));
+}
+
+function outsider(namespace: string, host: string): MeshWorkload {
+  return {
+    namespace,
+    name: host,
+    address: host,
+    labels: {},
+    serviceAccount: "",
+    ports: {},
+    weight: 1,
+    hasSidecar: false,
+    meshPort: PORTS.mesh,
+  };
+}
+
+function protocolOf(name: string): ServicePort["protocol"] {
+  const known = name.toLowerCase();
+  return Object.hasOwn(PROTOCOLS, known) ? PROTOCOLS[known] as ServicePort["protocol"] : "http";
+}
+
+function ownPort(workload: Pick<MeshWorkload, "ports">, name: string): number | undefined {
+  return Object.hasOwn(workload.ports, name) ? workload.ports[name] : undefined;
+}
+
+/** RFC 3986 §3.2.2: an IPv6 address stands in brackets. */
+function inAuthority(address: string): string {
+  return address.includes(":") ? `[${address.toLowerCase()}]` : address;
+}

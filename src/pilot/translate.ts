@@ -1,0 +1,28 @@
+/** Resources and workloads to the snapshot of one proxy: the whole of pilot as one pure function. */
+import type { ResourceSet } from "../config/resource.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import { type WorkloadKey, workloadKey } from "../model/workload.ts";
+import { fileWorkloads, type MeshWorkload } from "./file_workloads.ts";
+import { snapshotOfView } from "./proxy_view.ts";
+import { World } from "./world.ts";
+
+/** What the proxy of `proxy` should have; it need not be among the workloads. */
+export function translate(
+  resources: ResourceSet,
+  workloads: readonly MeshWorkload[],
+  proxy: MeshWorkload,
+  trustDomain: string,
+): Snapshot {
+  return snapshotOfView(new World({ resources, workloads, trustDomain }, null).view(proxy));
+}
+
+/** The same from the files alone; undefined when no WorkloadEntry has that key. */
+export function translateFiles(
+  resources: ResourceSet,
+  proxy: WorkloadKey,
+  trustDomain: string,
+): Snapshot | undefined {
+  const workloads = fileWorkloads(resources.workloadEntries);
+  const workload = workloads.find((candidate) => workloadKey(candidate) === proxy);
+  return workload && translate(resources, workloads, workload, trustDomain);
+}

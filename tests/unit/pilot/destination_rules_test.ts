@@ -1,0 +1,113 @@
+import { describe, expect, test } from "bun:test";
+import type { Cluster } from "../../../src/model/snapshot.ts";
+import {
+  caller,
+  cluster,
+  endpoints,
+  load,
+  networking,
+  service,
+  snapshotFor,
+  workloadEntry,
+} from "./fixture.ts";
+
+const FQDN = "web.shop.svc.cluster.local";
+
+function destinationRule(name: string, namespace: string, spec: string): string {
+  return networking("DestinationRule", name, namespace, `{host: ${FQDN}, ${spec}}`);
+}
+
+function subset(name: string, rest = ""): string {
+  return `{name: ${name}, labels: {version: ${name}}${rest}}`;
+}
+
+/** `SUBSET BALANCER` of each cluster of the service, the whole service as `-`. */
+function clusters(documents: string[], client: string): string[] {
+  const snapshot = snapshotFor(load(service("web", "shop"), ...documents), caller(client));
+  return [...snapshot.values()].map(({ body }) => body).filter((body): body is Cluster =>
+    body.kind === "cluster"
+  )
+    .map(({ subset, balancer }) => `${subset ?? "-"} ${balancer}`);
+}
+
+describe("DestinationRule", () => {
+  test("without a rule there is one cluster, least request and ten seconds to connect", () => {
+    const snapshot = snapshotFor(load(service("web", "shop")), caller("shop"));
+    expect(cluster(snapshot, `outbound|8080||${FQDN}`)).toMatchObject({
+      balancer: "LEAST_REQUEST",
+      connectTimeoutMs: 10_000,
+      subset: null,
+    });
+  });
+
+  test("lookup: the client's namespace, then the service's, then the root; the first with any rule wins entirely", () => {
+    const client = destinationRule("r", "front", `subsets: [${subset("a")}]`);
+    const owner = destinationRule("r", "shop", `subsets: [${subset("b")}]`);
+    const root = destinationRule("r", "istio-system", `subsets: [${subset("c")}]`);
+    const stranger = destinationRule("r", "stranger", `subsets: [${subset("d")}]`);
+    const names = (documents: string[]) =>
+      clusters(documents, "front").map((text) => text.split(" ")[0] as string);
+    expect(names([client, owner, root, stranger])).toEqual(["-", "a"]);
+    expect(names([owner, root, stranger])).toEqual(["-", "b"]);
+    expect(names([root, stranger])).toEqual(["-", "c"]);
+    expect(names([stranger])).toEqual(["-"]);
+  });
+
+  test("a rule that is not exported is looked past, but never by its own namespace", () => {
+    const owner = destinationRule("r", "shop", `exportTo: ['.'], subsets: [${subset("b")}]`);
+    const root = destinationRule("r", "istio-system", `subsets: [${subset("c")}]`);
+    expect(clusters([owner, root], "front").length).toBe(2);
+    expect(clusters([owner, root], "front")[1]).toStartWith("c ");
+    expect(clusters([owner, root], "shop")[1]).toStartWith("b ");
+  });
+
+  test("rules for one host in one namespace add up subsets; the first traffic policy and the first of a name count", () => {
+    const random = "{loadBalancer: {simple: RANDOM}}";
+    const robin = "{loadBalancer: {simple: ROUND_ROBIN}}";
+    const first = destinationRule("a", "shop", `trafficPolicy: ${random}, subsets: [${subset("x")}]`);
+    const second = destinationRule(
+      "b",
+      "shop",
+      `trafficPolicy: ${robin}, subsets: [${subset("x", `, trafficPolicy: ${robin}`)}, ${subset("y")}]`,
+    );
+    expect(clusters([first, second], "shop")).toEqual(["- RANDOM", "x RANDOM", "y RANDOM"]);
+  });
+
+  test("a subset's policy overrides the rule's", () => {
+    const own = subset("x", ", trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}");
+    const rule = destinationRule(
+      "r",
+      "shop",
+      `trafficPolicy: {loadBalancer: {simple: RANDOM}}, subsets: [${own}]`,
+    );
+    expect(clusters([rule], "shop")).toEqual(["- RANDOM", "x ROUND_ROBIN"]);
+  });
+
+  test("a rule for the exact host beats one for a wildcard in the same namespace", () => {
+    const wide = networking(
+      "DestinationRule",
+      "a",
+      "shop",
+      `{host: '*.svc.cluster.local', subsets: [${subset("w")}]}`,
+    );
+    const exact = destinationRule("b", "shop", `subsets: [${subset("x")}]`);
+    expect(clusters([wide], "shop")[1]).toStartWith("w ");
+    expect(clusters([wide, exact], "shop").slice(1)).toEqual(["x LEAST_REQUEST"]);
+  });
+
+  test("a subset takes the workloads with its labels, and may be empty", () => {
+    const rule = destinationRule("r", "shop", `subsets: [${subset("v1")}, ${subset("v9")}]`);
+    const entry = (name: string, version: string, address: string) =>
+      workloadEntry(name, "shop", `{address: ${address}, labels: {app: web, version: ${version}}}`);
+    const documents = [
+      service("web", "shop"),
+      rule,
+      entry("a", "v1", "10.0.0.1"),
+      entry("b", "v2", "10.0.0.2"),
+    ];
+    const snapshot = snapshotFor(load(...documents), caller("shop"));
+    expect(endpoints(snapshot, `outbound|8080|v1|${FQDN}`)).toEqual(["10.0.0.1:8080"]);
+    expect(endpoints(snapshot, `outbound|8080|v9|${FQDN}`)).toEqual([]);
+    expect(endpoints(snapshot, `outbound|8080||${FQDN}`)).toEqual(["10.0.0.1:8080", "10.0.0.2:8080"]);
+  });
+});

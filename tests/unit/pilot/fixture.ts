@@ -1,0 +1,85 @@
+/** Configuration for pilot's tests: YAML through the real loader, and short ways to what a snapshot says. */
+import { readdirSync, readFileSync } from "node:fs";
+import { loadConfig } from "../../../src/config/loader.ts";
+import type { ResourceSet } from "../../../src/config/resource.ts";
+import type { Cluster, EndpointSet, Route, Snapshot, VirtualHost } from "../../../src/model/snapshot.ts";
+import { fileWorkloads, type MeshWorkload } from "../../../src/pilot/file_workloads.ts";
+import { translate } from "../../../src/pilot/translate.ts";
+
+export const TRUST_DOMAIN = "cluster.local";
+
+/** The resources of documents; throws on what the loader refuses. */
+export function load(...documents: string[]): ResourceSet {
+  return loadFiles([{ file: "test.yaml", text: documents.join("\n---\n") }]);
+}
+
+/** The resources of a directory of this repository, such as `config/tutorial`. */
+export function loadDirectory(directory: string): ResourceSet {
+  return loadFiles(sourceFiles(directory));
+}
+
+export function sourceFiles(directory: string): { file: string; text: string }[] {
+  const root = new URL(`../../../${directory}/`, import.meta.url).pathname;
+  const names = readdirSync(root).filter((name) => name.endsWith(".yaml")).sort();
+  return names.map((name) => ({ file: name, text: readFileSync(root + name, "utf8") }));
+}
+
+export function loadFiles(files: { file: string; text: string }[]): ResourceSet {
+  const { resources, findings } = loadConfig(files);
+  if (resources === null) throw new Error(JSON.stringify(findings, null, 2));
+  return resources;
+}
+
+export function service(name: string, namespace: string, ports = "{name: http, port: 8080}"): string {
+  return `{apiVersion: v1, kind: Service, metadata: {name: ${name}, namespace: ${namespace}}, ` +
+    `spec: {selector: {app: ${name}}, ports: [${ports}]}}`;
+}
+
+export function workloadEntry(name: string, namespace: string, spec: string): string {
+  return networking("WorkloadEntry", name, namespace, spec);
+}
+
+export function networking(kind: string, name: string, namespace: string, spec: string): string {
+  return `{apiVersion: networking.istio.io/v1, kind: ${kind}, ` +
+    `metadata: {name: ${name}, namespace: ${namespace}}, spec: ${spec}}`;
+}
+
+/** A caller that is in no file. */
+export function caller(namespace: string, labels: Record<string, string> = {}): MeshWorkload {
+  return {
+    namespace,
+    name: "caller",
+    address: "10.9.9.9",
+    labels,
+    serviceAccount: "caller",
+    ports: {},
+    weight: 1,
+    hasSidecar: true,
+    meshPort: 15008,
+  };
+}
+
+export function snapshotFor(resources: ResourceSet, proxy: MeshWorkload): Snapshot {
+  return translate(resources, fileWorkloads(resources.workloadEntries), proxy, TRUST_DOMAIN);
+}
+
+export function virtualHost(snapshot: Snapshot, name: string): VirtualHost | undefined {
+  return snapshot.get(`virtualHost/${name}`)?.body as VirtualHost | undefined;
+}
+
+export function cluster(snapshot: Snapshot, name: string): Cluster | undefined {
+  return snapshot.get(`cluster/${name}`)?.body as Cluster | undefined;
+}
+
+/** `ADDRESS:PORT` of each endpoint. */
+export function endpoints(snapshot: Snapshot, name: string): string[] | undefined {
+  const set = snapshot.get(`endpoints/${name}`)?.body as EndpointSet | undefined;
+  return set?.endpoints.map(({ address, port }) => `${address}:${port}`);
+}
+
+/** `CLUSTER*WEIGHT` of each destination of each route. */
+export function destinations(routes: readonly Route[] | undefined): string[][] | undefined {
+  return routes?.map((route) =>
+    route.action.destinations.map(({ cluster, weight }) => `${cluster}*${weight}`)
+  );
+}

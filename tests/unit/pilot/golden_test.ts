@@ -1,0 +1,42 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { translateFiles } from "../../../src/pilot/translate.ts";
+import { loadDirectory, loadFiles, sourceFiles, TRUST_DOMAIN } from "./fixture.ts";
+
+const GOLDEN = new URL("../../golden/pilot/", import.meta.url).pathname;
+
+/** Rewritten by `deno task golden:update`. */
+function expectGolden(name: string, value: unknown): void {
+  const text = `${JSON.stringify(value, null, 2)}\n`;
+  if (process.env["GOLDEN_UPDATE"] === "1") writeFileSync(GOLDEN + name, text);
+  expect(text).toBe(readFileSync(GOLDEN + name, "utf8"));
+}
+
+describe("translate()", () => {
+  for (
+    const [directory, workload, golden] of [
+      ["config/tutorial", "tutorial/preference", "tutorial_preference.json"],
+      ["config/tutorial", "tutorial/recommendation-v1", "tutorial_recommendation_v1.json"],
+      ["config/examples/safari", "tutorial/preference", "safari_preference.json"],
+    ] as const
+  ) {
+    test(`translate() gives ${workload} in ${directory} its golden snapshot`, () => {
+      const snapshot = translateFiles(loadDirectory(directory), workload, TRUST_DOMAIN);
+      expectGolden(golden, Object.fromEntries(snapshot ?? []));
+    });
+  }
+
+  test("translate() gives the same versions whatever the order of files", () => {
+    const files = sourceFiles("config/tutorial");
+    const [forward, backward] = [files, files.toReversed()].map((ordered) => {
+      const snapshot = translateFiles(loadFiles(ordered), "tutorial/customer", TRUST_DOMAIN) ?? [];
+      return [...snapshot].map(([key, { version }]) => `${key} ${version}`).sort();
+    });
+    expect(forward?.length).toBe(14);
+    expect(backward).toEqual(forward as string[]);
+  });
+
+  test("translateFiles() has nothing for a workload that is in no file", () => {
+    expect(translateFiles(loadDirectory("config/tutorial"), "tutorial/nobody", TRUST_DOMAIN)).toBeUndefined();
+  });
+});

@@ -1,0 +1,196 @@
+import { describe, expect, test } from "bun:test";
+import { defaultPortOf, selects, servicesOf, targetPortOf } from "../../../src/pilot/services.ts";
+import {
+  caller,
+  cluster,
+  endpoints,
+  load,
+  networking,
+  service,
+  snapshotFor,
+  virtualHost,
+  workloadEntry,
+} from "./fixture.ts";
+
+const FQDN = "web.shop.svc.cluster.local";
+
+describe("services", () => {
+  test("virtual hosts answer to the short name only for callers of the same namespace", () => {
+    const resources = load(service("web", "shop"));
+    const near = virtualHost(snapshotFor(resources, caller("shop")), `${FQDN}:8080`);
+    const far = virtualHost(snapshotFor(resources, caller("other")), `${FQDN}:8080`);
+    const everywhere = [FQDN, "web.shop.svc", "web.shop"].flatMap((name) => [name, `${name}:8080`]).sort();
+    expect([...far?.domains ?? []].sort()).toEqual(everywhere);
+    expect([...near?.domains ?? []].sort()).toEqual([...everywhere, "web", "web:8080"].sort());
+  });
+
+  test("a portless authority leads to port 80, else to the first HTTP port, else to the first", () => {
+    const domains = (ports: string) => {
+      const snapshot = snapshotFor(load(service("web", "shop", ports)), caller("shop"));
+      return [8080, 80, 9000].filter((port) =>
+        virtualHost(snapshot, `${FQDN}:${port}`)?.domains.includes("web")
+      );
+    };
+    expect(domains("{name: http-a, port: 8080}, {name: http-b, port: 80}")).toEqual([80]);
+    expect(domains("{name: tcp-a, port: 9000}, {name: http-b, port: 8080}")).toEqual([8080]);
+    expect(domains("{name: tcp-a, port: 9000}, {name: tcp-b, port: 8080}")).toEqual([9000]);
+  });
+
+  test("a portless authority of an external host means port 80 and nothing else", () => {
+    const spec = (location: string) =>
+      `{hosts: [api.example.com], location: ${location}, ports: [{number: 8443, name: http, protocol: HTTP}]}`;
+    const external = servicesOf(load(networking("ServiceEntry", "api", "shop", spec("MESH_EXTERNAL"))))[0]!;
+    const internal = servicesOf(load(networking("ServiceEntry", "api", "shop", spec("MESH_INTERNAL"))))[0]!;
+    expect(defaultPortOf(external)).toBeNull();
+    expect(defaultPortOf(internal)).toBe(8443);
+  });
+
+  test("domains are unique: a ServiceEntry's full host beats another service's short name", () => {
+    const entry = networking(
+      "ServiceEntry",
+      "web",
+      "shop",
+      "{hosts: [web.shop], location: MESH_INTERNAL, " +
+        "resolution: STATIC, ports: [{number: 8080, name: http, protocol: HTTP}], endpoints: [{address: 10.1.1.1}]}",
+    );
+    const snapshot = snapshotFor(load(service("web", "shop"), entry), caller("shop"));
+    const all = [...snapshot.values()].flatMap(({ body }) => body.kind === "virtualHost" ? body.domains : []);
+    expect(new Set(all).size).toBe(all.length);
+    expect(virtualHost(snapshot, "web.shop:8080")?.domains).toContain("web.shop:8080");
+    expect(virtualHost(snapshot, `${FQDN}:8080`)?.domains).toContain("web");
+  });
+
+  test("addresses of a service are domains too, once each", () => {
+    const entry = networking(
+      "ServiceEntry",
+      "api",
+      "shop",
+      "{hosts: [10.2.0.1, api.example.com], " +
+        "addresses: [10.2.0.1, 10.2.0.1, 10.3.0.0/16, 'FD00::1'], ports: [{number: 80, name: http, protocol: HTTP}]}",
+    );
+    const clusterIp = (ip: string) => service("web", "shop").replace("spec: {", `spec: {clusterIP: ${ip}, `);
+    const snapshot = snapshotFor(load(clusterIp("10.1.0.1"), entry), caller("other"));
+    expect(virtualHost(snapshot, "10.2.0.1:80")?.domains).toEqual([
+      "10.2.0.1",
+      "10.2.0.1:80",
+      "[fd00::1]",
+      "[fd00::1]:80",
+    ]);
+    expect(virtualHost(snapshot, "api.example.com:80")?.domains).not.toContain("10.2.0.1");
+    const all = [...snapshot.values()].flatMap(({ body }) => body.kind === "virtualHost" ? body.domains : []);
+    expect(new Set(all).size).toBe(all.length);
+    expect(all).toContain("[fd00::1]:80");
+    expect(virtualHost(snapshot, `${FQDN}:8080`)?.domains).toContain("10.1.0.1:8080");
+    const headless = virtualHost(snapshotFor(load(clusterIp("None")), caller("other")), `${FQDN}:8080`);
+    expect(headless?.domains.some((domain) => /none/i.test(domain))).toBe(false);
+  });
+
+  test("a workload's port of that name beats targetPort, which beats the same number", () => {
+    const resources = load(
+      service("web", "shop", "{name: http, port: 8080, targetPort: 9090}, {name: http-b, port: 81}"),
+      workloadEntry("web-1", "shop", "{address: 10.0.0.1, labels: {app: web}, ports: {http: 7070}}"),
+      workloadEntry("web-2", "shop", "{address: 10.0.0.2, labels: {app: web}}"),
+    );
+    const snapshot = snapshotFor(resources, caller("shop"));
+    expect(endpoints(snapshot, `outbound|8080||${FQDN}`)).toEqual(["10.0.0.1:7070", "10.0.0.2:9090"]);
+    expect(endpoints(snapshot, `outbound|81||${FQDN}`)).toEqual(["10.0.0.1:81", "10.0.0.2:81"]);
+  });
+
+  test("targetPortOf() resolves a target port by name, and falls back to the service's number", () => {
+    const port = { number: 80, name: "http", protocol: "http", targetPort: "web" } as const;
+    expect(targetPortOf(port, { ports: { web: 3000 } })).toBe(3000);
+    expect(targetPortOf(port, { ports: {} })).toBe(80);
+    expect(targetPortOf({ ...port, targetPort: "constructor" }, { ports: {} })).toBe(80);
+  });
+
+  test("a Service selects by all of its labels, in its own namespace alone", () => {
+    const resources = load(
+      service("web", "shop"),
+      workloadEntry("near", "shop", "{address: 10.0.0.1, labels: {app: web, version: v1}}"),
+      workloadEntry("far", "other", "{address: 10.0.0.2, labels: {app: web}}"),
+      workloadEntry("else", "shop", "{address: 10.0.0.3, labels: {app: webber}}"),
+    );
+    expect(endpoints(snapshotFor(resources, caller("shop")), `outbound|8080||${FQDN}`)).toEqual([
+      "10.0.0.1:8080",
+    ]);
+  });
+
+  test("selects() takes an empty selector for nothing", () => {
+    expect(selects({}, { app: "web" })).toBe(false);
+    expect(selects(null, { app: "web" })).toBe(false);
+    expect(selects({ app: "web" }, { app: "web" })).toBe(true);
+    expect(selects({ toString: "x" }, {})).toBe(false);
+  });
+
+  test("a ServiceEntry is seen where exportTo says", () => {
+    const entry = (exportTo: string) =>
+      load(networking(
+        "ServiceEntry",
+        "api",
+        "shop",
+        `{hosts: [api.example.com], exportTo: [${exportTo}], ` +
+          "ports: [{number: 80, name: http, protocol: HTTP}]}",
+      ));
+    const sees = (exportTo: string, namespace: string) =>
+      virtualHost(snapshotFor(entry(exportTo), caller(namespace)), "api.example.com:80") !== undefined;
+    expect([sees("'.'", "shop"), sees("'.'", "other")]).toEqual([true, false]);
+    expect([sees("other", "shop"), sees("other", "other")]).toEqual([false, true]);
+    expect([sees("'*'", "shop"), sees("'*'", "other")]).toEqual([true, true]);
+    expect([sees("'~'", "shop"), sees("'~'", "other")]).toEqual([false, false]);
+  });
+
+  test("of two services with one host the caller's own namespace wins", () => {
+    const entry = (namespace: string, address: string) =>
+      networking(
+        "ServiceEntry",
+        "api",
+        namespace,
+        "{hosts: [api.example.com], resolution: STATIC, " +
+          `ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: ${address}}]}`,
+      );
+    const resources = load(entry("a", "10.0.0.1"), entry("b", "10.0.0.2"));
+    const reached = ["a", "b", "c"].map((namespace) =>
+      endpoints(snapshotFor(resources, caller(namespace)), "outbound|80||api.example.com")
+    );
+    expect(reached).toEqual([["10.0.0.1:80"], ["10.0.0.2:80"], ["10.0.0.1:80"]]);
+  });
+
+  test("two ServiceEntries of one namespace add up their ports for one host", () => {
+    const entry = (name: string, port: number) =>
+      networking(
+        "ServiceEntry",
+        name,
+        "shop",
+        `{hosts: [api.example.com], ports: [{number: ${port}, name: http, ` +
+          "protocol: HTTP}]}",
+      );
+    const snapshot = snapshotFor(load(entry("one", 80), entry("two", 8080)), caller("shop"));
+    expect(virtualHost(snapshot, "api.example.com:80")?.domains).toContain("api.example.com");
+    expect(virtualHost(snapshot, "api.example.com:8080")?.domains).toEqual(["api.example.com:8080"]);
+  });
+
+  test("a wildcard ServiceEntry with endpoints answers to its wildcard; one without passes through", () => {
+    const entry = (rest: string) =>
+      networking(
+        "ServiceEntry",
+        "api",
+        "shop",
+        `{hosts: ['*.example.com'], ports: [{number: 80, name: http, ` +
+          `protocol: HTTP}]${rest}}`,
+      );
+    const fixed = snapshotFor(
+      load(entry(", resolution: STATIC, endpoints: [{address: 10.0.0.1}]")),
+      caller("shop"),
+    );
+    expect(virtualHost(fixed, "*.example.com:80")?.domains).toEqual(["*.example.com", "*.example.com:80"]);
+    expect(virtualHost(snapshotFor(load(entry("")), caller("shop")), "*.example.com:80")).toBeUndefined();
+  });
+
+  test("a port that carries TLS has a cluster, but is not routed by authority", () => {
+    const spec = "{hosts: [api.example.com], ports: [{number: 443, name: tls, protocol: HTTPS}]}";
+    const snapshot = snapshotFor(load(networking("ServiceEntry", "api", "shop", spec)), caller("shop"));
+    expect(virtualHost(snapshot, "api.example.com:443")).toBeUndefined();
+    expect(cluster(snapshot, "outbound|443||api.example.com")).toBeDefined();
+    expect(endpoints(snapshot, "outbound|443||api.example.com")).toEqual(["api.example.com:443"]);
+  });
+});

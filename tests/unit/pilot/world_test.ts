@@ -1,0 +1,71 @@
+import { describe, expect, test } from "bun:test";
+import type { ResourceSet } from "../../../src/config/resource.ts";
+import { fileWorkloads } from "../../../src/pilot/file_workloads.ts";
+import { World } from "../../../src/pilot/world.ts";
+import { caller, load, networking, service, workloadEntry } from "./fixture.ts";
+
+const WEB = "outbound|8080||web.shop.svc.cluster.local";
+const RULE = networking(
+  "VirtualService",
+  "r",
+  "shop",
+  "{hosts: [web], http: [{route: [{destination: {host: web}}]}]}",
+);
+const entry = (address: string) =>
+  workloadEntry("web-1", "shop", `{address: ${address}, labels: {app: web}}`);
+const BASE = [service("web", "shop"), service("api", "shop"), RULE];
+
+function worldOf(resources: ResourceSet, previous: World | null = null): World {
+  return new World(
+    { resources, workloads: fileWorkloads(resources.workloadEntries), trustDomain: "t" },
+    previous,
+  );
+}
+
+describe("World", () => {
+  test("World shares one view among callers that see the same, and bodies among those that do not", () => {
+    const world = worldOf(load(...BASE, entry("10.0.0.1")));
+    const [one, two, far] = [caller("shop", { app: "a" }), caller("shop", { app: "b" }), caller("far")].map((
+      proxy,
+    ) => world.view(proxy));
+    expect(one?.shared).toBe(two?.shared as never);
+    expect(one?.shared).not.toBe(far?.shared as never);
+    expect(one?.shared.get(`cluster/${WEB}`)).toBe(far?.shared.get(`cluster/${WEB}`) as never);
+    expect(one?.shared.get(`endpoints/${WEB}`)).toBe(far?.shared.get(`endpoints/${WEB}`) as never);
+  });
+
+  test("World keeps what it compiled when a new generation moves workloads only", () => {
+    const before = worldOf(load(...BASE, entry("10.0.0.1")));
+    const first = before.view(caller("shop"));
+    const second = worldOf(load(...BASE, entry("10.0.0.2")), before).view(caller("shop"));
+    const changed = [...second.shared].filter(([key, resource]) => first.shared.get(key) !== resource);
+    expect(changed.map(([key]) => key)).toEqual([`endpoints/${WEB}`]);
+  });
+
+  test("World compiles anew when a rule moves to another line, since routes name it", () => {
+    const before = worldOf(load(...BASE));
+    const key = "virtualHost/web.shop.svc.cluster.local:8080";
+    const first = before.view(caller("shop")).shared.get(key);
+    const moved = worldOf(load("# a comment", ...BASE), before).view(caller("shop")).shared.get(key);
+    expect(first?.body).toMatchObject({ routes: [{ origin: { line: 5 } }] });
+    expect(moved?.body).toMatchObject({ routes: [{ origin: { line: 7 } }] });
+  });
+
+  test("World follows a change of an annotation, of labels and of a selector", () => {
+    const before = worldOf(load(...BASE, entry("10.0.0.1")));
+    before.view(caller("far"));
+    const hidden = load(...BASE, entry("10.0.0.1").replace("app: web", "app: api"));
+    const moved = worldOf(hidden, before).view(caller("far")).shared;
+    expect(moved.get(`endpoints/${WEB}`)?.body).toMatchObject({ endpoints: [] });
+    const annotated = BASE.map((text) =>
+      text.replace(
+        "namespace: shop}",
+        "namespace: shop, annotations: " +
+          "{networking.istio.io/exportTo: '., friend'}}",
+      )
+    );
+    const world = worldOf(load(...annotated), before);
+    expect(world.view(caller("far")).shared.size).toBe(1);
+    expect(world.view(caller("friend")).shared.has(`cluster/${WEB}`)).toBe(true);
+  });
+});
