@@ -4,12 +4,15 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
+import { peerIdentity } from "../identity/peer_identity.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import {
   type Listener,
   listenMutualTls,
   listenTcp,
+  setOwner,
   type TlsMaterial,
+  type TlsWire,
   type Wire,
   type WireOwner,
 } from "../runtime/socket.ts";
@@ -19,7 +22,7 @@ import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
 import { InboundAcceptor } from "./filters/inbound.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
 import { Http1ServerConnection } from "./http1/server_connection.ts";
-import { MeshConnection } from "./listener/mesh_connection.ts";
+import { HandshakingConnection } from "./listener/handshaking_connection.ts";
 
 export interface ProxyOptions {
   readonly clock: Clock;
@@ -70,27 +73,19 @@ export class Proxy {
 
   /** Opens the ports; a snapshot must have been applied. Throws ListenError, and then listens nowhere. */
   listen(): void {
-    const { clock, random, outbound, mesh, trustDomain, warn, tlsMaterial } = this.#options;
-    const current = this.#serving;
+    const { clock, random, outbound, mesh, tlsMaterial } = this.#options;
     const outboundAcceptor = new OutboundAcceptor({
       clock,
       random,
       hosts: this.#hosts,
-      current,
+      current: this.#serving,
       isOwnAddress: (hostname, port) => port === outbound.port && isLocal(hostname, outbound.hostname),
     });
-    const meshOptions = {
-      clock,
-      wheel: this.#wheel,
-      trustDomain,
-      warn,
-      accepted: (wire: Wire, principal: string): WireOwner =>
-        this.#serve(wire, new InboundAcceptor({ clock, edges: this.edges, current }, principal)),
-    };
+    const shakeHands = (wire: Wire) => new HandshakingConnection(wire, this.#wheel, this.#judge);
     try {
       this.#listeners.push(listenTcp(outbound, (wire) => this.#serve(wire, outboundAcceptor)));
       this.#listeners.push(
-        listenMutualTls(mesh, tlsMaterial, (wire) => new MeshConnection(wire, meshOptions)),
+        listenMutualTls(mesh, tlsMaterial, shakeHands),
       );
     } catch (error) {
       this.#stopListening();
@@ -117,6 +112,20 @@ export class Proxy {
   readonly #serving = (): CompiledSnapshot => {
     if (this.#current === null) throw new Error("The proxy listens before it has a snapshot");
     return this.#current;
+  };
+
+  /** Lets in whoever proved an identity of the trust domain. */
+  readonly #judge = (wire: TlsWire, error: Error | null): void => {
+    const { clock, trustDomain, warn } = this.#options;
+    const expected = { peer: "client", trustDomain, spiffeId: null, nowMs: clock.now() } as const;
+    const verdict = peerIdentity({ error, certificate: wire.getPeerCertificate() }, expected);
+    if (!verdict.ok) {
+      warn(`Refused the peer from ${wire.remoteAddress} (${verdict.code}): ${verdict.detail}`);
+      wire.terminate();
+      return;
+    }
+    const options = { clock, edges: this.edges, current: this.#serving };
+    setOwner(wire, this.#serve(wire, new InboundAcceptor(options, verdict.spiffeId)));
   };
 
   #serve(wire: Wire, acceptor: OutboundAcceptor | InboundAcceptor): WireOwner {

@@ -22,8 +22,8 @@ export interface PrivateFiles {
   append(path: string, content: Uint8Array): Promise<void>;
   /** Renames within one file system: false when `from` is not there. Of many at once exactly one gets true. */
   move(from: string, to: string): Promise<boolean>;
-  /** False when it was not there. Of many at once exactly one gets true. */
-  remove(path: string): Promise<boolean>;
+  /** Removes these names from a directory, as far as they are there: many at the price of one. */
+  remove(directory: string, names: readonly string[]): Promise<void>;
 }
 
 export type PrivateFileErrorCode = "exposed" | "too_large" | "not_regular" | "failed";
@@ -162,11 +162,11 @@ async function move(from: string, to: string): Promise<boolean> {
   });
 }
 
-async function remove(path: string): Promise<boolean> {
-  return await attempt("remove", path, async () => {
-    const removed = await unlink(path).then(() => true, missing(false));
-    if (removed) await syncDirectory(dirname(path));
-    return removed;
+async function remove(directory: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  await attempt("remove files from", directory, async () => {
+    for (const name of names) await unlink(join(directory, name)).catch(missing(undefined));
+    await syncDirectory(directory);
   });
 }
 

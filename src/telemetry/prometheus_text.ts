@@ -30,6 +30,12 @@ export function prometheusText(edges: Iterable<Edge>, samples: readonly Sample[]
     "# TYPE istio_request_duration_milliseconds histogram",
     ...durations,
   ];
+  return `${lines.join("\n")}\n${samplesText(samples)}`;
+}
+
+/** Samples alone; those of one name must stand together. */
+export function samplesText(samples: readonly Sample[]): string {
+  const lines: string[] = [];
   let previous = "";
   for (const sample of samples) {
     if (sample.name !== previous) {
@@ -39,7 +45,7 @@ export function prometheusText(edges: Iterable<Edge>, samples: readonly Sample[]
     const labels = Object.entries(sample.labels ?? {}).map(([name, value]) => label(name, value)).join(",");
     lines.push(`${sample.name}${labels === "" ? "" : `{${labels}}`} ${sample.value}`);
   }
-  return lines.join("\n") + "\n";
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 function writeSeries(

@@ -1,0 +1,48 @@
+/** An accepted TLS connection until its handshake is done and judged: then somebody else owns it, or it is closed. */
+import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import type { TlsWire, TlsWireOwner, Wire } from "../../runtime/socket.ts";
+
+/** A handshake must be done within this. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** Decides about the peer: hands the wire to another owner with `setOwner`, or terminates it. */
+export type HandshakeJudge = (wire: TlsWire, error: Error | null) => void;
+
+export class HandshakingConnection implements TlsWireOwner {
+  deadlineMs = 0;
+  onWheel = false;
+  readonly #wire: Wire;
+  readonly #wheel: TimerWheel;
+  readonly #judge: HandshakeJudge;
+
+  constructor(wire: Wire, wheel: TimerWheel, judge: HandshakeJudge) {
+    this.#wire = wire;
+    this.#wheel = wheel;
+    this.#judge = judge;
+    wheel.set(this, HANDSHAKE_TIMEOUT_MS);
+  }
+
+  onHandshake(wire: TlsWire, error: Error | null): void {
+    this.#wheel.clear(this);
+    this.#judge(wire, error);
+  }
+
+  /** Bytes before the handshake is judged are nobody's. */
+  onData(): void {
+    this.#wire.terminate();
+  }
+
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.#wire.terminate();
+  }
+
+  onClose(): void {
+    this.#wheel.clear(this);
+  }
+
+  onDeadline(): void {
+    this.#wire.terminate();
+  }
+}
