@@ -121,7 +121,7 @@ class Watcher implements DirectoryWatch {
     for (let child = resolve(path); dirname(child) !== child; child = dirname(child)) {
       wanted.set(dirname(child), basename(child));
     }
-    for (const directory of await sourceDirectories(path)) wanted.set(resolve(directory), null);
+    for (const directory of await sourceDirectories(path)) wanted.set(directory, null);
     for (const directory of [...this.#watched.keys()]) {
       if (!wanted.has(directory)) this.#unwatch(directory);
     }

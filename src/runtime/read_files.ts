@@ -1,6 +1,6 @@
 /** Reads the YAML files of a path, one file or a directory tree, as the texts that a configuration is made of. */
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join, normalize, resolve } from "node:path";
 
 export interface SourceFile {
   /** Relative to the path that was read, with `/`; the file's own name when the path is a file. */
@@ -71,9 +71,9 @@ export class FileReadError extends Error {
  * a dot. Symbolic links are followed. A path that is a file is read whatever its name. Throws FileReadError.
  */
 export async function readSourceFiles(path: string, limits: ReadLimits = LIMITS): Promise<ReadFile[]> {
-  const root: Place = { path, file: "" };
+  const root: Place = { path: normalize(path), file: "" };
   const info = await attempt(root, () => stat(path));
-  if (!info.isDirectory()) return [await readSourceFile({ path, file: basename(path) }, limits)];
+  if (!info.isDirectory()) return [await readSourceFile({ ...root, file: basename(path) }, limits)];
   const places: Place[] = [];
   await collect(root, 0, places, limits);
   const files: ReadFile[] = [];
@@ -83,26 +83,30 @@ export async function readSourceFiles(path: string, limits: ReadLimits = LIMITS)
   return files;
 }
 
-/** The directories at or below `path` whose entries readSourceFiles() would look at; what can be read of them. */
+/**
+ * The directories whose entries decide what readSourceFiles() reads, as far as they can be read: those at or below
+ * `path`, and those to which symbolic links of files lead.
+ */
 export async function sourceDirectories(path: string): Promise<string[]> {
-  const directories: string[] = [];
+  const directories = new Set<string>();
   const seen = new Set<string>();
   const visit = async (directory: string, depth: number): Promise<void> => {
     const real = await realpath(directory).catch(() => undefined);
     if (real === undefined || seen.has(real) || depth > DIRECTORY_DEPTH_MAX) return;
     seen.add(real);
-    const entries = await readdir(directory).catch(() => undefined);
+    const entries = await readdir(directory, { withFileTypes: true }).catch(() => undefined);
     if (entries === undefined) return;
-    directories.push(directory);
-    for (const name of entries) {
-      if (name.startsWith(".")) continue;
-      const child = join(directory, name);
+    directories.add(resolve(directory));
+    for (const entry of entries) {
+      if (entry.name.startsWith(".") || entry.isFile()) continue;
+      const child = join(directory, entry.name);
       const info = await stat(child).catch(() => undefined);
       if (info?.isDirectory() === true) await visit(child, depth + 1);
+      else if (info?.isFile() === true) directories.add(dirname(await realpath(child).catch(() => child)));
     }
   };
   await visit(path, 0);
-  return directories;
+  return [...directories];
 }
 
 async function collect(directory: Place, depth: number, found: Place[], limits: ReadLimits): Promise<void> {

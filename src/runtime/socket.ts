@@ -41,7 +41,7 @@ export interface TlsWireOwner extends WireOwner {
   onHandshake(wire: TlsWire, error: Error | null): void;
 }
 
-/** PEM of the own certificate chain and key, and of the roots that the peer must chain to. */
+/** PEM of the own certificate chain and key, both empty for a client without one, and of the roots of the peer's chain. */
 export interface TlsMaterial {
   readonly chain: string;
   readonly key: string;
@@ -103,14 +103,20 @@ export function listenTcp(address: Address, accept: (wire: Wire) => WireOwner): 
  */
 export function listenMutualTls(
   address: Address,
-  material: () => TlsMaterial,
+  material: () => TlsMaterial | null,
   accept: (wire: Wire) => TlsWireOwner,
   options: { readonly requireClientCertificate: boolean } = { requireClientCertificate: true },
 ): Listener {
   return listen(address, {
     open(socket: BunSocket) {
       socket.setNoDelay(true);
-      const { chain, key, roots } = material();
+      const own = material();
+      // Not joined yet: there is nothing to say to anybody.
+      if (own === null) {
+        socket.terminate();
+        return;
+      }
+      const { chain, key, roots } = own;
       const [, tls] = socket.upgradeTLS({
         isServer: true,
         tls: {
@@ -152,12 +158,14 @@ export function connect(address: Address, tls: TlsMaterial | null, on: ConnectHa
     port: address.port,
     allowHalfOpen: true,
     socket,
-    ...(tls === null
-      ? {}
-      : { tls: { cert: tls.chain, key: tls.key, ca: tls.roots, rejectUnauthorized: false } }),
+    ...(tls === null ? {} : { tls: { ...ownCertificate(tls), ca: tls.roots, rejectUnauthorized: false } }),
   };
   // connectError has told the caller already; the promise says the same again.
   Bun.connect<WireOwner>(options as unknown as Bun.TCPSocketConnectOptions<WireOwner>).catch(() => {});
+}
+
+function ownCertificate({ chain, key }: TlsMaterial): { cert?: string; key?: string } {
+  return chain === "" ? {} : { cert: chain, key };
 }
 
 function listen(address: Address, socket: object): Listener {

@@ -1,0 +1,246 @@
+/**
+ * The mesh's own root: a key and a self-signed certificate in one file, so that no crash can leave one without the
+ * other, and the signing of leaf certificates (SPIFFE X.509-SVID) with it.
+ */
+import { certificateInfo } from "../identity/certificate_info.ts";
+import { readCertificate } from "../identity/certificate_fields.ts";
+import {
+  decodePrivateKey,
+  ECDSA_P256,
+  encodePrivateKey,
+  generateKeyPair,
+  type KeyPair,
+  PRIVATE_KEY_LABEL,
+} from "../identity/key_pair.ts";
+import { decodePem, encodePem } from "../identity/pem.ts";
+import { CERTIFICATE_LABEL, certificatePin } from "../identity/trust_bundle.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { PrivateFiles } from "../runtime/private_files.ts";
+import { CitadelError } from "./citadel_error.ts";
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  PublicKey,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+} from "./x509.ts";
+
+const SECOND_MS = 1000;
+const HOUR_MS = 3600 * SECOND_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Life of a root that bowline makes (Istio's CITADEL_SELF_SIGNED_CA_CERT_TTL). */
+export const ROOT_LIFE_MS = 3650 * DAY_MS;
+
+/** Life of a leaf when nothing else is said. */
+export const LEAF_LIFE_DEFAULT_MS = DAY_MS;
+
+/** Longest life of a leaf (Istio's MAX_WORKLOAD_CERT_TTL). */
+export const LEAF_LIFE_MAX_MS = 90 * DAY_MS;
+
+/** Certificates count time in seconds. */
+export const LEAF_LIFE_MIN_MS = SECOND_MS;
+
+/** How far notBefore lies in the past, for peers whose clocks are behind. */
+export const BACK_DATE_MS = 5 * 60 * SECOND_MS;
+
+/** A short-lived leaf is back-dated by no more than this share of its life, so that half of it still lies ahead. */
+export const BACK_DATE_SHARE_MAX = 0.1;
+
+/** The CA's file in its directory. */
+export const AUTHORITY_FILE = "authority.pem";
+
+const AUTHORITY_BYTES_MAX = 64 * 1024;
+const SERIAL_BYTES = 16;
+
+export interface LeafRequest {
+  /** DER of SubjectPublicKeyInfo. */
+  readonly publicKey: Uint8Array;
+  /** The one name in the certificate. */
+  readonly spiffeId: string;
+  /** LEAF_LIFE_MIN_MS … LEAF_LIFE_MAX_MS; the root's own end cuts it short. */
+  readonly ttlMs: number;
+}
+
+export interface IssuedLeaf {
+  /** PEM. */
+  readonly certificate: string;
+  /** Lower-case hex. */
+  readonly serial: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+export interface AuthorityOptions {
+  /** Holds AUTHORITY_FILE; must exist. */
+  readonly directory: string;
+  readonly trustDomain: string;
+  readonly clock: Clock;
+  readonly files: PrivateFiles;
+}
+
+export class CertificateAuthority {
+  readonly #privateKey: CryptoKey;
+  readonly #certificate: X509Certificate;
+  readonly #clock: Clock;
+  readonly #keyIdentifier: AuthorityKeyIdentifierExtension;
+  /** PEM of the root. */
+  readonly root: string;
+  /** `sha256:HEX` of the root. */
+  readonly pin: string;
+  /** End of the root's life, milliseconds since 1970. */
+  readonly notAfterMs: number;
+
+  private constructor(
+    keys: KeyPair,
+    certificate: X509Certificate,
+    clock: Clock,
+    pin: string,
+    keyIdentifier: AuthorityKeyIdentifierExtension,
+  ) {
+    this.#privateKey = keys.privateKey;
+    this.#certificate = certificate;
+    this.#clock = clock;
+    this.#keyIdentifier = keyIdentifier;
+    this.root = encodePem(CERTIFICATE_LABEL, new Uint8Array(certificate.rawData));
+    this.pin = pin;
+    this.notAfterMs = certificate.notAfter.getTime();
+  }
+
+  /**
+   * Loads the CA of a directory, or makes one where there is none. Throws CitadelError `ca_unusable`, which names the
+   * file, and PrivateFileError; a CA that is there is never replaced.
+   */
+  static async open(options: AuthorityOptions): Promise<CertificateAuthority> {
+    const path = `${options.directory}/${AUTHORITY_FILE}`;
+    let bytes = await options.files.read(path, AUTHORITY_BYTES_MAX);
+    if (bytes === undefined) {
+      const made = new TextEncoder().encode(await makeAuthority(options.trustDomain, options.clock));
+      // Whoever else starts on the same directory: the first one's CA is everybody's.
+      const first = await options.files.create(path, made);
+      bytes = first ? made : await options.files.read(path, AUTHORITY_BYTES_MAX);
+    }
+    const { keys, certificate } = await loadAuthority(bytes ?? new Uint8Array(), path, options);
+    const pin = await certificatePin(new Uint8Array(certificate.rawData));
+    const keyIdentifier = await AuthorityKeyIdentifierExtension.create(certificate.publicKey);
+    return new CertificateAuthority(keys, certificate, options.clock, pin, keyIdentifier);
+  }
+
+  /** Signs a leaf for both ends of mutual TLS; throws CitadelError `request_invalid` for a life out of range. */
+  async sign(request: LeafRequest): Promise<IssuedLeaf> {
+    const { ttlMs, spiffeId } = request;
+    if (!(ttlMs >= LEAF_LIFE_MIN_MS && ttlMs <= LEAF_LIFE_MAX_MS)) {
+      throw new CitadelError(
+        "request_invalid",
+        `A certificate lives ${LEAF_LIFE_MIN_MS} to ${LEAF_LIFE_MAX_MS} milliseconds, not ${ttlMs}`,
+      );
+    }
+    const now = this.#clock.now();
+    const certificate = await X509CertificateGenerator.create({
+      subject: "",
+      issuer: this.#certificate.subjectName,
+      serialNumber: randomSerial(),
+      notBefore: wholeSeconds(now - Math.min(BACK_DATE_MS, ttlMs * BACK_DATE_SHARE_MAX)),
+      notAfter: wholeSeconds(Math.min(now + ttlMs, this.notAfterMs)),
+      publicKey: new PublicKey(request.publicKey as Uint8Array<ArrayBuffer>),
+      signingKey: this.#privateKey,
+      signingAlgorithm: ECDSA_P256,
+      extensions: [
+        // Critical, because the subject is empty (RFC 5280 §4.2.1.6).
+        new SubjectAlternativeNameExtension([{ type: "url", value: spiffeId }], true),
+        new BasicConstraintsExtension(false, undefined, true),
+        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+        this.#keyIdentifier,
+      ],
+    });
+    const pem = encodePem(CERTIFICATE_LABEL, new Uint8Array(certificate.rawData));
+    const { serial, notBeforeMs, notAfterMs } = certificateInfo(pem);
+    return { certificate: pem, serial, notBeforeMs, notAfterMs };
+  }
+}
+
+/** PEM of a new key and its self-signed certificate. */
+async function makeAuthority(trustDomain: string, clock: Clock): Promise<string> {
+  const keys = await generateKeyPair();
+  const serial = randomSerial();
+  const now = clock.now();
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    // A name of its own: with two roots of one name, as in a rollover, TLS libraries may try the wrong one only.
+    name: `CN=bowline root ${serial}`,
+    keys: keys as CryptoKeyPair,
+    serialNumber: serial,
+    notBefore: wholeSeconds(now - BACK_DATE_MS),
+    notAfter: wholeSeconds(now + ROOT_LIFE_MS),
+    signingAlgorithm: ECDSA_P256,
+    extensions: [
+      new BasicConstraintsExtension(true, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      new SubjectAlternativeNameExtension([{ type: "url", value: trustDomainUri(trustDomain) }]),
+    ],
+  });
+  return await encodePrivateKey(keys.privateKey) +
+    encodePem(CERTIFICATE_LABEL, new Uint8Array(certificate.rawData));
+}
+
+async function loadAuthority(
+  bytes: Uint8Array,
+  path: string,
+  { trustDomain, clock }: AuthorityOptions,
+): Promise<{ keys: KeyPair; certificate: X509Certificate }> {
+  let keys: KeyPair;
+  let certificate: X509Certificate;
+  try {
+    const blocks = decodePem(new TextDecoder().decode(bytes));
+    const [key, root] = blocks;
+    if (key?.label !== PRIVATE_KEY_LABEL || root?.label !== CERTIFICATE_LABEL || blocks.length !== 2) {
+      throw new Error("it must hold exactly a PRIVATE KEY and then a CERTIFICATE");
+    }
+    keys = await decodePrivateKey(encodePem(key.label, key.der));
+    if (!readCertificate(root.der).isCa) throw new Error("its certificate is not a CA's");
+    certificate = new X509Certificate(root.der);
+  } catch (cause) {
+    throw unusable(path, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  if (!await certificate.verify({ publicKey: keys.publicKey, signatureOnly: true })) {
+    throw unusable(path, "its key and its certificate do not belong together");
+  }
+  const names = readCertificate(new Uint8Array(certificate.rawData)).alternativeNames;
+  if (names.length !== 1 || names[0]?.value !== trustDomainUri(trustDomain)) {
+    const made = names.map((name) => JSON.stringify(name.value)).join(", ") || "none";
+    throw unusable(path, `it was made for trust domain ${made}, not "${trustDomainUri(trustDomain)}"`);
+  }
+  if (clock.now() >= certificate.notAfter.getTime()) {
+    throw unusable(path, `its certificate expired at ${certificate.notAfter.toISOString()}`);
+  }
+  return { keys, certificate };
+}
+
+/** SPIFFE X.509-SVID §4.1: the name of a signing certificate is its trust domain, without a path. */
+function trustDomainUri(trustDomain: string): string {
+  return `spiffe://${trustDomain}`;
+}
+
+/** 126 random bits between a leading 01: positive, never padded, of one length, and unique across restarts. */
+function randomSerial(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(SERIAL_BYTES));
+  bytes[0] = ((bytes[0] as number) & 0x3f) | 0x40;
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function wholeSeconds(ms: number): Date {
+  return new Date(Math.floor(ms / SECOND_MS) * SECOND_MS);
+}
+
+function unusable(path: string, why: string, cause?: unknown): CitadelError {
+  const message = `The certificate authority in ${path} cannot be used: ${why}; ` +
+    "restore the file from a backup, or move it away to start a new mesh that every workload must join again";
+  return new CitadelError("ca_unusable", message, message, { cause });
+}

@@ -1,0 +1,58 @@
+/** What is accepted of a certificate signing request: its public key. Subject, names and extensions in it are never looked at. */
+import { CSR_LABEL } from "../identity/csr.ts";
+import { decodeOnePem } from "../identity/pem.ts";
+import { CitadelError } from "./citadel_error.ts";
+import { Pkcs10CertificateRequest } from "./x509.ts";
+
+/** Longest request, in characters of PEM; one for RSA 8192 has about 3,000. */
+export const CSR_CHARACTERS_MAX = 16 * 1024;
+
+/** Shortest RSA modulus, in bits. */
+export const RSA_BITS_MIN = 2048;
+
+/** Longest RSA modulus, in bits: longer ones only cost time to check. */
+export const RSA_BITS_MAX = 8192;
+
+const CURVES = ["P-256", "P-384"];
+
+/**
+ * The public key (DER of SubjectPublicKeyInfo) of a PEM request whose signature proves that its owner asks.
+ * Throws CitadelError `csr_refused`.
+ */
+export async function publicKeyOfRequest(pem: string): Promise<Uint8Array> {
+  if (pem.length > CSR_CHARACTERS_MAX) throw refused(`it is longer than ${CSR_CHARACTERS_MAX} characters`);
+  let weakness: string | undefined;
+  let proven: boolean;
+  let publicKey: ArrayBuffer;
+  try {
+    const request = new Pkcs10CertificateRequest(decodeOnePem(pem, CSR_LABEL));
+    publicKey = request.publicKey.rawData;
+    // Before the signature: checking a giant key's is what would hurt.
+    weakness = weaknessOf(request.publicKey.algorithm);
+    proven = weakness === undefined && await request.verify();
+  } catch (cause) {
+    throw refused(`it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  }
+  if (weakness !== undefined) throw refused(weakness);
+  if (!proven) throw refused("its signature is wrong");
+  return new Uint8Array(publicKey);
+}
+
+function weaknessOf(algorithm: Algorithm): string | undefined {
+  const { name, namedCurve, modulusLength } = algorithm as Partial<EcKeyAlgorithm & RsaKeyAlgorithm>;
+  if (name?.startsWith("RSA")) {
+    const bits = modulusLength ?? 0;
+    return bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX ? undefined : `its RSA key has ${bits} bits`;
+  }
+  if (name?.startsWith("EC") && CURVES.includes(namedCurve ?? "")) return undefined;
+  return `its key is ${name ?? "unknown"} ${namedCurve ?? ""}`.trim();
+}
+
+function refused(detail: string, cause?: unknown): CitadelError {
+  return new CitadelError(
+    "csr_refused",
+    "The certificate request was refused",
+    `The certificate request was refused: ${detail}`,
+    { cause },
+  );
+}

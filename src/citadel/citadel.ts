@@ -1,0 +1,244 @@
+/**
+ * The control plane's certificate authority as a whole: join tokens, enrolment, renewal, and the books of both. Its state
+ * lives in `ca/` of the data directory: the authority, the tokens' secret, the tokens, the issuance log.
+ */
+import { encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { CertificateReply, EnrolRequest, TrustBundleReply } from "../model/enrolment.ts";
+import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
+import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
+import { PrivateFileError, type PrivateFiles } from "../runtime/private_files.ts";
+import { CertificateAuthority, type IssuedLeaf, LEAF_LIFE_DEFAULT_MS } from "./certificate_authority.ts";
+import { publicKeyOfRequest } from "./certificate_request.ts";
+import { CitadelError, tokenRefused } from "./citadel_error.ts";
+import { type IssuanceHow, IssuanceLog } from "./issuance_log.ts";
+import { type JoinToken, JoinTokens, TOKEN_LIFE_DEFAULT_MS } from "./join_tokens.ts";
+
+export interface CitadelOptions {
+  /** Made when it is not there; `ca/` in it must be closed to others. */
+  readonly dataDirectory: string;
+  readonly trustDomain: string;
+  readonly clock: Clock;
+  readonly files: PrivateFiles;
+  /**
+   * Life of workload certificates, milliseconds.
+   * @default LEAF_LIFE_DEFAULT_MS
+   */
+  readonly leafLifeMs?: number;
+}
+
+export interface TokenRequest {
+  /** `NAMESPACE/NAME`. */
+  readonly workload: WorkloadKey;
+  /** Of this trust domain and of the workload's namespace. */
+  readonly spiffeId: string;
+  /** `HOST:PORT` under which the workload reaches the control plane. */
+  readonly controlPlane: string;
+  /** @default TOKEN_LIFE_DEFAULT_MS */
+  readonly ttlMs?: number;
+}
+
+/** What goes to the caller, and what the log and the registry of workloads need to know about it. */
+export interface Issued {
+  readonly reply: CertificateReply;
+  readonly workload: WorkloadKey;
+  /** Lower-case hex. */
+  readonly serial: string;
+  readonly notAfterMs: number;
+}
+
+/** The control plane's own material for TLS, all PEM; the key is in memory alone. */
+export interface OwnCertificate {
+  readonly key: string;
+  readonly chain: string;
+  readonly roots: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+export class Citadel {
+  readonly #authority: CertificateAuthority;
+  readonly #tokens: JoinTokens;
+  readonly #log: IssuanceLog;
+  readonly #leafLifeMs: number;
+  readonly trustDomain: string;
+
+  private constructor(
+    authority: CertificateAuthority,
+    tokens: JoinTokens,
+    log: IssuanceLog,
+    options: CitadelOptions,
+  ) {
+    this.#authority = authority;
+    this.#tokens = tokens;
+    this.#log = log;
+    this.#leafLifeMs = options.leafLifeMs ?? LEAF_LIFE_DEFAULT_MS;
+    this.trustDomain = options.trustDomain;
+  }
+
+  /** Opens the state on disk, or makes it at the first start. Throws CitadelError `ca_unusable`, `request_invalid`; PrivateFileError. */
+  static async open(options: CitadelOptions): Promise<Citadel> {
+    const { dataDirectory, trustDomain, clock, files } = options;
+    if (parseSpiffeId(controlPlaneId(trustDomain)) === undefined) {
+      throw new CitadelError(
+        "request_invalid",
+        `${
+          JSON.stringify(trustDomain)
+        } is no trust domain: lower-case letters, digits, dots, dashes, underscores`,
+      );
+    }
+    const directory = `${dataDirectory}/ca`;
+    await files.makeDirectory(directory);
+    const authority = await CertificateAuthority.open({ directory, trustDomain, clock, files });
+    const tokens = await JoinTokens.open(directory, files, clock);
+    return new Citadel(authority, tokens, await IssuanceLog.open(directory, files, clock), options);
+  }
+
+  /** `sha256:HEX` of the root that signs now. */
+  get caPin(): string {
+    return this.#authority.pin;
+  }
+
+  /** End of the root's life, milliseconds since 1970. */
+  get rootNotAfterMs(): number {
+    return this.#authority.notAfterMs;
+  }
+
+  /** Lines of the issuance log that a crash cut off: worth a warning at the start. */
+  get tornLogLines(): number {
+    return this.#log.tornLines;
+  }
+
+  trustBundle(): TrustBundleReply {
+    return { trustDomain: this.trustDomain, roots: this.#authority.root };
+  }
+
+  /** A one-time token that lets this workload join. Throws CitadelError `request_invalid`, PrivateFileError. */
+  async createToken(request: TokenRequest): Promise<JoinToken> {
+    const { workload, spiffeId, controlPlane, ttlMs = TOKEN_LIFE_DEFAULT_MS } = request;
+    const name = parseWorkloadKey(workload);
+    if (name === undefined) {
+      throw new CitadelError(
+        "request_invalid",
+        `A workload is NAMESPACE/NAME, not ${JSON.stringify(workload)}`,
+      );
+    }
+    const id = parseSpiffeId(spiffeId);
+    if (id?.trustDomain !== this.trustDomain || id.namespace !== name.namespace) {
+      throw new CitadelError(
+        "request_invalid",
+        `${JSON.stringify(spiffeId)} is no identity of ${this.trustDomain} in namespace ${name.namespace}`,
+      );
+    }
+    if (spiffeId === controlPlaneId(this.trustDomain)) {
+      throw new CitadelError("request_invalid", `${spiffeId} is the control plane's own identity`);
+    }
+    return await this.#tokens.create({ workload, spiffeId, controlPlane, caPin: this.caPin, ttlMs });
+  }
+
+  /**
+   * A certificate for the identity in the request's token, which is used up by it. A bad CSR does not use it up.
+   * Throws CitadelError `token_*`, `csr_refused`, `storage_failed`.
+   */
+  async enrol(request: EnrolRequest): Promise<Issued> {
+    if (request.token === undefined) {
+      throw tokenRefused("token_invalid", "The enrolment came without a join token");
+    }
+    const claims = await this.#tokens.verify(request.token);
+    const publicKey = await publicKeyOfRequest(request.csr);
+    await stored(this.#tokens.redeem(claims));
+    const leaf = await this.#issue({
+      publicKey,
+      spiffeId: claims.sub,
+      workload: claims.workload,
+      how: "token",
+    });
+    return this.#issued(leaf, claims.sub, claims.workload);
+  }
+
+  /**
+   * The next certificate for whoever holds a valid one. `peerSpiffeId` is what TLS proved; `workload` is what the peer
+   * says it is, and is believed when it was enrolled under this very identity. Without it the identity must have one
+   * workload only. Throws CitadelError `renewal_refused`, `csr_refused`, `storage_failed`.
+   */
+  async renew(
+    peerSpiffeId: string,
+    workload: WorkloadKey | undefined,
+    request: EnrolRequest,
+  ): Promise<Issued> {
+    const owner = this.#ownerOf(peerSpiffeId, workload);
+    const publicKey = await publicKeyOfRequest(request.csr);
+    const leaf = await this.#issue({ publicKey, spiffeId: peerSpiffeId, workload: owner, how: "renewal" });
+    return this.#issued(leaf, peerSpiffeId, owner);
+  }
+
+  /** A certificate for the control plane's own endpoint, with a new key. Throws CitadelError `storage_failed`. */
+  async issueOwn(): Promise<OwnCertificate> {
+    const keys = await generateKeyPair();
+    const publicKey = new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey));
+    const spiffeId = controlPlaneId(this.trustDomain);
+    const leaf = await this.#issue({ publicKey, spiffeId, workload: null, how: "own" });
+    const { notBeforeMs, notAfterMs, certificate: chain } = leaf;
+    const key = await encodePrivateKey(keys.privateKey);
+    return { key, chain, roots: this.#authority.root, notBeforeMs, notAfterMs };
+  }
+
+  /** The workloads that have a sidecar with a valid certificate: they must never be called in plain text. */
+  enrolledWorkloads(): ReadonlySet<WorkloadKey> {
+    return new Set(this.#log.enrolments().keys());
+  }
+
+  #ownerOf(spiffeId: string, workload: WorkloadKey | undefined): WorkloadKey {
+    const enrolments = this.#log.enrolments();
+    if (workload !== undefined) {
+      if (enrolments.get(workload)?.spiffeId === spiffeId) return workload;
+      throw renewalRefused(`${JSON.stringify(workload)} is not enrolled as ${spiffeId}`);
+    }
+    const owners = [...enrolments].filter(([, enrolment]) => enrolment.spiffeId === spiffeId);
+    const [owner] = owners;
+    if (owner === undefined) throw renewalRefused(`no workload is enrolled as ${spiffeId}`);
+    if (owners.length > 1) {
+      throw renewalRefused(
+        `${owners.length} workloads are enrolled as ${spiffeId}, and the request names none`,
+      );
+    }
+    return owner[0];
+  }
+
+  async #issue(order: {
+    readonly publicKey: Uint8Array;
+    readonly spiffeId: string;
+    readonly workload: WorkloadKey | null;
+    readonly how: IssuanceHow;
+  }): Promise<IssuedLeaf> {
+    const { publicKey, spiffeId, workload, how } = order;
+    const leaf = await this.#authority.sign({ publicKey, spiffeId, ttlMs: this.#leafLifeMs });
+    // On the books first: a certificate that nobody knows of could never be listed or revoked.
+    const { serial, notAfterMs } = leaf;
+    await stored(this.#log.append({ serial, spiffeId, workload, notAfterMs, how }));
+    return leaf;
+  }
+
+  #issued(leaf: IssuedLeaf, spiffeId: string, workload: WorkloadKey): Issued {
+    const reply = { spiffeId, chain: leaf.certificate, roots: this.#authority.root };
+    return { reply, workload, serial: leaf.serial, notAfterMs: leaf.notAfterMs };
+  }
+}
+
+async function stored<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (cause) {
+    if (!(cause instanceof PrivateFileError)) throw cause;
+    throw new CitadelError(
+      "storage_failed",
+      "The control plane cannot issue certificates at the moment",
+      `No certificate was issued: ${cause.message}`,
+      { cause },
+    );
+  }
+}
+
+function renewalRefused(why: string): CitadelError {
+  return new CitadelError("renewal_refused", "The renewal was refused", `The renewal was refused: ${why}`);
+}

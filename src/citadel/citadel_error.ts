@@ -1,0 +1,46 @@
+/** Why the certificate authority refused or could not do something: little for the caller, everything for the log. */
+
+export type CitadelErrorCode =
+  /** The files of the CA are damaged, incomplete, or do not belong together; the control plane must not start. */
+  | "ca_unusable"
+  /** Not a token of this control plane: forged, altered, cut off, or for something else. */
+  | "token_invalid"
+  | "token_expired"
+  | "token_used"
+  /** Rightly signed, but not on the books: they were lost or are older than the token. */
+  | "token_unknown"
+  | "csr_refused"
+  | "renewal_refused"
+  /** An operator asked for what cannot be: a wrong name, a lifetime out of range, too many tokens. */
+  | "request_invalid"
+  /** The disk failed; nothing was handed out. */
+  | "storage_failed";
+
+export class CitadelError extends Error {
+  override readonly name = "CitadelError";
+
+  /** `message` may go to whoever asked; `detail` only to the log. Neither holds a token or a key. */
+  constructor(
+    readonly code: CitadelErrorCode,
+    message: string,
+    readonly detail: string = message,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/** What a caller without a token, or with a wrong one, is told: the same for each reason that could help an attacker. */
+export function tokenRefused(
+  code: "token_invalid" | "token_expired" | "token_used" | "token_unknown",
+  detail: string,
+): CitadelError {
+  return new CitadelError(code, TOKEN_MESSAGES[code], detail);
+}
+
+const TOKEN_MESSAGES = {
+  token_invalid: "The join token is not valid here",
+  token_expired: "The join token has expired; ask for a new one",
+  token_used: "The join token was used already; ask for a new one",
+  token_unknown: "The join token is not known here; ask for a new one",
+} as const;

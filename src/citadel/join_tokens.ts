@@ -1,0 +1,202 @@
+/**
+ * One-time join tokens: JWTs (RFC 7519) that only this control plane makes and checks. That is why they are signed with
+ * HS256 and a secret of 256 random bits: nobody else needs to verify them, and without a public key none can be mistaken
+ * for the secret. The books know a token by the SHA-256 of its number alone, one small file each: redeeming is a
+ * rename, which the file system lets exactly one of any number of processes do, and which a crash cannot undo or halve.
+ */
+import { errors, jwtVerify, SignJWT } from "jose";
+import { hex } from "../identity/der_reader.ts";
+import { findWrongClaim, isHostPort, JOIN_TOKEN_CHARACTERS_MAX } from "../identity/join_token_claims.ts";
+import type { JoinTokenClaims } from "../model/enrolment.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { PrivateFiles } from "../runtime/private_files.ts";
+import { CitadelError, tokenRefused } from "./citadel_error.ts";
+
+const MINUTE_MS = 60_000;
+
+export const TOKEN_LIFE_DEFAULT_MS = 15 * MINUTE_MS;
+export const TOKEN_LIFE_MAX_MS = 24 * 60 * MINUTE_MS;
+/** Tokens count time in seconds. */
+export const TOKEN_LIFE_MIN_MS = 1000;
+
+/** Tokens that are neither used nor expired. */
+export const TOKENS_PENDING_MAX = 10_000;
+
+/** Whom a token is for: it is worth nothing where another audience is asked for. */
+export const TOKEN_AUDIENCE = "bowline-enrolment";
+
+const ALGORITHM = "HS256";
+const SECRET_FILE = "token.secret";
+const SECRET_BYTES = 32;
+const NUMBER_BYTES = 24;
+
+export interface JoinTokenOptions {
+  /** `NAMESPACE/NAME`. */
+  readonly workload: string;
+  readonly spiffeId: string;
+  /** `HOST:PORT`. */
+  readonly controlPlane: string;
+  readonly caPin: string;
+  readonly ttlMs: number;
+}
+
+export interface JoinToken {
+  /** The JWT: a secret. */
+  readonly token: string;
+  readonly expiresAtMs: number;
+}
+
+export class JoinTokens {
+  readonly #directory: string;
+  readonly #files: PrivateFiles;
+  readonly #clock: Clock;
+  readonly #secret: Uint8Array;
+
+  private constructor(directory: string, files: PrivateFiles, clock: Clock, secret: Uint8Array) {
+    this.#directory = directory;
+    this.#files = files;
+    this.#clock = clock;
+    this.#secret = secret;
+  }
+
+  /** The books of a directory that exists; made when they are not there. Throws PrivateFileError, CitadelError `ca_unusable`. */
+  static async open(directory: string, files: PrivateFiles, clock: Clock): Promise<JoinTokens> {
+    const path = `${directory}/${SECRET_FILE}`;
+    let secret = await files.read(path, SECRET_BYTES + 1);
+    if (secret === undefined) {
+      await files.create(path, crypto.getRandomValues(new Uint8Array(SECRET_BYTES)));
+      secret = await files.read(path, SECRET_BYTES + 1);
+    }
+    if (secret?.length !== SECRET_BYTES) {
+      throw new CitadelError(
+        "ca_unusable",
+        `${path} must hold exactly ${SECRET_BYTES} bytes; remove it, and every join token that is still out is void`,
+      );
+    }
+    const tokens = new JoinTokens(directory, files, clock, secret);
+    await files.makeDirectory(tokens.#pending);
+    await files.makeDirectory(tokens.#used);
+    await tokens.#forgetExpired();
+    return tokens;
+  }
+
+  get #pending(): string {
+    return `${this.#directory}/tokens/pending`;
+  }
+
+  get #used(): string {
+    return `${this.#directory}/tokens/used`;
+  }
+
+  /** A new token, on the books before it is returned. Throws CitadelError `request_invalid`, PrivateFileError. */
+  async create({ ttlMs, spiffeId, ...options }: JoinTokenOptions): Promise<JoinToken> {
+    if (!(ttlMs >= TOKEN_LIFE_MIN_MS && ttlMs <= TOKEN_LIFE_MAX_MS)) {
+      throw invalid(
+        `A join token lives ${TOKEN_LIFE_MIN_MS} to ${TOKEN_LIFE_MAX_MS} milliseconds, not ${ttlMs}`,
+      );
+    }
+    if (!isHostPort(options.controlPlane)) {
+      throw invalid(
+        `The control plane's address must be HOST:PORT, not ${JSON.stringify(options.controlPlane)}`,
+      );
+    }
+    if (await this.#forgetExpired() >= TOKENS_PENDING_MAX) {
+      throw invalid(`There are ${TOKENS_PENDING_MAX} unused join tokens; wait until some expire`);
+    }
+    const iat = Math.floor(this.#clock.now() / 1000);
+    const exp = iat + Math.ceil(ttlMs / 1000);
+    const jti = randomNumber();
+    const claims: JoinTokenClaims = { jti, sub: spiffeId, ...options, iat, exp };
+    const wrong = findWrongClaim({ ...claims });
+    if (wrong !== undefined) throw invalid(`A join token cannot be made: ${wrong} is not of the right form`);
+    const token = await new SignJWT({ ...claims, aud: TOKEN_AUDIENCE })
+      .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" }).sign(this.#secret);
+    if (token.length > JOIN_TOKEN_CHARACTERS_MAX) {
+      throw invalid(
+        `A join token cannot be longer than ${JOIN_TOKEN_CHARACTERS_MAX} characters; use shorter names`,
+      );
+    }
+    const { workload } = options;
+    const record = new TextEncoder().encode(`${JSON.stringify({ workload, spiffeId })}\n`);
+    await this.#files.create(`${this.#pending}/${await bookName(claims)}`, record);
+    return { token, expiresAtMs: exp * 1000 };
+  }
+
+  /** Signature, audience, expiry and form; the token stays unused. Throws CitadelError `token_invalid`, `token_expired`. */
+  async verify(token: string): Promise<JoinTokenClaims> {
+    if (token.length > JOIN_TOKEN_CHARACTERS_MAX) {
+      throw tokenRefused(
+        "token_invalid",
+        `The join token is longer than ${JOIN_TOKEN_CHARACTERS_MAX} characters`,
+      );
+    }
+    let claims: Record<string, unknown>;
+    try {
+      const verified = await jwtVerify(token, this.#secret, {
+        algorithms: [ALGORITHM],
+        audience: TOKEN_AUDIENCE,
+        currentDate: new Date(this.#clock.now()),
+      });
+      claims = verified.payload;
+    } catch (cause) {
+      // jose looks at the claims after the signature, so this one is a true token's.
+      if (cause instanceof errors.JWTExpired) {
+        throw tokenRefused("token_expired", `The join token ${describe(cause.payload)} has expired`);
+      }
+      const reason = cause instanceof errors.JOSEError ? cause.code : String(cause);
+      throw tokenRefused("token_invalid", `The join token was refused: ${reason}`);
+    }
+    const wrong = findWrongClaim(claims);
+    if (wrong !== undefined) {
+      throw tokenRefused("token_invalid", `The join token's ${wrong} is missing or wrong`);
+    }
+    return claims as unknown as JoinTokenClaims;
+  }
+
+  /**
+   * Uses a verified token up; that is on the disk when this returns. Of any number of calls for one token exactly one
+   * succeeds. Throws CitadelError `token_used`, `token_unknown`; PrivateFileError.
+   */
+  async redeem(claims: JoinTokenClaims): Promise<void> {
+    const name = await bookName(claims);
+    if (await this.#files.move(`${this.#pending}/${name}`, `${this.#used}/${name}`)) return;
+    const used = (await this.#files.list(this.#used)).includes(name);
+    throw used
+      ? tokenRefused("token_used", `The join token ${describe(claims)} was used already`)
+      : tokenRefused("token_unknown", `The join token ${describe(claims)} is not on the books`);
+  }
+
+  /** Clears both books of what has expired anyway, and returns how many unused tokens are left. */
+  async #forgetExpired(): Promise<number> {
+    const nowSeconds = this.#clock.now() / 1000;
+    let left = 0;
+    for (const book of [this.#used, this.#pending]) {
+      const names = await this.#files.list(book);
+      const expired = names.filter((name) => Number.parseInt(name) <= nowSeconds);
+      await this.#files.remove(book, expired);
+      left = names.length - expired.length;
+    }
+    return left;
+  }
+}
+
+/** `EXPIRY-HASH`: the expiry, seconds since 1970, in the open, for clearing up; the number only as its hash. */
+async function bookName({ exp, jti }: JoinTokenClaims): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(jti));
+  return `${exp}-${hex(new Uint8Array(digest))}`;
+}
+
+function randomNumber(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(NUMBER_BYTES));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
+}
+
+/** For the log: without the token's number, which is a part of the secret. */
+function describe(claims: { readonly workload?: unknown; readonly exp?: number }): string {
+  const expiry = claims.exp === undefined ? "" : ` (expiry ${new Date(claims.exp * 1000).toISOString()})`;
+  return `for ${String(claims.workload)}${expiry}`;
+}
+
+function invalid(message: string): CitadelError {
+  return new CitadelError("request_invalid", message);
+}

@@ -1,0 +1,43 @@
+/** IST0109: two VirtualServices for one host in the mesh gateway; sidecars do not merge them. */
+import { CODES } from "../codes.ts";
+import { resolveHost } from "../host.ts";
+import type { ConfigResource } from "../resource.ts";
+import { MESH_GATEWAY, type VirtualServiceSpec } from "../schema/virtual_service.ts";
+import { type Analyzer, warning } from "./analyzer.ts";
+
+type VirtualService = ConfigResource<VirtualServiceSpec>;
+
+export const conflictingHosts: Analyzer = function* (resources) {
+  const byHost = new Map<string, VirtualService[]>();
+  for (const resource of resources.virtualServices) {
+    if (!resource.spec.gateways.includes(MESH_GATEWAY)) continue;
+    for (const [index, written] of resource.spec.hosts.entries()) {
+      const host = resolveHost(written, resource.namespace);
+      const others = byHost.get(host) ?? [];
+      byHost.set(host, [...others, resource]);
+      const other = others.find((earlier) => earlier !== resource && sharesViewers(earlier, resource));
+      if (other === undefined) continue;
+      const { file, line, column } = other.position;
+      yield warning(
+        CODES.conflictingHosts,
+        resource,
+        ["spec", "hosts", index],
+        `VirtualService ${other.namespace}/${other.name} (${file}:${line}:${column}) already routes ${host}, ` +
+          "and a sidecar uses one VirtualService per host",
+        "merge their rules into one",
+      );
+    }
+  }
+};
+
+/** Whether some namespace sees both. */
+function sharesViewers(a: VirtualService, b: VirtualService): boolean {
+  const [viewersOfA, viewersOfB] = [viewers(a), viewers(b)];
+  if (viewersOfA.has("*")) return viewersOfB.size > 0;
+  return viewersOfB.has("*") ? viewersOfA.size > 0 : [...viewersOfA].some((name) => viewersOfB.has(name));
+}
+
+/** Namespaces that see the resource; `*` is all, empty is none. */
+function viewers({ namespace, spec }: VirtualService): Set<string> {
+  return new Set(spec.exportTo.filter((name) => name !== "~").map((name) => name === "." ? namespace : name));
+}

@@ -1,0 +1,106 @@
+/**
+ * The configuration that serves now, and why the last edit does not if it was refused. A generation replaces the one
+ * before as a whole; a bad edit changes nothing but what is reported.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { FileReadError, SourceFile } from "../runtime/read_files.ts";
+import { CODES } from "./codes.ts";
+import type { Finding } from "./finding.ts";
+import { loadConfig, type LoadOptions } from "./loader.ts";
+import type { ResourceSet } from "./resource.ts";
+
+export interface Generation {
+  /** Counts from 1; each load that succeeds has the next one. */
+  readonly number: number;
+  readonly resources: ResourceSet;
+  /** Milliseconds since 1970. */
+  readonly loadedAtMs: number;
+  /** Warnings: nothing of them kept the files from loading. */
+  readonly findings: readonly Finding[];
+}
+
+/** An edit that was refused; the generation before it still serves. */
+export interface Rejection {
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+  /** At least one is an error. */
+  readonly findings: readonly Finding[];
+}
+
+/** What became of an edit. */
+export type Outcome =
+  | { readonly accepted: true; readonly generation: Generation }
+  | { readonly accepted: false; readonly rejection: Rejection };
+
+export class ConfigStore {
+  readonly #clock: Clock;
+  readonly #options: LoadOptions;
+  readonly #listeners = new Set<(generation: Generation) => void>();
+  #current: Generation | null = null;
+  #rejection: Rejection | null = null;
+
+  constructor(clock: Clock, options: LoadOptions = {}) {
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /** What serves; null until the first load that succeeds. */
+  get current(): Generation | null {
+    return this.#current;
+  }
+
+  /** The last edit if it was refused; null when what serves is what the files say. */
+  get rejection(): Rejection | null {
+    return this.#rejection;
+  }
+
+  /** Loads the whole content of the directory, and tells the listeners when it is good. */
+  apply(files: readonly SourceFile[]): Outcome {
+    const { resources, findings } = loadConfig(files, this.#options);
+    if (resources === null) return this.#reject(findings);
+    const number = (this.#current?.number ?? 0) + 1;
+    const generation = { number, resources, loadedAtMs: this.#clock.now(), findings };
+    this.#current = generation;
+    this.#rejection = null;
+    for (const listener of [...this.#listeners]) listener(generation);
+    return { accepted: true, generation };
+  }
+
+  /** The directory could not be read: the same as an edit that is refused. */
+  readFailed(error: FileReadError): Outcome {
+    return this.#reject([readErrorFinding(error, error.file)]);
+  }
+
+  /** What serves now was restored: the files themselves are still refused. */
+  keepRejection(rejection: Rejection): void {
+    this.#rejection = rejection;
+  }
+
+  /** Calls with each generation from now on; the returned function ends that. */
+  onGeneration(listener: (generation: Generation) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  #reject(findings: readonly Finding[]): Outcome {
+    this.#rejection = { atMs: this.#clock.now(), findings };
+    return { accepted: false, rejection: this.#rejection };
+  }
+}
+
+/** A file or directory that cannot be read, as a finding at its beginning; `file` is its name as the user knows it. */
+export function readErrorFinding(error: FileReadError, file: string): Finding {
+  return {
+    code: CODES.unreadable,
+    severity: "error",
+    file: file === "" ? "." : file,
+    line: 1,
+    column: 1,
+    resource: null,
+    field: null,
+    message: `could not be read: ${error.reason}`,
+    hint: null,
+  };
+}

@@ -1,0 +1,230 @@
+/**
+ * Files to resources: one generation of the configuration, all or nothing. Pure: the same texts give the same
+ * resources and the same findings.
+ */
+import { nearest } from "../lib/edit_distance.ts";
+import type { SourceFile } from "../runtime/read_files.ts";
+import { analyze } from "./analysis/analyzers.ts";
+import { CODES } from "./codes.ts";
+import type { Finding } from "./finding.ts";
+import type { ConfigResource, Position, ResourceSet } from "./resource.ts";
+import { isMap } from "./schema/fields.ts";
+import { type Kind, KINDS, LIST_API_VERSION, LIST_KIND, UNIMPLEMENTED_KINDS } from "./schema/kinds.ts";
+import { NAMESPACE_DEFAULT } from "./schema/metadata.ts";
+import { validate } from "./schema_findings.ts";
+import { parseYaml, type YamlNode } from "./yaml_node.ts";
+
+/** How many findings one load keeps; a broken generator of YAML can make any number. */
+export const FINDINGS_MAX = 1_000;
+
+export interface LoadOptions {
+  /** Fields and kinds that are not implemented are warnings, and left out. @default false */
+  readonly lenient?: boolean;
+}
+
+export interface LoadResult {
+  /** Null when there is an error among the findings. */
+  readonly resources: ResourceSet | null;
+  /** By file, line and column. */
+  readonly findings: readonly Finding[];
+  /** How many resources were valid, whether or not the whole is. */
+  readonly resourceCount: number;
+}
+
+/** Reads all documents of `files`, validates each, and then the whole. Never throws. */
+export function loadConfig(files: readonly SourceFile[], options: LoadOptions = {}): LoadResult {
+  const load = new Load(options.lenient ?? false);
+  for (const file of files) {
+    const { nodes, findings } = parseYaml(file);
+    load.findings.push(...findings);
+    for (const node of nodes) load.document(node);
+  }
+  const broken = load.findings.some((finding) => finding.severity === "error");
+  const resources = broken ? null : load.resources();
+  if (resources !== null) load.findings.push(...analyze(resources));
+  return { resources, findings: limited(load.findings.sort(byPosition)), resourceCount: load.count };
+}
+
+/** One load in progress. */
+class Load {
+  readonly findings: Finding[] = [];
+  readonly #lenient: boolean;
+  readonly #byKey = new Map<string, ConfigResource<unknown>>();
+  readonly #sets = new Map<keyof ResourceSet, ConfigResource<unknown>[]>();
+
+  constructor(lenient: boolean) {
+    this.#lenient = lenient;
+  }
+
+  get count(): number {
+    return this.#byKey.size;
+  }
+
+  document(node: YamlNode): void {
+    const { value } = node;
+    if (!isMap(value)) {
+      return this.#refuse(
+        node,
+        [],
+        CODES.yamlSyntax,
+        "a document is a mapping with apiVersion, kind, metadata and spec",
+      );
+    }
+    const name = value["kind"];
+    if (typeof name !== "string") {
+      return this.#refuse(
+        node,
+        ["kind"],
+        CODES.unknownKind,
+        "the document does not say what it is",
+        'add "kind:"',
+      );
+    }
+    if (name === LIST_KIND && value["apiVersion"] === LIST_API_VERSION) return this.#list(node);
+    const kind = KINDS.get(name);
+    if (kind === undefined) return this.#otherKind(node, name);
+    const version = value["apiVersion"];
+    if (typeof version === "string" && !kind.apiVersions.includes(version)) {
+      return this.#refuse(
+        node,
+        ["apiVersion"],
+        CODES.wrongApiVersion,
+        `${name} has no API version ${JSON.stringify(version)}`,
+        `use ${kind.apiVersions.join(", ")}`,
+      );
+    }
+    this.#resource(node, kind);
+  }
+
+  resources(): ResourceSet {
+    const of = (set: keyof ResourceSet) => (this.#sets.get(set) ?? []).sort(byName) as never[];
+    return {
+      services: of("services"),
+      serviceEntries: of("serviceEntries"),
+      workloadEntries: of("workloadEntries"),
+      virtualServices: of("virtualServices"),
+      destinationRules: of("destinationRules"),
+    };
+  }
+
+  #list(node: YamlNode): void {
+    if (!Array.isArray((node.value as Record<string, unknown>)["items"])) {
+      return this.#refuse(node, ["items"], CODES.schema, "a List needs a list of items");
+    }
+    for (const item of node.items(["items"])) this.document(item);
+  }
+
+  #otherKind(node: YamlNode, name: string): void {
+    if (!UNIMPLEMENTED_KINDS.has(name)) {
+      const meant = nearest(name, [...KINDS.keys(), ...UNIMPLEMENTED_KINDS]);
+      const hint = meant === undefined
+        ? `bowline reads ${[...KINDS.keys()].join(", ")}`
+        : `did you mean "${meant}"?`;
+      return this.#refuse(node, ["kind"], CODES.unknownKind, `unknown kind ${JSON.stringify(name)}`, hint);
+    }
+    const message = `the kind ${name} is Istio's, but this version of bowline does not implement it`;
+    if (this.#lenient) {
+      this.#say("warning", node, ["kind"], CODES.unimplementedKind, message, "it has no effect");
+    } else {
+      const hint = "remove it, or pass --lenient to load without it";
+      this.#refuse(node, ["kind"], CODES.unimplementedKind, message, hint);
+    }
+  }
+
+  #resource(node: YamlNode, kind: Kind): void {
+    const { output, findings } = validate(kind.schema, node, describe(node.value), this.#lenient);
+    this.findings.push(...findings);
+    if (output === null) return;
+    const { name, namespace, labels, annotations } = output.metadata;
+    const resource: ConfigResource<unknown> = {
+      kind: output.kind,
+      apiVersion: output.apiVersion,
+      namespace,
+      name,
+      labels,
+      annotations,
+      spec: output.spec,
+      position: node.positionOf([]),
+      positionOf: (path) => node.positionOf(path),
+    };
+    const key = `${resource.kind} ${namespace}/${name}`;
+    const first = this.#byKey.get(key);
+    if (first !== undefined) {
+      const message = `${key} is already defined at ${formatPosition(first.position)}`;
+      return this.#refuse(
+        node,
+        ["metadata", "name"],
+        CODES.duplicateResource,
+        message,
+        "rename or remove one of them",
+      );
+    }
+    this.#byKey.set(key, resource);
+    const set = this.#sets.get(kind.set);
+    if (set === undefined) this.#sets.set(kind.set, [resource]);
+    else set.push(resource);
+  }
+
+  #refuse(node: YamlNode, path: string[], code: string, message: string, hint: string | null = null): void {
+    this.#say("error", node, path, code, message, hint);
+  }
+
+  #say(
+    severity: "error" | "warning",
+    node: YamlNode,
+    path: string[],
+    code: string,
+    message: string,
+    hint: string | null,
+  ): void {
+    const field = path.length === 0 ? null : path.join(".");
+    const resource = describe(node.value);
+    this.findings.push({ code, severity, ...node.positionOf(path), resource, field, message, hint });
+  }
+}
+
+/** `KIND NAMESPACE/NAME` as far as the document says it. */
+function describe(value: unknown): string | null {
+  if (!isMap(value) || typeof value["kind"] !== "string" || !isMap(value["metadata"])) return null;
+  const { name, namespace } = value["metadata"];
+  if (typeof name !== "string") return null;
+  return `${value["kind"]} ${typeof namespace === "string" ? namespace : NAMESPACE_DEFAULT}/${name}`;
+}
+
+function formatPosition({ file, line, column }: Position): string {
+  return `${file}:${line}:${column}`;
+}
+
+function byName(a: ConfigResource<unknown>, b: ConfigResource<unknown>): number {
+  return compare(a.namespace, b.namespace) || compare(a.name, b.name);
+}
+
+function byPosition(a: Finding, b: Finding): number {
+  return compare(a.file, b.file) || a.line - b.line || a.column - b.column;
+}
+
+/** By code unit, so that the order does not depend on the machine's locale. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function limited(findings: Finding[]): Finding[] {
+  const last = findings[FINDINGS_MAX - 1];
+  if (last === undefined || findings.length <= FINDINGS_MAX) return findings;
+  const { file, line, column } = last;
+  const more = findings.length - FINDINGS_MAX;
+  const severity = findings.slice(FINDINGS_MAX).some((finding) => finding.severity === "error")
+    ? "error"
+    : "warning";
+  const message = `${more} more findings are not shown`;
+  const rest = {
+    code: CODES.limitExceeded,
+    severity,
+    file,
+    line,
+    column,
+    resource: null,
+    field: null,
+  } as const;
+  return [...findings.slice(0, FINDINGS_MAX), { ...rest, message, hint: null }];
+}

@@ -1,0 +1,147 @@
+/** The small values that several kinds share: ports, names, labels, hosts, addresses, exportTo. */
+import * as v from "valibot";
+import { isHostName, isWildcardHost } from "../host.ts";
+import { list, map, type Schema } from "./fields.ts";
+import { unimplementedValue, wrong } from "./problem.ts";
+
+export const PORT_MAX = 65_535;
+
+/** Kubernetes: the length of a DNS-1123 label, and of a label's value. */
+export const LABEL_LENGTH_MAX = 63;
+
+/** Kubernetes: the length of a DNS-1123 subdomain. */
+export const SUBDOMAIN_LENGTH_MAX = 253;
+
+const DNS_LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+const SUBDOMAIN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
+const LABEL_NAME = /^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/;
+const CIDR = /^(.+)\/(\d{1,3})$/;
+
+/** 1 to 65535. */
+export const portNumber: Schema<number> = v.pipe(
+  v.number(),
+  v.check(
+    (port) => Number.isInteger(port) && port >= 1 && port <= PORT_MAX,
+    wrong(`a port is a whole number from 1 to ${PORT_MAX}`),
+  ),
+);
+
+/** A DNS-1123 label: lower-case letters, digits and `-`. */
+export const dnsLabel: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (name) => name.length <= LABEL_LENGTH_MAX && DNS_LABEL.test(name),
+    wrong(
+      `a name is 1 to ${LABEL_LENGTH_MAX} lower-case letters, digits and "-", with a letter or digit at both ends`,
+    ),
+  ),
+);
+
+/** A DNS-1123 subdomain: DNS labels with dots between them. */
+export const subdomain: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (name) => name.length <= SUBDOMAIN_LENGTH_MAX && SUBDOMAIN.test(name),
+    wrong(
+      `a name is 1 to ${SUBDOMAIN_LENGTH_MAX} lower-case letters, digits, "-" and ".", with a letter or digit at both ends`,
+    ),
+  ),
+);
+
+const labelValue: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (value) => value === "" || (value.length <= LABEL_LENGTH_MAX && LABEL_NAME.test(value)),
+    wrong(
+      `a label's value is at most ${LABEL_LENGTH_MAX} letters, digits, "-", "_" and ".", with a letter or digit at both ends`,
+    ),
+  ),
+);
+
+const labelKey = v.pipe(
+  v.string(),
+  v.check(
+    isLabelKey,
+    wrong(
+      `a label's key is at most ${LABEL_LENGTH_MAX} letters, digits, "-", "_" and ".", after an optional DNS prefix and "/"`,
+    ),
+  ),
+);
+
+/** Labels as Kubernetes has them; absent is none. */
+export const labels = map(labelValue, labelKey);
+
+/** A DNS name without a wildcard, in lower case. */
+export const host: Schema<string> = v.pipe(
+  v.string(),
+  v.transform((name) => name.toLowerCase()),
+  v.check((name) => !name.startsWith("*"), wrong("a wildcard host is not allowed here")),
+  v.check((name) => name.startsWith("*") || isHost(name), wrong("{} is not a DNS name")),
+);
+
+/** A DNS name, `*.` and a DNS name, or `*`, in lower case. */
+export const hostOrWildcard: Schema<string> = v.pipe(
+  v.string(),
+  v.transform((name) => name.toLowerCase()),
+  v.check(
+    (name) => isHost(name) || isWildcardHost(name),
+    wrong("{} is not a DNS name", 'a wildcard stands in front and alone: "*.example.com"'),
+  ),
+);
+
+/** The address of a workload: IPv4 or IPv6. */
+export const ipAddress: Schema<string> = v.pipe(
+  v.string(),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || isIp(dataset.value)) return;
+    const address = dataset.value;
+    if (address.startsWith("unix://")) return addIssue({ message: unimplementedValue("a unix:// address") });
+    if (isHostName(address.toLowerCase()) && /[a-z]/i.test(address)) {
+      return addIssue({ message: unimplementedValue("a DNS name as an address", "give the IP address") });
+    }
+    addIssue({ message: wrong("{} is not an IPv4 or IPv6 address") });
+  }),
+);
+
+/** An IP address, or a network as `10.0.0.0/8`. */
+export const addressOrNetwork: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => isIp(text) || isNetwork(text),
+    wrong('{} is neither an IP address nor a network such as "10.0.0.0/8"'),
+  ),
+);
+
+/** Namespaces that see a resource: `*` all (the default), `.` its own, `~` none, or names. */
+export const exportTo = v.pipe(
+  list(v.pipe(
+    v.string(),
+    v.check(
+      (name) => name === "*" || name === "." || name === "~" || DNS_LABEL.test(name),
+      wrong('{} is neither "*" (all namespaces), "." (its own), "~" (none), nor the name of a namespace'),
+    ),
+  )),
+  v.transform((names) => names.length === 0 ? ["*"] : names),
+);
+
+export function isIp(text: string): boolean {
+  return v.IP_REGEX.test(text);
+}
+
+function isHost(name: string): boolean {
+  return isHostName(name) || isIp(name);
+}
+
+function isNetwork(text: string): boolean {
+  const [, address, bits] = CIDR.exec(text) ?? [];
+  if (address === undefined || bits === undefined || !isIp(address)) return false;
+  return Number(bits) <= (address.includes(":") ? 128 : 32);
+}
+
+function isLabelKey(key: string): boolean {
+  const [name, prefix, ...rest] = key.split("/").reverse();
+  if (name === undefined || rest.length > 0 || name.length > LABEL_LENGTH_MAX || !LABEL_NAME.test(name)) {
+    return false;
+  }
+  return prefix === undefined || (prefix.length <= SUBDOMAIN_LENGTH_MAX && SUBDOMAIN.test(prefix));
+}

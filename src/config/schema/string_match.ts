@@ -1,0 +1,107 @@
+/** Istio's StringMatch: one of `exact`, `prefix` and `regex`, and for headers and query parameters `{}` for presence. */
+import { RE2JS } from "re2js";
+import * as v from "valibot";
+import type { NamedMatch, StringMatch } from "../../model/snapshot.ts";
+import { fields, isMap, optional, type Schema } from "./fields.ts";
+import { unimplementedValue, wrong } from "./problem.ts";
+
+/** The longest regular expression, in bytes of UTF-8 (Istio's limit). */
+export const REGEX_BYTES_MAX = 1024;
+
+type Kind = Exclude<StringMatch["type"], "present">;
+
+const KINDS: readonly Kind[] = ["exact", "prefix", "regex"];
+
+/** Names that Istio ignores among headers, so that a rule would match more than its writer meant. */
+const PSEUDO_HEADERS: readonly string[] = ["uri", "scheme", "method", "authority"];
+
+const TEXT: Schema<string> = v.string();
+
+const regexText: Schema<string> = v.pipe(
+  v.string(),
+  v.rawCheck(({ dataset, addIssue }) => {
+    const reason = dataset.typed ? regexFault(dataset.value) : undefined;
+    if (reason !== undefined) addIssue({ message: wrong(reason) });
+  }),
+);
+
+const prefixText: Schema<string> = v.pipe(
+  v.string(),
+  v.nonEmpty(wrong("an empty prefix matches everything", "leave the condition out")),
+);
+
+/** A condition on a value that is always there: path, method, scheme, authority. */
+export const stringMatch: Schema<StringMatch> = v.pipe(
+  fields({ exact: optional(TEXT), prefix: optional(prefixText), regex: optional(regexText) }),
+  v.check((value) => kindsOf(value).length === 1, wrong("needs exactly one of exact, prefix and regex")),
+  v.transform((value) => toStringMatch(value)),
+);
+
+/** A condition on a value that may be absent: `{}` asks only that it is there. */
+const presenceOrStringMatch: Schema<StringMatch> = v.pipe(
+  fields({ exact: optional(TEXT), prefix: optional(prefixText), regex: optional(regexText) }),
+  v.check((value) => kindsOf(value).length <= 1, wrong("has more than one of exact, prefix and regex")),
+  v.transform((value) => toStringMatch(value)),
+);
+
+/** Istio reads the regex `*`, which is none, as presence of a header. */
+const headerMatch: Schema<StringMatch> = v.pipe(
+  v.unknown(),
+  v.transform((value) =>
+    isMap(value) && Object.keys(value).length === 1 && value["regex"] === "*" ? {} : value
+  ),
+  presenceOrStringMatch,
+);
+
+/** Conditions by the name of a header, lower case in what comes out. */
+export const headerMatches: Schema<NamedMatch[]> = v.pipe(
+  v.record(
+    v.pipe(
+      v.string(),
+      v.nonEmpty(wrong("a header needs a name")),
+      v.check((name) => !name.startsWith("@request.auth."), unimplementedValue("matching on JWT claims")),
+      v.check(
+        (name) => !PSEUDO_HEADERS.includes(name),
+        wrong("{} is not a header, and Istio ignores it here", "use the field of that name beside headers"),
+      ),
+    ),
+    headerMatch,
+  ),
+  v.transform((matches) => named(matches, (name) => name.toLowerCase())),
+) as unknown as Schema<NamedMatch[]>;
+
+/** Conditions by the name of a query parameter, which keeps its case. */
+export const queryMatches: Schema<NamedMatch[]> = v.pipe(
+  v.record(v.pipe(v.string(), v.nonEmpty(wrong("a query parameter needs a name"))), presenceOrStringMatch),
+  v.transform((matches) => named(matches, (name) => name)),
+) as unknown as Schema<NamedMatch[]>;
+
+/** Why a regular expression cannot be used, or undefined when it can. RE2's syntax, as in Envoy. */
+export function regexFault(source: string): string | undefined {
+  if (source === "") return "an empty regex matches the empty string alone";
+  if (new TextEncoder().encode(source).length > REGEX_BYTES_MAX) {
+    return `the regex is longer than ${REGEX_BYTES_MAX} bytes`;
+  }
+  try {
+    RE2JS.compile(source);
+    return undefined;
+  } catch (error) {
+    const reason = error instanceof Error
+      ? error.message.replace(/^error parsing regexp: /, "")
+      : String(error);
+    return `the regex is not valid in RE2: ${reason}`;
+  }
+}
+
+function kindsOf(value: Readonly<Record<Kind, string | null>>): Kind[] {
+  return KINDS.filter((kind) => value[kind] !== null);
+}
+
+function toStringMatch(value: Readonly<Record<Kind, string | null>>): StringMatch {
+  const [type] = kindsOf(value);
+  return type === undefined ? { type: "present" } : { type, value: value[type] as string };
+}
+
+function named(matches: Record<string, StringMatch>, nameOf: (key: string) => string): NamedMatch[] {
+  return Object.entries(matches).map(([key, match]) => ({ name: nameOf(key), match }));
+}

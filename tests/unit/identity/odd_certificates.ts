@@ -1,0 +1,88 @@
+/** Certificates as no citadel would issue them, for the tests of those who must refuse them. */
+import "reflect-metadata";
+import * as x509 from "@peculiar/x509";
+import {
+  ECDSA_P256,
+  encodePrivateKey,
+  generateKeyPair,
+  type KeyPair,
+} from "../../../src/identity/key_pair.ts";
+
+export { x509 };
+
+const HOUR_MS = 3_600_000;
+
+export const SERVER_AND_CLIENT: string[] = [
+  x509.ExtendedKeyUsage.serverAuth,
+  x509.ExtendedKeyUsage.clientAuth,
+];
+export const SERVER_ONLY: string[] = [x509.ExtendedKeyUsage.serverAuth];
+export const CLIENT_ONLY: string[] = [x509.ExtendedKeyUsage.clientAuth];
+
+export interface OddLeaf {
+  readonly names?: x509.JsonGeneralNames;
+  readonly purposes?: string[];
+  readonly isCa?: boolean;
+  /** Null leaves the extension out. */
+  readonly usage?: x509.KeyUsageFlags | null;
+  readonly notBeforeMs?: number;
+  readonly notAfterMs?: number;
+  readonly more?: x509.Extension[];
+}
+
+export interface TlsLeaf {
+  readonly key: string;
+  readonly chain: string;
+  readonly der: Uint8Array;
+}
+
+export class TestAuthority {
+  private constructor(readonly keys: KeyPair, readonly certificate: x509.X509Certificate) {}
+
+  static async make(name = "CN=test"): Promise<TestAuthority> {
+    const keys = await generateKeyPair();
+    const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+      name,
+      keys: keys as CryptoKeyPair,
+      notBefore: new Date(Date.now() - HOUR_MS),
+      notAfter: new Date(Date.now() + HOUR_MS),
+      signingAlgorithm: ECDSA_P256,
+      extensions: [
+        new x509.BasicConstraintsExtension(true, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      ],
+    });
+    return new TestAuthority(keys, certificate);
+  }
+
+  get roots(): string {
+    return `${this.certificate.toString("pem")}\n`;
+  }
+
+  async issue(leaf: OddLeaf): Promise<TlsLeaf> {
+    const keys = await generateKeyPair();
+    const { names = [], purposes = SERVER_AND_CLIENT, isCa = false, more = [] } = leaf;
+    const { usage = x509.KeyUsageFlags.digitalSignature } = leaf;
+    const certificate = await x509.X509CertificateGenerator.create({
+      subject: "CN=leaf",
+      issuer: this.certificate.subjectName,
+      publicKey: keys.publicKey,
+      signingKey: this.keys.privateKey,
+      signingAlgorithm: ECDSA_P256,
+      notBefore: new Date(leaf.notBeforeMs ?? Date.now() - HOUR_MS),
+      notAfter: new Date(leaf.notAfterMs ?? Date.now() + HOUR_MS),
+      extensions: [
+        ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
+        ...(purposes.length === 0 ? [] : [new x509.ExtendedKeyUsageExtension(purposes)]),
+        new x509.BasicConstraintsExtension(isCa, undefined, true),
+        ...(usage === null ? [] : [new x509.KeyUsagesExtension(usage, true)]),
+        ...more,
+      ],
+    });
+    return {
+      key: await encodePrivateKey(keys.privateKey),
+      chain: `${certificate.toString("pem")}\n`,
+      der: new Uint8Array(certificate.rawData),
+    };
+  }
+}
