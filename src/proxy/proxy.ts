@@ -34,8 +34,8 @@ export interface ProxyOptions {
   readonly mesh: { readonly hostname: string; readonly port: number };
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
-  /** The own certificate and the trusted roots, fresh at every connection. */
-  tlsMaterial(): TlsMaterial;
+  /** The own certificate and the trusted roots, fresh at every connection; null before the workload has joined. */
+  tlsMaterial(): TlsMaterial | null;
   warn(message: string): void;
 }
 
@@ -55,7 +55,11 @@ export class Proxy {
       clock: options.clock,
       wheel: this.#wheel,
       trustDomain: options.trustDomain,
-      tlsMaterial: options.tlsMaterial,
+      tlsMaterial: () => {
+        const material = options.tlsMaterial();
+        if (material === null) throw new Error("The proxy connects before it has a certificate");
+        return material;
+      },
       warn: options.warn,
     });
   }
@@ -71,7 +75,10 @@ export class Proxy {
     this.#hosts.retain(compiled.hosts);
   }
 
-  /** Opens the ports; a snapshot must have been applied. Throws ListenError, and then listens nowhere. */
+  /**
+   * Opens the ports, so that one that is taken shows at once. Connections are closed again as long as there is no
+   * snapshot to serve by. Throws ListenError, and then listens nowhere.
+   */
   listen(): void {
     const { clock, random, outbound, mesh, tlsMaterial } = this.#options;
     const outboundAcceptor = new OutboundAcceptor({
@@ -82,10 +89,11 @@ export class Proxy {
       isOwnAddress: (hostname, port) => port === outbound.port && isLocal(hostname, outbound.hostname),
     });
     const shakeHands = (wire: Wire) => new HandshakingConnection(wire, this.#wheel, this.#judge);
+    const material = () => this.#current === null ? null : tlsMaterial();
     try {
       this.#listeners.push(listenTcp(outbound, (wire) => this.#serve(wire, outboundAcceptor)));
       this.#listeners.push(
-        listenMutualTls(mesh, tlsMaterial, shakeHands),
+        listenMutualTls(mesh, material, shakeHands),
       );
     } catch (error) {
       this.#stopListening();
@@ -129,6 +137,7 @@ export class Proxy {
   };
 
   #serve(wire: Wire, acceptor: OutboundAcceptor | InboundAcceptor): WireOwner {
+    if (this.#current === null) wire.terminate();
     const connection = new Http1ServerConnection(wire, acceptor, this.#wheel, "http", (closed) => {
       this.#connections.delete(closed);
     });

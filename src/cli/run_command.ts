@@ -1,0 +1,141 @@
+/** `bowline run`: one of the roles, in the foreground until a signal ends it. */
+import { systemClock } from "../lib/clock.ts";
+import { Prng, randomSeed } from "../lib/prng.ts";
+import { BUILD_INFO } from "../runtime/build_info.ts";
+import { chooseDataDirectory } from "../runtime/data_directory.ts";
+import { isTerminal, writeStderr } from "../runtime/process.ts";
+import { onReload, onTerminate } from "../runtime/signals.ts";
+import { createLog, type Log } from "../telemetry/log.ts";
+import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
+
+export const TRUST_DOMAIN_DEFAULT = "cluster.local";
+
+export interface RunOptions {
+  readonly role: "control-plane" | "sidecar";
+  readonly config?: string;
+  readonly trustDomain?: string;
+  readonly tokenFile?: string;
+  readonly controlPlane?: string;
+  readonly address?: string;
+  readonly data?: string;
+  readonly bind?: string;
+}
+
+/** Something that runs until it is told to stop. */
+interface Role {
+  stop(): Promise<void>;
+}
+
+export async function runRun(options: RunOptions): Promise<ExitCode> {
+  const format = isTerminal("stderr") ? "text" : "json";
+  const log = createLog({ clock: systemClock, format, write: writeStderr });
+  refuseForeignFlags(options);
+  let stop: () => void = () => {};
+  const stopped = new Promise<void>((resolve) => stop = resolve);
+  const release = onTerminate((signal) => {
+    log.info("Stopping; what is in flight may end, a second signal forces", { signal });
+    stop();
+  });
+  // Files are watched anyway; a SIGHUP must not end the process.
+  const releaseReload = onReload(() => log.info("Nothing to reload: files are watched"));
+  try {
+    const starting = options.role === "control-plane"
+      ? startControlPlane(options, log)
+      : startSidecar(options, log);
+    // A signal while the role still starts, such as a sidecar that waits for its control plane, ends the process too.
+    const role = await Promise.race([starting, stopped.then(() => null)]);
+    if (role === null) return EXIT.ok;
+    await stopped;
+    await role.stop();
+    return EXIT.ok;
+  } finally {
+    release();
+    releaseReload();
+  }
+}
+
+async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
+  const { config } = options;
+  if (config === undefined) {
+    throw new CommandError(
+      EXIT.usage,
+      "A control plane needs --config DIR",
+      "a directory of Istio YAML files",
+    );
+  }
+  const { ControlPlane } = await import("../control/control_plane.ts");
+  try {
+    return await ControlPlane.start({
+      configPath: config,
+      dataDirectory: options.data ?? chooseDataDirectory(),
+      trustDomain: options.trustDomain ?? TRUST_DOMAIN_DEFAULT,
+      bind: options.bind,
+      clock: systemClock,
+      random: new Prng(randomSeed()),
+      log,
+    });
+  } catch (error) {
+    throw await badConfig(error) ?? error;
+  }
+}
+
+/** The findings are in the log already; what is left to say is that the process ends because of them. */
+async function badConfig(error: unknown): Promise<CommandError | undefined> {
+  const { NoConfigError } = await import("../control/config_source.ts");
+  if (!(error instanceof NoConfigError)) return undefined;
+  return new CommandError(EXIT.badInput, error.message, "correct the files; `bowline validate` checks them", {
+    cause: error,
+  });
+}
+
+async function startSidecar(options: RunOptions, log: Log): Promise<Role> {
+  const { JoinError, Sidecar } = await import("../sidecar/sidecar.ts");
+  const { EnrolmentRefused } = await import("../sidecar/enrolment.ts");
+  const { IdentityError } = await import("../identity/identity_error.ts");
+  try {
+    return await Sidecar.start({
+      dataDirectory: options.data ?? chooseDataDirectory(),
+      tokenFile: options.tokenFile,
+      controlPlane: options.controlPlane,
+      bind: options.bind,
+      address: options.address,
+      version: BUILD_INFO.version,
+      clock: systemClock,
+      random: new Prng(randomSeed()),
+      log,
+    });
+  } catch (error) {
+    if (error instanceof EnrolmentRefused) {
+      throw new CommandError(
+        EXIT.badInput,
+        `The control plane refused to enrol: ${error.message}`,
+        undefined,
+        {
+          cause: error,
+        },
+      );
+    }
+    if (error instanceof JoinError || error instanceof IdentityError) {
+      throw new CommandError(EXIT.badInput, error.message, undefined, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** A flag that the role does not read would be ignored in silence. */
+function refuseForeignFlags(
+  { role, config, trustDomain, tokenFile, controlPlane, address }: RunOptions,
+): void {
+  const foreign = role === "control-plane"
+    ? { "--token-file": tokenFile, "--control-plane": controlPlane, "--address": address }
+    : { "--config": config, "--trust-domain": trustDomain };
+  for (const [flag, value] of Object.entries(foreign)) {
+    if (value !== undefined) {
+      throw new CommandError(
+        EXIT.usage,
+        `${flag} is not for the role ${role}`,
+        "bowline help run shows which is for what",
+      );
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** The control plane's admin socket: what the status API shows, and what changes something. */
+import { Hono } from "hono";
+import type { Citadel } from "../citadel/citadel.ts";
+import { CitadelError } from "../citadel/citadel_error.ts";
+import type { TokenCreateReply, TokenCreateRequest } from "../model/admin.ts";
+import type { WorkloadRegistry } from "../pilot/registry.ts";
+import type { Log } from "../telemetry/log.ts";
+import { BodyError, readJson } from "./read_body.ts";
+
+const REQUEST_BYTES_MAX = 16 * 1024;
+
+export interface AdminApiOptions {
+  readonly citadel: Citadel;
+  readonly registry: WorkloadRegistry;
+  readonly log: Log;
+  /** `HOST:PORT` under which workloads reach this control plane. */
+  readonly advertised: string;
+  /** Served here too. */
+  readonly status: Hono;
+}
+
+export function createAdminApi({ citadel, registry, log, advertised, status }: AdminApiOptions): Hono {
+  const app = new Hono();
+  app.post("/v1/tokens", async (context) => {
+    try {
+      const body = await readJson(context.req.raw, REQUEST_BYTES_MAX) as Partial<TokenCreateRequest> | null;
+      const { workload, ttlMs } = body ?? {};
+      const spiffeId = typeof workload === "string" ? registry.expectedSpiffeId(workload) : undefined;
+      if (typeof workload !== "string" || spiffeId === undefined) {
+        throw new BodyError(
+          400,
+          `A workload is NAMESPACE/NAME in lower case, not ${JSON.stringify(workload ?? null)}`,
+        );
+      }
+      const created = await citadel.createToken({ workload, spiffeId, controlPlane: advertised, ttlMs });
+      const expiresAt = new Date(created.expiresAtMs).toISOString();
+      log.info("Created a join token", { workload, spiffeId, expiresAt });
+      const reply: TokenCreateReply = {
+        token: created.token,
+        workload,
+        spiffeId,
+        controlPlane: advertised,
+        expiresAt,
+      };
+      return context.json(reply);
+    } catch (error) {
+      if (error instanceof BodyError) {
+        return context.json({ error: { code: "request_invalid", message: error.message } }, error.status);
+      }
+      if (!(error instanceof CitadelError)) throw error;
+      // Whoever reaches this socket may read the log as well.
+      const status = error.code === "request_invalid" ? 400 : 500;
+      return context.json({ error: { code: error.code, message: error.detail } }, status);
+    }
+  });
+  app.route("/", status);
+  return app;
+}

@@ -1,0 +1,100 @@
+/**
+ * Keeps the configuration store fed from its directory, and the last good content on disk: a control plane that starts
+ * while the files hold a mistake goes on with what was good, since certificates and discovery must not wait for it.
+ */
+import { ConfigStore, type Outcome } from "../config/config_store.ts";
+import { formatFinding } from "../config/format_finding.ts";
+import type { Clock } from "../lib/clock.ts";
+import { type DirectoryWatch, watchDirectory } from "../runtime/directory_watch.ts";
+import { readTextFileIfPresent, writeFileAtomic } from "../runtime/files.ts";
+import type { SourceFile } from "../runtime/read_files.ts";
+import type { Log } from "../telemetry/log.ts";
+
+/** Name in the data directory. */
+const LAST_GOOD_FILE = "config-last-good.json";
+const LAST_GOOD_BYTES_MAX = 256 * 1024 * 1024;
+
+export interface ConfigSourceOptions {
+  readonly path: string;
+  readonly dataDirectory: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The files were never good: there is nothing to serve. */
+export class NoConfigError extends Error {
+  override readonly name = "NoConfigError";
+
+  /** One line for each finding. */
+  constructor(path: string, readonly findings: readonly string[]) {
+    super(`The configuration in ${path} is not valid, and there is no earlier one that was`);
+  }
+}
+
+export class ConfigSource {
+  readonly store: ConfigStore;
+  readonly #options: ConfigSourceOptions;
+  #watch: DirectoryWatch | null = null;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(options: ConfigSourceOptions) {
+    this.#options = options;
+    this.store = new ConfigStore(options.clock);
+  }
+
+  /** Loads and keeps watching. Throws NoConfigError when neither the files nor the last good copy can be used. */
+  async start(): Promise<void> {
+    const { path, clock } = this.#options;
+    this.#watch = await watchDirectory({
+      path,
+      clock,
+      onChange: (files) => this.#settle(this.store.apply(files), files),
+      onError: (error) => this.#settle(this.store.readFailed(error), null),
+    });
+    if (this.store.current !== null) return;
+    const { rejection } = this.store;
+    if (await this.#restore()) return;
+    this.close();
+    throw new NoConfigError(path, (rejection?.findings ?? []).map(formatFinding));
+  }
+
+  close(): void {
+    this.#watch?.close();
+  }
+
+  #settle(outcome: Outcome, files: readonly SourceFile[] | null): void {
+    const { log } = this.#options;
+    if (outcome.accepted) {
+      const { number, findings } = outcome.generation;
+      log.info("Loaded the configuration", { generation: number, files: files?.length ?? 0 });
+      for (const finding of findings) log.warn(formatFinding(finding));
+      if (files !== null) this.#save(files);
+      return;
+    }
+    const serving = this.store.current?.number ?? null;
+    log.error("Refused the configuration; what was loaded before still serves", { generation: serving });
+    for (const finding of outcome.rejection.findings) log.error(formatFinding(finding));
+  }
+
+  /** In the background, one after the other; a full disk must not keep a good edit from serving. */
+  #save(files: readonly SourceFile[]): void {
+    const { dataDirectory, log } = this.#options;
+    const content = JSON.stringify(files.map(({ file, text }) => ({ file, text })));
+    this.#saving = this.#saving
+      .then(() => writeFileAtomic(`${dataDirectory}/${LAST_GOOD_FILE}`, content))
+      .catch((error) => log.warn("Could not keep a copy of the configuration", { reason: String(error) }));
+  }
+
+  async #restore(): Promise<boolean> {
+    const { dataDirectory, log } = this.#options;
+    const text = await readTextFileIfPresent(`${dataDirectory}/${LAST_GOOD_FILE}`, LAST_GOOD_BYTES_MAX);
+    if (text === undefined) return false;
+    const rejection = this.store.rejection;
+    const outcome = this.store.apply(JSON.parse(text) as SourceFile[]);
+    if (outcome.accepted) {
+      log.warn("Serving the last good configuration, since the files are not valid");
+      if (rejection !== null) this.store.keepRejection(rejection);
+    }
+    return outcome.accepted;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * The control plane as a whole: configuration from files, the certificate authority, discovery, telemetry, and the three
+ * doors: port 15012 for proxies, 15014 for whoever reads on this machine, admin.sock for its owner.
+ */
+import { Citadel, type OwnCertificate } from "../citadel/citadel.ts";
+import type { Clock } from "../lib/clock.ts";
+import { Backoff } from "../lib/backoff.ts";
+import type { Random } from "../lib/prng.ts";
+import { TelemetryStore } from "../mixer/telemetry_store.ts";
+import { ADMIN_SOCKET } from "../model/admin.ts";
+import { PORTS } from "../model/ports.ts";
+import { DiscoveryServer } from "../pilot/discovery_server.ts";
+import { WorkloadRegistry } from "../pilot/registry.ts";
+import { renewalTimeMs } from "../identity/certificate_info.ts";
+import { prepareDataDirectory } from "../runtime/data_directory.ts";
+import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
+import { primaryAddress } from "../runtime/network.ts";
+import { privateFiles } from "../runtime/private_files.ts";
+import type { Log } from "../telemetry/log.ts";
+import { createAdminApi } from "./admin_api.ts";
+import { ConfigSource } from "./config_source.ts";
+import { MtlsEndpoint } from "./mtls_endpoint.ts";
+import { createProxyApi } from "./proxy_api.ts";
+import { createStatusApi } from "./status_api.ts";
+
+const ANY_ADDRESS = "0.0.0.0";
+const LOOPBACK = "127.0.0.1";
+
+export interface ControlPlaneOptions {
+  readonly configPath: string;
+  readonly dataDirectory: string;
+  readonly trustDomain: string;
+  /** Moves all listeners to one address; undefined: 15012 to all, 15014 to loopback. */
+  readonly bind: string | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export class ControlPlane {
+  readonly #options: ControlPlaneOptions;
+  readonly #source: ConfigSource;
+  readonly #registry: WorkloadRegistry;
+  readonly #discovery: DiscoveryServer;
+  readonly #servers: HttpServer[] = [];
+  #endpoint: MtlsEndpoint | null = null;
+  #cancelRenewal: () => void = () => {};
+  #certificate!: OwnCertificate;
+
+  private constructor(options: ControlPlaneOptions) {
+    this.#options = options;
+    const { clock, trustDomain } = options;
+    this.#registry = new WorkloadRegistry({ clock, trustDomain });
+    this.#discovery = new DiscoveryServer({ registry: this.#registry, clock, trustDomain });
+    const { configPath: path, dataDirectory, log } = options;
+    this.#source = new ConfigSource({ path, dataDirectory, clock, log });
+    this.#source.store.onGeneration(({ resources }) => this.#discovery.update(resources));
+  }
+
+  /** Starts everything or nothing. Throws FileError, CitadelError, NoConfigError, ListenError. */
+  static async start(options: ControlPlaneOptions): Promise<ControlPlane> {
+    await prepareDataDirectory(options.dataDirectory);
+    const controlPlane = new ControlPlane(options);
+    try {
+      await controlPlane.#start();
+      return controlPlane;
+    } catch (error) {
+      await controlPlane.stop();
+      throw error;
+    }
+  }
+
+  /** Closes the doors and ends all streams; proxies go on with what they have. */
+  async stop(): Promise<void> {
+    this.#cancelRenewal();
+    this.#source.close();
+    this.#discovery.close();
+    this.#registry.close();
+    this.#endpoint?.close();
+    await Promise.all(this.#servers.splice(0).map((server) => server.stop()));
+  }
+
+  async #start(): Promise<void> {
+    const { dataDirectory, trustDomain, clock, bind, log } = this.#options;
+    const citadel = await Citadel.open({ dataDirectory, trustDomain, clock, files: privateFiles });
+    if (citadel.tornLogLines > 0) {
+      log.warn("The issuance log has lines cut off", { lines: citadel.tornLogLines });
+    }
+    // Before anybody connects: no workload that has a sidecar may be called in plain text, not even for a moment.
+    this.#registry.setEnrolled(citadel.enrolledWorkloads());
+    await this.#source.start();
+    await this.#renew(citadel);
+    const store = new TelemetryStore(clock);
+    const { store: config } = this.#source;
+    const discovery = this.#discovery;
+    const status = createStatusApi({ clock, citadel, config, discovery, store });
+    this.#endpoint = new MtlsEndpoint({
+      address: { hostname: bind ?? ANY_ADDRESS, port: PORTS.controlPlane },
+      clock,
+      trustDomain,
+      tlsMaterial: () => this.#certificate,
+      warn: (message) => log.warn(message),
+      handler: createProxyApi({
+        citadel,
+        discovery,
+        store,
+        log,
+        onEnrolled: () => this.#registry.setEnrolled(citadel.enrolledWorkloads()),
+      }),
+    });
+    const statusAddress = { hostname: bind ?? LOOPBACK, port: PORTS.controlPlaneApi };
+    this.#servers.push(await serveHttp(statusAddress, (request) => status.fetch(request)));
+    const advertised = `${bind ?? primaryAddress() ?? LOOPBACK}:${PORTS.controlPlane}`;
+    const admin = createAdminApi({ citadel, registry: this.#registry, log, advertised, status });
+    const unixPath = `${dataDirectory}/${ADMIN_SOCKET}`;
+    this.#servers.push(await serveHttp({ unixPath }, (request) => admin.fetch(request)));
+    log.info("The control plane is ready", {
+      proxies: advertised,
+      api: `${statusAddress.hostname}:${PORTS.controlPlaneApi}`,
+    });
+  }
+
+  /** The endpoint's own certificate, now and at half of its life, for as long as it takes. */
+  async #renew(citadel: Citadel): Promise<void> {
+    const { clock, random, log } = this.#options;
+    this.#certificate = await citadel.issueOwn();
+    const backoff = new Backoff({ baseMs: 1_000, maxMs: 60_000, random });
+    const again = (afterMs: number) => {
+      this.#cancelRenewal = clock.after(afterMs, () => {
+        citadel.issueOwn().then((certificate) => {
+          this.#certificate = certificate;
+          backoff.reset();
+          again(renewalTimeMs(certificate, random) - clock.now());
+        }, (error) => {
+          log.error("Could not renew the control plane's own certificate", { reason: String(error) });
+          again(backoff.next());
+        });
+      });
+    };
+    again(renewalTimeMs(this.#certificate, random) - clock.now());
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * What proxies ask of the control plane on port 15012. Enrolment takes a join token; everything after it takes the
+ * certificate that TLS proved, never anything that a body claims. Refusals are opaque to the caller, precise in the log.
+ */
+import { type Context, Hono } from "hono";
+import type { Citadel, Issued } from "../citadel/citadel.ts";
+import { CitadelError } from "../citadel/citadel_error.ts";
+import { type ReportingPeer, type TelemetryStore } from "../mixer/telemetry_store.ts";
+import { REPORT_BYTES_MAX, ReportError, validateReport } from "../mixer/report_validation.ts";
+import { LineReader, LineTooLongError } from "../lib/line_reader.ts";
+import type { ControlMessage, Hello, ProxyMessage } from "../model/discovery.ts";
+import type { EnrolRequest, ErrorReply } from "../model/enrolment.ts";
+import { parseSpiffeId } from "../model/spiffe_id.ts";
+import type { DiscoveryServer } from "../pilot/discovery_server.ts";
+import type { DiscoverySession } from "../pilot/discovery_session.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Peer } from "./fetch_bridge.ts";
+import { BodyError, readJson } from "./read_body.ts";
+
+/** A CSR and a token, with room to spare. */
+export const ENROL_BYTES_MAX = 64 * 1024;
+
+/** A hello names every resource that the proxy knows; acknowledgements are short. */
+export const PROXY_LINE_BYTES_MAX = 16 * 1024 * 1024;
+
+export interface ProxyApiOptions {
+  readonly citadel: Citadel;
+  readonly discovery: DiscoveryServer;
+  readonly store: TelemetryStore;
+  readonly log: Log;
+  /** A certificate was issued: the workload has a sidecar from now on. */
+  onEnrolled(): void;
+}
+
+type Environment = { Bindings: Peer };
+type ProxyContext = Context<Environment>;
+
+/** The handler of port 15012; the peer is passed as the app's bindings. */
+export function createProxyApi(
+  options: ProxyApiOptions,
+): (request: Request, peer: Peer) => Response | Promise<Response> {
+  const { citadel, log } = options;
+  const app = new Hono<Environment>();
+
+  app.get("/v1/trust-bundle", (context) => context.json(citadel.trustBundle()));
+
+  app.post("/v1/enrol", (context) =>
+    answer(context, log, async () => {
+      const request = await readEnrolRequest(context);
+      const issued = await citadel.enrol(request);
+      return issuedReply(context, options, issued, "Enrolled a workload");
+    }));
+
+  app.post("/v1/renew", (context) =>
+    answer(context, log, async () => {
+      const { spiffeId } = context.env;
+      if (spiffeId === null) {
+        return refuse(context, 401, "certificate_required", "A workload certificate is needed");
+      }
+      const request = await readEnrolRequest(context);
+      const workload = context.req.query("workload");
+      return issuedReply(
+        context,
+        options,
+        await citadel.renew(spiffeId, workload, request),
+        "Renewed a certificate",
+      );
+    }));
+
+  app.post("/v1/report", (context) =>
+    answer(context, log, async () => {
+      const { spiffeId } = context.env;
+      if (spiffeId === null) {
+        return refuse(context, 401, "certificate_required", "A workload certificate is needed");
+      }
+      const report = validateReport(await readJson(context.req.raw, REPORT_BYTES_MAX));
+      const refused = options.store.add(report, reportingPeer(spiffeId));
+      if (refused > 0) {
+        log.warn("Left out reported edges that are not the peer's own", { peer: spiffeId, refused });
+      }
+      return context.body(null, 204);
+    }));
+
+  app.post("/v1/discovery", (context) => {
+    const { spiffeId } = context.env;
+    if (spiffeId === null) {
+      return refuse(context, 401, "certificate_required", "A workload certificate is needed");
+    }
+    const { body } = context.req.raw;
+    if (body === null) return refuse(context, 400, "body_required", "The stream has no body");
+    const stream = serveDiscovery(body, { ...context.env, spiffeId }, options);
+    return new Response(stream, { headers: { "content-type": "application/jsonl" } });
+  });
+
+  app.notFound((context) => refuse(context, 404, "not_found", "There is nothing here"));
+  return (request, peer) => app.fetch(request, peer);
+}
+
+async function readEnrolRequest(context: ProxyContext): Promise<EnrolRequest> {
+  const body = await readJson(context.req.raw, ENROL_BYTES_MAX) as Partial<EnrolRequest> | null;
+  const { token, csr } = body ?? {};
+  if (typeof csr !== "string" || (token !== undefined && typeof token !== "string")) {
+    throw new BodyError(400, "The body needs a csr, and a token to enrol");
+  }
+  return token === undefined ? { csr } : { csr, token };
+}
+
+function issuedReply(
+  context: ProxyContext,
+  options: ProxyApiOptions,
+  issued: Issued,
+  what: string,
+): Response {
+  const { reply, workload, serial, notAfterMs } = issued;
+  options.onEnrolled();
+  options.log.info(what, {
+    workload,
+    spiffeId: reply.spiffeId,
+    serial,
+    notAfter: new Date(notAfterMs).toISOString(),
+    address: context.env.address,
+  });
+  return context.json(reply);
+}
+
+/** Runs a handler and turns what it throws into an answer; anything unexpected is logged and says nothing outside. */
+async function answer(context: ProxyContext, log: Log, handle: () => Promise<Response>): Promise<Response> {
+  const { address, spiffeId } = context.env;
+  try {
+    return await handle();
+  } catch (error) {
+    if (error instanceof BodyError) return refuse(context, error.status, "request_invalid", error.message);
+    if (error instanceof ReportError) return refuse(context, 400, "report_invalid", error.message);
+    if (error instanceof CitadelError) {
+      log.warn("Refused a request for a certificate", {
+        code: error.code,
+        detail: error.detail,
+        address,
+        spiffeId,
+      });
+      return refuse(context, error.code === "storage_failed" ? 503 : 403, error.code, error.message);
+    }
+    log.error("A request failed", { path: context.req.path, address, reason: String(error) });
+    return refuse(context, 500, "internal", "Internal error");
+  }
+}
+
+function refuse(
+  context: ProxyContext,
+  status: 400 | 401 | 403 | 404 | 413 | 500 | 503,
+  code: string,
+  message: string,
+): Response {
+  return context.json<ErrorReply>({ error: { code, message } }, status);
+}
+
+function reportingPeer(spiffeId: string): ReportingPeer {
+  return { namespace: parseSpiffeId(spiffeId)?.namespace ?? "", principal: spiffeId };
+}
+
+/** Joins the two halves of a discovery stream to a session of the discovery server. */
+function serveDiscovery(
+  body: ReadableStream<Uint8Array>,
+  peer: Peer & { readonly spiffeId: string },
+  { discovery, log }: ProxyApiOptions,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let session: DiscoverySession | null = null;
+  let over = false;
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      const end = (reason: string) => {
+        if (over) return;
+        over = true;
+        log.info("Ended a discovery stream", { peer: peer.spiffeId, reason });
+        session?.close();
+        controller.close();
+      };
+      const send = (message: ControlMessage) => {
+        if (!over) controller.enqueue(encoder.encode(`${JSON.stringify(message)}\n`));
+      };
+      const receive = (message: ProxyMessage | Hello) => {
+        if (session !== null) return session.receive(message as ProxyMessage);
+        if (!isHello(message)) return end("The first message is no hello");
+        // A workload that does not say where it is, is where its connection comes from.
+        const hello = message.address === "" ? { ...message, address: peer.address } : message;
+        session = discovery.connect(hello, peer.spiffeId, send, end);
+      };
+      void readMessages(body, receive, () => over).then(end, (error) => end(reasonOf(error)));
+    },
+    cancel() {
+      over = true;
+      session?.close();
+    },
+  });
+}
+
+/** Hands on each line's message; resolves with why it ended. */
+async function readMessages(
+  body: ReadableStream<Uint8Array>,
+  receive: (message: ProxyMessage) => void,
+  isOver: () => boolean,
+): Promise<string> {
+  const lines = new LineReader(PROXY_LINE_BYTES_MAX);
+  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+    for (const line of lines.push(chunk)) {
+      if (isOver()) return "The stream is over";
+      receive(JSON.parse(line) as ProxyMessage);
+    }
+  }
+  return "The proxy closed the stream";
+}
+
+/** A hello as far as its form goes; what it says is the discovery server's to judge. */
+function isHello(message: ProxyMessage | Hello): message is Hello {
+  if (message?.type !== "hello") return false;
+  const { protocol, version, role, workload, address, meshPort, known } = message;
+  return typeof protocol === "number" && typeof version === "string" &&
+    (role === "sidecar" || role === "gateway") &&
+    typeof workload === "string" && typeof address === "string" && typeof meshPort === "number" &&
+    typeof known === "object" && known !== null;
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof LineTooLongError) return error.message;
+  if (error instanceof SyntaxError) return "A line is not JSON";
+  return error instanceof Error ? error.message : String(error);
+}

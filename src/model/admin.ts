@@ -1,0 +1,20 @@
+/** What the command line asks of a running process over its `admin.sock`. */
+
+/** Name of the socket in the data directory; mode 0600, so that only the process's own user reaches it. */
+export const ADMIN_SOCKET = "admin.sock";
+
+/** `POST /v1/tokens` of a control plane. */
+export interface TokenCreateRequest {
+  /** `NAMESPACE/NAME`. */
+  readonly workload: string;
+  readonly ttlMs?: number;
+}
+
+export interface TokenCreateReply {
+  readonly token: string;
+  readonly workload: string;
+  readonly spiffeId: string;
+  readonly controlPlane: string;
+  /** ISO 8601. */
+  readonly expiresAt: string;
+}

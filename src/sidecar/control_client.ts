@@ -1,0 +1,303 @@
+/**
+ * The sidecar's line to the control plane: requests with JSON bodies and one long stream, over TLS on the data plane's
+ * own client, which checks that the other end is the control plane of the trust domain.
+ */
+import type { Clock } from "../lib/clock.ts";
+import { LineReader } from "../lib/line_reader.ts";
+import type { TimerWheel } from "../lib/timer_wheel.ts";
+import { DISCOVERY_LINE_BYTES_MAX } from "../model/discovery.ts";
+import { controlPlaneId } from "../model/spiffe_id.ts";
+import { Host, type PendingRequest } from "../proxy/cluster/host.ts";
+import {
+  BODY_LENGTH_UNKNOWN,
+  type ClientStream,
+  type HeaderList,
+  type RequestHead,
+  type ResetReason,
+  type ResponseHead,
+} from "../proxy/exchange.ts";
+import type { TlsMaterial } from "../runtime/socket.ts";
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A request must be answered within this. */
+const REQUEST_TIMEOUT_MS = 15_000;
+/** Bytes of an answer to a request. */
+const ANSWER_BYTES_MAX = 1024 * 1024;
+
+export interface ControlClientOptions {
+  /** `HOST:PORT`. */
+  readonly address: string;
+  readonly trustDomain: string;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  /** Own certificate and trusted roots; chain and key are empty before the first join. */
+  tlsMaterial(): TlsMaterial;
+  warn(message: string): void;
+}
+
+/** The control plane could not be reached, or the line broke: trying again later is right. */
+export class ControlPlaneUnreachable extends Error {
+  override readonly name = "ControlPlaneUnreachable";
+  readonly code = "control_plane_unreachable";
+}
+
+export interface Answer {
+  readonly status: number;
+  /** Parsed JSON, or null for an empty body. */
+  readonly body: unknown;
+}
+
+/** What a stream tells whoever opened it. */
+export interface StreamEvents {
+  onOpen(): void;
+  onLine(line: string): void;
+  /** Called once, and last. */
+  onEnd(reason: string): void;
+}
+
+/** The sending half of a stream of JSON lines. */
+export interface LineStream {
+  send(message: unknown): void;
+  close(): void;
+}
+
+export class ControlClient {
+  readonly #options: ControlClientOptions;
+  readonly #host: Host;
+  readonly #authority: string;
+
+  constructor(options: ControlClientOptions) {
+    this.#options = options;
+    const { address, trustDomain, clock, wheel, tlsMaterial, warn } = options;
+    const colon = address.lastIndexOf(":");
+    const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
+    this.#authority = address;
+    this.#host = new Host(
+      { hostname, port: Number(address.slice(colon + 1)), spiffeId: controlPlaneId(trustDomain) },
+      { clock, wheel, trustDomain, tlsMaterial, warn },
+    );
+  }
+
+  /** Throws ControlPlaneUnreachable. */
+  post(path: string, body: unknown): Promise<Answer> {
+    const bytes = new TextEncoder().encode(JSON.stringify(body));
+    return new Promise((resolve, reject) => {
+      const head = this.#head(path, bytes.length);
+      new JsonCall(this.#host, this.#options.clock, head, bytes, resolve, reject).start();
+    });
+  }
+
+  /** Opens the stream; whatever becomes of it is told to `events`. */
+  stream(path: string, events: StreamEvents): LineStream {
+    const call = new StreamCall(this.#host, events);
+    call.start(this.#head(path, BODY_LENGTH_UNKNOWN));
+    return call;
+  }
+
+  /** Connections close as they fall idle: for when the certificate has changed. */
+  close(): void {
+    this.#host.retire();
+  }
+
+  #head(path: string, bodyLength: number): RequestHead {
+    const headers = ["content-type", "application/json"];
+    return { method: "POST", scheme: "https", authority: this.#authority, path, headers, bodyLength };
+  }
+}
+
+/** One request and its answer. */
+class JsonCall implements PendingRequest {
+  readonly #host: Host;
+  readonly #head: RequestHead;
+  readonly #body: Uint8Array;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: Error) => void;
+  readonly #cancelTimeout: () => void;
+  readonly #pieces: Uint8Array[] = [];
+  #bytes = 0;
+  #status = 0;
+  #stream: ClientStream | null = null;
+  #over = false;
+
+  constructor(
+    host: Host,
+    clock: Clock,
+    head: RequestHead,
+    body: Uint8Array,
+    resolve: (answer: Answer) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#host = host;
+    this.#head = head;
+    this.#body = body;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#cancelTimeout = clock.after(REQUEST_TIMEOUT_MS, () => this.#giveUp("it did not answer in time"));
+  }
+
+  start(): void {
+    const stream = this.#host.request(this, this.#head, false, CONNECT_TIMEOUT_MS);
+    if (stream === "overflow") this.#giveUp("too many requests wait for it");
+    else if (stream !== null) this.#send(stream);
+  }
+
+  onConnection(open: (head: RequestHead, ended: boolean) => ClientStream): void {
+    this.#send(open(this.#head, false));
+  }
+
+  onInform(): void {}
+
+  onResponse(head: ResponseHead): void {
+    this.#status = head.status;
+  }
+
+  onResponseBody(chunk: Uint8Array): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > ANSWER_BYTES_MAX) this.#giveUp(`its answer is longer than ${ANSWER_BYTES_MAX} bytes`);
+    else this.#pieces.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.#over) return;
+    const text = new TextDecoder().decode(concat(this.#pieces, this.#bytes));
+    try {
+      const body: unknown = text === "" ? null : JSON.parse(text);
+      this.#finish();
+      this.#resolve({ status: this.#status, body });
+    } catch {
+      this.#giveUp("its answer is not JSON");
+    }
+  }
+
+  onUpstreamReset(reason: ResetReason): void {
+    this.#stream = null;
+    this.#giveUp(describeReset(reason));
+  }
+
+  onUpstreamWritable(): void {}
+
+  #send(stream: ClientStream): void {
+    this.#stream = stream;
+    stream.body(this.#body);
+    stream.end(null);
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#cancelTimeout();
+  }
+
+  #giveUp(why: string): void {
+    if (this.#over) return;
+    this.#finish();
+    if (this.#stream !== null) this.#stream.reset();
+    else this.#host.withdraw(this);
+    const { hostname, port } = this.#host.address;
+    this.#reject(
+      new ControlPlaneUnreachable(`The control plane at ${hostname}:${port} cannot be used: ${why}`),
+    );
+  }
+}
+
+class StreamCall implements PendingRequest, LineStream {
+  readonly #host: Host;
+  readonly #events: StreamEvents;
+  readonly #lines = new LineReader(DISCOVERY_LINE_BYTES_MAX);
+  readonly #encoder = new TextEncoder();
+  #stream: ClientStream | null = null;
+  #head: RequestHead | null = null;
+  #over = false;
+
+  constructor(host: Host, events: StreamEvents) {
+    this.#host = host;
+    this.#events = events;
+  }
+
+  start(head: RequestHead): void {
+    this.#head = head;
+    const stream = this.#host.request(this, head, false, CONNECT_TIMEOUT_MS);
+    if (stream === "overflow") this.#end("too many requests wait");
+    else if (stream !== null) this.#opened(stream);
+  }
+
+  send(message: unknown): void {
+    this.#stream?.body(this.#encoder.encode(`${JSON.stringify(message)}\n`));
+  }
+
+  close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#stream !== null) this.#stream.reset();
+    else this.#host.withdraw(this);
+  }
+
+  onConnection(open: (head: RequestHead, ended: boolean) => ClientStream): void {
+    this.#opened(open(this.#head as RequestHead, false));
+  }
+
+  onInform(): void {}
+
+  onResponse(head: ResponseHead): void {
+    if (head.status !== 200) this.#end(`it answered ${head.status}`);
+  }
+
+  onResponseBody(chunk: Uint8Array): void {
+    if (this.#over) return;
+    try {
+      for (const line of this.#lines.push(chunk)) if (!this.#over) this.#events.onLine(line);
+    } catch (error) {
+      this.#end(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  onResponseEnd(_trailers: HeaderList | null): void {
+    this.#stream = null;
+    this.#end("it ended the stream");
+  }
+
+  onUpstreamReset(reason: ResetReason): void {
+    this.#stream = null;
+    this.#end(describeReset(reason));
+  }
+
+  onUpstreamWritable(): void {}
+
+  #opened(stream: ClientStream): void {
+    this.#stream = stream;
+    this.#events.onOpen();
+  }
+
+  #end(reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stream?.reset();
+    this.#events.onEnd(reason);
+  }
+}
+
+function describeReset(reason: ResetReason): string {
+  switch (reason) {
+    case "connect-failure":
+      return "nobody accepts connections there";
+    case "connect-timeout":
+      return "the connection did not come about in time";
+    case "peer-refused":
+      return "whoever answers there is not the control plane of this trust domain";
+    case "closed":
+      return "it closed the connection";
+    case "timeout":
+      return "it has been silent for too long";
+    default:
+      return "it broke the protocol";
+  }
+}
+
+function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
+}

@@ -1,0 +1,129 @@
+/** Keeps the proxy's snapshot current: one stream to the control plane, reopened with what is known when it breaks. */
+import { Backoff } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Random } from "../lib/prng.ts";
+import {
+  type ControlMessage,
+  DISCOVERY_HEARTBEAT_MS,
+  DISCOVERY_PROTOCOL,
+  type Hello,
+  type Push,
+} from "../model/discovery.ts";
+import { resourceKey, type Snapshot, type VersionedResource } from "../model/snapshot.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { ControlClient, LineStream } from "./control_client.ts";
+
+const BACKOFF_BASE_MS = 200;
+const BACKOFF_MAX_MS = 10_000;
+
+/** A stream without a sign of life for this long is given up. */
+const SILENCE_MAX_MS = 3 * DISCOVERY_HEARTBEAT_MS;
+
+export interface DiscoveryClientOptions {
+  readonly client: ControlClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** All of the hello but what is known. */
+  readonly hello: Omit<Hello, "known">;
+  /** Takes a whole new snapshot; throws when it cannot be compiled. */
+  apply(snapshot: Snapshot): void;
+}
+
+export class DiscoveryClient {
+  readonly #options: DiscoveryClientOptions;
+  readonly #backoff: Backoff;
+  #snapshot: Snapshot;
+  #stream: LineStream | null = null;
+  #cancelRetry: () => void = () => {};
+  #cancelHeartbeat: () => void = () => {};
+  #heardAtMs = 0;
+  #stopped = false;
+  /** The last reason for being without a stream, so that the log says it once. */
+  #trouble: string | null = null;
+
+  /** `snapshot` is what the proxy has already, from disk; it may be empty. */
+  constructor(options: DiscoveryClientOptions, snapshot: Snapshot) {
+    this.#options = options;
+    this.#snapshot = snapshot;
+    const { random } = options;
+    this.#backoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS, random });
+  }
+
+  start(): void {
+    const { client, clock, hello } = this.#options;
+    const known = Object.fromEntries([...this.#snapshot].map(([key, { version }]) => [key, version]));
+    this.#heardAtMs = clock.monotonic();
+    const stream = client.stream("/v1/discovery", {
+      onOpen: () => queueMicrotask(() => stream.send({ ...hello, known } satisfies Hello)),
+      onLine: (line) => this.#receive(line, stream),
+      onEnd: (reason) => this.#onEnd(reason),
+    });
+    this.#stream = stream;
+    this.#heartbeat();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelRetry();
+    this.#cancelHeartbeat();
+    this.#stream?.close();
+  }
+
+  #receive(line: string, stream: LineStream): void {
+    const { clock, log } = this.#options;
+    this.#heardAtMs = clock.monotonic();
+    const message = JSON.parse(line) as ControlMessage;
+    if (message.type === "push") {
+      this.#backoff.reset();
+      this.#trouble = null;
+      this.#take(message, stream);
+    } else if (message.type === "refusal") {
+      log.error("The control plane does not serve this proxy", { reason: message.reason });
+    }
+  }
+
+  /** All or nothing: a push that does not compile leaves everything as it was. */
+  #take(push: Push, stream: LineStream): void {
+    const { log } = this.#options;
+    const next = new Map<string, VersionedResource>(this.#snapshot);
+    for (const key of push.remove) next.delete(key);
+    for (const resource of push.set) next.set(resourceKey(resource.body), resource);
+    try {
+      this.#options.apply(next);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error("Refused a push; what was there before still serves", { nonce: push.nonce, reason });
+      stream.send({ type: "nack", nonce: push.nonce, reason });
+      return;
+    }
+    this.#snapshot = next;
+    stream.send({ type: "ack", nonce: push.nonce });
+    log.info("Applied a push", { nonce: push.nonce, set: push.set.length, removed: push.remove.length });
+  }
+
+  #heartbeat(): void {
+    const { clock } = this.#options;
+    this.#cancelHeartbeat = clock.after(DISCOVERY_HEARTBEAT_MS, () => {
+      if (clock.monotonic() - this.#heardAtMs > SILENCE_MAX_MS) {
+        this.#stream?.close();
+        this.#onEnd("it has been silent for too long");
+        return;
+      }
+      this.#stream?.send({ type: "heartbeat" });
+      this.#heartbeat();
+    });
+  }
+
+  #onEnd(reason: string): void {
+    const { clock, log } = this.#options;
+    this.#cancelHeartbeat();
+    this.#stream = null;
+    if (this.#stopped) return;
+    if (this.#trouble !== reason) {
+      this.#trouble = reason;
+      log.warn("No discovery stream; serving what is known and trying again", { reason });
+    }
+    this.#cancelRetry = clock.after(this.#backoff.next(), () => this.start());
+  }
+}

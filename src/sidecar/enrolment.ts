@@ -1,0 +1,107 @@
+/** Joins the mesh with a token, and renews with the certificate alone. The key is made here and never leaves. */
+import { certificateInfo } from "../identity/certificate_info.ts";
+import { createCsr } from "../identity/csr.ts";
+import { encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
+import { pinnedRoot, readTrustBundle, TRUST_BUNDLE_CHARACTERS_MAX } from "../identity/trust_bundle.ts";
+import type { CertificateReply, ErrorReply, JoinTokenClaims, TrustBundleReply } from "../model/enrolment.ts";
+import { parseSpiffeId, type SpiffeId } from "../model/spiffe_id.ts";
+import { fetchUnverified } from "../runtime/fetch_unverified.ts";
+import { type Answer, type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
+import type { SidecarIdentity } from "./identity_state.ts";
+
+/** The control plane said no: the same request will never succeed. */
+export class EnrolmentRefused extends Error {
+  override readonly name = "EnrolmentRefused";
+
+  constructor(readonly code: string, message: string) {
+    super(message);
+  }
+}
+
+export interface JoinOptions {
+  /** The token itself. */
+  readonly token: string;
+  readonly claims: JoinTokenClaims;
+  /** `HOST:PORT`: the token's, or the one that the operator gave instead. */
+  readonly controlPlane: string;
+  /** A client that trusts these roots and shows no certificate. */
+  client(roots: string, trustDomain: string): ControlClient;
+}
+
+/** Throws EnrolmentRefused, ControlPlaneUnreachable. */
+export async function join(options: JoinOptions): Promise<SidecarIdentity> {
+  const { token, claims, controlPlane } = options;
+  const { trustDomain } = parseSpiffeId(claims.sub) as SpiffeId;
+  const root = await fetchPinnedRoot(controlPlane, claims.caPin);
+  const client = options.client(root, trustDomain);
+  try {
+    const keys = await generateKeyPair();
+    const answer = await client.post("/v1/enrol", { token, csr: await createCsr(keys) });
+    const { chain, roots } = await readCertificateReply(answer, claims.sub);
+    const key = await encodePrivateKey(keys.privateKey);
+    return { workload: claims.workload, spiffeId: claims.sub, trustDomain, controlPlane, key, chain, roots };
+  } finally {
+    client.close();
+  }
+}
+
+/** The same identity with a new key and certificate. Throws EnrolmentRefused, ControlPlaneUnreachable. */
+export async function renew(identity: SidecarIdentity, client: ControlClient): Promise<SidecarIdentity> {
+  const keys = await generateKeyPair();
+  const path = `/v1/renew?workload=${encodeURIComponent(identity.workload)}`;
+  const answer = await client.post(path, { csr: await createCsr(keys) });
+  const { chain, roots } = await readCertificateReply(answer, identity.spiffeId);
+  return { ...identity, key: await encodePrivateKey(keys.privateKey), chain, roots };
+}
+
+/**
+ * The root certificate behind the pin. It comes over a connection that nothing vouches for, and need not: only a root
+ * whose hash is the token's pin is taken, and everything else is said over a connection that this root vouches for.
+ */
+async function fetchPinnedRoot(controlPlane: string, pin: string): Promise<string> {
+  let text: string;
+  try {
+    text = await fetchUnverified(`https://${controlPlane}/v1/trust-bundle`, TRUST_BUNDLE_CHARACTERS_MAX);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ControlPlaneUnreachable(`The control plane at ${controlPlane} cannot be reached: ${reason}`, {
+      cause,
+    });
+  }
+  try {
+    const { roots } = JSON.parse(text) as TrustBundleReply;
+    return await pinnedRoot(roots, pin);
+  } catch (cause) {
+    throw new EnrolmentRefused(
+      "pin_mismatch",
+      `What answers at ${controlPlane} is not the control plane that made the token: ` +
+        `it does not have the root certificate that the token pins (${
+          cause instanceof Error ? cause.message : cause
+        })`,
+    );
+  }
+}
+
+async function readCertificateReply({ status, body }: Answer, spiffeId: string): Promise<CertificateReply> {
+  if (status >= 500) {
+    throw new ControlPlaneUnreachable(`The control plane answered ${status}: ${messageOf(body)}`);
+  }
+  if (status !== 200) throw new EnrolmentRefused(codeOf(body), messageOf(body));
+  const reply = body as CertificateReply;
+  if (certificateInfo(reply.chain).spiffeId !== spiffeId) {
+    throw new EnrolmentRefused(
+      "wrong_identity",
+      `The control plane issued another identity than ${spiffeId}`,
+    );
+  }
+  await readTrustBundle(reply.roots);
+  return reply;
+}
+
+function messageOf(body: unknown): string {
+  return (body as ErrorReply | null)?.error?.message ?? "no reason given";
+}
+
+function codeOf(body: unknown): string {
+  return (body as ErrorReply | null)?.error?.code ?? "refused";
+}

@@ -1,0 +1,54 @@
+/** What a joined sidecar keeps on disk, in one file, so that it is whole or not there: its key, its certificate, where it belongs. */
+import { certificateInfo } from "../identity/certificate_info.ts";
+import type { PrivateFiles } from "../runtime/private_files.ts";
+import type { TlsMaterial } from "../runtime/socket.ts";
+
+/** Name in the data directory; mode 0600, since the key is in it. */
+export const IDENTITY_FILE = "identity.json";
+const IDENTITY_BYTES_MAX = 1024 * 1024;
+
+export interface SidecarIdentity extends TlsMaterial {
+  /** `NAMESPACE/NAME`. */
+  readonly workload: string;
+  readonly spiffeId: string;
+  readonly trustDomain: string;
+  /** `HOST:PORT`. */
+  readonly controlPlane: string;
+}
+
+/** The identity file is there, but cannot be used. */
+export class IdentityStateError extends Error {
+  override readonly name = "IdentityStateError";
+  readonly code = "identity_unusable";
+}
+
+/** Undefined before the first join. Throws IdentityStateError, PrivateFileError. */
+export async function loadIdentity(
+  directory: string,
+  files: PrivateFiles,
+): Promise<SidecarIdentity | undefined> {
+  const path = `${directory}/${IDENTITY_FILE}`;
+  const bytes = await files.read(path, IDENTITY_BYTES_MAX);
+  if (bytes === undefined) return undefined;
+  try {
+    const identity = JSON.parse(new TextDecoder().decode(bytes)) as SidecarIdentity;
+    if (certificateInfo(identity.chain).spiffeId !== identity.spiffeId) {
+      throw new Error("its parts do not fit");
+    }
+    return identity;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new IdentityStateError(
+      `Cannot use ${path}: ${reason}; remove it and join again with a new token`,
+      { cause },
+    );
+  }
+}
+
+export async function saveIdentity(
+  directory: string,
+  files: PrivateFiles,
+  identity: SidecarIdentity,
+): Promise<void> {
+  await files.replace(`${directory}/${IDENTITY_FILE}`, new TextEncoder().encode(JSON.stringify(identity)));
+}

@@ -1,0 +1,326 @@
+/**
+ * The sidecar as a whole: joins, keeps its certificate fresh, subscribes, runs the proxy, reports. Once it has served, it
+ * needs nobody: without the control plane it goes on, and starts, from what is on its disk.
+ */
+import { certificateInfo } from "../identity/certificate_info.ts";
+import { readJoinToken } from "../identity/join_token_claims.ts";
+import { Backoff } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Random } from "../lib/prng.ts";
+import { TimerWheel } from "../lib/timer_wheel.ts";
+import { PORTS } from "../model/ports.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import { Proxy } from "../proxy/proxy.ts";
+import { prepareDataDirectory } from "../runtime/data_directory.ts";
+import { readTextFile } from "../runtime/files.ts";
+import type { HttpServer } from "../runtime/http_server.ts";
+import { type PrivateFiles, privateFiles } from "../runtime/private_files.ts";
+import type { Sample } from "../telemetry/prometheus_text.ts";
+import type { Log } from "../telemetry/log.ts";
+import { CertificateKeeper } from "./certificate_keeper.ts";
+import { ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
+import { DiscoveryClient } from "./discovery_client.ts";
+import { join } from "./enrolment.ts";
+import { loadIdentity, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
+import { Reporter } from "./reporter.ts";
+import { SnapshotStore } from "./snapshot_store.ts";
+import { serveStatus } from "./status_server.ts";
+
+const ANY_ADDRESS = "0.0.0.0";
+const LOOPBACK = "127.0.0.1";
+const TOKEN_FILE_BYTES_MAX = 64 * 1024;
+const JOIN_BACKOFF_BASE_MS = 200;
+const JOIN_BACKOFF_MAX_MS = 10_000;
+
+/** What is in flight at a SIGTERM gets this long. */
+export const DRAIN_MS = 30_000;
+
+export interface SidecarOptions {
+  readonly dataDirectory: string;
+  /** Holds the join token; needed until the sidecar has joined once. */
+  readonly tokenFile: string | undefined;
+  /** `HOST:PORT`, instead of the address in the token. */
+  readonly controlPlane: string | undefined;
+  /** Moves all listeners to one address; undefined: the mesh port to all, the others to loopback. */
+  readonly bind: string | undefined;
+  /** Where others reach the workload; undefined: `bind`, else where its connection to the control plane comes from. */
+  readonly address: string | undefined;
+  /** The program's version. */
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** There is no identity and no way to get one. */
+export class JoinError extends Error {
+  override readonly name = "JoinError";
+}
+
+export class Sidecar {
+  readonly #options: SidecarOptions;
+  readonly #files: PrivateFiles = privateFiles;
+  readonly #wheel: TimerWheel;
+  readonly #snapshots: SnapshotStore;
+  #proxy: Proxy | null = null;
+  #servers: HttpServer[] = [];
+  #keeper: CertificateKeeper | null = null;
+  #discovery: DiscoveryClient | null = null;
+  #reporter: Reporter | null = null;
+  #snapshot: Snapshot | null = null;
+  #stopping = false;
+
+  private constructor(options: SidecarOptions) {
+    this.#options = options;
+    const { dataDirectory: directory, clock, log } = options;
+    this.#wheel = new TimerWheel(clock);
+    this.#snapshots = new SnapshotStore({ directory, files: this.#files, clock, log });
+  }
+
+  /**
+   * Resolves when the sidecar has an identity and its doors are open; it may still wait for its first snapshot. A
+   * control plane that cannot be reached is tried again for ever. Throws JoinError, EnrolmentRefused, ListenError,
+   * FileError, IdentityStateError.
+   */
+  static async start(options: SidecarOptions): Promise<Sidecar> {
+    await prepareDataDirectory(options.dataDirectory);
+    const sidecar = new Sidecar(options);
+    try {
+      await sidecar.#start();
+      return sidecar;
+    } catch (error) {
+      await sidecar.#close();
+      throw error;
+    }
+  }
+
+  /** Lets what is in flight end, tells what was counted, and closes. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#discovery?.stop();
+    await this.#proxy?.drain(DRAIN_MS);
+    await this.#reporter?.report();
+    await this.#close();
+  }
+
+  async #start(): Promise<void> {
+    const { dataDirectory, clock, log } = this.#options;
+    const stored = await loadIdentity(dataDirectory, this.#files);
+    const token = await this.#readToken(stored);
+    const trustDomain = stored?.trustDomain ?? token?.trustDomain ?? "";
+    this.#openDoors(trustDomain);
+    this.#servers = await serveStatus(this.#options.bind ?? LOOPBACK, dataDirectory, {
+      proxy: this.#proxy as Proxy,
+      notReady: () => this.#notReady(),
+      snapshot: () => this.#snapshot,
+      samples: () => this.#samples(),
+    });
+    const identity = this.#usable(stored) ?? await this.#join(token);
+    const client = this.#client(identity.controlPlane, identity.trustDomain, () => this.#identity);
+    const save = (renewed: SidecarIdentity) => saveIdentity(dataDirectory, this.#files, renewed);
+    this.#keeper = new CertificateKeeper(
+      { clock, random: this.#options.random, log, client, save },
+      identity,
+    );
+    this.#keeper.start();
+    await this.#serveFromDisk();
+    this.#subscribe(client, identity);
+  }
+
+  get #identity(): SidecarIdentity {
+    return (this.#keeper as CertificateKeeper).identity;
+  }
+
+  #openDoors(trustDomain: string): void {
+    const { clock, random, log, bind } = this.#options;
+    this.#proxy = new Proxy({
+      clock,
+      random,
+      trustDomain,
+      outbound: { hostname: bind ?? LOOPBACK, port: PORTS.outbound },
+      mesh: { hostname: bind ?? ANY_ADDRESS, port: PORTS.mesh },
+      deliverTo: bind ?? LOOPBACK,
+      tlsMaterial: () => this.#keeper?.identity ?? null,
+      warn: (message) => log.warn(message),
+    });
+    this.#proxy.listen();
+  }
+
+  async #serveFromDisk(): Promise<void> {
+    const { log } = this.#options;
+    const stored = await this.#snapshots.load();
+    if (stored === undefined) return;
+    try {
+      (this.#proxy as Proxy).apply(stored);
+      this.#snapshot = stored;
+      log.info("Serving the snapshot on disk until the control plane says otherwise", {
+        resources: stored.size,
+      });
+    } catch (error) {
+      log.warn("Cannot use the snapshot on disk; waiting for the control plane", { reason: String(error) });
+    }
+  }
+
+  #subscribe(client: ControlClient, identity: SidecarIdentity): void {
+    const { clock, random, log, version, address, bind } = this.#options;
+    const proxy = this.#proxy as Proxy;
+    const hello = {
+      type: "hello",
+      protocol: 1,
+      version,
+      role: "sidecar",
+      workload: identity.workload,
+      // Empty: the control plane takes the address that it sees.
+      address: address ?? bind ?? "",
+      meshPort: PORTS.mesh,
+    } as const;
+    const apply = (snapshot: Snapshot) => {
+      proxy.apply(snapshot);
+      if (this.#snapshot === null) log.info("The sidecar is ready", { workload: identity.workload });
+      this.#snapshot = snapshot;
+      this.#snapshots.save(snapshot);
+    };
+    this.#discovery = new DiscoveryClient(
+      { client, clock, random, log, hello, apply },
+      this.#snapshot ?? new Map(),
+    );
+    this.#discovery.start();
+    this.#reporter = new Reporter({ clock, log, client, edges: proxy.edges });
+    this.#reporter.start();
+  }
+
+  // Joining.
+
+  /** Undefined when none was given; one that cannot be read is of no account to a sidecar that has joined. */
+  async #readToken(stored: SidecarIdentity | undefined): Promise<Token | undefined> {
+    const { tokenFile, dataDirectory, log } = this.#options;
+    if (tokenFile === undefined) return undefined;
+    let text: string;
+    try {
+      text = await readTextFile(tokenFile, TOKEN_FILE_BYTES_MAX);
+    } catch (error) {
+      if (stored !== undefined) {
+        log.info("Cannot read the token file, and need not: the workload has joined", { tokenFile });
+        return undefined;
+      }
+      throw new JoinError(
+        `${error instanceof Error ? error.message : error}; make a token with ` +
+          `\`bowline token create --workload NS/NAME\` where the control plane runs`,
+        { cause: error },
+      );
+    }
+    const claims = readJoinToken(text, `the token file ${tokenFile}`);
+    if (stored !== undefined && stored.workload !== claims.workload) {
+      throw new JoinError(
+        `The token in ${tokenFile} is for ${claims.workload}, but ${dataDirectory} belongs to ${stored.workload}; ` +
+          `give each workload a data directory of its own with --data`,
+      );
+    }
+    return { text: text.trim(), claims, trustDomain: claims.sub.split("/")[2] as string };
+  }
+
+  #usable(stored: SidecarIdentity | undefined): SidecarIdentity | undefined {
+    const { clock, controlPlane, log } = this.#options;
+    if (stored === undefined) return undefined;
+    const { notAfterMs } = certificateInfo(stored.chain);
+    if (notAfterMs <= clock.now()) {
+      log.warn("The certificate on disk has expired", { notAfter: new Date(notAfterMs).toISOString() });
+      return undefined;
+    }
+    return controlPlane === undefined ? stored : { ...stored, controlPlane };
+  }
+
+  async #join(token: Token | undefined): Promise<SidecarIdentity> {
+    const { dataDirectory, log, clock, random } = this.#options;
+    if (token === undefined) {
+      throw new JoinError(
+        `There is no valid certificate in ${dataDirectory} and no join token; make one with ` +
+          "`bowline token create --workload NS/NAME` where the control plane runs, and pass it with --token-file",
+      );
+    }
+    const controlPlane = this.#options.controlPlane ?? token.claims.controlPlane;
+    const backoff = new Backoff({ baseMs: JOIN_BACKOFF_BASE_MS, maxMs: JOIN_BACKOFF_MAX_MS, random });
+    for (let attempt = 1;; attempt++) {
+      try {
+        const identity = await join({
+          token: token.text,
+          claims: token.claims,
+          controlPlane,
+          client: (roots, trustDomain) =>
+            this.#client(controlPlane, trustDomain, () => ({ chain: "", key: "", roots })),
+        });
+        await saveIdentity(dataDirectory, this.#files, identity);
+        log.info("Joined the mesh", {
+          workload: identity.workload,
+          spiffeId: identity.spiffeId,
+          controlPlane,
+        });
+        return identity;
+      } catch (error) {
+        if (!(error instanceof ControlPlaneUnreachable) || this.#stopping) throw error;
+        if (attempt === 1) log.warn("Cannot join yet; trying again", { reason: error.message });
+        await new Promise<void>((resolve) => clock.after(backoff.next(), resolve));
+      }
+    }
+  }
+
+  #client(
+    address: string,
+    trustDomain: string,
+    tlsMaterial: () => { chain: string; key: string; roots: string },
+  ): ControlClient {
+    const { clock, log } = this.#options;
+    const warn = (message: string) => log.warn(message);
+    return new ControlClient({ address, trustDomain, clock, wheel: this.#wheel, tlsMaterial, warn });
+  }
+
+  // What others see.
+
+  #notReady(): string | null {
+    if (this.#stopping) return "draining";
+    if (this.#keeper === null) return "waiting for a certificate";
+    if (this.#keeper.notAfterMs <= this.#options.clock.now()) return "the certificate has expired";
+    return this.#snapshot === null ? "waiting for a snapshot" : null;
+  }
+
+  #samples(): Sample[] {
+    const gauge = (name: string, help: string, value: number): Sample => ({
+      name,
+      help,
+      type: "gauge",
+      value,
+    });
+    const { clock } = this.#options;
+    const samples = [
+      gauge("bowline_ready", "1 when the sidecar serves.", this.#notReady() === null ? 1 : 0),
+      gauge(
+        "bowline_downstream_connections",
+        "Open connections from clients.",
+        this.#proxy?.connections ?? 0,
+      ),
+    ];
+    if (this.#keeper !== null) {
+      const seconds = Math.round((this.#keeper.notAfterMs - clock.now()) / 1000);
+      samples.push(
+        gauge("bowline_certificate_expiry_seconds", "Time until the certificate expires.", seconds),
+      );
+    }
+    return samples;
+  }
+
+  async #close(): Promise<void> {
+    this.#stopping = true;
+    this.#discovery?.stop();
+    this.#reporter?.stop();
+    this.#keeper?.stop();
+    await this.#snapshots.flush();
+    await this.#proxy?.drain(0);
+    await Promise.all(this.#servers.splice(0).map((server) => server.stop()));
+  }
+}
+
+interface Token {
+  readonly text: string;
+  readonly claims: ReturnType<typeof readJoinToken>;
+  readonly trustDomain: string;
+}

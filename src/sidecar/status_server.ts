@@ -1,0 +1,55 @@
+/** The sidecar's loopback ports: 15021 says whether it is ready, 15090 gives metrics, 15000 both, and admin.sock everything. */
+import type { Proxy } from "../proxy/proxy.ts";
+import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
+import { ADMIN_SOCKET } from "../model/admin.ts";
+import { PORTS } from "../model/ports.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import { PROMETHEUS_CONTENT_TYPE, prometheusText, type Sample } from "../telemetry/prometheus_text.ts";
+
+export interface StatusSource {
+  readonly proxy: Proxy;
+  /** Why the sidecar is not ready; null when it is. */
+  notReady(): string | null;
+  snapshot(): Snapshot | null;
+  samples(): Sample[];
+}
+
+const READY = "/healthz/ready";
+const METRICS = "/stats/prometheus";
+const CONFIG_DUMP = "/config_dump";
+
+/** Opens all of them. Throws ListenError, and then none is open. */
+export async function serveStatus(
+  hostname: string,
+  dataDirectory: string,
+  source: StatusSource,
+): Promise<HttpServer[]> {
+  const servers: HttpServer[] = [];
+  try {
+    const open = async (port: number, paths: readonly string[]) => {
+      servers.push(await serveHttp({ hostname, port }, (request) => answer(request, paths, source)));
+    };
+    await open(PORTS.health, [READY]);
+    await open(PORTS.metrics, [METRICS]);
+    await open(PORTS.admin, [READY, METRICS]);
+    const everything = [READY, METRICS, CONFIG_DUMP];
+    const unixPath = `${dataDirectory}/${ADMIN_SOCKET}`;
+    servers.push(await serveHttp({ unixPath }, (request) => answer(request, everything, source)));
+    return servers;
+  } catch (error) {
+    await Promise.all(servers.map((server) => server.stop()));
+    throw error;
+  }
+}
+
+function answer(request: Request, paths: readonly string[], source: StatusSource): Response {
+  const path = new URL(request.url).pathname;
+  if (!paths.includes(path)) return new Response("not found\n", { status: 404 });
+  if (path === METRICS) {
+    const text = prometheusText(source.proxy.edges.edges(), source.samples());
+    return new Response(text, { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
+  }
+  if (path === CONFIG_DUMP) return Response.json(Object.fromEntries(source.snapshot() ?? []));
+  const reason = source.notReady();
+  return new Response(reason === null ? "ready\n" : `${reason}\n`, { status: reason === null ? 200 : 503 });
+}
