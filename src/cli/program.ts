@@ -11,6 +11,9 @@ const EXAMPLES = `Examples:
   bowline run --role sidecar --token-file token.jwt    join it, on the machine of a service
 `;
 
+/** Requests that `demo --requests` sends at most. */
+const DEMO_REQUESTS_MAX = 1_000_000;
+
 /** Runs one command to its end; a failure has been told to the user when this returns. */
 export async function runProgram(args: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
@@ -61,8 +64,78 @@ export function createProgram(finish: Finish): Command {
     .exitOverride()
     .configureOutput({ writeOut: writeStdout, writeErr: writeStderr, outputError: printUsageError });
 
-  for (const add of [addValidate, addVersion]) add(program, finish);
+  for (
+    const add of [addRun, addDemo, addDemoApp, addValidate, addExplain, addVersion]
+  ) add(program, finish);
   return program;
+}
+
+function addRun(program: Command, finish: Finish): void {
+  program.command("run")
+    .description("run the control plane or a sidecar")
+    .addHelpText(
+      "before",
+      "Examples:\n" +
+        "  bowline run --role control-plane --config /etc/bowline\n" +
+        "  bowline run --role sidecar --token-file token.jwt\n" +
+        "  bowline run --role sidecar --data /var/lib/bowline --address 10.0.0.7\n",
+    )
+    .addOption(
+      flag("--role <role>", "what to be").choices(["control-plane", "sidecar"])
+        .makeOptionMandatory(),
+    )
+    .addOption(flag("--config <dir>", "control plane: directory of Istio YAML files"))
+    .addOption(
+      flag("--trust-domain <domain>", "control plane: trust domain of the SPIFFE IDs that it issues"),
+    )
+    .addOption(flag("--token-file <file>", "sidecar: the join token, needed until it has joined"))
+    .addOption(flag("--control-plane <host:port>", "sidecar: instead of the address in the token"))
+    .addOption(flag("--address <address>", "sidecar: where others reach the workload"))
+    .addOption(dataOption("where keys and state are kept"))
+    .addOption(flag("--bind <address>", "move all listeners to this address"))
+    .action(async (options) => {
+      const { runRun } = await import("./run_command.ts");
+      finish(await runRun(options));
+    });
+}
+
+function addDemo(program: Command, finish: Finish): void {
+  program.command("demo")
+    .description("run the whole tutorial mesh on this machine")
+    .addHelpText(
+      "before",
+      "Examples:\n" +
+        "  bowline demo\n" +
+        "  bowline demo --requests 1000 -o json\n" +
+        "  bowline demo --requests 100 --header 'baggage-user-agent: Safari'\n",
+    )
+    .addOption(
+      flag("--requests <n>", "send this many requests, print what came back, and end")
+        .argParser(wholeNumber(1, DEMO_REQUESTS_MAX)),
+    )
+    .addOption(
+      flag("-H, --header <name: value>", "add a header to each request; may be repeated").argParser(collect),
+    )
+    .addOption(flag("--config <dir>", "use this directory of Istio YAML files instead of the tutorial's"))
+    .addOption(outputOption())
+    .action(async ({ header = [], ...options }) => {
+      const { runDemo } = await import("./demo_command.ts");
+      finish(await runDemo({ ...options, headers: header }));
+    });
+}
+
+/** One program of the tutorial mesh, which `demo` starts. */
+function addDemoApp(program: Command, finish: Finish): void {
+  program.command("demo-app", { hidden: true })
+    .requiredOption("--name <name>")
+    .requiredOption("--says <text>")
+    .requiredOption("--bind <address>")
+    .requiredOption("--proxy <url>")
+    .option("--next <service>")
+    .action(async (options) => {
+      const { runDemoApp } = await import("./demo_app_command.ts");
+      finish(await runDemoApp(options));
+    });
 }
 
 function addValidate(program: Command, finish: Finish): void {
@@ -82,6 +155,32 @@ function addValidate(program: Command, finish: Finish): void {
     .action(async (paths: string[], options: { output: OutputFormat; lenient: boolean }) => {
       const { runValidate } = await import("./validate_command.ts");
       finish(await runValidate(paths, options));
+    });
+}
+
+function addExplain(program: Command, finish: Finish): void {
+  program.command("explain")
+    .description("show where a request would go, and why")
+    .addHelpText(
+      "before",
+      "Examples:\n" +
+        "  bowline explain --config mesh/ --from tutorial/customer http://preference:8080/\n" +
+        "  bowline explain --config mesh/ --from shop/web POST http://cart/items -H 'x-user: ann' -o json\n",
+    )
+    .argument("<[method] url...>", "the request; GET when only the URL is given")
+    .addOption(flag("--config <dir>", "directory of Istio YAML files").makeOptionMandatory())
+    .addOption(flag("--from <ns/workload>", "who calls").makeOptionMandatory())
+    .addOption(
+      flag("-H, --header <name: value>", "a header of the request; may be repeated").argParser(collect),
+    )
+    .addOption(outputOption())
+    .action(async (request: string[], { header = [], ...options }) => {
+      const [url, method = "GET", ...excess] = request.toReversed();
+      if (excess.length > 0) {
+        throw new CommandError(EXIT.usage, "Too many arguments for 'explain'", "it takes [METHOD] URL");
+      }
+      const { runExplain } = await import("./explain_command.ts");
+      finish(await runExplain({ ...options, url, method, headers: header }));
     });
 }
 
@@ -110,6 +209,10 @@ export function flag(flags: string, description: string): Option {
 
 export function outputOption(): Option {
   return flag("-o, --output <format>", "how to print").choices(OUTPUT_FORMATS).default("table");
+}
+
+function dataOption(description: string): Option {
+  return flag("--data <dir>", `${description} (default: the system's or the user's state directory)`);
 }
 
 /** Takes a whole number in a range as a flag's value. */

@@ -65,14 +65,11 @@ function routeMatch(match: HttpMatch): RouteMatch {
     method: match.method,
     scheme: match.scheme,
     authority: match.authority,
-    headers: match.headers.filter(({ name }) => !PSEUDO_HEADERS.has(name)),
-    withoutHeaders: match.withoutHeaders.filter(({ name }) => !PSEUDO_HEADERS.has(name)),
+    headers: match.headers,
+    withoutHeaders: match.withoutHeaders,
     queryParams: match.queryParams,
   };
 }
-
-/** Istio ignores these keys of `headers`: they have fields of their own. */
-const PSEUDO_HEADERS: ReadonlySet<string> = new Set(["uri", "scheme", "method", "authority"]);
 
 /** A single destination gets everything whatever its weight; among several, weight 0 takes a destination out. */
 function destinationsOf(http: HttpRule, namespace: string, scope: RouteScope): readonly WeightedCluster[] {

@@ -1,5 +1,6 @@
 /** Small files that a process reads at its start or must never leave half written: tokens, keys, last good state. */
 import { randomBytes } from "node:crypto";
+import { appendFileSync } from "node:fs";
 import { mkdir, mkdtemp, open, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -91,6 +92,15 @@ export async function writeFileAtomic(
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     throw FileError.of("write", path, error);
+  }
+}
+
+/** Adds a line to a file that is of no great account, such as a child's log; what cannot be written is lost. */
+export function appendLine(path: string, line: string): void {
+  try {
+    appendFileSync(path, `${line}\n`, { mode: 0o600 });
+  } catch {
+    // A full disk must not stop whoever is being logged.
   }
 }
 

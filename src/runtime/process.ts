@@ -26,13 +26,11 @@ export function environment(): Record<string, string> {
   return copy;
 }
 
-/** Where the running executable stands, for starting more of itself. */
-export function executablePath(): string {
-  return process.execPath;
-}
-
-export function processId(): number {
-  return process.pid;
+/** Program and first arguments that start this very program again: the executable, or the runtime with its script. */
+export function ownCommand(): string[] {
+  const script = process.argv[1] ?? "";
+  // In a compiled executable the script is a path inside of it.
+  return script.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, script];
 }
 
 /** Whether the process runs as root; false where there is no such thing. */

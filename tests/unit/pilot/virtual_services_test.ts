@@ -189,14 +189,4 @@ describe("VirtualService", () => {
       "outbound|8080|a|web*100",
     ]);
   });
-
-  test("headers named like pseudo-headers are ignored", () => {
-    const match = ", match: [{headers: {method: {exact: GET}, X-Kind: {exact: a}}}]";
-    const rule = virtualService("r", "shop", `{hosts: [web], http: [${to("a", match)}]}`);
-    const host = virtualHost(snapshotFor(load(service("web", "shop"), rule), caller("shop")), `${FQDN}:8080`);
-    expect(host?.routes[0]?.matches[0]?.headers).toEqual([{
-      name: "x-kind",
-      match: { type: "exact", value: "a" },
-    }]);
-  });
 });

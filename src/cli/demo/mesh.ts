@@ -1,0 +1,203 @@
+/** The tutorial mesh as processes: a control plane, and for every workload a sidecar and its program. */
+import type { Clock } from "../../lib/clock.ts";
+import { ADMIN_SOCKET, type TokenCreateReply } from "../../model/admin.ts";
+import { PORTS } from "../../model/ports.ts";
+import { type ChildExit, type ChildProcess, startChild } from "../../runtime/child_process.ts";
+import { appendLine, makePrivateDirectory, writeFileAtomic } from "../../runtime/files.ts";
+import { environment, ownCommand } from "../../runtime/process.ts";
+import { fetchUnix } from "../../runtime/unix_fetch.ts";
+import {
+  DEMO_APP_PORT,
+  DEMO_CONTROL_PLANE,
+  DEMO_NAMESPACE,
+  DEMO_WORKLOADS,
+  type DemoWorkload,
+} from "./topology.ts";
+
+/** Everything must be up within this. */
+const START_TIMEOUT_MS = 20_000;
+const LOOK_MS = 20;
+/** A child that does not end by itself is killed after this. */
+const STOP_GRACE_MS = 5_000;
+
+/** A part of the demo did not come up, or went down. */
+export class DemoError extends Error {
+  override readonly name = "DemoError";
+}
+
+export interface DemoMeshOptions {
+  /** Directory of Istio YAML files. */
+  readonly config: string;
+  /** For keys, state and logs; the caller removes it. */
+  readonly directory: string;
+  readonly clock: Clock;
+}
+
+export class DemoMesh {
+  readonly #options: DemoMeshOptions;
+  readonly #children: { readonly name: string; readonly process: ChildProcess }[] = [];
+  #stopping = false;
+  #onFailure: (error: DemoError) => void = () => {};
+  /** Rejects when a part ends that should not. */
+  readonly failed: Promise<never>;
+
+  constructor(options: DemoMeshOptions) {
+    this.#options = options;
+    this.failed = new Promise((_, reject) => this.#onFailure = reject);
+    // Whoever waits for it hears of it; nobody need.
+    this.failed.catch(() => {});
+  }
+
+  /** Resolves when every part is ready. Throws DemoError. */
+  async start(): Promise<void> {
+    const { directory, config } = this.#options;
+    await makePrivateDirectory(`${directory}/logs`);
+    this.#startChild("control-plane", [
+      ...["run", "--role", "control-plane", "--config", config, "--data", this.controlPlaneData],
+      ...["--bind", DEMO_CONTROL_PLANE],
+    ]);
+    await this.#until(
+      "the control plane",
+      () => this.#isReady(`${this.controlPlaneData}/${ADMIN_SOCKET}`, "/readyz"),
+    );
+    await Promise.all(DEMO_WORKLOADS.map((workload) => this.#startWorkload(workload)));
+    await this.#until("the proxies", () => this.#allSynced());
+  }
+
+  /** Ends every process of the demo. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    // Backwards: the control plane hears the last reports.
+    const [controlPlane, ...others] = this.#children;
+    await Promise.all(others.map(({ process }) => process.terminate(STOP_GRACE_MS)));
+    await controlPlane?.process.terminate(STOP_GRACE_MS);
+  }
+
+  /** Data directory of the control plane, for the commands that speak to it. */
+  get controlPlaneData(): string {
+    return `${this.#options.directory}/control-plane`;
+  }
+
+  async #startWorkload(workload: DemoWorkload): Promise<void> {
+    const { directory } = this.#options;
+    const { name, address, next, says } = workload;
+    const tokenFile = `${directory}/${name}.token`;
+    await writeFileAtomic(tokenFile, await this.#createToken(name));
+    const data = `${directory}/${name}`;
+    this.#startChild(`${name}-sidecar`, [
+      ...["run", "--role", "sidecar", "--token-file", tokenFile, "--data", data, "--bind", address],
+    ]);
+    this.#startChild(name, [
+      ...[
+        "demo-app",
+        "--name",
+        name,
+        "--says",
+        says,
+        "--bind",
+        address,
+        "--proxy",
+        `http://${address}:${PORTS.outbound}`,
+      ],
+      ...(next === null ? [] : ["--next", next]),
+    ]);
+    await this.#until(
+      `the sidecar of ${name}`,
+      () => this.#isReady(`${data}/${ADMIN_SOCKET}`, "/healthz/ready"),
+    );
+    await this.#until(name, () => answers(`http://${address}:${DEMO_APP_PORT}/healthz`));
+  }
+
+  async #createToken(name: string): Promise<string> {
+    const body = JSON.stringify({ workload: `${DEMO_NAMESPACE}/${name}` });
+    const response = await this.#ask("/v1/tokens", { method: "POST", body });
+    if (!response.ok) throw new DemoError(`Cannot make a join token for ${name}: ${await response.text()}`);
+    return (await response.json() as TokenCreateReply).token;
+  }
+
+  /** Asks the control plane over its admin socket. */
+  #ask(path: string, init?: RequestInit): Promise<Response> {
+    return fetchUnix(`${this.controlPlaneData}/${ADMIN_SOCKET}`, path, init);
+  }
+
+  /** Every edge of the graph, for whoever counts. */
+  async graph(): Promise<
+    { edges: { source: string; destination: string; requests: number; mtls: boolean }[] }
+  > {
+    return await (await this.#ask("/api/graph")).json();
+  }
+
+  async #allSynced(): Promise<boolean> {
+    const { proxies } = await (await this.#ask("/api/proxies")).json() as { proxies: { state: string }[] };
+    return proxies.length >= DEMO_WORKLOADS.length && proxies.every(({ state }) => state === "synced");
+  }
+
+  async #isReady(socket: string, path: string): Promise<boolean> {
+    try {
+      return (await fetchUnix(socket, path)).ok;
+    } catch {
+      return false;
+    }
+  }
+
+  async #until(what: string, done: () => Promise<boolean>): Promise<void> {
+    const { clock } = this.#options;
+    const deadlineMs = clock.monotonic() + START_TIMEOUT_MS;
+    while (!(await done())) {
+      if (clock.monotonic() > deadlineMs) {
+        throw new DemoError(
+          `${what} did not get ready in ${START_TIMEOUT_MS / 1000} s; see ${this.#options.directory}/logs`,
+        );
+      }
+      await Promise.race([new Promise<void>((resolve) => clock.after(LOOK_MS, resolve)), this.failed]);
+    }
+  }
+
+  #startChild(name: string, args: readonly string[]): void {
+    const path = `${this.#options.directory}/logs/${name}.log`;
+    let last = "";
+    const keep = (line: string) => {
+      last = line;
+      appendLine(path, line);
+    };
+    const process = startChild({
+      argv: [...ownCommand(), ...args],
+      env: childEnvironment(),
+      onStdoutLine: keep,
+      onStderrLine: keep,
+    });
+    this.#children.push({ name, process });
+    void process.exited.then((exit) => {
+      if (!this.#stopping) {
+        this.#onFailure(new DemoError(`${name} ended (${describe(exit)}): ${readable(last)}`));
+      }
+    });
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    await fetch(url, { method: "HEAD" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Flags of the demo that stand in the environment are not for its parts. */
+function childEnvironment(): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment()).filter(([name]) => !name.startsWith("BOWLINE_")));
+}
+
+function describe({ code, signal }: ChildExit): string {
+  return code === null ? `signal ${signal}` : `exit code ${code}`;
+}
+
+/** A log line's message; the line as it is when it is not one of ours. */
+function readable(line: string): string {
+  try {
+    return (JSON.parse(line) as { message: string }).message;
+  } catch {
+    return line.replace(/^error: /, "");
+  }
+}

@@ -1,0 +1,34 @@
+/** Who takes part in the tutorial mesh, and where: one loopback address for each, as if it were a machine of its own. */
+
+export const DEMO_NAMESPACE = "tutorial";
+
+/** Where the control plane listens. */
+export const DEMO_CONTROL_PLANE = "127.0.0.9";
+
+/** Port of every program, and of the services in front of them. */
+export const DEMO_APP_PORT = 8080;
+
+export interface DemoWorkload {
+  readonly name: string;
+  readonly address: string;
+  /** Service that the program calls; null: it answers itself. */
+  readonly next: string | null;
+  /** What it says of itself in the answer; empty: it passes on what it is told. */
+  readonly says: string;
+}
+
+/** In the order of a call. */
+export const DEMO_WORKLOADS: readonly DemoWorkload[] = [
+  { name: "ingress", address: "127.0.0.10", next: "customer", says: "" },
+  { name: "customer", address: "127.0.0.11", next: "preference", says: "customer" },
+  { name: "preference", address: "127.0.0.12", next: "recommendation", says: "preference" },
+  { name: "recommendation-v1", address: "127.0.0.21", next: null, says: "recommendation v1" },
+  { name: "recommendation-v2", address: "127.0.0.22", next: null, says: "recommendation v2" },
+];
+
+/** Where people call the mesh. */
+export const DEMO_ENTRY = DEMO_WORKLOADS[0] as DemoWorkload;
+
+export function entryUrl(): string {
+  return `http://${DEMO_ENTRY.address}:${DEMO_APP_PORT}/`;
+}

@@ -1,0 +1,144 @@
+/** `bowline demo`: the whole tutorial mesh on this machine, to look at or to send a number of requests through. */
+import { systemClock } from "../lib/clock.ts";
+import { PORTS } from "../model/ports.ts";
+import {
+  makePrivateDirectory,
+  makeTemporaryDirectory,
+  removeDirectory,
+  writeFileAtomic,
+} from "../runtime/files.ts";
+import { onTerminate } from "../runtime/signals.ts";
+import { DemoError, DemoMesh } from "./demo/mesh.ts";
+import { type LoadResult, sendLoad } from "./demo/load.ts";
+import { DEMO_CONTROL_PLANE, DEMO_WORKLOADS, entryUrl } from "./demo/topology.ts";
+import { TUTORIAL_FILES } from "./demo/tutorial_files.ts";
+import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
+import { formatTable, type OutputFormat, printData, printMessage } from "./output.ts";
+
+/** Proxies report every second; what they counted is in the graph a little later. */
+const GRAPH_WAIT_MS = 5_000;
+const GRAPH_LOOK_MS = 100;
+
+export interface DemoOptions {
+  /** Send this many, print what came of them, and end; undefined: run until Ctrl-C. */
+  readonly requests?: number;
+  /** `name: value`. */
+  readonly headers: readonly string[];
+  /** Directory of resources; undefined: the tutorial's. */
+  readonly config?: string;
+  readonly output: OutputFormat;
+}
+
+/** What `--requests` prints. */
+export interface DemoResult extends LoadResult {
+  /** Every call between workloads was mutual TLS, as the proxies saw it. */
+  readonly mtls: boolean;
+}
+
+export async function runDemo(options: DemoOptions): Promise<ExitCode> {
+  const headers = options.headers.map(parseHeader);
+  const directory = await makeTemporaryDirectory("bowline-demo");
+  let mesh: DemoMesh | null = null;
+  let interrupt: () => void = () => {};
+  const interrupted = new Promise<"interrupted">((resolve) => interrupt = () => resolve("interrupted"));
+  const release = onTerminate(() => interrupt());
+  try {
+    const config = options.config ?? await writeTutorial(directory);
+    mesh = new DemoMesh({ config, directory, clock: systemClock });
+    const startedMs = systemClock.monotonic();
+    if (await Promise.race([mesh.start(), mesh.failed, interrupted]) === "interrupted") return EXIT.ok;
+    const seconds = ((systemClock.monotonic() - startedMs) / 1000).toFixed(1);
+    if (options.requests === undefined) {
+      printMessage(greeting(seconds, config, mesh.controlPlaneData, directory));
+      await Promise.race([interrupted, mesh.failed]);
+      return EXIT.ok;
+    }
+    const work = measure(mesh, options.requests, headers);
+    const result = await Promise.race([work, mesh.failed, interrupted]);
+    if (result === "interrupted") return EXIT.error;
+    await printData(options.output, result, () => resultTable(result));
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof DemoError) {
+      throw new CommandError(EXIT.unavailable, error.message, undefined, { cause: error });
+    }
+    throw error;
+  } finally {
+    await mesh?.stop();
+    await removeDirectory(directory);
+    release();
+  }
+}
+
+async function writeTutorial(directory: string): Promise<string> {
+  const config = `${directory}/config`;
+  await makePrivateDirectory(config);
+  for (const [name, text] of Object.entries(TUTORIAL_FILES)) {
+    await writeFileAtomic(`${config}/${name}`, text, 0o644);
+  }
+  return config;
+}
+
+async function measure(
+  mesh: DemoMesh,
+  requests: number,
+  headers: readonly (readonly [string, string])[],
+): Promise<DemoResult> {
+  const destinations = DEMO_WORKLOADS.filter(({ next }) => next === null).map(({ name }) => name);
+  const load = await sendLoad({ url: entryUrl(), requests, headers, destinations });
+  return { ...load, mtls: await isAllMutualTls(mesh, load.ok) };
+}
+
+/** Waits until the proxies have reported the calls, and looks at each edge that they went along. */
+async function isAllMutualTls(mesh: DemoMesh, ok: number): Promise<boolean> {
+  const deadlineMs = systemClock.monotonic() + GRAPH_WAIT_MS;
+  for (;;) {
+    const { edges } = await mesh.graph();
+    const arrived = edges
+      .filter(({ destination }) =>
+        DEMO_WORKLOADS.some(({ name, next }) => next === null && destination.endsWith(`/${name}`))
+      )
+      .reduce((sum, { requests }) => sum + requests, 0);
+    if (arrived >= ok) return edges.length > 0 && edges.every(({ mtls }) => mtls);
+    if (systemClock.monotonic() > deadlineMs) return false;
+    await new Promise<void>((resolve) => systemClock.after(GRAPH_LOOK_MS, resolve));
+  }
+}
+
+function greeting(seconds: string, config: string, controlPlaneData: string, directory: string): string {
+  return `The mesh runs: a control plane and ${DEMO_WORKLOADS.length} workloads, each behind its own sidecar (${seconds} s).
+
+  call it    curl ${entryUrl()}
+  change it  edit ${config}/recommendation.yaml; an edit is live within a second
+  watch it   bowline graph --data ${controlPlaneData}
+             curl http://${DEMO_CONTROL_PLANE}:${PORTS.controlPlaneApi}/api/graph
+  logs       ${directory}/logs
+
+Ctrl-C stops everything and removes ${directory}.`;
+}
+
+function resultTable({ requests, ok, errors, byDestination, mtls }: DemoResult): string {
+  const rows = Object.entries(byDestination).map(([name, count]) => [name, String(count), share(count, ok)]);
+  const table = formatTable([{ title: "DESTINATION" }, { title: "REQUESTS" }, { title: "SHARE" }], rows);
+  return `${table}\n\n${requests} requests, ${ok} ok, ${errors} errors; ${
+    mtls ? "all over mTLS" : "not all over mTLS"
+  }`;
+}
+
+function share(count: number, all: number): string {
+  return all === 0 ? "-" : `${(count / all * 100).toFixed(1)} %`;
+}
+
+function parseHeader(text: string): readonly [string, string] {
+  const colon = text.indexOf(":");
+  const name = text.slice(0, Math.max(0, colon)).trim();
+  const value = text.slice(colon + 1).trim();
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || !/^[\t\x20-\x7e]*$/.test(value)) {
+    throw new CommandError(
+      EXIT.usage,
+      `${JSON.stringify(text)} is not a header`,
+      "write it as 'name: value'",
+    );
+  }
+  return [name, value];
+}
