@@ -53,6 +53,8 @@ async function build(): Promise<void> {
     minify: { whitespace: true, syntax: true, identifiers: false },
     // A stack trace in a log names the file and line of the source; the map is only read when one is written.
     sourcemap: "inline",
+    splitting: true,
+    format: "esm",
     throw: false,
   });
   for (const log of result.logs) console.error(String(log));
