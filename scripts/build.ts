@@ -59,8 +59,10 @@ async function build(): Promise<void> {
   });
   for (const log of result.logs) console.error(String(log));
   if (!result.success) process.exit(1);
-  // The map is inside; Bun leaves a copy beside it.
-  rmSync(`${outfile}.map`, { force: true });
+  // The maps are inside; Bun leaves copies beside the executable.
+  for (const name of readdirSync(dirname(outfile))) {
+    if (name.endsWith(".map")) rmSync(join(dirname(outfile), name));
+  }
   writeFileSync(stamp, inputs);
   say(`Built ${outfile} from ${commit} in ${Math.round(performance.now() - startMs)} ms`);
 }
