@@ -65,7 +65,17 @@ export function createProgram(finish: Finish): Command {
     .configureOutput({ writeOut: writeStdout, writeErr: writeStderr, outputError: printUsageError });
 
   for (
-    const add of [addRun, addDemo, addDemoApp, addValidate, addExplain, addVersion]
+    const add of [
+      addRun,
+      addToken,
+      addDemo,
+      addDemoApp,
+      addValidate,
+      addExplain,
+      addGraph,
+      addProxyStatus,
+      addVersion,
+    ]
   ) add(program, finish);
   return program;
 }
@@ -96,6 +106,32 @@ function addRun(program: Command, finish: Finish): void {
     .action(async (options) => {
       const { runRun } = await import("./run_command.ts");
       finish(await runRun(options));
+    });
+}
+
+function addToken(program: Command, finish: Finish): void {
+  program.command("token")
+    .description("join tokens")
+    .command("create")
+    .description("make a one-time join token for a workload")
+    .addHelpText(
+      "before",
+      "Examples:\n" +
+        "  bowline token create --workload tutorial/customer > token.jwt\n" +
+        "  bowline token create --workload shop/cart --ttl 1h\n",
+    )
+    .addHelpText(
+      "after",
+      "\nThe token is a secret, and standard output gets nothing else. To keep it to yourself:\n" +
+        "  (umask 077; bowline token create --workload shop/cart > token.jwt)",
+    )
+    .addOption(flag("--workload <ns/name>", "who may join with it").makeOptionMandatory())
+    .addOption(flag("--ttl <duration>", "how long it is good for").default("15m"))
+    .addOption(dataOption("data directory of the running control plane"))
+    .addOption(outputOption())
+    .action(async (options) => {
+      const { runTokenCreate } = await import("./token_command.ts");
+      finish(await runTokenCreate(options));
     });
 }
 
@@ -181,6 +217,30 @@ function addExplain(program: Command, finish: Finish): void {
       }
       const { runExplain } = await import("./explain_command.ts");
       finish(await runExplain({ ...options, url, method, headers: header }));
+    });
+}
+
+function addGraph(program: Command, finish: Finish): void {
+  program.command("graph")
+    .description("show who called whom, how often and how well")
+    .addHelpText("before", "Examples:\n  bowline graph\n  bowline graph --data /var/lib/bowline -o json\n")
+    .addOption(dataOption("data directory of the running control plane"))
+    .addOption(outputOption())
+    .action(async (options) => {
+      const { runGraph } = await import("./graph_command.ts");
+      finish(await runGraph(options));
+    });
+}
+
+function addProxyStatus(program: Command, finish: Finish): void {
+  program.command("proxy-status")
+    .description("show the connected proxies and whether they have the current configuration")
+    .addHelpText("before", "Examples:\n  bowline proxy-status\n  bowline proxy-status -o json\n")
+    .addOption(dataOption("data directory of the running control plane"))
+    .addOption(outputOption())
+    .action(async (options) => {
+      const { runProxyStatus } = await import("./proxy_status_command.ts");
+      finish(await runProxyStatus(options));
     });
 }
 

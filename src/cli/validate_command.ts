@@ -59,7 +59,7 @@ async function validatePaths(paths: readonly string[], lenient: boolean): Promis
   };
 }
 
-function printFindings(findings: readonly Finding[]): void {
+export function printFindings(findings: readonly Finding[]): void {
   for (const finding of findings) {
     const { severity } = finding;
     const coloured = styled("stderr", STYLES[severity], severity);

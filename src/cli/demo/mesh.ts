@@ -35,7 +35,7 @@ export interface DemoMeshOptions {
 
 export class DemoMesh {
   readonly #options: DemoMeshOptions;
-  readonly #children: { readonly name: string; readonly process: ChildProcess }[] = [];
+  readonly #children: { readonly name: string; readonly child: ChildProcess }[] = [];
   #stopping = false;
   #onFailure: (error: DemoError) => void = () => {};
   /** Rejects when a part ends that should not. */
@@ -69,8 +69,8 @@ export class DemoMesh {
     this.#stopping = true;
     // Backwards: the control plane hears the last reports.
     const [controlPlane, ...others] = this.#children;
-    await Promise.all(others.map(({ process }) => process.terminate(STOP_GRACE_MS)));
-    await controlPlane?.process.terminate(STOP_GRACE_MS);
+    await Promise.all(others.map(({ child }) => child.terminate(STOP_GRACE_MS)));
+    await controlPlane?.child.terminate(STOP_GRACE_MS);
   }
 
   /** Data directory of the control plane, for the commands that speak to it. */
@@ -160,14 +160,14 @@ export class DemoMesh {
       last = line;
       appendLine(path, line);
     };
-    const process = startChild({
+    const child = startChild({
       argv: [...ownCommand(), ...args],
       env: childEnvironment(),
       onStdoutLine: keep,
       onStderrLine: keep,
     });
-    this.#children.push({ name, process });
-    void process.exited.then((exit) => {
+    this.#children.push({ name, child });
+    void child.exited.then((exit) => {
       if (!this.#stopping) {
         this.#onFailure(new DemoError(`${name} ended (${describe(exit)}): ${readable(last)}`));
       }

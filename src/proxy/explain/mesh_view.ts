@@ -1,0 +1,33 @@
+/** A snapshot, arranged by what `explain` asks of it. */
+import type { Cluster, Endpoint, ProxySettings, Snapshot, VirtualHost } from "../../model/snapshot.ts";
+
+export interface MeshView {
+  readonly settings: ProxySettings;
+  readonly virtualHosts: readonly VirtualHost[];
+  /** By name. */
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  /** By the cluster's name. */
+  readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
+}
+
+/** Throws when the snapshot has no proxy settings. */
+export function meshView(snapshot: Snapshot): MeshView {
+  let settings: ProxySettings | undefined;
+  const virtualHosts: VirtualHost[] = [];
+  const clusters = new Map<string, Cluster>();
+  const endpoints = new Map<string, readonly Endpoint[]>();
+  for (const { body } of snapshot.values()) {
+    if (body.kind === "proxy") settings = body;
+    else if (body.kind === "virtualHost") virtualHosts.push(body);
+    else if (body.kind === "cluster") clusters.set(body.name, body);
+    else endpoints.set(body.name, body.endpoints);
+  }
+  if (settings === undefined) throw new Error("The snapshot has no proxy settings");
+  return { settings, virtualHosts, clusters, endpoints };
+}
+
+/** The parts of a cluster's name, as clusterName() puts them together; the cluster itself need not be there. */
+export function clusterParts(cluster: string): { host: string; subset: string | null; port: number } {
+  const [, port, subset = "", host = ""] = cluster.split("|");
+  return { host, subset: subset === "" ? null : subset, port: Number(port) };
+}

@@ -1,0 +1,117 @@
+/** A request that somebody asks about, brought into the form in which the proxy would see the real one. */
+import { Prng } from "../../lib/prng.ts";
+import type { RequestHead } from "../exchange.ts";
+import { ensureTraceHeaders } from "../filters/trace_headers.ts";
+import { isToken } from "../http1/fields.ts";
+import { isAuthority, parseRequestHead } from "../http1/head.ts";
+import { Malformed } from "../http1/malformed.ts";
+import { takeMeshHeaders } from "../mesh_headers.ts";
+
+export interface ExplainRequest {
+  /** As it was asked. */
+  readonly url: string;
+  /** Of the URL; with `https` the proxy sees only encrypted bytes. */
+  readonly scheme: "http" | "https";
+  readonly head: RequestHead;
+}
+
+export type ExplainRequestErrorCode = "method" | "url" | "header" | "refused";
+
+/** What was asked is no request that a proxy would route; the message says which part. */
+export class ExplainRequestError extends Error {
+  override readonly name = "ExplainRequestError";
+
+  constructor(readonly code: ExplainRequestErrorCode, message: string) {
+    super(message);
+  }
+}
+
+const URL_FORM = /^(?:([A-Za-z][A-Za-z0-9+.-]*):\/\/)?([^/?#]*)([^#]*)/;
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
+const PORT_MAX = 65_535;
+
+/** The ids that the proxy makes up differ on every call; here they are the same, so that answers are. */
+const TRACE_SEED = 1;
+
+/**
+ * `url` is `http://HOST[:PORT]/PATH?QUERY`; without a scheme it is http. `headers` are `NAME: VALUE`; a Host among them
+ * beats the URL's. Reads it with the proxy's own parser. Throws ExplainRequestError.
+ */
+export function readExplainRequest(
+  method: string,
+  url: string,
+  headers: readonly string[],
+): ExplainRequest {
+  if (!isToken(method)) fail("method", `${quote(method)} is not an HTTP method`);
+  // The proxy answers it itself, whatever the configuration says.
+  if (method === "CONNECT") fail("method", "CONNECT is not routed: the proxy answers it 501");
+  const { scheme, authority, path } = splitUrl(url);
+  const fields = headers.map(readHeader);
+  const named = fields.find(({ name }) => name.toLowerCase() === "host");
+  if (named === undefined) fields.unshift({ name: "host", value: authority });
+  else checkAuthority(named.value, "header", quote(`${named.name}: ${named.value}`));
+  const lines = fields.map(({ name, value }) => `${name}: ${value}\r\n`).join("");
+  const parsed = parseRequestHead(`${method} ${path} HTTP/1.1\r\n${lines}`, "http");
+  if (parsed instanceof Malformed) {
+    return fail("refused", `The proxy would answer this request ${parsed.status} (${parsed.details})`);
+  }
+  takeMeshHeaders(parsed.head.headers);
+  ensureTraceHeaders(parsed.head.headers, new Prng(TRACE_SEED));
+  return { url, scheme, head: parsed.head };
+}
+
+function splitUrl(url: string): { scheme: "http" | "https"; authority: string; path: string } {
+  if (!VISIBLE_ASCII.test(url)) {
+    fail("url", `${quote(url)} is not a URL: anything but visible ASCII must be percent-encoded`);
+  }
+  const [, scheme = "http", authority, rest] = URL_FORM.exec(url) as unknown as [
+    string,
+    string | undefined,
+    string,
+    string,
+  ];
+  const lower = scheme.toLowerCase();
+  if (lower !== "http" && lower !== "https") {
+    fail("url", `${quote(url)} has the scheme ${quote(scheme)}, and only http and https are explained`);
+  }
+  checkAuthority(authority, "url", quote(url));
+  return {
+    scheme: lower as "http" | "https",
+    authority,
+    path: rest.startsWith("/") ? rest : `/${rest}`,
+  };
+}
+
+function checkAuthority(authority: string, code: "url" | "header", whole: string): void {
+  if (authority.includes("@")) {
+    fail(code, `${whole} has a user name in it; credentials go into a header`);
+  }
+  if (authority === "" || authority.startsWith(":") || !isAuthority(authority)) {
+    fail(code, `${whole} names no host`);
+  }
+  const port = /:([0-9]*)$/.exec(authority.replace(/^\[.*\]/, ""))?.[1];
+  if (port === undefined || (Number(port) >= 1 && Number(port) <= PORT_MAX)) return;
+  fail(code, `${whole} has no valid port; it must be a whole number from 1 to ${PORT_MAX}`);
+}
+
+/** The value as it travels: the bytes of its UTF-8, each as one character. */
+function readHeader(text: string): { name: string; value: string } {
+  const colon = text.indexOf(":");
+  if (colon < 0) fail("header", `${quote(text)} is not a header; write it 'NAME: VALUE'`);
+  const name = text.slice(0, colon);
+  if (!isToken(name)) fail("header", `${quote(name)} is not the name of a header`);
+  const value = text.slice(colon + 1).trim();
+  if (/[^\t\x20-\x7e\x80-\uffff]/.test(value)) {
+    fail("header", `The value of header ${quote(name)} has a control character in it`);
+  }
+  const bytes = [...new TextEncoder().encode(value)];
+  return { name, value: bytes.map((byte) => String.fromCharCode(byte)).join("") };
+}
+
+function fail(code: ExplainRequestErrorCode, message: string): never {
+  throw new ExplainRequestError(code, message);
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

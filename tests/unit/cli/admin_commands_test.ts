@@ -1,0 +1,188 @@
+import { describe, expect, test } from "bun:test";
+import { formatAge } from "../../../src/cli/proxy_status_command.ts";
+import type { Graph, GraphEdge } from "../../../src/mixer/graph.ts";
+import type { ProxyStatus } from "../../../src/pilot/discovery_session.ts";
+import type { HttpHandler } from "../../../src/runtime/http_server.ts";
+import { golden } from "../../golden.ts";
+import { withAdminServer } from "./admin_server.ts";
+import { bowline } from "./bowline.ts";
+
+/** Runs a command against a control plane that answers `GET PATH` with a body. */
+function against(path: string, body: unknown, ...args: string[]) {
+  const handler: HttpHandler = (request) =>
+    new URL(request.url).pathname === path && request.method === "GET"
+      ? Response.json(body)
+      : Response.json({}, { status: 404 });
+  return withAdminServer(handler, (data) => bowline([...args, "--data", data]));
+}
+
+const EDGE: GraphEdge = {
+  source: "tutorial/customer",
+  destination: "tutorial/preference",
+  service: "preference.tutorial.svc.cluster.local",
+  protocol: "http",
+  requests: 12_345,
+  errors: 1,
+  successRate: 0.9999,
+  requestsPerSecond: 20.5,
+  latencyMs: { p50: 1.234, p90: 9.96, p99: 250.4 },
+  mtls: true,
+  responses: { 200: 12_344, 503: 1 },
+};
+
+const GRAPH: Graph = {
+  generatedAt: "2026-01-01T00:00:00.000Z",
+  nodes: [],
+  edges: [EDGE, {
+    ...EDGE,
+    destination: "unknown",
+    service: "PassthroughCluster",
+    requests: 2,
+    successRate: 0,
+    requestsPerSecond: 0,
+    latencyMs: { p50: null, p90: null, p99: null },
+    mtls: false,
+  }],
+};
+
+describe("runGraph()", () => {
+  test("prints a table", async () => {
+    const { exitCode, stdout, stderr } = await against("/api/graph", GRAPH, "graph");
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    golden("cli/graph.txt", stdout);
+  });
+
+  test("prints as JSON what the API answers", async () => {
+    const { stdout } = await against("/api/graph", GRAPH, "graph", "-o", "json");
+    expect(JSON.parse(stdout)).toEqual(GRAPH);
+  });
+
+  test("says what to do when there are no calls", async () => {
+    const empty = { ...GRAPH, edges: [] };
+    const { exitCode, stdout, stderr } = await against("/api/graph", empty, "graph");
+    expect([exitCode, stdout]).toEqual([0, ""]);
+    golden("cli/graph_empty.txt", stderr);
+    expect(JSON.parse((await against("/api/graph", empty, "graph", "-o", "json")).stdout)).toEqual(empty);
+  });
+});
+
+describe("runProxyStatus()", () => {
+  const synced: ProxyStatus = {
+    workload: "tutorial/customer",
+    role: "sidecar",
+    version: "0.1.0",
+    address: "127.0.0.11",
+    // In the future of any test run: the age does not depend on the clock.
+    connectedAtMs: 8_000_000_000_000,
+    state: "synced",
+    reason: null,
+    snapshotVersion: "abc",
+    ackedAtMs: 8_000_000_000_001,
+    counts: { virtualHosts: 3, clusters: 5, endpoints: 6 },
+  };
+  const nacked: ProxyStatus = {
+    ...synced,
+    workload: "tutorial/preference",
+    state: "nacked",
+    reason: "cannot compile\u001b[31m",
+    counts: null,
+  };
+
+  test("prints a table, and why pushes were refused", async () => {
+    const body = { proxies: [synced, nacked] };
+    const { exitCode, stdout, stderr } = await against("/api/proxies", body, "proxy-status");
+    expect(exitCode).toBe(0);
+    golden("cli/proxy_status.txt", stdout);
+    expect(stderr).toBe("tutorial/preference refused its last push: cannot compile\ufffd[31m\n");
+  });
+
+  test("prints as JSON what the API answers", async () => {
+    const body = { proxies: [synced, nacked] };
+    const { stdout, stderr } = await against("/api/proxies", body, "proxy-status", "-o", "json");
+    expect(JSON.parse(stdout)).toEqual(body);
+    expect(stderr).toBe("");
+  });
+
+  test("says what to do when no proxy is connected", async () => {
+    const { exitCode, stdout, stderr } = await against("/api/proxies", { proxies: [] }, "proxy-status");
+    expect([exitCode, stdout]).toEqual([0, ""]);
+    golden("cli/proxy_status_empty.txt", stderr);
+  });
+});
+
+test("formatAge() gives the two largest units, rounded down", () => {
+  const second = 1_000;
+  const ages: [ms: number, text: string][] = [
+    [-1, "0s"],
+    [0, "0s"],
+    [59_999, "59s"],
+    [60 * second, "1m0s"],
+    [3_599 * second, "59m59s"],
+    [3_600 * second, "1h0m"],
+    [86_399 * second, "23h59m"],
+    [86_400 * second, "1d0h"],
+    [(86_400 + 7_199) * second, "1d1h"],
+  ];
+  for (const [ms, text] of ages) expect(formatAge(ms)).toBe(text);
+});
+
+describe("runTokenCreate()", () => {
+  const reply = {
+    token: "aaa.bbb.ccc",
+    workload: "tutorial/customer",
+    spiffeId: "spiffe://cluster.local/ns/tutorial/sa/customer",
+    controlPlane: "10.0.0.1:15012",
+    expiresAt: "2026-01-01T00:15:00.000Z",
+  };
+
+  /** The result, and the body of the request that the control plane got. */
+  async function create(...args: string[]) {
+    const asked: unknown[] = [];
+    const handler: HttpHandler = async (request) => {
+      asked.push([request.method, new URL(request.url).pathname, await request.json()]);
+      return Response.json(reply);
+    };
+    const result = await withAdminServer(
+      handler,
+      (data) => bowline(["token", "create", ...args, "--data", data]),
+    );
+    return { ...result, asked };
+  }
+
+  test("prints the token alone, and what it is for on standard error", async () => {
+    expect(await create("--workload", "tutorial/customer")).toEqual({
+      exitCode: 0,
+      stdout: "aaa.bbb.ccc\n",
+      stderr: "Join token for tutorial/customer (spiffe://cluster.local/ns/tutorial/sa/customer) at " +
+        "10.0.0.1:15012; works once, until 2026-01-01T00:15:00.000Z\n",
+      asked: [["POST", "/v1/tokens", { workload: "tutorial/customer", ttlMs: 900_000 }]],
+    });
+  });
+
+  test("prints as JSON what the API answers", async () => {
+    const { stdout, stderr, asked } = await create("--workload", "a/b", "--ttl", "1h30m", "-o", "json");
+    expect(JSON.parse(stdout)).toEqual(reply);
+    expect(stderr).toBe("");
+    expect(asked).toEqual([["POST", "/v1/tokens", { workload: "a/b", ttlMs: 5_400_000 }]]);
+  });
+
+  test.each([
+    [["--workload", "customer"], "NAMESPACE/NAME"],
+    [["--workload", "Tutorial/customer"], "NAMESPACE/NAME"],
+    [["--workload", "tutorial/customer", "--ttl", "15"], '"15" is not a duration'],
+    [[], "required option '--workload <ns/name>' not specified"],
+  ])("refuses %j with 64 and asks nobody", async (args, message) => {
+    const { exitCode, stdout, stderr, asked } = await create(...args);
+    expect([exitCode, stdout, asked]).toEqual([64, "", []]);
+    expect(stderr.toLowerCase()).toContain(message.toLowerCase());
+  });
+
+  test("is unavailable without a control plane", async () => {
+    const result = await withAdminServer(
+      null,
+      (data) => bowline(["token", "create", "--workload", "a/b", "--data", data]),
+    );
+    expect([result.exitCode, result.stdout]).toEqual([69, ""]);
+    expect(result.stderr).toContain("is the control plane running with --data");
+  });
+});

@@ -1,0 +1,160 @@
+import { describe, expect, test } from "bun:test";
+import { explainText } from "../../../src/cli/explain_text.ts";
+import type { ResourceSet } from "../../../src/config/resource.ts";
+import { translateFiles } from "../../../src/pilot/translate.ts";
+import { explain } from "../../../src/proxy/explain/explain.ts";
+import { readExplainRequest } from "../../../src/proxy/explain/request.ts";
+import { golden } from "../../golden.ts";
+import { load, loadDirectory, networking, service, TRUST_DOMAIN, workloadEntry } from "../pilot/fixture.ts";
+import { bowline } from "./bowline.ts";
+
+const TUTORIAL = loadDirectory("config/tutorial");
+const SAFARI = loadDirectory("config/examples/safari");
+
+/** A mesh in which little is as it should be. */
+const BROKEN = load(
+  service("web", "shop"),
+  service("reviews", "shop", "{name: http, port: 9080, targetPort: 80}"),
+  service("empty", "shop"),
+  workloadEntry("web", "shop", "{address: 10.0.0.1, labels: {app: web}, serviceAccount: web}"),
+  workloadEntry("reviews-1", "shop", "{address: 10.0.0.2, labels: {app: reviews, version: v1}}"),
+  workloadEntry("reviews-2", "shop", "{address: '2001:db8::2', labels: {app: reviews, version: v2}}"),
+  networking(
+    "DestinationRule",
+    "reviews",
+    "shop",
+    "{host: reviews, subsets: [{name: v1, labels: {version: v1}}, {name: v3, labels: {version: v3}}]}",
+  ),
+  networking(
+    "VirtualService",
+    "reviews",
+    "shop",
+    `{hosts: [reviews], http: [
+      {name: api, match: [{uri: {prefix: /api}, method: {exact: POST}}, {headers: {x-debug: {exact: 'on'}}}],
+       route: [{destination: {host: reviews, subset: v4}}]},
+      {match: [{uri: {exact: /split}}], route: [
+        {destination: {host: reviews, subset: v1}, weight: 1},
+        {destination: {host: reviews, subset: v3}, weight: 1},
+        {destination: {host: review}, weight: 1}]},
+      {match: [{queryParams: {all: {}}}], route: [{destination: {host: reviews}}]}]}`,
+  ),
+);
+
+const CASES: readonly [
+  name: string,
+  ResourceSet,
+  from: string,
+  method: string,
+  url: string,
+  headers: string[],
+][] = [
+  ["weighted", TUTORIAL, "tutorial/preference", "GET", "http://recommendation:8080/", []],
+  ["no_virtual_service", TUTORIAL, "tutorial/customer", "GET", "http://preference:8080/", []],
+  ["portless", TUTORIAL, "tutorial/preference", "GET", "http://recommendation/", []],
+  [
+    "fqdn",
+    TUTORIAL,
+    "tutorial/preference",
+    "GET",
+    "recommendation.tutorial.svc.cluster.local:8080/some/path?q=1",
+    [],
+  ],
+  ["unknown_host", TUTORIAL, "tutorial/customer", "GET", "http://example.com/", []],
+  ["misspelt_host", TUTORIAL, "tutorial/customer", "GET", "http://recomendation:8080/", []],
+  ["wrong_port", TUTORIAL, "tutorial/customer", "GET", "http://recommendation:9090/", []],
+  ["https", TUTORIAL, "tutorial/customer", "GET", "https://preference:8080/", []],
+  [
+    "safari_match",
+    SAFARI,
+    "tutorial/preference",
+    "GET",
+    "http://recommendation:8080/",
+    ["Baggage-User-Agent: Mozilla/5.0 (Macintosh) Safari/605.1.15"],
+  ],
+  [
+    "safari_no_match",
+    SAFARI,
+    "tutorial/preference",
+    "GET",
+    "http://recommendation:8080/",
+    ["baggage-user-agent: Firefox"],
+  ],
+  ["safari_no_header", SAFARI, "tutorial/preference", "GET", "http://recommendation:8080/", []],
+  ["unknown_subset", BROKEN, "shop/web", "POST", "http://reviews:9080/api", []],
+  ["alternative_match", BROKEN, "shop/web", "GET", "http://reviews:9080/", ["x-debug: on"]],
+  ["partly_broken", BROKEN, "shop/web", "GET", "http://reviews:9080/split", []],
+  ["plain_text", BROKEN, "shop/web", "GET", "http://reviews:9080/?all", []],
+  ["no_rule_matches", BROKEN, "shop/web", "GET", "http://reviews:9080/", []],
+  ["no_endpoints", BROKEN, "shop/web", "GET", "http://empty:8080/", []],
+];
+
+describe("the answers of explain", () => {
+  for (const [name, resources, from, method, url, headers] of CASES) {
+    test(`explain() and explainText() say of ${name} what the golden files say`, () => {
+      const snapshot = translateFiles(resources, from, TRUST_DOMAIN);
+      if (snapshot === undefined) throw new Error(`There is no workload ${from}`);
+      const explained = explain(snapshot, readExplainRequest(method, url, headers));
+      golden(`cli/explain/${name}.json`, JSON.stringify(explained.explanation, null, 2));
+      golden(`cli/explain/${name}.txt`, explainText(explained));
+    });
+  }
+});
+
+describe("runExplain()", () => {
+  const ask = (...args: string[]) => bowline(["explain", "--config", "config/tutorial", ...args]);
+
+  test("prints the JSON on standard output and notes on standard error", async () => {
+    const { exitCode, stdout, stderr } = await ask(
+      ...["--from", "tutorial/customer", "GET", "http://recomendation/", "-H", "a: b", "-o", "json"],
+    );
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ from: "tutorial/customer", action: "passthrough" });
+    expect(stderr).toBe('Note: Did you mean "recommendation"?\n');
+  });
+
+  test("gives files relative to the directory", async () => {
+    const { stdout, stderr } = await ask(
+      "--from",
+      "tutorial/preference",
+      "recommendation:8080",
+      "-o",
+      "json",
+    );
+    expect(JSON.parse(stdout).route).toMatchObject({ file: "recommendation.yaml", line: 30 });
+    expect(stderr).toBe("");
+  });
+
+  test("refuses a workload that is in no file with 65, and says which was probably meant", async () => {
+    expect(await ask("--from", "tutorial/custmer", "http://preference/")).toEqual({
+      exitCode: 65,
+      stdout: "",
+      stderr:
+        "Error: No WorkloadEntry in config/tutorial is tutorial/custmer\n  did you mean tutorial/customer?\n",
+    });
+  });
+
+  test("refuses a request that is none with 64", async () => {
+    expect(await ask("--from", "tutorial/customer", "http://preference/", "-H", "x-user")).toEqual({
+      exitCode: 64,
+      stdout: "",
+      stderr: "Error: \"x-user\" is not a header; write it 'NAME: VALUE'\n  for instance -H 'x-user: ann'\n",
+    });
+    expect((await ask("--from", "customer", "http://preference/")).exitCode).toBe(64);
+  });
+
+  test("tells of a configuration that does not load, by file and line as the user would write it", async () => {
+    const args = ["--from", "tutorial/customer", "http://preference/"];
+    const broken = await bowline(["explain", "--config", "tests/unit/cli/broken_config", ...args]);
+    expect(broken).toEqual({
+      exitCode: 65,
+      stdout: "",
+      stderr: "tests/unit/cli/broken_config/service.yaml:4:1: error BOW0003 Service shop/web: spce: " +
+        'unknown field "spce"; did you mean "spec"?\n' +
+        "Error: The configuration in tests/unit/cli/broken_config is not valid\n" +
+        "  nothing can be explained until it loads as a whole\n",
+    });
+    const missing = await bowline(["explain", "--config", "tests/unit/cli/nowhere", ...args]);
+    expect(missing.exitCode).toBe(65);
+    expect(missing.stderr).toContain("there is no such file or directory");
+  });
+});

@@ -1,0 +1,49 @@
+import { describe, expect, test } from "bun:test";
+import { DURATION_LENGTH_MAX, parseDuration } from "../../../src/lib/duration.ts";
+
+describe("parseDuration()", () => {
+  test.each([
+    ["0", 0],
+    ["0s", 0],
+    ["15m", 900_000],
+    ["1h30m", 5_400_000],
+    ["1.5h", 5_400_000],
+    [".5s", 500],
+    ["1.s", 1_000],
+    ["250ms", 250],
+    ["10us", 0.01],
+    ["10µs", 0.01],
+    ["1000000ns", 1],
+    ["1m1m", 120_000],
+  ])("takes %p as %p ms", (text, ms) => {
+    expect(parseDuration(text)).toBeCloseTo(ms, 9);
+  });
+
+  test.each([
+    "",
+    "15",
+    "m",
+    "1 h",
+    " 1h",
+    "1h ",
+    "-1s",
+    "+1s",
+    "1d",
+    "1H",
+    ".s",
+    "1e3s",
+    "1h30",
+    "Infinitys",
+  ])(
+    "refuses %p",
+    (text) => {
+      expect(parseDuration(text)).toBeUndefined();
+    },
+  );
+
+  test("takes a text of the greatest length and refuses a longer one", () => {
+    const longest = `${"0".repeat(DURATION_LENGTH_MAX - 2)}1s`;
+    expect(parseDuration(longest)).toBe(1_000);
+    expect(parseDuration(`0${longest}`)).toBeUndefined();
+  });
+});

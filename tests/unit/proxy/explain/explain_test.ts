@@ -1,0 +1,248 @@
+import { describe, expect, test } from "bun:test";
+import {
+  clusterName,
+  type Endpoint,
+  type ProxySettings,
+  type Resource,
+  resourceKey,
+  type Route,
+  type Snapshot,
+  type WeightedCluster,
+  type WorkloadInfo,
+} from "../../../../src/model/snapshot.ts";
+import { explain } from "../../../../src/proxy/explain/explain.ts";
+import { readExplainRequest } from "../../../../src/proxy/explain/request.ts";
+
+const HOST = "reviews.shop.svc.cluster.local";
+const SERVICE = { host: HOST, name: "reviews", namespace: "shop" };
+
+function workload(name: string): WorkloadInfo {
+  return { key: `shop/${name}`, namespace: "shop", name, principal: "", app: name, version: "v1" };
+}
+
+function settings(outboundPolicy: ProxySettings["outboundPolicy"] = "ALLOW_ANY"): ProxySettings {
+  return {
+    kind: "proxy",
+    name: "self",
+    trustDomain: "cluster.local",
+    workload: workload("web"),
+    address: "10.0.0.1",
+    outboundPolicy,
+    inbound: [],
+  };
+}
+
+function rule(index: number, header: string | null, destinations: readonly WeightedCluster[]): Route {
+  const match = {
+    name: null,
+    path: null,
+    ignorePathCase: false,
+    method: null,
+    scheme: null,
+    authority: null,
+    headers: header === null ? [] : [{ name: header, match: { type: "present" } as const }],
+    withoutHeaders: [],
+    queryParams: [],
+  };
+  return {
+    name: `rule-${index}`,
+    origin: { virtualService: "shop/reviews", rule: index, file: "a/vs.yaml", line: 10 + index },
+    matches: header === null ? [] : [match],
+    action: { type: "forward", destinations },
+  };
+}
+
+function cluster(subset: string | null, endpoints: readonly Endpoint[]): Resource[] {
+  const name = clusterName(9080, subset, HOST);
+  const balancer = "LEAST_REQUEST";
+  return [
+    { kind: "cluster", name, service: SERVICE, subset, port: 9080, balancer, connectTimeoutMs: 10_000 },
+    { kind: "endpoints", name, endpoints },
+  ];
+}
+
+function endpoint(address: string, meshPort: number | null): Endpoint {
+  return { address, port: 80, weight: 1, workload: workload("reviews-1"), meshPort };
+}
+
+function virtualHost(routes: readonly Route[]): Resource {
+  const domains = ["reviews", "reviews:9080", HOST, `${HOST}:9080`];
+  return { kind: "virtualHost", name: `${HOST}:9080`, service: SERVICE, port: 9080, domains, routes };
+}
+
+function snapshot(...bodies: Resource[]): Snapshot {
+  return new Map(bodies.map((body) => [resourceKey(body), { version: "1", body }]));
+}
+
+function ask(mesh: Snapshot, url: string, ...headers: string[]) {
+  return explain(mesh, readExplainRequest("GET", url, headers));
+}
+
+const to = (subset: string | null, weight: number) => ({ cluster: clusterName(9080, subset, HOST), weight });
+
+describe("explain()", () => {
+  test("has the rule that matched, with its place, and every rule before it in the trace", () => {
+    const mesh = snapshot(
+      settings(),
+      virtualHost([rule(0, "x-user", [to("v1", 100)]), rule(1, null, [to(null, 100)]), rule(2, null, [])]),
+      ...cluster(null, [endpoint("10.0.0.2", 15008)]),
+    );
+    const { explanation, origins } = ask(mesh, "reviews");
+    expect(explanation.route).toEqual({
+      virtualService: "shop/reviews",
+      rule: 1,
+      name: "rule-1",
+      file: "a/vs.yaml",
+      line: 11,
+    });
+    expect(explanation.trace.map(({ rule, matched }) => [rule, matched])).toEqual([[0, false], [1, true]]);
+    expect(explanation.trace[0]?.why).toBe("header x-user has to be present, and it is not there");
+    expect(origins.map((origin) => origin?.line)).toEqual([10, 11]);
+    expect(explanation.retries).toEqual({
+      attempts: 2,
+      retryOn: "connect-failure,refused-stream,unavailable,cancelled",
+      perTryTimeoutMs: null,
+    });
+  });
+
+  test("gives weights as shares of what they add up to, with two decimals", () => {
+    const mesh = snapshot(
+      settings(),
+      virtualHost([rule(0, null, [to("v1", 1), to("v2", 2), to("v3", 3)])]),
+    );
+    expect(ask(mesh, "reviews").explanation.destinations.map(({ weight }) => weight)).toEqual([
+      16.67,
+      33.33,
+      50,
+    ]);
+  });
+
+  test("gives a single destination everything, whatever its weight", () => {
+    for (const weight of [0, 1, 100]) {
+      const mesh = snapshot(settings(), virtualHost([rule(0, null, [to("v1", weight)])]));
+      expect(ask(mesh, "reviews").explanation.destinations[0]?.weight).toBe(100);
+    }
+  });
+
+  test("shows endpoints with their own port, and which are reached over mTLS", () => {
+    const mesh = snapshot(
+      settings(),
+      virtualHost([rule(0, null, [to(null, 100)])]),
+      ...cluster(null, [endpoint("10.0.0.2", 15008), endpoint("2001:db8::2", null)]),
+    );
+    const { explanation, notes } = ask(mesh, "reviews");
+    expect(explanation.destinations[0]?.endpoints).toEqual([
+      { address: "10.0.0.2:80", workload: "shop/reviews-1", mtls: true },
+      { address: "[2001:db8::2]:80", workload: "shop/reviews-1", mtls: false },
+    ]);
+    expect(notes).toEqual([]);
+  });
+
+  test("says which destinations are answered 503, and why", () => {
+    const mesh = snapshot(
+      settings(),
+      virtualHost([rule(0, null, [
+        to("v1", 1),
+        to("v2", 1),
+        to("v9", 1),
+        { cluster: clusterName(80, null, HOST), weight: 1 },
+        { cluster: clusterName(9080, null, "review.shop.svc.cluster.local"), weight: 1 },
+        to(null, 1),
+      ])]),
+      ...cluster(null, []),
+      ...cluster("v1", [endpoint("10.0.0.2", 15008)]),
+      ...cluster("v2", []),
+    );
+    const { explanation, notes } = ask(mesh, "reviews");
+    expect(explanation.action).toBe("forward");
+    expect(explanation.destinations.map(({ endpoints }) => endpoints.length)).toEqual([1, 0, 0, 0, 0, 0]);
+    expect(notes).toEqual([
+      {
+        destination: 1,
+        text:
+          `Requests to subset "v2" of ${HOST}:9080 are answered 503 UH: no workload has the labels of the subset`,
+      },
+      {
+        destination: 2,
+        text: `Requests to subset "v9" of ${HOST}:9080 are answered 503 NC: ` +
+          `no DestinationRule defines the subset; did you mean "v1"?`,
+      },
+      {
+        destination: 3,
+        text: `Requests to ${HOST}:80 are answered 503 NC: the service has no such port; it has 9080`,
+      },
+      {
+        destination: 4,
+        text: `Requests to review.shop.svc.cluster.local:9080 are answered 503 NC: ` +
+          `shop/web sees no service with that host; did you mean "${HOST}"?`,
+      },
+      {
+        destination: 5,
+        text: `Requests to ${HOST}:9080 are answered 503 UH: no workload stands behind it`,
+      },
+    ]);
+  });
+
+  test("has no route where the service has no VirtualService", () => {
+    const mesh = snapshot(
+      settings(),
+      virtualHost([{ ...rule(0, null, [to(null, 100)]), origin: null, name: "default" }]),
+      ...cluster(null, [endpoint("10.0.0.2", null)]),
+    );
+    expect(ask(mesh, "reviews").explanation).toMatchObject({
+      service: HOST,
+      route: null,
+      action: "forward",
+      trace: [{ virtualService: null, rule: null, matched: true }],
+    });
+  });
+
+  test("is not-found when no rule matches", () => {
+    const mesh = snapshot(settings(), virtualHost([rule(0, "x-user", [to(null, 100)])]));
+    expect(ask(mesh, "reviews").explanation).toMatchObject({
+      service: HOST,
+      route: null,
+      action: "not-found",
+      destinations: [],
+      retries: null,
+      trace: [{ rule: 0, matched: false }],
+    });
+    expect(ask(mesh, "reviews", "x-user: ann").explanation.action).toBe("forward");
+  });
+
+  test("passes unknown hosts through, or blocks them when the registry alone counts", () => {
+    const passed = ask(snapshot(settings()), "http://example.com/").explanation;
+    expect(passed).toMatchObject({ service: null, route: null, action: "passthrough", retries: null });
+    const blocked = ask(snapshot(settings("REGISTRY_ONLY")), "http://example.com/").explanation;
+    expect(blocked).toEqual({ ...passed, action: "blocked" });
+    expect(passed.trace).toEqual([{
+      virtualService: null,
+      rule: null,
+      matched: false,
+      why: 'no service that shop/web sees has the name "example.com"',
+    }]);
+  });
+
+  test("says what an unknown name was probably meant to be", () => {
+    const mesh = snapshot(settings(), virtualHost([rule(0, null, [to(null, 100)])]));
+    const note = (url: string) => ask(mesh, url).notes.map(({ text }) => text);
+    expect(note("http://reveiws/")).toEqual(['Did you mean "reviews"?']);
+    expect(note("http://Reviews.:80/")).toEqual([
+      "reviews is known to the mesh, but not at that port; it has 9080",
+    ]);
+    expect(note("http://example.com/")).toEqual([]);
+  });
+
+  test("reads nothing of what the application itself encrypts", () => {
+    const mesh = snapshot(settings(), virtualHost([rule(0, null, [to(null, 100)])]));
+    expect(ask(mesh, "https://reviews:9080/").explanation).toMatchObject({
+      action: "passthrough",
+      service: null,
+      trace: [{ why: "TLS of the application itself is not opened, so no HTTP rule applies to it" }],
+    });
+  });
+
+  test("asks for a snapshot with settings", () => {
+    expect(() => ask(snapshot(), "reviews")).toThrow("no proxy settings");
+  });
+});
