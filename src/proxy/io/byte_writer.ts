@@ -2,6 +2,7 @@
  * The sending half of a connection: gathers small pieces into one write, keeps what the socket did not take, and says
  * when its owner should stop. All codecs write through it.
  */
+import { afterTurn } from "../../lib/turn.ts";
 import type { Wire } from "../../runtime/socket.ts";
 
 /** Size of a gathering buffer; pieces up to a quarter of it are copied, larger ones go to the socket as they are. */
@@ -17,14 +18,44 @@ const freeBuffers: Buffer[] = [];
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** Writers with something to send when the running callback is over. */
-const dirty: ByteWriter[] = [];
+/** When a writer sends what it gathered: after the callback that wrote, or when every ready socket has been heard. */
+export type GatherUntil = "callback" | "turn";
 
-function flushDirty(): void {
-  // A flush may wake a source that makes another writer dirty: the list can grow on the way.
-  for (let i = 0; i < dirty.length; i++) (dirty[i] as ByteWriter).flush();
-  dirty.length = 0;
+/** Writers with something to send, and the moment at which they do. */
+class FlushQueue {
+  readonly #writers: ByteWriter[] = [];
+  readonly #schedule: (flush: () => void) => void;
+
+  constructor(schedule: (flush: () => void) => void) {
+    this.#schedule = schedule;
+  }
+
+  add(writer: ByteWriter): void {
+    if (this.#writers.push(writer) === 1) this.#schedule(this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    const writers = this.#writers;
+    let done = 0;
+    try {
+      // A flush may wake a source that makes another writer dirty: the list can grow on the way.
+      while (done < writers.length) (writers[done++] as ByteWriter).flush();
+    } finally {
+      if (done === writers.length) {
+        writers.length = 0;
+      } else {
+        // An error in one connection: the others still go on.
+        writers.splice(0, done);
+        this.#schedule(this.#flush);
+      }
+    }
+  };
 }
+
+const flushQueues: Readonly<Record<GatherUntil, FlushQueue>> = {
+  callback: new FlushQueue(queueMicrotask),
+  turn: new FlushQueue(afterTurn),
+};
 
 export class ByteWriter {
   readonly #wire: Wire;
@@ -43,10 +74,18 @@ export class ByteWriter {
   #closed = false;
   #dirty = false;
 
-  /** `onWritable` is called after a refused `body` once everything is sent. */
-  constructor(wire: Wire, onWritable: () => void) {
+  readonly #flushQueue: FlushQueue;
+
+  /** `onWritable` is called after a refused `bytes` once everything is sent. */
+  constructor(wire: Wire, onWritable: () => void, gather: GatherUntil = "callback") {
     this.#wire = wire;
     this.#onWritable = onWritable;
+    this.#flushQueue = flushQueues[gather];
+  }
+
+  /** False after a refused `bytes`, until `onWritable`. */
+  get hasRoom(): boolean {
+    return !this.#full;
   }
 
   /** Bytes that are not with the socket yet. */
@@ -95,25 +134,25 @@ export class ByteWriter {
       this.#queue.push(chunk);
       this.#queueBytes += chunk.length;
       // A large piece is worth its own write now: the sooner it is with the kernel, the less is held here.
-      this.flush();
+      if (this.#queueBytes > WRITE_HIGH_WATER_BYTES) this.flush();
     }
     if (this.unsent <= WRITE_HIGH_WATER_BYTES) return true;
     this.#full = true;
     return false;
   }
 
-  /** Sends when the running callback is over, so that a head and its body leave in one write. */
+  /** Sends when the callback, or the turn, is over, so that what belongs together leaves in one write. */
   flushSoon(): void {
     if (this.#dirty) return;
     this.#dirty = true;
-    if (dirty.push(this) === 1) queueMicrotask(flushDirty);
+    this.#flushQueue.add(this);
   }
 
   /** Gives everything to the socket, as far as it takes it. */
   flush(): void {
     this.#dirty = false;
     if (this.#blocked || this.#closed) return;
-    if (this.#queue.length > 0 && !this.#flushQueue()) return;
+    if (this.#queue.length > 0 && !this.#sendQueue()) return;
     const length = this.#end - this.#start;
     if (length > 0) {
       const taken = this.#wire.write(this.#buffer, this.#start, length);
@@ -145,7 +184,7 @@ export class ByteWriter {
     this.#release();
   }
 
-  #flushQueue(): boolean {
+  #sendQueue(): boolean {
     while (this.#queue.length > 0) {
       const chunk = this.#queue[0] as Uint8Array;
       const length = chunk.length - this.#queueOffset;

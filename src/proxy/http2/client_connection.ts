@@ -1,0 +1,190 @@
+/** The client's side of an HTTP/2 connection: many requests at once, for everybody who calls the same peer. */
+import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import type { Wire } from "../../runtime/socket.ts";
+import type { ClientHandler, ClientStream, HeaderList, RequestHead, ResetReason } from "../exchange.ts";
+import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
+import { Http2Connection } from "./connection.ts";
+import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
+import { encodeRequestHead, readResponseHead, readTrailers } from "./heads.ts";
+import { Http2Stream } from "./stream.ts";
+
+/** What a peer allows before it has said so: an honest guess, so that the first requests need not wait for its settings. */
+const STREAMS_ASSUMED = 100;
+
+/** 1xx responses before the final one; more is an upstream gone wrong. */
+const INFORMATIONAL_MAX = 16;
+
+/** Hears when a connection can take more requests, and when it is gone or takes no more. */
+export interface Http2ClientOwner {
+  onCapacity(connection: Http2ClientConnection): void;
+  onGone(connection: Http2ClientConnection): void;
+}
+
+export class Http2ClientConnection extends Http2Connection {
+  readonly #owner: Http2ClientOwner;
+  #nextId = 1;
+  /** The peer takes no new streams, or we give it none. */
+  #retired = false;
+
+  constructor(wire: Wire, owner: Http2ClientOwner, wheel: TimerWheel) {
+    super(wire, wheel);
+    this.#owner = owner;
+    this.peerStreamsMax = STREAMS_ASSUMED;
+    wheel.set(this, IDLE_TIMEOUT_MS);
+    this.writer.bytes(PREFACE);
+    this.sendSettings([[Setting.EnablePush, 0], ...Http2Connection.SETTINGS]);
+  }
+
+  /** Requests that it takes now. */
+  get capacity(): number {
+    return this.#retired || this.closed ? 0 : Math.max(0, this.peerStreamsMax - this.streams.size);
+  }
+
+  /** `ended`: it has no body. There must be capacity. */
+  request(handler: ClientHandler, head: RequestHead, ended: boolean): ClientStream {
+    const stream = new Http2ClientStream(this, this.#nextId, this.initialSendWindow, handler, head, ended);
+    this.#nextId += 2;
+    if (this.#nextId > STREAM_ID_MAX) this.retire();
+    this.open(stream);
+    encodeRequestHead(this.encoder, head);
+    this.sendBlock(stream.id, ended);
+    if (ended) this.endLocal(stream);
+    return stream;
+  }
+
+  /** No new requests; ends with the last that is open. */
+  retire(): void {
+    this.#retired = true;
+    this.onStreamsChanged();
+  }
+
+  protected override isIdle(id: number): boolean {
+    return (id & 1) === 0 || id >= this.#nextId;
+  }
+
+  /** A server opens no streams: push is off. */
+  protected override get lastPeerStreamId(): number {
+    return 0;
+  }
+
+  protected override onNewStream(): void {
+    this.fail(ErrorCode.ProtocolError, "http2.headers_on_idle_stream");
+  }
+
+  protected override onHeaders(
+    stream: Http2Stream,
+    list: HeaderList,
+    ended: boolean,
+    tooLarge: boolean,
+  ): void {
+    const one = stream as Http2ClientStream;
+    if (one.responded) {
+      const trailers = ended && !tooLarge ? readTrailers(list) : undefined;
+      if (trailers === undefined) this.refuseStream(stream);
+      else this.endRemote(stream, trailers);
+      return;
+    }
+    const head = tooLarge ? undefined : readResponseHead(list, ended, one.toHead);
+    if (head === undefined || head.status === 101) return this.refuseStream(stream);
+    if (head.status < 200) {
+      if (ended || ++one.informational > INFORMATIONAL_MAX) this.refuseStream(stream);
+      else one.handler?.onInform(head.status, head.headers);
+      return;
+    }
+    one.responded = true;
+    const bodiless = one.toHead || head.status === 204 || head.status === 304;
+    one.expected = bodiless ? 0 : head.bodyLength;
+    one.handler?.onResponse(head);
+    if (ended && !one.closed) this.endRemote(stream, null);
+  }
+
+  /** Streams above the last one were not looked at (§6.8): they may go to another connection. */
+  protected override onGoAway(lastStreamId: number): void {
+    this.#retired = true;
+    this.#owner.onGone(this);
+    for (const stream of [...this.streams.values()]) {
+      if (stream.id <= lastStreamId) continue;
+      this.forget(stream);
+      stream.onReset("closed", false);
+    }
+    this.onStreamsChanged();
+  }
+
+  protected override onStreamsChanged(): void {
+    if (this.streams.size === 0) {
+      if (this.#retired) return this.fail(ErrorCode.NoError, "http2.retired");
+      this.wheel.set(this, IDLE_TIMEOUT_MS);
+    }
+    if (this.capacity > 0) this.#owner.onCapacity(this);
+  }
+
+  protected override onGone(): void {
+    this.#owner.onGone(this);
+  }
+}
+
+class Http2ClientStream extends Http2Stream implements ClientStream {
+  handler: ClientHandler | null;
+  readonly toHead: boolean;
+  responded = false;
+  informational = 0;
+
+  constructor(
+    connection: Http2ClientConnection,
+    id: number,
+    sendWindow: number,
+    handler: ClientHandler,
+    head: RequestHead,
+    ended: boolean,
+  ) {
+    super(connection, id, sendWindow);
+    this.handler = handler;
+    this.toHead = head.method === "HEAD";
+    this.remaining = ended ? -1 : head.bodyLength;
+  }
+
+  reset(): void {
+    this.handler = null;
+    this.connection.resetStream(this, ErrorCode.Cancel);
+  }
+
+  pauseResponse(): void {
+    this.pause();
+  }
+
+  resumeResponse(): void {
+    this.resume();
+  }
+
+  override onData(chunk: Uint8Array): void {
+    if (!this.responded) {
+      // §8.1: a body without a head is no message.
+      this.connection.resetStream(this, ErrorCode.ProtocolError);
+      this.onReset("protocol-error");
+      return;
+    }
+    this.handler?.onResponseBody(chunk);
+  }
+
+  override onEnd(trailers: HeaderList | null): void {
+    const { handler } = this;
+    this.handler = null;
+    if (!this.responded) {
+      handler?.onUpstreamReset("protocol-error", true);
+      return;
+    }
+    handler?.onResponseEnd(trailers);
+    // The answer is whole and we have more to say: nobody wants to hear it.
+    if (!this.localEnded) this.connection.resetStream(this, ErrorCode.NoError);
+  }
+
+  override onReset(reason: ResetReason, processed = true): void {
+    const { handler } = this;
+    this.handler = null;
+    handler?.onUpstreamReset(reason, processed);
+  }
+
+  override onWritable(): void {
+    this.handler?.onUpstreamWritable();
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * HPACK encoding (RFC 7541 §6). What repeats is indexed; what differs with every message, or is secret, is not. Strings
+ * are sent as they are: between proxies of one mesh, time is dearer than the few octets that Huffman coding saves.
+ */
+import { ENTRY_OVERHEAD_BYTES, TABLE_BYTES_MAX } from "./decoder.ts";
+import { STATIC_INDEX_OF_NAME, STATIC_TABLE_SIZE, staticIndexOf } from "./static_table.ts";
+
+/** Values that hardly ever come twice: indexing them would push out those that do. */
+const UNINDEXED = new Set([
+  ...[
+    ":path",
+    "age",
+    "content-length",
+    "etag",
+    "if-modified-since",
+    "if-none-match",
+    "location",
+    "set-cookie",
+  ],
+  ...["x-request-id", "traceparent", "tracestate", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid"],
+]);
+
+/** Secrets: nobody on the way may index them (§7.1.3). */
+const NEVER_INDEXED = new Set(["authorization", "proxy-authorization", "cookie"]);
+
+interface KnownName {
+  /** Of the static table; 0: none. */
+  readonly staticIndex: number;
+  /** First octet's pattern of a literal: 0x00 without indexing, 0x10 never indexed; 0x40: to be indexed. */
+  readonly pattern: number;
+  /** Value -> how many entries had been inserted before it. */
+  readonly values: Map<string, number>;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly value: string;
+}
+
+let block: Buffer = Buffer.allocUnsafeSlow(16 * 1024);
+let end = 0;
+
+export class HpackEncoder {
+  readonly #names = new Map<string, KnownName>();
+  #entries: Entry[] = [];
+  #first = 0;
+  /** Entries inserted since the beginning. */
+  #inserted = 0;
+  #tableBytes = 0;
+  #tableBytesMax = TABLE_BYTES_MAX;
+  /** Smallest limit that the peer set since the last block; -1: none. */
+  #announce = -1;
+
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE; we use no more than the default. */
+  setTableSize(bytes: number): void {
+    const limit = Math.min(bytes, TABLE_BYTES_MAX);
+    if (limit === this.#tableBytesMax) return;
+    this.#announce = this.#announce < 0 ? limit : Math.min(this.#announce, limit);
+    this.#tableBytesMax = limit;
+    this.#evict(0);
+  }
+
+  /** Begins a block; the fields follow with `field`, and `finish` returns it. One block at a time in a process. */
+  begin(): void {
+    end = 0;
+    if (this.#announce < 0) return;
+    reserve(12);
+    if (this.#announce < this.#tableBytesMax) writeInteger(0x20, 5, this.#announce);
+    writeInteger(0x20, 5, this.#tableBytesMax);
+    this.#announce = -1;
+  }
+
+  field(name: string, value: string): void {
+    let known = this.#names.get(name);
+    if (known === undefined) {
+      known = describe(name);
+      // Kept for as long as an entry has the name; names that everybody sends are here to stay.
+      if (known.staticIndex !== 0) this.#names.set(name, known);
+    }
+    const inserted = known.values.get(value);
+    reserve(name.length + value.length + 16);
+    if (inserted !== undefined) {
+      writeInteger(0x80, 7, STATIC_TABLE_SIZE + this.#inserted - inserted);
+      return;
+    }
+    const exact = known.staticIndex === 0 ? 0 : staticIndexOf(name, value);
+    if (exact !== 0) {
+      writeInteger(0x80, 7, exact);
+      return;
+    }
+    writeInteger(known.pattern, known.pattern === 0x40 ? 6 : 4, known.staticIndex);
+    if (known.staticIndex === 0) writeString(name);
+    writeString(value);
+    if (known.pattern === 0x40) this.#insert(name, value, known);
+  }
+
+  /** The block's octets, good until the next `begin` in this process. */
+  finish(): Buffer {
+    return block.subarray(0, end);
+  }
+
+  #insert(name: string, value: string, known: KnownName): void {
+    const bytes = name.length + value.length + ENTRY_OVERHEAD_BYTES;
+    this.#evict(bytes);
+    if (bytes > this.#tableBytesMax) return;
+    this.#tableBytes += bytes;
+    this.#entries.push({ name, value });
+    known.values.set(value, this.#inserted++);
+    this.#names.set(name, known);
+  }
+
+  #evict(incoming: number): void {
+    while (this.#first < this.#entries.length && this.#tableBytes + incoming > this.#tableBytesMax) {
+      const { name, value } = this.#entries[this.#first++] as Entry;
+      this.#tableBytes -= name.length + value.length + ENTRY_OVERHEAD_BYTES;
+      const known = this.#names.get(name);
+      known?.values.delete(value);
+      if (known !== undefined && known.values.size === 0 && known.staticIndex === 0) this.#names.delete(name);
+    }
+    if (this.#first > 256) {
+      this.#entries = this.#entries.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+}
+
+function describe(name: string): KnownName {
+  const pattern = NEVER_INDEXED.has(name) ? 0x10 : UNINDEXED.has(name) ? 0x00 : 0x40;
+  return { staticIndex: STATIC_INDEX_OF_NAME.get(name) ?? 0, pattern, values: new Map() };
+}
+
+function reserve(bytes: number): void {
+  if (end + bytes <= block.length) return;
+  const larger = Buffer.allocUnsafeSlow(Math.max(block.length * 2, end + bytes));
+  block.copy(larger, 0, 0, end);
+  block = larger;
+}
+
+/** §5.1. */
+function writeInteger(pattern: number, prefixBits: number, value: number): void {
+  const mask = (1 << prefixBits) - 1;
+  if (value < mask) {
+    block[end++] = pattern | value;
+    return;
+  }
+  block[end++] = pattern | mask;
+  value -= mask;
+  while (value >= 0x80) {
+    block[end++] = (value & 0x7f) | 0x80;
+    value >>>= 7;
+  }
+  block[end++] = value;
+}
+
+function writeString(text: string): void {
+  const { length } = text;
+  writeInteger(0x00, 7, length);
+  if (length > 32) {
+    block.write(text, end, "latin1");
+    end += length;
+    return;
+  }
+  for (let i = 0; i < length; i++) block[end++] = text.charCodeAt(i);
+}

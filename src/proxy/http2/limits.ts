@@ -1,0 +1,36 @@
+/** Limits of the HTTP/2 codec. A peer that goes beyond one gets GOAWAY ENHANCE_YOUR_CALM, or what is said there. */
+
+/** Streams that a peer may have open at once (SETTINGS_MAX_CONCURRENT_STREAMS); above: REFUSED_STREAM. */
+export const STREAMS_MAX = 100;
+/** Bytes of a stream that may be on their way to us unread (SETTINGS_INITIAL_WINDOW_SIZE). */
+export const STREAM_WINDOW_BYTES = 256 * 1024;
+/** The same for a connection. */
+export const CONNECTION_WINDOW_BYTES = 1024 * 1024;
+/** The largest frame that we take: the default of SETTINGS_MAX_FRAME_SIZE; above: FRAME_SIZE_ERROR. */
+export const FRAME_BYTES_MAX = 16 * 1024;
+/** Octets of a header block as it travels, over all its frames. */
+export const HEADER_BLOCK_BYTES_MAX = 64 * 1024;
+/** Frames of a header block. */
+export const CONTINUATIONS_MAX = 64;
+/** Bytes of a decoded header list (SETTINGS_MAX_HEADER_LIST_SIZE); above: 431 or a reset. */
+export const HEADER_LIST_BYTES_MAX = 60 * 1024;
+/** Fields of a header list; above: the same. Pseudo-header fields do not count. */
+export const FIELDS_MAX = 100;
+/** Room for the pseudo-header fields beside them. */
+export const PSEUDO_FIELDS_MAX = 6;
+/** Streams that a peer opened and reset before they were answered. */
+export const PREMATURE_RESETS_MAX = 250;
+/** Answers to PING and SETTINGS that wait because the peer does not read. */
+export const CONTROL_FRAMES_WAITING_MAX = 1_000;
+/** PING and SETTINGS frames between two frames that belong to a stream. */
+export const CONTROL_FRAMES_IDLE_MAX = 1_000;
+/** DATA frames without data and without END_STREAM, one after the other. */
+export const EMPTY_DATA_FRAMES_MAX = 1;
+/** PRIORITY frames for each stream, and for none. */
+export const PRIORITY_FRAMES_PER_STREAM_MAX = 100;
+/** WINDOW_UPDATE frames beyond those that streams and sent DATA explain. */
+export const WINDOW_UPDATES_EXTRA_MAX = 5;
+/** Frames on streams that are closed already. */
+export const STRAY_FRAMES_MAX = 1_000;
+/** Ended streams that a connection remembers, to tell a late frame from a wrong one: as many as may be open. */
+export const RECENT_STREAMS_MAX = STREAMS_MAX;

@@ -1,0 +1,208 @@
+/** The server's side of an HTTP/2 connection: many requests at once, each handed to the acceptor. */
+import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import type { Wire } from "../../runtime/socket.ts";
+import type {
+  Acceptor,
+  HeaderList,
+  ResetReason,
+  ResponseHead,
+  ServerHandler,
+  ServerStream,
+} from "../exchange.ts";
+import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
+import { Http2Connection } from "./connection.ts";
+import { ErrorCode, PREFACE } from "./frames.ts";
+import { encodeResponseHead, readRequestHead, readTrailers } from "./heads.ts";
+import { STREAMS_MAX } from "./limits.ts";
+import { Http2Stream } from "./stream.ts";
+
+export class Http2ServerConnection extends Http2Connection {
+  readonly #acceptor: Acceptor;
+  readonly #onClosed: (connection: Http2ServerConnection) => void;
+  #prefaced = false;
+  #lastId = 0;
+  #draining = false;
+
+  constructor(
+    wire: Wire,
+    acceptor: Acceptor,
+    wheel: TimerWheel,
+    onClosed: (connection: Http2ServerConnection) => void,
+  ) {
+    super(wire, wheel);
+    this.#acceptor = acceptor;
+    this.#onClosed = onClosed;
+    wheel.set(this, IDLE_TIMEOUT_MS);
+    this.sendSettings(Http2Connection.SETTINGS);
+  }
+
+  /** No new streams; the connection ends with the last of those that are open. */
+  drain(): void {
+    if (this.#draining || this.closed) return;
+    this.#draining = true;
+    this.sendGoAway(this.#lastId, ErrorCode.NoError);
+    this.onStreamsChanged();
+  }
+
+  protected override readPreface(bytes: Buffer): number {
+    if (this.#prefaced) return 0;
+    const length = Math.min(bytes.length, PREFACE.length);
+    if (bytes.compare(PREFACE, 0, length, 0, length) !== 0) {
+      this.fail(ErrorCode.ProtocolError, "http2.preface");
+      return 0;
+    }
+    if (length < PREFACE.length) return -1;
+    this.#prefaced = true;
+    return PREFACE.length;
+  }
+
+  protected override isIdle(id: number): boolean {
+    return (id & 1) === 0 || id > this.#lastId;
+  }
+
+  protected override get lastPeerStreamId(): number {
+    return this.#lastId;
+  }
+
+  protected override onNewStream(id: number, list: HeaderList, ended: boolean, tooLarge: boolean): void {
+    if ((id & 1) === 0) return this.fail(ErrorCode.ProtocolError, "http2.even_stream");
+    this.#lastId = id;
+    const stream = new Http2ServerStream(this, id, this.initialSendWindow);
+    this.open(stream);
+    if (this.#draining || this.streams.size > STREAMS_MAX) {
+      return this.resetStream(stream, ErrorCode.RefusedStream);
+    }
+    if (tooLarge) return this.#refuse(stream, 431, "http2.head_too_large", ended);
+    const head = readRequestHead(list, ended);
+    if (head === undefined) {
+      this.#acceptor.onMalformed(400, "http2.malformed_request");
+      return this.resetStream(stream, ErrorCode.ProtocolError);
+    }
+    stream.expected = head.bodyLength;
+    stream.remoteEnded = ended;
+    stream.start(this.#acceptor, head, ended);
+  }
+
+  protected override onHeaders(
+    stream: Http2Stream,
+    list: HeaderList,
+    ended: boolean,
+    tooLarge: boolean,
+  ): void {
+    const trailers = ended && !tooLarge ? readTrailers(list) : undefined;
+    if (trailers === undefined) this.refuseStream(stream);
+    else this.endRemote(stream, trailers);
+  }
+
+  /** A client has nothing to tell by it but that it opens no more pushes. */
+  protected override onGoAway(): void {}
+
+  protected override onStreamsChanged(): void {
+    if (this.streams.size > 0) return;
+    if (this.#draining) this.fail(ErrorCode.NoError, "http2.drained");
+    else this.wheel.set(this, IDLE_TIMEOUT_MS);
+  }
+
+  protected override onGone(): void {
+    this.#onClosed(this);
+  }
+
+  sendResponse(stream: Http2ServerStream, head: ResponseHead, bodiless: boolean, ended: boolean): void {
+    encodeResponseHead(this.encoder, head, bodiless);
+    this.sendBlock(stream.id, ended);
+  }
+
+  #refuse(stream: Http2ServerStream, status: number, details: string, ended: boolean): void {
+    this.#acceptor.onMalformed(status, details);
+    this.sendResponse(stream, { status, headers: [], bodyLength: 0 }, false, true);
+    stream.localEnded = true;
+    if (ended) this.forget(stream);
+    else this.resetStream(stream, ErrorCode.NoError);
+  }
+}
+
+export class Http2ServerStream extends Http2Stream implements ServerStream {
+  readonly #server: Http2ServerConnection;
+  #handler: ServerHandler | null = null;
+  #toHead = false;
+  #bodiless = false;
+
+  constructor(connection: Http2ServerConnection, id: number, sendWindow: number) {
+    super(connection, id, sendWindow);
+    this.#server = connection;
+  }
+
+  start(acceptor: Acceptor, head: Parameters<Acceptor["accept"]>[1], ended: boolean): void {
+    this.#toHead = head.method === "HEAD";
+    const handler = acceptor.accept(this, head, ended);
+    if (!this.closed) this.#handler = handler;
+  }
+
+  inform(status: number, headers: HeaderList): void {
+    if (!this.closed) this.#server.sendResponse(this, { status, headers, bodyLength: -1 }, true, false);
+  }
+
+  respond(head: ResponseHead): void {
+    if (this.closed) return;
+    const { status, bodyLength } = head;
+    this.#bodiless = this.#toHead || status === 204 || status === 304 || bodyLength === 0;
+    this.remaining = bodyLength;
+    this.#server.sendResponse(this, head, this.#bodiless && bodyLength !== 0, this.#bodiless);
+    if (this.#bodiless) this.#endLocal();
+  }
+
+  override body(chunk: Uint8Array): boolean {
+    if (this.#bodiless) return true;
+    const room = super.body(chunk);
+    if (this.localEnded) this.#stopRequest();
+    return room;
+  }
+
+  override end(trailers: HeaderList | null): void {
+    if (this.#bodiless) return;
+    super.end(trailers);
+    if (this.localEnded) this.#stopRequest();
+  }
+
+  reset(): void {
+    this.#handler = null;
+    this.#server.resetStream(this, ErrorCode.InternalError);
+  }
+
+  pauseRequest(): void {
+    this.pause();
+  }
+
+  resumeRequest(): void {
+    this.resume();
+  }
+
+  override onData(chunk: Uint8Array): void {
+    this.#handler?.onRequestBody(chunk);
+  }
+
+  override onEnd(trailers: HeaderList | null): void {
+    this.#handler?.onRequestEnd(trailers);
+  }
+
+  override onReset(reason: ResetReason): void {
+    const handler = this.#handler;
+    this.#handler = null;
+    handler?.onDownstreamReset(reason);
+  }
+
+  override onWritable(): void {
+    this.#handler?.onDownstreamWritable();
+  }
+
+  #endLocal(): void {
+    this.#server.endLocal(this);
+    this.#stopRequest();
+  }
+
+  /** The response is whole and the request is not: the rest of it is of no use (§8.1). */
+  #stopRequest(): void {
+    this.#handler = null;
+    if (!this.remoteEnded) this.#server.resetStream(this, ErrorCode.NoError);
+  }
+}

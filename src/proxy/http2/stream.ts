@@ -1,0 +1,140 @@
+/** One stream of an HTTP/2 connection, either end: its states and windows. What its messages mean is told to a subclass. */
+import type { Timed } from "../../lib/timer_wheel.ts";
+import type { HeaderList, ResetReason } from "../exchange.ts";
+import type { Http2Connection } from "./connection.ts";
+import { ErrorCode } from "./frames.ts";
+import { STREAM_WINDOW_BYTES } from "./limits.ts";
+
+export abstract class Http2Stream implements Timed {
+  deadlineMs = 0;
+  wheelTick = 0;
+  readonly id: number;
+  protected readonly connection: Http2Connection;
+  /** Bytes that the peer still takes. */
+  sendWindow: number;
+  /** Bytes that we still take. */
+  receiveWindow = STREAM_WINDOW_BYTES;
+  /** Bytes that came and were not credited yet. */
+  #uncredited = 0;
+  #paused = false;
+  /** We ended our half. */
+  localEnded = false;
+  /** The peer ended its half. */
+  remoteEnded = false;
+  closed = false;
+  /** Bytes of body still to come, by the peer's content-length; -1: it did not say. */
+  expected = -1;
+  /** Bytes of body still to go, by our own content-length; -1: not known. */
+  protected remaining = -1;
+  /** What the windows do not let through yet. */
+  #pending: Uint8Array[] = [];
+  #pendingFrom = 0;
+  #pendingEnd = false;
+  #pendingTrailers: HeaderList | null = null;
+  /** `body` answered false: the source waits. */
+  full = false;
+
+  constructor(connection: Http2Connection, id: number, sendWindow: number) {
+    this.connection = connection;
+    this.id = id;
+    this.sendWindow = sendWindow;
+  }
+
+  /** A piece of the peer's body. */
+  abstract onData(chunk: Uint8Array): void;
+  abstract onEnd(trailers: HeaderList | null): void;
+  /** The stream broke off; `processed` is false when the peer says that it did nothing with it. */
+  abstract onReset(reason: ResetReason, processed: boolean): void;
+  /** After `full`: the source may go on. */
+  abstract onWritable(): void;
+
+  onDeadline(): void {
+    this.connection.resetStream(this, ErrorCode.Cancel);
+    this.onReset("timeout", true);
+  }
+
+  // Sending.
+
+  body(chunk: Uint8Array): boolean {
+    if (this.closed || this.localEnded || this.#pendingEnd || chunk.length === 0) return true;
+    if (this.remaining >= 0) this.remaining -= chunk.length;
+    if (this.#pending.length > 0) {
+      this.#pending.push(chunk);
+      this.full = true;
+      return false;
+    }
+    // The length that the head promised is reached: held back for the end that follows, to leave in one frame with it.
+    if (this.remaining === 0) {
+      this.#pending.push(chunk);
+      return true;
+    }
+    const sent = this.connection.sendData(this, chunk, 0, false);
+    if (sent === chunk.length && this.connection.hasRoom) return true;
+    if (sent < chunk.length) {
+      this.#pending.push(chunk);
+      this.#pendingFrom = sent;
+    }
+    this.full = true;
+    this.connection.block(this);
+    return false;
+  }
+
+  end(trailers: HeaderList | null): void {
+    if (this.closed || this.localEnded || this.#pendingEnd) return;
+    this.#pendingEnd = true;
+    this.#pendingTrailers = trailers;
+    if (!this.flushPending()) this.connection.block(this);
+  }
+
+  /** Sends what waits, as far as the windows and the socket allow. True: nothing waits any more. */
+  flushPending(): boolean {
+    while (this.#pending.length > 0) {
+      const chunk = this.#pending[0] as Uint8Array;
+      const last = this.#pendingEnd && this.#pendingTrailers === null && this.#pending.length === 1;
+      const sent = this.connection.sendData(this, chunk, this.#pendingFrom, last);
+      this.#pendingFrom += sent;
+      if (this.#pendingFrom < chunk.length) return false;
+      this.#pending.shift();
+      this.#pendingFrom = 0;
+      if (last) {
+        this.connection.endLocal(this);
+        return true;
+      }
+    }
+    if (this.#pendingEnd && !this.localEnded) this.#sendEnd();
+    return true;
+  }
+
+  #sendEnd(): void {
+    if (this.#pendingTrailers !== null) this.connection.sendTrailers(this, this.#pendingTrailers);
+    else this.connection.sendData(this, NOTHING, 0, true);
+    this.connection.endLocal(this);
+  }
+
+  // Receiving.
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.credit(0);
+  }
+
+  /** Bytes came that the window does not have to hold any more, once the reader goes on. */
+  credit(bytes: number): void {
+    this.#uncredited += bytes;
+    if (this.#paused || this.closed || this.remoteEnded || this.#uncredited < STREAM_WINDOW_BYTES / 2) return;
+    this.receiveWindow += this.#uncredited;
+    this.connection.sendWindowUpdate(this.id, this.#uncredited);
+    this.#uncredited = 0;
+  }
+
+  /** Lets go of everything: no byte goes out any more. */
+  dropPending(): void {
+    this.#pending = [];
+  }
+}
+
+const NOTHING = new Uint8Array(0);
