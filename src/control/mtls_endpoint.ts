@@ -43,7 +43,7 @@ export class MtlsEndpoint {
       options.address,
       options.tlsMaterial,
       (wire) => new HandshakingConnection(wire, this.#wheel, (tls, error) => this.#judge(tls, error)),
-      { requireClientCertificate: false },
+      { requireClientCertificate: false, alpn: ["http/1.1"] },
     );
   }
 

@@ -68,12 +68,14 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
       hostname: endpoint.address,
       port: endpoint.meshPort ?? endpoint.port,
       spiffeId: mtls ? endpoint.workload.principal : null,
+      // The mesh hop carries many exchanges on one connection.
+      protocol: mtls ? "http2" : "http1",
     });
     hosts.add(host);
     return new ClusterEndpoint(endpoint, host, edgeTo(endpoint.workload, service, mtls));
   };
   const deliver = (port: number): Host => {
-    const host = hostTable.get({ hostname: deliverTo, port, spiffeId: null });
+    const host = hostTable.get({ hostname: deliverTo, port, spiffeId: null, protocol: "http1" });
     hosts.add(host);
     return host;
   };

@@ -18,8 +18,13 @@ export const REPLY_HEADER = "x-bowline-reply";
 /** Characters of a peer description; a longer one is ignored. */
 export const PEER_LENGTH_MAX = 512;
 
-export function describePeer(workload: WorkloadInfo): string {
-  return `${workload.name};${workload.app};${workload.version}`;
+export function describePeer({ name, app, version }: WorkloadInfo): string {
+  return [name, app, version].map(peerPart).join(";");
+}
+
+/** Names come from configuration: whatever could end a part, or a line, is replaced. */
+function peerPart(text: string): string {
+  return text.replace(/[^\x21-\x3a\x3c-\x7e]/g, "_");
 }
 
 /** The caller as its certificate and its own description give it. */
@@ -60,6 +65,15 @@ export function takeMeshHeaders(headers: HeaderList): { port: string | undefined
   }
   headers.length = kept;
   return taken;
+}
+
+/** Removes every field of ours, in place: from whoever is not a proxy that proved its identity. */
+export function removeMeshHeaders(headers: HeaderList): void {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!isMeshHeader(headers[i] as string)) continue;
+    takeMeshHeaders(headers);
+    return;
+  }
 }
 
 export function isMeshHeader(name: string): boolean {

@@ -7,6 +7,7 @@ import { TimerWheel } from "../lib/timer_wheel.ts";
 import { peerIdentity } from "../identity/peer_identity.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import {
+  connect,
   type Listener,
   listenMutualTls,
   listenTcp,
@@ -20,9 +21,14 @@ import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { HostTable } from "./cluster/host_table.ts";
 import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
 import { InboundAcceptor } from "./filters/inbound.ts";
+import type { Acceptor } from "./exchange.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
 import { Http1ServerConnection } from "./http1/server_connection.ts";
+import { Http2ServerConnection } from "./http2/server_connection.ts";
 import { HandshakingConnection } from "./listener/handshaking_connection.ts";
+import { PlainConnection } from "./listener/plain_connection.ts";
+
+type ServerConnection = Http1ServerConnection | Http2ServerConnection;
 
 export interface ProxyOptions {
   readonly clock: Clock;
@@ -44,7 +50,7 @@ export class Proxy {
   readonly #options: ProxyOptions;
   readonly #wheel: TimerWheel;
   readonly #hosts: HostTable;
-  readonly #connections = new Set<Http1ServerConnection>();
+  readonly #connections = new Set<ServerConnection>();
   #listeners: Listener[] = [];
   #current: CompiledSnapshot | null = null;
 
@@ -55,11 +61,8 @@ export class Proxy {
       clock: options.clock,
       wheel: this.#wheel,
       trustDomain: options.trustDomain,
-      tlsMaterial: () => {
-        const material = options.tlsMaterial();
-        if (material === null) throw new Error("The proxy connects before it has a certificate");
-        return material;
-      },
+      connect,
+      tlsMaterial: options.tlsMaterial,
       warn: options.warn,
     });
   }
@@ -88,13 +91,19 @@ export class Proxy {
       current: this.#serving,
       isOwnAddress: (hostname, port) => port === outbound.port && isLocal(hostname, outbound.hostname),
     });
+    const protocols = {
+      http1: (wire: Wire) => this.#serveHttp1(wire, outboundAcceptor),
+      http2: (wire: Wire) => this.#serveHttp2(wire, outboundAcceptor),
+    };
+    const sniff = (wire: Wire) => {
+      if (this.#current === null) wire.terminate();
+      return new PlainConnection(wire, this.#wheel, protocols);
+    };
     const shakeHands = (wire: Wire) => new HandshakingConnection(wire, this.#wheel, this.#judge);
     const material = () => this.#current === null ? null : tlsMaterial();
     try {
-      this.#listeners.push(listenTcp(outbound, (wire) => this.#serve(wire, outboundAcceptor)));
-      this.#listeners.push(
-        listenMutualTls(mesh, material, shakeHands),
-      );
+      this.#listeners.push(listenTcp(outbound, sniff));
+      this.#listeners.push(listenMutualTls(mesh, material, shakeHands, MESH_TLS));
     } catch (error) {
       this.#stopListening();
       throw error;
@@ -132,23 +141,37 @@ export class Proxy {
       wire.terminate();
       return;
     }
-    const options = { clock, edges: this.edges, current: this.#serving };
-    setOwner(wire, this.#serve(wire, new InboundAcceptor(options, verdict.spiffeId)));
+    const acceptor = new InboundAcceptor(
+      { clock, edges: this.edges, current: this.#serving },
+      verdict.spiffeId,
+    );
+    const http2 = wire.alpnProtocol === "h2";
+    setOwner(wire, http2 ? this.#serveHttp2(wire, acceptor) : this.#serveHttp1(wire, acceptor));
   };
 
-  #serve(wire: Wire, acceptor: OutboundAcceptor | InboundAcceptor): WireOwner {
-    if (this.#current === null) wire.terminate();
-    const connection = new Http1ServerConnection(wire, acceptor, this.#wheel, "http", (closed) => {
-      this.#connections.delete(closed);
-    });
+  #serveHttp1(wire: Wire, acceptor: Acceptor): WireOwner {
+    const connection = new Http1ServerConnection(wire, acceptor, this.#wheel, "http", this.#onClosed);
     this.#connections.add(connection);
     return connection;
   }
+
+  #serveHttp2(wire: Wire, acceptor: Acceptor): WireOwner {
+    const connection = new Http2ServerConnection(wire, acceptor, this.#wheel, this.#onClosed);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  readonly #onClosed = (connection: ServerConnection): void => {
+    this.#connections.delete(connection);
+  };
 
   #stopListening(): void {
     for (const listener of this.#listeners.splice(0)) listener.stop();
   }
 }
+
+/** HTTP/2 between proxies; HTTP/1.1 for whoever else holds a certificate of the mesh. */
+const MESH_TLS = { requireClientCertificate: true, alpn: ["h2", "http/1.1"] } as const;
 
 /** How often a drain looks whether everything is over. */
 const DRAIN_LOOK_MS = 50;

@@ -2,7 +2,11 @@
  * TCP and TLS byte streams on Bun's raw sockets: what the data plane and the control plane's mTLS endpoint stand on.
  * A Wire is the Bun socket itself (no wrapper: this is the hot path); its owner hears every event by a method call.
  */
+import { constants } from "node:crypto";
 import { ListenError } from "./listen_error.ts";
+
+/** TLS 1.3 and nothing older, both ways. Bun's own `minVersion` refuses 1.3 too. */
+const TLS_OPTIONS = constants.SSL_OP_NO_TLSv1_2 | constants.SSL_OP_NO_TLSv1_1 | constants.SSL_OP_NO_TLSv1;
 
 /** A connected byte stream, plain or TLS. */
 export interface Wire {
@@ -24,6 +28,8 @@ export interface Wire {
 
 /** What a TLS peer showed in the handshake. `raw` is the leaf certificate in DER, absent when there was none. */
 export interface TlsWire extends Wire {
+  /** The protocol that both ends agreed on by ALPN; false: none. */
+  readonly alpnProtocol: string | false | null;
   getPeerCertificate(): { readonly raw?: Uint8Array } | null | undefined;
 }
 
@@ -46,6 +52,14 @@ export interface TlsMaterial {
   readonly chain: string;
   readonly key: string;
   readonly roots: string;
+}
+
+/** Protocols to offer by ALPN (RFC 7301), the preferred first. */
+export type Alpn = readonly ("h2" | "http/1.1")[];
+
+/** What a client of TLS shows and offers. */
+export interface TlsClient extends TlsMaterial {
+  readonly alpn?: Alpn;
 }
 
 export interface Address {
@@ -74,8 +88,10 @@ const handlers = {
   close(socket: BunSocket) {
     socket.data.onClose();
   },
-  /** TLS failures and the like; `close` follows. */
-  error() {},
+  /** A failure of TLS, or an error that an owner threw: the connection is of no more use, and `close` tells so. */
+  error(socket: BunSocket) {
+    socket.terminate();
+  },
 };
 
 const tlsHandlers = {
@@ -105,7 +121,7 @@ export function listenMutualTls(
   address: Address,
   material: () => TlsMaterial | null,
   accept: (wire: Wire) => TlsWireOwner,
-  options: { readonly requireClientCertificate: boolean } = { requireClientCertificate: true },
+  options: { readonly requireClientCertificate: boolean; readonly alpn: Alpn },
 ): Listener {
   return listen(address, {
     open(socket: BunSocket) {
@@ -125,6 +141,8 @@ export function listenMutualTls(
           ca: roots,
           requestCert: true,
           rejectUnauthorized: options.requireClientCertificate,
+          secureOptions: TLS_OPTIONS,
+          ALPNProtocols: alpnList(options.alpn),
         },
         socket: tlsHandlers,
       } as unknown as Bun.TLSUpgradeOptions<WireOwner>);
@@ -141,8 +159,13 @@ export interface ConnectHandlers {
   failed(error: Error): void;
 }
 
-/** Opens a plain connection, or a TLS one that shows `tls` and lets the owner judge the peer in `onHandshake`. */
-export function connect(address: Address, tls: TlsMaterial | null, on: ConnectHandlers): void {
+/**
+ * Opens a plain connection, or a TLS one that shows `tls` and lets the owner judge the peer in `onHandshake`. Exactly
+ * one of the handlers is called, `failed` perhaps at once.
+ */
+export type Connect = (address: Address, tls: TlsClient | null, on: ConnectHandlers) => void;
+
+export const connect: Connect = (address, tls, on) => {
   const socket = {
     ...(tls === null ? handlers : tlsHandlers),
     open(socket: BunSocket) {
@@ -158,10 +181,27 @@ export function connect(address: Address, tls: TlsMaterial | null, on: ConnectHa
     port: address.port,
     allowHalfOpen: true,
     socket,
-    ...(tls === null ? {} : { tls: { ...ownCertificate(tls), ca: tls.roots, rejectUnauthorized: false } }),
+    ...(tls === null ? {} : { tls: verifiedByOwner(tls) }),
   };
-  // connectError has told the caller already; the promise says the same again.
-  Bun.connect<WireOwner>(options as unknown as Bun.TCPSocketConnectOptions<WireOwner>).catch(() => {});
+  try {
+    // connectError has told the caller already; the promise says the same again.
+    Bun.connect<WireOwner>(options as unknown as Bun.TCPSocketConnectOptions<WireOwner>).catch(() => {});
+  } catch (error) {
+    // An address or a certificate that Bun does not take.
+    on.failed(error as Error);
+  }
+};
+
+/** Bun would also check the host's name, which a SPIFFE certificate has not: the owner judges instead. */
+function verifiedByOwner(tls: TlsClient): object {
+  const offered = tls.alpn === undefined ? {} : { ALPNProtocols: alpnList(tls.alpn) };
+  const { roots: ca } = tls;
+  return { ...ownCertificate(tls), ...offered, ca, rejectUnauthorized: false, secureOptions: TLS_OPTIONS };
+}
+
+/** As it travels: each name behind its length. */
+function alpnList(protocols: Alpn): string {
+  return protocols.map((name) => String.fromCharCode(name.length) + name).join("");
 }
 
 function ownCertificate({ chain, key }: TlsMaterial): { cert?: string; key?: string } {

@@ -16,7 +16,7 @@ import {
   type ResetReason,
   type ResponseHead,
 } from "../proxy/exchange.ts";
-import type { TlsMaterial } from "../runtime/socket.ts";
+import { connect, type TlsMaterial } from "../runtime/socket.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A request must be answered within this. */
@@ -73,8 +73,8 @@ export class ControlClient {
     const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
     this.#authority = address;
     this.#host = new Host(
-      { hostname, port: Number(address.slice(colon + 1)), spiffeId: controlPlaneId(trustDomain) },
-      { clock, wheel, trustDomain, tlsMaterial, warn },
+      { hostname, port: Number(address.slice(colon + 1)), spiffeId: controlPlaneId(trustDomain), protocol: "http1" },
+      { clock, wheel, trustDomain, connect, tlsMaterial, warn },
     );
   }
 

@@ -1,7 +1,8 @@
 /** All hosts of a proxy, one for each address and identity, shared by the clusters of every snapshot. */
-import { Host, type HostAddress, type HostContext, hostKey } from "./host.ts";
+import type { HostAddress } from "./connect_attempt.ts";
+import { Host, type HostContext, hostKey } from "./host.ts";
 
-/** Hosts of passed-through authorities; when there are more, idle ones go first. */
+/** Hosts of passed-through authorities; when there are more, one goes, an idle one if there is any. */
 export const PASSTHROUGH_HOSTS_MAX = 1_024;
 
 export class HostTable {
@@ -38,20 +39,16 @@ export class HostTable {
   /** Keeps the hosts that the new snapshot uses; the others close their connections when they fall idle. */
   retain(used: ReadonlySet<Host>): void {
     for (const [key, host] of this.#hosts) {
-      if (used.has(host)) {
-        host.revive();
-      } else {
-        host.retire();
-        this.#hosts.delete(key);
-      }
+      if (used.has(host)) continue;
+      host.retire();
+      this.#hosts.delete(key);
     }
   }
 
   #dropPassthrough(): void {
-    for (const [key, host] of this.#passthrough) {
-      host.retire();
-      this.#passthrough.delete(key);
-      if (host.isIdle) return;
-    }
+    const entries = [...this.#passthrough];
+    const [key, host] = entries.find(([, one]) => one.isIdle) ?? entries[0] as [string, Host];
+    host.retire();
+    this.#passthrough.delete(key);
   }
 }

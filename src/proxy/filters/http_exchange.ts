@@ -16,6 +16,7 @@ import type {
   ServerStream,
 } from "../exchange.ts";
 import { isGrpc, LOCAL_REPLY, type LocalReply, renderLocalReply } from "../local_reply.ts";
+import { removeMeshHeaders } from "../mesh_headers.ts";
 
 /** Where a request is sent, and which counters tell of it. */
 export interface Target {
@@ -33,6 +34,8 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   readonly #clock: Clock;
   readonly #startedMs: number;
   #target: Target | null = null;
+  /** The counters of the latest attempt. */
+  #edge: Edge | null = null;
   #upstream: ClientStream | null = null;
   #retries = 0;
   #cancelBackoff: (() => void) | null = null;
@@ -60,12 +63,15 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   protected abstract retarget(attempt: number, reason: ResetReason): Target | null;
   /** Milliseconds to wait before that attempt. */
   protected abstract backoffMs(attempt: number): number;
+  /** Whether the answer comes from a proxy of the mesh, whose own fields may stay. */
+  protected abstract get upstreamIsProxy(): boolean;
   /** Whose local replies these are: `outbound tutorial/customer`. */
   protected abstract get proxyName(): string;
 
   /** Sends the request. */
   send(target: Target): void {
     this.#target = target;
+    this.#edge = target.edge;
     this.prepare(target);
     target.host.active++;
     const { host, connectTimeoutMs } = target;
@@ -109,6 +115,7 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
 
   onRequestEnd(trailers: HeaderList | null): void {
     if (this.#done) return;
+    if (trailers !== null) removeMeshHeaders(trailers);
     this.#requestEnded = true;
     this.#trailers = trailers;
     if (this.#upstream !== null) this.#upstream.end(trailers);
@@ -119,12 +126,18 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     if (this.#done) return;
     const upstream = this.#upstream;
     const target = this.#target;
-    const flags = reason === "protocol-error"
-      ? FLAG.downstreamProtocolError
-      : reason === "timeout"
-      ? FLAG.streamIdleTimeout
-      : FLAG.downstreamClosed;
-    this.#finish(flags, target?.edge ?? null);
+    let flags: string = FLAG.downstreamClosed;
+    // What the codec answers, unless an answer has begun.
+    let status = 0;
+    if (reason === "protocol-error") {
+      flags = FLAG.downstreamProtocolError;
+      status = 400;
+    } else if (reason === "timeout") {
+      flags = FLAG.streamIdleTimeout;
+      status = 408;
+    }
+    if (this.#status === 0) this.#status = status;
+    this.#finish(flags, this.#edge);
     if (upstream !== null) upstream.reset();
     else target?.host.withdraw(this);
   }
@@ -140,16 +153,19 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   onConnection(open: (head: RequestHead, ended: boolean) => ClientStream): void {
     this.#upstream = open(this.head, this.#requestEnded && this.#early === null);
     this.#sendEarly();
-    if (!this.#requestEnded && !this.#upstreamFull) this.#stream.resumeRequest();
+    if (!this.#upstreamFull) this.#stream.resumeRequest();
   }
 
   onInform(status: number, headers: HeaderList): void {
-    if (!this.#done) this.#stream.inform(status, headers);
+    if (this.#done) return;
+    removeMeshHeaders(headers);
+    this.#stream.inform(status, headers);
   }
 
   onResponse(head: ResponseHead): void {
     if (this.#done) return;
     this.#status = head.status;
+    if (!this.upstreamIsProxy) removeMeshHeaders(head.headers);
     this.#stream.respond(head);
   }
 
@@ -163,7 +179,8 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
 
   onResponseEnd(trailers: HeaderList | null): void {
     if (this.#done) return;
-    this.#finish(FLAG.none, (this.#target as Target).edge);
+    if (trailers !== null) removeMeshHeaders(trailers);
+    this.#finish(FLAG.none, this.#edge);
     this.#stream.end(trailers);
   }
 
@@ -201,10 +218,9 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
       this.#cancelBackoff = null;
       this.send(next);
     });
-    if (!this.#requestEnded) {
-      this.#early ??= [];
-      this.#stream.pauseRequest();
-    }
+    // A body that has ended without a byte still has its end to send.
+    if (this.head.bodyLength !== 0) this.#early ??= [];
+    if (!this.#requestEnded) this.#stream.pauseRequest();
     return true;
   }
 

@@ -27,7 +27,8 @@ export class InboundAcceptor implements Acceptor {
   readonly #principal: string;
   readonly #identity: SpiffeId;
   /** The edge of the latest request: most connections carry one caller to one service. */
-  #latest: { snapshot: CompiledSnapshot; port: string; peer: string; target: Target } | null = null;
+  #latest: { services: CompiledSnapshot["inbound"]; port: string; peer: string; target: Target } | null =
+    null;
   /** The caller as last described, for what reached no service. */
   #source: WorkloadInfo;
 
@@ -63,10 +64,12 @@ export class InboundAcceptor implements Acceptor {
   /** Only ports that a service declares are open to the mesh; null for any other. */
   #target(snapshot: CompiledSnapshot, port: string, peer: string): Target | null {
     const latest = this.#latest;
-    if (latest !== null && latest.snapshot === snapshot && latest.port === port && latest.peer === peer) {
+    // Holding on to the whole snapshot would keep an old one alive as long as the connection.
+    const services = snapshot.inbound;
+    if (latest !== null && latest.services === services && latest.port === port && latest.peer === peer) {
       return latest.target;
     }
-    const inbound = snapshot.inbound.get(Number(port));
+    const inbound = services.get(Number(port));
     if (inbound === undefined) return null;
     this.#source = readPeer(peer, this.#identity, this.#principal);
     const target = {
@@ -74,7 +77,7 @@ export class InboundAcceptor implements Acceptor {
       edge: this.#edge(snapshot, inbound),
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     };
-    this.#latest = { snapshot, port, peer, target };
+    this.#latest = { services, port, peer, target };
     return target;
   }
 
@@ -109,6 +112,11 @@ class InboundExchange extends HttpExchange {
 
   protected override backoffMs(): number {
     return 0;
+  }
+
+  /** The own workload is none. */
+  protected override get upstreamIsProxy(): boolean {
+    return false;
   }
 
   protected override get proxyName(): string {

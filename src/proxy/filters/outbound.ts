@@ -81,7 +81,7 @@ export class OutboundAcceptor implements Acceptor {
       return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
     }
     exchange.send({
-      host: this.#options.hosts.passthrough({ ...address, spiffeId: null }),
+      host: this.#options.hosts.passthrough({ ...address, spiffeId: null, protocol: "http1" }),
       edge: snapshot.passthrough,
       connectTimeoutMs: PASSTHROUGH_CONNECT_TIMEOUT_MS,
     });
@@ -143,6 +143,11 @@ class OutboundExchange extends HttpExchange {
   /** Envoy's fully jittered exponential back-off. */
   protected override backoffMs(attempt: number): number {
     return this.#options.random.float() * (2 ** attempt - 1) * BACKOFF_BASE_MS;
+  }
+
+  protected override get upstreamIsProxy(): boolean {
+    const meshPort = this.#endpoint?.endpoint.meshPort ?? null;
+    return meshPort !== null;
   }
 
   protected override get proxyName(): string {

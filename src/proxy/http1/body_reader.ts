@@ -13,6 +13,7 @@ enum Mode {
   Length,
   UntilClose,
   ChunkSize,
+  ChunkSizeSpace,
   ChunkExtension,
   ChunkSizeEnd,
   ChunkData,
@@ -27,6 +28,7 @@ export class BodyReader {
   #mode = Mode.Done;
   /** Bytes that the body, or the chunk, still has. */
   #remaining = 0;
+  /** Of the size line so far. */
   #lineBytes = 0;
   #digits = 0;
   #trailer = "";
@@ -38,6 +40,12 @@ export class BodyReader {
   /** True between messages. */
   get done(): boolean {
     return this.#mode === Mode.Done;
+  }
+
+  /** Bytes that are still to come; for a body that tells no length, Infinity. */
+  get remaining(): number {
+    if (this.#mode === Mode.Done) return 0;
+    return this.#mode === Mode.Length ? this.#remaining : Number.POSITIVE_INFINITY;
   }
 
   startLength(bytes: number): void {
@@ -105,20 +113,19 @@ export class BodyReader {
       case Mode.ChunkSize: {
         const digit = hexDigit(byte);
         if (digit >= 0) {
+          this.#lineBytes++;
           // 13 digits stay exact in a double; no chunk is larger.
           if (++this.#digits > 13) return false;
           this.#remaining = this.#remaining * 16 + digit;
           return true;
         }
-        if (this.#digits === 0) return false;
-        if (byte === 0x0d) this.#mode = Mode.ChunkSizeEnd;
-        else if (byte === 0x3b) this.#mode = Mode.ChunkExtension;
-        else return false;
-        return true;
+        return this.#digits > 0 && this.#readAfterSize(byte);
       }
+      case Mode.ChunkSizeSpace:
+        return byte !== 0x0d && this.#readAfterSize(byte);
       case Mode.ChunkExtension:
-        if (++this.#lineBytes > CHUNK_LINE_BYTES_MAX) return false;
         if (byte === 0x0d) this.#mode = Mode.ChunkSizeEnd;
+        else if (++this.#lineBytes > CHUNK_LINE_BYTES_MAX) return false;
         else if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f) return false;
         return true;
       case Mode.ChunkSizeEnd:
@@ -136,6 +143,15 @@ export class BodyReader {
       default:
         return false;
     }
+  }
+
+  /** The end of the size line, an extension, or the whitespace that may come before one (RFC 9112 §7.1.1). */
+  #readAfterSize(byte: number): boolean {
+    if (byte === 0x0d) this.#mode = Mode.ChunkSizeEnd;
+    else if (byte === 0x3b) this.#mode = Mode.ChunkExtension;
+    else if (byte === 0x20 || byte === 0x09) this.#mode = Mode.ChunkSizeSpace;
+    else return false;
+    return byte === 0x0d || ++this.#lineBytes <= CHUNK_LINE_BYTES_MAX;
   }
 
   /** Gathers the trailer section up to its empty line. */
@@ -168,7 +184,7 @@ function parseTrailers(text: string): HeaderList | null | undefined {
 }
 
 /** A line feed without its carriage return: some peers end lines there, so nobody may. */
-export function hasBareLineFeed(text: string): boolean {
+function hasBareLineFeed(text: string): boolean {
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
     if (text.charCodeAt(at - 1) !== 0x0d) return true;
   }

@@ -6,6 +6,7 @@ import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Wire, WireOwner } from "../../runtime/socket.ts";
 import type { ClientHandler, ClientStream, HeaderList, RequestHead, ResetReason } from "../exchange.ts";
 import { ByteWriter } from "../io/byte_writer.ts";
+import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { BodyReader, type BodySink } from "./body_reader.ts";
 import { HeadBuffer } from "./head_buffer.ts";
 import { writeChunk, writeLastChunk, writeRequestHead } from "./head_writer.ts";
@@ -16,23 +17,19 @@ import { Malformed } from "./malformed.ts";
 /** 1xx responses before the final one; more is an upstream gone wrong. */
 const INFORMATIONAL_MAX = 16;
 
-/** Hears when a connection can take another request, and when it is gone. */
-export interface Http1ClientOwner {
-  onIdle(connection: Http1ClientConnection): void;
-  onGone(connection: Http1ClientConnection): void;
-}
-
-export class Http1ClientConnection implements WireOwner, ClientStream, BodySink, Timed {
+export class Http1ClientConnection implements WireOwner, UpstreamConnection, ClientStream, BodySink, Timed {
+  pooled = false;
   deadlineMs = 0;
-  onWheel = false;
+  wheelTick = 0;
   readonly #wire: Wire;
-  readonly #owner: Http1ClientOwner;
+  readonly #owner: UpstreamOwner;
   readonly #wheel: TimerWheel;
   readonly #writer: ByteWriter;
   readonly #heads = new HeadBuffer();
   readonly #response = new BodyReader(this);
   #handler: ClientHandler | null = null;
   #closed = false;
+  #retired = false;
   #paused = false;
   #exchanges = 0;
   // Of the exchange in flight:
@@ -45,11 +42,12 @@ export class Http1ClientConnection implements WireOwner, ClientStream, BodySink,
   #keepAlive = false;
   #informational = 0;
 
-  constructor(wire: Wire, owner: Http1ClientOwner, wheel: TimerWheel) {
+  constructor(wire: Wire, owner: UpstreamOwner, wheel: TimerWheel) {
     this.#wire = wire;
     this.#owner = owner;
     this.#wheel = wheel;
     this.#writer = new ByteWriter(wire, () => this.#handler?.onUpstreamWritable());
+    wheel.set(this, IDLE_TIMEOUT_MS);
   }
 
   /** Sends a request; the connection must be idle. `ended`: it has no body. */
@@ -69,8 +67,16 @@ export class Http1ClientConnection implements WireOwner, ClientStream, BodySink,
     return this;
   }
 
-  /** Closes an idle connection. */
-  close(): void {
+  get capacity(): number {
+    return this.#handler === null && !this.#closed && !this.#retired ? 1 : 0;
+  }
+
+  retire(): void {
+    this.#retired = true;
+    if (this.#handler === null) this.#close();
+  }
+
+  #close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#wheel.clear(this);
@@ -90,6 +96,7 @@ export class Http1ClientConnection implements WireOwner, ClientStream, BodySink,
 
   end(trailers: HeaderList | null): void {
     if (this.#closed || this.#handler === null) return;
+    this.#touch();
     if (this.#chunked) writeLastChunk(this.#writer, trailers);
     this.#writer.flushSoon();
     this.#requestEnded = true;
@@ -155,8 +162,11 @@ export class Http1ClientConnection implements WireOwner, ClientStream, BodySink,
   }
 
   onDeadline(): void {
-    if (this.#handler === null) this.#terminate();
-    else this.#fail("timeout");
+    if (this.#handler === null) return this.#terminate();
+    const upstreamsTurn = !this.#paused && (this.#requestEnded || this.#writer.unsent > 0);
+    // Otherwise the client is slow, and its own connection has a timeout for that.
+    if (upstreamsTurn) this.#fail("timeout");
+    else this.#touch();
   }
 
   // The response.
@@ -206,13 +216,14 @@ export class Http1ClientConnection implements WireOwner, ClientStream, BodySink,
 
   /** The response is whole. `excess`: the upstream sent more than that, so nothing it says next can be trusted. */
   #finish(excess: boolean): void {
-    const reusable = this.#handler !== null && this.#keepAlive && this.#requestEnded && !excess &&
+    const reusable = this.#handler !== null && this.#keepAlive && !this.#retired && this.#requestEnded &&
+      !excess &&
       !this.#closed;
     this.#handler = null;
     if (!reusable) return this.#terminate();
     this.resumeResponse();
     this.#wheel.set(this, IDLE_TIMEOUT_MS);
-    this.#owner.onIdle(this);
+    this.#owner.onCapacity(this);
   }
 
   #fail(reason: ResetReason): void {

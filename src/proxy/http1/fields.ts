@@ -42,23 +42,24 @@ interface KnownName {
   readonly meaning: Meaning | null;
 }
 
-const SPECIAL: Readonly<Record<string, Meaning>> = {
-  "host": "host",
-  "content-length": "content-length",
-  "transfer-encoding": "transfer-encoding",
-  "connection": "connection",
-  "keep-alive": "hop",
-  "proxy-connection": "hop",
-  "te": "hop",
-  "upgrade": "hop",
-  "http2-settings": "hop",
-};
+/** A map, since an object would also find `constructor`. */
+const SPECIAL: ReadonlyMap<string, Meaning> = new Map([
+  ["host", "host"],
+  ["content-length", "content-length"],
+  ["transfer-encoding", "transfer-encoding"],
+  ["connection", "connection"],
+  ["keep-alive", "hop"],
+  ["proxy-connection", "hop"],
+  ["te", "hop"],
+  ["upgrade", "hop"],
+  ["http2-settings", "hop"],
+]);
 
 /** Spellings that are met all the time, so that most names cost one look-up and no new string. */
 const known = new Map<string, KnownName>();
 for (
   const lower of [
-    ...Object.keys(SPECIAL),
+    ...SPECIAL.keys(),
     ..."accept accept-encoding accept-language age authorization cache-control content-encoding content-type cookie"
       .split(" "),
     ..."date etag expires last-modified location origin pragma referer server set-cookie trailer traceparent"
@@ -68,7 +69,7 @@ for (
     ),
   ]
 ) {
-  const entry = { lower, meaning: SPECIAL[lower] ?? null };
+  const entry = { lower, meaning: SPECIAL.get(lower) ?? null };
   known.set(lower, entry);
   known.set(lower.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()), entry);
 }
@@ -78,11 +79,17 @@ export function isToken(text: string): boolean {
   return text.length > 0;
 }
 
+/** Whether the characters may stand in a field's value or a reason phrase. */
+export function isFieldText(text: string, from: number, end: number): boolean {
+  for (let i = from; i < end; i++) if (valueByte[text.charCodeAt(i)] !== 1) return false;
+  return true;
+}
+
 /** Reads all lines of `text` from `start`; each ends with CRLF, the last one too. Null: well-formed. */
 export function parseFields(text: string, start: number, fields: Fields): Malformed | null {
   const length = text.length;
   let position = start;
-  let nominated: string[] | null = null;
+  let nominated: Set<string> | null = null;
   while (position < length) {
     if (++fields.count > FIELDS_MAX) return MALFORMED.tooManyFields;
     let colon = position;
@@ -118,7 +125,7 @@ export function parseFields(text: string, start: number, fields: Fields): Malfor
       meaning = entry.meaning;
     } else {
       if ((kinds & TOKEN_UPPER) !== 0) name = raw.toLowerCase();
-      meaning = SPECIAL[name] ?? null;
+      meaning = SPECIAL.get(name) ?? null;
     }
     if (meaning === null) {
       fields.headers.push(name, value);
@@ -148,9 +155,7 @@ function readFraming(meaning: Meaning, value: string, fields: Fields): Malformed
     }
     case "transfer-encoding":
       if (fields.chunked) return MALFORMED.transferEncoding;
-      if (value.toLowerCase() !== "chunked") {
-        return isTokenList(value) ? MALFORMED.transferCoding : MALFORMED.transferEncoding;
-      }
+      if (value.toLowerCase() !== "chunked") return refuseCodings(value);
       fields.chunked = true;
       return null;
     default:
@@ -158,29 +163,48 @@ function readFraming(meaning: Meaning, value: string, fields: Fields): Malformed
   }
 }
 
-function isTokenList(value: string): boolean {
-  return value.split(",").every((part) => isToken(part.trim()));
+/**
+ * RFC 9112 §6.3: a request whose last coding is not chunked MUST be answered 400. Other codings below it are not
+ * understood (§6.1: 501), but chunked must not be there twice.
+ */
+function refuseCodings(value: string): Malformed {
+  const codings = value.toLowerCase().split(",").map(trimWhitespace);
+  const wellFormed = codings.every(isToken) && codings.indexOf("chunked") === codings.length - 1;
+  return wellFormed ? MALFORMED.transferCoding : MALFORMED.transferEncoding;
+}
+
+/** RFC 9110 §5.6.3: space and tab only, where `trim` would take U+00A0 and others too. */
+function trimWhitespace(text: string): string {
+  let from = 0;
+  let end = text.length;
+  while (from < end && isWhitespace(text.charCodeAt(from))) from++;
+  while (end > from && isWhitespace(text.charCodeAt(end - 1))) end--;
+  return text.substring(from, end);
+}
+
+function isWhitespace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /** RFC 9110 §7.6.1: options of this hop, and names of fields that end here. */
-function readConnection(value: string, fields: Fields, nominated: string[] | null): string[] | null {
+function readConnection(value: string, fields: Fields, nominated: Set<string> | null): Set<string> | null {
   if (value === "keep-alive") {
     fields.keepAlive = true;
     return nominated;
   }
   for (const part of value.split(",")) {
-    const option = part.trim().toLowerCase();
+    const option = trimWhitespace(part).toLowerCase();
     if (option === "close") fields.close = true;
     else if (option === "keep-alive") fields.keepAlive = true;
-    else if (option !== "") (nominated ??= []).push(option);
+    else if (option !== "") (nominated ??= new Set()).add(option);
   }
   return nominated;
 }
 
-function removeNominated(headers: HeaderList, nominated: readonly string[]): void {
+function removeNominated(headers: HeaderList, nominated: ReadonlySet<string>): void {
   let kept = 0;
   for (let i = 0; i < headers.length; i += 2) {
-    if (nominated.includes(headers[i] as string)) continue;
+    if (nominated.has(headers[i] as string)) continue;
     headers[kept] = headers[i] as string;
     headers[kept + 1] = headers[i + 1] as string;
     kept += 2;

@@ -1,6 +1,6 @@
 /** Request and response heads of HTTP/1 (RFC 9112 §2–4): text in, neutral head and framing out. */
 import { BODY_LENGTH_UNKNOWN, type RequestHead, type ResponseHead } from "../exchange.ts";
-import { Fields, isToken, parseFields } from "./fields.ts";
+import { Fields, isFieldText, isToken, parseFields } from "./fields.ts";
 import { REQUEST_LINE_BYTES_MAX } from "./limits.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
@@ -76,15 +76,18 @@ function readTarget(target: string, head: RequestHead): boolean {
   if (head.method === "CONNECT") {
     head.authority = target;
     head.path = "";
-    return /:[0-9]{1,5}$/.test(target) && isAuthority(target);
+    return /[^:]:[0-9]{1,5}$/.test(target) && isAuthority(target);
   }
   const absolute = /^(https?):\/\/([^/?]+)(.*)$/i.exec(target);
   if (absolute === null) return false;
   const [, scheme, authority, rest] = absolute as unknown as [string, string, string, string];
   head.scheme = scheme.toLowerCase();
   head.authority = authority;
-  head.path = rest.startsWith("/") ? rest : `/${rest}`;
-  return isAuthority(authority);
+  // RFC 9112 §3.2.4: without path and query, OPTIONS is about the server as a whole.
+  if (rest === "" && head.method === "OPTIONS") head.path = "*";
+  else head.path = rest.startsWith("/") ? rest : `/${rest}`;
+  // RFC 9110 §4.2.1: a URI without a host is invalid; a Host field may be empty.
+  return authority.charCodeAt(0) !== 0x3a && isAuthority(authority);
 }
 
 export function isAuthority(text: string): boolean {
@@ -94,13 +97,13 @@ export function isAuthority(text: string): boolean {
 /** `toHead`: the request was HEAD, so no body follows whatever the fields say. */
 export function parseResponseHead(text: string, toHead: boolean): ParsedResponse | Malformed {
   const lineEnd = text.indexOf("\r\n");
-  const status = Number(text.substring(9, 12));
+  const status = digit(text, 9) * 100 + digit(text, 10) * 10 + digit(text, 11);
   const http11 = text.startsWith("HTTP/1.1 ");
   if ((!http11 && !text.startsWith("HTTP/1.0 ")) || !(status >= 100 && status <= 599)) {
     return MALFORMED.statusLine;
   }
   if (lineEnd !== 12 && text.charCodeAt(12) !== 0x20) return MALFORMED.statusLine;
-  if (text.charCodeAt(9) < 0x31) return MALFORMED.statusLine;
+  if (!isFieldText(text, 12, lineEnd)) return MALFORMED.statusLine;
   const fields = new Fields();
   const malformed = parseFields(text, lineEnd + 2, fields);
   if (malformed !== null) return malformed;
@@ -118,4 +121,10 @@ export function parseResponseHead(text: string, toHead: boolean): ParsedResponse
     keepAlive: delimited && (http11 ? !fields.close : fields.keepAlive && !fields.close),
     chunked: fields.chunked && !bodiless,
   };
+}
+
+/** NaN for anything but a digit. */
+function digit(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code >= 0x30 && code <= 0x39 ? code - 0x30 : Number.NaN;
 }

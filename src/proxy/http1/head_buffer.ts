@@ -1,6 +1,5 @@
 /** Finds the head of a message in the bytes of a connection, however they were split, within the limit. */
-import { hasBareLineFeed } from "./body_reader.ts";
-import { HEAD_BYTES_MAX } from "./limits.ts";
+import { HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX } from "./limits.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
 const HEAD_END = Buffer.from("\r\n\r\n");
@@ -41,14 +40,30 @@ export class HeadBuffer {
     if (from >= bytes.length) return null;
     const end = bytes.indexOf(HEAD_END, searchFrom);
     if (end < 0) {
-      if (bytes.length - from > HEAD_BYTES_MAX) return MALFORMED.headTooLarge;
-      this.#partial = from === 0 ? bytes : bytes.subarray(from);
+      // One byte more may be the carriage return of the empty line.
+      if (bytes.length - from > HEAD_BYTES_MAX + 1) return tooLarge(bytes, from);
       // A peer that ends lines with bare LF would wait for ever.
-      return hasBareLineFeed(this.#partial.toString("latin1")) ? MALFORMED.bareLineFeed : null;
+      if (hasBareLineFeed(bytes, from, searchFrom)) return MALFORMED.bareLineFeed;
+      this.#partial = from === 0 ? bytes : bytes.subarray(from);
+      return null;
     }
-    if (end - from > HEAD_BYTES_MAX) return MALFORMED.headTooLarge;
+    if (end + 2 - from > HEAD_BYTES_MAX) return tooLarge(bytes, from);
     this.rest = bytes;
     this.restFrom = end + 4;
     return bytes.toString("latin1", from, end + 2);
   }
+}
+
+function tooLarge(bytes: Buffer, from: number): Malformed {
+  const lineEnd = bytes.indexOf("\r\n", from);
+  const tooLong = lineEnd < 0 || lineEnd - from > REQUEST_LINE_BYTES_MAX;
+  return tooLong ? MALFORMED.lineTooLong : MALFORMED.headTooLarge;
+}
+
+/** A line feed without its carriage return: some peers end lines there, so nobody may. */
+function hasBareLineFeed(bytes: Buffer, from: number, searchFrom: number): boolean {
+  for (let at = bytes.indexOf(0x0a, searchFrom); at >= 0; at = bytes.indexOf(0x0a, at + 1)) {
+    if (at === from || bytes[at - 1] !== 0x0d) return true;
+  }
+  return false;
 }

@@ -6,7 +6,7 @@ export const HEAD_BYTES_MAX = 60 * 1024;
 export const REQUEST_LINE_BYTES_MAX = 16 * 1024;
 /** Fields of a head; above: 431, and 502 for an upstream. */
 export const FIELDS_MAX = 100;
-/** Bytes of a chunk's size line, with extensions (RFC 9112 §7.1.1 asks for a limit). */
+/** Bytes of a chunk's size line, with extensions, without its end (RFC 9112 §7.1.1 asks for a limit). */
 export const CHUNK_LINE_BYTES_MAX = 256;
 /** Bytes of a trailer section. */
 export const TRAILER_BYTES_MAX = 8 * 1024;
@@ -18,3 +18,7 @@ export const IDLE_TIMEOUT_MS = 3_600_000;
 export const STREAM_IDLE_TIMEOUT_MS = 300_000;
 /** Bytes of pipelined requests that are kept while one is answered. */
 export const PIPELINE_BYTES_MAX = 64 * 1024;
+/** After the last response the peer gets this long to read it and close (RFC 9112 §9.6). */
+export const LINGER_MS = 5_000;
+/** The rest of a request whose response came first is read and thrown away up to this; before more, `connection: close`. */
+export const DISCARD_BYTES_MAX = 64 * 1024;

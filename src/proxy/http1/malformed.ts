@@ -1,7 +1,7 @@
 /** A message that breaks RFC 9112 or a limit: the status for a client, and what to say in the log. */
 export class Malformed {
   constructor(
-    /** For a request: 400, 408, 414, 417, 431, 501 or 505. For a response the cause is the upstream's: 502. */
+    /** For a request: 400, 408, 414, 431, 501 or 505. For a response the cause is the upstream's: 502. */
     readonly status: number,
     /** Envoy's style of detail: `http1.unexpected_underscore`. */
     readonly details: string,
@@ -22,10 +22,9 @@ export const MALFORMED = {
   transferEncoding: new Malformed(400, "http1.invalid_transfer_encoding"),
   transferCoding: new Malformed(501, "http1.unknown_transfer_coding"),
   chunk: new Malformed(400, "http1.invalid_chunk"),
-  trailer: new Malformed(400, "http1.invalid_trailer"),
-  expectation: new Malformed(417, "http1.unknown_expectation"),
   headTooLarge: new Malformed(431, "http1.head_too_large"),
   tooManyFields: new Malformed(431, "http1.too_many_fields"),
   lineTooLong: new Malformed(414, "http1.request_line_too_long"),
   headTimeout: new Malformed(408, "http1.head_timeout"),
+  bodyTimeout: new Malformed(408, "http1.body_timeout"),
 } as const;

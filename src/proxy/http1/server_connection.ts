@@ -4,25 +4,30 @@
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Wire, WireOwner } from "../../runtime/socket.ts";
-import type {
-  Acceptor,
-  HeaderList,
-  ResetReason,
-  ResponseHead,
-  ServerHandler,
-  ServerStream,
+import {
+  type Acceptor,
+  type HeaderList,
+  headerValue,
+  type ResetReason,
+  type ResponseHead,
+  type ServerHandler,
+  type ServerStream,
 } from "../exchange.ts";
-import { ByteWriter } from "../io/byte_writer.ts";
+import { ByteWriter, WRITE_HIGH_WATER_BYTES } from "../io/byte_writer.ts";
 import { BodyReader, type BodySink } from "./body_reader.ts";
 import { HeadBuffer } from "./head_buffer.ts";
 import { writeChunk, writeInformational, writeLastChunk, writeResponseHead } from "./head_writer.ts";
 import { parseRequestHead } from "./head.ts";
-import { HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS, PIPELINE_BYTES_MAX, STREAM_IDLE_TIMEOUT_MS } from "./limits.ts";
+import {
+  DISCARD_BYTES_MAX,
+  HEAD_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  LINGER_MS,
+  PIPELINE_BYTES_MAX,
+  STREAM_IDLE_TIMEOUT_MS,
+} from "./limits.ts";
 import { MALFORMED, Malformed } from "./malformed.ts";
 import { reasonPhrase } from "./reason_phrase.ts";
-
-/** After the last response the peer gets this long to read it and close (RFC 9112 §9.6). */
-const LINGER_MS = 5_000;
 
 enum State {
   /** Between requests, or in the middle of a head. */
@@ -36,7 +41,7 @@ enum State {
 
 export class Http1ServerConnection implements WireOwner, ServerStream, BodySink, Timed {
   deadlineMs = 0;
-  onWheel = false;
+  wheelTick = 0;
   readonly #wire: Wire;
   readonly #acceptor: Acceptor;
   readonly #wheel: TimerWheel;
@@ -49,7 +54,6 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   #handler: ServerHandler | null = null;
   /** Bytes behind the request in flight. */
   #pipelined: Buffer | null = null;
-  #pipelinedFrom = 0;
   #requestPaused = false;
   #wirePaused = false;
   #peerEnded = false;
@@ -62,6 +66,8 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   #keepAlive = true;
   #http10 = false;
   #toHead = false;
+  /** The client may hold its body back until it hears 100. */
+  #awaitsContinue = false;
 
   constructor(
     wire: Wire,
@@ -88,47 +94,57 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   // From the wire.
 
   onData(chunk: Buffer): void {
-    if (this.#state === State.Head) this.#readHeads(chunk, 0);
-    else if (this.#state === State.Exchange) this.#readRequest(chunk, 0);
+    if (this.#state === State.Head) {
+      this.#readHead(chunk, 0);
+    } else if (this.#state === State.Exchange) {
+      this.#readRequest(chunk, 0);
+      this.#finishIfDone();
+    }
   }
 
   onDrain(): void {
     this.#writer.onDrain();
-    if (this.#state === State.Exchange) this.#touch();
-    else if (this.#state === State.Lingering) this.#shutdownWhenSent();
+    if (this.#state === State.Lingering) return this.#shutdownWhenSent();
+    if (this.#state !== State.Exchange) return;
+    this.#touch();
+    this.#finishIfDone();
   }
 
   onEnd(): void {
     this.#peerEnded = true;
-    // A client may close its half after the request and still read the response.
-    if (this.#state === State.Exchange && this.#request.done) return;
-    this.#abort("closed");
+    if (this.#state === State.Exchange) {
+      // A client may close its half after the request and still read the response.
+      if (this.#request.done) return;
+      if (!this.#responseEnded) return this.#abort("closed");
+    }
+    this.#linger();
   }
 
   onClose(): void {
     this.#onClosed(this);
     if (this.#state === State.Closed) return;
-    this.#state = State.Closed;
-    this.#wheel.clear(this);
-    this.#writer.close();
     const handler = this.#handler;
-    this.#handler = null;
+    this.#forget();
     if (handler !== null && !this.#responseEnded) handler.onDownstreamReset("closed");
   }
 
   onDeadline(): void {
-    if (this.#state === State.Head && !this.#heads.isEmpty) this.#refuse(MALFORMED.headTimeout);
-    else if (this.#state === State.Exchange) this.#abort("timeout");
-    else this.#close();
+    if (this.#state === State.Head && !this.#heads.isEmpty) return this.#refuse(MALFORMED.headTimeout);
+    if (this.#state !== State.Exchange || this.#responseEnded) return this.#close();
+    const clientsTurn = this.#writer.unsent > 0 || (!this.#request.done && !this.#requestPaused);
+    // Otherwise the handler is slow, and it has timeouts of its own.
+    if (clientsTurn) this.#breakOff("timeout", MALFORMED.bodyTimeout);
+    else this.#touch();
   }
 
   // The request.
 
-  #readHeads(chunk: Buffer, from: number): void {
+  #readHead(chunk: Buffer, from: number): void {
     const fresh = this.#heads.isEmpty;
     const text = this.#heads.take(chunk, from);
     if (text === null) {
-      if (fresh && !this.#heads.isEmpty) this.#wheel.set(this, HEAD_TIMEOUT_MS);
+      if (this.#peerEnded) this.#linger();
+      else if (fresh && !this.#heads.isEmpty) this.#wheel.set(this, HEAD_TIMEOUT_MS);
       return;
     }
     if (text instanceof Malformed) return this.#refuse(text);
@@ -145,20 +161,22 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (!ended) {
       if (head.bodyLength > 0) this.#request.startLength(head.bodyLength);
       else this.#request.startChunked();
+      this.#awaitsContinue = headerValue(head.headers, "expect") !== undefined;
     }
     this.#touch();
     const rest = this.#heads.rest as Buffer;
     const restFrom = this.#heads.restFrom;
     this.#heads.clear();
-    this.#handler = this.#acceptor.accept(this, head, ended);
-    if (this.#handlerIsDone()) this.#handler = null;
+    const handler = this.#acceptor.accept(this, head, ended);
+    if (!this.#inExchange()) return;
+    // The acceptor may have answered already: end() then sees to it that all goes on once this callback is over.
+    if (!this.#responseEnded || !this.#request.done) this.#handler = handler;
     if (restFrom < rest.length) this.#readRequest(rest, restFrom);
-    else this.#finishIfDone();
+    if (this.#peerEnded && !this.#request.done && this.#inExchange()) this.#abort("closed");
   }
 
-  /** An acceptor may answer at once, before it returned the handler. */
-  #handlerIsDone(): boolean {
-    return this.#responseEnded && this.#request.done;
+  #inExchange(): boolean {
+    return this.#state === State.Exchange;
   }
 
   #readRequest(chunk: Buffer, from: number): void {
@@ -166,10 +184,10 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     let position = from;
     if (!this.#request.done) {
       position = this.#request.read(chunk, from);
-      if (position < 0) return this.#refuseBody();
+      if (!this.#inExchange()) return;
+      if (position < 0) return this.#breakOff("protocol-error", MALFORMED.chunk);
     }
-    if (position < chunk.length && this.#state === State.Exchange) this.#keepPipelined(chunk, position);
-    this.#finishIfDone();
+    if (position < chunk.length) this.#keepPipelined(chunk.subarray(position));
   }
 
   onBody(chunk: Uint8Array): void {
@@ -181,15 +199,13 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (!this.#responseEnded) this.#handler?.onRequestEnd(trailers);
   }
 
-  #keepPipelined(chunk: Buffer, from: number): void {
-    const rest = chunk.subarray(from);
-    const held = this.#pipelined?.subarray(this.#pipelinedFrom);
-    this.#pipelined = held === undefined ? rest : Buffer.concat([held, rest]);
-    this.#pipelinedFrom = 0;
+  #keepPipelined(bytes: Buffer): void {
+    this.#pipelined = this.#pipelined === null ? bytes : Buffer.concat([this.#pipelined, bytes]);
     if (this.#pipelined.length > PIPELINE_BYTES_MAX) this.#pauseWire();
   }
 
   pauseRequest(): void {
+    if (this.#state !== State.Exchange || this.#responseEnded) return;
     this.#requestPaused = true;
     this.#pauseWire();
   }
@@ -215,6 +231,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
 
   inform(status: number, headers: HeaderList): void {
     if (this.#state !== State.Exchange || this.#http10) return;
+    if (status === 100) this.#awaitsContinue = false;
     writeInformational(this.#writer, status, headers);
     this.#writer.flushSoon();
   }
@@ -224,7 +241,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     this.#responded = true;
     const { status } = head;
     this.#bodiless = this.#toHead || status === 204 || status === 304;
-    if (this.#draining) this.#keepAlive = false;
+    if (this.#draining || !this.#canOvertake()) this.#keepAlive = false;
     // Only the end of the connection can end a body of unknown length for HTTP/1.0.
     if (this.#http10 && head.bodyLength < 0 && !this.#bodiless) this.#keepAlive = false;
     this.#chunked = writeResponseHead(this.#writer, head, {
@@ -258,56 +275,80 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
 
   readonly #finishSoon = (): void => this.#finishIfDone();
 
+  /** Whether the rest of the request is short, and sure to come, so that the connection outlives a response before it. */
+  #canOvertake(): boolean {
+    return this.#request.done || (this.#request.remaining <= DISCARD_BYTES_MAX && !this.#awaitsContinue);
+  }
+
   /** Both messages are over: on to the next request, or good-bye. */
   #finishIfDone(): void {
     if (this.#state !== State.Exchange || !this.#responseEnded) return;
     this.#handler = null;
-    if (!this.#keepAlive || !this.#request.done || this.#peerEnded) return this.#linger();
+    this.#requestPaused = false;
+    if (!this.#keepAlive || (this.#peerEnded && this.#pipelined === null)) return this.#linger();
+    if (!this.#request.done) {
+      this.#resumeWire();
+      this.#wheel.set(this, LINGER_MS);
+      return;
+    }
+    // A client that sends and does not read is not answered on and on.
+    if (this.#isCongested()) return this.#pauseWire();
     this.#state = State.Head;
     this.#wheel.set(this, IDLE_TIMEOUT_MS);
-    this.#requestPaused = false;
     const next = this.#pipelined;
     this.#pipelined = null;
     this.#resumeWire();
-    if (next !== null) this.#readHeads(next, this.#pipelinedFrom);
+    if (next !== null) this.#readHead(next, 0);
     else if (this.#draining) this.#linger();
+  }
+
+  /** Much is unsent that the socket does not take; its drain will come. */
+  #isCongested(): boolean {
+    if (this.#writer.unsent <= WRITE_HIGH_WATER_BYTES) return false;
+    this.#writer.flush();
+    return this.#writer.unsent > WRITE_HIGH_WATER_BYTES;
   }
 
   // Endings.
 
   /** Answers a message that is no request, and closes. */
   #refuse(malformed: Malformed): void {
-    const { status, details } = malformed;
-    this.#acceptor.onMalformed(status, details);
+    this.#acceptor.onMalformed(malformed.status, malformed.details);
+    this.#say(malformed.status);
+  }
+
+  #say(status: number): void {
     this.#writer.text(
       `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
     );
-    this.#writer.flush();
     this.#linger();
   }
 
-  /** The body broke the protocol: answer if nothing was said yet, and close in any case. */
-  #refuseBody(): void {
+  /** The client failed in the middle of an exchange: answers if nothing was said yet, and closes in any case. */
+  #breakOff(reason: ResetReason, answer: Malformed): void {
+    if (this.#responseEnded) return this.#linger();
+    if (this.#responded) return this.#abort(reason);
     const handler = this.#handler;
-    const answered = this.#responded;
     this.#handler = null;
-    handler?.onDownstreamReset("protocol-error");
-    if (answered) this.#close();
-    else this.#refuse(MALFORMED.chunk);
+    handler?.onDownstreamReset(reason);
+    this.#say(answer.status);
   }
 
+  /** Says no more; what is unsent still goes out, and what still comes is thrown away. */
   #linger(): void {
     if (this.#state === State.Closed) return;
     this.#state = State.Lingering;
     this.#pipelined = null;
+    this.#heads.clear();
     this.#resumeWire();
     this.#writer.flush();
-    this.#wheel.set(this, LINGER_MS);
     this.#shutdownWhenSent();
   }
 
   #shutdownWhenSent(): void {
-    if (this.#writer.unsent > 0) return;
+    // Reading may take as long as in any exchange; closing may not.
+    if (this.#writer.unsent > 0) return this.#touch();
+    this.#wheel.set(this, LINGER_MS);
     if (this.#peerEnded) this.#wire.end();
     else this.#wire.shutdown();
   }
@@ -315,19 +356,26 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   #abort(reason: ResetReason): void {
     const handler = this.#handler;
     this.#handler = null;
-    if (this.#state === State.Exchange && !this.#responseEnded) handler?.onDownstreamReset(reason);
+    handler?.onDownstreamReset(reason);
     this.#close();
   }
 
   #close(): void {
     if (this.#state === State.Closed) return;
-    const unsaid = this.#state === State.Exchange && !this.#responseEnded;
-    this.#state = State.Closed;
-    this.#handler = null;
-    this.#wheel.clear(this);
-    this.#writer.close();
+    // A part must not look whole.
+    const unsaid = this.#writer.unsent > 0 || (this.#state === State.Exchange && !this.#responseEnded);
+    this.#forget();
     if (unsaid) this.#wire.terminate();
     else this.#wire.end();
+  }
+
+  #forget(): void {
+    this.#state = State.Closed;
+    this.#handler = null;
+    this.#pipelined = null;
+    this.#heads.clear();
+    this.#wheel.clear(this);
+    this.#writer.close();
   }
 
   #touch(): void {

@@ -3,6 +3,7 @@ import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Wire } from "../../runtime/socket.ts";
 import type { ClientHandler, ClientStream, HeaderList, RequestHead, ResetReason } from "../exchange.ts";
 import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
+import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { Http2Connection } from "./connection.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeRequestHead, readResponseHead, readTrailers } from "./heads.ts";
@@ -14,19 +15,14 @@ const STREAMS_ASSUMED = 100;
 /** 1xx responses before the final one; more is an upstream gone wrong. */
 const INFORMATIONAL_MAX = 16;
 
-/** Hears when a connection can take more requests, and when it is gone or takes no more. */
-export interface Http2ClientOwner {
-  onCapacity(connection: Http2ClientConnection): void;
-  onGone(connection: Http2ClientConnection): void;
-}
-
-export class Http2ClientConnection extends Http2Connection {
-  readonly #owner: Http2ClientOwner;
+export class Http2ClientConnection extends Http2Connection implements UpstreamConnection {
+  pooled = false;
+  readonly #owner: UpstreamOwner;
   #nextId = 1;
   /** The peer takes no new streams, or we give it none. */
   #retired = false;
 
-  constructor(wire: Wire, owner: Http2ClientOwner, wheel: TimerWheel) {
+  constructor(wire: Wire, owner: UpstreamOwner, wheel: TimerWheel) {
     super(wire, wheel);
     this.#owner = owner;
     this.peerStreamsMax = STREAMS_ASSUMED;

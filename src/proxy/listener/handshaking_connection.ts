@@ -10,7 +10,7 @@ export type HandshakeJudge = (wire: TlsWire, error: Error | null) => void;
 
 export class HandshakingConnection implements TlsWireOwner {
   deadlineMs = 0;
-  onWheel = false;
+  wheelTick = 0;
   readonly #wire: Wire;
   readonly #wheel: TimerWheel;
   readonly #judge: HandshakeJudge;
