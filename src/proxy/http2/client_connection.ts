@@ -28,7 +28,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     this.peerStreamsMax = STREAMS_ASSUMED;
     wheel.set(this, IDLE_TIMEOUT_MS);
     this.writer.bytes(PREFACE);
-    this.sendSettings([[Setting.EnablePush, 0], ...Http2Connection.SETTINGS]);
+    this.sendSettings([Setting.EnablePush, 0]);
   }
 
   /** Requests that it takes now. */
@@ -38,7 +38,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
 
   /** `ended`: it has no body. There must be capacity. */
   request(handler: ClientHandler, head: RequestHead, ended: boolean): ClientStream {
-    const stream = new Http2ClientStream(this, this.#nextId, this.initialSendWindow, handler, head, ended);
+    const stream = new Http2ClientStream(this, this.#nextId, this.windows.initial, handler, head, ended);
     this.#nextId += 2;
     if (this.#nextId > STREAM_ID_MAX) this.retire();
     this.open(stream);
@@ -113,6 +113,9 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     }
     if (this.capacity > 0) this.#owner.onCapacity(this);
   }
+
+  /** Every request that was open hears of it. */
+  protected override onBroken(): void {}
 
   protected override onGone(): void {
     this.#owner.onGone(this);

@@ -11,6 +11,7 @@ import type {
 } from "../exchange.ts";
 import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import { Http2Connection } from "./connection.ts";
+import type { FrameReader } from "./frame_reader.ts";
 import { ErrorCode, PREFACE } from "./frames.ts";
 import { encodeResponseHead, readRequestHead, readTrailers } from "./heads.ts";
 import { STREAMS_MAX } from "./limits.ts";
@@ -33,27 +34,23 @@ export class Http2ServerConnection extends Http2Connection {
     this.#acceptor = acceptor;
     this.#onClosed = onClosed;
     wheel.set(this, IDLE_TIMEOUT_MS);
-    this.sendSettings(Http2Connection.SETTINGS);
+    this.sendSettings();
   }
 
   /** No new streams; the connection ends with the last of those that are open. */
   drain(): void {
     if (this.#draining || this.closed) return;
     this.#draining = true;
-    this.sendGoAway(this.#lastId, ErrorCode.NoError);
+    this.frames.goAway(this.#lastId, ErrorCode.NoError);
     this.onStreamsChanged();
   }
 
-  protected override readPreface(bytes: Buffer): number {
-    if (this.#prefaced) return 0;
-    const length = Math.min(bytes.length, PREFACE.length);
-    if (bytes.compare(PREFACE, 0, length, 0, length) !== 0) {
-      this.fail(ErrorCode.ProtocolError, "http2.preface");
-      return 0;
-    }
-    if (length < PREFACE.length) return -1;
-    this.#prefaced = true;
-    return PREFACE.length;
+  protected override readPreface(reader: FrameReader): boolean {
+    if (this.#prefaced) return true;
+    const taken = reader.take(PREFACE);
+    if (taken === false) this.fail(ErrorCode.ProtocolError, "http2.preface");
+    if (taken === true) this.#prefaced = true;
+    return this.#prefaced;
   }
 
   protected override isIdle(id: number): boolean {
@@ -67,7 +64,7 @@ export class Http2ServerConnection extends Http2Connection {
   protected override onNewStream(id: number, list: HeaderList, ended: boolean, tooLarge: boolean): void {
     if ((id & 1) === 0) return this.fail(ErrorCode.ProtocolError, "http2.even_stream");
     this.#lastId = id;
-    const stream = new Http2ServerStream(this, id, this.initialSendWindow);
+    const stream = new Http2ServerStream(this, id, this.windows.initial);
     this.open(stream);
     if (this.#draining || this.streams.size > STREAMS_MAX) {
       return this.resetStream(stream, ErrorCode.RefusedStream);
@@ -101,6 +98,10 @@ export class Http2ServerConnection extends Http2Connection {
     if (this.streams.size > 0) return;
     if (this.#draining) this.fail(ErrorCode.NoError, "http2.drained");
     else this.wheel.set(this, IDLE_TIMEOUT_MS);
+  }
+
+  protected override onBroken(details: string): void {
+    this.#acceptor.onMalformed(400, details);
   }
 
   protected override onGone(): void {

@@ -4,6 +4,7 @@ import type { HeaderList, ResetReason } from "../exchange.ts";
 import type { Http2Connection } from "./connection.ts";
 import { ErrorCode } from "./frames.ts";
 import { STREAM_WINDOW_BYTES } from "./limits.ts";
+import { ReceiveWindow } from "./receive_window.ts";
 
 export abstract class Http2Stream implements Timed {
   deadlineMs = 0;
@@ -12,10 +13,7 @@ export abstract class Http2Stream implements Timed {
   protected readonly connection: Http2Connection;
   /** Bytes that the peer still takes. */
   sendWindow: number;
-  /** Bytes that we still take. */
-  receiveWindow = STREAM_WINDOW_BYTES;
-  /** Bytes that came and were not credited yet. */
-  #uncredited = 0;
+  readonly receiveWindow = new ReceiveWindow(STREAM_WINDOW_BYTES);
   #paused = false;
   /** We ended our half. */
   localEnded = false;
@@ -75,7 +73,7 @@ export abstract class Http2Stream implements Timed {
       this.#pendingFrom = sent;
     }
     this.full = true;
-    this.connection.block(this);
+    this.connection.windows.block(this);
     return false;
   }
 
@@ -83,7 +81,7 @@ export abstract class Http2Stream implements Timed {
     if (this.closed || this.localEnded || this.#pendingEnd) return;
     this.#pendingEnd = true;
     this.#pendingTrailers = trailers;
-    if (!this.flushPending()) this.connection.block(this);
+    if (!this.flushPending()) this.connection.windows.block(this);
   }
 
   /** Sends what waits, as far as the windows and the socket allow. True: nothing waits any more. */
@@ -119,16 +117,14 @@ export abstract class Http2Stream implements Timed {
 
   resume(): void {
     this.#paused = false;
-    this.credit(0);
+    this.credit();
   }
 
-  /** Bytes came that the window does not have to hold any more, once the reader goes on. */
-  credit(bytes: number): void {
-    this.#uncredited += bytes;
-    if (this.#paused || this.closed || this.remoteEnded || this.#uncredited < STREAM_WINDOW_BYTES / 2) return;
-    this.receiveWindow += this.#uncredited;
-    this.connection.sendWindowUpdate(this.id, this.#uncredited);
-    this.#uncredited = 0;
+  /** What came was passed on: lets the peer send more, unless the reader waits. */
+  credit(): void {
+    if (!this.#paused && !this.closed && !this.remoteEnded) {
+      this.connection.creditWindow(this.id, this.receiveWindow);
+    }
   }
 
   /** Lets go of everything: no byte goes out any more. */

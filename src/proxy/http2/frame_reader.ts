@@ -1,0 +1,65 @@
+/** Frames in (RFC 9113 §4.1): cuts what a connection receives into frames, however it was split. */
+import { Flag, FRAME_HEADER_BYTES, readUint31 } from "./frames.ts";
+import { FRAME_BYTES_MAX } from "./limits.ts";
+
+/** The frame that was read last; the reader uses the same object for the next one. */
+export class Frame {
+  type = 0;
+  flags = 0;
+  streamId = 0;
+  content: Buffer = Buffer.alloc(0);
+
+  has(flag: number): boolean {
+    return (this.flags & flag) !== 0;
+  }
+
+  /** Takes the padding off (§6.1); false: it does not fit. */
+  unpad(): boolean {
+    if (!this.has(Flag.Padded)) return true;
+    const padding = this.content[0];
+    if (padding === undefined || padding > this.content.length - 1) return false;
+    this.content = this.content.subarray(1, this.content.length - padding);
+    return true;
+  }
+}
+
+export class FrameReader {
+  readonly #frame = new Frame();
+  #bytes: Buffer = Buffer.alloc(0);
+  #position = 0;
+
+  push(chunk: Buffer): void {
+    const rest = this.#bytes.length - this.#position;
+    this.#bytes = rest === 0 ? chunk : Buffer.concat([this.#bytes.subarray(this.#position), chunk]);
+    this.#position = 0;
+  }
+
+  /** The next frame, null while it is not whole, or that it is larger than we take. */
+  next(): Frame | null | "tooLarge" {
+    const bytes = this.#bytes;
+    const at = this.#position;
+    if (bytes.length - at < FRAME_HEADER_BYTES) return null;
+    const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) |
+      (bytes[at + 2] as number);
+    if (length > FRAME_BYTES_MAX) return "tooLarge";
+    const from = at + FRAME_HEADER_BYTES;
+    const to = from + length;
+    if (to > bytes.length) return null;
+    const frame = this.#frame;
+    frame.type = bytes[at + 3] as number;
+    frame.flags = bytes[at + 4] as number;
+    frame.streamId = readUint31(bytes, at + 5);
+    frame.content = bytes.subarray(from, to);
+    this.#position = to;
+    return frame;
+  }
+
+  /** Takes exactly these bytes off the front: false, they are not what came; null, not enough came yet. */
+  take(expected: Buffer): boolean | null {
+    const length = Math.min(this.#bytes.length, expected.length);
+    if (this.#bytes.compare(expected, 0, length, 0, length) !== 0) return false;
+    if (length < expected.length) return null;
+    this.#position = length;
+    return true;
+  }
+}

@@ -1,0 +1,56 @@
+/** SETTINGS (RFC 9113 §6.5.2): what we say of ourselves, and what the peer's change on our side. */
+import { ConnectionError, protocolError } from "./connection_error.ts";
+import { DEFAULT_FRAME_BYTES_MAX, ErrorCode, Setting, WINDOW_BYTES_MAX } from "./frames.ts";
+import type { FrameWriter } from "./frame_writer.ts";
+import type { HpackEncoder } from "./hpack/encoder.ts";
+import { HEADER_LIST_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX } from "./limits.ts";
+import type { SendWindows } from "./send_windows.ts";
+import type { Http2Stream } from "./stream.ts";
+
+const FRAME_BYTES_LARGEST = 0xffffff;
+
+/** What both ends of ours say. */
+export const OWN_SETTINGS: readonly (readonly [number, number])[] = [
+  [Setting.MaxConcurrentStreams, STREAMS_MAX],
+  [Setting.InitialWindowSize, STREAM_WINDOW_BYTES],
+  [Setting.MaxHeaderListSize, HEADER_LIST_BYTES_MAX],
+];
+
+export interface PeerSettingsTarget {
+  readonly encoder: HpackEncoder;
+  readonly frames: FrameWriter;
+  readonly windows: SendWindows;
+  readonly streams: ReadonlyMap<number, Http2Stream>;
+  /** The peer's limit on streams that we open. */
+  setStreamsMax(streams: number): void;
+}
+
+/** Null: applied, or unknown and ignored. */
+export function applySetting(
+  name: number,
+  value: number,
+  target: PeerSettingsTarget,
+): ConnectionError | null {
+  switch (name) {
+    case Setting.HeaderTableSize:
+      target.encoder.setTableSize(value);
+      return null;
+    case Setting.EnablePush:
+      return value > 1 ? protocolError("http2.enable_push") : null;
+    case Setting.MaxConcurrentStreams:
+      target.setStreamsMax(value);
+      return null;
+    case Setting.InitialWindowSize:
+      return value <= WINDOW_BYTES_MAX && target.windows.setInitial(value, target.streams.values())
+        ? null
+        : new ConnectionError(ErrorCode.FlowControlError, "http2.initial_window");
+    case Setting.MaxFrameSize:
+      if (value < DEFAULT_FRAME_BYTES_MAX || value > FRAME_BYTES_LARGEST) {
+        return protocolError("http2.max_frame_size");
+      }
+      target.frames.frameBytesMax = value;
+      return null;
+    default:
+      return null;
+  }
+}
