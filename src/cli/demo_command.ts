@@ -7,13 +7,14 @@ import {
   removeDirectory,
   writeFileAtomic,
 } from "../runtime/files.ts";
+import { exitProcess } from "../runtime/process.ts";
 import { onTerminate } from "../runtime/signals.ts";
 import { DemoError, DemoMesh } from "./demo/mesh.ts";
 import { type LoadResult, sendLoad } from "./demo/load.ts";
 import { DEMO_CONTROL_PLANE, DEMO_WORKLOADS, entryUrl } from "./demo/topology.ts";
 import { TUTORIAL_FILES } from "./demo/tutorial_files.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
-import { formatTable, type OutputFormat, printData, printMessage } from "./output.ts";
+import { formatTable, type OutputFormat, printable, printData, printMessage } from "./output.ts";
 
 /** Proxies report every second; what they counted is in the graph a little later. */
 const GRAPH_WAIT_MS = 5_000;
@@ -41,10 +42,17 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
   let mesh: DemoMesh | null = null;
   let interrupt: () => void = () => {};
   const interrupted = new Promise<"interrupted">((resolve) => interrupt = () => resolve("interrupted"));
-  const release = onTerminate(() => interrupt());
+  // Whoever forces the end must not leave the parts of the demo behind.
+  const force = (exitCode: number) => {
+    void (mesh?.kill() ?? Promise.resolve()).then(() => removeDirectory(directory)).finally(() =>
+      exitProcess(exitCode)
+    );
+  };
+  const release = onTerminate(() => interrupt(), force);
   try {
     const config = options.config ?? await writeTutorial(directory);
-    mesh = new DemoMesh({ config, directory, clock: systemClock });
+    const tell = (news: string) => printMessage(printable(news));
+    mesh = new DemoMesh({ config, directory, clock: systemClock, tell });
     const startedMs = systemClock.monotonic();
     if (await Promise.race([mesh.start(), mesh.failed, interrupted]) === "interrupted") return EXIT.ok;
     const seconds = ((systemClock.monotonic() - startedMs) / 1000).toFixed(1);
@@ -60,7 +68,8 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
     return EXIT.ok;
   } catch (error) {
     if (error instanceof DemoError) {
-      throw new CommandError(EXIT.unavailable, error.message, undefined, { cause: error });
+      const exitCode = error.exitCode === EXIT.badInput ? EXIT.badInput : EXIT.unavailable;
+      throw new CommandError(exitCode, error.message, undefined, { cause: error });
     }
     throw error;
   } finally {

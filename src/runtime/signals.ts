@@ -4,6 +4,12 @@ import { exitProcess } from "./process.ts";
 /** What a shell sees of a process that a signal ended: 128 and the signal's number. */
 const EXIT_CODE = { SIGINT: 130, SIGTERM: 143 } as const;
 
+/**
+ * A Ctrl-C goes to every process of the terminal's group, and a task runner in it passes it on: what follows this soon
+ * is the same one once more, and nobody's wish to force anything.
+ */
+export const SAME_SIGNAL_MS = 500;
+
 export type TerminateSignal = keyof typeof EXIT_CODE;
 
 /**
@@ -16,11 +22,14 @@ export function onTerminate(
   callback: (signal: TerminateSignal) => void,
   force: (exitCode: number) => void = exitProcess,
 ): () => void {
-  let asked = false;
+  let askedAtMs: number | null = null;
   const listen = (signal: TerminateSignal) => {
-    if (asked) return force(EXIT_CODE[signal]);
-    asked = true;
-    callback(signal);
+    if (askedAtMs === null) {
+      askedAtMs = performance.now();
+      callback(signal);
+    } else if (performance.now() - askedAtMs > SAME_SIGNAL_MS) {
+      force(EXIT_CODE[signal]);
+    }
   };
   process.on("SIGTERM", listen);
   process.on("SIGINT", listen);

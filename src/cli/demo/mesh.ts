@@ -6,6 +6,7 @@ import { type ChildExit, type ChildProcess, startChild } from "../../runtime/chi
 import { appendLine, makePrivateDirectory, writeFileAtomic } from "../../runtime/files.ts";
 import { environment, ownCommand } from "../../runtime/process.ts";
 import { fetchUnix } from "../../runtime/unix_fetch.ts";
+import { newsOf } from "./news.ts";
 import {
   DEMO_APP_PORT,
   DEMO_CONTROL_PLANE,
@@ -23,6 +24,11 @@ const STOP_GRACE_MS = 5_000;
 /** A part of the demo did not come up, or went down. */
 export class DemoError extends Error {
   override readonly name = "DemoError";
+
+  /** `exitCode` is that of the part that ended; null when none did, or by a signal. */
+  constructor(message: string, readonly exitCode: number | null = null) {
+    super(message);
+  }
 }
 
 export interface DemoMeshOptions {
@@ -31,11 +37,17 @@ export interface DemoMeshOptions {
   /** For keys, state and logs; the caller removes it. */
   readonly directory: string;
   readonly clock: Clock;
+  /** What became of an edit of the configuration, a line at a time. */
+  tell(news: string): void;
 }
+
+/** Whose log tells of the configuration. */
+const CONTROL_PLANE = "control-plane";
 
 export class DemoMesh {
   readonly #options: DemoMeshOptions;
   readonly #children: { readonly name: string; readonly child: ChildProcess }[] = [];
+  #started = false;
   #stopping = false;
   #onFailure: (error: DemoError) => void = () => {};
   /** Rejects when a part ends that should not. */
@@ -52,7 +64,7 @@ export class DemoMesh {
   async start(): Promise<void> {
     const { directory, config } = this.#options;
     await makePrivateDirectory(`${directory}/logs`);
-    this.#startChild("control-plane", [
+    this.#startChild(CONTROL_PLANE, [
       ...["run", "--role", "control-plane", "--config", config, "--data", this.controlPlaneData],
       ...["--bind", DEMO_CONTROL_PLANE],
     ]);
@@ -62,6 +74,7 @@ export class DemoMesh {
     );
     await Promise.all(DEMO_WORKLOADS.map((workload) => this.#startWorkload(workload)));
     await this.#until("the proxies", () => this.#allSynced());
+    this.#started = true;
   }
 
   /** Ends every process of the demo. */
@@ -71,6 +84,12 @@ export class DemoMesh {
     const [controlPlane, ...others] = this.#children;
     await Promise.all(others.map(({ child }) => child.terminate(STOP_GRACE_MS)));
     await controlPlane?.child.terminate(STOP_GRACE_MS);
+  }
+
+  /** Ends every process of the demo at once. */
+  async kill(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#children.map(({ child }) => child.terminate(0)));
   }
 
   /** Data directory of the control plane, for the commands that speak to it. */
@@ -157,8 +176,10 @@ export class DemoMesh {
     const path = `${this.#options.directory}/logs/${name}.log`;
     let last = "";
     const keep = (line: string) => {
-      last = line;
+      // An indented line is the hint under an error.
+      if (!line.startsWith(" ")) last = line;
       appendLine(path, line);
+      if (name === CONTROL_PLANE) this.#tell(line);
     };
     const child = startChild({
       argv: [...ownCommand(), ...args],
@@ -169,9 +190,14 @@ export class DemoMesh {
     this.#children.push({ name, child });
     void child.exited.then((exit) => {
       if (!this.#stopping) {
-        this.#onFailure(new DemoError(`${name} ended (${describe(exit)}): ${readable(last)}`));
+        this.#onFailure(new DemoError(`${name} ended (${describe(exit)}): ${readable(last)}`, exit.code));
       }
     });
+  }
+
+  #tell(line: string): void {
+    const news = this.#stopping ? null : newsOf(line, this.#started);
+    if (news !== null) this.#options.tell(news);
   }
 }
 
@@ -198,6 +224,6 @@ function readable(line: string): string {
   try {
     return (JSON.parse(line) as { message: string }).message;
   } catch {
-    return line.replace(/^error: /, "");
+    return line.replace(/^Error: /, "");
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { onReload, onTerminate } from "../../../src/runtime/signals.ts";
+import { onReload, onTerminate, SAME_SIGNAL_MS } from "../../../src/runtime/signals.ts";
 
 /** The signal arrives through the event loop. */
 async function send(signal: NodeJS.Signals): Promise<void> {
@@ -7,12 +7,15 @@ async function send(signal: NodeJS.Signals): Promise<void> {
   await Bun.sleep(20);
 }
 
-test("onTerminate() calls back once, and the second signal forces the end", async () => {
+test("onTerminate() calls back once, takes an echo for the same signal, and a later one forces the end", async () => {
   const seen: string[] = [];
   const forced: number[] = [];
   const off = onTerminate((signal) => seen.push(signal), (exitCode) => forced.push(exitCode));
   await send("SIGTERM");
   expect([seen, forced]).toEqual([["SIGTERM"], []]);
+  await send("SIGTERM");
+  expect([seen, forced]).toEqual([["SIGTERM"], []]);
+  await Bun.sleep(SAME_SIGNAL_MS);
   await send("SIGINT");
   expect([seen, forced]).toEqual([["SIGTERM"], [130]]);
   off();
