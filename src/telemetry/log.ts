@@ -27,8 +27,9 @@ export function createLog({ clock, format, write }: LogOptions): Log {
     const details = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`).join(
       "",
     );
-    // A message may quote a peer: nothing in it may start a line or speak to the terminal.
-    write(`${time} ${level.padEnd(5)} ${message.replace(/[\x00-\x1f\x7f-\x9f]/g, "?")}${details}\n`);
+    // Both may quote a peer: nothing in them may start a line or speak to the terminal.
+    const text = `${message}${details}`.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
+    write(`${time} ${level.padEnd(5)} ${text}\n`);
   };
   return {
     info: (message, fields) => log("info", message, fields),

@@ -1,7 +1,8 @@
 /** Trace headers: W3C traceparent (Trace Context §3.2) and Envoy's x-request-id, made where a request enters the mesh. */
 import type { Random } from "../lib/prng.ts";
 
-const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/;
+/** Versions above 00 may say more, behind another hyphen (Trace Context §3.2.4). */
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
 const ZERO_TRACE = "0".repeat(32);
 const ZERO_SPAN = "0".repeat(16);
 
@@ -10,7 +11,10 @@ const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toS
 
 export function isTraceparent(value: string): boolean {
   const match = TRACEPARENT.exec(value);
-  return match !== null && !value.startsWith("ff") && match[1] !== ZERO_TRACE && match[2] !== ZERO_SPAN;
+  if (match === null) return false;
+  const [, version, trace, span, more] = match;
+  if (version === "ff" || (version === "00" && more !== undefined)) return false;
+  return trace !== ZERO_TRACE && span !== ZERO_SPAN;
 }
 
 /** A new trace, not sampled: whoever reports spans decides that. */

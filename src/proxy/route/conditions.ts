@@ -1,6 +1,6 @@
 /** The conditions of a route's match, compiled. The proxy asks whether they hold, `explain` also why not. */
 import type { NamedMatch, RouteMatch } from "../../model/snapshot.ts";
-import { headerValue, type RequestHead } from "../exchange.ts";
+import type { HeaderList, RequestHead } from "../exchange.ts";
 import { compileStringMatch, type StringMatcher } from "./string_matcher.ts";
 
 export interface Condition {
@@ -26,7 +26,7 @@ export function compileConditions(match: RouteMatch): Condition[] {
   }
   for (const { name, match: expected } of match.headers) {
     conditions.push(
-      part(`header ${name}`, compileStringMatch(expected), (head) => headerValue(head.headers, name)),
+      part(`header ${name}`, compileStringMatch(expected), (head) => headerList(head.headers, name)),
     );
   }
   for (const named of match.withoutHeaders) conditions.push(absent(named));
@@ -61,13 +61,23 @@ function part(
 function absent({ name, match }: NamedMatch): Condition {
   const matcher = compileStringMatch(match);
   const read = (head: RequestHead) => {
-    const value = headerValue(head.headers, name);
+    const value = headerList(head.headers, name);
     return match.type === "present" ? value : value ?? "";
   };
   return {
     holds: (head) => !matcher.holds(read(head)),
     whyNot: (head) => `header ${name} must not be what it is: ${JSON.stringify(read(head) ?? "")}`,
   };
+}
+
+/** The value of a header; of a repeated one the list of all, as RFC 9110 §5.3 reads it and Envoy matches it. */
+function headerList(headers: HeaderList, name: string): string | undefined {
+  let list: string | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== name) continue;
+    list = list === undefined ? headers[i + 1] as string : `${list},${headers[i + 1]}`;
+  }
+  return list;
 }
 
 export function pathWithoutQuery(head: RequestHead): string {

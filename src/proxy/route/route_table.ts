@@ -61,14 +61,18 @@ export class RouteTable<Target> {
   }
 }
 
-/** Lower case, without the dot of a rooted name: hosts are the same however they are written. */
+/**
+ * Lower case, without the dot of a rooted name, without an empty port and the zeros before one: an authority is the same
+ * however it is written (RFC 3986 §6.2.3).
+ */
 export function canonicalAuthority(authority: string): string {
   const lower = authority.toLowerCase();
   const colon = lower.lastIndexOf(":");
   const hasPort = colon >= 0 && !lower.endsWith("]");
-  const host = hasPort ? lower.slice(0, colon) : lower;
-  if (!host.endsWith(".")) return lower;
-  return host.slice(0, -1) + (hasPort ? lower.slice(colon) : "");
+  const name = hasPort ? lower.slice(0, colon) : lower;
+  const host = name.endsWith(".") ? name.slice(0, -1) : name;
+  const port = hasPort ? lower.slice(colon + 1).replace(/^0+(?=[0-9])/, "") : "";
+  return port === "" ? host : `${host}:${port}`;
 }
 
 export function findRoute<Target>(

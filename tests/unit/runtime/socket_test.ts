@@ -1,6 +1,12 @@
 /** The promises that owners of sockets build on, on real ones. */
 import { describe, expect, test } from "bun:test";
-import { connect, listenMutualTls, listenTcp, type Wire, type WireOwner } from "../../../src/runtime/socket.ts";
+import {
+  connect,
+  listenMutualTls,
+  listenTcp,
+  type Wire,
+  type WireOwner,
+} from "../../../src/runtime/socket.ts";
 import { TestAuthority } from "../identity/odd_certificates.ts";
 
 const HERE = "127.0.0.1";
@@ -79,7 +85,10 @@ describe("an owner", () => {
       },
     }));
     const heard = Promise.withResolvers<string>();
-    const wire = await open(listener.port, () => ({ ...NONE, onData: (chunk) => heard.resolve(chunk.toString()) }));
+    const wire = await open(
+      listener.port,
+      () => ({ ...NONE, onData: (chunk) => heard.resolve(chunk.toString()) }),
+    );
     wire.shutdown();
     expect(await heard.promise).toBe("late");
     wire.end();
@@ -88,17 +97,30 @@ describe("an owner", () => {
 });
 
 describe("listenMutualTls()", () => {
-  test("listenMutualTls() closes a connection for which it has no certificate, or one that is none", async () => {
-    const { roots } = await TestAuthority.make();
-    for (const material of [null, { chain: "x", key: "y", roots }]) {
-      const listener = listenMutualTls({ hostname: HERE, port: 0 }, () => material, () => ({ ...NONE, onHandshake() {} }), {
-        requireClientCertificate: true,
-        alpn: ["h2"],
-      });
-      const gone = Promise.withResolvers<string>();
-      await open(listener.port, () => ({ ...NONE, onClose: () => gone.resolve("gone"), onEnd: () => gone.resolve("gone") }));
-      expect(await gone.promise).toBe("gone");
-      listener.stop();
-    }
-  }, 3_000);
+  test(
+    "listenMutualTls() closes a connection for which it has no certificate, or one that is none",
+    async () => {
+      const { roots } = await TestAuthority.make();
+      for (const material of [null, { chain: "x", key: "y", roots }]) {
+        const listener = listenMutualTls(
+          { hostname: HERE, port: 0 },
+          () => material,
+          () => ({ ...NONE, onHandshake() {} }),
+          {
+            requireClientCertificate: true,
+            alpn: ["h2"],
+          },
+        );
+        const gone = Promise.withResolvers<string>();
+        await open(listener.port, () => ({
+          ...NONE,
+          onClose: () => gone.resolve("gone"),
+          onEnd: () => gone.resolve("gone"),
+        }));
+        expect(await gone.promise).toBe("gone");
+        listener.stop();
+      }
+    },
+    3_000,
+  );
 });

@@ -1,0 +1,299 @@
+/** The pool of one host: who gets which connection, and what becomes of those who wait. */
+import { describe, expect, test } from "bun:test";
+import { ManualClock } from "../../../../src/lib/clock.ts";
+import { TimerWheel } from "../../../../src/lib/timer_wheel.ts";
+import {
+  Host,
+  type HostContext,
+  IDLE_CONNECTIONS_MAX,
+  PENDING_REQUESTS_MAX,
+  type PendingRequest,
+} from "../../../../src/proxy/cluster/host.ts";
+import { HostTable, PASSTHROUGH_HOSTS_MAX } from "../../../../src/proxy/cluster/host_table.ts";
+import { STREAMS_MAX } from "../../../../src/proxy/http2/limits.ts";
+import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.ts";
+import { TestAuthority } from "../../identity/odd_certificates.ts";
+import { FakeNetwork, OTHER_NAME } from "../fake_network.ts";
+import { OK, SeenResponse } from "../http1/upstream.ts";
+
+const ID = "spiffe://mesh.test/ns/shop/sa/cart";
+const MATERIAL = { chain: "chain", key: "key", roots: "roots" };
+const authority = await TestAuthority.make();
+const good = await authority.issue({ names: [{ type: "url", value: ID }] });
+const other = await authority.issue({ names: [{ type: "url", value: `${ID}2` }] });
+
+class Waiting extends SeenResponse implements PendingRequest {
+  stream: ClientStream | null = null;
+
+  onConnection(open: (head: RequestHead, ended: boolean) => ClientStream): void {
+    this.stream = open(HEAD, true);
+  }
+}
+
+const PLAIN = { hostname: "a", port: 1, spiffeId: null, protocol: "http1" } as const;
+const HEAD: RequestHead = {
+  method: "GET",
+  scheme: "http",
+  authority: "a",
+  path: "/",
+  headers: [],
+  bodyLength: 0,
+};
+
+function hostOf(
+  spiffeId: string | null = null,
+  more: Partial<HostContext> = {},
+  protocol: "http1" | "http2" = "http1",
+) {
+  // Certificates are of today, and so is the clock.
+  const clock = new ManualClock(Date.now());
+  const network = new FakeNetwork();
+  const warnings: string[] = [];
+  const context: HostContext = {
+    clock,
+    wheel: new TimerWheel(clock),
+    trustDomain: "mesh.test",
+    connect: network.connect,
+    tlsMaterial: () => MATERIAL,
+    warn: (message) => warnings.push(message),
+    ...more,
+  };
+  const host = new Host({ hostname: "192.0.2.7", port: 80, spiffeId, protocol }, context);
+  const request = (waiting = new Waiting()) => {
+    const stream = host.request(waiting, HEAD, true, 1_000);
+    if (stream === "overflow") throw new Error("overflow");
+    waiting.stream = stream;
+    return waiting;
+  };
+  return { host, clock, network, warnings, request, context };
+}
+
+describe("Host", () => {
+  test("Host connects for each request that finds no idle connection, and reuses them afterwards", () => {
+    const { network, request, host } = hostOf();
+    const [a, b] = [request(), request()];
+    expect(network.attempts).toHaveLength(2);
+    expect([a.stream, b.stream]).toEqual([null, null]);
+    for (const connection of network.attempts) connection.accept();
+    for (const connection of network.attempts) connection.say(OK);
+    expect([a.ended, b.ended]).toEqual([true, true]);
+    const c = request();
+    expect(c.stream).not.toBeNull();
+    expect(network.attempts).toHaveLength(2);
+    expect(host.isIdle).toBe(true);
+  });
+
+  test("Host fails as many requests as connections fail, the oldest first", () => {
+    const { network, request } = hostOf();
+    const all = [request(), request(), request()];
+    network.attempts[2]?.refuse();
+    expect(all.map((one) => one.reset)).toEqual([["connect-failure", false], null, null]);
+    network.attempts[0]?.accept();
+    network.attempts[1]?.refuse();
+    expect(all[2]?.reset).toEqual(["connect-failure", false]);
+    network.attempts[0]?.say(OK);
+    expect(all[1]?.ended).toBe(true);
+  });
+
+  test("Host gives up on a connection that does not stand in time, and closes it when it comes late", () => {
+    const { network, request, clock, host } = hostOf();
+    const one = request();
+    clock.advance(999);
+    expect(one.reset).toBeNull();
+    clock.advance(1);
+    expect(one.reset).toEqual(["connect-timeout", false]);
+    network.last.accept();
+    expect(network.last.wire.terminated).toBe(true);
+    network.last.close();
+    expect(host.isIdle).toBe(true);
+  });
+
+  test("Host.withdraw() leaves the connection to the next request", () => {
+    const { network, request, host } = hostOf();
+    const gone = request();
+    host.withdraw(gone);
+    const next = request();
+    expect(network.attempts).toHaveLength(1);
+    network.last.accept().say(OK);
+    expect(next.ended).toBe(true);
+    expect(gone).toMatchObject({ head: null, reset: null });
+    host.withdraw(gone);
+  });
+
+  test("Host.withdraw() keeps a connection that nobody wants any more for later", () => {
+    const { network, request, host } = hostOf();
+    host.withdraw(request());
+    network.last.accept();
+    expect(request().stream).not.toBeNull();
+    expect(network.attempts).toHaveLength(1);
+  });
+
+  test("Host gives a connection that falls idle to a request that waits", () => {
+    const { network, request } = hostOf();
+    const first = request();
+    network.last.accept();
+    const second = request();
+    expect(network.attempts).toHaveLength(2);
+    network.attempts[0]?.say(OK);
+    expect(first.ended).toBe(true);
+    network.attempts[0]?.say(OK);
+    expect(second.ended).toBe(true);
+    network.attempts[1]?.refuse();
+    expect(second.reset).toBeNull();
+  });
+
+  test("Host never gives out a connection that was closed", () => {
+    const { network, request } = hostOf();
+    request();
+    network.last.accept().say(OK);
+    network.last.close();
+    expect(request().stream).toBeNull();
+    expect(network.attempts).toHaveLength(2);
+  });
+
+  test("Host.retire() closes idle connections now and the others as they fall idle", () => {
+    const { network, request, host } = hostOf();
+    request();
+    const [idle, busy] = [network.last.accept(), (request(), network.last.accept())];
+    idle.say(OK);
+    host.retire();
+    expect(idle.wire.ended).toBe(true);
+    expect(busy.wire.closed).toBe(false);
+    busy.say(OK);
+    expect(busy.wire.ended).toBe(true);
+  });
+
+  test("Host lets so many requests wait and refuses one more", () => {
+    const { host, request } = hostOf();
+    for (let i = 0; i < PENDING_REQUESTS_MAX; i++) request();
+    expect(host.request(new Waiting(), HEAD, true, 1_000)).toBe("overflow");
+  });
+
+  test("Host keeps so many idle connections and closes one more", () => {
+    const { network, request } = hostOf();
+    for (let i = 0; i <= IDLE_CONNECTIONS_MAX; i++) request();
+    for (const connection of network.attempts) connection.accept();
+    for (const connection of network.attempts) connection.say(OK);
+    expect(network.attempts.filter(({ wire }) => wire.closed)).toHaveLength(1);
+  });
+});
+
+describe("Host over mTLS", () => {
+  test("Host sends nothing before the peer proved the identity", async () => {
+    const { network, request } = hostOf(ID);
+    const one = request();
+    network.last.accept();
+    expect(network.last.tls).toEqual({ ...MATERIAL, alpn: ["http/1.1"] });
+    expect(await network.last.read()).toBe("");
+    network.last.handshake(good.der, OTHER_NAME);
+    expect(await network.last.read()).toStartWith("GET / HTTP/1.1\r\n");
+    network.last.say(OK);
+    expect(one.ended).toBe(true);
+  });
+
+  test.each([
+    ["another identity", other.der, OTHER_NAME],
+    ["no certificate", null, null],
+    [
+      "a chain that does not hold",
+      good.der,
+      Object.assign(new Error("x"), { code: "SELF_SIGNED_CERT_IN_CHAIN" }),
+    ],
+  ])("Host refuses a peer with %s", async (_what, der, error) => {
+    const { network, request, warnings } = hostOf(ID);
+    const one = request();
+    network.last.accept().handshake(der, error);
+    expect(one.reset).toEqual(["peer-refused", false]);
+    expect(network.last.wire.terminated).toBe(true);
+    expect(warnings).toHaveLength(1);
+    expect(await network.last.read()).toBe("");
+  });
+
+  test("Host fails when the peer speaks before the handshake, closes in it, or takes too long", () => {
+    for (const how of ["data", "end", "reset", "time"] as const) {
+      const { network, request, clock } = hostOf(ID);
+      const one = request();
+      network.last.accept();
+      if (how === "data") network.last.say("x");
+      else if (how === "time") clock.advance(1_000);
+      else network.last.close(how);
+      expect(one.reset?.[1]).toBe(false);
+      expect(network.last.wire.terminated).toBe(true);
+    }
+  });
+
+  test("Host fails a request for mTLS before there is a certificate, and never connects in the plain", () => {
+    const { network, request, host } = hostOf(ID, { tlsMaterial: () => null });
+    const one = request();
+    expect(one.reset).toEqual(["connect-failure", false]);
+    expect(network.attempts).toHaveLength(0);
+    expect(host.isIdle).toBe(true);
+  });
+});
+
+describe("Host with HTTP/2", () => {
+  test("Host connects once for as many requests as share a connection, and once more for one more", () => {
+    const { network, request } = hostOf(ID, {}, "http2");
+    for (let i = 0; i < STREAMS_MAX; i++) request();
+    expect(network.attempts).toHaveLength(1);
+    request();
+    expect(network.attempts).toHaveLength(2);
+  });
+
+  test("Host leaves nobody waiting for a connection that will not come", () => {
+    const { network, request, host } = hostOf(ID, {}, "http2");
+    const all = Array.from({ length: 2 * STREAMS_MAX }, () => request());
+    expect(network.attempts).toHaveLength(2);
+    const failed = () => all.filter(({ reset }) => reset !== null).length;
+    network.attempts[0]?.refuse();
+    expect(failed()).toBe(STREAMS_MAX);
+    network.attempts[1]?.refuse();
+    expect(failed()).toBe(2 * STREAMS_MAX);
+    expect(host.isIdle).toBe(true);
+  });
+
+  test("Host refuses a peer that does not speak HTTP/2", () => {
+    const { network, request } = hostOf(ID, {}, "http2");
+    const one = request();
+    network.last.accept().handshake(good.der, OTHER_NAME, "http/1.1");
+    expect(one.reset).toEqual(["protocol-error", false]);
+  });
+});
+
+describe("HostTable", () => {
+  test("HostTable has one host for each address and identity", () => {
+    const table = new HostTable(hostOf().context);
+    const address = { hostname: "a", port: 1, spiffeId: null, protocol: "http1" } as const;
+    const host = table.get(address);
+    expect(table.get({ ...address })).toBe(host);
+    for (const change of [{ hostname: "b" }, { port: 2 }, { spiffeId: ID }, { protocol: "http2" as const }]) {
+      expect(table.get({ ...address, ...change })).not.toBe(host);
+    }
+    expect(table.passthrough(address)).not.toBe(host);
+  });
+
+  test("HostTable.retain() keeps used hosts with their connections and retires the others", () => {
+    const { context, network } = hostOf();
+    const table = new HostTable(context);
+    const [kept, dropped] = ["a", "b"].map((hostname) => table.get({ ...PLAIN, hostname })) as [Host, Host];
+    for (const host of [kept, dropped]) {
+      host.request(new Waiting(), HEAD, true, 1_000);
+      network.last.accept().say(OK);
+    }
+    table.retain(new Set([kept]));
+    expect(network.attempts.map(({ wire }) => wire.ended)).toEqual([false, true]);
+    expect(table.get(kept.address)).toBe(kept);
+    expect(table.get(dropped.address)).not.toBe(dropped);
+  });
+
+  test("HostTable holds so many passed-through hosts, and lets an idle one go for one more", () => {
+    const table = new HostTable(hostOf().context);
+    const host = (port: number) => table.passthrough({ ...PLAIN, port });
+    const all = Array.from({ length: PASSTHROUGH_HOSTS_MAX }, (_, i) => host(i));
+    for (const one of all) one.active = 1;
+    (all[5] as Host).active = 0;
+    host(100_000);
+    // The busy ones stay, all of them.
+    expect(all.filter((one, port) => host(port) === one)).toHaveLength(PASSTHROUGH_HOSTS_MAX - 1);
+  });
+});

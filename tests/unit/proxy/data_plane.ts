@@ -1,0 +1,199 @@
+/** A data plane without sockets, for tests: the acceptors on compiled snapshots, clients before them, upstreams behind. */
+import { ManualClock } from "../../../src/lib/clock.ts";
+import { Prng } from "../../../src/lib/prng.ts";
+import { TimerWheel } from "../../../src/lib/timer_wheel.ts";
+import {
+  type Cluster,
+  clusterName,
+  type Endpoint,
+  type ProxySettings,
+  type Resource,
+  resourceKey,
+  type Snapshot,
+  type VirtualHost,
+  type WorkloadInfo,
+} from "../../../src/model/snapshot.ts";
+import { HostTable } from "../../../src/proxy/cluster/host_table.ts";
+import { type CompiledSnapshot, compileSnapshot } from "../../../src/proxy/compiled_snapshot.ts";
+import type { Acceptor } from "../../../src/proxy/exchange.ts";
+import { InboundAcceptor } from "../../../src/proxy/filters/inbound.ts";
+import { OutboundAcceptor } from "../../../src/proxy/filters/outbound.ts";
+import { Http1ServerConnection } from "../../../src/proxy/http1/server_connection.ts";
+import { EdgeRegistry } from "../../../src/telemetry/edge_metrics.ts";
+import { FakeNetwork } from "./fake_network.ts";
+import { FakeWire, latin1, settle } from "./fake_wire.ts";
+
+export const SHOP_ID = "spiffe://mesh.test/ns/shop/sa/shop";
+export const CALLER_ID = "spiffe://mesh.test/ns/web/sa/caller";
+
+export function workload(name: string, principal = ""): WorkloadInfo {
+  return { key: `shop/${name}`, namespace: "shop", name, principal, app: name, version: "v1" };
+}
+
+export const SERVICE = { host: "shop.test", name: "shop", namespace: "shop" };
+
+export function settings(more: Partial<ProxySettings> = {}): ProxySettings {
+  return {
+    kind: "proxy",
+    name: "self",
+    trustDomain: "mesh.test",
+    workload: workload("caller", CALLER_ID),
+    address: "192.0.2.1",
+    outboundPolicy: "ALLOW_ANY",
+    inbound: [{ port: 8080, service: SERVICE }],
+    ...more,
+  };
+}
+
+/** An endpoint at 192.0.2.N:8080, in plain text or behind a mesh listener. */
+export function endpoint(n: number, mesh = false): Endpoint {
+  return {
+    address: `192.0.2.${n}`,
+    port: 8080,
+    weight: 1,
+    workload: workload(`shop-${n}`, mesh ? SHOP_ID : ""),
+    meshPort: mesh ? 15008 : null,
+  };
+}
+
+export function cluster(more: Partial<Cluster> = {}): Cluster {
+  const name = clusterName(80, null, SERVICE.host);
+  const { host } = SERVICE;
+  return {
+    kind: "cluster",
+    name,
+    service: { ...SERVICE, host },
+    subset: null,
+    port: 80,
+    balancer: "ROUND_ROBIN",
+    connectTimeoutMs: 1_000,
+    ...more,
+  };
+}
+
+export function virtualHost(more: Partial<VirtualHost> = {}): VirtualHost {
+  const action = { type: "forward", destinations: [{ cluster: cluster().name, weight: 1 }] } as const;
+  return {
+    kind: "virtualHost",
+    name: "shop.test:80",
+    service: SERVICE,
+    port: 80,
+    domains: ["shop", "shop:80"],
+    routes: [{ name: null, origin: null, matches: [], action }],
+    ...more,
+  };
+}
+
+export function snapshotOf(...resources: Resource[]): Snapshot {
+  return new Map(resources.map((body) => [resourceKey(body), { version: JSON.stringify(body), body }]));
+}
+
+/** A mesh whose one service has these endpoints. */
+export function shopSnapshot(...endpoints: Endpoint[]): Snapshot {
+  return snapshotOf(settings(), virtualHost(), cluster(), {
+    kind: "endpoints",
+    name: cluster().name,
+    endpoints,
+  });
+}
+
+export class DataPlane {
+  readonly clock = new ManualClock(Date.now());
+  readonly wheel = new TimerWheel(this.clock);
+  readonly network = new FakeNetwork();
+  readonly edges = new EdgeRegistry();
+  readonly warnings: string[] = [];
+  readonly hosts = new HostTable({
+    clock: this.clock,
+    wheel: this.wheel,
+    trustDomain: "mesh.test",
+    connect: this.network.connect,
+    tlsMaterial: () => ({ chain: "chain", key: "key", roots: "roots" }),
+    warn: (message) => this.warnings.push(message),
+  });
+  readonly random = new Prng(1);
+  compiled!: CompiledSnapshot;
+  /** Called for each request, and for each message that is none. */
+  onRequest: () => void = () => {};
+  readonly #outbound = new OutboundAcceptor({
+    clock: this.clock,
+    random: this.random,
+    hosts: this.hosts,
+    current: () => this.compiled,
+    isOwnAddress: (hostname, port) => hostname === "127.0.0.1" && port === 15001,
+  });
+
+  constructor(snapshot: Snapshot) {
+    this.apply(snapshot);
+  }
+
+  apply(snapshot: Snapshot): void {
+    const { hosts, edges, random } = this;
+    this.compiled = compileSnapshot(snapshot, { hosts, edges, random, deliverTo: "127.0.0.1" });
+    hosts.retain(this.compiled.hosts);
+  }
+
+  /** The own workload, calling out. */
+  caller(): Client {
+    return new Client(this.wheel, {
+      accept: (stream, head, ended) => {
+        this.onRequest();
+        return this.#outbound.accept(stream, head, ended);
+      },
+      onMalformed: (status) => {
+        this.onRequest();
+        this.#outbound.onMalformed(status);
+      },
+    });
+  }
+
+  /** A proxy that calls in, with this identity. */
+  peer(principal = CALLER_ID): Client {
+    const { clock, edges } = this;
+    return new Client(
+      this.wheel,
+      new InboundAcceptor({ clock, edges, current: () => this.compiled }, principal),
+    );
+  }
+
+  /** Every request that was counted: `STATUS FLAGS destination`, with its number when there were several. */
+  counted(): string[] {
+    return [...this.edges.edges()].flatMap(({ series, labels }) =>
+      series.map(({ code, flags, count }) =>
+        `${code} ${flags} ${labels.destination.name}${count === 1 ? "" : ` x${count}`}`
+      )
+    ).sort();
+  }
+
+  /** Requests in flight to the hosts of the snapshot. */
+  get active(): number {
+    return [...this.compiled.hosts].reduce((sum, { active }) => sum + active, 0);
+  }
+}
+
+export class Client {
+  readonly wire = new FakeWire();
+  readonly connection: Http1ServerConnection;
+
+  constructor(wheel: TimerWheel, acceptor: Acceptor) {
+    this.connection = new Http1ServerConnection(this.wire, acceptor, wheel, "http", () => {});
+  }
+
+  send(...pieces: string[]): void {
+    for (const piece of pieces) this.connection.onData(latin1(piece));
+  }
+
+  get(path = "/", ...fields: string[]): void {
+    this.send(`GET ${path} HTTP/1.1\r\nHost: shop\r\n${fields.map((field) => `${field}\r\n`).join("")}\r\n`);
+  }
+
+  /** What it has read since the last call. */
+  async read(): Promise<string> {
+    await settle();
+    return this.wire.take();
+  }
+
+  close(): void {
+    this.connection.onClose();
+  }
+}

@@ -1,0 +1,118 @@
+/** Calls to the own workload: who calls is what the certificate says, where to is what a service declares. */
+import { describe, expect, test } from "bun:test";
+import { CALLER_ID, type Client, DataPlane, settings, snapshotOf } from "../data_plane.ts";
+import { OK } from "../http1/upstream.ts";
+
+function plane(): DataPlane {
+  return new DataPlane(snapshotOf(settings()));
+}
+
+function call(client: Client, port: string, ...fields: string[]): void {
+  client.get("/x", `x-bowline-port: ${port}`, ...fields);
+}
+
+describe("InboundAcceptor", () => {
+  test("InboundAcceptor delivers to the workload's port, without our own fields", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    call(client, "8080", "X-Bowline-Peer: caller;web;v2", "x-bowline-other: z", "X: y");
+    expect(mesh.network.last).toMatchObject({ address: { hostname: "127.0.0.1", port: 8080 }, tls: null });
+    expect(await mesh.network.last.accept().read()).toBe("GET /x HTTP/1.1\r\nhost: shop\r\nx: y\r\n\r\n");
+    mesh.network.last.say(OK);
+    expect(await client.read()).toStartWith("HTTP/1.1 200 OK\r\n");
+  });
+
+  test("InboundAcceptor counts the caller under the certificate's namespace and its own description", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    let accepted = false;
+    for (const peer of ["caller;web;v2", "caller;web;v2", "other", "", ";;", `${"x".repeat(513)};a;b`]) {
+      call(client, "8080", `x-bowline-peer: ${peer}`);
+      if (!accepted) mesh.network.last.accept();
+      accepted = true;
+      mesh.network.last.say(OK);
+      await client.read();
+    }
+    const edges = [...mesh.edges.edges()].filter(({ series }) => series.length > 0);
+    expect(edges.map(({ labels: { source, reporter, mtls }, series }) => [
+      reporter,
+      mtls,
+      source.principal,
+      source.namespace,
+      source.name,
+      source.app,
+      source.version,
+      series[0]?.count,
+    ])).toEqual([
+      ["destination", true, CALLER_ID, "web", "caller", "web", "v2", 2],
+      ["destination", true, CALLER_ID, "web", "other", "other", "latest", 1],
+      ["destination", true, CALLER_ID, "web", "caller", "caller", "latest", 3],
+    ]);
+  });
+
+  test.each(["", "22", "0", "-1", "8081", "8080x", "NaN", "80 80"])(
+    "InboundAcceptor opens no port that no service declares: %p",
+    async (port) => {
+      const mesh = plane();
+      const client = mesh.peer();
+      call(client, port);
+      expect(await client.read()).toStartWith("HTTP/1.1 404 Not Found\r\n");
+      expect(mesh.network.attempts).toHaveLength(0);
+      expect(mesh.counted()).toEqual(["404 NR caller"]);
+    },
+  );
+
+  test("InboundAcceptor refuses a request without a port, CONNECT, and what is no request", async () => {
+    for (
+      const [text, status, counted] of [
+        ["GET / HTTP/1.1\r\nHost: shop\r\n\r\n", 404, "404 NR caller"],
+        ["CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 8080\r\n\r\n", 501, "501 - caller"],
+        ["nonsense\r\n\r\n", 400, "400 DPE caller"],
+      ] as const
+    ) {
+      const mesh = plane();
+      const client = mesh.peer();
+      client.send(text);
+      expect(await client.read()).toStartWith(`HTTP/1.1 ${status} `);
+      expect(mesh.counted()).toEqual([counted]);
+    }
+  });
+
+  test("InboundAcceptor goes by the new snapshot on an old connection", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    call(client, "8080");
+    mesh.network.last.accept().say(OK);
+    await client.read();
+    mesh.apply(snapshotOf(settings({ inbound: [] })));
+    call(client, "8080");
+    expect(await client.read()).toStartWith("HTTP/1.1 404 Not Found\r\n");
+  });
+
+  test("InboundAcceptor does not let the workload speak as a proxy", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    call(client, "8080");
+    mesh.network.last.accept().say(
+      "HTTP/1.1 200 OK\r\nX-Bowline-Reply: UH made up\r\nContent-Length: 0\r\n\r\n",
+    );
+    expect(await client.read()).toBe("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+  });
+
+  test("InboundAcceptor tries a kept connection that closed in silence once more, and a refused one not", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    call(client, "8080");
+    mesh.network.last.accept().say(OK);
+    call(client, "8080");
+    mesh.network.last.close();
+    mesh.clock.advance(1);
+    expect(mesh.network.attempts).toHaveLength(2);
+    mesh.network.last.refuse();
+    mesh.clock.advance(500);
+    expect(mesh.network.attempts).toHaveLength(2);
+    expect(await client.read()).toContain("HTTP/1.1 503 Service Unavailable\r\n");
+    expect(mesh.counted()).toHaveLength(2);
+    expect(mesh.active).toBe(0);
+  });
+});

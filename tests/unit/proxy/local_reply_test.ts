@@ -1,0 +1,95 @@
+import { describe, expect, test } from "bun:test";
+import type { RequestHead } from "../../../src/proxy/exchange.ts";
+import { isGrpc, LOCAL_REPLY, renderLocalReply } from "../../../src/proxy/local_reply.ts";
+
+function withType(...headers: string[]): RequestHead {
+  return { method: "POST", scheme: "http", authority: "a", path: "/", headers, bodyLength: 0 };
+}
+
+describe("isGrpc()", () => {
+  test.each([
+    ["application/grpc", true],
+    ["application/grpc+proto", true],
+    ["application/grpc;charset=x", true],
+    ["application/grpc-web", false],
+    ["application/json", false],
+    ["x-application/grpc", false],
+  ])("isGrpc() of %p is %p", (type, expected) => {
+    expect(isGrpc(withType("content-type", type))).toBe(expected);
+  });
+
+  test("isGrpc() is false without a type", () => expect(isGrpc(withType())).toBe(false));
+});
+
+describe("LOCAL_REPLY", () => {
+  // Envoy's flags and codes (response flags of the access log): an API, never changed.
+  test.each(
+    [
+      ["noRoute", 404, "NR", "route_not_found"],
+      ["connectRefused", 501, "-", "connect_not_supported"],
+      ["noCluster", 503, "NC", "cluster_not_found"],
+      ["blocked", 502, "-", "direct_response"],
+      ["noHealthyUpstream", 503, "UH", "no_healthy_upstream"],
+      ["overflow", 503, "UO", "overflow"],
+      ["connectFailure", 503, "UF", "upstream_reset_before_response_started{connection_failure}"],
+      ["connectFailureRetried", 503, "UF,URX", "upstream_reset_before_response_started{connection_failure}"],
+      ["upstreamClosed", 503, "UC", "upstream_reset_before_response_started{connection_termination}"],
+      ["upstreamProtocolError", 502, "UPE", "upstream_reset_before_response_started{protocol_error}"],
+      ["upstreamTimeout", 504, "UT", "upstream_response_timeout"],
+    ] as const,
+  )("LOCAL_REPLY.%s is %d %s", (name, status, flags, details) => {
+    expect(LOCAL_REPLY[name]).toMatchObject({ status, flags, details });
+  });
+});
+
+describe("renderLocalReply()", () => {
+  test("renderLocalReply() gives text, flags, details and the proxy's name", () => {
+    const { head, body } = renderLocalReply(LOCAL_REPLY.noHealthyUpstream, false, "outbound shop/cart");
+    expect(head).toEqual({
+      status: 503,
+      headers: [
+        "content-type",
+        "text/plain",
+        "x-bowline-reply",
+        "UH no_healthy_upstream; outbound shop/cart",
+      ],
+      bodyLength: 19,
+    });
+    expect(new TextDecoder().decode(body ?? undefined)).toBe("no healthy upstream");
+  });
+
+  test("renderLocalReply() gives no body and no type without a text", () => {
+    const { head, body } = renderLocalReply(LOCAL_REPLY.noRoute, false, "x");
+    expect(head).toMatchObject({ status: 404, bodyLength: 0 });
+    expect(head.headers).not.toContain("content-type");
+    expect(body).toBeNull();
+  });
+
+  // gRPC over HTTP/2, "HTTP to gRPC status code mapping".
+  test.each([
+    [400, 13],
+    [401, 16],
+    [403, 7],
+    [404, 12],
+    [429, 14],
+    [502, 14],
+    [503, 14],
+    [504, 14],
+    [501, 2],
+    [418, 2],
+  ])(
+    "renderLocalReply() gives gRPC %d as status %d, trailers-only",
+    (status, grpc) => {
+      const { head, body } = renderLocalReply({ status, flags: "-", details: "a b", text: "" }, true, "x");
+      expect(head).toEqual({
+        status: 200,
+        headers: [
+          ...["content-type", "application/grpc", "grpc-status", String(grpc), "grpc-message", "a%20b"],
+          ...["x-bowline-reply", "- a b; x"],
+        ],
+        bodyLength: 0,
+      });
+      expect(body).toBeNull();
+    },
+  );
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "bun:test";
+import {
+  describePeer,
+  isMeshHeader,
+  PEER_LENGTH_MAX,
+  readPeer,
+  removeMeshHeaders,
+  takeMeshHeaders,
+} from "../../../src/proxy/mesh_headers.ts";
+import { workload } from "./data_plane.ts";
+
+const PRINCIPAL = "spiffe://mesh.test/ns/web/sa/caller";
+const IDENTITY = { trustDomain: "mesh.test", namespace: "web", serviceAccount: "caller" };
+
+describe("takeMeshHeaders()", () => {
+  test("takeMeshHeaders() removes every field of ours, the last one of each wins, the order stays", () => {
+    const headers = [
+      "a",
+      "1",
+      "x-bowline-port",
+      "80",
+      "x-bowline-zzz",
+      "2",
+      "b",
+      "3",
+      "x-bowline-peer",
+      "p",
+      "c",
+      "4",
+    ];
+    expect(takeMeshHeaders(headers)).toEqual({ port: "80", peer: "p" });
+    expect(headers).toEqual(["a", "1", "b", "3", "c", "4"]);
+    expect(takeMeshHeaders(headers)).toEqual({ port: undefined, peer: undefined });
+    expect(headers).toHaveLength(6);
+  });
+
+  test("removeMeshHeaders() does the same where nobody asks for them", () => {
+    const headers = ["x-bowline-reply", "x", "a", "1", "x-bowline-", "y"];
+    removeMeshHeaders(headers);
+    expect(headers).toEqual(["a", "1"]);
+    removeMeshHeaders(headers);
+    expect(headers).toEqual(["a", "1"]);
+  });
+
+  test("isMeshHeader() knows the prefix alone", () => {
+    expect(["x-bowline-a", "x-bowline-"].every(isMeshHeader)).toBe(true);
+    expect(["x-bowline", "xx-bowline-a", "x-bow", "", "bowline-a"].some(isMeshHeader)).toBe(false);
+  });
+});
+
+describe("describePeer()", () => {
+  test("describePeer() and readPeer() are each other's inverse", () => {
+    const peer = { ...workload("cart"), app: "shop", version: "v2" };
+    expect(readPeer(describePeer(peer), IDENTITY, PRINCIPAL)).toEqual({
+      key: "web/cart",
+      namespace: "web",
+      name: "cart",
+      principal: PRINCIPAL,
+      app: "shop",
+      version: "v2",
+    });
+  });
+
+  test("describePeer() replaces what could end a part, a field or a line", () => {
+    // Written as Latin-1, U+010A and U+010D would be a line feed and a carriage return.
+    const peer = { ...workload("a;b"), app: "x\r\ny: z", version: "\u010d\u010a\u00e9 1" };
+    expect(describePeer(peer)).toBe("a_b;x__y:_z;____1");
+  });
+});
+
+describe("readPeer()", () => {
+  test("readPeer() believes the namespace and identity of the certificate alone", () => {
+    const peer = readPeer("admin/root;app;v1", IDENTITY, PRINCIPAL);
+    expect(peer).toMatchObject({ namespace: "web", principal: PRINCIPAL, key: "web/admin/root" });
+  });
+
+  test("readPeer() falls back to the service account, and ignores what is too long", () => {
+    expect(readPeer(undefined, IDENTITY, PRINCIPAL)).toMatchObject({
+      name: "caller",
+      app: "caller",
+      version: "latest",
+    });
+    const longest = "x".repeat(PEER_LENGTH_MAX);
+    expect(readPeer(longest, IDENTITY, PRINCIPAL).name).toBe(longest);
+    expect(readPeer(`${longest}x`, IDENTITY, PRINCIPAL).name).toBe("caller");
+  });
+});

@@ -1,0 +1,263 @@
+/** Two proxies on real sockets: plain text in, mutual TLS between them, plain text out. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, request, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { systemClock } from "../../../src/lib/clock.ts";
+import { Prng } from "../../../src/lib/prng.ts";
+import type { Endpoint, Snapshot } from "../../../src/model/snapshot.ts";
+import { Proxy } from "../../../src/proxy/proxy.ts";
+import { TestAuthority, type TlsLeaf } from "../identity/odd_certificates.ts";
+import {
+  CALLER_ID,
+  cluster,
+  endpoint,
+  settings,
+  SHOP_ID,
+  shopSnapshot,
+  snapshotOf,
+  workload,
+} from "./data_plane.ts";
+
+const HERE = "127.0.0.1";
+const authority = await TestAuthority.make();
+const stranger = await TestAuthority.make("CN=stranger");
+const leafOf = (id: string, by = authority) => by.issue({ names: [{ type: "url", value: id }] });
+const [callerLeaf, shopLeaf, strangerLeaf] = await Promise.all([
+  leafOf(CALLER_ID),
+  leafOf(SHOP_ID),
+  leafOf(CALLER_ID, stranger),
+]);
+const warnings: string[] = [];
+const ports = { caller: freePort(), callerMesh: freePort(), shop: freePort(), shopMesh: freePort() };
+
+/** A port that was free a moment ago. */
+function freePort(): number {
+  const listener = Bun.listen({ hostname: HERE, port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
+function proxyOf(leaf: TlsLeaf, outbound: number, mesh: number): Proxy {
+  return new Proxy({
+    clock: systemClock,
+    random: new Prng(1),
+    trustDomain: "mesh.test",
+    outbound: { hostname: HERE, port: outbound },
+    mesh: { hostname: HERE, port: mesh },
+    deliverTo: HERE,
+    tlsMaterial: () => ({ chain: leaf.chain, key: leaf.key, roots: authority.roots }),
+    warn: (message) => warnings.push(message),
+  });
+}
+
+const caller = proxyOf(callerLeaf, ports.caller, ports.callerMesh);
+const shop = proxyOf(shopLeaf, ports.shop, ports.shopMesh);
+let upstream: Server;
+/** Answers of the upstream that the test holds back. */
+const held: (() => void)[] = [];
+
+function upstreamPort(): number {
+  return (upstream.address() as AddressInfo).port;
+}
+
+/** The shop's endpoint behind its mesh listener. */
+function shopEndpoint(principal = SHOP_ID): Endpoint {
+  return {
+    ...endpoint(1, true),
+    address: HERE,
+    port: upstreamPort(),
+    meshPort: ports.shopMesh,
+    workload: workload("shop", principal),
+  };
+}
+
+function shopSettings(): Snapshot {
+  const service = { host: "shop.test", name: "shop", namespace: "shop" };
+  return snapshotOf(
+    settings({ workload: workload("shop", SHOP_ID), inbound: [{ port: upstreamPort(), service }] }),
+  );
+}
+
+beforeAll(async () => {
+  upstream = createServer((incoming, outgoing) => {
+    if (incoming.url === "/echo") {
+      incoming.pipe(outgoing);
+      return;
+    }
+    const answer = () => outgoing.end(JSON.stringify({ url: incoming.url, headers: incoming.headers }));
+    if (incoming.url === "/held") held.push(answer);
+    else answer();
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, HERE, resolve));
+  caller.apply(shopSnapshot(shopEndpoint()));
+  shop.apply(shopSettings());
+  caller.listen();
+  shop.listen();
+});
+
+afterAll(async () => {
+  await Promise.all([caller.drain(0), shop.drain(0)]);
+  upstream.closeAllConnections();
+  upstream.close();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: Buffer;
+}
+
+function call(path: string, body?: Buffer, port = ports.caller): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const method = body === undefined ? "GET" : "POST";
+    const outgoing = request(
+      { host: HERE, port, path, method, headers: { host: "shop" }, agent: false },
+      (incoming) => {
+        const chunks: Buffer[] = [];
+        incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+        incoming.on("error", reject);
+        incoming.on("end", () =>
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: incoming.headers,
+            body: Buffer.concat(chunks),
+          }));
+      },
+    );
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+/** Waits until something holds that another callback brings about. */
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 400 && !holds(); i++) await Bun.sleep(5);
+  expect(holds()).toBe(true);
+}
+
+function hash(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+describe("two proxies", () => {
+  test("a request goes through both, and both count it under proved identities", async () => {
+    const { status, headers, body } = await call("/x?y");
+    expect(status).toBe(200);
+    const seen = JSON.parse(body.toString()) as { url: string; headers: Record<string, string> };
+    expect(seen).toMatchObject({ url: "/x?y", headers: { host: "shop" } });
+    expect(seen.headers["x-request-id"]).toMatch(/^[-0-9a-f]{36}$/);
+    expect(seen.headers["traceparent"]).toStartWith("00-");
+    expect(
+      [...Object.keys(seen.headers), ...Object.keys(headers)].filter((name) => name.startsWith("x-bowline")),
+    ).toEqual([]);
+    for (const [proxy, reporter] of [[caller, "source"], [shop, "destination"]] as const) {
+      const [report] = proxy.edges.takeReport();
+      expect(report).toMatchObject({
+        reporter,
+        mtls: true,
+        source: { principal: CALLER_ID },
+        destination: { principal: SHOP_ID },
+        responses: [{ code: 200, flags: "-", count: 1 }],
+      });
+    }
+  });
+
+  test("10 MB go both ways and come back equal", async () => {
+    const bytes = Buffer.alloc(10 * 1024 * 1024);
+    const random = new Prng(7);
+    for (let i = 0; i < bytes.length; i += 4) bytes.writeUInt32LE(random.uint32(), i);
+    const { status, body } = await call("/echo", bytes);
+    expect([status, body.length, hash(body)]).toEqual([200, bytes.length, hash(bytes)]);
+  });
+
+  test("a request in flight survives a new snapshot, and the next one goes by it", async () => {
+    const slow = call("/held");
+    await until(() => held.length === 1);
+    caller.apply(shopSnapshot());
+    shop.apply(shopSettings());
+    expect((await call("/x")).headers["x-bowline-reply"]).toStartWith("UH ");
+    held.pop()?.();
+    expect(await slow).toMatchObject({ status: 200 });
+    caller.apply(shopSnapshot(shopEndpoint()));
+    expect(await call("/x")).toMatchObject({ status: 200 });
+  });
+
+  test("a snapshot that does not compile changes nothing", async () => {
+    expect(() => caller.apply(snapshotOf(cluster()))).toThrow();
+    expect(await call("/x")).toMatchObject({ status: 200 });
+  });
+
+  test("a peer of another identity is refused before a byte of the request: 503 UF", async () => {
+    caller.apply(shopSnapshot(shopEndpoint("spiffe://mesh.test/ns/shop/sa/other")));
+    const { status, headers } = await call("/x");
+    expect(status).toBe(503);
+    expect(headers["x-bowline-reply"]).toStartWith("UF,URX ");
+    expect(warnings.splice(0).join()).toContain("Refused the peer at 127.0.0.1:");
+    caller.apply(shopSnapshot(shopEndpoint()));
+  });
+
+  test("an endpoint that refuses connections is 503 UF, and one that is no mesh listener too", async () => {
+    for (const meshPort of [freePort(), upstreamPort()]) {
+      caller.apply(shopSnapshot({ ...shopEndpoint(), meshPort }));
+      const { status, headers } = await call("/x");
+      expect([status, headers["x-bowline-reply"]?.slice(0, 6)]).toEqual([503, "UF,URX"]);
+    }
+    caller.apply(shopSnapshot(shopEndpoint()));
+  });
+});
+
+describe("the mesh port", () => {
+  /** What comes back when somebody with this certificate sends a request to the mesh port; null: refused. */
+  async function knock(leaf: TlsLeaf | null): Promise<string | null> {
+    const heard = Promise.withResolvers<string | null>();
+    const own = leaf === null ? {} : { key: leaf.key, cert: leaf.chain };
+    const text = `GET /x HTTP/1.1\r\nHost: shop\r\nx-bowline-port: ${upstreamPort()}\r\n\r\n`;
+    const socket = await Bun.connect({
+      hostname: HERE,
+      port: ports.shopMesh,
+      tls: { ...own, ca: authority.roots, rejectUnauthorized: false },
+      socket: {
+        handshake: (one) => void one.write(text),
+        data: (_, chunk) => heard.resolve(chunk.toString()),
+        close: () => heard.resolve(null),
+        error: () => heard.resolve(null),
+      },
+    });
+    const answer = await heard.promise;
+    socket.terminate();
+    return answer;
+  }
+
+  test("whoever shows a certificate of the mesh is let in, on HTTP/1.1 too", async () => {
+    expect(await knock(callerLeaf)).toStartWith("HTTP/1.1 200 OK\r\n");
+  });
+
+  test("whoever shows no certificate, or one of a stranger, is refused without an answer", async () => {
+    expect(await knock(null)).toBeNull();
+    expect(await knock(strangerLeaf)).toBeNull();
+  });
+
+  test("whoever speaks plain text is refused without an answer", async () => {
+    await expect(call("/x", undefined, ports.shopMesh)).rejects.toThrow();
+  });
+});
+
+describe("drain", () => {
+  test("Proxy.drain() answers what is in flight, takes nothing new, and ends when all is over", async () => {
+    const port = freePort();
+    const draining = proxyOf(callerLeaf, port, freePort());
+    draining.apply(shopSnapshot({ ...endpoint(1), address: HERE, port: upstreamPort() }));
+    draining.listen();
+    const slow = call("/held", undefined, port);
+    await until(() => held.length === 1);
+    const drained = draining.drain(5_000);
+    await expect(call("/x", undefined, port)).rejects.toThrow();
+    held.pop()?.();
+    const { status, headers } = await slow;
+    expect([status, headers.connection]).toEqual([200, "close"]);
+    await drained;
+    expect(draining.connections).toBe(0);
+  });
+});

@@ -1,0 +1,100 @@
+import { describe, expect, test } from "bun:test";
+import { DURATION_BUCKETS_MS } from "../../../src/model/report.ts";
+import { EdgeRegistry, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
+import { prometheusText } from "../../../src/telemetry/prometheus_text.ts";
+
+const CALLER = {
+  key: "web/caller",
+  namespace: "web",
+  name: "caller",
+  principal: "spiffe://mesh.test/ns/web/sa/caller",
+  app: "front",
+  version: "v2",
+};
+const SERVICE = { host: "shop.test", name: "shop", namespace: "ns" };
+
+function text(more: { name?: string; mtls?: boolean; reporter?: "source" | "destination" } = {}): string[] {
+  const { name = "caller", mtls = true, reporter = "source" } = more;
+  const registry = new EdgeRegistry();
+  const source = { ...CALLER, name };
+  const edge = registry.edge({ reporter, source, destination: UNKNOWN_WORKLOAD, service: SERVICE, mtls });
+  edge.record(200, "-", 0.7);
+  edge.record(200, "-", 3);
+  edge.record(503, "UF,URX", 1e9);
+  return prometheusText(registry.edges(), []).split("\n");
+}
+
+describe("prometheusText()", () => {
+  test("prometheusText() gives Istio's names and labels", () => {
+    const line = text().find((one) => one.startsWith("istio_requests_total"));
+    expect(line).toBe(
+      'istio_requests_total{reporter="source",source_workload="caller",source_workload_namespace="web",' +
+        'source_principal="spiffe://mesh.test/ns/web/sa/caller",source_app="front",source_version="v2",' +
+        'source_cluster="mesh.test",source_canonical_service="front",source_canonical_revision="v2",' +
+        'destination_workload="unknown",destination_workload_namespace="unknown",destination_principal="unknown",' +
+        'destination_app="unknown",destination_version="unknown",destination_cluster="unknown",' +
+        'destination_canonical_service="unknown",destination_canonical_revision="unknown",' +
+        'destination_service="shop.test",destination_service_name="shop",destination_service_namespace="ns",' +
+        'request_protocol="http",response_code="200",response_flags="-",connection_security_policy="unknown"} 2',
+    );
+  });
+
+  test("prometheusText() says the security policy where it is enforced", () => {
+    const policy = (more: object) => /connection_security_policy="(\w+)"/.exec(text(more).join("\n"))?.[1];
+    expect(policy({ reporter: "source", mtls: true })).toBe("unknown");
+    expect(policy({ reporter: "destination", mtls: true })).toBe("mutual_tls");
+    expect(policy({ reporter: "destination", mtls: false })).toBe("none");
+  });
+
+  test("prometheusText() gives cumulative buckets that end in the count", () => {
+    const value = (le: string, code: number) => {
+      const line = text().find((one) =>
+        one.includes(`le="${le}"`) && one.includes(`response_code="${code}"`)
+      );
+      return Number(line?.split(" ").at(-1));
+    };
+    expect(["0.5", "1", "5", "10", "3600000", "+Inf"].map((le) => value(le, 200))).toEqual([
+      0,
+      1,
+      2,
+      2,
+      2,
+      2,
+    ]);
+    expect(["3600000", "+Inf"].map((le) => value(le, 503))).toEqual([0, 1]);
+    const lines = text();
+    expect(lines.filter((one) => one.includes("_bucket")).length).toBe(2 * (DURATION_BUCKETS_MS.length + 1));
+    expect(lines.filter((one) => /_(sum|count)\{/.test(one))).toHaveLength(4);
+  });
+
+  test("prometheusText() escapes backslash, quote and line feed, so that no value can add a line or a label", () => {
+    const lines = text({ name: 'a"} 1\nevil{x="\\' });
+    expect(lines.some((one) => one.startsWith("evil"))).toBe(false);
+    expect(lines.join("\n")).toContain('source_workload="a\\"} 1\\nevil{x=\\"\\\\"');
+  });
+
+  test("prometheusText() declares each metric once, before its first line, and ends with a line feed", () => {
+    const samples = [
+      { name: "b_up", help: "Up.", type: "gauge", value: 1, labels: { a: "x", b: "" } },
+      { name: "b_up", help: "Up.", type: "gauge", value: 0.5, labels: { a: "y" } },
+      { name: "b_total", help: "All.", type: "counter", value: 3 },
+    ] as const;
+    expect(prometheusText([], samples).split("\n").slice(4)).toEqual([
+      "# HELP b_up Up.",
+      "# TYPE b_up gauge",
+      'b_up{a="x",b="unknown"} 1',
+      'b_up{a="y"} 0.5',
+      "# HELP b_total All.",
+      "# TYPE b_total counter",
+      "b_total 3",
+      "",
+    ]);
+  });
+
+  test("prometheusText() gives no series twice", () => {
+    const names = text().filter((one) => one !== "" && !one.startsWith("#")).map((one) =>
+      one.replace(/ \S+$/, "")
+    );
+    expect(new Set(names).size).toBe(names.length);
+  });
+});
