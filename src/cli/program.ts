@@ -38,7 +38,7 @@ export function reportFailure(error: unknown): ExitCode {
   }
   const message = error instanceof Error ? error.message : String(error);
   if (isOperatingCondition(error)) {
-    printError({ message, hint: undefined });
+    printError({ message, hint: error instanceof ListenError ? error.hint : undefined });
     if (debug) printMessage(stackOf(error));
     return error instanceof ListenError ? EXIT.unavailable : EXIT.error;
   }

@@ -1,6 +1,7 @@
 /** `bowline run`: one of the roles, in the foreground until a signal ends it. */
 import { systemClock } from "../lib/clock.ts";
 import { Prng, randomSeed } from "../lib/prng.ts";
+import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import { BUILD_INFO } from "../runtime/build_info.ts";
 import { chooseDataDirectory } from "../runtime/data_directory.ts";
 import { isTerminal, writeStderr } from "../runtime/process.ts";
@@ -55,7 +56,7 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
 }
 
 async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
-  const { config } = options;
+  const { config, trustDomain = TRUST_DOMAIN_DEFAULT } = options;
   if (config === undefined) {
     throw new CommandError(
       EXIT.usage,
@@ -63,12 +64,19 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
       "a directory of Istio YAML files",
     );
   }
+  if (parseSpiffeId(controlPlaneId(trustDomain)) === undefined) {
+    throw new CommandError(
+      EXIT.usage,
+      `${JSON.stringify(trustDomain)} is not a trust domain`,
+      "lower-case letters, digits, dots, dashes and underscores, such as prod.example.com",
+    );
+  }
   const { ControlPlane } = await import("../control/control_plane.ts");
   try {
     return await ControlPlane.start({
       configPath: config,
       dataDirectory: options.data ?? chooseDataDirectory(),
-      trustDomain: options.trustDomain ?? TRUST_DOMAIN_DEFAULT,
+      trustDomain,
       bind: options.bind,
       clock: systemClock,
       random: new Prng(randomSeed()),

@@ -71,8 +71,13 @@ export class ConfigSource {
       if (files !== null) this.#save(files);
       return;
     }
-    const serving = this.store.current?.number ?? null;
-    log.error("Refused the configuration; what was loaded before still serves", { generation: serving });
+    const { current } = this.store;
+    if (current === null) log.error("Refused the configuration");
+    else {
+      log.error("Refused the configuration; what was loaded before still serves", {
+        generation: current.number,
+      });
+    }
     for (const finding of outcome.rejection.findings) log.error(formatFinding(finding));
   }
 

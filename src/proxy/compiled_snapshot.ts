@@ -22,6 +22,8 @@ export interface CompiledSnapshot {
   readonly inbound: ReadonlyMap<number, InboundService>;
   /** Counts requests that no virtual host, route or cluster took. */
   readonly unrouted: Edge;
+  /** Counts requests to a service that led to no cluster. */
+  unserved(service: ServiceInfo): Edge;
   /** Counts requests to hosts that the mesh does not know. */
   readonly passthrough: Edge;
   readonly hosts: ReadonlySet<Host>;
@@ -90,6 +92,7 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     settings,
     routes: new RouteTable(virtualHosts, (name) => compiled.get(name) ?? null),
     inbound: new Map(settings.inbound.map(({ port, service }) => [port, { service, host: deliver(port) }])),
+    unserved: (service) => edgeTo(UNKNOWN_WORKLOAD, service, false),
     unrouted: edgeTo(UNKNOWN_WORKLOAD, UNROUTED, false),
     passthrough: edgeTo(UNKNOWN_WORKLOAD, PASSTHROUGH, false),
     hosts,

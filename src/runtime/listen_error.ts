@@ -9,40 +9,49 @@ export type ListenErrorCode =
 export class ListenError extends Error {
   override readonly name = "ListenError";
 
-  private constructor(readonly code: ListenErrorCode, message: string, cause: unknown) {
+  private constructor(
+    readonly code: ListenErrorCode,
+    message: string,
+    /** What to do about it, where more can be said than the message does. */
+    readonly hint: string | undefined,
+    cause: unknown,
+  ) {
     super(message, { cause });
   }
 
+  /** `where` is an address and port, or the path of a Unix socket. */
   static of(
     where: { readonly hostname: string; readonly port: number } | string,
     cause: unknown,
   ): ListenError {
-    const place = typeof where === "string" ? where : `${where.hostname}:${where.port}`;
-    const systemCode = (cause as { code?: unknown } | null)?.code;
-    switch (systemCode) {
+    const isPath = typeof where === "string";
+    const place = isPath ? where : `${where.hostname}:${where.port}`;
+    const say = (code: ListenErrorCode, reason: string, hint?: string) =>
+      new ListenError(code, `Cannot listen on ${place}: ${reason}`, hint, cause);
+    switch ((cause as { code?: unknown } | null)?.code) {
       case "EADDRINUSE":
-        return new ListenError(
+        return say(
           "address-in-use",
-          `Cannot listen on ${place}: another process already does; stop it, or choose another address with --bind`,
-          cause,
+          "another process already does",
+          isPath
+            ? "stop it, or choose another directory with --data"
+            : "stop it, or choose another address with --bind",
         );
       case "EACCES":
       case "EPERM":
-        return new ListenError(
+        return say(
           "permission-denied",
-          `Cannot listen on ${place}: permission denied; ports below 1024 need CAP_NET_BIND_SERVICE`,
-          cause,
+          "permission denied",
+          isPath ? "see who owns the directory" : "ports below 1024 need CAP_NET_BIND_SERVICE",
         );
       case "EADDRNOTAVAIL":
-        return new ListenError(
+        return say(
           "address-not-available",
-          `Cannot listen on ${place}: this machine does not have that address; choose one of its own with --bind`,
-          cause,
+          "this machine does not have that address",
+          "choose one of its own with --bind",
         );
-      default: {
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        return new ListenError("listen-failed", `Cannot listen on ${place}: ${reason}`, cause);
-      }
+      default:
+        return say("listen-failed", cause instanceof Error ? cause.message : String(cause));
     }
   }
 }

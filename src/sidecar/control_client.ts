@@ -73,7 +73,12 @@ export class ControlClient {
     const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
     this.#authority = address;
     this.#host = new Host(
-      { hostname, port: Number(address.slice(colon + 1)), spiffeId: controlPlaneId(trustDomain), protocol: "http1" },
+      {
+        hostname,
+        port: Number(address.slice(colon + 1)),
+        spiffeId: controlPlaneId(trustDomain),
+        protocol: "http1",
+      },
       { clock, wheel, trustDomain, connect, tlsMaterial, warn },
     );
   }

@@ -5,8 +5,6 @@ export function newsOf(line: string, started: boolean): string | null {
   const entry = parse(line);
   if (entry === null) return null;
   const { level, message, generation } = entry;
-  // With nothing to go on serving the process ends, and says so itself.
-  if (generation === null) return null;
   if (generation === undefined) return level === "info" ? null : message;
   return level === "info" && !started ? null : `${message} (generation ${generation})`;
 }
@@ -15,7 +13,7 @@ interface Entry {
   readonly level: string;
   readonly message: string;
   /** Of the configuration that serves. */
-  readonly generation?: number | null;
+  readonly generation?: number;
 }
 
 function parse(line: string): Entry | null {

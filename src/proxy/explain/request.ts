@@ -2,8 +2,8 @@
 import { Prng } from "../../lib/prng.ts";
 import type { RequestHead } from "../exchange.ts";
 import { ensureTraceHeaders } from "../filters/trace_headers.ts";
-import { isToken } from "../http1/fields.ts";
-import { isAuthority, parseRequestHead } from "../http1/head.ts";
+import { parseRequestHead } from "../http1/head.ts";
+import { isAuthority, isToken } from "../message_syntax.ts";
 import { Malformed } from "../http1/malformed.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
 

@@ -65,9 +65,10 @@ export class OutboundAcceptor implements Acceptor {
     const virtualHost = snapshot.routes.virtualHost(head.authority);
     if (virtualHost === undefined) return this.#passThrough(exchange, snapshot, head);
     const route = findRoute(virtualHost, head);
-    if (route === undefined) return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
+    const { service } = virtualHost.virtualHost;
+    if (route === undefined) return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unserved(service));
     const cluster = pickTarget(route, this.#options.random);
-    if (cluster === null) return exchange.reply(LOCAL_REPLY.noCluster, snapshot.unrouted);
+    if (cluster === null) return exchange.reply(LOCAL_REPLY.noCluster, snapshot.unserved(service));
     exchange.sendTo(cluster);
   }
 

@@ -3,6 +3,7 @@
  * no bare CR or LF, no control characters. Framing and hop-by-hop fields are taken out on the way, the rest is listed.
  */
 import type { HeaderList } from "../exchange.ts";
+import { isToken, TOKEN_UPPER, tokenByte, valueByte } from "../message_syntax.ts";
 import { FIELDS_MAX } from "./limits.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
@@ -21,19 +22,6 @@ export class Fields {
   /** Fields so far, listed or not. */
   count = 0;
 }
-
-const TOKEN_LOWER = 1;
-const TOKEN_UPPER = 2;
-const token = new Uint8Array(256);
-for (const character of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") {
-  token[character.charCodeAt(0)] = TOKEN_LOWER;
-}
-for (const character of "ABCDEFGHIJKLMNOPQRSTUVWXYZ") token[character.charCodeAt(0)] = TOKEN_UPPER;
-
-/** HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5). */
-const valueByte = new Uint8Array(256);
-valueByte[0x09] = 1;
-for (let code = 0x20; code < 256; code++) valueByte[code] = code === 0x7f ? 0 : 1;
 
 type Meaning = "host" | "content-length" | "transfer-encoding" | "connection" | "hop";
 
@@ -74,17 +62,6 @@ for (
   known.set(lower.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()), entry);
 }
 
-export function isToken(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if ((token[text.charCodeAt(i)] ?? 0) === 0) return false;
-  return text.length > 0;
-}
-
-/** Whether the characters may stand in a field's value or a reason phrase. */
-export function isFieldText(text: string, from: number, end: number): boolean {
-  for (let i = from; i < end; i++) if (valueByte[text.charCodeAt(i)] !== 1) return false;
-  return true;
-}
-
 /** Reads all lines of `text` from `start`; each ends with CRLF, the last one too. Null: well-formed. */
 export function parseFields(text: string, start: number, fields: Fields): Malformed | null {
   const length = text.length;
@@ -97,7 +74,7 @@ export function parseFields(text: string, start: number, fields: Fields): Malfor
     for (;;) {
       const code = text.charCodeAt(colon);
       if (code === 0x3a) break;
-      const kind = token[code];
+      const kind = tokenByte[code];
       if (!kind) return MALFORMED.fieldName;
       kinds |= kind;
       colon++;

@@ -1,6 +1,7 @@
 /** Request and response heads of HTTP/1 (RFC 9112 §2–4): text in, neutral head and framing out. */
 import { BODY_LENGTH_UNKNOWN, type RequestHead, type ResponseHead } from "../exchange.ts";
-import { Fields, isFieldText, isToken, parseFields } from "./fields.ts";
+import { isAuthority, isFieldValue, isTarget, isToken } from "../message_syntax.ts";
+import { Fields, parseFields } from "./fields.ts";
 import { REQUEST_LINE_BYTES_MAX } from "./limits.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
@@ -17,13 +18,6 @@ export interface ParsedResponse {
   readonly keepAlive: boolean;
   readonly chunked: boolean;
 }
-
-/** Visible ASCII without `#`: a fragment never travels (RFC 9112 §3.2). */
-const targetByte = new Uint8Array(256);
-for (let code = 0x21; code < 0x7f; code++) targetByte[code] = code === 0x23 ? 0 : 1;
-
-/** uri-host and port (RFC 3986 §3.2.2, §3.2.3), without userinfo. */
-const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?$/;
 
 const VERSION = /^HTTP\/([0-9])\.([0-9])$/;
 
@@ -46,9 +40,7 @@ export function parseRequestHead(text: string, scheme: string): ParsedRequest | 
     if (version[1] !== "1" || version[2] !== "0") return MALFORMED.version;
   }
   const target = text.substring(methodEnd + 1, targetEnd);
-  for (let i = 0; i < target.length; i++) {
-    if (targetByte[target.charCodeAt(i)] !== 1) return MALFORMED.target;
-  }
+  if (!isTarget(target)) return MALFORMED.target;
 
   const fields = new Fields();
   const malformed = parseFields(text, lineEnd + 2, fields);
@@ -90,10 +82,6 @@ function readTarget(target: string, head: RequestHead): boolean {
   return authority.charCodeAt(0) !== 0x3a && isAuthority(authority);
 }
 
-export function isAuthority(text: string): boolean {
-  return AUTHORITY.test(text);
-}
-
 /** `toHead`: the request was HEAD, so no body follows whatever the fields say. */
 export function parseResponseHead(text: string, toHead: boolean): ParsedResponse | Malformed {
   const lineEnd = text.indexOf("\r\n");
@@ -103,7 +91,7 @@ export function parseResponseHead(text: string, toHead: boolean): ParsedResponse
     return MALFORMED.statusLine;
   }
   if (lineEnd !== 12 && text.charCodeAt(12) !== 0x20) return MALFORMED.statusLine;
-  if (!isFieldText(text, 12, lineEnd)) return MALFORMED.statusLine;
+  if (!isFieldValue(text.substring(12, lineEnd))) return MALFORMED.statusLine;
   const fields = new Fields();
   const malformed = parseFields(text, lineEnd + 2, fields);
   if (malformed !== null) return malformed;

@@ -15,13 +15,13 @@ describe("newsOf()", () => {
   test("tells of an edit that was refused, and why", () => {
     const refused = line({ level: "error", message: "Refused it", generation: 2 });
     expect(newsOf(refused, true)).toBe("Refused it (generation 2)");
+    expect(newsOf(line({ level: "error", message: "Refused it" }), false)).toBe("Refused it");
     expect(newsOf(line({ level: "error", message: "a.yaml:1:1: error" }), false)).toBe("a.yaml:1:1: error");
     expect(newsOf(line({ level: "warn", message: "a.yaml:1:1: warning" }), true)).toBe("a.yaml:1:1: warning");
   });
 
   test("leaves out what is no news of the configuration", () => {
     expect(newsOf(line({ message: "Enrolled a workload" }), true)).toBeNull();
-    expect(newsOf(line({ level: "error", message: "Refused it", generation: null }), false)).toBeNull();
     expect(newsOf("Error: the process ends", true)).toBeNull();
   });
 });

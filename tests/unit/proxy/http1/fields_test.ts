@@ -1,6 +1,7 @@
 /** RFC 9112 §5 and RFC 9110 §5–7, rule by rule. */
 import { describe, expect, test } from "bun:test";
-import { Fields, isToken, parseFields } from "../../../../src/proxy/http1/fields.ts";
+import { Fields, parseFields } from "../../../../src/proxy/http1/fields.ts";
+import { isToken } from "../../../../src/proxy/message_syntax.ts";
 import { FIELDS_MAX } from "../../../../src/proxy/http1/limits.ts";
 
 /** The fields of some lines, or the details of what is wrong with them. */
