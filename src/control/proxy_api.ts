@@ -5,7 +5,7 @@
 import { type Context, Hono } from "hono";
 import type { Citadel, Issued } from "../citadel/citadel.ts";
 import { CitadelError } from "../citadel/citadel_error.ts";
-import { type ReportingPeer, type TelemetryStore } from "../mixer/telemetry_store.ts";
+import type { ReportingPeer, TelemetryStore } from "../mixer/telemetry_store.ts";
 import { REPORT_BYTES_MAX, ReportError, validateReport } from "../mixer/report_validation.ts";
 import { LineReader, LineTooLongError } from "../lib/line_reader.ts";
 import type { ControlMessage, Hello, ProxyMessage } from "../model/discovery.ts";

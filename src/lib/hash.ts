@@ -14,6 +14,11 @@ export function textHash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, HASH_HEX_LENGTH);
 }
 
+/** The SHA-256 of the bytes, in hex. */
+export function bytesHash(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
 /** JSON without white space and with sorted keys; properties that are undefined are left out, as JSON.stringify does. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;

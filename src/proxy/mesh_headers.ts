@@ -6,6 +6,8 @@ import { canonicalRevision, canonicalService } from "../model/workload.ts";
 import type { WorkloadInfo } from "../model/snapshot.ts";
 import type { HeaderList } from "./exchange.ts";
 
+const X = 0x78;
+
 /** Every field of ours begins so. */
 export const MESH_HEADER_PREFIX = "x-bowline-";
 /** The workload's own port that the request is for. */
@@ -14,6 +16,11 @@ export const PORT_HEADER = "x-bowline-port";
 export const PEER_HEADER = "x-bowline-peer";
 /** On a response that a proxy made itself: the response flags and which proxy it was. */
 export const REPLY_HEADER = "x-bowline-reply";
+
+/** Envoy's own fields, which its peers believe: a client that sends one pretends to be a proxy. */
+const ENVOY_HEADER_PREFIX = "x-envoy-";
+/** Whose certificate the receiving proxy saw, as Envoy says it; only that proxy may. */
+export const CLIENT_CERT_HEADER = "x-forwarded-client-cert";
 
 /** Characters of a peer description; a longer one is ignored. */
 export const PEER_LENGTH_MAX = 512;
@@ -45,14 +52,17 @@ export function readPeer(
   };
 }
 
-/** Removes every field of ours, in place, and returns the values of the two that a proxy sends. */
+/**
+ * Removes, in place, every field of a request that only proxies may set, and returns the values of the two that one sends
+ * to the next.
+ */
 export function takeMeshHeaders(headers: HeaderList): { port: string | undefined; peer: string | undefined } {
   const taken: { port: string | undefined; peer: string | undefined } = { port: undefined, peer: undefined };
   let kept = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
-    if (isMeshHeader(name)) {
+    if (isProxyHeader(name)) {
       if (name === PORT_HEADER) taken.port = value;
       else if (name === PEER_HEADER) taken.peer = value;
       continue;
@@ -67,15 +77,27 @@ export function takeMeshHeaders(headers: HeaderList): { port: string | undefined
   return taken;
 }
 
-/** Removes every field of ours, in place: from whoever is not a proxy that proved its identity. */
+/** Removes every field of ours from a response, in place: it comes from whoever is not a proxy that proved itself. */
 export function removeMeshHeaders(headers: HeaderList): void {
   for (let i = 0; i < headers.length; i += 2) {
     if (!isMeshHeader(headers[i] as string)) continue;
-    takeMeshHeaders(headers);
-    return;
+    headers.splice(i, 2);
+    i -= 2;
   }
 }
 
+/** What a request may carry only when a proxy put it there. */
+function isProxyHeader(name: string): boolean {
+  return name.charCodeAt(0) === X &&
+    (name.startsWith(MESH_HEADER_PREFIX) || name.startsWith(ENVOY_HEADER_PREFIX) ||
+      name === CLIENT_CERT_HEADER);
+}
+
+/** Envoy's SANITIZE_SET: who called, as the handshake proved it, in the form that applications know. */
+export function clientCertificateValue(own: string, peer: string, certificateHash: string): string {
+  return `By=${own};Hash=${certificateHash};Subject="";URI=${peer}`;
+}
+
 export function isMeshHeader(name: string): boolean {
-  return name.charCodeAt(0) === 0x78 && name.startsWith(MESH_HEADER_PREFIX);
+  return name.charCodeAt(0) === X && name.startsWith(MESH_HEADER_PREFIX);
 }

@@ -2,6 +2,7 @@
  * The data plane as a whole: listeners, the snapshot that serves, hosts and counters. Both sidecar and gateway run one.
  */
 import type { Clock } from "../lib/clock.ts";
+import { bytesHash } from "../lib/hash.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import { peerIdentity } from "../identity/peer_identity.ts";
@@ -135,7 +136,8 @@ export class Proxy {
   readonly #judge = (wire: TlsWire, error: Error | null): void => {
     const { clock, trustDomain, warn } = this.#options;
     const expected = { peer: "client", trustDomain, spiffeId: null, nowMs: clock.now() } as const;
-    const verdict = peerIdentity({ error, certificate: wire.getPeerCertificate() }, expected);
+    const certificate = wire.getPeerCertificate();
+    const verdict = peerIdentity({ error, certificate }, expected);
     if (!verdict.ok) {
       warn(`Refused the peer from ${wire.remoteAddress} (${verdict.code}): ${verdict.detail}`);
       wire.terminate();
@@ -144,6 +146,7 @@ export class Proxy {
     const acceptor = new InboundAcceptor(
       { clock, edges: this.edges, current: this.#serving },
       verdict.spiffeId,
+      bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );
     const http2 = wire.alpnProtocol === "h2";
     setOwner(wire, http2 ? this.#serveHttp2(wire, acceptor) : this.#serveHttp1(wire, acceptor));

@@ -5,7 +5,6 @@ import type { Random } from "../lib/prng.ts";
 import {
   type ControlMessage,
   DISCOVERY_HEARTBEAT_MS,
-  DISCOVERY_PROTOCOL,
   type Hello,
   type Push,
 } from "../model/discovery.ts";

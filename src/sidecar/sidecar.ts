@@ -8,6 +8,7 @@ import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
+import { DISCOVERY_PROTOCOL } from "../model/discovery.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { Proxy } from "../proxy/proxy.ts";
@@ -166,7 +167,7 @@ export class Sidecar {
     const proxy = this.#proxy as Proxy;
     const hello = {
       type: "hello",
-      protocol: 1,
+      protocol: DISCOVERY_PROTOCOL,
       version,
       role: "sidecar",
       workload: identity.workload,

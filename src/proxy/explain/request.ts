@@ -1,7 +1,7 @@
 /** A request that somebody asks about, brought into the form in which the proxy would see the real one. */
 import { Prng } from "../../lib/prng.ts";
 import type { RequestHead } from "../exchange.ts";
-import { ensureTraceHeaders } from "../filters/trace_headers.ts";
+import { ensureEntryHeaders } from "../filters/entry_headers.ts";
 import { parseRequestHead } from "../http1/head.ts";
 import { isAuthority, isToken } from "../message_syntax.ts";
 import { Malformed } from "../http1/malformed.ts";
@@ -56,7 +56,7 @@ export function readExplainRequest(
     return fail("refused", `The proxy would answer this request ${parsed.status} (${parsed.details})`);
   }
   takeMeshHeaders(parsed.head.headers);
-  ensureTraceHeaders(parsed.head.headers, new Prng(TRACE_SEED));
+  ensureEntryHeaders(parsed.head, new Prng(TRACE_SEED));
   return { url, scheme, head: parsed.head };
 }
 

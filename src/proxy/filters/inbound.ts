@@ -6,7 +6,7 @@ import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../../telemetry/
 import type { CompiledSnapshot, InboundService } from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ResetReason, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
-import { readPeer, takeMeshHeaders } from "../mesh_headers.ts";
+import { CLIENT_CERT_HEADER, clientCertificateValue, readPeer, takeMeshHeaders } from "../mesh_headers.ts";
 import { HttpExchange, type Target } from "./http_exchange.ts";
 
 /** The own workload is near: Envoy gives it the same time as anybody, and so do we (Istio's connectTimeout). */
@@ -32,9 +32,13 @@ export class InboundAcceptor implements Acceptor {
   /** The caller as last described, for what reached no service. */
   #source: WorkloadInfo;
 
-  /** `principal` is the SPIFFE ID that the handshake proved. */
-  constructor(options: InboundOptions, principal: string) {
+  readonly #clientCertificate: string;
+
+  /** `principal` is the SPIFFE ID that the handshake proved, `certificateHash` of the certificate that proved it. */
+  constructor(options: InboundOptions, principal: string, certificateHash: string) {
     this.#options = options;
+    const own = options.current().settings.workload.principal;
+    this.#clientCertificate = clientCertificateValue(own, principal, certificateHash);
     this.#principal = principal;
     this.#identity = parseSpiffeId(principal) as SpiffeId;
     this.#source = readPeer(undefined, this.#identity, principal);
@@ -43,6 +47,7 @@ export class InboundAcceptor implements Acceptor {
   accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
     const snapshot = this.#options.current();
     const { port, peer } = takeMeshHeaders(head.headers);
+    head.headers.push(CLIENT_CERT_HEADER, this.#clientCertificate);
     const exchange = new InboundExchange(
       this.#options.clock,
       snapshot.settings.workload.key,

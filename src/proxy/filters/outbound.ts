@@ -10,7 +10,7 @@ import { LOCAL_REPLY } from "../local_reply.ts";
 import { describePeer, PEER_HEADER, PORT_HEADER, takeMeshHeaders } from "../mesh_headers.ts";
 import { canonicalAuthority, findRoute, pickTarget } from "../route/route_table.ts";
 import { HttpExchange, type Target } from "./http_exchange.ts";
-import { ensureTraceHeaders } from "./trace_headers.ts";
+import { ensureEntryHeaders } from "./entry_headers.ts";
 
 /** Istio's default retry policy: two more attempts where nothing can have been processed, 25 ms base back-off. */
 export const RETRIES_MAX = 2;
@@ -43,7 +43,7 @@ export class OutboundAcceptor implements Acceptor {
     const { current, random } = this.#options;
     const snapshot = current();
     takeMeshHeaders(head.headers);
-    ensureTraceHeaders(head.headers, random);
+    ensureEntryHeaders(head, random);
     const exchange = new OutboundExchange(
       this.#options,
       snapshot,

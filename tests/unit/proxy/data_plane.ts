@@ -152,7 +152,7 @@ export class DataPlane {
     const { clock, edges } = this;
     return new Client(
       this.wheel,
-      new InboundAcceptor({ clock, edges, current: () => this.compiled }, principal),
+      new InboundAcceptor({ clock, edges, current: () => this.compiled }, principal, "00ff"),
     );
   }
 

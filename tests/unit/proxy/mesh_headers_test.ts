@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
+  clientCertificateValue,
   describePeer,
   isMeshHeader,
   PEER_LENGTH_MAX,
@@ -45,6 +46,32 @@ describe("takeMeshHeaders()", () => {
   test("isMeshHeader() knows the prefix alone", () => {
     expect(["x-bowline-a", "x-bowline-"].every(isMeshHeader)).toBe(true);
     expect(["x-bowline", "xx-bowline-a", "x-bow", "", "bowline-a"].some(isMeshHeader)).toBe(false);
+  });
+});
+
+describe("what only proxies may say", () => {
+  test("takeMeshHeaders() removes what Envoy's peers would believe", () => {
+    const headers = [
+      "x-envoy-original-path",
+      "/admin",
+      "x-forwarded-client-cert",
+      "URI=spiffe://a/ns/b/sa/c",
+      "x-e",
+      "1",
+    ];
+    takeMeshHeaders(headers);
+    expect(headers).toEqual(["x-e", "1"]);
+  });
+
+  test("removeMeshHeaders() leaves an upstream Envoy's answers to a client", () => {
+    const headers = ["x-envoy-upstream-service-time", "3", "x-bowline-reply", "NR"];
+    removeMeshHeaders(headers);
+    expect(headers).toEqual(["x-envoy-upstream-service-time", "3"]);
+  });
+
+  test("clientCertificateValue() has Envoy's form", () => {
+    expect(clientCertificateValue("spiffe://td/ns/a/sa/b", "spiffe://td/ns/c/sa/d", "0f"))
+      .toBe('By=spiffe://td/ns/a/sa/b;Hash=0f;Subject="";URI=spiffe://td/ns/c/sa/d');
   });
 });
 

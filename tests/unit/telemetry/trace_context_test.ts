@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { Prng, type Random } from "../../../src/lib/prng.ts";
-import { ensureTraceHeaders } from "../../../src/proxy/filters/trace_headers.ts";
 import { isTraceparent, newRequestId, newTraceparent } from "../../../src/telemetry/trace_context.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -63,31 +62,5 @@ describe("newRequestId()", () => {
     const all = Array.from({ length: 1_000 }, () => newRequestId(random));
     for (const id of all) expect(id).toMatch(uuid4);
     expect(new Set(all).size).toBe(1_000);
-  });
-});
-
-describe("ensureTraceHeaders()", () => {
-  test("ensureTraceHeaders() adds what is missing and leaves what is there", () => {
-    const trace = `00-${TRACE}-${SPAN}-01`;
-    for (
-      const [given, added] of [
-        [[], ["x-request-id", "traceparent"]],
-        [["x-request-id", "mine"], ["traceparent"]],
-        [["traceparent", trace], ["x-request-id"]],
-        [["traceparent", trace, "x-request-id", ""], []],
-      ] as const
-    ) {
-      const headers: string[] = [...given];
-      ensureTraceHeaders(headers, new Prng(1));
-      expect(headers.slice(0, given.length)).toEqual([...given]);
-      expect(headers.slice(given.length).filter((_, i) => i % 2 === 0)).toEqual([...added]);
-    }
-  });
-
-  test("ensureTraceHeaders() replaces a traceparent that is none", () => {
-    const headers = ["traceparent", "nonsense", "x-request-id", "mine"];
-    ensureTraceHeaders(headers, new Prng(1));
-    expect(headers).toHaveLength(4);
-    expect(isTraceparent(headers[1] as string)).toBe(true);
   });
 });

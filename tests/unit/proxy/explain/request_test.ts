@@ -53,7 +53,7 @@ describe("readExplainRequest()", () => {
       "x-user: ann",
     ]);
     const names = head.headers.filter((_, index) => index % 2 === 0);
-    expect(names).toEqual(["x-user", "x-request-id", "traceparent"]);
+    expect(names).toEqual(["x-user", "x-request-id", "x-forwarded-proto", "traceparent"]);
     expect(readExplainRequest("GET", "reviews/", []).head).toEqual(
       readExplainRequest("GET", "reviews/", []).head,
     );

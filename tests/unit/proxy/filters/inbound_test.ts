@@ -17,7 +17,10 @@ describe("InboundAcceptor", () => {
     const client = mesh.peer();
     call(client, "8080", "X-Bowline-Peer: caller;web;v2", "x-bowline-other: z", "X: y");
     expect(mesh.network.last).toMatchObject({ address: { hostname: "127.0.0.1", port: 8080 }, tls: null });
-    expect(await mesh.network.last.accept().read()).toBe("GET /x HTTP/1.1\r\nhost: shop\r\nx: y\r\n\r\n");
+    expect(await mesh.network.last.accept().read()).toBe(
+      "GET /x HTTP/1.1\r\nhost: shop\r\nx: y\r\nx-forwarded-client-cert: By=spiffe://mesh.test/ns/web/sa/caller;" +
+        'Hash=00ff;Subject="";URI=spiffe://mesh.test/ns/web/sa/caller\r\n\r\n',
+    );
     mesh.network.last.say(OK);
     expect(await client.read()).toStartWith("HTTP/1.1 200 OK\r\n");
   });

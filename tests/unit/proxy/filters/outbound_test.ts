@@ -52,7 +52,7 @@ describe("OutboundAcceptor", () => {
     expect(plane.network.last.address).toMatchObject({ hostname: "192.0.2.1", port: 8080, spiffeId: null });
     const request = await plane.network.last.accept().read();
     expect(request).toMatch(
-      /^GET \/x HTTP\/1\.1\r\nhost: shop\r\nx: y\r\nx-request-id: [-0-9a-f]{36}\r\ntraceparent: 00-\S+-00\r\n\r\n$/,
+      /^GET \/x HTTP\/1\.1\r\nhost: shop\r\nx: y\r\nx-request-id: [-0-9a-f]{36}\r\nx-forwarded-proto: http\r\ntraceparent: 00-\S+-00\r\n\r\n$/,
     );
   });
 
