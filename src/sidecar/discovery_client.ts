@@ -2,12 +2,7 @@
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
-import {
-  type ControlMessage,
-  DISCOVERY_HEARTBEAT_MS,
-  type Hello,
-  type Push,
-} from "../model/discovery.ts";
+import { type ControlMessage, DISCOVERY_HEARTBEAT_MS, type Hello, type Push } from "../model/discovery.ts";
 import { resourceKey, type Snapshot, type VersionedResource } from "../model/snapshot.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ControlClient, LineStream } from "./control_client.ts";

@@ -1,0 +1,45 @@
+/** What an idle sidecar costs. */
+import { afterAll, expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { startEcho, stopEchoes } from "./apps.ts";
+import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { viaSidecar } from "./clients.ts";
+import { Mesh } from "./mesh.ts";
+import { service, workload } from "./resources.ts";
+
+const IDLE_RSS_MAX_MB = 60;
+
+const mesh = new Mesh("127.0.1");
+
+endEverythingAfterwards();
+
+afterAll(async () => {
+  await stopEchoes();
+  mesh.remove();
+});
+
+/** Resident memory as ps and systemd count it: in units of 1024 * 1024 bytes. */
+function rssMb({ pid }: Bowline): number {
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(kibibytes) / 1024;
+}
+
+scenario(`an idle sidecar takes less than ${IDLE_RSS_MAX_MB} MB`, async () => {
+  mesh.write(
+    "mesh.yaml",
+    service("store"),
+    workload("client", mesh.address(10)),
+    workload("store", mesh.address(11)),
+  );
+  await mesh.startControlPlane();
+  const client = await mesh.startSidecar("shop/client", { at: 10 });
+  const store = await mesh.startSidecar("shop/store", { at: 11 });
+  await startEcho("store", mesh.address(11));
+  await mesh.untilSynced(2);
+  const idle = [rssMb(client), rssMb(store)];
+  await until("a call arrives", async () => (await viaSidecar(mesh.address(10), "store")).status === 200);
+  const called = [rssMb(client), rssMb(store)];
+  const show = (numbers: readonly number[]) => numbers.map((number) => number.toFixed(1)).join(" and ");
+  console.log(`idle sidecars: ${show(idle)} MB; after a call: ${show(called)} MB`);
+  for (const number of idle) expect(number).toBeLessThan(IDLE_RSS_MAX_MB);
+});
