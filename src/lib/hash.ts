@@ -1,5 +1,4 @@
 /** Content hashes: equal JSON gives equal versions, whatever the order of its keys and whoever computes it. */
-import { createHash } from "node:crypto";
 
 /** 128 bits: among a billion bodies the chance of one collision is below 10^-20. */
 const HASH_HEX_LENGTH = 32;
@@ -11,12 +10,12 @@ export function contentHash(value: unknown): string {
 
 /** The first 128 bits of the SHA-256 of the text's UTF-8, in hex. */
 export function textHash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, HASH_HEX_LENGTH);
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, HASH_HEX_LENGTH);
 }
 
 /** The SHA-256 of the bytes, in hex. */
 export function bytesHash(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 }
 
 /** JSON without white space and with sorted keys; properties that are undefined are left out, as JSON.stringify does. */

@@ -90,7 +90,7 @@ export class Proxy {
       random,
       hosts: this.#hosts,
       current: this.#serving,
-      isOwnAddress: (hostname, port) => port === outbound.port && isLocal(hostname, outbound.hostname),
+      isOwnAddress: (hostname, port) => port === outbound.port && leadsTo(hostname, outbound.hostname),
     });
     const protocols = {
       http1: (wire: Wire) => this.#serveHttp1(wire, outboundAcceptor),
@@ -179,7 +179,9 @@ const MESH_TLS = { requireClientCertificate: true, alpn: ["h2", "http/1.1"] } as
 /** How often a drain looks whether everything is over. */
 const DRAIN_LOOK_MS = 50;
 
-function isLocal(hostname: string, own: string): boolean {
-  return hostname === own || hostname === "localhost" || hostname === "::1" ||
-    (hostname.startsWith("127.") && (own === "0.0.0.0" || own.startsWith("127.0.0.1")));
+/** Whether a connection to the host comes out at the own address; `0.0.0.0` is every address of the machine. */
+function leadsTo(hostname: string, own: string): boolean {
+  if (hostname === own) return true;
+  const loopback = hostname === "localhost" || hostname === "::1" || hostname.startsWith("127.");
+  return loopback && (own === "0.0.0.0" || (own === "127.0.0.1" && hostname === "localhost"));
 }

@@ -1,5 +1,4 @@
 /** Small files that a process reads at its start or must never leave half written: tokens, keys, last good state. */
-import { randomBytes } from "node:crypto";
 import { appendFileSync } from "node:fs";
 import { mkdir, mkdtemp, open, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -78,7 +77,7 @@ export async function writeFileAtomic(
   mode = 0o600,
 ): Promise<void> {
   const directory = dirname(path);
-  const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  const temporary = join(directory, `.${basename(path)}.${crypto.randomUUID()}.tmp`);
   try {
     const file = await open(temporary, "wx", mode);
     try {

@@ -1,6 +1,5 @@
 /** A small HTTP server for the APIs on loopback addresses and in the data directory; too slow for the data path. */
 import { lstatSync, unlinkSync } from "node:fs";
-import { connect } from "node:net";
 import { ListenError } from "./listen_error.ts";
 
 /** No request of an operator or of the dashboard comes near this; bytes. */
@@ -68,13 +67,12 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (isSocket && !(await answers(path))) unlinkSync(path);
 }
 
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ path });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
+async function answers(path: string): Promise<boolean> {
+  try {
+    const socket = await Bun.connect({ unix: path, socket: { data() {} } });
+    socket.terminate();
+    return true;
+  } catch {
+    return false;
+  }
 }

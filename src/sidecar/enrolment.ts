@@ -4,10 +4,12 @@ import { createCsr } from "../identity/csr.ts";
 import { encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
 import { pinnedRoot, readTrustBundle, TRUST_BUNDLE_CHARACTERS_MAX } from "../identity/trust_bundle.ts";
 import type { CertificateReply, ErrorReply, JoinTokenClaims, TrustBundleReply } from "../model/enrolment.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { TimerWheel } from "../lib/timer_wheel.ts";
 import { parseSpiffeId, type SpiffeId } from "../model/spiffe_id.ts";
-import { fetchUnverified } from "../runtime/fetch_unverified.ts";
 import { type Answer, type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
 import type { SidecarIdentity } from "./identity_state.ts";
+import { fetchTrustBundle } from "./trust_bundle_fetch.ts";
 
 /** The control plane said no: the same request will never succeed. */
 export class EnrolmentRefused extends Error {
@@ -24,6 +26,8 @@ export interface JoinOptions {
   readonly claims: JoinTokenClaims;
   /** `HOST:PORT`: the token's, or the one that the operator gave instead. */
   readonly controlPlane: string;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
   /** A client that trusts these roots and shows no certificate. */
   client(roots: string, trustDomain: string): ControlClient;
 }
@@ -32,7 +36,7 @@ export interface JoinOptions {
 export async function join(options: JoinOptions): Promise<SidecarIdentity> {
   const { token, claims, controlPlane } = options;
   const { trustDomain } = parseSpiffeId(claims.sub) as SpiffeId;
-  const root = await fetchPinnedRoot(controlPlane, claims.caPin);
+  const root = await fetchPinnedRoot(options);
   const client = options.client(root, trustDomain);
   try {
     const keys = await generateKeyPair();
@@ -58,10 +62,11 @@ export async function renew(identity: SidecarIdentity, client: ControlClient): P
  * The root certificate behind the pin. It comes over a connection that nothing vouches for, and need not: only a root
  * whose hash is the token's pin is taken, and everything else is said over a connection that this root vouches for.
  */
-async function fetchPinnedRoot(controlPlane: string, pin: string): Promise<string> {
+async function fetchPinnedRoot(options: JoinOptions): Promise<string> {
+  const { controlPlane, claims, clock, wheel } = options;
   let text: string;
   try {
-    text = await fetchUnverified(`https://${controlPlane}/v1/trust-bundle`, TRUST_BUNDLE_CHARACTERS_MAX);
+    text = await fetchTrustBundle({ controlPlane, bytesMax: TRUST_BUNDLE_CHARACTERS_MAX, clock, wheel });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ControlPlaneUnreachable(`The control plane at ${controlPlane} cannot be reached: ${reason}`, {
@@ -70,7 +75,7 @@ async function fetchPinnedRoot(controlPlane: string, pin: string): Promise<strin
   }
   try {
     const { roots } = JSON.parse(text) as TrustBundleReply;
-    return await pinnedRoot(roots, pin);
+    return await pinnedRoot(roots, claims.caPin);
   } catch (cause) {
     throw new EnrolmentRefused(
       "pin_mismatch",

@@ -247,6 +247,8 @@ export class Sidecar {
           token: token.text,
           claims: token.claims,
           controlPlane,
+          clock,
+          wheel: this.#wheel,
           client: (roots, trustDomain) =>
             this.#client(controlPlane, trustDomain, () => ({ chain: "", key: "", roots })),
         });

@@ -74,7 +74,7 @@ export class InboundAcceptor implements Acceptor {
     if (latest !== null && latest.services === services && latest.port === port && latest.peer === peer) {
       return latest.target;
     }
-    const inbound = services.get(Number(port));
+    const inbound = /^[1-9][0-9]{0,4}$/.test(port) ? services.get(Number(port)) : undefined;
     if (inbound === undefined) return null;
     this.#source = readPeer(peer, this.#identity, this.#principal);
     const target = {
