@@ -1,6 +1,6 @@
 /** What one end of an edge has counted: since it was first seen, and in a window that slides with time. */
 import { bucketQuantile, emptyCounts } from "../lib/histogram.ts";
-import { DURATION_BUCKETS_MS, type EdgeReport } from "../model/report.ts";
+import { DURATION_BUCKETS_MS, type EdgeReport, type ResponseCount } from "../model/report.ts";
 
 /** How far back rates are known. */
 export const WINDOW_MS = 60_000;
@@ -94,10 +94,11 @@ function emptyTally(): Counts {
 }
 
 function addReport(to: Counts, report: EdgeReport): void {
-  for (const { code, flags, count } of report.responses) {
+  for (const response of report.responses) {
+    const { code, count } = response;
     if (count === 0) continue;
     to.requests += count;
-    if (!isSuccess(report.protocol, code, flags)) to.errors += count;
+    if (!isSuccess(report.protocol, response)) to.errors += count;
     addResponses(to.responses, code, count);
   }
   addDurations(to, report);
@@ -123,8 +124,9 @@ function addResponses(responses: Map<number, number>, code: number, count: numbe
   responses.set(kept, (responses.get(kept) ?? 0) + count);
 }
 
-/** A connection has no status: it went well when nothing was flagged. */
-function isSuccess(protocol: EdgeReport["protocol"], code: number, flags: string): boolean {
+/** A connection has no status: it went well when nothing was flagged. What gRPC calls OK is 0, and nothing else. */
+function isSuccess(protocol: EdgeReport["protocol"], { code, flags, grpcStatus }: ResponseCount): boolean {
   if (protocol === "tcp") return flags === "-" || flags === "";
+  if (protocol === "grpc") return grpcStatus === 0;
   return code !== 0 && code < 500;
 }

@@ -26,7 +26,7 @@ export interface GraphEdge {
   readonly service: string;
   readonly protocol: Edge["protocol"];
   readonly requests: number;
-  /** Calls that ended with a status of 500 or above, or with none. */
+  /** Calls that ended with a status of 500 or above, or with none; in gRPC, with any status but OK. */
   readonly errors: number;
   /** 0 … 1, rounded down to four decimals, so that 1 means no error at all. */
   readonly successRate: number;

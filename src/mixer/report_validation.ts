@@ -1,12 +1,17 @@
 /** The strict check of a telemetry report before anything of it is believed: a workload may be broken or hostile. */
 import * as v from "valibot";
-import { DURATION_BUCKETS_MS, REPORT_EDGES_MAX, type TelemetryReport } from "../model/report.ts";
+import {
+  DURATION_BUCKETS_MS,
+  GRPC_STATUS_MAX,
+  REPORT_EDGES_MAX,
+  type TelemetryReport,
+} from "../model/report.ts";
 import { parseSpiffeId, SPIFFE_ID_LENGTH_MAX } from "../model/spiffe_id.ts";
 
 /** The longest body of a report that the control plane should read, in bytes. */
 export const REPORT_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Pairs of status and flags in one edge of a report. */
+/** Endings (status, flags, gRPC status) in one edge of a report. */
 export const REPORT_RESPONSES_MAX = 256;
 
 /** Characters of a name: what DNS allows a host name. */
@@ -57,6 +62,9 @@ const report = v.object({
         v.array(v.object({
           code: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(STATUS_MAX)),
           flags: v.pipe(v.string(), v.maxLength(REPORT_FLAGS_LENGTH_MAX), v.regex(/^[A-Za-z,_-]*$/)),
+          grpcStatus: v.exactOptional(
+            v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(GRPC_STATUS_MAX)),
+          ),
           count,
         })),
         v.maxLength(REPORT_RESPONSES_MAX),

@@ -28,8 +28,13 @@ export interface ResponseCount {
   readonly code: number;
   /** Envoy's response flags, or `-`. */
   readonly flags: string;
+  /** Where the protocol is `grpc`: 0 to GRPC_STATUS_MAX; missing when none was heard. */
+  readonly grpcStatus?: number;
   readonly count: number;
 }
+
+/** UNAUTHENTICATED, the last status that gRPC defines; a server that says more means UNKNOWN. */
+export const GRPC_STATUS_MAX = 16;
 
 /** Upper bounds, milliseconds: Envoy's defaults, which Istio's dashboards expect. */
 export const DURATION_BUCKETS_MS: readonly number[] = [

@@ -36,6 +36,9 @@ export interface ProxySettings {
   readonly inbound: readonly InboundPort[];
 }
 
+/** What is spoken to a workload that has no proxy before it: HTTP/1.1, or HTTP/2 without TLS and from the first byte on. */
+export type HttpProtocol = "http1" | "http2";
+
 /** What metrics and the graph say about one end of a call. */
 export interface WorkloadInfo {
   readonly key: WorkloadKey;
@@ -51,6 +54,8 @@ export interface InboundPort {
   /** The workload's own port, to which the receiving proxy connects. */
   readonly port: number;
   readonly service: ServiceInfo;
+  /** What the workload speaks there. Older snapshots do not say. @default "http1" */
+  readonly protocol?: HttpProtocol;
 }
 
 export interface ServiceInfo {
@@ -145,6 +150,8 @@ export interface Cluster {
   readonly port: number;
   readonly balancer: BalancerPolicy;
   readonly connectTimeoutMs: number;
+  /** What endpoints without a mesh listener speak. Older snapshots do not say. @default "http1" */
+  readonly protocol?: HttpProtocol;
 }
 
 /** The members of a cluster; `name` is the cluster's. Separate, so that a new endpoint is a small push. */

@@ -162,7 +162,7 @@ export class CompiledConfig {
     const whole = { name: null, labels: {}, balancer: policy.balancer };
     for (const { name: subset, labels, balancer } of [whole, ...policy.subsets]) {
       const name = clusterName(port.number, subset, info.host);
-      const clusterKey = keyOf("cluster", name, info.namespace, balancer);
+      const clusterKey = keyOf("cluster", name, info.namespace, balancer, port.http);
       add(this.#body(clusterKey, (): Cluster => ({
         kind: "cluster",
         name,
@@ -171,6 +171,7 @@ export class CompiledConfig {
         port: port.number,
         balancer,
         connectTimeoutMs: CONNECT_TIMEOUT_DEFAULT_MS,
+        protocol: port.http,
       })));
       const memberKey = keyOf(name, info.namespace, ...Object.entries(labels).flat());
       const membership = this.#memberships.get(memberKey) ?? { cluster: name, service, port, labels };

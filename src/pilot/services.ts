@@ -5,7 +5,7 @@ import { isIp } from "../config/schema/scalars.ts";
 import type { ServiceEntrySpec } from "../config/schema/service_entry.ts";
 import type { ServiceSpec } from "../config/schema/service.ts";
 import { PORTS } from "../model/ports.ts";
-import type { ServiceInfo } from "../model/snapshot.ts";
+import type { HttpProtocol, ServiceInfo } from "../model/snapshot.ts";
 import { declaresSidecar, type MeshWorkload } from "./file_workloads.ts";
 import { EXPORT_TO_ANNOTATION } from "./visibility.ts";
 
@@ -31,6 +31,8 @@ export interface ServicePort {
   readonly name: string;
   /** `http` is routed by VirtualServices, also where the protocol is not known; `tls` is never routed by authority. */
   readonly protocol: "http" | "tcp" | "tls";
+  /** What the workload speaks, where nobody translates before it. */
+  readonly http: HttpProtocol;
   /** A number, or the name of a port of the workload. */
   readonly targetPort: number | string;
 }
@@ -48,6 +50,9 @@ const PROTOCOLS: Readonly<Record<string, ServicePort["protocol"]>> = {
   mysql: "tcp",
   redis: "tcp",
 };
+
+/** Those of the same names that mean HTTP/2, as gRPC does. */
+const HTTP2_PROTOCOLS = new Set(["http2", "h2c", "kubernetes.io/h2c", "grpc", "grpc-web"]);
 
 /** All services; ServiceEntries after Services, so that of two with one host in one namespace the Service comes first. */
 export function servicesOf(resources: ResourceSet): readonly MeshService[] {
@@ -103,7 +108,7 @@ function fromService(resource: ConfigResource<ServiceSpec>): MeshService {
     ports: spec.ports.map((port) => ({
       number: port.port,
       name: port.name,
-      protocol: protocolOf(port.appProtocol ?? port.name.split("-")[0] ?? ""),
+      ...protocolsOf(port.appProtocol ?? port.name.split("-")[0] ?? ""),
       targetPort: port.targetPort,
     })),
     selector: spec.selector,
@@ -128,7 +133,7 @@ function fromServiceEntry(resource: ConfigResource<ServiceEntrySpec>): MeshServi
     ports: spec.ports.map((port) => ({
       number: port.number,
       name: port.name,
-      protocol: protocolOf(port.protocol),
+      ...protocolsOf(port.protocol),
       targetPort: port.targetPort,
     })),
     selector: spec.workloadSelector === null ? null : spec.workloadSelector.labels,
@@ -177,9 +182,12 @@ function outsider(namespace: string, host: string): MeshWorkload {
   };
 }
 
-function protocolOf(name: string): ServicePort["protocol"] {
+function protocolsOf(name: string): Pick<ServicePort, "protocol" | "http"> {
   const known = name.toLowerCase();
-  return Object.hasOwn(PROTOCOLS, known) ? PROTOCOLS[known] as ServicePort["protocol"] : "http";
+  return {
+    protocol: Object.hasOwn(PROTOCOLS, known) ? PROTOCOLS[known] as ServicePort["protocol"] : "http",
+    http: HTTP2_PROTOCOLS.has(known) ? "http2" : "http1",
+  };
 }
 
 function ownPort(workload: Pick<MeshWorkload, "ports">, name: string): number | undefined {

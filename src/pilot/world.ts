@@ -96,7 +96,11 @@ export class World {
       if (!selects(service.selector, workload.labels)) continue;
       for (const servicePort of service.ports) {
         const port = targetPortOf(servicePort, workload);
-        inbound.set(`${port} ${service.info.host}`, { port, service: service.info });
+        inbound.set(`${port} ${service.info.host}`, {
+          port,
+          service: service.info,
+          protocol: servicePort.http,
+        });
       }
     }
     return [...inbound.values()].sort((a, b) =>

@@ -4,6 +4,7 @@ import type {
   Cluster,
   Endpoint,
   EndpointSet,
+  HttpProtocol,
   ProxySettings,
   ServiceInfo,
   Snapshot,
@@ -32,6 +33,8 @@ export interface CompiledSnapshot {
 export interface InboundService {
   readonly service: ServiceInfo;
   readonly host: Host;
+  /** The same address for tunnels. */
+  readonly tunnelHost: Host;
 }
 
 const UNROUTED: ServiceInfo = { host: "unknown", name: "unknown", namespace: "unknown" };
@@ -64,34 +67,36 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
   const edgeTo = (destination: Endpoint["workload"], service: ServiceInfo, mtls: boolean) =>
     edges.edge({ reporter: "source", source, destination, service, mtls });
 
-  const bind = (endpoint: Endpoint, service: ServiceInfo): ClusterEndpoint => {
+  const bind = (endpoint: Endpoint, { service, protocol = "http1" }: Cluster): ClusterEndpoint => {
     const mtls = endpoint.meshPort !== null;
     const host = hostTable.get({
       hostname: endpoint.address,
       port: endpoint.meshPort ?? endpoint.port,
       spiffeId: mtls ? endpoint.workload.principal : null,
       // The mesh hop carries many exchanges on one connection.
-      protocol: mtls ? "http2" : "http1",
+      protocol: mtls ? "http2" : protocol,
     });
     hosts.add(host);
     return new ClusterEndpoint(endpoint, host, edgeTo(endpoint.workload, service, mtls));
   };
-  const deliver = (port: number): Host => {
-    const host = hostTable.get({ hostname: deliverTo, port, spiffeId: null, protocol: "http1" });
+  const deliver = (port: number, protocol: HttpProtocol | "tcp" = "http1"): Host => {
+    const host = hostTable.get({ hostname: deliverTo, port, spiffeId: null, protocol });
     hosts.add(host);
     return host;
   };
   const compiled = new Map(clusters.map((cluster) => {
-    const endpoints = (endpointSets.get(cluster.name)?.endpoints ?? []).map((one) =>
-      bind(one, cluster.service)
-    );
+    const endpoints = (endpointSets.get(cluster.name)?.endpoints ?? []).map((one) => bind(one, cluster));
     const unserved = edgeTo(UNKNOWN_WORKLOAD, cluster.service, false);
     return [cluster.name, new CompiledCluster(cluster, endpoints, unserved, random)];
   }));
   return {
     settings,
     routes: new RouteTable(virtualHosts, (name) => compiled.get(name) ?? null),
-    inbound: new Map(settings.inbound.map(({ port, service }) => [port, { service, host: deliver(port) }])),
+    inbound: new Map(
+      settings.inbound.map((
+        { port, service, protocol },
+      ) => [port, { service, host: deliver(port, protocol), tunnelHost: deliver(port, "tcp") }]),
+    ),
     unserved: (service) => edgeTo(UNKNOWN_WORKLOAD, service, false),
     unrouted: edgeTo(UNKNOWN_WORKLOAD, UNROUTED, false),
     passthrough: edgeTo(UNKNOWN_WORKLOAD, PASSTHROUGH, false),

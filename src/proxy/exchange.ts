@@ -11,6 +11,18 @@ export type HeaderList = string[];
 export type BodyLength = number;
 export const BODY_LENGTH_UNKNOWN: BodyLength = -1;
 
+/**
+ * A request for a connection of bytes: WebSocket's upgrade, or CONNECT. Once the answer accepts it (101, or 2xx for
+ * CONNECT), body chunks are the bytes, both ways, and each half ends on its own; refused, it is a request without a body.
+ */
+export type TunnelRequest = "websocket" | "connect";
+
+/** Whether this answer opens the tunnel that was asked for. */
+export function opensTunnel(asked: TunnelRequest | null | undefined, status: number): boolean {
+  if (asked === "websocket") return status === 101;
+  return asked === "connect" && status >= 200 && status < 300;
+}
+
 export interface RequestHead {
   method: string;
   scheme: string;
@@ -20,6 +32,8 @@ export interface RequestHead {
   path: string;
   headers: HeaderList;
   bodyLength: BodyLength;
+  /** @default null */
+  tunnel?: TunnelRequest | null;
 }
 
 export interface ResponseHead {

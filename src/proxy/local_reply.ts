@@ -19,11 +19,18 @@ const UPSTREAM = "upstream connect error or disconnect/reset before headers. res
 
 export const LOCAL_REPLY = {
   noRoute: { status: 404, flags: FLAG.noRoute, details: "route_not_found", text: "" },
-  connectRefused: {
-    status: 501,
-    flags: FLAG.none,
-    details: "connect_not_supported",
-    text: "CONNECT is not supported",
+  pathEscape: badPath("invalid_escape", "The path has a % without two hexadecimal digits behind it"),
+  pathEscapedSlash: badPath("escaped_slash", "The path has an escaped slash or backslash (%2F, %5C) in it"),
+  pathControl: badPath("control_character", "The path has an escaped control character in it"),
+  pathDotParameters: badPath(
+    "dot_parameters",
+    "The path has an empty or dot segment with parameters (..;) in it",
+  ),
+  tooManyRequests: {
+    status: 503,
+    flags: FLAG.overflow,
+    details: "overload",
+    text: "too many requests in flight",
   },
   noCluster: { status: 503, flags: FLAG.noCluster, details: "cluster_not_found", text: "" },
   blocked: { status: 502, flags: FLAG.none, details: "direct_response", text: "" },
@@ -71,6 +78,11 @@ export const LOCAL_REPLY = {
   },
 } as const satisfies Record<string, LocalReply>;
 
+/** A path without a normal form; Envoy's details, and in braces what ours are about. */
+function badPath(why: string, text: string): LocalReply {
+  return { status: 400, flags: FLAG.none, details: `path_normalization_failed{${why}}`, text };
+}
+
 /** gRPC status of an HTTP status (gRPC over HTTP/2, "HTTP to gRPC status code mapping"). */
 function grpcStatus(status: number): number {
   switch (status) {
@@ -92,9 +104,16 @@ function grpcStatus(status: number): number {
   }
 }
 
+const GRPC_TYPE = "application/grpc";
+const PLUS = 0x2b;
+const SEMICOLON = 0x3b;
+
+/** Whether a request is gRPC, by its content type: `application/grpc`, perhaps with `+proto` and the like. */
 export function isGrpc(head: RequestHead): boolean {
   const type = headerValue(head.headers, "content-type");
-  return type !== undefined && /^application\/grpc($|[+;])/.test(type);
+  if (type === undefined || !type.startsWith(GRPC_TYPE)) return false;
+  const next = type.charCodeAt(GRPC_TYPE.length);
+  return Number.isNaN(next) || next === PLUS || next === SEMICOLON;
 }
 
 /** Head and body of the answer; `proxy` says whose it is (`outbound tutorial/customer`). */

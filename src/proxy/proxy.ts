@@ -9,6 +9,7 @@ import { peerIdentity } from "../identity/peer_identity.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import {
   connect,
+  descriptorOf,
   type Listener,
   listenMutualTls,
   listenTcp,
@@ -19,17 +20,27 @@ import {
   type WireOwner,
 } from "../runtime/socket.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import { BoundedConnect, type ConnectRefusals } from "./cluster/bounded_connect.ts";
 import { HostTable } from "./cluster/host_table.ts";
 import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
+import { InFlight } from "./filters/in_flight.ts";
 import { InboundAcceptor } from "./filters/inbound.ts";
 import type { Acceptor } from "./exchange.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
 import { Http1ServerConnection } from "./http1/server_connection.ts";
 import { Http2ServerConnection } from "./http2/server_connection.ts";
+import { ConnectionGate, type ConnectionRefusals } from "./listener/connection_gate.ts";
 import { HandshakingConnection } from "./listener/handshaking_connection.ts";
-import { PlainConnection } from "./listener/plain_connection.ts";
+import { PlainConnection, type PlainProtocols } from "./listener/plain_connection.ts";
+import { HTTP1_REFUSAL, HTTP2_REFUSAL, RefusedConnection } from "./listener/refused_connection.ts";
+import type { ProxyCaps } from "./proxy_caps.ts";
 
-type ServerConnection = Http1ServerConnection | Http2ServerConnection;
+/** What was refused since the start because it was too much, by the cap that it hit. */
+export interface ProxyRefusals {
+  readonly downstream: Readonly<ConnectionRefusals>;
+  readonly upstream: Readonly<ConnectRefusals>;
+  readonly requests: number;
+}
 
 export interface ProxyOptions {
   readonly clock: Clock;
@@ -41,6 +52,7 @@ export interface ProxyOptions {
   readonly mesh: { readonly hostname: string; readonly port: number };
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
+  readonly caps: ProxyCaps;
   /** The own certificate and the trusted roots, fresh at every connection; null before the workload has joined. */
   tlsMaterial(): TlsMaterial | null;
   warn(message: string): void;
@@ -51,18 +63,23 @@ export class Proxy {
   readonly #options: ProxyOptions;
   readonly #wheel: TimerWheel;
   readonly #hosts: HostTable;
-  readonly #connections = new Set<ServerConnection>();
+  readonly #gate: ConnectionGate;
+  readonly #upstream: BoundedConnect;
+  readonly #inFlight: InFlight;
   #listeners: Listener[] = [];
   #current: CompiledSnapshot | null = null;
 
   constructor(options: ProxyOptions) {
     this.#options = options;
     this.#wheel = new TimerWheel(options.clock);
+    this.#gate = new ConnectionGate(options.caps, options.clock);
+    this.#upstream = new BoundedConnect(connect, options.caps);
+    this.#inFlight = new InFlight(options.caps.requests);
     this.#hosts = new HostTable({
       clock: options.clock,
       wheel: this.#wheel,
       trustDomain: options.trustDomain,
-      connect,
+      connect: this.#upstream.connect,
       tlsMaterial: options.tlsMaterial,
       warn: options.warn,
     });
@@ -89,6 +106,7 @@ export class Proxy {
       clock,
       random,
       hosts: this.#hosts,
+      inFlight: this.#inFlight,
       current: this.#serving,
       isOwnAddress: (hostname, port) => port === outbound.port && leadsTo(hostname, outbound.hostname),
     });
@@ -96,12 +114,16 @@ export class Proxy {
       http1: (wire: Wire) => this.#serveHttp1(wire, outboundAcceptor),
       http2: (wire: Wire) => this.#serveHttp2(wire, outboundAcceptor),
     };
-    const sniff = (wire: Wire) => {
-      if (this.#current === null) wire.terminate();
-      return new PlainConnection(wire, this.#wheel, protocols);
+    const sniff = (wire: Wire) => this.#sniff(wire, protocols);
+    const shakeHands = (wire: Wire) => {
+      const { releaseUnproven } = this.#gate;
+      const connection = new HandshakingConnection(wire, this.#wheel, this.#judge, releaseUnproven);
+      return this.#gate.holdHandshaking(connection);
     };
-    const shakeHands = (wire: Wire) => new HandshakingConnection(wire, this.#wheel, this.#judge);
-    const material = () => this.#current === null ? null : tlsMaterial();
+    const material = (wire: Wire) => {
+      const serves = this.#current !== null && this.#gate.admit(descriptorOf(wire)) === "serve";
+      return serves ? tlsMaterial() : null;
+    };
     try {
       this.#listeners.push(listenTcp(outbound, sniff));
       this.#listeners.push(listenMutualTls(mesh, material, shakeHands, MESH_TLS));
@@ -113,7 +135,12 @@ export class Proxy {
 
   /** Connections that clients hold open. */
   get connections(): number {
-    return this.#connections.size;
+    return this.#gate.proven;
+  }
+
+  get refusals(): ProxyRefusals {
+    const downstream = this.#gate.refusals;
+    return { downstream, upstream: this.#upstream.refusals, requests: this.#inFlight.refused };
   }
 
   /** Stops accepting and lets what is in flight end; resolves when all is over or the time is up. */
@@ -121,8 +148,8 @@ export class Proxy {
     this.#stopListening();
     const { clock } = this.#options;
     const until = clock.monotonic() + timeoutMs;
-    for (const connection of this.#connections) connection.drain();
-    while (this.#connections.size > 0 && clock.monotonic() < until) {
+    this.#gate.drain();
+    while (this.#gate.proven > 0 && clock.monotonic() < until) {
       await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve));
     }
   }
@@ -131,6 +158,27 @@ export class Proxy {
     if (this.#current === null) throw new Error("The proxy listens before it has a snapshot");
     return this.#current;
   };
+
+  /** A plain connection until it has said what it speaks; one too many is then told so. Null: it is closed. */
+  #sniff(wire: Wire, protocols: PlainProtocols): WireOwner | null {
+    const verdict = this.#current === null ? "close" : this.#gate.admit(descriptorOf(wire));
+    if (verdict === "close") return null;
+    const { releaseUnproven } = this.#gate;
+    if (verdict === "refuse") {
+      return this.#gate.holdRefused(new PlainConnection(wire, this.#wheel, this.#refusing, releaseUnproven));
+    }
+    return this.#gate.holdSilent(new PlainConnection(wire, this.#wheel, protocols, releaseUnproven));
+  }
+
+  readonly #refusing: PlainProtocols = {
+    http1: (wire) => this.#refuse(wire, HTTP1_REFUSAL),
+    http2: (wire) => this.#refuse(wire, HTTP2_REFUSAL),
+  };
+
+  #refuse(wire: Wire, answer: Uint8Array): WireOwner {
+    const { releaseUnproven } = this.#gate;
+    return this.#gate.holdRefused(new RefusedConnection(wire, this.#wheel, answer, releaseUnproven));
+  }
 
   /** Lets in whoever proved an identity of the trust domain. */
   readonly #judge = (wire: TlsWire, error: Error | null): void => {
@@ -144,7 +192,7 @@ export class Proxy {
       return;
     }
     const acceptor = new InboundAcceptor(
-      { clock, edges: this.edges, current: this.#serving },
+      { clock, edges: this.edges, inFlight: this.#inFlight, current: this.#serving },
       verdict.spiffeId,
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );
@@ -153,20 +201,17 @@ export class Proxy {
   };
 
   #serveHttp1(wire: Wire, acceptor: Acceptor): WireOwner {
-    const connection = new Http1ServerConnection(wire, acceptor, this.#wheel, "http", this.#onClosed);
-    this.#connections.add(connection);
-    return connection;
+    const { releaseProven } = this.#gate;
+    return this.#gate.holdProven(
+      new Http1ServerConnection(wire, acceptor, this.#wheel, "http", releaseProven),
+    );
   }
 
   #serveHttp2(wire: Wire, acceptor: Acceptor): WireOwner {
-    const connection = new Http2ServerConnection(wire, acceptor, this.#wheel, this.#onClosed);
-    this.#connections.add(connection);
-    return connection;
+    return this.#gate.holdProven(
+      new Http2ServerConnection(wire, acceptor, this.#wheel, this.#gate.releaseProven),
+    );
   }
-
-  readonly #onClosed = (connection: ServerConnection): void => {
-    this.#connections.delete(connection);
-  };
 
   #stopListening(): void {
     for (const listener of this.#listeners.splice(0)) listener.stop();

@@ -41,7 +41,11 @@ export interface WireOwner {
   onDrain(): void;
   /** The peer sent FIN; our side is still open. */
   onEnd(): void;
-  onClose(): void;
+  /**
+   * The wire is gone; with an error, the peer reset it. When our side had shut down before, the peer's FIN is told by
+   * this alone, without an error and without `onEnd`.
+   */
+  onClose(error?: Error): void;
 }
 
 /** Hears a TLS handshake before any byte. The error is null only when the chain and the names were all accepted. */
@@ -87,8 +91,8 @@ const handlers = {
   end(socket: BunSocket) {
     socket.data.onEnd();
   },
-  close(socket: BunSocket) {
-    socket.data.onClose();
+  close(socket: BunSocket, error?: Error) {
+    socket.data.onClose(error);
   },
   /** A failure of TLS, or an error that an owner threw: the connection is of no more use, and `close` tells so. */
   error(socket: BunSocket) {
@@ -103,33 +107,37 @@ const tlsHandlers = {
   },
 };
 
-/** Accepts plain connections; the owner is made when one opens. Throws ListenError. */
-export function listenTcp(address: Address, accept: (wire: Wire) => WireOwner): Listener {
+/** Hears nothing: the owner of a wire that is closed as it opens. */
+export const NOBODY: WireOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
+
+/** Accepts plain connections; the owner is made when one opens, and null closes it. Throws ListenError. */
+export function listenTcp(address: Address, accept: (wire: Wire) => WireOwner | null): Listener {
   return listen(address, {
     ...handlers,
     open(socket: BunSocket) {
       socket.setNoDelay(true);
-      socket.data = accept(socket as unknown as Wire);
+      const owner = accept(socket as unknown as Wire);
+      socket.data = owner ?? NOBODY;
+      if (owner === null) socket.terminate();
     },
   });
 }
 
 /**
  * Accepts mutual TLS: whoever shows no certificate, or one that does not chain to the roots, is refused in the
- * handshake. The material is asked for at every connection, so a renewed certificate needs no new listener.
- * Throws ListenError.
+ * handshake. The material is asked for at every connection, so a renewed certificate needs no new listener; null closes
+ * the connection before TLS costs anything. Throws ListenError.
  */
 export function listenMutualTls(
   address: Address,
-  material: () => TlsMaterial | null,
+  material: (wire: Wire) => TlsMaterial | null,
   accept: (wire: Wire) => TlsWireOwner,
   options: { readonly requireClientCertificate: boolean; readonly alpn: Alpn },
 ): Listener {
   return listen(address, {
     open(socket: BunSocket) {
       socket.setNoDelay(true);
-      const own = material();
-      // Not joined yet: there is nothing to say to anybody.
+      const own = material(socket as unknown as Wire);
       if (own === null) {
         socket.terminate();
         return;
@@ -172,6 +180,8 @@ export const connect: Connect = (address, tls, on) => {
     ...(tls === null ? handlers : tlsHandlers),
     open(socket: BunSocket) {
       socket.setNoDelay(true);
+      // It may be closed before there is an owner.
+      socket.data = NOBODY;
       socket.data = on.opened(socket as unknown as Wire);
     },
     connectError(_socket: BunSocket, error: Error) {
@@ -229,6 +239,11 @@ function listen(address: Address, socket: object): Listener {
   } catch (error) {
     throw ListenError.of(address, error);
   }
+}
+
+/** The number of the wire's descriptor. The kernel gives the smallest that is free: all below are in use as it opens. */
+export function descriptorOf(wire: Wire): number {
+  return (wire as unknown as BunSocket & { readonly fd: number }).fd;
 }
 
 /** Hands a wire to another owner, which hears everything from the next event on. */

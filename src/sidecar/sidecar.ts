@@ -12,9 +12,11 @@ import { DISCOVERY_PROTOCOL } from "../model/discovery.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { Proxy } from "../proxy/proxy.ts";
+import { proxyCaps } from "../proxy/proxy_caps.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import { readTextFile } from "../runtime/files.ts";
 import type { HttpServer } from "../runtime/http_server.ts";
+import { openFilesMax } from "../runtime/open_files_max.ts";
 import { type PrivateFiles, privateFiles } from "../runtime/private_files.ts";
 import type { Sample } from "../telemetry/prometheus_text.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -24,6 +26,7 @@ import { DiscoveryClient } from "./discovery_client.ts";
 import { join } from "./enrolment.ts";
 import { loadIdentity, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
 import { Reporter } from "./reporter.ts";
+import { refusalSamples } from "./refusal_samples.ts";
 import { SnapshotStore } from "./snapshot_store.ts";
 import { serveStatus } from "./status_server.ts";
 
@@ -141,6 +144,7 @@ export class Sidecar {
       outbound: { hostname: bind ?? LOOPBACK, port: PORTS.outbound },
       mesh: { hostname: bind ?? ANY_ADDRESS, port: PORTS.mesh },
       deliverTo: bind ?? LOOPBACK,
+      caps: proxyCaps(openFilesMax()),
       tlsMaterial: () => this.#keeper?.identity ?? null,
       warn: (message) => log.warn(message),
     });
@@ -301,6 +305,7 @@ export class Sidecar {
         "Open connections from clients.",
         this.#proxy?.connections ?? 0,
       ),
+      ...(this.#proxy === null ? [] : refusalSamples(this.#proxy.refusals)),
     ];
     if (this.#keeper !== null) {
       const seconds = Math.round((this.#keeper.notAfterMs - clock.now()) / 1000);

@@ -2,7 +2,7 @@
 import { DURATION_BUCKETS_MS } from "../model/report.ts";
 import { parseSpiffeId } from "../model/spiffe_id.ts";
 import type { WorkloadInfo } from "../model/snapshot.ts";
-import type { Edge, EdgeLabels, Series } from "./edge_metrics.ts";
+import { type Edge, type EdgeLabels, GRPC_STATUS_NONE, type Series } from "./edge_metrics.ts";
 
 export const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -57,8 +57,12 @@ function writeSeries(
 ): void {
   const all = [
     common,
-    label("request_protocol", "http"),
+    label("request_protocol", series.protocol),
     label("response_code", String(series.code)),
+    // To Prometheus a label that is not there and an empty one, as Istio has it for plain HTTP, are the same.
+    ...(series.protocol === "grpc"
+      ? [label("grpc_response_status", grpcStatusLabel(series.grpcStatus))]
+      : []),
     label("response_flags", series.flags),
     // Istio reports the policy where it is enforced; the caller's side says unknown.
     label(
@@ -103,6 +107,10 @@ function workloadLabels(side: "source" | "destination", workload: WorkloadInfo):
     label(`${side}_canonical_service`, workload.app),
     label(`${side}_canonical_revision`, workload.version),
   ];
+}
+
+function grpcStatusLabel(status: number): string {
+  return status === GRPC_STATUS_NONE ? "" : String(status);
 }
 
 /** Missing values are `unknown`, as in Istio. */

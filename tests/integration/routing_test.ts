@@ -238,18 +238,4 @@ describe("no way", () => {
     );
     expect([status, headers["grpc-status"]?.[0]]).toEqual([200, "14"]);
   });
-
-  scenario("CONNECT is refused: 501", async () => {
-    const { stderr } = await runCurl([
-      ...[
-        "--silent",
-        "--show-error",
-        "--proxytunnel",
-        "-x",
-        `http://${CLIENT}:15001`,
-        "http://catalog:8080/",
-      ],
-    ]);
-    expect(stderr).toContain("501");
-  });
 });

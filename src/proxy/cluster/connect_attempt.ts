@@ -18,7 +18,8 @@ export interface HostAddress {
   readonly port: number;
   /** The SPIFFE ID that must answer, over mTLS; null: plain text. */
   readonly spiffeId: string | null;
-  readonly protocol: "http1" | "http2";
+  /** `tcp`: one tunnel a connection, whatever is spoken in it. */
+  readonly protocol: "http1" | "http2" | "tcp";
 }
 
 export interface ConnectContext {
@@ -31,7 +32,7 @@ export interface ConnectContext {
   warn(message: string): void;
 }
 
-const ALPN = { http1: ["http/1.1"], http2: ["h2"] } as const;
+const ALPN = { http1: ["http/1.1"], http2: ["h2"], tcp: undefined } as const;
 
 export interface ConnectOutcome {
   ready(wire: Wire): WireOwner;
@@ -57,7 +58,8 @@ export class ConnectAttempt implements TlsWireOwner {
     const material = plain ? null : this.#context.tlsMaterial();
     // Without a certificate of its own the proxy is nobody, and calls nobody.
     if (!plain && material === null) return this.#fail("connect-failure");
-    const tls = material === null ? null : { ...material, alpn: ALPN[this.#address.protocol] };
+    const alpn = ALPN[this.#address.protocol];
+    const tls = material === null ? null : { ...material, ...(alpn === undefined ? {} : { alpn }) };
     this.#cancelTimer = this.#context.clock.after(timeoutMs, () => this.#fail("connect-timeout"));
     this.#context.connect(this.#address, tls, {
       opened: (wire) => {

@@ -7,6 +7,7 @@ import type { ClientHandler, ClientStream, RequestHead } from "../exchange.ts";
 import { Http1ClientConnection } from "../http1/client_connection.ts";
 import { Http2ClientConnection } from "../http2/client_connection.ts";
 import { STREAMS_MAX } from "../http2/limits.ts";
+import { TcpClientConnection } from "../tcp/client_connection.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { ConnectAttempt, type ConnectContext, type HostAddress } from "./connect_attempt.ts";
 
@@ -29,6 +30,12 @@ export interface PendingRequest extends ClientHandler {
   /** The connection is there: send the head. */
   onConnection(open: (head: RequestHead, ended: boolean) => ClientStream): void;
 }
+
+const CONNECTIONS = {
+  http1: Http1ClientConnection,
+  http2: Http2ClientConnection,
+  tcp: TcpClientConnection,
+} as const;
 
 export class Host implements UpstreamOwner {
   readonly address: HostAddress;
@@ -122,9 +129,7 @@ export class Host implements UpstreamOwner {
       ready: (wire) => {
         this.#connecting--;
         const { wheel } = this.#context;
-        const connection = this.address.protocol === "http2"
-          ? new Http2ClientConnection(wire, this, wheel)
-          : new Http1ClientConnection(wire, this, wheel);
+        const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel);
         this.onCapacity(connection);
         return connection;
       },

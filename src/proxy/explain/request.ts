@@ -6,6 +6,7 @@ import { parseRequestHead } from "../http1/head.ts";
 import { isAuthority, isToken } from "../message_syntax.ts";
 import { Malformed } from "../http1/malformed.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
+import { normalPath } from "../route/normal_path.ts";
 
 export interface ExplainRequest {
   /** As it was asked. */
@@ -44,7 +45,12 @@ export function readExplainRequest(
 ): ExplainRequest {
   if (!isToken(method)) fail("method", `${quote(method)} is not an HTTP method`);
   // The proxy answers it itself, whatever the configuration says.
-  if (method === "CONNECT") fail("method", "CONNECT is not routed: the proxy answers it 501");
+  if (method === "CONNECT") {
+    fail(
+      "method",
+      "CONNECT opens a tunnel and has no path to route by; explain the request that goes through it",
+    );
+  }
   const { scheme, authority, path } = splitUrl(url);
   const fields = headers.map(readHeader);
   const named = fields.find(({ name }) => name.toLowerCase() === "host");
@@ -55,6 +61,14 @@ export function readExplainRequest(
   if (parsed instanceof Malformed) {
     return fail("refused", `The proxy would answer this request ${parsed.status} (${parsed.details})`);
   }
+  const normal = normalPath(parsed.head.path);
+  if (typeof normal !== "string") {
+    return fail(
+      "refused",
+      `The proxy would answer this request ${normal.status} (${normal.details}): ${normal.text}`,
+    );
+  }
+  parsed.head.path = normal;
   takeMeshHeaders(parsed.head.headers);
   ensureEntryHeaders(parsed.head, new Prng(TRACE_SEED));
   return { url, scheme, head: parsed.head };

@@ -4,25 +4,34 @@
  */
 import type { Clock } from "../../lib/clock.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
-import type { Edge } from "../../telemetry/edge_metrics.ts";
+import { type Edge, GRPC_STATUS_NONE, NOT_GRPC, parseGrpcStatus } from "../../telemetry/edge_metrics.ts";
 import type { Host, PendingRequest } from "../cluster/host.ts";
-import type {
-  ClientStream,
-  HeaderList,
-  RequestHead,
-  ResetReason,
-  ResponseHead,
-  ServerHandler,
-  ServerStream,
+import {
+  type ClientStream,
+  type HeaderList,
+  headerValue,
+  opensTunnel,
+  type RequestHead,
+  type ResetReason,
+  type ResponseHead,
+  type ServerHandler,
+  type ServerStream,
 } from "../exchange.ts";
 import { isGrpc, LOCAL_REPLY, type LocalReply, renderLocalReply } from "../local_reply.ts";
 import { removeMeshHeaders } from "../mesh_headers.ts";
+import type { InFlight } from "./in_flight.ts";
 
 /** Where a request is sent, and which counters tell of it. */
 export interface Target {
   readonly host: Host;
   readonly edge: Edge;
   readonly connectTimeoutMs: number;
+}
+
+/** What exchanges need from the proxy around them. */
+export interface ExchangeContext {
+  readonly clock: Clock;
+  readonly inFlight: InFlight;
 }
 
 /** RFC 9110 §9.2.2: sending it twice is as good as once. */
@@ -32,6 +41,7 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   protected readonly head: RequestHead;
   readonly #stream: ServerStream;
   readonly #clock: Clock;
+  readonly #inFlight: InFlight;
   readonly #startedMs: number;
   #target: Target | null = null;
   /** The counters of the latest attempt. */
@@ -43,18 +53,27 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   #early: Uint8Array[] | null = null;
   #trailers: HeaderList | null = null;
   #requestEnded: boolean;
+  /** The tunnel that the request asked for stands: each half ends on its own. */
+  #tunnelling = false;
+  #responseEnded = false;
   #bodySent = false;
   #status = 0;
+  /** As in Series. */
+  #grpcStatus: number;
   #done = false;
   #downstreamFull = false;
   #upstreamFull = false;
 
-  constructor(clock: Clock, stream: ServerStream, head: RequestHead, ended: boolean) {
+  constructor(context: ExchangeContext, stream: ServerStream, head: RequestHead, ended: boolean) {
+    const { clock, inFlight } = context;
     this.#clock = clock;
     this.#startedMs = clock.monotonic();
+    this.#inFlight = inFlight;
+    inFlight.begin();
     this.#stream = stream;
     this.head = head;
     this.#requestEnded = ended;
+    this.#grpcStatus = isGrpc(head) ? GRPC_STATUS_NONE : NOT_GRPC;
   }
 
   /** Readies the head for this target; called before every attempt. */
@@ -90,8 +109,9 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   /** Answers in the proxy's own name, and counts it on the edge. */
   reply(reply: LocalReply, edge: Edge): void {
     if (this.#done) return;
-    const { head, body } = renderLocalReply(reply, isGrpc(this.head), this.proxyName);
-    this.#status = reply.status;
+    const { head, body } = renderLocalReply(reply, this.#isGrpc, this.proxyName);
+    this.#status = head.status;
+    this.#hearGrpcStatus(head.headers);
     this.#finish(reply.flags, edge);
     this.#stream.respond(head);
     if (body !== null) this.#stream.body(body);
@@ -118,8 +138,13 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     if (trailers !== null) removeMeshHeaders(trailers);
     this.#requestEnded = true;
     this.#trailers = trailers;
-    if (this.#upstream !== null) this.#upstream.end(trailers);
-    else this.#early ??= [];
+    const upstream = this.#upstream;
+    if (upstream === null) {
+      this.#early ??= [];
+      return;
+    }
+    if (this.#responseEnded) this.#finish(FLAG.none, this.#edge);
+    upstream.end(trailers);
   }
 
   onDownstreamReset(reason: ResetReason): void {
@@ -165,7 +190,10 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   onResponse(head: ResponseHead): void {
     if (this.#done) return;
     this.#status = head.status;
+    // Without a body the trailers are in the head.
+    this.#hearGrpcStatus(head.headers);
     if (!this.upstreamIsProxy) removeMeshHeaders(head.headers);
+    this.#tunnelling = opensTunnel(this.head.tunnel, head.status);
     this.#stream.respond(head);
   }
 
@@ -179,8 +207,13 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
 
   onResponseEnd(trailers: HeaderList | null): void {
     if (this.#done) return;
-    if (trailers !== null) removeMeshHeaders(trailers);
-    this.#finish(FLAG.none, this.#edge);
+    if (trailers !== null) {
+      removeMeshHeaders(trailers);
+      this.#hearGrpcStatus(trailers);
+    }
+    this.#responseEnded = true;
+    // The client may have more to say through a tunnel whose other half has ended.
+    if (!this.#tunnelling || this.#requestEnded) this.#finish(FLAG.none, this.#edge);
     this.#stream.end(trailers);
   }
 
@@ -236,14 +269,25 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     if (this.#requestEnded) upstream.end(this.#trailers);
   }
 
+  get #isGrpc(): boolean {
+    return this.#grpcStatus !== NOT_GRPC;
+  }
+
+  #hearGrpcStatus(fields: HeaderList): void {
+    if (!this.#isGrpc) return;
+    const value = headerValue(fields, "grpc-status");
+    if (value !== undefined) this.#grpcStatus = parseGrpcStatus(value);
+  }
+
   /** The exchange is over for the counters and for everybody who still calls. */
   #finish(flags: string, edge: Edge | null): void {
     this.#done = true;
+    this.#inFlight.end();
     this.#upstream = null;
     this.#early = null;
     this.#cancelBackoff?.();
     if (this.#target !== null) this.#target.host.active--;
-    edge?.record(this.#status, flags, this.#clock.monotonic() - this.#startedMs);
+    edge?.record(this.#status, flags, this.#clock.monotonic() - this.#startedMs, this.#grpcStatus);
   }
 }
 

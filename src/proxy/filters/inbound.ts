@@ -1,13 +1,14 @@
 /** The calls to the own workload: from an authenticated peer to the port that the request is for. */
-import type { Clock } from "../../lib/clock.ts";
 import { parseSpiffeId, type SpiffeId } from "../../model/spiffe_id.ts";
 import type { WorkloadInfo } from "../../model/snapshot.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
+import type { Host } from "../cluster/host.ts";
 import type { CompiledSnapshot, InboundService } from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ResetReason, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
 import { CLIENT_CERT_HEADER, clientCertificateValue, readPeer, takeMeshHeaders } from "../mesh_headers.ts";
-import { HttpExchange, type Target } from "./http_exchange.ts";
+import { normalPath } from "../route/normal_path.ts";
+import { type ExchangeContext, HttpExchange, type Target } from "./http_exchange.ts";
 
 /** The own workload is near: Envoy gives it the same time as anybody, and so do we (Istio's connectTimeout). */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -15,10 +16,13 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** A connection that the workload closed as the request was on its way is tried once more. */
 const RETRIES_MAX = 1;
 
-export interface InboundOptions {
-  readonly clock: Clock;
+export interface InboundOptions extends ExchangeContext {
   readonly edges: EdgeRegistry;
   current(): CompiledSnapshot;
+}
+
+interface InboundTarget extends Target {
+  readonly tunnelHost: Host;
 }
 
 /** One for each connection: it knows who is at the other end. */
@@ -27,8 +31,9 @@ export class InboundAcceptor implements Acceptor {
   readonly #principal: string;
   readonly #identity: SpiffeId;
   /** The edge of the latest request: most connections carry one caller to one service. */
-  #latest: { services: CompiledSnapshot["inbound"]; port: string; peer: string; target: Target } | null =
-    null;
+  #latest:
+    | { services: CompiledSnapshot["inbound"]; port: string; peer: string; target: InboundTarget }
+    | null = null;
   /** The caller as last described, for what reached no service. */
   #source: WorkloadInfo;
 
@@ -49,16 +54,18 @@ export class InboundAcceptor implements Acceptor {
     const { port, peer } = takeMeshHeaders(head.headers);
     head.headers.push(CLIENT_CERT_HEADER, this.#clientCertificate);
     const exchange = new InboundExchange(
-      this.#options.clock,
+      this.#options,
       snapshot.settings.workload.key,
       stream,
       head,
       ended,
     );
     const target = this.#target(snapshot, port ?? "", peer ?? "");
-    if (head.method === "CONNECT") exchange.reply(LOCAL_REPLY.connectRefused, this.#edge(snapshot, null));
-    else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
-    else exchange.send(target);
+    if (this.#options.inFlight.refuses()) {
+      exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
+    } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
+    else if (head.tunnel === "connect") exchange.send({ ...target, host: target.tunnelHost });
+    else this.#send(exchange, target, head);
     return exchange;
   }
 
@@ -66,8 +73,16 @@ export class InboundAcceptor implements Acceptor {
     this.#edge(this.#options.current(), null).record(status, "DPE", 0);
   }
 
+  /** The peer has brought the path into its form already, if it is a proxy as it should be. */
+  #send(exchange: InboundExchange, target: Target, head: RequestHead): void {
+    const path = normalPath(head.path);
+    if (typeof path !== "string") return exchange.reply(path, target.edge);
+    head.path = path;
+    exchange.send(target);
+  }
+
   /** Only ports that a service declares are open to the mesh; null for any other. */
-  #target(snapshot: CompiledSnapshot, port: string, peer: string): Target | null {
+  #target(snapshot: CompiledSnapshot, port: string, peer: string): InboundTarget | null {
     const latest = this.#latest;
     // Holding on to the whole snapshot would keep an old one alive as long as the connection.
     const services = snapshot.inbound;
@@ -79,6 +94,7 @@ export class InboundAcceptor implements Acceptor {
     this.#source = readPeer(peer, this.#identity, this.#principal);
     const target = {
       host: inbound.host,
+      tunnelHost: inbound.tunnelHost,
       edge: this.#edge(snapshot, inbound),
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     };
@@ -102,8 +118,14 @@ class InboundExchange extends HttpExchange {
   readonly #workload: string;
   #target: Target | null = null;
 
-  constructor(clock: Clock, workload: string, stream: ServerStream, head: RequestHead, ended: boolean) {
-    super(clock, stream, head, ended);
+  constructor(
+    context: ExchangeContext,
+    workload: string,
+    stream: ServerStream,
+    head: RequestHead,
+    ended: boolean,
+  ) {
+    super(context, stream, head, ended);
     this.#workload = workload;
   }
 

@@ -1,15 +1,16 @@
 /** The calls of the own workload: from the request's authority to a route, a cluster, an endpoint. */
-import type { Clock } from "../../lib/clock.ts";
 import type { Random } from "../../lib/prng.ts";
 import type { ProxySettings } from "../../model/snapshot.ts";
 import type { ClusterEndpoint, CompiledCluster } from "../cluster/cluster.ts";
+import type { Host } from "../cluster/host.ts";
 import type { HostTable } from "../cluster/host_table.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
 import { describePeer, PEER_HEADER, PORT_HEADER, takeMeshHeaders } from "../mesh_headers.ts";
+import { normalPath } from "../route/normal_path.ts";
 import { canonicalAuthority, findRoute, pickTarget } from "../route/route_table.ts";
-import { HttpExchange, type Target } from "./http_exchange.ts";
+import { type ExchangeContext, HttpExchange, type Target } from "./http_exchange.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
 
 /** Istio's default retry policy: two more attempts where nothing can have been processed, 25 ms base back-off. */
@@ -19,8 +20,7 @@ const BACKOFF_BASE_MS = 25;
 /** A connection to a host that the mesh does not know must stand within this (Envoy's default). */
 const PASSTHROUGH_CONNECT_TIMEOUT_MS = 10_000;
 
-export interface OutboundOptions {
-  readonly clock: Clock;
+export interface OutboundOptions extends ExchangeContext {
   readonly random: Random;
   readonly hosts: HostTable;
   /** The snapshot that serves now. */
@@ -61,7 +61,12 @@ export class OutboundAcceptor implements Acceptor {
   }
 
   #route(exchange: OutboundExchange, snapshot: CompiledSnapshot, head: RequestHead): void {
-    if (head.method === "CONNECT") return exchange.reply(LOCAL_REPLY.connectRefused, snapshot.unrouted);
+    if (this.#options.inFlight.refuses()) {
+      return exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
+    }
+    const path = normalPath(head.path);
+    if (typeof path !== "string") return exchange.reply(path, snapshot.unrouted);
+    head.path = path;
     const virtualHost = snapshot.routes.virtualHost(head.authority);
     if (virtualHost === undefined) return this.#passThrough(exchange, snapshot, head);
     const route = findRoute(virtualHost, head);
@@ -82,7 +87,11 @@ export class OutboundAcceptor implements Acceptor {
       return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
     }
     exchange.send({
-      host: this.#options.hosts.passthrough({ ...address, spiffeId: null, protocol: "http1" }),
+      host: this.#options.hosts.passthrough({
+        ...address,
+        spiffeId: null,
+        protocol: head.tunnel === "connect" ? "tcp" : "http1",
+      }),
       edge: snapshot.passthrough,
       connectTimeoutMs: PASSTHROUGH_CONNECT_TIMEOUT_MS,
     });
@@ -114,7 +123,7 @@ class OutboundExchange extends HttpExchange {
     head: RequestHead,
     ended: boolean,
   ) {
-    super(options.clock, stream, head, ended);
+    super(options, stream, head, ended);
     this.#options = options;
     this.#snapshot = snapshot;
     this.#peer = peer;
@@ -155,12 +164,19 @@ class OutboundExchange extends HttpExchange {
     return `outbound ${this.#snapshot.settings.workload.key}`;
   }
 
+  /** A proxy understands CONNECT; a plain endpoint is what the tunnel leads to. */
+  #hostOf({ endpoint, host }: ClusterEndpoint): Host {
+    if (this.head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
+    const { address: hostname, port } = endpoint;
+    return this.#options.hosts.passthrough({ hostname, port, spiffeId: null, protocol: "tcp" });
+  }
+
   #pick(): Target | null {
     const { cluster } = this.#cluster as CompiledCluster;
     const endpoint = (this.#cluster as CompiledCluster).pick(this.#endpoint);
     this.#endpoint = endpoint;
     if (endpoint === null) return null;
-    return { host: endpoint.host, edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
+    return { host: this.#hostOf(endpoint), edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
   }
 }
 

@@ -3,9 +3,20 @@
  * both are whole. Whatever the upstream does wrong ends the connection; it is never reused.
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
-import type { Wire, WireOwner } from "../../runtime/socket.ts";
-import type { ClientHandler, ClientStream, HeaderList, RequestHead, ResetReason } from "../exchange.ts";
+import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import {
+  BODY_LENGTH_UNKNOWN,
+  type ClientHandler,
+  type ClientStream,
+  type HeaderList,
+  opensTunnel,
+  type RequestHead,
+  type ResetReason,
+  type ResponseHead,
+  type TunnelRequest,
+} from "../exchange.ts";
 import { ByteWriter } from "../io/byte_writer.ts";
+import { Tunnel } from "../io/tunnel.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { BodyReader, type BodySink } from "./body_reader.ts";
 import { HeadBuffer } from "./head_buffer.ts";
@@ -16,6 +27,10 @@ import { Malformed } from "./malformed.ts";
 
 /** 1xx responses before the final one; more is an upstream gone wrong. */
 const INFORMATIONAL_MAX = 16;
+
+/** First byte of every status line, and of the empty lines that may come before it. */
+const LETTER_H = 0x48;
+const CARRIAGE_RETURN = 0x0d;
 
 export class Http1ClientConnection implements WireOwner, UpstreamConnection, ClientStream, BodySink, Timed {
   pooled = false;
@@ -41,6 +56,9 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   #toHead = false;
   #keepAlive = false;
   #informational = 0;
+  #asked: TunnelRequest | null = null;
+  /** Who owns the wire after the upstream granted a tunnel. */
+  #tunnel: Tunnel | null = null;
 
   constructor(wire: Wire, owner: UpstreamOwner, wheel: TimerWheel) {
     this.#wire = wire;
@@ -61,6 +79,7 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     this.#keepAlive = false;
     this.#informational = 0;
     this.#toHead = head.method === "HEAD";
+    this.#asked = head.tunnel ?? null;
     this.#chunked = writeRequestHead(this.#writer, head);
     this.#writer.flushSoon();
     this.#touch();
@@ -87,6 +106,7 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   // The request.
 
   body(chunk: Uint8Array): boolean {
+    if (this.#tunnel !== null) return this.#tunnel.send(chunk);
     if (this.#closed || this.#handler === null) return true;
     this.#touch();
     const room = this.#chunked ? writeChunk(this.#writer, chunk) : this.#writer.bytes(chunk);
@@ -95,6 +115,7 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   }
 
   end(trailers: HeaderList | null): void {
+    if (this.#tunnel !== null) return this.#tunnel.finish();
     if (this.#closed || this.#handler === null) return;
     this.#touch();
     if (this.#chunked) writeLastChunk(this.#writer, trailers);
@@ -104,16 +125,19 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
 
   reset(): void {
     this.#handler = null;
+    if (this.#tunnel !== null) return this.#tunnel.reset();
     this.#terminate();
   }
 
   pauseResponse(): void {
+    if (this.#tunnel !== null) return this.#tunnel.pause();
     if (this.#paused || this.#closed) return;
     this.#paused = true;
     this.#wire.pause();
   }
 
   resumeResponse(): void {
+    if (this.#tunnel !== null) return this.#tunnel.resume();
     if (!this.#paused) return;
     this.#paused = false;
     if (!this.#closed) this.#wire.resume();
@@ -173,6 +197,11 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
 
   /** Reads a head; -1: not whole yet, or the connection failed. */
   #readHead(chunk: Buffer, from: number): number {
+    // An upstream that speaks something else, and waits for its turn, would be waited for.
+    if (this.#heads.isEmpty && chunk[from] !== LETTER_H && chunk[from] !== CARRIAGE_RETURN) {
+      this.#fail("protocol-error");
+      return -1;
+    }
     const text = this.#heads.take(chunk, from);
     if (text === null) return -1;
     const parsed = text instanceof Malformed ? text : parseResponseHead(text, this.#toHead);
@@ -183,8 +212,12 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     const { head } = parsed;
     const handler = this.#handler as ClientHandler;
     const next = this.#heads.restFrom;
+    if (opensTunnel(this.#asked, head.status) && (head.status !== 101 || parsed.upgrade === this.#asked)) {
+      this.#openTunnel(head, next);
+      return -1;
+    }
     if (head.status < 200) {
-      // 101 answers an upgrade that was never sent.
+      // 101 answers an upgrade that was never sent, or switches to something else.
       if (head.status === 101 || ++this.#informational > INFORMATIONAL_MAX) {
         this.#fail("protocol-error");
         return -1;
@@ -203,6 +236,27 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     handler.onResponse(head);
     if (bodiless) this.onBodyEnd(null);
     return next;
+  }
+
+  /** From here on the connection carries bytes; the first may have come with the head. */
+  #openTunnel(head: ResponseHead, from: number): void {
+    const rest = this.#heads.rest as Buffer;
+    const handler = this.#handler as ClientHandler;
+    this.#heads.clear();
+    this.#wheel.clear(this);
+    const tunnel = new Tunnel(this.#wire, this.#writer, this.#wheel, {
+      onBytes: (chunk) => this.#handler?.onResponseBody(chunk),
+      onBytesEnd: () => this.#handler?.onResponseEnd(null),
+      onBroken: (reason) => this.#handler?.onUpstreamReset(reason, true),
+      onGone: () => {
+        this.#closed = true;
+        this.#owner.onGone(this);
+      },
+    });
+    this.#tunnel = tunnel;
+    setOwner(this.#wire, tunnel);
+    handler.onResponse({ ...head, bodyLength: BODY_LENGTH_UNKNOWN });
+    if (from < rest.length) tunnel.onData(rest.subarray(from));
   }
 
   onBody(chunk: Uint8Array): void {

@@ -19,11 +19,15 @@ export class Fields {
   close = false;
   /** `connection: keep-alive`, which HTTP/1.0 needs. */
   keepAlive = false;
+  /** `connection: upgrade`. */
+  upgrading = false;
+  /** Value of Upgrade; null: none. */
+  upgrade: string | null = null;
   /** Fields so far, listed or not. */
   count = 0;
 }
 
-type Meaning = "host" | "content-length" | "transfer-encoding" | "connection" | "hop";
+type Meaning = "host" | "content-length" | "transfer-encoding" | "connection" | "upgrade" | "hop";
 
 interface KnownName {
   readonly lower: string;
@@ -39,7 +43,7 @@ const SPECIAL: ReadonlyMap<string, Meaning> = new Map([
   ["keep-alive", "hop"],
   ["proxy-connection", "hop"],
   ["te", "hop"],
-  ["upgrade", "hop"],
+  ["upgrade", "upgrade"],
   ["http2-settings", "hop"],
 ]);
 
@@ -123,6 +127,10 @@ function readFraming(meaning: Meaning, value: string, fields: Fields): Malformed
       if (fields.host !== null) return MALFORMED.host;
       fields.host = value;
       return null;
+    case "upgrade":
+      // Several are an offer to choose from; the one that a mesh carries is asked for alone.
+      fields.upgrade = fields.upgrade === null ? value : `${fields.upgrade}, ${value}`;
+      return null;
     case "content-length": {
       // RFC 9112 §6.3 lets a recipient accept equal repeats; refusing them all leaves nothing to disagree about.
       if (fields.contentLength >= 0) return MALFORMED.contentLength;
@@ -173,6 +181,7 @@ function readConnection(value: string, fields: Fields, nominated: Set<string> | 
     const option = trimWhitespace(part).toLowerCase();
     if (option === "close") fields.close = true;
     else if (option === "keep-alive") fields.keepAlive = true;
+    else if (option === "upgrade") fields.upgrading = true;
     else if (option !== "") (nominated ??= new Set()).add(option);
   }
   return nominated;

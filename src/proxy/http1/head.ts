@@ -17,6 +17,8 @@ export interface ParsedResponse {
   readonly head: ResponseHead;
   readonly keepAlive: boolean;
   readonly chunked: boolean;
+  /** Protocol that a 101 switches to, in lower case; null: it names none. */
+  readonly upgrade: string | null;
 }
 
 const VERSION = /^HTTP\/([0-9])\.([0-9])$/;
@@ -57,7 +59,9 @@ export function parseRequestHead(text: string, scheme: string): ParsedRequest | 
     path: target,
     headers: fields.headers,
     bodyLength: fields.chunked ? BODY_LENGTH_UNKNOWN : Math.max(0, fields.contentLength),
+    tunnel: null,
   };
+  if (isWebSocket(fields, method) && !http10 && head.bodyLength === 0) head.tunnel = "websocket";
   if (target.charCodeAt(0) !== 0x2f && !readTarget(target, head)) return MALFORMED.target;
   return { head, keepAlive: http10 ? fields.keepAlive && !fields.close : !fields.close, http10 };
 }
@@ -66,6 +70,9 @@ export function parseRequestHead(text: string, scheme: string): ParsedRequest | 
 function readTarget(target: string, head: RequestHead): boolean {
   if (target === "*") return head.method === "OPTIONS";
   if (head.method === "CONNECT") {
+    // RFC 9112 §3.2.3; what comes after the head belongs to the tunnel, so it has no framing of its own.
+    if (head.bodyLength !== 0) return false;
+    head.tunnel = "connect";
     head.authority = target;
     head.path = "";
     return /[^:]:[0-9]{1,5}$/.test(target) && isAuthority(target);
@@ -80,6 +87,11 @@ function readTarget(target: string, head: RequestHead): boolean {
   else head.path = rest.startsWith("/") ? rest : `/${rest}`;
   // RFC 9110 §4.2.1: a URI without a host is invalid; a Host field may be empty.
   return authority.charCodeAt(0) !== 0x3a && isAuthority(authority);
+}
+
+/** RFC 6455 §4.1. Any other upgrade may be ignored (RFC 9110 §7.8), and is. */
+function isWebSocket(fields: Fields, method: string): boolean {
+  return fields.upgrading && method === "GET" && fields.upgrade?.toLowerCase() === "websocket";
 }
 
 /** `toHead`: the request was HEAD, so no body follows whatever the fields say. */
@@ -108,6 +120,7 @@ export function parseResponseHead(text: string, toHead: boolean): ParsedResponse
     head: { status, headers: fields.headers, bodyLength },
     keepAlive: delimited && (http11 ? !fields.close : fields.keepAlive && !fields.close),
     chunked: fields.chunked && !bodiless,
+    upgrade: fields.upgrading ? fields.upgrade?.toLowerCase() ?? null : null,
   };
 }
 

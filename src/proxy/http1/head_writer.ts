@@ -5,9 +5,15 @@ import { reasonPhrase } from "./reason_phrase.ts";
 
 /** Writes a request in origin-form. True: the body goes in chunks. */
 export function writeRequestHead(writer: ByteWriter, head: RequestHead): boolean {
-  writer.text(`${head.method} ${head.path} HTTP/1.1\r\n`);
+  const target = head.tunnel === "connect" ? head.authority : head.path;
+  writer.text(`${head.method} ${target} HTTP/1.1\r\n`);
   writer.field("host", head.authority);
   writeFields(writer, head.headers);
+  if (head.tunnel === "websocket") writer.text("connection: upgrade\r\nupgrade: websocket\r\n");
+  if (head.tunnel != null) {
+    writer.crlf();
+    return false;
+  }
   const chunked = head.bodyLength === BODY_LENGTH_UNKNOWN;
   if (chunked) writer.text("transfer-encoding: chunked\r\n");
   else if (head.bodyLength > 0 || expectsBody(head.method)) {
@@ -42,6 +48,14 @@ export function writeResponseHead(writer: ByteWriter, head: ResponseHead, framin
   else if (framing.http10) writer.text("connection: keep-alive\r\n");
   writer.crlf();
   return chunked;
+}
+
+/** The answer that turns the connection into a tunnel: 101 for WebSocket, 2xx for CONNECT. */
+export function writeTunnelHead(writer: ByteWriter, { status, headers }: ResponseHead): void {
+  writer.text(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
+  writeFields(writer, headers);
+  if (status === 101) writer.text("connection: upgrade\r\nupgrade: websocket\r\n");
+  writer.crlf();
 }
 
 export function writeInformational(writer: ByteWriter, status: number, headers: HeaderList): void {

@@ -3,20 +3,29 @@
  * response. One request is in flight at a time; pipelined ones wait in the buffer.
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
-import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import {
   type Acceptor,
   type HeaderList,
   headerValue,
+  opensTunnel,
   type ResetReason,
   type ResponseHead,
   type ServerHandler,
   type ServerStream,
+  type TunnelRequest,
 } from "../exchange.ts";
 import { ByteWriter, WRITE_HIGH_WATER_BYTES } from "../io/byte_writer.ts";
+import { Tunnel } from "../io/tunnel.ts";
 import { BodyReader, type BodySink } from "./body_reader.ts";
 import { HeadBuffer } from "./head_buffer.ts";
-import { writeChunk, writeInformational, writeLastChunk, writeResponseHead } from "./head_writer.ts";
+import {
+  writeChunk,
+  writeInformational,
+  writeLastChunk,
+  writeResponseHead,
+  writeTunnelHead,
+} from "./head_writer.ts";
 import { parseRequestHead } from "./head.ts";
 import {
   DISCARD_BYTES_MAX,
@@ -66,6 +75,9 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   #keepAlive = true;
   #http10 = false;
   #toHead = false;
+  #asked: TunnelRequest | null = null;
+  /** Who owns the wire after a tunnel was asked for and granted. */
+  #tunnel: Tunnel | null = null;
   /** The client may hold its body back until it hears 100. */
   #awaitsContinue = false;
 
@@ -157,8 +169,9 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     this.#keepAlive = parsed.keepAlive && !this.#draining;
     this.#http10 = parsed.http10;
     this.#toHead = head.method === "HEAD";
-    const ended = head.bodyLength === 0;
-    if (!ended) {
+    this.#asked = head.tunnel ?? null;
+    const ended = head.bodyLength === 0 && this.#asked === null;
+    if (!ended && this.#asked === null) {
       if (head.bodyLength > 0) this.#request.startLength(head.bodyLength);
       else this.#request.startChunked();
       this.#awaitsContinue = headerValue(head.headers, "expect") !== undefined;
@@ -205,12 +218,14 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   pauseRequest(): void {
+    if (this.#tunnel !== null) return this.#tunnel.pause();
     if (this.#state !== State.Exchange || this.#responseEnded) return;
     this.#requestPaused = true;
     this.#pauseWire();
   }
 
   resumeRequest(): void {
+    if (this.#tunnel !== null) return this.#tunnel.resume();
     this.#requestPaused = false;
     if (this.#pipelined === null || this.#pipelined.length <= PIPELINE_BYTES_MAX) this.#resumeWire();
   }
@@ -240,6 +255,9 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (this.#state !== State.Exchange) return;
     this.#responded = true;
     const { status } = head;
+    if (opensTunnel(this.#asked, status)) return this.#openTunnel(head);
+    // Refused: bytes that came behind the request may be anything, and are not read as another one.
+    if (this.#asked !== null && this.#pipelined !== null) this.#keepAlive = false;
     this.#bodiless = this.#toHead || status === 204 || status === 304;
     if (this.#draining || !this.#canOvertake()) this.#keepAlive = false;
     // Only the end of the connection can end a body of unknown length for HTTP/1.0.
@@ -253,6 +271,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   body(chunk: Uint8Array): boolean {
+    if (this.#tunnel !== null) return this.#tunnel.send(chunk);
     if (this.#state !== State.Exchange || this.#bodiless) return true;
     this.#touch();
     const room = this.#chunked ? writeChunk(this.#writer, chunk) : this.#writer.bytes(chunk);
@@ -261,6 +280,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   end(trailers: HeaderList | null): void {
+    if (this.#tunnel !== null) return this.#tunnel.finish();
     if (this.#state !== State.Exchange) return;
     if (this.#chunked) writeLastChunk(this.#writer, trailers);
     this.#responseEnded = true;
@@ -270,7 +290,34 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   reset(): void {
-    if (this.#state === State.Exchange) this.#close();
+    if (this.#tunnel !== null) this.#tunnel.reset();
+    else if (this.#state === State.Exchange) this.#close();
+  }
+
+  /** From here on the connection carries bytes; those that came too early were kept. */
+  #openTunnel(head: ResponseHead): void {
+    const early = this.#pipelined;
+    this.#pipelined = null;
+    writeTunnelHead(this.#writer, head);
+    this.#writer.flushSoon();
+    this.#wheel.clear(this);
+    const tunnel = new Tunnel(this.#wire, this.#writer, this.#wheel, {
+      onBytes: (chunk) => this.#handler?.onRequestBody(chunk),
+      onBytesEnd: () => this.#handler?.onRequestEnd(null),
+      onBroken: (reason) => this.#handler?.onDownstreamReset(reason),
+      onGone: () => {
+        this.#state = State.Closed;
+        this.#onClosed(this);
+      },
+    });
+    this.#tunnel = tunnel;
+    setOwner(this.#wire, tunnel);
+    this.#resumeWire();
+    // Not inside the upstream's callback that brought the answer.
+    queueMicrotask(() => {
+      if (early !== null) tunnel.onData(early);
+      if (this.#peerEnded) tunnel.onEnd();
+    });
   }
 
   readonly #finishSoon = (): void => this.#finishIfDone();

@@ -1,12 +1,23 @@
 /** The client's side of an HTTP/2 connection: many requests at once, for everybody who calls the same peer. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Wire } from "../../runtime/socket.ts";
-import type { ClientHandler, ClientStream, HeaderList, RequestHead, ResetReason } from "../exchange.ts";
+import {
+  BODY_LENGTH_UNKNOWN,
+  type ClientHandler,
+  type ClientStream,
+  type HeaderList,
+  opensTunnel,
+  type RequestHead,
+  type ResetReason,
+  type ResponseHead,
+  type TunnelRequest,
+} from "../exchange.ts";
 import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { Http2Connection } from "./connection.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeRequestHead, readResponseHead, readTrailers } from "./heads.ts";
+import { UNSENT_BYTES_MAX } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
 
 /** What a peer allows before it has said so: an honest guess, so that the first requests need not wait for its settings. */
@@ -18,7 +29,8 @@ const INFORMATIONAL_MAX = 16;
 export class Http2ClientConnection extends Http2Connection implements UpstreamConnection {
   pooled = false;
   readonly #owner: UpstreamOwner;
-  #nextId = 1;
+  protected nextId = 1;
+  override readonly enablePushMax = 0;
   /** The peer takes no new streams, or we give it none. */
   #retired = false;
 
@@ -33,15 +45,16 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
 
   /** Requests that it takes now. */
   get capacity(): number {
-    return this.#retired || this.closed ? 0 : Math.max(0, this.peerStreamsMax - this.streams.size);
+    if (this.#retired || this.isOver || this.writer.unsent > UNSENT_BYTES_MAX) return 0;
+    return Math.max(0, this.peerStreamsMax - this.streams.size);
   }
 
   /** `ended`: it has no body. There must be capacity. */
   request(handler: ClientHandler, head: RequestHead, ended: boolean): ClientStream {
-    const stream = new Http2ClientStream(this, this.#nextId, this.windows.initial, handler, head, ended);
-    this.#nextId += 2;
-    if (this.#nextId > STREAM_ID_MAX) this.retire();
+    const stream = new Http2ClientStream(this, this.nextId, this.windows.initial, handler, head, ended);
+    this.nextId += 2;
     this.open(stream);
+    if (this.nextId > STREAM_ID_MAX) this.retire();
     encodeRequestHead(this.encoder, head);
     this.sendBlock(stream.id, ended);
     if (ended) this.endLocal(stream);
@@ -55,7 +68,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   }
 
   protected override isIdle(id: number): boolean {
-    return (id & 1) === 0 || id >= this.#nextId;
+    return (id & 1) === 0 || id >= this.nextId;
   }
 
   /** A server opens no streams: push is off. */
@@ -81,6 +94,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
       return;
     }
     const head = tooLarge ? undefined : readResponseHead(list, ended, one.toHead);
+    if (head !== undefined && one.opens(head.status)) return this.#openTunnel(one, head, ended);
     if (head === undefined || head.status === 101) return this.refuseStream(stream);
     if (head.status < 200) {
       if (ended || ++one.informational > INFORMATIONAL_MAX) this.refuseStream(stream);
@@ -92,6 +106,16 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     one.expected = bodiless ? 0 : head.bodyLength;
     one.handler?.onResponse(head);
     if (ended && !one.closed) this.endRemote(stream, null);
+  }
+
+  /** RFC 8441 §5: 200 is what HTTP/1 calls 101. */
+  #openTunnel(stream: Http2ClientStream, head: ResponseHead, ended: boolean): void {
+    stream.responded = true;
+    stream.tunnelling = true;
+    stream.expected = -1;
+    const status = stream.asked === "websocket" ? 101 : head.status;
+    stream.handler?.onResponse({ status, headers: head.headers, bodyLength: BODY_LENGTH_UNKNOWN });
+    if (ended && !stream.closed) this.endRemote(stream, null);
   }
 
   /** Streams above the last one were not looked at (§6.8): they may go to another connection. */
@@ -109,7 +133,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   protected override onStreamsChanged(): void {
     if (this.streams.size === 0) {
       if (this.#retired) return this.fail(ErrorCode.NoError, "http2.retired");
-      this.wheel.set(this, IDLE_TIMEOUT_MS);
+      this.rest();
     }
     if (this.capacity > 0) this.#owner.onCapacity(this);
   }
@@ -125,6 +149,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
 class Http2ClientStream extends Http2Stream implements ClientStream {
   handler: ClientHandler | null;
   readonly toHead: boolean;
+  readonly asked: TunnelRequest | null;
   responded = false;
   informational = 0;
 
@@ -138,8 +163,16 @@ class Http2ClientStream extends Http2Stream implements ClientStream {
   ) {
     super(connection, id, sendWindow);
     this.handler = handler;
+    // It was us who asked: a server that resets what it does not want is no flood.
+    this.answered = true;
     this.toHead = head.method === "HEAD";
-    this.remaining = ended ? -1 : head.bodyLength;
+    this.asked = head.tunnel ?? null;
+    this.remaining = ended || this.asked !== null ? -1 : head.bodyLength;
+  }
+
+  /** Whether this status grants the tunnel that was asked for. */
+  opens(status: number): boolean {
+    return opensTunnel(this.asked, this.asked === "websocket" && status === 200 ? 101 : status);
   }
 
   reset(): void {
@@ -169,7 +202,13 @@ class Http2ClientStream extends Http2Stream implements ClientStream {
     const { handler } = this;
     this.handler = null;
     if (!this.responded) {
+      this.connection.resetStream(this, ErrorCode.ProtocolError);
       handler?.onUpstreamReset("protocol-error", true);
+      return;
+    }
+    if (this.tunnelling) {
+      this.handler = handler;
+      handler?.onResponseEnd(trailers);
       return;
     }
     handler?.onResponseEnd(trailers);

@@ -1,14 +1,14 @@
 /**
- * What both ends of an HTTP/2 connection share (RFC 9113 §3–6): reading frames, header blocks, settings, windows, and
- * the guard against floods. Everything written in one turn of the event loop leaves in one write.
+ * What both ends of an HTTP/2 connection share (RFC 9113 §4–6): what each frame means, streams and their states,
+ * settings, windows, and the guard against floods.
  */
-import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
-import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import type { Wire } from "../../runtime/socket.ts";
 import type { HeaderList, ResetReason } from "../exchange.ts";
-import { IDLE_TIMEOUT_MS, STREAM_IDLE_TIMEOUT_MS } from "../http1/limits.ts";
-import { ByteWriter } from "../io/byte_writer.ts";
+import { STREAM_IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import { calm, ConnectionError, frameSizeError, protocolError } from "./connection_error.ts";
 import { FloodGuard } from "./flood_guard.ts";
+import type { Frame } from "./frame_reader.ts";
 import {
   DEFAULT_WINDOW_BYTES,
   ErrorCode,
@@ -18,9 +18,7 @@ import {
   readUint32,
   WINDOW_BYTES_MAX,
 } from "./frames.ts";
-import { type Frame, FrameReader } from "./frame_reader.ts";
-import { FrameWriter } from "./frame_writer.ts";
-import { HeaderBlock } from "./header_block.ts";
+import { FramedWire } from "./framed_wire.ts";
 import { HpackDecoder } from "./hpack/decoder.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
 import {
@@ -28,7 +26,7 @@ import {
   CONTROL_FRAMES_WAITING_MAX,
   FIELDS_MAX,
   HEADER_LIST_BYTES_MAX,
-  PSEUDO_FIELDS_MAX,
+  PREMATURE_RESET_AGE_MS,
 } from "./limits.ts";
 import { applySetting, OWN_SETTINGS, type PeerSettingsTarget } from "./peer_settings.ts";
 import { ReceiveWindow } from "./receive_window.ts";
@@ -36,41 +34,21 @@ import { RecentStreams } from "./recent_streams.ts";
 import { SendWindows } from "./send_windows.ts";
 import type { Http2Stream } from "./stream.ts";
 
-/** A header block must be whole this long after its first frame. */
-const BLOCK_TIMEOUT_MS = 10_000;
-
-/** A peer that was told good-bye gets this long to take the last bytes. */
-const ENDING_TIMEOUT_MS = 10_000;
-
-export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsTarget {
-  deadlineMs = 0;
-  wheelTick = 0;
-  protected readonly wire: Wire;
-  protected readonly wheel: TimerWheel;
-  protected readonly writer: ByteWriter;
-  readonly frames: FrameWriter;
+export abstract class Http2Connection extends FramedWire implements PeerSettingsTarget {
   readonly windows: SendWindows;
   readonly streams = new Map<number, Http2Stream>();
   protected readonly guard = new FloodGuard();
   readonly encoder = new HpackEncoder();
-  protected closed = false;
   /** The peer's limit on streams that we open. */
   protected peerStreamsMax = Infinity;
+  readonly enablePushMax: 0 | 1 = 1;
   readonly #decoder = new HpackDecoder();
-  readonly #reader = new FrameReader();
-  #settingsSeen = false;
-  readonly #block = new HeaderBlock();
   readonly #receiveWindow = new ReceiveWindow(CONNECTION_WINDOW_BYTES);
   readonly #recent = new RecentStreams();
   #controlWaiting = 0;
-  /** GOAWAY is said, and the socket has yet to take the last bytes. */
-  #ending = false;
 
   constructor(wire: Wire, wheel: TimerWheel) {
-    this.wire = wire;
-    this.wheel = wheel;
-    this.writer = new ByteWriter(wire, () => this.#onRoom(), "turn");
-    this.frames = new FrameWriter(this.writer);
+    super(wire, wheel);
     this.windows = new SendWindows(this.frames, () => this.writer.hasRoom);
   }
 
@@ -86,66 +64,18 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
   protected abstract onGoAway(lastStreamId: number, code: number): void;
   /** True for an identifier that neither side has used yet. */
   protected abstract isIdle(id: number): boolean;
-  /** Streams came or went, or the peer changed its limit. */
+  /** Streams came or went, the peer changed its limit, or the socket takes more. */
   protected abstract onStreamsChanged(): void;
   /** The connection is gone. */
   protected abstract onGone(): void;
 
-  // From the wire.
-
-  onData(chunk: Buffer): void {
-    if (this.closed) return;
-    this.#reader.push(chunk);
-    if (!this.readPreface(this.#reader)) return;
-    while (!this.closed) {
-      const frame = this.#reader.next();
-      if (frame === null) return;
-      if (frame === "tooLarge") return this.fail(ErrorCode.FrameSizeError, "http2.frame_too_large");
-      const error = this.#frame(frame);
-      if (error !== null) return this.fail(error.code, error.details);
-    }
-  }
-
-  onDrain(): void {
-    this.writer.onDrain();
-    if (this.writer.unsent > 0) return;
-    this.#controlWaiting = 0;
-    if (this.#ending) this.close("closed");
-  }
-
-  onEnd(): void {
-    this.close("closed");
-  }
-
-  onClose(): void {
-    this.close("closed");
-  }
-
-  onDeadline(): void {
-    if (this.#ending) this.close("timeout");
-    else if (this.#block.streamId !== 0) this.fail(ErrorCode.EnhanceYourCalm, "http2.header_block_timeout");
-    else if (this.streams.size === 0) this.fail(ErrorCode.NoError, "http2.idle");
-    else this.wheel.set(this, IDLE_TIMEOUT_MS);
-  }
-
-  /** False while the frames have not begun. */
-  protected readPreface(_reader: FrameReader): boolean {
-    return true;
+  protected override get isBusy(): boolean {
+    return this.streams.size > 0;
   }
 
   // Frames.
 
-  #frame(frame: Frame): ConnectionError | null {
-    if (!this.#settingsSeen) {
-      if (frame.type !== FrameType.Settings || frame.has(Flag.Ack)) {
-        return protocolError("http2.no_settings_first");
-      }
-      this.#settingsSeen = true;
-    }
-    const open = this.#block.streamId;
-    if (open !== 0 && (frame.type !== FrameType.Continuation || frame.streamId !== open)) {
-      return protocolError("http2.interrupted_header_block");
-    }
+  protected override onFrame(frame: Frame): ConnectionError | null {
     switch (frame.type) {
       case FrameType.Data:
         return this.#data(frame);
@@ -165,8 +95,6 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
       case FrameType.Ping:
         return this.#ping(frame);
       case FrameType.GoAway:
-        if (frame.streamId !== 0) return protocolError("http2.goaway_on_stream");
-        if (frame.content.length < 8) return frameSizeError("http2.goaway_size");
         this.onGoAway(readUint31(frame.content, 0), readUint32(frame.content, 4));
         return null;
       case FrameType.WindowUpdate:
@@ -179,7 +107,6 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
 
   #data(frame: Frame): ConnectionError | null {
     const { streamId: id, content: { length: size } } = frame;
-    if (id === 0) return protocolError("http2.data_on_connection");
     if (!this.#receiveWindow.take(size)) {
       return new ConnectionError(ErrorCode.FlowControlError, "http2.connection_window");
     }
@@ -187,7 +114,10 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
     this.creditWindow(0, this.#receiveWindow);
     if (!frame.unpad()) return protocolError("http2.padding");
     const stream = this.streams.get(id);
-    if (stream === undefined) return this.#strayMessage(id);
+    if (stream === undefined) {
+      // A body that we refused may be on its way in any number of pieces: its windows are limit enough.
+      return frame.content.length > 0 && this.#recent.get(id) === "reset" ? null : this.#strayMessage(id);
+    }
     if (stream.remoteEnded) return this.#breakStream(stream, ErrorCode.StreamClosed);
     if (!stream.receiveWindow.take(size)) return this.#breakStream(stream, ErrorCode.FlowControlError);
     const { content } = frame;
@@ -209,7 +139,6 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
 
   #headers(frame: Frame): ConnectionError | null {
     const { streamId: id } = frame;
-    if (id === 0) return protocolError("http2.headers_on_connection");
     if (!frame.unpad()) return protocolError("http2.padding");
     if (frame.has(Flag.Priority)) {
       if (frame.content.length < 5) return frameSizeError("http2.priority_size");
@@ -219,23 +148,22 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
     }
     this.guard.useful();
     if (frame.has(Flag.EndHeaders)) return this.#headerBlock(id, frame.flags, frame.content);
-    this.#block.begin(frame);
-    this.wheel.set(this, BLOCK_TIMEOUT_MS);
+    this.block.begin(frame);
     return null;
   }
 
   #continuation(frame: Frame): ConnectionError | null {
-    if (this.#block.streamId === 0) return protocolError("http2.stray_continuation");
-    if (!this.#block.add(frame)) return calm("http2.header_block_too_large");
+    if (this.block.streamId === 0) return protocolError("http2.stray_continuation");
+    if (!this.block.add(frame)) return calm("http2.header_block_too_large");
     if (!frame.has(Flag.EndHeaders)) return null;
-    this.wheel.set(this, IDLE_TIMEOUT_MS);
-    return this.#headerBlock(frame.streamId, this.#block.flags, this.#block.finish());
+    return this.#headerBlock(frame.streamId, this.block.flags, this.block.finish());
   }
 
   /** A whole header block. It must be decoded whatever becomes of it: the table depends on it. */
   #headerBlock(id: number, flags: number, block: Buffer): ConnectionError | null {
+    this.block.done++;
     const list: HeaderList = [];
-    const outcome = this.#decoder.decode(block, list, HEADER_LIST_BYTES_MAX, FIELDS_MAX + PSEUDO_FIELDS_MAX);
+    const outcome = this.#decoder.decode(block, list, HEADER_LIST_BYTES_MAX, FIELDS_MAX);
     if (outcome === "malformed") return new ConnectionError(ErrorCode.CompressionError, "http2.compression");
     const ended = (flags & Flag.EndStream) !== 0;
     const tooLarge = outcome === "tooLarge";
@@ -252,34 +180,32 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
   }
 
   #priority({ streamId: id, content }: Frame): ConnectionError | null {
-    if (id === 0) return protocolError("http2.priority_on_connection");
-    if (content.length !== 5) {
-      this.frames.rstStream(id, ErrorCode.FrameSizeError);
-      return null;
-    }
-    if (readUint31(content, 0) === id) {
-      this.frames.rstStream(id, ErrorCode.ProtocolError);
-      return this.guard.stray() ? calm("http2.stray_frames") : null;
-    }
+    if (content.length !== 5) return this.#breakAny(id, frameSizeError("http2.priority_size"));
+    if (readUint31(content, 0) === id) return this.#breakAny(id, protocolError("http2.self_dependency"));
     return this.guard.priority() ? calm("http2.priority_flood") : null;
   }
 
   #rstStream({ streamId: id, content }: Frame): ConnectionError | null {
-    if (content.length !== 4) return frameSizeError("http2.rst_size");
     if (id === 0 || this.isIdle(id)) return protocolError("http2.rst_on_idle");
     const stream = this.streams.get(id);
     if (stream === undefined) return this.#stray(id);
-    if (!stream.localEnded && this.guard.prematureReset()) return calm("http2.rapid_reset");
+    const premature = this.#isPremature(stream);
     this.forget(stream);
     stream.onReset("closed", readUint32(content, 0) !== ErrorCode.RefusedStream);
-    return null;
+    return premature && this.guard.prematureReset() ? calm("http2.rapid_reset") : null;
+  }
+
+  /** The stream has not been answered yet, and is young: by the wheel's time, from when something last moved on it. */
+  #isPremature(stream: Http2Stream): boolean {
+    if (stream.answered || stream.localEnded) return false;
+    const { deadlineMs } = stream;
+    this.touch(stream);
+    return stream.deadlineMs - deadlineMs < PREMATURE_RESET_AGE_MS;
   }
 
   #settings(frame: Frame): ConnectionError | null {
-    const { streamId, content } = frame;
-    if (streamId !== 0) return protocolError("http2.settings_on_stream");
-    if (frame.has(Flag.Ack)) return content.length === 0 ? null : frameSizeError("http2.settings_ack_size");
-    if (content.length % 6 !== 0) return frameSizeError("http2.settings_size");
+    if (frame.has(Flag.Ack)) return null;
+    const { content } = frame;
     for (let at = 0; at < content.length; at += 6) {
       const error = applySetting(content.readUInt16BE(at), readUint32(content, at + 2), this);
       if (error !== null) return error;
@@ -291,17 +217,14 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
   }
 
   #ping(frame: Frame): ConnectionError | null {
-    if (frame.streamId !== 0) return protocolError("http2.ping_on_stream");
-    if (frame.content.length !== 8) return frameSizeError("http2.ping_size");
     if (frame.has(Flag.Ack)) return null;
     this.frames.pingAck(frame.content);
     return this.#answered("http2.ping_flood");
   }
 
   #windowUpdate({ streamId: id, content }: Frame): ConnectionError | null {
-    if (content.length !== 4) return frameSizeError("http2.window_update_size");
     const increment = readUint31(content, 0);
-    if (this.guard.windowUpdate()) return calm("http2.window_update_flood");
+    if (this.guard.windowUpdate(this.frames.dataSent)) return calm("http2.window_update_flood");
     if (id === 0) {
       if (increment === 0) return protocolError("http2.window_update_zero");
       if (!this.windows.grow(increment)) {
@@ -338,7 +261,7 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
 
   #answered(flood: string): ConnectionError | null {
     // A peer that does not read lets the answers pile up.
-    if (this.writer.unsent > 0 && ++this.#controlWaiting > CONTROL_FRAMES_WAITING_MAX) return calm(flood);
+    if (!this.writer.hasRoom && ++this.#controlWaiting > CONTROL_FRAMES_WAITING_MAX) return calm(flood);
     return this.guard.control() ? calm(flood) : null;
   }
 
@@ -368,7 +291,7 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
 
   /** Trailers, or the end of a message without a body. */
   protected endRemote(stream: Http2Stream, trailers: HeaderList | null): void {
-    if (stream.expected > 0) this.#breakStream(stream, ErrorCode.ProtocolError);
+    if (stream.expected > 0) this.refuseStream(stream);
     else this.#endRemote(stream, trailers);
   }
 
@@ -376,9 +299,12 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
   endLocal(stream: Http2Stream): void {
     stream.localEnded = true;
     if (stream.remoteEnded) this.#finish(stream);
+    else stream.onLocalEnd();
   }
 
   #finish(stream: Http2Stream): void {
+    // By a handler that was told of the end just now.
+    if (stream.closed) return;
     this.guard.completed();
     this.forget(stream);
   }
@@ -391,15 +317,24 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
     this.#recent.add(stream.id, "reset");
   }
 
-  /** The peer broke the rules of one stream. */
-  #breakStream(stream: Http2Stream, code: ErrorCode): null {
+  /** The peer broke the rules of one stream. To be made to reset is no better than to be reset (CVE-2025-8671). */
+  #breakStream(stream: Http2Stream, code: ErrorCode): ConnectionError | null {
+    const premature = this.#isPremature(stream);
     this.resetStream(stream, code);
     stream.onReset("protocol-error", true);
-    return null;
+    return premature && this.guard.prematureReset() ? calm("http2.rapid_reset") : null;
   }
 
   protected refuseStream(stream: Http2Stream): void {
-    this.#breakStream(stream, ErrorCode.ProtocolError);
+    const error = this.#breakStream(stream, ErrorCode.ProtocolError);
+    if (error !== null) this.fail(error.code, error.details);
+  }
+
+  /** An error of one stream, which there may not be: a stream that is idle cannot be reset (§6.4). */
+  #breakAny(id: number, error: ConnectionError): ConnectionError | null {
+    const stream = this.streams.get(id);
+    if (stream !== undefined) return this.#breakStream(stream, error.code);
+    return this.isIdle(id) ? error : this.#stray(id);
   }
 
   protected forget(stream: Http2Stream): void {
@@ -435,23 +370,16 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
   }
 
   /** As SendWindows.send(). */
-  sendData(stream: Http2Stream, chunk: Uint8Array, from: number, last: boolean): number {
-    const sent = this.windows.send(stream, chunk, from, last);
-    if (sent > 0) {
-      this.guard.dataSent++;
-      this.touch(stream);
-    }
+  sendData(stream: Http2Stream, chunk: Uint8Array, most: number, last: boolean): number {
+    const sent = this.windows.send(stream, chunk, most, last);
+    if (sent > 0) this.touch(stream);
     return sent;
   }
 
-  /** The socket takes more. */
-  get hasRoom(): boolean {
-    return this.writer.hasRoom;
-  }
-
-  #onRoom(): void {
+  protected override onRoom(): void {
     this.#controlWaiting = 0;
     this.windows.flush();
+    this.onStreamsChanged();
   }
 
   creditWindow(id: number, window: ReceiveWindow): void {
@@ -459,37 +387,9 @@ export abstract class Http2Connection implements WireOwner, Timed, PeerSettingsT
     if (bytes > 0) this.frames.windowUpdate(id, bytes);
   }
 
-  // Endings.
-
-  /** GOAWAY with the reason, then the end of the connection; what was said before it still goes out. */
-  fail(code: ErrorCode, details: string): void {
-    if (this.closed || this.#ending) return;
-    this.frames.goAway(this.lastPeerStreamId, code);
-    this.writer.flush();
-    if (code !== ErrorCode.NoError) this.onBroken(details);
-    else if (this.writer.unsent > 0) {
-      this.#ending = true;
-      this.wheel.set(this, ENDING_TIMEOUT_MS);
-      return;
-    }
-    this.close(code === ErrorCode.NoError ? "closed" : "protocol-error");
-  }
-
-  /** The peer broke the rules; the connection is about to end. */
-  protected abstract onBroken(details: string): void;
-
-  /** The last stream of the peer's that was looked at. */
-  protected abstract get lastPeerStreamId(): number;
-
-  /** Ends everything now. */
-  protected close(reason: ResetReason): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.wheel.clear(this);
+  protected override onClosed(reason: ResetReason): void {
     const open = [...this.streams.values()];
     for (const stream of open) this.forget(stream);
-    this.writer.close();
-    this.wire.end();
     this.onGone();
     for (const stream of open) stream.onReset(reason, true);
   }

@@ -14,8 +14,6 @@ import {
 export class FloodGuard {
   /** Streams that the peer, or we, opened. */
   streamsOpened = 0;
-  /** DATA frames that we sent. */
-  dataSent = 0;
   #controlInARow = 0;
   #emptyData = 0;
   #priority = 0;
@@ -27,6 +25,7 @@ export class FloodGuard {
   useful(): void {
     this.#controlInARow = 0;
     this.#emptyData = 0;
+    this.#stray = 0;
   }
 
   control(): boolean {
@@ -41,11 +40,12 @@ export class FloodGuard {
     return ++this.#priority > PRIORITY_FRAMES_PER_STREAM_MAX * (1 + this.streamsOpened);
   }
 
-  windowUpdate(): boolean {
-    return ++this.#windowUpdates > WINDOW_UPDATES_EXTRA_MAX + 2 * (this.streamsOpened + 10 * this.dataSent);
+  /** `dataSent`: what there is to be credited, as FrameWriter counts it. */
+  windowUpdate(dataSent: number): boolean {
+    return ++this.#windowUpdates > WINDOW_UPDATES_EXTRA_MAX + 2 * (this.streamsOpened + 10 * dataSent);
   }
 
-  /** A stream was reset before its response had begun. */
+  /** A stream was reset soon, before its response had begun. */
   prematureReset(): boolean {
     return ++this.#prematureResets > PREMATURE_RESETS_MAX;
   }

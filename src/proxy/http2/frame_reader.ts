@@ -1,13 +1,15 @@
 /** Frames in (RFC 9113 §4.1): cuts what a connection receives into frames, however it was split. */
-import { Flag, FRAME_HEADER_BYTES, readUint31 } from "./frames.ts";
+import { Flag, FRAME_HEADER_BYTES, FrameType, readUint31 } from "./frames.ts";
 import { FRAME_BYTES_MAX } from "./limits.ts";
+
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** The frame that was read last; the reader uses the same object for the next one. */
 export class Frame {
   type = 0;
   flags = 0;
   streamId = 0;
-  content: Buffer = Buffer.alloc(0);
+  content: Buffer = NOTHING;
 
   has(flag: number): boolean {
     return (this.flags & flag) !== 0;
@@ -25,7 +27,7 @@ export class Frame {
 
 export class FrameReader {
   readonly #frame = new Frame();
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = NOTHING;
   #position = 0;
 
   push(chunk: Buffer): void {
@@ -34,17 +36,23 @@ export class FrameReader {
     this.#position = 0;
   }
 
+  /** What is left is the beginning of a HEADERS frame. */
+  get midHeaders(): boolean {
+    const type = this.#position + 3;
+    return type < this.#bytes.length && this.#bytes[type] === FrameType.Headers;
+  }
+
   /** The next frame, null while it is not whole, or that it is larger than we take. */
   next(): Frame | null | "tooLarge" {
     const bytes = this.#bytes;
     const at = this.#position;
-    if (bytes.length - at < FRAME_HEADER_BYTES) return null;
+    if (bytes.length - at < FRAME_HEADER_BYTES) return this.#wait();
     const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) |
       (bytes[at + 2] as number);
     if (length > FRAME_BYTES_MAX) return "tooLarge";
     const from = at + FRAME_HEADER_BYTES;
     const to = from + length;
-    if (to > bytes.length) return null;
+    if (to > bytes.length) return this.#wait();
     const frame = this.#frame;
     frame.type = bytes[at + 3] as number;
     frame.flags = bytes[at + 4] as number;
@@ -61,5 +69,15 @@ export class FrameReader {
     if (length < expected.length) return null;
     this.#position = length;
     return true;
+  }
+
+  /** No whole frame is left. What is must not keep alive all that came with it: the wait may be long. */
+  #wait(): null {
+    this.#frame.content = NOTHING;
+    if (this.#position === 0) return null;
+    const rest = this.#bytes.subarray(this.#position);
+    this.#bytes = rest.length === 0 ? NOTHING : Buffer.from(rest);
+    this.#position = 0;
+    return null;
   }
 }

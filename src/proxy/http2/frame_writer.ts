@@ -10,6 +10,8 @@ export class FrameWriter {
   readonly #writer: ByteWriter;
   /** The peer's SETTINGS_MAX_FRAME_SIZE. */
   frameBytesMax = DEFAULT_FRAME_BYTES_MAX;
+  /** DATA frames sent, and KiB in them: what the peer may want to credit in pieces. */
+  dataSent = 0;
 
   constructor(writer: ByteWriter) {
     this.#writer = writer;
@@ -63,6 +65,7 @@ export class FrameWriter {
   }
 
   data(id: number, content: Uint8Array, ended: boolean): void {
+    this.dataSent += 1 + (content.length >>> 10);
     this.#frame(FrameType.Data, ended ? Flag.EndStream : 0, id, content);
   }
 

@@ -26,6 +26,8 @@ export const Setting = {
   InitialWindowSize: 0x4,
   MaxFrameSize: 0x5,
   MaxHeaderListSize: 0x6,
+  /** RFC 8441 §3. */
+  EnableConnectProtocol: 0x8,
 } as const;
 
 export const ErrorCode = {

@@ -7,6 +7,8 @@ export class HeaderBlock {
   streamId = 0;
   /** Flags of the HEADERS frame. */
   flags = 0;
+  /** Header blocks that came whole, in one frame or several. */
+  done = 0;
   #pieces: Buffer[] = [];
   #bytes = 0;
   #continuations = 0;

@@ -42,16 +42,22 @@ export function readRequestHead(list: HeaderList, ended: boolean): RequestHead |
   if (!isAuthority(authority) || (host !== null && host !== authority)) return undefined;
   const bodyLength = lengthOf(contentLength, ended);
   if (bodyLength === undefined) return undefined;
-  if (method === "CONNECT") {
-    if (pseudo.size !== 2 || !/[^:]:[0-9]{1,5}$/.test(authority)) return undefined;
-    return { method, scheme: "http", authority, path: "", headers, bodyLength };
+  const protocol = pseudo.get(":protocol");
+  if (method === "CONNECT" && protocol === undefined) {
+    // A tunnel without a stream for its bytes is none.
+    if (pseudo.size !== 2 || !/[^:]:[0-9]{1,5}$/.test(authority) || ended) return undefined;
+    return { method, scheme: "http", authority, path: "", headers, bodyLength: 0, tunnel: "connect" };
   }
   const scheme = pseudo.get(":scheme")?.toLowerCase();
   const path = pseudo.get(":path") ?? "";
   if ((scheme !== "http" && scheme !== "https") || !isTarget(path)) return undefined;
   if (path.charCodeAt(0) !== 0x2f && !(path === "*" && method === "OPTIONS")) return undefined;
-  if (pseudo.size !== (pseudo.has(":authority") ? 4 : 3)) return undefined;
-  return { method, scheme, authority, path, headers, bodyLength };
+  const expected = (pseudo.has(":authority") ? 4 : 3) + (protocol === undefined ? 0 : 1);
+  if (pseudo.size !== expected) return undefined;
+  if (protocol === undefined) return { method, scheme, authority, path, headers, bodyLength, tunnel: null };
+  // RFC 8441 §4: with HTTP/1 this was a GET that asked for an upgrade.
+  if (method !== "CONNECT" || protocol !== "websocket" || ended || authority === "") return undefined;
+  return { method: "GET", scheme, authority, path, headers, bodyLength: 0, tunnel: "websocket" };
 }
 
 /** Undefined: malformed. `bodiless`: whatever the fields say, no body follows. */
@@ -89,7 +95,7 @@ function readParts(list: HeaderList): Parts | undefined {
   for (let i = 0; i < list.length; i += 2) {
     const name = list[i] as string;
     const value = list[i + 1] as string;
-    if (!isFieldValue(value) || value !== value.trim()) return undefined;
+    if (!isFieldValue(value) || isPadded(value)) return undefined;
     if (name.charCodeAt(0) === 0x3a) {
       if (parts.headers.length > 0 || parts.pseudo.has(name) || !isLowerToken(name.slice(1))) {
         return undefined;
@@ -120,6 +126,12 @@ function readParts(list: HeaderList): Parts | undefined {
   return parts;
 }
 
+/** §8.2.1: a space or tab at either end. (`trim()` would take the last octet of `à` in UTF-8 for one.) */
+function isPadded(value: string): boolean {
+  const [first, last] = [value.charCodeAt(0), value.charCodeAt(value.length - 1)];
+  return first === 0x20 || first === 0x09 || last === 0x20 || last === 0x09;
+}
+
 /** The length of a body; undefined when the end of the message contradicts it. */
 function lengthOf(contentLength: number, ended: boolean): BodyLength | undefined {
   if (ended) return contentLength > 0 ? undefined : 0;
@@ -128,12 +140,13 @@ function lengthOf(contentLength: number, ended: boolean): BodyLength | undefined
 
 export function encodeRequestHead(encoder: HpackEncoder, head: RequestHead): void {
   encoder.begin();
-  encoder.field(":method", head.method);
+  encoder.field(":method", head.tunnel === "websocket" ? "CONNECT" : head.method);
+  if (head.tunnel === "websocket") encoder.field(":protocol", "websocket");
   if (head.method !== "CONNECT") {
     encoder.field(":scheme", head.scheme);
     encoder.field(":path", head.path);
   }
-  encoder.field(":authority", head.authority);
+  if (head.authority !== "") encoder.field(":authority", head.authority);
   encodeFields(encoder, head.headers);
   if (head.bodyLength > 0) encoder.field("content-length", String(head.bodyLength));
   // gRPC servers want to hear that trailers are understood; the hop before said so to us, not to them.

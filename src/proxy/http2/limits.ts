@@ -16,11 +16,9 @@ export const CONTINUATIONS_MAX = 64;
 export const HEADER_LIST_BYTES_MAX = 60 * 1024;
 /** Fields of a header list; above: the same. Pseudo-header fields do not count. */
 export const FIELDS_MAX = 100;
-/** Room for the pseudo-header fields beside them. */
-export const PSEUDO_FIELDS_MAX = 6;
-/** Streams that a peer opened and reset before they were answered. */
+/** Streams that a peer opened and reset, or made us reset, before they were answered; one that ends makes up for one. */
 export const PREMATURE_RESETS_MAX = 250;
-/** Answers to PING and SETTINGS that wait because the peer does not read. */
+/** Answers to PING and SETTINGS beyond what the socket takes, because the peer does not read. */
 export const CONTROL_FRAMES_WAITING_MAX = 1_000;
 /** PING and SETTINGS frames between two frames that belong to a stream. */
 export const CONTROL_FRAMES_IDLE_MAX = 1_000;
@@ -28,9 +26,17 @@ export const CONTROL_FRAMES_IDLE_MAX = 1_000;
 export const EMPTY_DATA_FRAMES_MAX = 1;
 /** PRIORITY frames for each stream, and for none. */
 export const PRIORITY_FRAMES_PER_STREAM_MAX = 100;
-/** WINDOW_UPDATE frames beyond those that streams and sent DATA explain. */
+/** WINDOW_UPDATE frames beyond two for each stream, and twenty for each DATA frame and each KiB in it. */
 export const WINDOW_UPDATES_EXTRA_MAX = 5;
-/** Frames on streams that are closed already. */
+/** Frames on streams that are closed already, one after the other; DATA that was on its way does not count. */
 export const STRAY_FRAMES_MAX = 1_000;
 /** Ended streams that a connection remembers, to tell a late frame from a wrong one: as many as may be open. */
 export const RECENT_STREAMS_MAX = STREAMS_MAX;
+/** Streams that we reset and remember, since more of them may be on its way. */
+export const RECENT_RESETS_MAX = 1_000;
+/** A client must have sent its preface and settings this long after it connected. */
+export const PREFACE_TIMEOUT_MS = 10_000;
+/** A stream that lived longer than this before the peer reset it was no rapid reset: somebody's patience ended. */
+export const PREMATURE_RESET_AGE_MS = 1_000;
+/** Bytes that wait for a peer that does not read: body stops long before, what is beyond it are answers nobody takes. */
+export const UNSENT_BYTES_MAX = 2 * 1024 * 1024;

@@ -21,6 +21,8 @@ export interface PeerSettingsTarget {
   readonly frames: FrameWriter;
   readonly windows: SendWindows;
   readonly streams: ReadonlyMap<number, Http2Stream>;
+  /** The peer's SETTINGS_ENABLE_PUSH may not be above it: only a client may say 1. */
+  readonly enablePushMax: 0 | 1;
   /** The peer's limit on streams that we open. */
   setStreamsMax(streams: number): void;
 }
@@ -36,7 +38,7 @@ export function applySetting(
       target.encoder.setTableSize(value);
       return null;
     case Setting.EnablePush:
-      return value > 1 ? protocolError("http2.enable_push") : null;
+      return value > target.enablePushMax ? protocolError("http2.enable_push") : null;
     case Setting.MaxConcurrentStreams:
       target.setStreamsMax(value);
       return null;

@@ -3,6 +3,9 @@ import { DEFAULT_WINDOW_BYTES, WINDOW_BYTES_MAX } from "./frames.ts";
 import type { FrameWriter } from "./frame_writer.ts";
 import type { Http2Stream } from "./stream.ts";
 
+/** What a stream sends before it is the next one's turn. */
+const TURN_BYTES = 16 * 1024;
+
 export class SendWindows {
   /** What a new stream may send: the peer's SETTINGS_INITIAL_WINDOW_SIZE. */
   initial = DEFAULT_WINDOW_BYTES;
@@ -36,22 +39,26 @@ export class SendWindows {
   }
 
   /**
-   * Sends bytes from `from` on, as many as windows and socket allow, and END_STREAM with the last if asked. Returns how
-   * many.
+   * Sends no more than `most` bytes, as many as windows and socket allow, and END_STREAM with the last if asked: with
+   * nothing else, whatever they allow. Returns how many.
    */
-  send(stream: Http2Stream, chunk: Uint8Array, from: number, last: boolean): number {
-    let position = from;
-    do {
-      const left = chunk.length - position;
-      const size = Math.min(left, this.#connection, stream.sendWindow, this.#frames.frameBytesMax);
-      if (size <= 0 && left > 0) break;
-      const piece = size === chunk.length ? chunk : chunk.subarray(position, position + size);
-      this.#frames.data(stream.id, piece, last && size === left);
+  send(stream: Http2Stream, chunk: Uint8Array, most: number, last: boolean): number {
+    const { length } = chunk;
+    if (length === 0) this.#frames.data(stream.id, chunk, last);
+    let position = 0;
+    // Asked before each frame: what is written without room may wake a source, and that one would use the same window.
+    while (position < length && this.#hasRoom()) {
+      const left = length - position;
+      const { frameBytesMax } = this.#frames;
+      const size = Math.min(left, most - position, this.#connection, stream.sendWindow, frameBytesMax);
+      if (size <= 0) break;
       this.#connection -= size;
       stream.sendWindow -= size;
+      const piece = size === length ? chunk : chunk.subarray(position, position + size);
+      this.#frames.data(stream.id, piece, last && size === left);
       position += size;
-    } while (position < chunk.length && this.#hasRoom());
-    return position - from;
+    }
+    return position;
   }
 
   /** The stream waits until windows and socket allow more. */
@@ -67,13 +74,17 @@ export class SendWindows {
     return this.#blocked.has(stream);
   }
 
-  /** Gives each stream that waits its turn. */
+  /** Gives each stream that waits its turn, and another one while there is something to give. */
   flush(): void {
-    for (const stream of [...this.#blocked]) {
+    for (const stream of this.#blocked) {
       if (!this.#hasRoom()) return;
-      if (stream.closed || !stream.flushPending()) continue;
+      const sent = stream.flushPending(TURN_BYTES);
+      if (stream.closed || sent === "nothing") continue;
       this.#blocked.delete(stream);
-      if (stream.full && !stream.closed) {
+      if (sent === "some") {
+        // At the end of the line, where this loop comes to it again.
+        this.#blocked.add(stream);
+      } else if (stream.full) {
         stream.full = false;
         stream.onWritable();
       }

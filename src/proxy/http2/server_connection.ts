@@ -1,20 +1,21 @@
 /** The server's side of an HTTP/2 connection: many requests at once, each handed to the acceptor. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Wire } from "../../runtime/socket.ts";
-import type {
-  Acceptor,
-  HeaderList,
-  ResetReason,
-  ResponseHead,
-  ServerHandler,
-  ServerStream,
+import {
+  type Acceptor,
+  type HeaderList,
+  opensTunnel,
+  type ResetReason,
+  type ResponseHead,
+  type ServerHandler,
+  type ServerStream,
+  type TunnelRequest,
 } from "../exchange.ts";
-import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import { Http2Connection } from "./connection.ts";
 import type { FrameReader } from "./frame_reader.ts";
-import { ErrorCode, PREFACE } from "./frames.ts";
+import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeResponseHead, readRequestHead, readTrailers } from "./heads.ts";
-import { STREAMS_MAX } from "./limits.ts";
+import { PREFACE_TIMEOUT_MS, STREAMS_MAX } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
 
 export class Http2ServerConnection extends Http2Connection {
@@ -22,6 +23,8 @@ export class Http2ServerConnection extends Http2Connection {
   readonly #onClosed: (connection: Http2ServerConnection) => void;
   #prefaced = false;
   #lastId = 0;
+  /** What GOAWAY told: it never rises (§6.8). */
+  #lastIdTold = STREAM_ID_MAX;
   #draining = false;
 
   constructor(
@@ -33,14 +36,15 @@ export class Http2ServerConnection extends Http2Connection {
     super(wire, wheel);
     this.#acceptor = acceptor;
     this.#onClosed = onClosed;
-    wheel.set(this, IDLE_TIMEOUT_MS);
-    this.sendSettings();
+    wheel.set(this, PREFACE_TIMEOUT_MS);
+    this.sendSettings([Setting.EnableConnectProtocol, 1]);
   }
 
   /** No new streams; the connection ends with the last of those that are open. */
   drain(): void {
     if (this.#draining || this.closed) return;
     this.#draining = true;
+    this.#lastIdTold = this.#lastId;
     this.frames.goAway(this.#lastId, ErrorCode.NoError);
     this.onStreamsChanged();
   }
@@ -58,7 +62,7 @@ export class Http2ServerConnection extends Http2Connection {
   }
 
   protected override get lastPeerStreamId(): number {
-    return this.#lastId;
+    return Math.min(this.#lastId, this.#lastIdTold);
   }
 
   protected override onNewStream(id: number, list: HeaderList, ended: boolean, tooLarge: boolean): void {
@@ -75,7 +79,7 @@ export class Http2ServerConnection extends Http2Connection {
       this.#acceptor.onMalformed(400, "http2.malformed_request");
       return this.resetStream(stream, ErrorCode.ProtocolError);
     }
-    stream.expected = head.bodyLength;
+    stream.expected = head.tunnel === null ? head.bodyLength : -1;
     stream.remoteEnded = ended;
     stream.start(this.#acceptor, head, ended);
   }
@@ -97,7 +101,7 @@ export class Http2ServerConnection extends Http2Connection {
   protected override onStreamsChanged(): void {
     if (this.streams.size > 0) return;
     if (this.#draining) this.fail(ErrorCode.NoError, "http2.drained");
-    else this.wheel.set(this, IDLE_TIMEOUT_MS);
+    else this.rest();
   }
 
   protected override onBroken(details: string): void {
@@ -127,6 +131,7 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   #handler: ServerHandler | null = null;
   #toHead = false;
   #bodiless = false;
+  #asked: TunnelRequest | null = null;
 
   constructor(connection: Http2ServerConnection, id: number, sendWindow: number) {
     super(connection, id, sendWindow);
@@ -135,6 +140,7 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
 
   start(acceptor: Acceptor, head: Parameters<Acceptor["accept"]>[1], ended: boolean): void {
     this.#toHead = head.method === "HEAD";
+    this.#asked = head.tunnel ?? null;
     const handler = acceptor.accept(this, head, ended);
     if (!this.closed) this.#handler = handler;
   }
@@ -145,24 +151,29 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
 
   respond(head: ResponseHead): void {
     if (this.closed) return;
+    if (opensTunnel(this.#asked, head.status)) {
+      // RFC 8441 §5: what HTTP/1 calls 101 is 200 here. A tunnel has no length.
+      const status = head.status === 101 ? 200 : head.status;
+      this.tunnelling = true;
+      this.#server.sendResponse(this, { status, headers: head.headers, bodyLength: -1 }, false, false);
+      return;
+    }
     const { status, bodyLength } = head;
     this.#bodiless = this.#toHead || status === 204 || status === 304 || bodyLength === 0;
     this.remaining = bodyLength;
+    this.answered = true;
     this.#server.sendResponse(this, head, this.#bodiless && bodyLength !== 0, this.#bodiless);
-    if (this.#bodiless) this.#endLocal();
+    if (this.#bodiless) this.#server.endLocal(this);
   }
 
   override body(chunk: Uint8Array): boolean {
     if (this.#bodiless) return true;
-    const room = super.body(chunk);
-    if (this.localEnded) this.#stopRequest();
-    return room;
+    return super.body(chunk);
   }
 
   override end(trailers: HeaderList | null): void {
     if (this.#bodiless) return;
     super.end(trailers);
-    if (this.localEnded) this.#stopRequest();
   }
 
   reset(): void {
@@ -196,14 +207,10 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     this.#handler?.onDownstreamWritable();
   }
 
-  #endLocal(): void {
-    this.#server.endLocal(this);
-    this.#stopRequest();
-  }
-
   /** The response is whole and the request is not: the rest of it is of no use (§8.1). */
-  #stopRequest(): void {
+  override onLocalEnd(): void {
+    if (this.tunnelling) return;
     this.#handler = null;
-    if (!this.remoteEnded) this.#server.resetStream(this, ErrorCode.NoError);
+    this.#server.resetStream(this, ErrorCode.NoError);
   }
 }

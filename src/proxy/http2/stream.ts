@@ -4,6 +4,7 @@ import type { HeaderList, ResetReason } from "../exchange.ts";
 import type { Http2Connection } from "./connection.ts";
 import { ErrorCode } from "./frames.ts";
 import { STREAM_WINDOW_BYTES } from "./limits.ts";
+import { PendingBody } from "./pending_body.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 
 export abstract class Http2Stream implements Timed {
@@ -20,13 +21,16 @@ export abstract class Http2Stream implements Timed {
   /** The peer ended its half. */
   remoteEnded = false;
   closed = false;
+  /** The response to the peer has begun, or we asked: a reset ends a stream, as gRPC's cancellation does, and is no flood. */
+  answered = false;
+  /** It carries a tunnel: each half ends on its own. */
+  tunnelling = false;
   /** Bytes of body still to come, by the peer's content-length; -1: it did not say. */
   expected = -1;
   /** Bytes of body still to go, by our own content-length; -1: not known. */
   protected remaining = -1;
-  /** What the windows do not let through yet. */
-  #pending: Uint8Array[] = [];
-  #pendingFrom = 0;
+  /** What windows and socket do not let through yet. */
+  readonly #pending = new PendingBody();
   #pendingEnd = false;
   #pendingTrailers: HeaderList | null = null;
   /** `body` answered false: the source waits. */
@@ -45,6 +49,8 @@ export abstract class Http2Stream implements Timed {
   abstract onReset(reason: ResetReason, processed: boolean): void;
   /** After `full`: the source may go on. */
   abstract onWritable(): void;
+  /** Our half is over, the peer's is not. */
+  onLocalEnd(): void {}
 
   onDeadline(): void {
     this.connection.resetStream(this, ErrorCode.Cancel);
@@ -56,57 +62,58 @@ export abstract class Http2Stream implements Timed {
   body(chunk: Uint8Array): boolean {
     if (this.closed || this.localEnded || this.#pendingEnd || chunk.length === 0) return true;
     if (this.remaining >= 0) this.remaining -= chunk.length;
-    if (this.#pending.length > 0) {
+    if (this.#pending.bytes > 0) {
       this.#pending.push(chunk);
-      this.full = true;
-      return false;
+      return this.#wait();
     }
     // The length that the head promised is reached: held back for the end that follows, to leave in one frame with it.
     if (this.remaining === 0) {
-      this.#pending.push(chunk);
+      this.#pending.hold(chunk);
       return true;
     }
-    const sent = this.connection.sendData(this, chunk, 0, false);
+    const sent = this.connection.sendData(this, chunk, Infinity, false);
     if (sent === chunk.length && this.connection.hasRoom) return true;
-    if (sent < chunk.length) {
-      this.#pending.push(chunk);
-      this.#pendingFrom = sent;
-    }
-    this.full = true;
-    this.connection.windows.block(this);
-    return false;
+    if (sent < chunk.length) this.#pending.push(chunk.subarray(sent));
+    return this.#wait();
   }
 
   end(trailers: HeaderList | null): void {
     if (this.closed || this.localEnded || this.#pendingEnd) return;
     this.#pendingEnd = true;
     this.#pendingTrailers = trailers;
-    if (!this.flushPending()) this.connection.windows.block(this);
+    if (this.flushPending(Infinity) !== "all") this.connection.windows.block(this);
   }
 
-  /** Sends what waits, as far as the windows and the socket allow. True: nothing waits any more. */
-  flushPending(): boolean {
-    while (this.#pending.length > 0) {
-      const chunk = this.#pending[0] as Uint8Array;
-      const last = this.#pendingEnd && this.#pendingTrailers === null && this.#pending.length === 1;
-      const sent = this.connection.sendData(this, chunk, this.#pendingFrom, last);
-      this.#pendingFrom += sent;
-      if (this.#pendingFrom < chunk.length) return false;
-      this.#pending.shift();
-      this.#pendingFrom = 0;
+  /** Sends no more than `most` bytes of what waits, as far as windows and socket allow. */
+  flushPending(most: number): "all" | "some" | "nothing" {
+    const pending = this.#pending;
+    let left = most;
+    while (pending.bytes > 0) {
+      const chunk = pending.first;
+      const last = this.#pendingEnd && this.#pendingTrailers === null && chunk.length === pending.bytes;
+      const sent = this.connection.sendData(this, chunk, left, last);
+      pending.drop(sent);
+      left -= sent;
+      if (sent < chunk.length || (left === 0 && pending.bytes > 0)) return left < most ? "some" : "nothing";
       if (last) {
         this.connection.endLocal(this);
-        return true;
+        return "all";
       }
     }
     if (this.#pendingEnd && !this.localEnded) this.#sendEnd();
-    return true;
+    return "all";
   }
 
   #sendEnd(): void {
     if (this.#pendingTrailers !== null) this.connection.sendTrailers(this, this.#pendingTrailers);
     else this.connection.sendData(this, NOTHING, 0, true);
     this.connection.endLocal(this);
+  }
+
+  #wait(): false {
+    this.full = true;
+    this.connection.windows.block(this);
+    return false;
   }
 
   // Receiving.
@@ -129,7 +136,7 @@ export abstract class Http2Stream implements Timed {
 
   /** Lets go of everything: no byte goes out any more. */
   dropPending(): void {
-    this.#pending = [];
+    this.#pending.clear();
   }
 }
 

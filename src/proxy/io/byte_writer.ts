@@ -134,7 +134,8 @@ export class ByteWriter {
       this.#queue.push(chunk);
       this.#queueBytes += chunk.length;
       // A large piece is worth its own write now: the sooner it is with the kernel, the less is held here.
-      if (this.#queueBytes > WRITE_HIGH_WATER_BYTES) this.flush();
+      // Nobody is woken now: whoever writes is in the middle of it, and would write the same again.
+      if (this.#queueBytes > WRITE_HIGH_WATER_BYTES && this.#send() && this.#full) this.flushSoon();
     }
     if (this.unsent <= WRITE_HIGH_WATER_BYTES) return true;
     this.#full = true;
@@ -151,23 +152,9 @@ export class ByteWriter {
   /** Gives everything to the socket, as far as it takes it. */
   flush(): void {
     this.#dirty = false;
-    if (this.#blocked || this.#closed) return;
-    if (this.#queue.length > 0 && !this.#sendQueue()) return;
-    const length = this.#end - this.#start;
-    if (length > 0) {
-      const taken = this.#wire.write(this.#buffer, this.#start, length);
-      if (taken < 0) return this.close();
-      if (taken < length) {
-        this.#start += taken;
-        this.#blocked = true;
-        return;
-      }
-    }
-    this.#release();
-    if (this.#full) {
-      this.#full = false;
-      this.#onWritable();
-    }
+    if (!this.#send() || !this.#full) return;
+    this.#full = false;
+    this.#onWritable();
   }
 
   /** To be called from the connection's `onDrain`. */
@@ -182,6 +169,27 @@ export class ByteWriter {
     this.#queue.length = 0;
     this.#queueBytes = 0;
     this.#release();
+  }
+
+  /** True: nothing is left. */
+  #send(): boolean {
+    if (this.#blocked || this.#closed) return false;
+    if (this.#queue.length > 0 && !this.#sendQueue()) return false;
+    const length = this.#end - this.#start;
+    if (length > 0) {
+      const taken = this.#wire.write(this.#buffer, this.#start, length);
+      if (taken < 0) {
+        this.close();
+        return false;
+      }
+      if (taken < length) {
+        this.#start += taken;
+        this.#blocked = true;
+        return false;
+      }
+    }
+    this.#release();
+    return true;
   }
 
   #sendQueue(): boolean {

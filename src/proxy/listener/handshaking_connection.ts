@@ -14,16 +14,29 @@ export class HandshakingConnection implements TlsWireOwner {
   readonly #wire: Wire;
   readonly #wheel: TimerWheel;
   readonly #judge: HandshakeJudge;
+  readonly #onOver: (connection: HandshakingConnection) => void;
 
-  constructor(wire: Wire, wheel: TimerWheel, judge: HandshakeJudge) {
+  #closed = false;
+
+  /** `onOver`: the handshake is done, or the wire is closed. */
+  constructor(
+    wire: Wire,
+    wheel: TimerWheel,
+    judge: HandshakeJudge,
+    onOver: (connection: HandshakingConnection) => void = () => {},
+  ) {
     this.#wire = wire;
     this.#wheel = wheel;
     this.#judge = judge;
+    this.#onOver = onOver;
     wheel.set(this, HANDSHAKE_TIMEOUT_MS);
   }
 
   onHandshake(wire: TlsWire, error: Error | null): void {
+    // Closing fails the handshake too; of a flood that would be a line in the log each.
+    if (this.#closed) return;
     this.#wheel.clear(this);
+    this.#onOver(this);
     this.#judge(wire, error);
   }
 
@@ -40,9 +53,15 @@ export class HandshakingConnection implements TlsWireOwner {
 
   onClose(): void {
     this.#wheel.clear(this);
+    this.#onOver(this);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wire.terminate();
   }
 
   onDeadline(): void {
-    this.#wire.terminate();
+    this.close();
   }
 }

@@ -16,13 +16,21 @@ export class PlainConnection implements WireOwner, Timed {
   readonly #wire: Wire;
   readonly #wheel: TimerWheel;
   readonly #protocols: PlainProtocols;
+  readonly #onOver: (connection: PlainConnection) => void;
   /** What came while it could still be either. */
   #seen: Buffer | null = null;
 
-  constructor(wire: Wire, wheel: TimerWheel, protocols: PlainProtocols) {
+  /** `onOver`: the wire has another owner, or is closed. */
+  constructor(
+    wire: Wire,
+    wheel: TimerWheel,
+    protocols: PlainProtocols,
+    onOver: (connection: PlainConnection) => void,
+  ) {
     this.#wire = wire;
     this.#wheel = wheel;
     this.#protocols = protocols;
+    this.#onOver = onOver;
     wheel.set(this, IDLE_TIMEOUT_MS);
   }
 
@@ -36,6 +44,7 @@ export class PlainConnection implements WireOwner, Timed {
       return;
     }
     this.#wheel.clear(this);
+    this.#onOver(this);
     const owner = isPreface ? this.#protocols.http2(this.#wire) : this.#protocols.http1(this.#wire);
     setOwner(this.#wire, owner);
     owner.onData(seen);
@@ -49,6 +58,11 @@ export class PlainConnection implements WireOwner, Timed {
 
   onClose(): void {
     this.#wheel.clear(this);
+    this.#onOver(this);
+  }
+
+  close(): void {
+    this.#wire.terminate();
   }
 
   onDeadline(): void {

@@ -36,6 +36,17 @@ describe("EdgeTally", () => {
     expect(tally.total.errors).toBe(1 + 16 + 32);
   });
 
+  test("takes every gRPC status but OK, and none at all, for an error", () => {
+    const tally = new EdgeTally(START_MS);
+    const statuses = [{ grpcStatus: 0, count: 1 }, { grpcStatus: 5, count: 2 }, { grpcStatus: 14, count: 4 }];
+    const ended = statuses.map((status) => ({ code: 200, flags: "-", ...status }));
+    tally.add(
+      edge({ protocol: "grpc", responses: [...ended, { code: 200, flags: "UR", count: 8 }] }),
+      START_MS,
+    );
+    expect(tally.total).toMatchObject({ requests: 15, errors: 14 });
+  });
+
   test("takes a connection for good when nothing was flagged", () => {
     const tally = new EdgeTally(START_MS);
     tally.add(edge({ protocol: "tcp", responses: responses([0, 3], [0, 1, "UF"]) }), START_MS);

@@ -8,7 +8,7 @@ import {
   ReportError,
   validateReport,
 } from "../../../src/mixer/report_validation.ts";
-import { REPORT_EDGES_MAX } from "../../../src/model/report.ts";
+import { GRPC_STATUS_MAX, REPORT_EDGES_MAX } from "../../../src/model/report.ts";
 import { SPIFFE_ID_LENGTH_MAX } from "../../../src/model/spiffe_id.ts";
 import { durations, edge, workload } from "./reports.ts";
 
@@ -32,6 +32,13 @@ describe("validateReport()", () => {
     const report = { edges: [edge(), edge({ reporter: "destination", protocol: "tcp", mtls: false })] };
     expect(validateReport(structuredClone(report))).toEqual(report);
     expect(validateReport({ edges: [] })).toEqual({ edges: [] });
+    const responses = [{ code: 200, flags: "-", grpcStatus: 14, count: 1 }, {
+      code: 0,
+      flags: "DC",
+      count: 1,
+    }];
+    const grpc = { edges: [edge({ protocol: "grpc", responses })] };
+    expect(validateReport(structuredClone(grpc))).toEqual(grpc);
   });
 
   test("drops fields that a newer proxy sends", () => {
@@ -123,6 +130,11 @@ describe("validateReport()", () => {
       "flags",
       REPORT_FLAGS_LENGTH_MAX,
       (size) => withEdge({ responses: [{ code: 0, flags: "U".repeat(size), count: 1 }] }),
+    ],
+    [
+      "a gRPC status",
+      GRPC_STATUS_MAX,
+      (size) => withEdge({ responses: [{ code: 200, flags: "-", grpcStatus: size, count: 1 }] }),
     ],
     [
       "a count",

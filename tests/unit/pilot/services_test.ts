@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { defaultPortOf, selects, servicesOf, targetPortOf } from "../../../src/pilot/services.ts";
+import type { ProxySettings } from "../../../src/model/snapshot.ts";
 import {
   caller,
   cluster,
@@ -97,7 +98,7 @@ describe("services", () => {
   });
 
   test("targetPortOf() resolves a target port by name, and falls back to the service's number", () => {
-    const port = { number: 80, name: "http", protocol: "http", targetPort: "web" } as const;
+    const port = { number: 80, name: "http", protocol: "http", http: "http1", targetPort: "web" } as const;
     expect(targetPortOf(port, { ports: { web: 3000 } })).toBe(3000);
     expect(targetPortOf(port, { ports: {} })).toBe(80);
     expect(targetPortOf({ ...port, targetPort: "constructor" }, { ports: {} })).toBe(80);
@@ -185,6 +186,37 @@ describe("services", () => {
     expect(virtualHost(fixed, "*.example.com:80")?.domains).toEqual(["*.example.com", "*.example.com:80"]);
     expect(virtualHost(snapshotFor(load(entry("")), caller("shop")), "*.example.com:80")).toBeUndefined();
   });
+
+  test.each(
+    [
+      ["{name: grpc, port: 8080}", "http2"],
+      ["{name: grpc-api, port: 8080}", "http2"],
+      ["{name: http2, port: 8080}", "http2"],
+      ["{name: http2-x, port: 8080}", "http2"],
+      ["{name: grpcx, port: 8080}", "http1"],
+      ["{name: http, port: 8080}", "http1"],
+      ["{name: tcp, port: 8080}", "http1"],
+      ["{name: http, port: 8080, appProtocol: grpc}", "http2"],
+      ["{name: http, port: 8080, appProtocol: kubernetes.io/h2c}", "http2"],
+      ["{name: http, port: 8080, appProtocol: HTTP2}", "http2"],
+      ["{name: grpc, port: 8080, appProtocol: http}", "http1"],
+    ] as const,
+  )("a port %s is spoken to in %s, from afar and by the own proxy", (port, protocol) => {
+    const own = { ...caller("shop", { app: "web" }), name: "web" };
+    const snapshot = snapshotFor(load(service("web", "shop", port)), own);
+    expect(cluster(snapshot, `outbound|8080||${FQDN}`)?.protocol).toBe(protocol);
+    const self = snapshot.get("proxy/self")?.body as ProxySettings;
+    expect(self.inbound).toMatchObject([{ port: 8080, protocol }]);
+  });
+
+  test.each([["GRPC", "http2"], ["grpc", "http2"], ["HTTP2", "http2"], ["HTTP", "http1"], ["TCP", "http1"]])(
+    "a ServiceEntry's port of %s is spoken to in %s",
+    (declared, protocol) => {
+      const spec = `{hosts: [api.example.com], ports: [{number: 80, name: any, protocol: ${declared}}]}`;
+      const snapshot = snapshotFor(load(networking("ServiceEntry", "api", "shop", spec)), caller("shop"));
+      expect(cluster(snapshot, "outbound|80||api.example.com")?.protocol).toBe(protocol as "http1" | "http2");
+    },
+  );
 
   test("a port that carries TLS has a cluster, but is not routed by authority", () => {
     const spec = "{hosts: [api.example.com], ports: [{number: 443, name: tls, protocol: HTTPS}]}";

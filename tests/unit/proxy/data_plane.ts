@@ -16,6 +16,7 @@ import {
 import { HostTable } from "../../../src/proxy/cluster/host_table.ts";
 import { type CompiledSnapshot, compileSnapshot } from "../../../src/proxy/compiled_snapshot.ts";
 import type { Acceptor } from "../../../src/proxy/exchange.ts";
+import { InFlight } from "../../../src/proxy/filters/in_flight.ts";
 import { InboundAcceptor } from "../../../src/proxy/filters/inbound.ts";
 import { OutboundAcceptor } from "../../../src/proxy/filters/outbound.ts";
 import { Http1ServerConnection } from "../../../src/proxy/http1/server_connection.ts";
@@ -97,6 +98,9 @@ export function shopSnapshot(...endpoints: Endpoint[]): Snapshot {
   });
 }
 
+/** Requests that a data plane of the tests carries at once. */
+export const IN_FLIGHT_MAX = 100;
+
 export class DataPlane {
   readonly clock = new ManualClock(Date.now());
   readonly wheel = new TimerWheel(this.clock);
@@ -112,6 +116,7 @@ export class DataPlane {
     warn: (message) => this.warnings.push(message),
   });
   readonly random = new Prng(1);
+  readonly inFlight = new InFlight(IN_FLIGHT_MAX);
   compiled!: CompiledSnapshot;
   /** Called for each request, and for each message that is none. */
   onRequest: () => void = () => {};
@@ -119,6 +124,7 @@ export class DataPlane {
     clock: this.clock,
     random: this.random,
     hosts: this.hosts,
+    inFlight: this.inFlight,
     current: () => this.compiled,
     isOwnAddress: (hostname, port) => hostname === "127.0.0.1" && port === 15001,
   });
@@ -149,10 +155,10 @@ export class DataPlane {
 
   /** A proxy that calls in, with this identity. */
   peer(principal = CALLER_ID): Client {
-    const { clock, edges } = this;
+    const { clock, edges, inFlight } = this;
     return new Client(
       this.wheel,
-      new InboundAcceptor({ clock, edges, current: () => this.compiled }, principal, "00ff"),
+      new InboundAcceptor({ clock, edges, inFlight, current: () => this.compiled }, principal, "00ff"),
     );
   }
 

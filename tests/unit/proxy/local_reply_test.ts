@@ -26,7 +26,11 @@ describe("LOCAL_REPLY", () => {
   test.each(
     [
       ["noRoute", 404, "NR", "route_not_found"],
-      ["connectRefused", 501, "-", "connect_not_supported"],
+      ["pathEscape", 400, "-", "path_normalization_failed{invalid_escape}"],
+      ["pathEscapedSlash", 400, "-", "path_normalization_failed{escaped_slash}"],
+      ["pathControl", 400, "-", "path_normalization_failed{control_character}"],
+      ["pathDotParameters", 400, "-", "path_normalization_failed{dot_parameters}"],
+      ["tooManyRequests", 503, "UO", "overload"],
       ["noCluster", 503, "NC", "cluster_not_found"],
       ["blocked", 502, "-", "direct_response"],
       ["noHealthyUpstream", 503, "UH", "no_healthy_upstream"],

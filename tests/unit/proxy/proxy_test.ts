@@ -1,5 +1,5 @@
 /** Two proxies on real sockets: plain text in, mutual TLS between them, plain text out. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,6 +7,7 @@ import { systemClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import type { Endpoint, Snapshot } from "../../../src/model/snapshot.ts";
 import { Proxy } from "../../../src/proxy/proxy.ts";
+import { type ProxyCaps, proxyCaps } from "../../../src/proxy/proxy_caps.ts";
 import { TestAuthority, type TlsLeaf } from "../identity/odd_certificates.ts";
 import {
   CALLER_ID,
@@ -39,7 +40,7 @@ function freePort(): number {
   return port;
 }
 
-function proxyOf(leaf: TlsLeaf, outbound: number, mesh: number): Proxy {
+function proxyOf(leaf: TlsLeaf, outbound: number, mesh: number, caps = proxyCaps(1_024)): Proxy {
   return new Proxy({
     clock: systemClock,
     random: new Prng(1),
@@ -47,6 +48,7 @@ function proxyOf(leaf: TlsLeaf, outbound: number, mesh: number): Proxy {
     outbound: { hostname: HERE, port: outbound },
     mesh: { hostname: HERE, port: mesh },
     deliverTo: HERE,
+    caps,
     tlsMaterial: () => ({ chain: leaf.chain, key: leaf.key, roots: authority.roots }),
     warn: (message) => warnings.push(message),
   });
@@ -241,6 +243,133 @@ describe("the mesh port", () => {
 
   test("whoever speaks plain text is refused without an answer", async () => {
     await expect(call("/x", undefined, ports.shopMesh)).rejects.toThrow();
+  });
+});
+
+/** What one connection hears, and whether it is closed. */
+class Listener {
+  heard = "";
+  closed = false;
+  #socket!: Bun.Socket<undefined>;
+
+  static async to(port: number): Promise<Listener> {
+    const listener = new Listener();
+    listener.#socket = await Bun.connect({
+      hostname: HERE,
+      port,
+      socket: {
+        data: (_, chunk) => void (listener.heard += chunk.toString("latin1")),
+        end: (socket) => void socket.end(),
+        close: () => void (listener.closed = true),
+        error: () => {},
+      },
+    });
+    return listener;
+  }
+
+  say(text: string): void {
+    this.#socket.write(text);
+  }
+
+  close(): void {
+    this.#socket.terminate();
+  }
+}
+
+describe("caps", () => {
+  const caps: ProxyCaps = {
+    connections: 3,
+    handshakes: 1,
+    refused: 2,
+    descriptors: 1_000,
+    connecting: 10,
+    connectingToOne: 10,
+    requests: 10,
+  };
+  let capped: Proxy;
+  let port: number;
+  let mesh: number;
+
+  async function start(some: Partial<ProxyCaps> = {}): Promise<void> {
+    port = freePort();
+    mesh = freePort();
+    capped = proxyOf(callerLeaf, port, mesh, { ...caps, ...some });
+    capped.apply(shopSnapshot({ ...endpoint(1), address: HERE, port: upstreamPort() }));
+    capped.listen();
+  }
+
+  const asked = `GET /x HTTP/1.1\r\nHost: shop\r\n\r\n`;
+
+  /** One that carries requests. */
+  async function proven(): Promise<Listener> {
+    const listener = await Listener.to(port);
+    listener.say(asked);
+    await until(() => listener.heard.startsWith("HTTP/1.1 200 OK"));
+    return listener;
+  }
+
+  afterEach(() => capped.drain(0));
+
+  test("connections up to the cap are served; one above hears 503, in HTTP/2 GOAWAY, in TLS nothing", async () => {
+    await start();
+    const served = [await proven(), await proven(), await proven()];
+    const http1 = await Listener.to(port);
+    http1.say(asked);
+    await until(() => http1.closed);
+    expect(http1.heard).toMatch(/^HTTP\/1\.1 503 .*\r\nretry-after: 1\r\n.*connection: close\r\n\r\n$/s);
+    const http2 = await Listener.to(port);
+    http2.say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    await until(() => http2.closed);
+    expect(http2.heard.slice(9)).toStartWith("\0\0\x08\x07");
+    const tls = await Listener.to(mesh);
+    await until(() => tls.closed);
+    expect(tls.heard).toBe("");
+    expect(capped.refusals.downstream).toEqual({
+      connections: 3,
+      silent: 0,
+      handshakes: 0,
+      descriptors: 0,
+    });
+    served[0]?.close();
+    await until(() => capped.connections === 2);
+    await proven();
+    for (const one of served) one.close();
+  });
+
+  test("of half-done handshakes the oldest gives way to one above the cap", async () => {
+    await start();
+    const first = await Listener.to(mesh);
+    await Bun.sleep(30);
+    expect(first.closed).toBe(false);
+    const second = await Listener.to(mesh);
+    await until(() => first.closed);
+    expect([second.closed, capped.refusals.downstream.handshakes]).toEqual([false, 1]);
+    second.close();
+  });
+
+  test("a burst up to the cap is served, though none of it has spoken yet", async () => {
+    await start();
+    const burst = await Promise.all(Array.from({ length: caps.connections }, () => Listener.to(port)));
+    for (const one of burst) one.say(asked);
+    await until(() => burst.every(({ heard }) => heard.startsWith("HTTP/1.1 200 OK")));
+    for (const one of burst) one.close();
+  });
+
+  test("with the descriptors below the reserve in use, what comes is closed at once", async () => {
+    await start({ descriptors: 1 });
+    for (const to of [port, mesh]) {
+      const listener = await Listener.to(to);
+      await until(() => listener.closed);
+    }
+    expect(capped.refusals.downstream.descriptors).toBe(2);
+  });
+
+  test("drain() closes what has yet to speak", async () => {
+    await start();
+    const silent = [await Listener.to(port), await Listener.to(mesh)];
+    await Bun.sleep(30);
+    await capped.drain(5_000);
+    await until(() => silent.every(({ closed }) => closed));
   });
 });
 

@@ -5,6 +5,9 @@ import {
   type EdgeLabels,
   EdgeRegistry,
   EDGES_MAX,
+  GRPC_STATUS_NONE,
+  NOT_GRPC,
+  parseGrpcStatus,
   SERIES_PER_EDGE_MAX,
   UNKNOWN_WORKLOAD,
 } from "../../../src/telemetry/edge_metrics.ts";
@@ -57,12 +60,12 @@ describe("Edge", () => {
     expect(edge.series[0]?.count).toBe(2);
   });
 
-  test("Edge.takeReport() gives differences, and null when nothing happened", () => {
+  test("Edge.takeReports() gives differences, and nothing when nothing happened", () => {
     const edge = new Edge(labels("a"));
-    expect(edge.takeReport()).toBeNull();
+    expect(edge.takeReports()).toEqual([]);
     edge.record(200, "-", 2);
     edge.record(503, "UF", 7);
-    const first = edge.takeReport();
+    const [first] = edge.takeReports();
     expect(first).toMatchObject({
       reporter: "source",
       protocol: "http",
@@ -71,11 +74,56 @@ describe("Edge", () => {
       durationSumMs: 9,
     });
     expect(first?.durations.reduce((sum, count) => sum + count, 0)).toBe(2);
-    expect(edge.takeReport()).toBeNull();
+    expect(edge.takeReports()).toEqual([]);
     edge.record(200, "-", 3);
-    const second = edge.takeReport();
+    const [second] = edge.takeReports();
     expect(second).toMatchObject({ responses: [{ code: 200, flags: "-", count: 1 }], durationSumMs: 3 });
     expect(second?.durations.reduce((sum, count) => sum + count, 0)).toBe(1);
+  });
+});
+
+describe("gRPC", () => {
+  test("Edge.record() tells calls apart by their gRPC status, and from plain HTTP", () => {
+    const edge = new Edge(labels("a"));
+    for (const status of [0, 14, NOT_GRPC, 0, GRPC_STATUS_NONE]) edge.record(200, "-", 1, status);
+    expect(edge.series.map(({ protocol, grpcStatus, count }) => [protocol, grpcStatus, count])).toEqual([
+      ["grpc", 0, 2],
+      ["grpc", 14, 1],
+      ["http", NOT_GRPC, 1],
+      ["grpc", GRPC_STATUS_NONE, 1],
+    ]);
+  });
+
+  test("Edge.takeReports() reports gRPC beside plain HTTP, each with its own durations", () => {
+    const edge = new Edge(labels("a"));
+    edge.record(200, "-", 2);
+    edge.record(200, "-", 30, 0);
+    edge.record(200, "-", 40, 14);
+    edge.record(0, "DC", 1, GRPC_STATUS_NONE);
+    expect(edge.takeReports()).toMatchObject([
+      { protocol: "http", responses: [{ code: 200, flags: "-", count: 1 }], durationSumMs: 2 },
+      {
+        protocol: "grpc",
+        responses: [
+          { code: 200, flags: "-", grpcStatus: 0, count: 1 },
+          { code: 200, flags: "-", grpcStatus: 14, count: 1 },
+          { code: 0, flags: "DC", count: 1 },
+        ],
+        durationSumMs: 71,
+      },
+    ]);
+    edge.record(200, "-", 5, 0);
+    const [report, ...others] = edge.takeReports();
+    expect(others).toEqual([]);
+    expect(report).toMatchObject({ protocol: "grpc", durationSumMs: 5 });
+    expect(report?.durations.reduce((sum, count) => sum + count, 0)).toBe(1);
+  });
+
+  test("parseGrpcStatus() takes what gRPC does not define for UNKNOWN", () => {
+    expect(["0", "14", "16", "17", "99", "100", "", "x", "-1", " 1"].map(parseGrpcStatus)).toEqual([
+      ...[0, 14, 16],
+      ...[2, 2, 2, 2, 2, 2, 2],
+    ]);
   });
 });
 

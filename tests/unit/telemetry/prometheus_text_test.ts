@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { DURATION_BUCKETS_MS } from "../../../src/model/report.ts";
-import { EdgeRegistry, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
+import { EdgeRegistry, GRPC_STATUS_NONE, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
 import { prometheusText } from "../../../src/telemetry/prometheus_text.ts";
 
 const CALLER = {
@@ -37,6 +37,27 @@ describe("prometheusText()", () => {
         'destination_service="shop.test",destination_service_name="shop",destination_service_namespace="ns",' +
         'request_protocol="http",response_code="200",response_flags="-",connection_security_policy="unknown"} 2',
     );
+  });
+
+  test("prometheusText() gives the gRPC status of gRPC calls, and of no other", () => {
+    const registry = new EdgeRegistry();
+    const source = CALLER;
+    const edge = registry.edge({
+      reporter: "source",
+      source,
+      destination: UNKNOWN_WORKLOAD,
+      service: SERVICE,
+      mtls: true,
+    });
+    edge.record(200, "-", 1);
+    edge.record(200, "-", 1, 14);
+    edge.record(0, "DC", 1, GRPC_STATUS_NONE);
+    const totals = prometheusText(registry.edges(), []).match(/istio_requests_total\{.*/g) ?? [];
+    expect(totals.map((line) => /request_protocol.*response_flags/.exec(line)?.[0])).toEqual([
+      'request_protocol="http",response_code="200",response_flags',
+      'request_protocol="grpc",response_code="200",grpc_response_status="14",response_flags',
+      'request_protocol="grpc",response_code="0",grpc_response_status="unknown",response_flags',
+    ]);
   });
 
   test("prometheusText() says the security policy where it is enforced", () => {

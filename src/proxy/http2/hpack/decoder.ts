@@ -24,7 +24,7 @@ export class HpackDecoder {
 
   /**
    * Appends the fields of a whole block to `list`. Beyond `bytesMax`, counted as SETTINGS_MAX_HEADER_LIST_SIZE counts,
-   * or `fieldsMax`, they are decoded but not kept.
+   * or `fieldsMax`, which pseudo-header fields do not count against, they are decoded but not kept.
    */
   decode(block: Buffer, list: HeaderList, bytesMax: number, fieldsMax: number): DecodeOutcome {
     this.#position = 0;
@@ -54,7 +54,7 @@ export class HpackDecoder {
       }
       if (name === undefined || value === undefined) return "malformed";
       bytes += name.length + value.length + ENTRY_OVERHEAD_BYTES;
-      fields++;
+      if (name.charCodeAt(0) !== 0x3a) fields++;
       if (bytes <= bytesMax && fields <= fieldsMax) list.push(name, value);
     }
     return bytes > bytesMax || fields > fieldsMax ? "tooLarge" : "ok";

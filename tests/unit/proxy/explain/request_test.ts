@@ -14,11 +14,20 @@ describe("readExplainRequest()", () => {
     ["reviews:9080", "reviews:9080", "/"],
     ["reviews.default.svc.cluster.local:9080/x", "reviews.default.svc.cluster.local:9080", "/x"],
     ["http://[2001:db8::1]:8080/x", "[2001:db8::1]:8080", "/x"],
-    ["10.0.0.1/a//b", "10.0.0.1", "/a//b"],
+    ["10.0.0.1/a//b", "10.0.0.1", "/a/b"],
+    ["reviews/a/%2e%2e/%61dmin?x=%2f", "reviews", "/admin?x=%2f"],
   ])("reads %j as authority %j and path %j", (url, authority, path) => {
     const request = readExplainRequest("GET", url, []);
     expect(request).toMatchObject({ url, scheme: "http" });
     expect(request.head).toMatchObject({ method: "GET", scheme: "http", authority, path });
+  });
+
+  test("refuses a path that the proxy refuses, and says why", () => {
+    const refused = () => readExplainRequest("GET", "reviews/public/..;/admin", []);
+    expect(refused).toThrow(ExplainRequestError);
+    expect(refused).toThrow(
+      "The proxy would answer this request 400 (path_normalization_failed{dot_parameters}): The path has",
+    );
   });
 
   test("keeps the scheme of an https URL apart from the head", () => {

@@ -1,6 +1,6 @@
 /** Calls to the own workload: who calls is what the certificate says, where to is what a service declares. */
 import { describe, expect, test } from "bun:test";
-import { CALLER_ID, type Client, DataPlane, settings, snapshotOf } from "../data_plane.ts";
+import { CALLER_ID, type Client, DataPlane, IN_FLIGHT_MAX, settings, snapshotOf } from "../data_plane.ts";
 import { OK } from "../http1/upstream.ts";
 
 function plane(): DataPlane {
@@ -65,11 +65,20 @@ describe("InboundAcceptor", () => {
     },
   );
 
-  test("InboundAcceptor refuses a request without a port, CONNECT, and what is no request", async () => {
+  test("InboundAcceptor opens a tunnel to a declared port, and to no other", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    client.send("CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 8080\r\n\r\n");
+    expect(mesh.network.last.address).toMatchObject({ port: 8080, protocol: "tcp" });
+    mesh.network.last.accept();
+    expect(await client.read()).toBe("HTTP/1.1 200 OK\r\n\r\n");
+  });
+
+  test("InboundAcceptor refuses a request without a port, and what is no request", async () => {
     for (
       const [text, status, counted] of [
         ["GET / HTTP/1.1\r\nHost: shop\r\n\r\n", 404, "404 NR caller"],
-        ["CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 8080\r\n\r\n", 501, "501 - caller"],
+        ["CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 22\r\n\r\n", 404, "404 NR caller"],
         ["nonsense\r\n\r\n", 400, "400 DPE caller"],
       ] as const
     ) {
@@ -79,6 +88,29 @@ describe("InboundAcceptor", () => {
       expect(await client.read()).toStartWith(`HTTP/1.1 ${status} `);
       expect(mesh.counted()).toEqual([counted]);
     }
+  });
+
+  test("InboundAcceptor delivers the normal form of the path, and refuses what has none", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    const ask = (path: string) =>
+      client.send(`GET ${path} HTTP/1.1\r\nHost: shop\r\nx-bowline-port: 8080\r\n\r\n`);
+    ask("/public/..;/admin");
+    expect(await client.read()).toStartWith("HTTP/1.1 400 Bad Request\r\n");
+    expect(mesh.network.attempts).toHaveLength(0);
+    expect(mesh.counted()).toEqual(["400 - caller"]);
+    ask("/public/../%61dmin?%2f");
+    expect(await mesh.network.last.accept().read()).toStartWith("GET /admin?%2f HTTP/1.1\r\n");
+  });
+
+  test("InboundAcceptor carries as many requests at once as it may, and answers 503 UO above", async () => {
+    const mesh = plane();
+    for (let i = 0; i < IN_FLIGHT_MAX; i++) call(mesh.peer(), "8080");
+    expect(mesh.network.attempts).toHaveLength(IN_FLIGHT_MAX);
+    const above = mesh.peer();
+    call(above, "8080");
+    expect(await above.read()).toStartWith("HTTP/1.1 503 Service Unavailable\r\n");
+    expect(mesh.counted()).toEqual(["503 UO caller"]);
   });
 
   test("InboundAcceptor goes by the new snapshot on an old connection", async () => {

@@ -1,10 +1,12 @@
 /** Where the own workload's calls go, and what they carry. */
 import { describe, expect, test } from "bun:test";
+import type { Route, RouteMatch } from "../../../../src/model/snapshot.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import {
   cluster,
   DataPlane,
   endpoint,
+  IN_FLIGHT_MAX,
   settings,
   SHOP_ID,
   shopSnapshot,
@@ -42,6 +44,18 @@ function ownFields(headers: readonly string[]): Record<string, string> {
   return own;
 }
 
+const MATCH: RouteMatch = {
+  name: null,
+  path: null,
+  ignorePathCase: false,
+  method: null,
+  scheme: null,
+  authority: null,
+  headers: [],
+  withoutHeaders: [],
+  queryParams: [],
+};
+
 const CONNECT = "CONNECT shop:80 HTTP/1.1\r\nHost: shop\r\n\r\n";
 const get = (host: string) => `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 
@@ -54,6 +68,49 @@ describe("OutboundAcceptor", () => {
     expect(request).toMatch(
       /^GET \/x HTTP\/1\.1\r\nhost: shop\r\nx: y\r\nx-request-id: [-0-9a-f]{36}\r\nx-forwarded-proto: http\r\ntraceparent: 00-\S+-00\r\n\r\n$/,
     );
+  });
+
+  test("OutboundAcceptor matches and sends the normal form of the path, and refuses what has none", async () => {
+    const { action } = virtualHost().routes[0] as Route;
+    const isAdmin: RouteMatch = { ...MATCH, path: { type: "exact", value: "/admin" } };
+    const admin = { name: null, origin: null, matches: [isAdmin], action };
+    const rest = { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1)] } as const;
+    const plane = new DataPlane(snapshotOf(settings(), virtualHost({ routes: [admin] }), cluster(), rest));
+    plane.caller().get("//public/%2e%2e/%61dmin?x=../%2f");
+    expect(await plane.network.last.accept().read()).toStartWith("GET /admin?x=../%2f HTTP/1.1\r\n");
+    for (const path of ["/admin/x", "/admin;x"]) {
+      const client = plane.caller();
+      client.get(path);
+      expect(await client.read()).toStartWith("HTTP/1.1 404 ");
+    }
+    for (const path of ["/public/..;/admin", "/public%2f..%2fadmin", "/%00admin", "/%zz"]) {
+      const client = plane.caller();
+      client.get(path);
+      const answer = await client.read();
+      expect(answer).toStartWith("HTTP/1.1 400 Bad Request\r\n");
+      expect(answer).toContain("x-bowline-reply: - path_normalization_failed{");
+    }
+    expect(plane.network.attempts).toHaveLength(1);
+  });
+
+  test("OutboundAcceptor carries as many requests at once as it may, and answers 503 UO above", async () => {
+    const plane = new DataPlane(shopSnapshot(endpoint(1)));
+    const clients = Array.from({ length: IN_FLIGHT_MAX }, () => plane.caller());
+    for (const client of clients) client.get();
+    expect(plane.network.attempts).toHaveLength(IN_FLIGHT_MAX);
+    const above = plane.caller();
+    above.get();
+    const answer = await above.read();
+    expect(answer).toStartWith("HTTP/1.1 503 Service Unavailable\r\n");
+    expect(answer).toContain("x-bowline-reply: UO overload; ");
+    expect([plane.inFlight.count, plane.inFlight.refused]).toEqual([IN_FLIGHT_MAX, 1]);
+    // One ends, and another one may begin.
+    clients[0]?.close();
+    expect(plane.inFlight.count).toBe(IN_FLIGHT_MAX - 1);
+    above.get();
+    expect([plane.inFlight.count, plane.inFlight.refused]).toEqual([IN_FLIGHT_MAX, 1]);
+    for (const client of [...clients, above]) client.close();
+    expect(plane.inFlight.count).toBe(0);
   });
 
   test("OutboundAcceptor sends to the mesh listener of an endpoint, and says port and caller there", async () => {
@@ -149,7 +206,7 @@ describe("OutboundAcceptor", () => {
 describe("local replies", () => {
   test.each([
     ["no route", { routes: [] }, get("shop"), "404 Not Found", "404 NR unknown"],
-    ["CONNECT", {}, CONNECT, "501 Not Implemented", "501 - unknown"],
+    ["a tunnel to no endpoint", {}, CONNECT, "503 Service Unavailable", "503 UH unknown"],
     ["no healthy upstream", {}, get("shop"), "503 Service Unavailable", "503 UH unknown"],
     [
       "a cluster that is not there",

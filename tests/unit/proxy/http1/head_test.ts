@@ -30,10 +30,32 @@ describe("parseRequestHead()", () => {
         path: "/a/b?c=d",
         headers: ["accept", "*/*"],
         bodyLength: 0,
+        tunnel: null,
       },
       keepAlive: true,
       http10: false,
     });
+  });
+
+  test("parseRequestHead() sees who asks for a tunnel: WebSocket's upgrade by GET, and CONNECT", () => {
+    const tunnelOf = (line: string, ...fields: string[]) => {
+      const parsed = parse(line, "Host: a", ...fields);
+      return typeof parsed === "string" ? parsed : parsed.head.tunnel;
+    };
+    const upgrade = ["Connection: keep-alive, Upgrade", "Upgrade: WebSocket"];
+    expect(tunnelOf("GET / HTTP/1.1", ...upgrade)).toBe("websocket");
+    expect(tunnelOf("CONNECT a:1 HTTP/1.1")).toBe("connect");
+    expect(tunnelOf("CONNECT a:1 HTTP/1.1", "Content-Length: 1")).toBe("400 http1.invalid_url");
+    for (
+      const [line, fields] of [
+        ["POST / HTTP/1.1", upgrade],
+        ["GET / HTTP/1.0", upgrade],
+        ["GET / HTTP/1.1", ["Upgrade: websocket"]],
+        ["GET / HTTP/1.1", ["Connection: upgrade", "Upgrade: h2c"]],
+        ["GET / HTTP/1.1", ["Connection: upgrade", "Upgrade: websocket, h2c"]],
+        ["GET / HTTP/1.1", [...upgrade, "Content-Length: 1"]],
+      ] as const
+    ) expect(tunnelOf(line, ...fields)).toBeNull();
   });
 
   test("parseRequestHead() reads the length of the body", () => {

@@ -17,6 +17,7 @@ describe("parseResponseHead()", () => {
       head: { status: 200, headers: ["server", "x"], bodyLength: 5 },
       keepAlive: true,
       chunked: false,
+      upgrade: null,
     });
   });
 
@@ -89,6 +90,7 @@ describe("parseResponseHead()", () => {
     expect(parse(true, "HTTP/1.1 200 OK", "Transfer-Encoding: chunked")).toMatchObject({
       head: { bodyLength: -1 },
       chunked: false,
+      upgrade: null,
       keepAlive: true,
     });
     expect(parse(false, "HTTP/1.1 304 X", "Content-Length: 5")).toMatchObject({

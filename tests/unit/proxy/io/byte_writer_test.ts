@@ -127,6 +127,19 @@ describe("ByteWriter", () => {
     expect(wires[1].written).toBe("x");
   });
 
+  test("ByteWriter wakes nobody in the middle of a write", async () => {
+    const wire = new FakeWire();
+    const { writer, woken } = writerOf(wire);
+    // Large pieces without a write of their own, then a small one that is too much, then one that sends them all.
+    writer.bytes(new Uint8Array(WRITE_HIGH_WATER_BYTES - 4));
+    writer.bytes(new Uint8Array(9));
+    expect(writer.hasRoom).toBe(false);
+    writer.bytes(new Uint8Array(16 * 1024));
+    expect([writer.unsent, woken(), writer.hasRoom]).toEqual([0, 0, false]);
+    await settle();
+    expect([woken(), writer.hasRoom]).toEqual([1, true]);
+  });
+
   test("ByteWriter sends every byte once and in order, whatever the socket takes (property)", () => {
     const piece = fc.oneof(
       fc.nat(40).map((bytes) => ({ kind: "text" as const, bytes })),

@@ -12,6 +12,7 @@ function accepted() {
   const clock = new ManualClock();
   const wire = new FakeWire();
   const heard: string[] = [];
+  const over: number[] = [];
   const owner = (protocol: string): WireOwner => ({
     onData: (chunk) => void heard.push(`${protocol} ${chunk.toString("latin1")}`),
     onDrain() {},
@@ -19,12 +20,17 @@ function accepted() {
     onClose() {},
   });
   const wheel = new TimerWheel(clock);
-  const connection = new PlainConnection(wire, wheel, { http1: () => owner("h1"), http2: () => owner("h2") });
+  const connection = new PlainConnection(
+    wire,
+    wheel,
+    { http1: () => owner("h1"), http2: () => owner("h2") },
+    () => void over.push(1),
+  );
   const send = (...pieces: string[]) => {
     // Once there is another owner, what comes is no longer for this one.
     for (const piece of pieces) if (heard.length === 0) connection.onData(latin1(piece));
   };
-  return { clock, wire, heard, connection, wheel, send };
+  return { clock, wire, heard, over, connection, wheel, send };
 }
 
 describe("PlainConnection", () => {
@@ -74,5 +80,16 @@ describe("PlainConnection", () => {
     connection.onClose();
     clock.advance(20_000);
     expect(wheel.size).toBe(0);
+  });
+
+  test("PlainConnection is over once it has another owner, or is closed", () => {
+    const handed = accepted();
+    handed.send("G");
+    expect(handed.over).toHaveLength(1);
+    const closed = accepted();
+    closed.connection.close();
+    expect([closed.wire.terminated, closed.over]).toEqual([true, []]);
+    closed.connection.onClose();
+    expect(closed.over).toHaveLength(1);
   });
 });

@@ -1,0 +1,132 @@
+/** Every connection that a client has open, and the decision whether another one is let in. */
+import type { Clock } from "../../lib/clock.ts";
+import type { ProxyCaps } from "../proxy_caps.ts";
+
+/** A connection that carries no request yet, or never will; its end is no loss. */
+export interface Unproven {
+  /** Closes at once. */
+  close(): void;
+}
+
+/** A connection that carries requests. */
+export interface Proven {
+  /** Ends with what is in flight. */
+  drain(): void;
+}
+
+/** Connections that were refused or closed since the start, by the cap that they hit. */
+export interface ConnectionRefusals {
+  /** Refused with 503, or closed in TLS. */
+  connections: number;
+  /** Closed for a new one, since they had said nothing for a while. */
+  silent: number;
+  /** Closed in the handshake. */
+  handshakes: number;
+  /** Closed because no more descriptors were free. */
+  descriptors: number;
+}
+
+/** A connection that says nothing has this long until it may have to give way. */
+export const SILENCE_MS = 1_000;
+
+export class ConnectionGate {
+  readonly refusals: ConnectionRefusals = { connections: 0, silent: 0, handshakes: 0, descriptors: 0 };
+  readonly #caps: ProxyCaps;
+  readonly #clock: Clock;
+  // Maps remember the order: the oldest is the first. The values are when they opened, in milliseconds.
+  readonly #silent = new Map<Unproven, number>();
+  readonly #handshaking = new Map<Unproven, number>();
+  readonly #refused = new Map<Unproven, number>();
+  readonly #proven = new Set<Proven>();
+
+  constructor(caps: ProxyCaps, clock: Clock) {
+    this.#caps = caps;
+    this.#clock = clock;
+  }
+
+  /** What becomes of a connection that was just accepted, by its descriptor: nothing is known of it but that. */
+  admit(descriptor: number): "serve" | "refuse" | "close" {
+    if (descriptor >= this.#caps.descriptors) {
+      this.refusals.descriptors++;
+      return "close";
+    }
+    const served = this.#silent.size + this.#handshaking.size + this.#proven.size;
+    if (served < this.#caps.connections || this.#closeSilent()) return "serve";
+    this.refusals.connections++;
+    return "refuse";
+  }
+
+  /** Holds one that has yet to say what it speaks. */
+  holdSilent<Connection extends Unproven>(connection: Connection): Connection {
+    this.#silent.set(connection, this.#clock.monotonic());
+    return connection;
+  }
+
+  /** Holds one that has yet to end its handshake; above the cap the oldest gives way. */
+  holdHandshaking<Connection extends Unproven>(connection: Connection): Connection {
+    if (this.#handshaking.size >= this.#caps.handshakes) {
+      this.refusals.handshakes++;
+      closeOldest(this.#handshaking);
+    }
+    this.#handshaking.set(connection, this.#clock.monotonic());
+    return connection;
+  }
+
+  /** Holds one that is there to hear that it is one too many; above the cap the oldest gives way. */
+  holdRefused<Connection extends Unproven>(connection: Connection): Connection {
+    if (this.#refused.size >= this.#caps.refused) closeOldest(this.#refused);
+    this.#refused.set(connection, this.#clock.monotonic());
+    return connection;
+  }
+
+  holdProven<Connection extends Proven>(connection: Connection): Connection {
+    this.#proven.add(connection);
+    return connection;
+  }
+
+  /** The connection is closed, or has become another one. */
+  readonly releaseUnproven = (connection: Unproven): void => {
+    if (this.#silent.delete(connection) || this.#handshaking.delete(connection)) return;
+    this.#refused.delete(connection);
+  };
+
+  readonly releaseProven = (connection: Proven): void => {
+    this.#proven.delete(connection);
+  };
+
+  /** Connections that carry requests. */
+  get proven(): number {
+    return this.#proven.size;
+  }
+
+  /** Connections that do not. */
+  get unproven(): number {
+    return this.#silent.size + this.#handshaking.size + this.#refused.size;
+  }
+
+  /** Lets end what is in flight, and closes the rest. */
+  drain(): void {
+    const unproven = [...this.#silent.keys(), ...this.#handshaking.keys(), ...this.#refused.keys()];
+    for (const connection of unproven) connection.close();
+    for (const connection of [...this.#proven]) connection.drain();
+  }
+
+  /** Whether one could be closed. A young one is about to speak: there would be no end of closing in a burst. */
+  #closeSilent(): boolean {
+    for (const openedAtMs of this.#silent.values()) {
+      if (this.#clock.monotonic() - openedAtMs < SILENCE_MS) return false;
+      this.refusals.silent++;
+      closeOldest(this.#silent);
+      return true;
+    }
+    return false;
+  }
+}
+
+function closeOldest(connections: Map<Unproven, number>): void {
+  for (const oldest of connections.keys()) {
+    connections.delete(oldest);
+    oldest.close();
+    return;
+  }
+}

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "bun:test";
+import { ManualClock } from "../../../../src/lib/clock.ts";
+import { ConnectionGate, SILENCE_MS } from "../../../../src/proxy/listener/connection_gate.ts";
+import { type ProxyCaps, proxyCaps } from "../../../../src/proxy/proxy_caps.ts";
+
+const DESCRIPTOR = 7;
+const NOTHING_REFUSED = { connections: 0, silent: 0, handshakes: 0, descriptors: 0 };
+
+function gateOf(caps: Partial<ProxyCaps>, clock = new ManualClock()): ConnectionGate {
+  return new ConnectionGate({ ...proxyCaps(1_024), ...caps }, clock);
+}
+
+function unproven(closed: string[], name: string) {
+  return { close: () => void closed.push(name) };
+}
+
+function proven(drained: string[], name: string) {
+  return { drain: () => void drained.push(name) };
+}
+
+describe("ConnectionGate", () => {
+  test("admit() serves up to the cap, all kinds counted, and refuses one above until one is gone", () => {
+    const gate = gateOf({ connections: 3 });
+    gate.holdProven(proven([], "a"));
+    gate.holdSilent(unproven([], "b"));
+    expect(gate.admit(DESCRIPTOR)).toBe("serve");
+    const handshaking = gate.holdHandshaking(unproven([], "c"));
+    expect(gate.admit(DESCRIPTOR)).toBe("refuse");
+    expect(gate.refusals).toEqual({ ...NOTHING_REFUSED, connections: 1 });
+    gate.releaseUnproven(handshaking);
+    expect(gate.admit(DESCRIPTOR)).toBe("serve");
+  });
+
+  test("admit() does not count those that are being refused", () => {
+    const gate = gateOf({ connections: 1 });
+    gate.holdRefused(unproven([], "a"));
+    expect(gate.admit(DESCRIPTOR)).toBe("serve");
+  });
+
+  test("admit() closes what has a descriptor of the reserve, whatever else is open", () => {
+    const gate = gateOf({ descriptors: 48 });
+    expect(gate.admit(47)).toBe("serve");
+    expect(gate.admit(48)).toBe("close");
+    expect(gate.refusals).toEqual({ ...NOTHING_REFUSED, descriptors: 1 });
+  });
+
+  test("admit() closes the oldest that has been silent for long enough, and refuses when none has", () => {
+    const clock = new ManualClock();
+    const gate = gateOf({ connections: 2 }, clock);
+    const closed: string[] = [];
+    gate.holdSilent(unproven(closed, "first"));
+    clock.advance(SILENCE_MS - 1);
+    gate.holdSilent(unproven(closed, "second"));
+    expect([gate.admit(DESCRIPTOR), closed]).toEqual(["refuse", []]);
+    clock.advance(1);
+    expect([gate.admit(DESCRIPTOR), closed]).toEqual(["serve", ["first"]]);
+    gate.holdProven(proven([], "third"));
+    expect([gate.admit(DESCRIPTOR), closed]).toEqual(["refuse", ["first"]]);
+    expect(gate.refusals).toEqual({ ...NOTHING_REFUSED, connections: 2, silent: 1 });
+  });
+
+  test("holdHandshaking() closes the oldest above the cap, and none at it", () => {
+    const gate = gateOf({ handshakes: 2 });
+    const closed: string[] = [];
+    const first = gate.holdHandshaking(unproven(closed, "first"));
+    gate.holdHandshaking(unproven(closed, "second"));
+    expect(closed).toEqual([]);
+    gate.holdHandshaking(unproven(closed, "third"));
+    expect(closed).toEqual(["first"]);
+    gate.releaseUnproven(first);
+    expect([gate.unproven, gate.refusals.handshakes]).toEqual([2, 1]);
+  });
+
+  test("holdRefused() closes the oldest above the cap, and none at it", () => {
+    const gate = gateOf({ refused: 1 });
+    const closed: string[] = [];
+    gate.holdRefused(unproven(closed, "first"));
+    expect(closed).toEqual([]);
+    gate.holdRefused(unproven(closed, "second"));
+    expect(closed).toEqual(["first"]);
+  });
+
+  test("releaseProven() and releaseUnproven() forget a connection of their kind, and twice is once", () => {
+    const gate = gateOf({});
+    const carrying = gate.holdProven(proven([], "a"));
+    const others = [
+      gate.holdSilent(unproven([], "b")),
+      gate.holdHandshaking(unproven([], "c")),
+      gate.holdRefused(unproven([], "d")),
+    ];
+    expect([gate.proven, gate.unproven]).toEqual([1, 3]);
+    for (const other of [...others, ...others]) gate.releaseUnproven(other);
+    gate.releaseProven(carrying);
+    gate.releaseProven(carrying);
+    expect([gate.proven, gate.unproven]).toEqual([0, 0]);
+  });
+
+  test("drain() closes what carries no request and drains what does", () => {
+    const gate = gateOf({});
+    const told: string[] = [];
+    gate.holdProven(proven(told, "drained"));
+    gate.holdSilent(unproven(told, "silent"));
+    gate.holdHandshaking(unproven(told, "handshaking"));
+    gate.holdRefused(unproven(told, "refused"));
+    gate.drain();
+    expect(told).toEqual(["silent", "handshaking", "refused", "drained"]);
+  });
+});
