@@ -34,6 +34,8 @@ export interface Ended {
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** RLIMIT_NOFILE. @default the own one */
+  readonly openFilesMax?: number;
 }
 
 /** One process of the executable; its output is kept. */
@@ -45,9 +47,15 @@ export class Bowline {
   #stdout = "";
   #stderr = "";
 
-  constructor(name: string, args: readonly string[], { env = {}, ...options }: StartOptions = {}) {
+  constructor(
+    name: string,
+    args: readonly string[],
+    { env = {}, openFilesMax, ...options }: StartOptions = {},
+  ) {
     this.name = name;
-    this.child = Bun.spawn([BOWLINE, ...args], {
+    // prlimit becomes the program that it starts.
+    const limited = openFilesMax === undefined ? [] : ["prlimit", `--nofile=${openFilesMax}`];
+    this.child = Bun.spawn([...limited, BOWLINE, ...args], {
       ...options,
       env: { ...foreignEnvironment(), ...env },
       stdin: "ignore",

@@ -28,6 +28,8 @@ export interface SidecarOptions {
   readonly tokenFile?: string | null;
   /** Name of the data directory. @default the workload's name */
   readonly data?: string;
+  /** RLIMIT_NOFILE. @default the own one */
+  readonly openFilesMax?: number;
 }
 
 export class Mesh {
@@ -91,13 +93,14 @@ export class Mesh {
   }
 
   /** Starts a sidecar, whatever becomes of it. */
-  async launchSidecar(workload: string, { at, tokenFile, data }: SidecarOptions): Promise<Bowline> {
+  async launchSidecar(workload: string, options: SidecarOptions): Promise<Bowline> {
+    const { at, tokenFile, data, openFilesMax } = options;
     const file = tokenFile === undefined ? await this.tokenFile({ workload }) : tokenFile;
     return new Bowline(`sidecar of ${workload}`, [
       ...["run", "--role", "sidecar", "--bind", this.address(at)],
       ...["--data", this.dataOf(data ?? workload)],
       ...(file === null ? [] : ["--token-file", file]),
-    ]);
+    ], { openFilesMax });
   }
 
   async untilReady(sidecar: Bowline, at: number): Promise<void> {
