@@ -136,6 +136,8 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
       this.rest();
     }
     if (this.capacity > 0) this.#owner.onCapacity(this);
+    // The peer lowered its limit: whoever holds the connection for a free one must not.
+    else if (this.pooled) this.#owner.onGone(this);
   }
 
   /** Every request that was open hears of it. */

@@ -46,7 +46,7 @@ export class SendWindows {
     const { length } = chunk;
     if (length === 0) this.#frames.data(stream.id, chunk, last);
     let position = 0;
-    // Asked before each frame: what is written without room may wake a source, and that one would use the same window.
+    // Asked before each frame, the first one too: what the socket does not take is held here.
     while (position < length && this.#hasRoom()) {
       const left = length - position;
       const { frameBytesMax } = this.#frames;

@@ -151,6 +151,7 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
 
   respond(head: ResponseHead): void {
     if (this.closed) return;
+    this.answered = true;
     if (opensTunnel(this.#asked, head.status)) {
       // RFC 8441 §5: what HTTP/1 calls 101 is 200 here. A tunnel has no length.
       const status = head.status === 101 ? 200 : head.status;
@@ -161,7 +162,6 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     const { status, bodyLength } = head;
     this.#bodiless = this.#toHead || status === 204 || status === 304 || bodyLength === 0;
     this.remaining = bodyLength;
-    this.answered = true;
     this.#server.sendResponse(this, head, this.#bodiless && bodyLength !== 0, this.#bodiless);
     if (this.#bodiless) this.#server.endLocal(this);
   }

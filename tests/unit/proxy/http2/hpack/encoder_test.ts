@@ -1,0 +1,157 @@
+/** HpackEncoder: what it says, and that our decoder and those of others understand it. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { HpackDecoder } from "../../../../../src/proxy/http2/hpack/decoder.ts";
+import { HpackEncoder } from "../../../../../src/proxy/http2/hpack/encoder.ts";
+
+function encode(encoder: HpackEncoder, ...list: string[]): Buffer {
+  encoder.begin();
+  for (let i = 0; i < list.length; i += 2) encoder.field(list[i] as string, list[i + 1] as string);
+  return Buffer.from(encoder.finish());
+}
+
+function decode(decoder: HpackDecoder, block: Buffer): string[] {
+  const list: string[] = [];
+  expect(decoder.decode(block, list, 1e9, 1e9)).toBe("ok");
+  return list;
+}
+
+describe("HpackEncoder", () => {
+  test("uses the static table, and its own for what comes again", () => {
+    const encoder = new HpackEncoder();
+    expect(encode(encoder, ":method", "GET", ":path", "/", ":status", "204").toString("hex")).toBe("828489");
+    expect(encode(encoder, "x", "y", "x", "y").toString("hex")).toBe("40017801" + "79" + "be");
+    expect(encode(encoder, "x", "y").toString("hex")).toBe("be");
+    expect(encode(encoder, "server", "a", "x", "y", "server", "a").toString("hex")).toBe(
+      "76" + "0161" + "bf" + "be",
+    );
+  });
+
+  test.each(["authorization", "cookie", "proxy-authorization"])(
+    "never indexes %s, and says so to everybody (§7.1.3)",
+    (name) => {
+      const encoder = new HpackEncoder();
+      const block = encode(encoder, name, "secret");
+      expect((block[0] as number) & 0xf0).toBe(0x10);
+      expect(encode(encoder, name, "secret")).toEqual(block);
+      const decoder = new HpackDecoder();
+      expect(decode(decoder, block)).toEqual([name, "secret"]);
+      expect(decoder.decode(Buffer.from([0xbe]), [], 1e9, 1e9)).toBe("malformed");
+    },
+  );
+
+  test.each([":path", "content-length", "x-request-id", "traceparent", "set-cookie"])(
+    "does not index %s, which differs every time",
+    (name) => {
+      const encoder = new HpackEncoder();
+      const block = encode(encoder, name, "something");
+      expect((block[0] as number) & 0xf0).toBe(0);
+      expect(encode(encoder, name, "something")).toEqual(block);
+    },
+  );
+
+  test("announces a smaller table at the beginning of the next block, once (§4.2)", () => {
+    const encoder = new HpackEncoder();
+    encode(encoder, "x", "y");
+    encoder.setTableSize(0);
+    expect(encode(encoder, "x", "y").toString("hex")).toBe("20" + "4001780179");
+    expect(encode(encoder, ":method", "GET").toString("hex")).toBe("82");
+  });
+
+  test("announces the lowest and then the last of several sizes between two blocks (§4.2)", () => {
+    const encoder = new HpackEncoder();
+    const decoder = new HpackDecoder();
+    decode(decoder, encode(encoder, "x", "y"));
+    encoder.setTableSize(100);
+    encoder.setTableSize(50);
+    encoder.setTableSize(2_000);
+    const block = encode(encoder, "x", "y");
+    expect(block.subarray(0, 5).toString("hex")).toBe("3f13" + "3fb10f");
+    expect(decode(decoder, block)).toEqual(["x", "y"]);
+    expect(encode(encoder, "x", "y").toString("hex")).toBe("be");
+  });
+
+  test("down to nothing and up again: the other side has forgotten, and so have we", () => {
+    const encoder = new HpackEncoder();
+    const decoder = new HpackDecoder();
+    decode(decoder, encode(encoder, "x", "y"));
+    encoder.setTableSize(0);
+    encoder.setTableSize(4_096);
+    const block = encode(encoder, "x", "y");
+    expect(block.toString("hex")).toBe("20" + "3fe11f" + "4001780179");
+    expect(decode(decoder, block)).toEqual(["x", "y"]);
+  });
+
+  test("uses no more than the default, however much the peer offers", () => {
+    const encoder = new HpackEncoder();
+    encoder.setTableSize(1_000_000);
+    expect(encode(encoder, ":method", "GET").toString("hex")).toBe("82");
+  });
+
+  test("an entry larger than the table", () => {
+    const encoder = new HpackEncoder();
+    const decoder = new HpackDecoder();
+    const large = "v".repeat(5_000);
+    expect(decode(decoder, encode(encoder, "x", "y", "big", large, "x", "y"))).toEqual([
+      "x",
+      "y",
+      "big",
+      large,
+      "x",
+      "y",
+    ]);
+    expect(decode(decoder, encode(encoder, "big", large, "x", "y"))).toEqual(["big", large, "x", "y"]);
+  });
+
+  test("does not keep names that it does not need", () => {
+    const encoder = new HpackEncoder();
+    const before = memory();
+    for (let n = 0; n < 200_000; n++) encode(encoder, `x-${n}`, `value ${n}`);
+    expect(memory() - before).toBeLessThan(3_000_000);
+  });
+
+  test("whatever is encoded is decoded, with table sizes that change (property)", () => {
+    const names = fc.oneof(
+      fc.constantFrom(
+        ":method",
+        ":path",
+        ":status",
+        "cookie",
+        "server",
+        "x",
+        "y",
+        "date",
+        "authorization",
+        "set-cookie",
+        "via",
+      ),
+      fc.stringMatching(/^[a-z-]{1,12}$/),
+    );
+    const latin1 = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+    const values = fc.oneof(
+      { weight: 4, arbitrary: fc.constantFrom("", "/", "GET", "200", "a", "b", "gzip, deflate") },
+      { weight: 3, arbitrary: latin1 },
+      { weight: 1, arbitrary: fc.integer({ min: 0, max: 5_000 }).map((length) => "z".repeat(length)) },
+    );
+    const list = fc.array(fc.tuple(names, values), { maxLength: 15 }).map((fields) => fields.flat());
+    const sizes = fc.array(fc.oneof(fc.constantFrom(0, 4_096), fc.integer({ min: 0, max: 5_000 })), {
+      maxLength: 3,
+    });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(sizes, list), { maxLength: 40 }), (blocks) => {
+        const encoder = new HpackEncoder();
+        const decoder = new HpackDecoder();
+        for (const [tableSizes, fields] of blocks) {
+          for (const size of tableSizes) encoder.setTableSize(size);
+          expect(decode(decoder, encode(encoder, ...fields))).toEqual(fields);
+        }
+      }),
+      { seed: 7_541, numRuns: 400 },
+    );
+  });
+});
+
+function memory(): number {
+  Bun.gc(true);
+  return process.memoryUsage().heapUsed;
+}

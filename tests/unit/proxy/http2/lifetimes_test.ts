@@ -1,0 +1,432 @@
+/** Streams and connections from beginning to end: drain, retirement, deadlines, and handlers that call back from inside. */
+import { describe, expect, test } from "bun:test";
+import { Http2ClientConnection } from "../../../../src/proxy/http2/client_connection.ts";
+import { RECENT_RESETS_MAX } from "../../../../src/proxy/http2/limits.ts";
+import { SeenResponse } from "../http1/upstream.ts";
+import { Http2Downstream } from "./downstream.ts";
+import {
+  CONTINUATION,
+  data,
+  END_HEADERS,
+  get,
+  goAway,
+  HEADERS,
+  headers,
+  literals,
+  post,
+  raw,
+  rstStream,
+  settings,
+  windowUpdate,
+} from "./raw_frames.ts";
+import { Http2Upstream } from "./upstream.ts";
+
+const OK = [":status", "200"];
+
+describe("Http2ServerConnection.drain()", () => {
+  test("lets what is open end, refuses what comes, and then closes", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, get(), true));
+    down.connection.drain();
+    expect(await down.exchange(headers(3, get(), true))).toEqual([
+      "GOAWAY 1 NO_ERROR",
+      "RST_STREAM 3 REFUSED_STREAM",
+    ]);
+    expect(down.requests).toHaveLength(1);
+    down.last.answer("ok");
+    const lines = await down.read();
+    expect(lines.slice(0, 2)).toEqual(["HEADERS 1 :status=200 content-length=2", 'DATA 1 "ok" END_STREAM']);
+    expect(down.closed).toBe(1);
+    expect(down.wire.ended).toBeTrue();
+  });
+
+  test("§6.8: never raises the last stream that it told", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, get(), true));
+    down.connection.drain();
+    down.send(headers(3, get(), true));
+    down.last.answer();
+    const told = (await down.read()).filter((line) => line.startsWith("GOAWAY"));
+    expect(new Set(told)).toEqual(new Set(["GOAWAY 1 NO_ERROR"]));
+  });
+
+  test("closes an idle connection at once, and only once", async () => {
+    const down = await Http2Downstream.greeted();
+    down.connection.drain();
+    down.connection.drain();
+    expect((await down.read())[0]).toBe("GOAWAY 0 NO_ERROR");
+    expect(down.closed).toBe(1);
+  });
+
+  test("says everything before the end, to a peer that reads slowly, and begins nothing new meanwhile", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, get(), true));
+    down.wire.room = 0;
+    down.last.answer("hello");
+    down.connection.drain();
+    await down.read();
+    expect(down.wire.ended).toBeFalse();
+    down.send(headers(3, get(), true));
+    expect(down.requests).toHaveLength(1);
+    down.drain();
+    const lines = await down.read();
+    expect(lines.slice(0, 3)).toEqual([
+      "HEADERS 1 :status=200 content-length=5",
+      'DATA 1 "hello" END_STREAM',
+      "GOAWAY 1 NO_ERROR",
+    ]);
+    expect(down.wire.ended).toBeTrue();
+    expect(down.closed).toBe(1);
+  });
+
+  test("gives up on a peer that never reads", async () => {
+    const down = await Http2Downstream.greeted();
+    down.wire.room = 0;
+    down.send(headers(1, get(), true));
+    down.last.answer("hello");
+    down.connection.drain();
+    await down.read();
+    down.clock.advance(11_000);
+    expect(down.closed).toBe(1);
+    expect(down.wire.closed).toBeTrue();
+  });
+});
+
+describe("Http2ServerConnection: deadlines", () => {
+  test("an idle connection is closed with GOAWAY after an hour; one that works is not", async () => {
+    const down = await Http2Downstream.greeted();
+    down.clock.advance(3_500_000);
+    down.send(headers(1, get(), true));
+    down.last.answer();
+    await down.read();
+    down.clock.advance(3_500_000);
+    expect(down.closed).toBe(0);
+    down.clock.advance(200_000);
+    expect((await down.read()).at(-1)).toBe("GOAWAY 1 NO_ERROR");
+    expect(down.closed).toBe(1);
+  });
+
+  test("a stream on which nothing moves is reset after five minutes", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, post()));
+    down.clock.advance(299_000);
+    down.send(data(1, "x"));
+    down.clock.advance(299_000);
+    expect(down.last.reset).toBeNull();
+    down.clock.advance(2_000);
+    expect(down.last.reset).toBe("timeout");
+    expect(await down.read()).toEqual(["RST_STREAM 1 CANCEL"]);
+  });
+
+  test("a header block must be whole within ten seconds, whatever else happens on the connection", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, get(), true));
+    down.send(raw(HEADERS, 0, 3, literals(get())));
+    down.clock.advance(5_000);
+    down.last.answer();
+    down.clock.advance(6_000);
+    expect((await down.read()).at(-1)).toBe("GOAWAY 1 ENHANCE_YOUR_CALM");
+    expect(down.malformed).toEqual(["400 http2.header_block_timeout"]);
+  });
+
+  test("so must a HEADERS frame that comes octet by octet", async () => {
+    const down = await Http2Downstream.greeted();
+    const frame = headers(1, get("x", "y".repeat(100)), true);
+    for (const octet of frame.subarray(0, 32)) {
+      down.clock.advance(500);
+      down.send(Buffer.from([octet]));
+    }
+    expect(down.malformed).toEqual(["400 http2.header_block_timeout"]);
+  });
+
+  test("a client whose packets all end inside a HEADERS frame is not slow", async () => {
+    const down = await Http2Downstream.greeted();
+    down.onAccept = (request) => request.answer("ok");
+    let next = headers(1, get(), true);
+    for (let id = 3; id < 101; id += 2) {
+      const frame = headers(id, get(), true);
+      down.send(next, frame.subarray(0, 20));
+      next = frame.subarray(20);
+      await down.read();
+      down.clock.advance(1_000);
+    }
+    expect(down.closed).toBe(0);
+    expect(down.requests).toHaveLength(49);
+  });
+
+  test("a slow body is no slow head", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, post()), data(1, "x".repeat(100)).subarray(0, 50));
+    down.clock.advance(60_000);
+    down.send(data(1, "x".repeat(100)).subarray(50));
+    expect(down.last.body).toHaveLength(100);
+    expect(down.closed).toBe(0);
+  });
+
+  test("leave nothing on the wheel when the connection is gone", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, post()), headers(3, get(), true));
+    down.connection.onClose();
+    down.clock.advance(20_000);
+    expect(down.wheel.size).toBe(0);
+    expect(down.clock.pending).toBe(0);
+    expect(down.requests.map(({ reset }) => reset)).toEqual(["closed", "closed"]);
+  });
+});
+
+describe("Http2ServerConnection: handlers that act from inside", () => {
+  test("an answer inside accept, with the request whole or not", async () => {
+    const down = await Http2Downstream.greeted();
+    down.onAccept = (request) => request.answer("ok");
+    expect(await down.exchange(headers(1, get(), true), headers(3, post()))).toEqual([
+      "HEADERS 1 :status=200 content-length=2",
+      'DATA 1 "ok" END_STREAM',
+      "HEADERS 3 :status=200 content-length=2",
+      'DATA 3 "ok" END_STREAM',
+      "RST_STREAM 3 NO_ERROR",
+    ]);
+  });
+
+  test("an answer inside onRequestBody, with the end in the same frame", async () => {
+    const down = await Http2Downstream.greeted();
+    down.onAccept = (request) => request.onBody = () => request.answer("ok");
+    down.send(headers(1, post()), data(1, "x", true));
+    expect((await down.read()).slice(0, 2)).toEqual([
+      "HEADERS 1 :status=200 content-length=2",
+      'DATA 1 "ok" END_STREAM',
+    ]);
+    expect(down.closed).toBe(0);
+  });
+
+  test("a reset inside onRequestBody, with the end in the same frame", async () => {
+    const down = await Http2Downstream.greeted();
+    down.onAccept = (request) => request.onBody = ({ stream }) => stream.reset();
+    expect(await down.exchange(headers(1, post()), data(1, "x", true))).toEqual([
+      "RST_STREAM 1 INTERNAL_ERROR",
+    ]);
+    expect(down.last.ended).toBeFalse();
+  });
+
+  test("an answer that waits for a window and then ends: the rest of the request is not wanted (§8.1)", async () => {
+    const down = await Http2Downstream.greeted([4, 1]);
+    down.send(headers(1, post()));
+    down.last.answer("ok");
+    expect(await down.read()).toEqual(["HEADERS 1 :status=200 content-length=2", 'DATA 1 "o"']);
+    expect(await down.exchange(windowUpdate(1, 1))).toEqual([
+      'DATA 1 "k" END_STREAM',
+      "RST_STREAM 1 NO_ERROR",
+    ]);
+  });
+
+  test("the connection ends inside a reset handler", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, get(), true), headers(3, get(), true));
+    const [first] = down.requests;
+    (first as Http2Downstream["last"]).onDownstreamReset = () => down.connection.onClose();
+    down.send(rstStream(1, "CANCEL"));
+    expect(down.closed).toBe(1);
+    expect(down.last.reset).toBe("closed");
+  });
+});
+
+describe("Http2ClientConnection.retire()", () => {
+  test("closes an idle connection at once", async () => {
+    const up = await Http2Upstream.greeted();
+    up.connection.retire();
+    expect(await up.read()).toEqual(["GOAWAY 0 NO_ERROR"]);
+    expect(up.wire.ended).toBeTrue();
+    expect(up.gone).toBe(1);
+  });
+
+  test("lets open streams end first, takes no more, and calls for no work", async () => {
+    const up = await Http2Upstream.greeted();
+    const responses = [up.request().response, up.request().response];
+    up.connection.retire();
+    up.capacity = 0;
+    expect(up.connection.capacity).toBe(0);
+    up.answer(headers(1, OK, true));
+    expect(up.wire.ended).toBeFalse();
+    up.answer(headers(3, OK), data(3, "x", true));
+    expect(responses.map(({ ended }) => ended)).toEqual([true, true]);
+    expect(up.wire.ended).toBeTrue();
+    expect(up.capacity).toBe(0);
+  });
+
+  test("the last stream may also end by a reset of either side", async () => {
+    for (
+      const end of [
+        (up: Http2Upstream) => up.answer(rstStream(1, "CANCEL")),
+        (up: Http2Upstream) => up.connection.onClose(),
+      ]
+    ) {
+      const up = await Http2Upstream.greeted();
+      const { response } = up.request();
+      up.connection.retire();
+      end(up);
+      expect(response.reset).toEqual(["closed", true]);
+      expect(up.wire.closed).toBeTrue();
+      expect(up.gone).toBe(1);
+    }
+  });
+
+  test("happens by itself when the identifiers run out (§5.1.1), and the last request has its answer", async () => {
+    class Old extends Http2ClientConnection {
+      protected override nextId = 2 ** 31 - 3;
+    }
+    const up = new Http2Upstream(Old);
+    up.answer(settings());
+    await up.read();
+    const { response: before } = up.request();
+    expect(up.connection.capacity).toBe(99);
+    up.answer(headers(2 ** 31 - 3, OK, true));
+    const { response } = up.request();
+    expect(up.connection.capacity).toBe(0);
+    expect(up.wire.closed).toBeFalse();
+    expect((await up.read()).at(-1)).toStartWith("HEADERS 2147483647 ");
+    up.answer(headers(2 ** 31 - 1, OK, true));
+    expect([before.ended, response.ended]).toEqual([true, true]);
+    expect(up.wire.closed).toBeTrue();
+  });
+});
+
+describe("Http2ClientConnection: a peer that lowers its limit of streams", () => {
+  test("takes a connection out of the pool, and puts it back", async () => {
+    const up = await Http2Upstream.greeted([3, 2]);
+    up.connection.pooled = true;
+    up.answer(settings([3, 0]));
+    expect([up.gone, up.connection.capacity]).toEqual([1, 0]);
+    up.connection.pooled = false;
+    up.capacity = 0;
+    up.answer(settings([3, 1]));
+    expect([up.gone, up.capacity, up.connection.capacity]).toEqual([1, 1, 1]);
+  });
+});
+
+describe("Http2ClientConnection: handlers that act from inside", () => {
+  class Again extends SeenResponse {
+    constructor(readonly act: () => void) {
+      super();
+    }
+    override onUpstreamReset(...args: Parameters<SeenResponse["onUpstreamReset"]>): void {
+      super.onUpstreamReset(...args);
+      this.act();
+    }
+    override onResponseEnd(...args: Parameters<SeenResponse["onResponseEnd"]>): void {
+      super.onResponseEnd(...args);
+      this.act();
+    }
+  }
+
+  test("a new request inside the end of another", async () => {
+    const up = await Http2Upstream.greeted([3, 2]);
+    const next = new SeenResponse();
+    up.request({}, new Again(() => up.request({}, next)));
+    up.answer(headers(1, OK, true));
+    up.answer(headers(3, OK, true));
+    expect(next.ended).toBeTrue();
+    expect(up.connection.capacity).toBe(2);
+  });
+
+  test("a new request inside a reset goes out on the same connection, if it lives", async () => {
+    const up = await Http2Upstream.greeted();
+    const next = new SeenResponse();
+    up.request({}, new Again(() => up.request({}, next)));
+    up.answer(rstStream(1, "REFUSED_STREAM"));
+    up.answer(headers(3, OK, true));
+    expect(next.ended).toBeTrue();
+  });
+
+  test("whoever asks for capacity inside the end of the connection is told that there is none", async () => {
+    const up = await Http2Upstream.greeted();
+    const seen: number[] = [];
+    for (let i = 0; i < 3; i++) up.request({}, new Again(() => seen.push(up.connection.capacity)));
+    up.onFree = () => seen.push(-1);
+    up.connection.onClose();
+    expect(seen).toEqual([0, 0, 0]);
+    expect(up.gone).toBe(1);
+  });
+
+  test("a waiting request takes the slot of one that ends, without end", async () => {
+    const up = await Http2Upstream.greeted([3, 1]);
+    let left = 50;
+    up.onFree = () => {
+      if (left > 0 && up.connection.capacity > 0) {
+        left--;
+        up.request();
+      }
+    };
+    up.request();
+    for (let id = 1; id <= 101; id += 2) up.answer(headers(id, OK, true));
+    expect(left).toBe(0);
+    expect(up.connection.capacity).toBe(1);
+  });
+
+  test("trailers after our own reset, cut in two", async () => {
+    const up = await Http2Upstream.greeted();
+    const { stream } = up.request();
+    const block = literals(["a", "b"]);
+    up.answer(headers(1, OK), raw(HEADERS, 1, 1, block.subarray(0, 2)));
+    stream.reset();
+    up.answer(raw(CONTINUATION, END_HEADERS, 1, block.subarray(2)));
+    expect((await up.read()).at(-1)).toBe("RST_STREAM 1 CANCEL");
+    expect(up.gone).toBe(0);
+  });
+
+  test("resets of streams long over are forgiven too: many others may have ended since", async () => {
+    const up = await Http2Upstream.greeted();
+    const { stream } = up.request();
+    up.request();
+    stream.reset();
+    for (let id = 5; id < 5 + 2 * 500; id += 2) {
+      up.request();
+      up.answer(headers(id, OK, true));
+    }
+    up.answer(headers(1, OK), data(1, "late", true));
+    expect(up.gone).toBe(0);
+    expect(up.connection.capacity).toBe(99);
+  });
+
+  test("even when more were reset than are remembered", async () => {
+    const up = await Http2Upstream.greeted();
+    const many = RECENT_RESETS_MAX + 500;
+    for (let n = 0; n < many; n++) up.request().stream.reset();
+    for (let n = 0; n < many; n += 100) up.answer(headers(2 * n + 1, OK), data(2 * n + 1, "late", true));
+    expect(up.gone).toBe(0);
+  });
+
+  test("a stream that waits for a window is reset by the peer: its source is told, and the window serves others", async () => {
+    const up = await Http2Upstream.greeted([4, 3]);
+    const first = up.request({ method: "POST", bodyLength: -1 });
+    const second = up.request({ method: "POST", bodyLength: -1 });
+    first.stream.body(Buffer.from("abcdef"));
+    expect(second.stream.body(Buffer.from("xyz123"))).toBeFalse();
+    await up.read();
+    up.answer(rstStream(1, "CANCEL"), windowUpdate(3, 10));
+    expect(first.response.reset).toEqual(["closed", true]);
+    expect(await up.read()).toEqual(['DATA 3 "123"']);
+    expect(second.response.writable).toBe(1);
+  });
+
+  test("GOAWAY inside a burst: the handlers of refused streams may call back", async () => {
+    const up = await Http2Upstream.greeted();
+    const seen: number[] = [];
+    up.request();
+    up.request({}, new Again(() => seen.push(up.connection.capacity)));
+    up.answer(goAway(1), headers(1, OK, true));
+    expect(seen).toEqual([0]);
+    expect(up.wire.closed).toBeTrue();
+  });
+});
+
+describe("Http2ServerConnection: streams that we reset long ago", () => {
+  test("are forgiven after many others have ended; identifiers that were skipped are not", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, post()));
+    down.last.stream.reset();
+    down.onAccept = (request) => request.answer();
+    for (let id = 5; id < 5 + 2 * 500; id += 2) down.send(headers(id, get(), true));
+    await down.read();
+    expect(await down.exchange(data(1, "late"), headers(1, ["a", "b"], true))).toEqual([]);
+    expect((await down.exchange(data(3, "never opened"))).at(-1)).toContain("PROTOCOL_ERROR");
+  });
+});
