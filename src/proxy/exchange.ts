@@ -46,6 +46,8 @@ export interface ResponseHead {
 export type ResetReason =
   /** The peer closed or reset before it was done. */
   | "closed"
+  /** The peer says that it did nothing with it, and means to: GOAWAY, or REFUSED_STREAM. */
+  | "refused"
   /** The peer broke the protocol. */
   | "protocol-error"
   /** No connection came about. */

@@ -64,6 +64,12 @@ export const LOCAL_REPLY = {
     details: "upstream_reset_before_response_started{connection_termination}",
     text: `${UPSTREAM} connection termination`,
   },
+  upstreamRefused: {
+    status: 503,
+    flags: FLAG.upstreamReset,
+    details: "upstream_reset_before_response_started{remote_refused_stream_reset}",
+    text: `${UPSTREAM} remote refused stream reset`,
+  },
   upstreamProtocolError: {
     status: 502,
     flags: FLAG.upstreamProtocolError,

@@ -295,6 +295,8 @@ function replyTo(reason: ResetReason, retries: number): LocalReply {
   switch (reason) {
     case "closed":
       return LOCAL_REPLY.upstreamClosed;
+    case "refused":
+      return LOCAL_REPLY.upstreamRefused;
     case "protocol-error":
       return LOCAL_REPLY.upstreamProtocolError;
     case "timeout":

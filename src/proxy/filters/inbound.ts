@@ -134,7 +134,7 @@ class InboundExchange extends HttpExchange {
   }
 
   protected override retarget(attempt: number, reason: ResetReason): Target | null {
-    return attempt > RETRIES_MAX || reason !== "closed" ? null : this.#target;
+    return attempt > RETRIES_MAX || (reason !== "closed" && reason !== "refused") ? null : this.#target;
   }
 
   protected override backoffMs(): number {

@@ -125,7 +125,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     for (const stream of [...this.streams.values()]) {
       if (stream.id <= lastStreamId) continue;
       this.forget(stream);
-      stream.onReset("closed", false);
+      stream.onReset("refused", false);
     }
     this.onStreamsChanged();
   }

@@ -191,7 +191,8 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     if (stream === undefined) return this.#stray(id);
     const premature = this.#isPremature(stream);
     this.forget(stream);
-    stream.onReset("closed", readUint32(content, 0) !== ErrorCode.RefusedStream);
+    const refused = readUint32(content, 0) === ErrorCode.RefusedStream;
+    stream.onReset(refused ? "refused" : "closed", !refused);
     return premature && this.guard.prematureReset() ? calm("http2.rapid_reset") : null;
   }
 

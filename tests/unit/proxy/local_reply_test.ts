@@ -38,6 +38,7 @@ describe("LOCAL_REPLY", () => {
       ["connectFailure", 503, "UF", "upstream_reset_before_response_started{connection_failure}"],
       ["connectFailureRetried", 503, "UF,URX", "upstream_reset_before_response_started{connection_failure}"],
       ["upstreamClosed", 503, "UC", "upstream_reset_before_response_started{connection_termination}"],
+      ["upstreamRefused", 503, "UR", "upstream_reset_before_response_started{remote_refused_stream_reset}"],
       ["upstreamProtocolError", 502, "UPE", "upstream_reset_before_response_started{protocol_error}"],
       ["upstreamTimeout", 504, "UT", "upstream_response_timeout"],
     ] as const,

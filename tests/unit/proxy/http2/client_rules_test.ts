@@ -236,7 +236,7 @@ describe("Http2ClientConnection: whether a request may have been acted on", () =
     const up = await Http2Upstream.greeted();
     const [refused, cancelled] = [up.request().response, up.request().response];
     up.answer(rstStream(1, "REFUSED_STREAM"), rstStream(3, "CANCEL"));
-    expect(refused.reset).toEqual(["closed", false]);
+    expect(refused.reset).toEqual(["refused", false]);
     expect(cancelled.reset).toEqual(["closed", true]);
   });
 
@@ -247,7 +247,7 @@ describe("Http2ClientConnection: whether a request may have been acted on", () =
     expect(up.gone).toBe(1);
     expect(up.connection.capacity).toBe(0);
     expect([first.reset, second.reset]).toEqual([null, null]);
-    expect(third.reset).toEqual(["closed", false]);
+    expect(third.reset).toEqual(["refused", false]);
     up.answer(headers(1, OK, true), headers(3, OK));
     expect(up.wire.closed).toBeFalse();
     up.answer(data(3, "x", true));
@@ -261,7 +261,7 @@ describe("Http2ClientConnection: whether a request may have been acted on", () =
     up.answer(goAway(2 ** 31 - 1));
     expect([first.reset, second.reset]).toEqual([null, null]);
     up.answer(goAway(1));
-    expect(second.reset).toEqual(["closed", false]);
+    expect(second.reset).toEqual(["refused", false]);
     up.answer(headers(1, OK, true));
     expect(first.ended).toBeTrue();
     expect(up.wire.closed).toBeTrue();
@@ -271,7 +271,7 @@ describe("Http2ClientConnection: whether a request may have been acted on", () =
     const up = await Http2Upstream.greeted();
     const responses = [up.request().response, up.request().response];
     up.answer(goAway(0, "ENHANCE_YOUR_CALM"), settings([3, 0]), settings([4, 0]));
-    for (const response of responses) expect(response.reset).toEqual(["closed", false]);
+    for (const response of responses) expect(response.reset).toEqual(["refused", false]);
     expect(up.wire.closed).toBeTrue();
   });
 

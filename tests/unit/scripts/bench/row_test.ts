@@ -33,6 +33,7 @@ test("percentile() takes the nearest rank", () => {
 
 test("ratios() compares the medians of the candidate with those of each yardstick", () => {
   expect(ratios(ROW)).toEqual({ haproxy: 0.5 });
+  expect(ratios({ ...ROW, better: null })).toEqual({});
 });
 
 test("markdown() shows spreads, ratios, and a dash for what a pair cannot do", () => {
