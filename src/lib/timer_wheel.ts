@@ -4,12 +4,14 @@
  */
 import type { Clock } from "./clock.ts";
 
-/** Something with a deadline. Both numbers are the wheel's own marks, and begin with 0. */
+/** Something with a deadline. The numbers are the wheel's own marks, and begin with 0. */
 export interface Timed {
   /** On the wheel's time, milliseconds; 0: none for now. */
   deadlineMs: number;
   /** The tick at which the wheel looks at the object; 0: it does not hold it. */
   wheelTick: number;
+  /** Where in that tick's slot the object stands. */
+  wheelIndex: number;
   onDeadline(): void;
 }
 
@@ -21,7 +23,6 @@ export const WHEEL_LATENESS_MS = 4 * WHEEL_TICK_MS;
 /** A tick that comes later than this found the process at a standstill. */
 const STANDSTILL_MS = 2 * WHEEL_TICK_MS;
 
-/** An object whose deadline was cleared is held until it comes round: 12.8 s at most. */
 const SLOTS = 128;
 
 export class TimerWheel {
@@ -47,15 +48,21 @@ export class TimerWheel {
     // The wheel's time is that of the last tick; what has passed since must not make the deadline early.
     const deadlineMs = this.#nowMs + ms + STANDSTILL_MS;
     timed.deadlineMs = deadlineMs;
-    if (timed.wheelTick === 0 || deadlineMs <= (timed.wheelTick - 1) * WHEEL_TICK_MS) this.#place(timed);
+    if (timed.wheelTick !== 0) {
+      // A later deadline is seen when the object comes round.
+      if (deadlineMs > (timed.wheelTick - 1) * WHEEL_TICK_MS) return;
+      this.#remove(timed);
+    }
+    this.#place(timed);
   }
 
-  /** No deadline for now; the object leaves the wheel when it next comes round. */
+  /** No deadline any more. The wheel lets go of the object at once: a busy proxy ends thousands in a second. */
   clear(timed: Timed): void {
     timed.deadlineMs = 0;
+    if (timed.wheelTick !== 0) this.#remove(timed);
   }
 
-  /** How many entries the wheel holds. */
+  /** How many objects the wheel holds. */
   get size(): number {
     return this.#held;
   }
@@ -63,9 +70,21 @@ export class TimerWheel {
   #place(timed: Timed): void {
     const due = Math.ceil(timed.deadlineMs / WHEEL_TICK_MS);
     const tick = Math.min(Math.max(due, this.#tick + 1), this.#tick + SLOTS - 1);
-    (this.#slots[tick % SLOTS] as Timed[]).push(timed);
+    timed.wheelIndex = (this.#slots[tick % SLOTS] as Timed[]).push(timed) - 1;
     timed.wheelTick = tick;
     this.#held++;
+  }
+
+  /** The last of the slot takes its place. */
+  #remove(timed: Timed): void {
+    const slot = this.#slots[timed.wheelTick % SLOTS] as Timed[];
+    const last = slot.pop() as Timed;
+    if (last !== timed) {
+      slot[timed.wheelIndex] = last;
+      last.wheelIndex = timed.wheelIndex;
+    }
+    timed.wheelTick = 0;
+    this.#held--;
   }
 
   #start(): void {
@@ -85,6 +104,7 @@ export class TimerWheel {
       if (due.length === 0) continue;
       this.#slots[slot] = [];
       this.#held -= due.length;
+      for (const timed of due) timed.wheelTick = 0;
       for (const timed of due) this.#visit(timed);
     }
     if (this.#held > 0) this.#clock.after(WHEEL_TICK_MS, this.#advance);
@@ -92,10 +112,8 @@ export class TimerWheel {
   };
 
   #visit(timed: Timed): void {
-    // It was placed again for an earlier tick; this entry is what was left behind.
-    if (timed.wheelTick !== this.#tick) return;
-    timed.wheelTick = 0;
-    if (timed.deadlineMs === 0) return;
+    // One that was visited before it may have cleared it, or set it anew.
+    if (timed.deadlineMs === 0 || timed.wheelTick !== 0) return;
     if (timed.deadlineMs > this.#nowMs) {
       this.#place(timed);
       return;

@@ -36,6 +36,7 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   pooled = false;
   deadlineMs = 0;
   wheelTick = 0;
+  wheelIndex = 0;
   readonly #wire: Wire;
   readonly #owner: UpstreamOwner;
   readonly #wheel: TimerWheel;

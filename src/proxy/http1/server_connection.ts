@@ -51,6 +51,7 @@ enum State {
 export class Http1ServerConnection implements WireOwner, ServerStream, BodySink, Timed {
   deadlineMs = 0;
   wheelTick = 0;
+  wheelIndex = 0;
   readonly #wire: Wire;
   readonly #acceptor: Acceptor;
   readonly #wheel: TimerWheel;

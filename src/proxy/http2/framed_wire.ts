@@ -25,6 +25,7 @@ const ENDING_TIMEOUT_MS = 10_000;
 export abstract class FramedWire implements WireOwner, Timed {
   deadlineMs = 0;
   wheelTick = 0;
+  wheelIndex = 0;
   protected readonly wheel: TimerWheel;
   protected readonly writer: ByteWriter;
   readonly frames: FrameWriter;

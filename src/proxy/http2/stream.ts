@@ -10,6 +10,7 @@ import { ReceiveWindow } from "./receive_window.ts";
 export abstract class Http2Stream implements Timed {
   deadlineMs = 0;
   wheelTick = 0;
+  wheelIndex = 0;
   readonly id: number;
   protected readonly connection: Http2Connection;
   /** Bytes that the peer still takes. */

@@ -24,6 +24,7 @@ export interface TunnelSink {
 export class Tunnel implements WireOwner, Timed {
   deadlineMs = 0;
   wheelTick = 0;
+  wheelIndex = 0;
   readonly #wire: Wire;
   readonly #writer: ByteWriter;
   readonly #wheel: TimerWheel;

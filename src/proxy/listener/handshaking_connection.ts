@@ -11,6 +11,7 @@ export type HandshakeJudge = (wire: TlsWire, error: Error | null) => void;
 export class HandshakingConnection implements TlsWireOwner {
   deadlineMs = 0;
   wheelTick = 0;
+  wheelIndex = 0;
   readonly #wire: Wire;
   readonly #wheel: TimerWheel;
   readonly #judge: HandshakeJudge;

@@ -13,6 +13,7 @@ export interface PlainProtocols {
 export class PlainConnection implements WireOwner, Timed {
   deadlineMs = 0;
   wheelTick = 0;
+  wheelIndex = 0;
   readonly #wire: Wire;
   readonly #wheel: TimerWheel;
   readonly #protocols: PlainProtocols;

@@ -19,6 +19,7 @@ export const HTTP2_REFUSAL: Uint8Array = Uint8Array.of(
 export class RefusedConnection implements WireOwner, Timed {
   deadlineMs = 0;
   wheelTick = 0;
+  wheelIndex = 0;
   readonly #wire: Wire;
   readonly #wheel: TimerWheel;
   readonly #answer: Uint8Array;

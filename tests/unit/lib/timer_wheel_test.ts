@@ -6,6 +6,7 @@ import { type Timed, TimerWheel, WHEEL_LATENESS_MS, WHEEL_TICK_MS } from "../../
 class Alarm implements Timed {
   deadlineMs = 0;
   wheelTick = 0;
+  wheelIndex = 0;
   readonly rang: number[] = [];
 
   constructor(readonly clock: Clock, readonly again: (alarm: Alarm) => void = () => {}) {}
@@ -80,15 +81,52 @@ describe("TimerWheel", () => {
     expect(alarm.rang).toHaveLength(1);
   });
 
-  test("TimerWheel.clear() takes the deadline away, and the object leaves within a round", () => {
+  test("TimerWheel holds those that are set, and no other, whatever is set and cleared in between", () => {
+    const clock = new ManualClock();
+    const wheel = new TimerWheel(clock);
+    const alarms = Array.from({ length: 20 }, () => new Alarm(clock));
+    const step = fc.tuple(
+      fc.nat(19),
+      fc.constantFrom("set", "clear", "wait"),
+      fc.integer({ min: 1, max: 30_000 }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+        for (const [which, what, ms] of steps) {
+          const alarm = alarms[which] as Alarm;
+          if (what === "set") wheel.set(alarm, ms);
+          else if (what === "clear") wheel.clear(alarm);
+          else clock.advance(ms);
+          expect(wheel.size).toBe(alarms.filter(({ deadlineMs }) => deadlineMs !== 0).length);
+        }
+      }),
+      { seed: 7, numRuns: 300 },
+    );
+  });
+
+  test("TimerWheel does not ring what another of the same tick has just cleared, or set anew", () => {
+    const clock = new ManualClock();
+    const wheel = new TimerWheel(clock);
+    const [cleared, later] = [new Alarm(clock), new Alarm(clock)];
+    const first = new Alarm(clock, () => {
+      wheel.clear(cleared);
+      wheel.set(later, 10_000);
+    });
+    for (const alarm of [first, cleared, later]) wheel.set(alarm, 1_000);
+    clock.advance(5_000);
+    expect([first.rang.length, cleared.rang.length, later.rang.length]).toEqual([1, 0, 0]);
+    clock.advance(10_000);
+    expect([cleared.rang.length, later.rang.length]).toEqual([0, 1]);
+  });
+
+  test("TimerWheel.clear() takes the deadline away, and lets go of the object at once", () => {
     const clock = new ManualClock();
     const wheel = new TimerWheel(clock);
     const alarm = new Alarm(clock);
     wheel.set(alarm, 3_600_000);
     wheel.clear(alarm);
-    expect(wheel.size).toBe(1);
-    clock.advance(15_000);
     expect(wheel.size).toBe(0);
+    clock.advance(15_000);
     expect(clock.pending).toBe(0);
     clock.advance(4_000_000);
     expect(alarm.rang).toEqual([]);
