@@ -1,93 +1,108 @@
 /**
- * CPU per request of a pair of sidecars beside a pair of haproxy with mutual TLS, in the same run on the same machine:
- * `deno task bench [--rounds N] [--seconds N] [--connections 64,8,1]`. The candidates take turns, so that a machine whose
- * speed drifts treats them alike; what counts is the ratio of the medians, and CPU time, not wall time.
+ * A pair of sidecars beside pairs of haproxy and nginx with mutual TLS, in one run on one machine:
+ * `deno task bench [--only NAME,…] [--rounds N] [--seconds N] [--soak SECONDS] [-o table|json]`. The candidates take
+ * turns, so that a machine whose speed drifts treats them alike; what counts is the ratio of the medians, and CPU time,
+ * not wall time. The table goes to standard output, progress to standard error.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import {
-  type Pair,
-  startBowlinePair,
-  startUpstream,
-  UPSTREAM_ADDRESS,
-  UPSTREAM_PORT,
-} from "./bench/bowline_pair.ts";
+import { startBowlinePair } from "./bench/bowline_pair.ts";
 import { startHaproxyPair } from "./bench/haproxy_pair.ts";
-import { accepts, program, until } from "./bench/processes.ts";
+import { wrk } from "./bench/load.ts";
+import { startNginxPair } from "./bench/nginx_pair.ts";
+import type { Pair, Target } from "./bench/pair.ts";
+import { program, type Running } from "./bench/processes.ts";
+import { markdown, ratios, type Row } from "./bench/row.ts";
+import { startUpstreams } from "./bench/upstreams.ts";
+import type { Work } from "./bench/work.ts";
+import { grpcCpu } from "./bench/works/grpc_cpu.ts";
+import { handshakes } from "./bench/works/handshakes.ts";
+import { http1Cpu } from "./bench/works/http1_cpu.ts";
+import { largeBodies } from "./bench/works/large_bodies.ts";
+import { latency } from "./bench/works/latency.ts";
+import { memory } from "./bench/works/memory.ts";
 
-const BODY = "x".repeat(66);
-const WARM_UP_SECONDS = 3;
+/** Memory comes first: an idle proxy is one that has done nothing yet. */
+const WORKS: readonly Work[] = [memory, http1Cpu, latency, grpcCpu, largeBodies, handshakes];
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "5" },
-    seconds: { type: "string", default: "4" },
-    connections: { type: "string", default: "64" },
-  },
-});
-const rounds = Number(values.rounds);
-const seconds = Number(values.seconds);
+const WARM_UP = { connections: 64, seconds: 3 };
 
-interface Sample {
-  readonly microseconds: number;
-  readonly requests: number;
-}
+/** Exit codes of sysexits.h. */
+const USAGE = 64;
+
+const options = readOptions();
+for (const name of ["haproxy", "nginx", "wrk", "h2load"]) program(name);
 
 const directory = mkdtempSync(join(tmpdir(), "bowline-bench-"));
-const wrk = program("wrk");
-program("haproxy");
-const upstream = startUpstream(directory, BODY);
+const others: Running[] = [];
 const pairs: Pair[] = [];
+const warm = new Set<Pair>();
+const rows: Row[] = [];
 try {
-  await until("the upstream", () => accepts(UPSTREAM_ADDRESS, UPSTREAM_PORT));
+  others.push(...await startUpstreams(directory));
   pairs.push(await startBowlinePair(directory));
   pairs.push(await startHaproxyPair(directory));
-  for (const pair of pairs) measure(pair, 64, WARM_UP_SECONDS);
-  console.log(
-    `CPU µs per request of both proxies together, ${BODY.length}-byte body, median (min–max) of ${rounds} rounds\n`,
-  );
-  console.log(["connections".padEnd(12), ...pairs.map(({ name }) => name.padEnd(24)), "ratio"].join(" "));
-  for (const connections of values.connections.split(",").map(Number)) compare(connections);
+  pairs.push(await startNginxPair(directory));
+  for (const work of options.works) {
+    console.error(`${work.name} …`);
+    if (work !== memory) await warmUp();
+    rows.push(...await work.run({ ...options, pairs, directory }));
+  }
 } finally {
-  for (const pair of pairs) for (const running of [...pair.proxies, ...pair.others]) await running.stop();
-  await upstream.stop();
+  // What was measured before something failed is still worth having.
+  if (rows.length > 0) print(rows);
+  for (const { proxies, others: more } of pairs) others.push(...proxies, ...more);
+  await Promise.all(others.map((running) => running.stop()));
   rmSync(directory, { recursive: true, force: true });
 }
 
-function compare(connections: number): void {
-  const samples = pairs.map((): number[] => []);
-  for (let round = 0; round < rounds; round++) {
-    pairs.forEach((pair, i) => samples[i]?.push(measure(pair, connections, seconds).microseconds));
-  }
-  const cells = samples.map((all) => {
-    const sorted = all.toSorted((a, b) => a - b);
-    return `${median(all).toFixed(1)} (${sorted[0]?.toFixed(1)}–${sorted.at(-1)?.toFixed(1)})`.padEnd(24);
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string", default: WORKS.map(({ name }) => name).join(",") },
+      rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "2" },
+      soak: { type: "string", default: "10" },
+      output: { type: "string", short: "o", default: "table" },
+    },
   });
-  const [candidate = [], yardstick = []] = samples;
-  console.log(
-    [String(connections).padEnd(12), ...cells, (median(candidate) / median(yardstick)).toFixed(2)].join(" "),
-  );
-}
-
-function measure(pair: Pair, connections: number, duration: number): Sample {
-  const cpu = () => pair.proxies.reduce((sum, { cpuSeconds }) => sum + cpuSeconds(), 0);
-  const before = cpu();
-  const { stdout, success } = Bun.spawnSync([
-    ...[wrk, "-t", "1", "-c", String(connections), "-d", `${duration}s`],
-    ...["-H", `Host: ${pair.authority}`, pair.url],
-  ]);
-  const used = cpu() - before;
-  const text = stdout.toString();
-  const requests = Number(/(\d+) requests in/.exec(text)?.[1] ?? 0);
-  if (!success || requests === 0 || /Non-2xx|Socket errors/.test(text)) {
-    throw new Error(`${pair.name} did not answer every request:\n${text}`);
+  const only = values.only.split(",");
+  const unknown = only.find((name) => !WORKS.some((work) => work.name === name));
+  const json = values.output === "json";
+  const numbers = [values.rounds, values.seconds, values.soak].map(Number);
+  const known = unknown === undefined && (json || values.output === "table");
+  if (!known || !numbers.every((number) => Number.isInteger(number) && number >= 1)) {
+    console.error(
+      `--only takes ${
+        WORKS.map(({ name }) => name).join(", ")
+      }; --rounds, --seconds and --soak whole numbers; -o table or json`,
+    );
+    process.exit(USAGE);
   }
-  return { microseconds: used / requests * 1e6, requests };
+  const [rounds, seconds, soakSeconds] = numbers as [number, number, number];
+  const works = WORKS.filter(({ name }) => only.includes(name));
+  return { works, rounds, seconds, soakSeconds, json };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+/** The candidate compiles what runs often; once is enough. */
+async function warmUp(): Promise<void> {
+  for (const pair of pairs.filter((pair) => !warm.has(pair))) {
+    await wrk(pair.target("small") as Target, "/66", WARM_UP.connections, WARM_UP.seconds);
+    warm.add(pair);
+  }
+}
+
+function print(rows: readonly Row[]): void {
+  const { rounds, seconds } = options;
+  const machine = `${cpus().length} × ${cpus()[0]?.model ?? "unknown processor"}`;
+  const date = new Date().toISOString().slice(0, 10);
+  if (options.json) {
+    const results = rows.map((row) => ({ ...row, ratios: ratios(row) }));
+    console.log(JSON.stringify({ date, machine, rounds, seconds, rows: results }, null, 2));
+    return;
+  }
+  console.log(`${date}, ${machine}; medians (lowest–highest) of ${rounds} rounds of ${seconds} s each\n`);
+  console.log(markdown(rows, pairs.map(({ name }) => name)));
 }

@@ -1,28 +1,22 @@
 /** The candidate: a control plane and two sidecars of the compiled executable, a caller's and a service's. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { program, type Running, start, until } from "./processes.ts";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { type Pair, SERVICE, UPSTREAM_PORT } from "./pair.ts";
+import { type Running, start, until } from "./processes.ts";
 
-const BOWLINE = new URL("../../dist/bowline", import.meta.url).pathname;
-const CONTROL_PLANE = "127.0.3.9";
-const CALLER = "127.0.3.1";
-const SERVICE = "127.0.3.2";
-export const UPSTREAM_PORT = 8080;
-
-export interface Pair {
-  readonly name: string;
-  readonly url: string;
-  /** Host header that leads to the service. */
-  readonly authority: string;
-  /** The two proxies, whose CPU time is what counts. */
-  readonly proxies: readonly Running[];
-  readonly others: readonly Running[];
-}
+const BOWLINE = process.env["BOWLINE_BIN"] ?? new URL("../../dist/bowline", import.meta.url).pathname;
+const CONTROL_PLANE = "127.0.50.9";
+const CALLER = "127.0.50.1";
 
 const RESOURCES = `
 apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: bench}
-spec: {selector: {app: web}, ports: [{name: http, port: ${UPSTREAM_PORT}}]}
+spec:
+  selector: {app: web}
+  ports:
+  - {name: http, port: ${UPSTREAM_PORT.small}}
+  - {name: http-large, port: ${UPSTREAM_PORT.large}}
+  - {name: grpc, port: ${UPSTREAM_PORT.grpc}}
 ---
 apiVersion: networking.istio.io/v1
 kind: WorkloadEntry
@@ -55,68 +49,41 @@ export async function startBowlinePair(directory: string): Promise<Pair> {
   mkdirSync(config);
   writeFileSync(`${config}/bench.yaml`, RESOURCES);
   const data = `${directory}/control-plane`;
-  const common = ["run", "--role"];
   const controlPlane = start("the control plane", [
-    ...[BOWLINE, ...common, "control-plane", "--config", config, "--data", data, "--bind", CONTROL_PLANE],
+    ...[BOWLINE, "run", "--role", "control-plane", "--config", config],
+    ...["--data", data, "--bind", CONTROL_PLANE],
   ]);
   await until("the control plane", () => fetchOk(`http://${CONTROL_PLANE}:15014/readyz`));
-  const sidecars: Running[] = [];
-  for (const [name, address] of [["caller", CALLER], ["web", SERVICE]] as const) {
-    const created = Bun.spawnSync([
-      BOWLINE,
-      "token",
-      "create",
-      "--workload",
-      `bench/${name}`,
-      "--data",
-      data,
-    ]);
-    if (!created.success) throw new Error(created.stderr.toString());
-    const tokenFile = `${directory}/${name}.token`;
-    writeFileSync(tokenFile, created.stdout);
-    sidecars.push(start(`the sidecar of ${name}`, [
-      ...[BOWLINE, ...common, "sidecar", "--token-file", tokenFile, "--data", `${directory}/${name}`],
-      ...["--bind", address],
-    ]));
-    await until(`the sidecar of ${name}`, () => fetchOk(`http://${address}:15021/healthz/ready`));
-  }
+  const caller = await startSidecar(directory, data, "caller", CALLER);
+  const service = await startSidecar(directory, data, "web", SERVICE);
   return {
     name: "bowline",
-    url: `http://${CALLER}:15001/`,
-    authority: `web:${UPSTREAM_PORT}`,
-    proxies: sidecars,
+    proxies: [caller, service],
     others: [controlPlane],
+    target: (upstream) => ({ address: CALLER, port: 15001, authority: `web:${UPSTREAM_PORT[upstream]}` }),
+    mesh: { address: SERVICE, port: 15008 },
   };
 }
 
-/** Certificate and key of a joined sidecar in one PEM, and its roots, for a peer that is to be as secure. */
-export function identityOf(directory: string, name: string): { certificate: string; roots: string } {
-  const { chain, key, roots } = JSON.parse(readFileSync(`${directory}/${name}/identity.json`, "utf8"));
-  return { certificate: `${chain}\n${key}\n`, roots };
+async function startSidecar(
+  directory: string,
+  data: string,
+  name: string,
+  address: string,
+): Promise<Running> {
+  const created = Bun.spawnSync([
+    ...[BOWLINE, "token", "create", "--workload", `bench/${name}`, "--data", data],
+  ]);
+  if (!created.success) throw new Error(created.stderr.toString());
+  const tokenFile = `${directory}/${name}.token`;
+  writeFileSync(tokenFile, created.stdout);
+  const sidecar = start(`the sidecar of ${name}`, [
+    ...[BOWLINE, "run", "--role", "sidecar", "--token-file", tokenFile],
+    ...["--data", `${directory}/${name}`, "--bind", address],
+  ]);
+  await until(`the sidecar of ${name}`, () => fetchOk(`http://${address}:15021/healthz/ready`));
+  return sidecar;
 }
-
-/** A server that answers at once with the same few bytes, on the service's address. */
-export function startUpstream(directory: string, body: string): Running {
-  const file = `${directory}/upstream.cfg`;
-  writeFileSync(
-    file,
-    `global
-  nbthread 1
-  maxconn 4000
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 120s
-  timeout server 120s
-frontend upstream
-  bind ${SERVICE}:${UPSTREAM_PORT}
-  http-request return status 200 content-type text/plain string "${body}"
-`,
-  );
-  return start("the upstream", [program("haproxy"), "-f", file]);
-}
-
-export const UPSTREAM_ADDRESS = SERVICE;
 
 async function fetchOk(url: string): Promise<boolean> {
   try {

@@ -1,10 +1,15 @@
 /** The yardstick: two haproxy processes, one thread each, with mutual TLS between them, set up as operators do. */
 import { writeFileSync } from "node:fs";
-import { identityOf, type Pair, UPSTREAM_ADDRESS, UPSTREAM_PORT } from "./bowline_pair.ts";
+import { identityFiles, type Pair, SERVICE as UPSTREAM, type Upstream, UPSTREAM_PORT } from "./pair.ts";
 import { accepts, program, start, until } from "./processes.ts";
 
-const CALLER = "127.0.3.3";
-const SERVICE = "127.0.3.4";
+const CALLER = "127.0.50.3";
+const SERVICE = "127.0.50.4";
+const PORTS = {
+  small: { caller: 15001, service: 15008 },
+  large: { caller: 15002, service: 15009 },
+  grpc: { caller: 15003, service: 15010 },
+} as const satisfies Record<Upstream, unknown>;
 
 const COMMON = `global
   nbthread 1
@@ -12,45 +17,59 @@ const COMMON = `global
 defaults
   mode http
   timeout connect 5s
-  timeout client 120s
-  timeout server 120s
+  timeout client 600s
+  timeout server 600s
   http-reuse always
 `;
 
 /** Uses the certificates of the sidecars in `directory`, which must have joined. */
 export async function startHaproxyPair(directory: string): Promise<Pair> {
-  const tls = (name: string) => {
-    const { certificate, roots } = identityOf(directory, name);
-    writeFileSync(`${directory}/haproxy-${name}.pem`, certificate, { mode: 0o600 });
-    writeFileSync(`${directory}/haproxy-roots.pem`, roots);
-    return `ssl crt ${directory}/haproxy-${name}.pem ca-file ${directory}/haproxy-roots.pem verify required`;
+  const tls = (workload: "caller" | "web", http2: boolean) => {
+    const { certificate, roots } = identityFiles(directory, workload);
+    return `ssl crt ${certificate} ca-file ${roots} verify required ssl-min-ver TLSv1.3${
+      http2 ? " alpn h2" : ""
+    }`;
   };
-  const caller = `${COMMON}
-frontend outbound
-  bind ${CALLER}:15001
-  default_backend mesh
-backend mesh
-  server service ${SERVICE}:15008 ${tls("caller")}
-`;
-  const service = `${COMMON}
-frontend mesh
-  bind ${SERVICE}:15008 ${tls("web")}
-  default_backend app
-backend app
-  server app ${UPSTREAM_ADDRESS}:${UPSTREAM_PORT}
-`;
-  const proxies = [];
-  for (const [name, text] of [["caller", caller], ["service", service]] as const) {
+  const caller = proxies((name) => ({
+    bind: `${CALLER}:${PORTS[name].caller}${name === "grpc" ? " proto h2" : ""}`,
+    server: `${SERVICE}:${PORTS[name].service} ${tls("caller", name === "grpc")}${protocol(name)}`,
+  }));
+  const service = proxies((name) => ({
+    bind: `${SERVICE}:${PORTS[name].service} ${tls("web", name === "grpc")}`,
+    server: `${UPSTREAM}:${UPSTREAM_PORT[name]}${protocol(name)}`,
+  }));
+  const run = (name: string, text: string) => {
     const file = `${directory}/haproxy-${name}.cfg`;
     writeFileSync(file, text);
-    proxies.push(start(`haproxy (${name})`, [program("haproxy"), "-f", file]));
-  }
+    return start(`haproxy (${name})`, [program("haproxy"), "-f", file]);
+  };
+  const running = [run("caller", caller), run("service", service)] as const;
   await until("haproxy", async () => await accepts(CALLER, 15001) && await accepts(SERVICE, 15008));
   return {
     name: "haproxy",
-    url: `http://${CALLER}:15001/`,
-    authority: `web:${UPSTREAM_PORT}`,
-    proxies,
+    proxies: running,
     others: [],
+    target(upstream) {
+      return { address: CALLER, port: PORTS[upstream].caller, authority: `web:${UPSTREAM_PORT[upstream]}` };
+    },
+    mesh: { address: SERVICE, port: PORTS.grpc.service },
   };
+}
+
+function protocol(upstream: Upstream): string {
+  return upstream === "grpc" ? " proto h2" : "";
+}
+
+/** One configuration with a frontend and a backend for each upstream. */
+function proxies(lines: (upstream: Upstream) => { bind: string; server: string }): string {
+  const sections = (Object.keys(PORTS) as Upstream[]).map((name) => {
+    const { bind, server } = lines(name);
+    return `frontend ${name}
+  bind ${bind}
+  default_backend ${name}
+backend ${name}
+  server only ${server}
+`;
+  });
+  return COMMON + sections.join("");
 }

@@ -4,12 +4,18 @@ import { connect } from "node:net";
 
 /** The kernel's clock ticks a second (USER_HZ), which is 100 on every Linux. */
 const TICKS_PER_SECOND = 100;
+const READY_MS = 15_000;
+
+/** Debian package of each program that is not called like it. */
+const PACKAGES: Readonly<Record<string, string>> = { h2load: "nghttp2-client" };
 
 export interface Running {
   readonly name: string;
   readonly pid: number;
   /** User and system time so far, seconds. */
   cpuSeconds(): number;
+  /** Resident set size, MiB. */
+  residentMiB(): number;
   stop(): Promise<void>;
 }
 
@@ -29,6 +35,10 @@ export function start(name: string, argv: readonly string[]): Running {
       const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
       return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
     },
+    residentMiB() {
+      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+      return Number(/^VmRSS:\s+([0-9]+) kB$/m.exec(status)?.[1]) / 1_024;
+    },
     async stop() {
       stopping = true;
       child.kill("SIGTERM");
@@ -39,18 +49,20 @@ export function start(name: string, argv: readonly string[]): Running {
   };
 }
 
-/** The path of a Debian program; ends with a clear message when it is not installed. */
+/** The path of a program; ends with a clear message when it is not installed. */
 export function program(name: string): string {
   const path = Bun.which(name, { PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` });
   if (path !== null) return path;
-  console.error(`The benchmark needs ${name}, which is not installed: apt-get install haproxy wrk`);
+  console.error(
+    `The benchmark needs ${name}, which is not installed: apt-get install ${PACKAGES[name] ?? name}`,
+  );
   process.exit(69);
 }
 
 export async function until(what: string, done: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = performance.now() + 15_000;
+  const deadline = performance.now() + READY_MS;
   while (!(await done())) {
-    if (performance.now() > deadline) throw new Error(`${what} did not get ready in 15 s`);
+    if (performance.now() > deadline) throw new Error(`${what} did not get ready in ${READY_MS} ms`);
     await Bun.sleep(50);
   }
 }

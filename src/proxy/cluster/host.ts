@@ -45,6 +45,8 @@ export class Host implements UpstreamOwner {
   /** Connections that can take a request; the last one is asked first, so that the others fall idle and close. */
   readonly #free: UpstreamConnection[] = [];
   readonly #pending: PendingRequest[] = [];
+  /** Those who wait for a connection that nobody used before. */
+  readonly #wary: PendingRequest[] = [];
   /** Requests that a new connection is going to take. */
   readonly #perConnection: number;
   #connecting = 0;
@@ -58,30 +60,34 @@ export class Host implements UpstreamOwner {
 
   /**
    * A connection for the request: the stream at once if one is free, else null, and `onConnection` or
-   * `onUpstreamReset` follows. `"overflow"`: too many wait already.
+   * `onUpstreamReset` follows. `"overflow"`: too many wait already. `fresh`: none that was used before, since one of
+   * them has just closed under this request; the upstream may be closing them all.
    */
   request(
     pending: PendingRequest,
     head: RequestHead,
     ended: boolean,
     connectTimeoutMs: number,
+    fresh = false,
   ): ClientStream | null | "overflow" {
     const free = this.#free[this.#free.length - 1];
-    if (free !== undefined) {
+    if (free !== undefined && !fresh) {
       const stream = free.request(pending, head, ended);
       if (free.capacity === 0) this.#unpool(free);
       return stream;
     }
-    if (this.#pending.length >= PENDING_REQUESTS_MAX) return "overflow";
-    this.#pending.push(pending);
-    if (this.#connecting * this.#perConnection < this.#pending.length) this.#connect(connectTimeoutMs);
+    if (this.#waiting >= PENDING_REQUESTS_MAX) return "overflow";
+    (fresh ? this.#wary : this.#pending).push(pending);
+    if (this.#connecting * this.#perConnection < this.#waiting) this.#connect(connectTimeoutMs);
     return null;
   }
 
   /** The request is not wanted any more. */
   withdraw(pending: PendingRequest): void {
-    const index = this.#pending.indexOf(pending);
-    if (index >= 0) this.#pending.splice(index, 1);
+    for (const queue of [this.#wary, this.#pending]) {
+      const index = queue.indexOf(pending);
+      if (index >= 0) queue.splice(index, 1);
+    }
   }
 
   /** No snapshot names this host any more: connections close when they have nothing left to do. */
@@ -94,15 +100,11 @@ export class Host implements UpstreamOwner {
   }
 
   get isIdle(): boolean {
-    return this.active === 0 && this.#pending.length === 0 && this.#connecting === 0;
+    return this.active === 0 && this.#waiting === 0 && this.#connecting === 0;
   }
 
   onCapacity(connection: UpstreamConnection): void {
-    while (connection.capacity > 0) {
-      const next = this.#pending.shift();
-      if (next === undefined) break;
-      next.onConnection((head, ended) => connection.request(next, head, ended));
-    }
+    this.#give(connection, this.#pending);
     if (connection.pooled || connection.capacity === 0) return;
     if (this.#retired || this.#free.length >= IDLE_CONNECTIONS_MAX) {
       connection.retire();
@@ -114,6 +116,18 @@ export class Host implements UpstreamOwner {
 
   onGone(connection: UpstreamConnection): void {
     if (connection.pooled) this.#unpool(connection);
+  }
+
+  get #waiting(): number {
+    return this.#pending.length + this.#wary.length;
+  }
+
+  #give(connection: UpstreamConnection, queue: PendingRequest[]): void {
+    while (connection.capacity > 0) {
+      const next = queue.shift();
+      if (next === undefined) break;
+      next.onConnection((head, ended) => connection.request(next, head, ended));
+    }
   }
 
   #unpool(connection: UpstreamConnection): void {
@@ -130,14 +144,16 @@ export class Host implements UpstreamOwner {
         this.#connecting--;
         const { wheel } = this.#context;
         const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel);
+        this.#give(connection, this.#wary);
         this.onCapacity(connection);
         return connection;
       },
       failed: (reason) => {
         this.#connecting--;
         // Whoever waited for this connection: the connections that are still to come could not take more.
-        const excess = this.#pending.length - this.#connecting * this.#perConnection;
-        const waiting = this.#pending.splice(0, Math.max(1, excess));
+        const excess = Math.max(1, this.#waiting - this.#connecting * this.#perConnection);
+        const waiting = this.#wary.splice(0, excess);
+        waiting.push(...this.#pending.splice(0, excess - waiting.length));
         for (const pending of waiting) pending.onUpstreamReset(reason, false);
       },
     });

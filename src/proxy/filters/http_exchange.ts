@@ -48,6 +48,8 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   #edge: Edge | null = null;
   #upstream: ClientStream | null = null;
   #retries = 0;
+  /** A kept connection closed under it: the next attempt takes one that nobody used before. */
+  #fresh = false;
   #cancelBackoff: (() => void) | null = null;
   /** What came of the body before there was a connection; null when it goes straight on. */
   #early: Uint8Array[] | null = null;
@@ -95,7 +97,7 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     target.host.active++;
     const { host, connectTimeoutMs } = target;
     const ended = this.#requestEnded && this.#early === null;
-    const stream = host.request(this, this.head, ended, connectTimeoutMs);
+    const stream = host.request(this, this.head, ended, connectTimeoutMs, this.#fresh);
     if (stream === "overflow") return this.reply(LOCAL_REPLY.overflow, target.edge);
     if (stream !== null) {
       this.#upstream = stream;
@@ -244,6 +246,7 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     const next = this.retarget(this.#retries + 1, reason);
     if (next === null) return false;
     this.#retries++;
+    this.#fresh = reason === "closed";
     failed.host.active--;
     this.#target = null;
     const backoffMs = reason === "closed" ? 0 : this.backoffMs(this.#retries);

@@ -83,6 +83,24 @@ describe("Host", () => {
     expect(host.isIdle).toBe(true);
   });
 
+  test("Host.request() gives a wary request a connection without a past, whatever falls free meanwhile", () => {
+    const { host, network, request } = hostOf();
+    const [a, b] = [request(), request()];
+    for (const connection of network.attempts) connection.accept();
+    network.attempts[0]?.say(OK);
+    expect(a.ended).toBe(true);
+    const wary = new Waiting();
+    expect(host.request(wary, HEAD, true, 1_000, true)).toBeNull();
+    expect(network.attempts).toHaveLength(3);
+    network.attempts[1]?.say(OK);
+    expect(b.ended).toBe(true);
+    expect(wary.stream).toBeNull();
+    network.attempts[2]?.accept();
+    expect(wary.stream).not.toBeNull();
+    network.attempts[2]?.say(OK);
+    expect(wary.ended).toBe(true);
+  });
+
   test("Host fails as many requests as connections fail, the oldest first", () => {
     const { network, request } = hostOf();
     const all = [request(), request(), request()];
