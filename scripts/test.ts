@@ -18,6 +18,7 @@ type Stage = () => Promise<TestSummary>;
 
 const stages: readonly [string, Stage][] = [
   ["checks", () => step(deno, "task", "--quiet", "ok:static")],
+  ["Debian's programs", () => step(bun, "scripts/debian_packages.ts")],
   ["unit tests", () => tests("unit")],
   ["fuzz", () => tests("fuzz")],
   ["build", () => step(bun, "scripts/build.ts")],
