@@ -161,9 +161,11 @@ describe("demo, to play with", () => {
 
   scenario("the commands that it names work", async () => {
     const graph = /bowline graph --data (\S+)/.exec(demo.stderr)?.[1] as string;
-    const { code, stdout } = await bowline(["graph", "--data", graph]);
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/tutorial\/preference +tutorial\/recommendation-v2 .* yes$/m);
+    // Sidecars report every second.
+    await until("the graph shows the calls", async () => {
+      const { code, stdout } = await bowline(["graph", "--data", graph]);
+      return code === 0 && /tutorial\/preference +tutorial\/recommendation-v2 .* yes$/m.test(stdout);
+    });
     const status = await bowline(["proxy-status", "--data", graph]);
     expect(status.stdout.match(/ synced /g)).toHaveLength(5);
   });

@@ -301,7 +301,7 @@ describe("Http2ClientConnection calls Node.js", () => {
   }, 30_000);
 
   test("a stream that is refused, one that breaks off, one that is answered early: each as it is", async () => {
-    expect(await client.request("/refuse")).toMatchObject({ reset: "closed", processed: false });
+    expect(await client.request("/refuse")).toMatchObject({ reset: "refused", processed: false });
     expect(await client.request("/break")).toMatchObject({
       status: 200,
       bytes: 4,
