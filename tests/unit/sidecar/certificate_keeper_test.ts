@@ -1,0 +1,123 @@
+/** A certificate that must not die in silence: renewed at half of its life with nothing but itself, for as long as it takes. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Citadel } from "../../../src/citadel/citadel.ts";
+import { createCsr } from "../../../src/identity/csr.ts";
+import { encodePrivateKey, generateKeyPair } from "../../../src/identity/key_pair.ts";
+import { certificateInfo } from "../../../src/identity/certificate_info.ts";
+import { ManualClock } from "../../../src/lib/clock.ts";
+import { Prng } from "../../../src/lib/prng.ts";
+import type { EnrolRequest } from "../../../src/model/enrolment.ts";
+import { privateFiles } from "../../../src/runtime/private_files.ts";
+import { CertificateKeeper } from "../../../src/sidecar/certificate_keeper.ts";
+import {
+  type Answer,
+  type ControlClient,
+  ControlPlaneUnreachable,
+} from "../../../src/sidecar/control_client.ts";
+import type { SidecarIdentity } from "../../../src/sidecar/identity_state.ts";
+import { createLog } from "../../../src/telemetry/log.ts";
+
+const HOUR_MS = 3_600_000;
+const SPIFFE_ID = "spiffe://mesh.test/ns/shop/sa/web";
+const directories: string[] = [];
+
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+/** A joined workload, its keeper, and a control plane that can be away. */
+async function build() {
+  const directory = mkdtempSync(join(tmpdir(), "bowline-keeper-"));
+  directories.push(directory);
+  const clock = new ManualClock(Date.UTC(2030, 0, 1));
+  const citadel = await Citadel.open({
+    dataDirectory: directory,
+    trustDomain: "mesh.test",
+    clock,
+    files: privateFiles,
+  });
+  const order = { workload: "shop/web", spiffeId: SPIFFE_ID, controlPlane: "127.0.0.1:15012" };
+  const { token } = await citadel.createToken(order);
+  const keys = await generateKeyPair();
+  const { reply } = await citadel.enrol({ token, csr: await createCsr(keys) });
+  const identity: SidecarIdentity = {
+    ...{
+      workload: "shop/web",
+      spiffeId: SPIFFE_ID,
+      trustDomain: "mesh.test",
+      controlPlane: "127.0.0.1:15012",
+    },
+    ...{ key: await encodePrivateKey(keys.privateKey), chain: reply.chain, roots: reply.roots },
+  };
+  const controlPlane = { away: false, asked: [] as string[] };
+  const client = {
+    async post(path: string, body: unknown): Promise<Answer> {
+      controlPlane.asked.push(path);
+      if (controlPlane.away) throw new ControlPlaneUnreachable("The control plane is away");
+      const { reply } = await citadel.renew(SPIFFE_ID, "shop/web", body as EnrolRequest);
+      return { status: 200, body: reply };
+    },
+  } as unknown as ControlClient;
+  const lines: string[] = [];
+  const log = createLog({ clock, format: "json", write: (line) => lines.push(line) });
+  const saved: SidecarIdentity[] = [];
+  const save = (renewed: SidecarIdentity) => Promise.resolve(void saved.push(renewed));
+  const keeper = new CertificateKeeper({ clock, random: new Prng(1), log, client, save }, identity);
+  return { clock, keeper, identity, controlPlane, saved, lines };
+}
+
+/** Lets the renewal's cryptography, which runs beside the event loop, come to its end. */
+async function until(what: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !what(); i++) await Bun.sleep(2);
+  expect(what()).toBe(true);
+}
+
+describe("CertificateKeeper", () => {
+  test("CertificateKeeper renews at half of the life, with a new key, and keeps it on disk", async () => {
+    const { clock, keeper, identity, controlPlane, saved } = await build();
+    keeper.start();
+    clock.advance(11.5 * HOUR_MS);
+    expect(controlPlane.asked).toEqual([]);
+    clock.advance(HOUR_MS);
+    await until(() => saved.length === 1);
+    expect(controlPlane.asked).toEqual(["/v1/renew?workload=shop%2Fweb"]);
+    expect(keeper.identity).toBe(saved[0] as SidecarIdentity);
+    expect(keeper.identity.key).not.toBe(identity.key);
+    expect(certificateInfo(keeper.identity.chain).spiffeId).toBe(SPIFFE_ID);
+    expect(keeper.notAfterMs).toBeGreaterThan(certificateInfo(identity.chain).notAfterMs + 11 * HOUR_MS);
+    clock.advance(13 * HOUR_MS);
+    await until(() => saved.length === 2);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper goes on with what it has while the control plane is away, and renews when it is back", async () => {
+    const { clock, keeper, identity, controlPlane, saved, lines } = await build();
+    controlPlane.away = true;
+    keeper.start();
+    clock.advance(12.5 * HOUR_MS);
+    for (let tries = 1; tries <= 20; tries++) {
+      await until(() => controlPlane.asked.length >= tries && clock.pending > 0);
+      clock.advance(60_000);
+    }
+    expect([keeper.identity, saved.length]).toEqual([identity, 0]);
+    expect(lines.join("")).toContain("Could not renew the certificate; trying again");
+    controlPlane.away = false;
+    await until(() => clock.pending > 0);
+    clock.advance(60_000);
+    await until(() => saved.length === 1);
+    expect(keeper.identity).not.toBe(identity);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper does nothing once it is stopped", async () => {
+    const { clock, keeper, controlPlane } = await build();
+    keeper.start();
+    keeper.stop();
+    clock.advance(24 * HOUR_MS);
+    expect(controlPlane.asked).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+});
