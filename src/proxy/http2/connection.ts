@@ -335,7 +335,9 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   #breakAny(id: number, error: ConnectionError): ConnectionError | null {
     const stream = this.streams.get(id);
     if (stream !== undefined) return this.#breakStream(stream, error.code);
-    return this.isIdle(id) ? error : this.#stray(id);
+    if (this.isIdle(id)) return error;
+    this.frames.rstStream(id, error.code);
+    return this.#stray(id);
   }
 
   protected forget(stream: Http2Stream): void {

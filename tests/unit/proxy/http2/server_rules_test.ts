@@ -240,6 +240,14 @@ describe("Http2ServerConnection ends the stream:", () => {
     ]);
     expect(down.closed).toBe(0);
   });
+
+  test("§6.3: PRIORITY of another size is answered for a stream that is over, too", async () => {
+    const down = await Http2Downstream.greeted();
+    expect(await down.exchange(OPEN, rstStream(1, "CANCEL"), raw(PRIORITY, 0, 1, "abcd"))).toEqual([
+      "RST_STREAM 1 FRAME_SIZE_ERROR",
+    ]);
+    expect(down.closed).toBe(0);
+  });
 });
 
 describe("Http2ServerConnection takes:", () => {
