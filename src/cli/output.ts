@@ -30,11 +30,6 @@ export async function renderData(format: OutputFormat, data: unknown, table: () 
   return stringify(data, { lineWidth: 0 }).trimEnd();
 }
 
-/** One line, or more, on standard output. */
-export function printLine(text: string): void {
-  writeStdout(endLine(text));
-}
-
 /** A message for the person at the terminal: progress, hints, warnings. */
 export function printMessage(text: string): void {
   writeStderr(endLine(text));

@@ -3,7 +3,6 @@ export const PORTS = {
   controlPlane: 15012,
   controlPlaneApi: 15014,
   outbound: 15001,
-  inboundPlain: 15006,
   mesh: 15008,
   admin: 15000,
   health: 15021,

@@ -5,7 +5,6 @@
 import type { WorkloadKey } from "./workload.ts";
 
 export type Resource = ProxySettings | VirtualHost | Cluster | EndpointSet;
-export type ResourceKind = Resource["kind"];
 
 /** `KIND/NAME`: the key of a resource in a snapshot and on the wire. */
 export type ResourceKey = string;

@@ -131,15 +131,6 @@ export async function removeDirectory(path: string): Promise<void> {
   }
 }
 
-/** Removes a file; one that is not there is fine. Throws FileError. */
-export async function removeFile(path: string): Promise<void> {
-  try {
-    await rm(path, { force: true });
-  } catch (error) {
-    throw FileError.of("remove", path, error);
-  }
-}
-
 type FileHandle = Awaited<ReturnType<typeof open>>;
 
 /** Reads in pieces, since what a file says of its size is not to be believed (`/dev/stdin`, `/proc`, growing files). */

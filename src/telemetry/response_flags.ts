@@ -15,5 +15,3 @@ export const FLAG = {
   downstreamProtocolError: "DPE",
   streamIdleTimeout: "SI",
 } as const;
-
-export type ResponseFlag = typeof FLAG[keyof typeof FLAG];

@@ -69,4 +69,3 @@ export const destinationRuleSpec = fields({
 }, ["workloadSelector"]);
 
 export type DestinationRuleSpec = v.InferOutput<typeof destinationRuleSpec>;
-export type Subset = DestinationRuleSpec["subsets"][number];

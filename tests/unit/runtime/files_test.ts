@@ -8,7 +8,6 @@ import {
   readTextFile,
   readTextFileIfPresent,
   removeDirectory,
-  removeFile,
   writeFileAtomic,
 } from "../../../src/runtime/files.ts";
 
@@ -88,11 +87,4 @@ test("makePrivateDirectory() refuses a path through a file", async () => {
   writeFileSync(join(directory, "file"), "");
   expect((await failure(makePrivateDirectory(join(directory, "file")))).code).toBe("wrong-kind");
   expect((await failure(makePrivateDirectory(join(directory, "file", "a")))).code).toBe("wrong-kind");
-});
-
-test("removeFile() does not mind a file that is not there", async () => {
-  writeFileSync(join(directory, "file"), "");
-  await removeFile(join(directory, "file"));
-  await removeFile(join(directory, "file"));
-  expect(readdirSync(directory)).toEqual([]);
 });
