@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ListenError } from "../runtime/listen_error.ts";
 import { environmentVariable, writeStderr, writeStdout } from "../runtime/process.ts";
+import { SEVERITIES } from "../config/finding.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { OUTPUT_FORMATS, type OutputFormat, printError, printMessage } from "./output.ts";
 
@@ -71,7 +72,10 @@ export function createProgram(finish: Finish): Command {
       addDemo,
       addDemoApp,
       addValidate,
+      addAnalyze,
       addExplain,
+      addDiff,
+      addTest,
       addGraph,
       addProxyStatus,
       addVersion,
@@ -217,6 +221,61 @@ function addExplain(program: Command, finish: Finish): void {
       }
       const { runExplain } = await import("./explain_command.ts");
       finish(await runExplain({ ...options, url, method, headers: header }));
+    });
+}
+
+function addAnalyze(program: Command, finish: Finish): void {
+  program.command("analyze")
+    .description("look for mistakes in resources and across them")
+    .addHelpText(
+      "before",
+      "Examples:\n" +
+        "  bowline analyze /etc/bowline\n" +
+        "  bowline analyze mesh/ --failure-threshold error --suppress 'IST0101=VirtualService reviews.*'\n",
+    )
+    .argument("<dir>", "directory of Istio YAML files")
+    .addOption(
+      flag("--failure-threshold <severity>", "end with 79 from this severity on").choices(SEVERITIES)
+        .default("warning"),
+    )
+    .addOption(
+      flag("--suppress <code[=resource]>", "leave these findings out; may be repeated").argParser(collect),
+    )
+    .addOption(outputOption())
+    .action(async (path: string, { suppress = [], ...options }) => {
+      const { runAnalyze } = await import("./analyze_command.ts");
+      finish(await runAnalyze(path, { ...options, suppress }));
+    });
+}
+
+function addDiff(program: Command, finish: Finish): void {
+  program.command("diff")
+    .description("show what a change of the files would change for each workload")
+    .addHelpText("before", "Examples:\n  bowline diff /etc/bowline mesh/\n  bowline diff old/ new/ -o json\n")
+    .argument("<old>", "directory of Istio YAML files")
+    .argument("<new>", "the same after the change")
+    .addOption(outputOption())
+    .action(async (oldPath: string, newPath: string, { output }: { output: OutputFormat }) => {
+      const { runDiff } = await import("./diff_command.ts");
+      finish(await runDiff(oldPath, newPath, output));
+    });
+}
+
+function addTest(program: Command, finish: Finish): void {
+  program.command("test")
+    .description("check where requests would go against what a file expects")
+    .addHelpText(
+      "before",
+      "Examples:\n  bowline test routing_test.yaml\n  bowline test --config mesh/ tests/*.yaml -o json\n",
+    )
+    .argument("<file...>", "files of expectations")
+    .addOption(
+      flag("--config <dir>", "directory of Istio YAML files, instead of the one that the file names"),
+    )
+    .addOption(outputOption())
+    .action(async (files: string[], options: { output: OutputFormat; config?: string }) => {
+      const { runTest } = await import("./test_command.ts");
+      finish(await runTest(files, options));
     });
 }
 

@@ -1,6 +1,8 @@
 /** What is wrong with a configuration, said to the person who wrote it. */
 
-export type Severity = "error" | "warning" | "info";
+/** Least severe first. */
+export const SEVERITIES = ["info", "warning", "error"] as const;
+export type Severity = (typeof SEVERITIES)[number];
 
 export interface Finding {
   /** Istio's code (`IST0101`) where the meaning is equal, else one of ours (`BOW0001`); never reused. */

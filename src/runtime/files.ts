@@ -2,7 +2,7 @@
 import { appendFileSync } from "node:fs";
 import { mkdir, mkdtemp, open, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, isAbsolute, join } from "node:path";
 
 export type FileErrorCode = "not-found" | "permission-denied" | "too-large" | "wrong-kind" | "failed";
 
@@ -154,4 +154,9 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
+}
+
+/** Where `path` leads when it is written in the file `file`: relative paths start from its directory. */
+export function pathFrom(file: string, path: string): string {
+  return isAbsolute(path) ? path : join(dirname(file), path);
 }

@@ -5,10 +5,12 @@ import type { Command } from "commander";
 import { describe, expect, test } from "bun:test";
 import manifest from "../../deno.json" with { type: "json" };
 import { EXIT } from "../../src/cli/exit_codes.ts";
+import { readExpectations } from "../../src/cli/expectations/expectations_file.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { loadConfig } from "../../src/config/loader.ts";
 import { KINDS, UNIMPLEMENTED_KINDS } from "../../src/config/schema/kinds.ts";
 import { PORTS } from "../../src/model/ports.ts";
+import type { SourceFile } from "../../src/runtime/read_files.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const FOLDERS = ["src", "tests", "config", "scripts"];
@@ -109,7 +111,11 @@ describe.each(pages)("$name", (page) => {
 
   test("has YAML that loads", () => {
     const yaml = page.blocks.filter(({ language }) => language === "yaml");
-    for (const { text } of yaml) expect(loadConfig([{ file: "readme.yaml", text }]).findings).toEqual([]);
+    for (const { text } of yaml) {
+      const source = { file: "readme.yaml", text };
+      const read = /^tests:$/m.test(text) ? readExpectations : (one: SourceFile) => loadConfig([one]);
+      expect(read(source).findings).toEqual([]);
+    }
   });
 });
 

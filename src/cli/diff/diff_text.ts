@@ -1,0 +1,144 @@
+/** A difference of two configurations in words; workloads that notice the same stand together. */
+import type { RouteAction, RouteMatch, StringMatch, WeightedCluster } from "../../model/snapshot.ts";
+import type { Route } from "../../model/snapshot.ts";
+import { clusterParts } from "../../proxy/explain/mesh_view.ts";
+import { printable } from "../output.ts";
+import type { MeshDiff, WorkloadDiff } from "./mesh_diff.ts";
+import type { EndpointsChange, HostChange, MovedRequest, PolicyChange } from "./snapshot_diff.ts";
+import type { FieldChange } from "./value_diff.ts";
+
+/** Workloads that a heading names; of more it gives the number. */
+const WORKLOADS_NAMED_MAX = 5;
+
+const SIGNS = { added: "+", removed: "-", changed: "~" } as const;
+
+export function diffText({ workloads, workloadCount }: MeshDiff): string {
+  if (workloads.length === 0) return `Nothing changes for any of ${workloadCount} workloads.`;
+  const groups = Map.groupBy(workloads, ({ workload: _, ...rest }) => JSON.stringify(rest));
+  const paragraphs = [...groups.values()].map((group) => groupLines(group).map(printable).join("\n"));
+  const summary = `${workloads.length} of ${workloadCount} workloads notice it.`;
+  return [...paragraphs, summary].join("\n\n");
+}
+
+function groupLines(group: readonly WorkloadDiff[]): string[] {
+  const first = group[0] as WorkloadDiff;
+  const names = group.slice(0, WORKLOADS_NAMED_MAX).map(({ workload }) => workload).join(", ");
+  const more = group.length - WORKLOADS_NAMED_MAX;
+  const heading = more > 0 ? `${names} and ${more} more` : names;
+  if (first.change !== "changed") return [`${SIGNS[first.change]} ${heading}: ${first.change}`];
+  const changes = [
+    ...first.routes.flatMap(hostLines),
+    ...first.policies.flatMap(policyLines),
+    ...first.endpoints.flatMap(endpointLines),
+    ...first.settings.map((change) => `~ own ${fieldText(change)}`),
+  ];
+  return [`${heading}:`, ...changes.map((line) => `  ${line}`)];
+}
+
+function hostLines({ host, change, rules, requests }: HostChange): string[] {
+  const lines = [`${SIGNS[change]} routes of ${host}`];
+  for (const rule of rules) {
+    if (rule.before !== null) lines.push(`    - ${routeText(rule.before)}`);
+    if (rule.after !== null) lines.push(`    + ${routeText(rule.after)}`);
+  }
+  if (change === "changed" && rules.length === 0) lines.push("    the names by which it is called change");
+  if (change === "changed" && rules.length > 0 && requests.length === 0) {
+    lines.push("    no request that was tried goes elsewhere");
+  }
+  for (const request of requests) lines.push(...requestLines(request).map((line) => `    ${line}`));
+  return lines;
+}
+
+function requestLines({ method, url, headers, before, after }: MovedRequest): string[] {
+  const fields = headers.map((field) => ` -H '${field}'`).join("");
+  return [`${method} ${url}${fields}`, `    was: ${actionText(before)}`, `    now: ${actionText(after)}`];
+}
+
+/** `rule 0 of tutorial/recommendation: when the path starts with "/a": 100% to …`. */
+function routeText({ origin, name, matches, action, ...more }: Route): string {
+  const rule = origin === null ? "no VirtualService" : `rule ${origin.rule} of ${origin.virtualService}`;
+  const label = name === null ? "" : ` (${name})`;
+  const when = matches.length === 0 ? "every request" : `when ${matches.map(matchText).join(", or ")}`;
+  return `${rule}${label}: ${when}: ${actionText(action)}${restText(more)}`;
+}
+
+function matchText(match: RouteMatch): string {
+  const part = (what: string, wanted: StringMatch | null) =>
+    wanted === null ? [] : [`${what} ${stringText(wanted)}`];
+  const parts = [
+    ...part("the method", match.method),
+    ...part("the path", match.path),
+    ...part("the scheme", match.scheme),
+    ...part("the authority", match.authority),
+    ...match.headers.flatMap((one) => part(`header ${one.name}`, one.match)),
+    ...match.withoutHeaders.flatMap((one) => part(`not header ${one.name}`, one.match)),
+    ...match.queryParams.flatMap((one) => part(`parameter ${one.name}`, one.match)),
+  ];
+  return parts.length === 0 ? "anything comes" : parts.join(" and ");
+}
+
+function stringText(wanted: StringMatch): string {
+  switch (wanted.type) {
+    case "present":
+      return "is there";
+    case "exact":
+      return `is ${JSON.stringify(wanted.value)}`;
+    case "prefix":
+      return `starts with ${JSON.stringify(wanted.value)}`;
+    case "regex":
+      return `matches ${wanted.value}`;
+  }
+}
+
+function actionText(action: RouteAction | null): string {
+  if (action === null) return "no rule takes it";
+  const { type, ...rest } = action;
+  if (!("destinations" in rest)) return `${type}${restText(rest)}`;
+  const { destinations, ...more } = rest;
+  const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
+  return destinations.map((one) => destinationText(one, total)).join(", ") + restText(more);
+}
+
+function destinationText({ cluster, weight, ...more }: WeightedCluster, total: number): string {
+  const share = total === 0 ? 100 : Math.round(weight * 10_000 / total) / 100;
+  return `${share}% to ${placeText(clusterParts(cluster))}${restText(more)}`;
+}
+
+/** Whatever else is said, by the names that it has in the snapshot. */
+function restText(more: object): string {
+  return Object.entries(more)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => `, ${name} ${JSON.stringify(value)}`).join("");
+}
+
+function policyLines({ change, fields, ...place }: PolicyChange): string[] {
+  if (change !== "changed") return [`${SIGNS[change]} ${placeText(place)}`];
+  return [
+    `~ policy of ${placeText(place)}`,
+    ...fields.map((field) => `    ${fieldText(field)}`),
+  ];
+}
+
+function endpointLines({ added, removed, changed, ...place }: EndpointsChange): string[] {
+  return [
+    `~ endpoints of ${placeText(place)}`,
+    ...removed.map(({ address, port, workload }) => `    - ${addressText(address, port)} ${workload.key}`),
+    ...added.map(({ address, port, workload }) => `    + ${addressText(address, port)} ${workload.key}`),
+    ...changed.flatMap(({ endpoint: { address, port, workload }, fields }) => [
+      `    ~ ${addressText(address, port)} ${workload.key}`,
+      ...fields.map((field) => `        ${fieldText(field)}`),
+    ]),
+  ];
+}
+
+function placeText({ host, port, subset }: { host: string; port: number; subset: string | null }): string {
+  return subset === null ? `${host}:${port}` : `${host}:${port} subset ${subset}`;
+}
+
+function addressText(address: string, port: number): string {
+  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
+}
+
+function fieldText({ field, before, after }: FieldChange): string {
+  return `${field}: ${JSON.stringify(before)} -> ${JSON.stringify(after)}`;
+}

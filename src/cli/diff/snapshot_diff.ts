@@ -1,0 +1,145 @@
+/** What changes for a proxy that gets one snapshot in place of another: routes, policies, endpoints. */
+import type { Cluster, Endpoint, Route, RouteAction, Snapshot, VirtualHost } from "../../model/snapshot.ts";
+import { clusterParts, meshView } from "../../proxy/explain/mesh_view.ts";
+import { sampleRequests } from "../../proxy/explain/sample_request.ts";
+import type { RequestHead } from "../../proxy/exchange.ts";
+import { findRoute, RouteTable } from "../../proxy/route/route_table.ts";
+import { type ItemChange, sequenceDiff } from "./sequence_diff.ts";
+import { type FieldChange, fieldChanges, sameValue } from "./value_diff.ts";
+
+export type Change = "added" | "removed" | "changed";
+
+export interface SnapshotDiff {
+  readonly routes: readonly HostChange[];
+  /** What holds for the calls to a service or a subset of it: balancing, limits, protocols. */
+  readonly policies: readonly PolicyChange[];
+  readonly endpoints: readonly EndpointsChange[];
+  /** The proxy's own settings. */
+  readonly settings: readonly FieldChange[];
+}
+
+export interface HostChange {
+  /** `HOST:PORT`. */
+  readonly host: string;
+  readonly change: Change;
+  readonly rules: readonly ItemChange<Route>[];
+  /** Of the requests that were tried with both route tables, those that are dealt with otherwise. */
+  readonly requests: readonly MovedRequest[];
+}
+
+/** A request, and what becomes of it; null: nothing knows its host, or no rule takes it. */
+export interface MovedRequest {
+  readonly method: string;
+  readonly url: string;
+  /** `NAME: VALUE`. */
+  readonly headers: readonly string[];
+  readonly before: RouteAction | null;
+  readonly after: RouteAction | null;
+}
+
+export interface PolicyChange {
+  readonly host: string;
+  readonly subset: string | null;
+  readonly port: number;
+  readonly change: Change;
+  readonly fields: readonly FieldChange[];
+}
+
+export interface EndpointsChange {
+  readonly host: string;
+  readonly subset: string | null;
+  readonly port: number;
+  readonly added: readonly Endpoint[];
+  readonly removed: readonly Endpoint[];
+  readonly changed: readonly { readonly endpoint: Endpoint; readonly fields: readonly FieldChange[] }[];
+}
+
+/** Moved requests that one host names at most. */
+const REQUESTS_MAX = 20;
+
+/** Throws when a snapshot has no proxy settings, or a regular expression of it does not compile. */
+export function snapshotDiff(before: Snapshot, after: Snapshot): SnapshotDiff {
+  const [old, now] = [meshView(before), meshView(after)];
+  const tables = [new RouteTable(old.virtualHosts, () => null), new RouteTable(now.virtualHosts, () => null)];
+  const hosts = paired(byName(old.virtualHosts), byName(now.virtualHosts));
+  return {
+    routes: hosts.flatMap((pair) => hostChange(pair, tables as [RouteTable<null>, RouteTable<null>])),
+    policies: paired(old.clusters, now.clusters).flatMap(policyChange),
+    endpoints: paired(old.endpoints, now.endpoints).flatMap(endpointsChange),
+    settings: fieldChanges(old.settings, now.settings),
+  };
+}
+
+/** Two things of one name; null: it is not there. */
+type Pair<Thing> = readonly [name: string, before: Thing | null, after: Thing | null];
+
+function paired<Thing>(before: ReadonlyMap<string, Thing>, after: ReadonlyMap<string, Thing>): Pair<Thing>[] {
+  const names = [...new Set([...before.keys(), ...after.keys()])].sort();
+  return names.map((name) => [name, before.get(name) ?? null, after.get(name) ?? null]);
+}
+
+function changeOf([, before, after]: Pair<unknown>): Change {
+  return before === null ? "added" : after === null ? "removed" : "changed";
+}
+
+function hostChange(
+  pair: Pair<VirtualHost>,
+  [oldTable, newTable]: readonly [RouteTable<null>, RouteTable<null>],
+): HostChange[] {
+  const [host, before, after] = pair;
+  const rules = sequenceDiff(before?.routes ?? [], after?.routes ?? [], sameRoute);
+  if (rules.length === 0 && sameValue(before?.domains, after?.domains)) return [];
+  const tried = new Map<string, MovedRequest>();
+  for (const head of [before, after].flatMap((one) => one === null ? [] : sampleRequests(one))) {
+    const [was, is] = [actionFor(oldTable, head), actionFor(newTable, head)];
+    if (sameValue(was, is)) continue;
+    const request = described(head);
+    tried.set(JSON.stringify(request), { ...request, before: was, after: is });
+  }
+  const requests = [...tried.values()].slice(0, REQUESTS_MAX);
+  return [{ host, change: changeOf(pair), rules, requests }];
+}
+
+/** Where a rule stands, and whether others came before it, says nothing about what it does. */
+function sameRoute(a: Route, b: Route): boolean {
+  const name = (route: Route) => route.origin?.virtualService ?? null;
+  return name(a) === name(b) && sameValue({ ...a, origin: null }, { ...b, origin: null });
+}
+
+function actionFor(table: RouteTable<null>, head: RequestHead): RouteAction | null {
+  const host = table.virtualHost(head.authority);
+  return host === undefined ? null : findRoute(host, head)?.route.action ?? null;
+}
+
+function described({ method, scheme, authority, path, headers }: RequestHead) {
+  const fields: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) fields.push(`${headers[i]}: ${headers[i + 1]}`);
+  return { method, url: `${scheme}://${authority}${path}`, headers: fields };
+}
+
+function policyChange(pair: Pair<Cluster>): PolicyChange[] {
+  const [name, before, after] = pair;
+  const fields = before === null || after === null ? [] : fieldChanges(before, after);
+  if (before !== null && after !== null && fields.length === 0) return [];
+  return [{ ...clusterParts(name), change: changeOf(pair), fields }];
+}
+
+function endpointsChange([name, before, after]: Pair<readonly Endpoint[]>): EndpointsChange[] {
+  const members = paired(byAddress(before ?? []), byAddress(after ?? []));
+  const changed = members.flatMap(([, was, is]) => {
+    const fields = was === null || is === null ? [] : fieldChanges(was, is);
+    return is === null || fields.length === 0 ? [] : [{ endpoint: is, fields }];
+  });
+  const added = members.flatMap(([, was, is]) => was === null && is !== null ? [is] : []);
+  const removed = members.flatMap(([, was, is]) => was !== null && is === null ? [was] : []);
+  if (added.length + removed.length + changed.length === 0) return [];
+  return [{ ...clusterParts(name), added, removed, changed }];
+}
+
+function byName<Thing extends { readonly name: string }>(things: readonly Thing[]): Map<string, Thing> {
+  return new Map(things.map((thing) => [thing.name, thing]));
+}
+
+function byAddress(endpoints: readonly Endpoint[]): Map<string, Endpoint> {
+  return new Map(endpoints.map((endpoint) => [`${endpoint.address} ${endpoint.port}`, endpoint]));
+}

@@ -1,0 +1,108 @@
+/** A file of routing expectations: requests, and what `explain` should say of each. */
+import * as v from "valibot";
+import { CODES } from "../../config/codes.ts";
+import type { Finding } from "../../config/finding.ts";
+import type { Position } from "../../config/resource.ts";
+import { fields, isMap, listOfSome, map, optional, type Schema } from "../../config/schema/fields.ts";
+import { wrong } from "../../config/schema/problem.ts";
+import { validate } from "../../config/schema_findings.ts";
+import { parseYaml } from "../../config/yaml_node.ts";
+import type { Explanation } from "../../proxy/explain/explanation.ts";
+import type { SourceFile } from "../../runtime/read_files.ts";
+
+/** What can be expected of an answer: whatever `explain -o json` prints, except what was asked. */
+const EXPECTABLE = [
+  "service",
+  "route",
+  "action",
+  "destinations",
+  "rewrite",
+  "redirect",
+  "directResponse",
+  "timeoutMs",
+  "retries",
+  "fault",
+  "mirrors",
+  "requestHeaders",
+  "authorization",
+] as const satisfies readonly (keyof Explanation)[];
+
+export interface Expectation {
+  readonly name: string;
+  /** `NAMESPACE/NAME` of the caller. */
+  readonly from: string;
+  readonly method: string;
+  readonly url: string;
+  /** `NAME: VALUE`. */
+  readonly headers: readonly string[];
+  /** A part of the answer: every field that is named must be as it says; lists must have as many items. */
+  readonly expect: Readonly<Record<string, unknown>>;
+  readonly position: Position;
+}
+
+export interface ExpectationsFile {
+  /** Directory of the configuration, relative to the file; null when it names none. */
+  readonly config: string | null;
+  readonly expectations: readonly Expectation[];
+}
+
+/** `POST http://cart/items`, or the URL alone. */
+const REQUEST = /^(?:(\S+) +)?(\S+)$/;
+
+const expectSchema = v.pipe(
+  fields(Object.fromEntries(EXPECTABLE.map((name) => [name, v.optional(v.unknown())]))),
+  v.check(
+    (value) => isMap(value) && Object.keys(value).length > 0,
+    wrong("expects nothing", "name a field of the answer, for instance action"),
+  ),
+) as unknown as Schema<Record<string, unknown>>;
+
+const schema = fields({
+  config: optional(v.string()),
+  tests: listOfSome(
+    fields({
+      name: v.string(),
+      from: v.string(),
+      request: v.pipe(v.string(), v.regex(REQUEST, wrong("must be `METHOD URL` or a URL"))),
+      headers: map(v.string()),
+      expect: expectSchema,
+    }),
+    "a test",
+  ),
+});
+
+/** Null, with the reasons, when the file is none. */
+export function readExpectations(
+  source: SourceFile,
+): { readonly file: ExpectationsFile | null; readonly findings: readonly Finding[] } {
+  const { nodes, findings } = parseYaml(source);
+  if (findings.length > 0) return { file: null, findings };
+  const [node, second] = nodes;
+  if (node === undefined || second !== undefined) {
+    const position = second?.positionOf([]) ?? { file: source.file, line: 1, column: 1 };
+    const message = "a file of expectations is one document with a list of tests";
+    const finding = {
+      code: CODES.schema,
+      severity: "error",
+      ...position,
+      resource: null,
+      field: null,
+    } as const;
+    return { file: null, findings: [{ ...finding, message, hint: null }] };
+  }
+  const { output, findings: problems } = validate(schema, node, null, false);
+  if (output === null) return { file: null, findings: problems };
+  const expectations = output.tests.map((test, index): Expectation => {
+    const [, method = "GET", url = ""] = REQUEST.exec(test.request) ?? [];
+    return {
+      name: test.name,
+      from: test.from,
+      method,
+      url,
+      headers: Object.entries(test.headers).map(([name, value]) => `${name}: ${value}`),
+      expect: test.expect,
+      position: node.positionOf(["tests", index]),
+    };
+  });
+  return { file: { config: output.config, expectations }, findings: [] };
+}

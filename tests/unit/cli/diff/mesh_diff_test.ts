@@ -1,0 +1,105 @@
+import { describe, expect, test } from "bun:test";
+import { diffText } from "../../../../src/cli/diff/diff_text.ts";
+import { meshDiff, type WorkloadDiff } from "../../../../src/cli/diff/mesh_diff.ts";
+import type { ResourceSet } from "../../../../src/config/resource.ts";
+import { golden } from "../../../golden.ts";
+import {
+  load,
+  loadDirectory,
+  networking,
+  service,
+  TRUST_DOMAIN,
+  workloadEntry,
+} from "../../pilot/fixture.ts";
+
+const WEB = workloadEntry("web", "shop", "{address: 10.0.0.1, labels: {app: web}, serviceAccount: web}");
+const CART = workloadEntry("cart", "shop", "{address: 10.0.0.2, labels: {app: cart, version: v1}}");
+const SERVICES = [service("web", "shop"), service("cart", "shop")];
+
+function virtualService(http: string): string {
+  return networking("VirtualService", "cart", "shop", `{hosts: [cart], http: ${http}}`);
+}
+
+function diff(before: ResourceSet, after: ResourceSet): readonly WorkloadDiff[] {
+  return meshDiff(before, after, TRUST_DOMAIN).workloads;
+}
+
+describe("meshDiff()", () => {
+  test("meshDiff() is silent about two configurations that mean the same", () => {
+    const rule = "[{route: [{destination: {host: cart}}]}]";
+    const before = load(...SERVICES, WEB, virtualService(rule));
+    // Other lines, another order.
+    const after = load(virtualService(rule), ...SERVICES, WEB);
+    expect(diff(before, after)).toEqual([]);
+    expect(diffText(meshDiff(before, after, TRUST_DOMAIN))).toBe("Nothing changes for any of 1 workloads.");
+  });
+
+  test("meshDiff() tells a new rule above others as one, and the requests that it takes from them", () => {
+    const rest = "{route: [{destination: {host: cart}}]}";
+    const first = "{match: [{uri: {prefix: /v2}}], route: [{destination: {host: web}}]}";
+    const [web] = diff(
+      load(...SERVICES, WEB, virtualService(`[${rest}]`)),
+      load(...SERVICES, WEB, virtualService(`[${first}, ${rest}]`)),
+    );
+    expect(web?.routes.map(({ host, change, rules }) => [host, change, rules.length])).toEqual([
+      ["cart.shop.svc.cluster.local:8080", "changed", 1],
+    ]);
+    expect(web?.routes[0]?.rules[0]).toMatchObject({ change: "added", before: null });
+    expect(web?.routes[0]?.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      "GET http://cart.shop.svc.cluster.local/v2",
+    ]);
+  });
+
+  test("meshDiff() says that a rule below one that takes everything moves no request", () => {
+    const rest = "{route: [{destination: {host: cart}}]}";
+    const never = "{match: [{uri: {prefix: /v2}}], route: [{destination: {host: web}}]}";
+    const [web] = diff(
+      load(...SERVICES, WEB, virtualService(`[${rest}]`)),
+      load(...SERVICES, WEB, virtualService(`[${rest}, ${never}]`)),
+    );
+    expect(web?.routes[0]?.rules.length).toBe(1);
+    expect(web?.routes[0]?.requests).toEqual([]);
+  });
+
+  test("meshDiff() tells endpoints that come, go and change, and workloads too", () => {
+    const moved = CART.replace("10.0.0.2", "10.0.0.3");
+    const [cart, web] = diff(load(...SERVICES, WEB), load(...SERVICES, WEB, CART));
+    expect(cart).toMatchObject({ workload: "shop/cart", change: "added" });
+    expect(web?.endpoints).toMatchObject([{ port: 8080, subset: null, added: [{ address: "10.0.0.2" }] }]);
+    const [, after] = diff(load(...SERVICES, WEB, CART), load(...SERVICES, WEB, moved));
+    expect(after?.endpoints).toMatchObject([
+      { added: [{ address: "10.0.0.3" }], removed: [{ address: "10.0.0.2" }] },
+    ]);
+    const heavier = CART.replace("labels:", "weight: 3, labels:");
+    const changed = diff(load(...SERVICES, WEB, CART), load(...SERVICES, WEB, heavier)).at(-1);
+    expect(changed?.endpoints[0]?.changed[0]?.fields).toEqual([{ field: "weight", before: 1, after: 3 }]);
+  });
+
+  test("meshDiff() tells what holds for the calls to a service", () => {
+    const rule = (balancer: string) =>
+      networking(
+        "DestinationRule",
+        "cart",
+        "shop",
+        `{host: cart, trafficPolicy: {loadBalancer: {simple: ${balancer}}}}`,
+      );
+    const [web] = diff(load(...SERVICES, WEB, rule("RANDOM")), load(...SERVICES, WEB, rule("ROUND_ROBIN")));
+    expect(web?.policies).toMatchObject([
+      {
+        port: 8080,
+        subset: null,
+        change: "changed",
+        fields: [{ field: "balancer", before: "RANDOM", after: "ROUND_ROBIN" }],
+      },
+    ]);
+  });
+
+  test("diffText() says of the tutorial's second chapter what the golden file says", () => {
+    const step = meshDiff(
+      loadDirectory("config/tutorial"),
+      loadDirectory("config/examples/safari"),
+      TRUST_DOMAIN,
+    );
+    golden("cli/diff/safari.txt", diffText(step));
+  });
+});
