@@ -31,6 +31,19 @@ export interface ResponseCount {
   /** Where the protocol is `grpc`: 0 to GRPC_STATUS_MAX; missing when none was heard. */
   readonly grpcStatus?: number;
   readonly count: number;
+  /** What a process tells another one of the same proxy; the control plane is not told. */
+  readonly detail?: ResponseDetail;
+}
+
+/** The numbers of EdgeReport for the calls of one ending alone. */
+export interface ResponseDetail {
+  readonly durations: readonly number[];
+  readonly durationSumMs: number;
+}
+
+/** The report as the control plane is told. */
+export function withoutDetail(report: EdgeReport): EdgeReport {
+  return { ...report, responses: report.responses.map(({ detail: _, ...response }) => response) };
 }
 
 /** UNAUTHENTICATED, the last status that gRPC defines; a server that says more means UNKNOWN. */

@@ -1,6 +1,6 @@
 /** Tells the control plane's telemetry store what the proxy counted, as differences, and keeps them while it is away. */
 import type { Clock } from "../lib/clock.ts";
-import { type EdgeReport, REPORT_EDGES_MAX } from "../model/report.ts";
+import { type EdgeReport, REPORT_EDGES_MAX, withoutDetail } from "../model/report.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ControlClient } from "./control_client.ts";
@@ -42,7 +42,7 @@ export class Reporter {
   /** Sends what is there; never throws. */
   async report(): Promise<void> {
     const { client, edges, log } = this.#options;
-    this.#waiting.push(...edges.takeReport());
+    this.#waiting.push(...edges.takeReport().map(withoutDetail));
     const excess = this.#waiting.length - REPORTS_KEPT_MAX;
     if (excess > 0) this.#waiting.splice(0, excess);
     while (this.#waiting.length > 0) {

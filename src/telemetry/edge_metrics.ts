@@ -2,11 +2,13 @@
  * What a proxy counts about its calls. An edge is one pair of workloads and a service, looked up when the snapshot is
  * built; a request adds to numbers in place, and text is made only when somebody asks.
  */
+import { addCounts, Histogram } from "../lib/histogram.ts";
 import {
   DURATION_BUCKETS_MS,
   type EdgeReport,
   GRPC_STATUS_MAX,
   type ResponseCount,
+  type ResponseDetail,
 } from "../model/report.ts";
 import type { ServiceInfo, WorkloadInfo } from "../model/snapshot.ts";
 
@@ -49,14 +51,13 @@ export const UNKNOWN_WORKLOAD: WorkloadInfo = {
   version: "unknown",
 };
 
+type RequestProtocol = Exclude<EdgeReport["protocol"], "tcp">;
+
 /** The requests of an edge that ended alike. */
 export class Series {
   count = 0;
-  sumMs = 0;
-  /** Per bucket of DURATION_BUCKETS_MS, not cumulative; the last is for everything above. */
-  readonly buckets = new Float64Array(DURATION_BUCKETS_MS.length + 1);
-  /** What the last report already told. */
-  reported = 0;
+  readonly durations = new Histogram(DURATION_BUCKETS_MS);
+  #reported = 0;
 
   /** `grpcStatus`: 0 to GRPC_STATUS_MAX, GRPC_STATUS_NONE or NOT_GRPC. */
   constructor(readonly code: number, readonly flags: string, readonly grpcStatus: number) {}
@@ -64,20 +65,34 @@ export class Series {
   get protocol(): RequestProtocol {
     return this.grpcStatus === NOT_GRPC ? "http" : "grpc";
   }
-}
 
-type RequestProtocol = Exclude<EdgeReport["protocol"], "tcp">;
+  /** What came since the last call; null when nothing did. */
+  take(): (ResponseCount & { readonly detail: ResponseDetail }) | null {
+    const count = this.count - this.#reported;
+    if (count === 0) return null;
+    this.#reported = this.count;
+    const { code, flags, grpcStatus } = this;
+    const { counts: durations, sum: durationSumMs } = this.durations.take();
+    return {
+      code,
+      flags,
+      ...(grpcStatus < 0 ? {} : { grpcStatus }),
+      count,
+      detail: { durations, durationSumMs },
+    };
+  }
 
-/** What was already told of one protocol of an edge. */
-class Reported {
-  readonly buckets = new Float64Array(DURATION_BUCKETS_MS.length + 1);
-  sumMs = 0;
+  /** Adds what the same series of another process told. */
+  absorb({ count, detail }: ResponseCount): void {
+    if (detail === undefined) throw new TypeError("A report for the control plane cannot be absorbed");
+    this.count += count;
+    this.durations.add({ counts: detail.durations, sum: detail.durationSumMs });
+  }
 }
 
 export class Edge {
   readonly series: Series[] = [];
   #latest = new Series(-1, "", NOT_GRPC);
-  readonly #reported = new Map<RequestProtocol, Reported>();
 
   constructor(readonly labels: EdgeLabels) {}
 
@@ -88,12 +103,15 @@ export class Edge {
       series = this.#find(code, flags, grpcStatus);
     }
     series.count++;
-    series.sumMs += durationMs;
-    let bucket = 0;
-    while (bucket < DURATION_BUCKETS_MS.length && durationMs > (DURATION_BUCKETS_MS[bucket] as number)) {
-      bucket++;
+    series.durations.record(durationMs);
+  }
+
+  /** Adds what the same edge of another process told. */
+  absorb({ protocol, responses }: EdgeReport): void {
+    for (const response of responses) {
+      const grpcStatus = protocol === "grpc" ? response.grpcStatus ?? GRPC_STATUS_NONE : NOT_GRPC;
+      this.#find(response.code, response.flags, grpcStatus).absorb(response);
     }
-    series.buckets[bucket] = (series.buckets[bucket] as number) + 1;
   }
 
   /** The differences since the last call: a report for each protocol in which something happened. */
@@ -107,25 +125,14 @@ export class Edge {
   }
 
   #takeReport(protocol: RequestProtocol, all: readonly Series[]): EdgeReport | null {
-    const responses: ResponseCount[] = [];
-    const reported = this.#reported.get(protocol) ?? new Reported();
-    const totals = new Float64Array(reported.buckets.length);
-    let sumMs = 0;
-    for (const series of all) {
-      const count = series.count - series.reported;
-      series.reported = series.count;
-      if (count > 0) responses.push(responseCount(series, count));
-      sumMs += series.sumMs;
-      for (let i = 0; i < totals.length; i++) {
-        totals[i] = (totals[i] as number) + (series.buckets[i] as number);
-      }
-    }
+    const responses = all.flatMap((series) => series.take() ?? []);
     if (responses.length === 0) return null;
-    const durations = Array.from(totals, (total, i) => total - (reported.buckets[i] as number));
-    const durationSumMs = Math.max(0, sumMs - reported.sumMs);
-    reported.buckets.set(totals);
-    reported.sumMs = sumMs;
-    this.#reported.set(protocol, reported);
+    const durations = new Array<number>(DURATION_BUCKETS_MS.length + 1).fill(0);
+    let durationSumMs = 0;
+    for (const { detail } of responses) {
+      addCounts(durations, detail.durations);
+      durationSumMs += detail.durationSumMs;
+    }
     return { ...this.labels, protocol, responses, durations, durationSumMs };
   }
 
@@ -149,22 +156,12 @@ export class Edge {
   }
 }
 
-function responseCount({ code, flags, grpcStatus }: Series, count: number): ResponseCount {
-  return grpcStatus < 0 ? { code, flags, count } : { code, flags, grpcStatus, count };
-}
-
 export class EdgeRegistry {
   readonly #edges = new Map<string, Edge>();
 
   /** The edge of these labels; the same object every time. Not for the hot path. */
   edge(labels: EdgeLabels): Edge {
-    const key = JSON.stringify([
-      labels.reporter,
-      labels.source,
-      labels.destination,
-      labels.service,
-      labels.mtls,
-    ]);
+    const key = edgeKey(labels);
     let edge = this.#edges.get(key);
     if (edge !== undefined) return edge;
     if (this.#edges.size >= EDGES_MAX) return this.#overflow(labels.reporter);
@@ -177,6 +174,15 @@ export class EdgeRegistry {
     return this.#edges.values();
   }
 
+  /**
+   * Adds what another process of the same proxy gave by takeReport(), as if its requests had been recorded here: this
+   * registry tells of them in its own next report.
+   */
+  absorb(report: EdgeReport): void {
+    const { reporter, source, destination, service, mtls } = report;
+    this.edge({ reporter, source, destination, service, mtls }).absorb(report);
+  }
+
   /** Differences since the last call. */
   takeReport(): EdgeReport[] {
     const reports: EdgeReport[] = [];
@@ -185,17 +191,34 @@ export class EdgeRegistry {
   }
 
   #overflow(reporter: "source" | "destination"): Edge {
-    let edge = this.#edges.get(reporter);
-    if (edge === undefined) {
-      edge = new Edge({
-        reporter,
-        source: UNKNOWN_WORKLOAD,
-        destination: UNKNOWN_WORKLOAD,
-        service: { ...UNKNOWN_SERVICE, host: "overflow", name: "overflow" },
-        mtls: false,
-      });
-      this.#edges.set(reporter, edge);
-    }
+    const labels: EdgeLabels = {
+      reporter,
+      source: UNKNOWN_WORKLOAD,
+      destination: UNKNOWN_WORKLOAD,
+      service: { ...UNKNOWN_SERVICE, host: "overflow", name: "overflow" },
+      mtls: false,
+    };
+    // Found by its labels too: another process may have such an edge.
+    const key = edgeKey(labels);
+    const edge = this.#edges.get(key) ?? new Edge(labels);
+    this.#edges.set(key, edge);
     return edge;
   }
+}
+
+function edgeKey({ reporter, source, destination, service, mtls }: EdgeLabels): string {
+  const { host, name, namespace } = service;
+  return JSON.stringify([
+    reporter,
+    workloadKey(source),
+    workloadKey(destination),
+    host,
+    name,
+    namespace,
+    mtls,
+  ]);
+}
+
+function workloadKey({ key, namespace, name, principal, app, version }: WorkloadInfo): string[] {
+  return [key, namespace, name, principal, app, version];
 }

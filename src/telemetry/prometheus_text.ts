@@ -74,12 +74,12 @@ function writeSeries(
   const name = "istio_request_duration_milliseconds";
   let cumulative = 0;
   for (let i = 0; i < DURATION_BUCKETS_MS.length; i++) {
-    cumulative += series.buckets[i] as number;
+    cumulative += series.durations.counts[i] as number;
     durations.push(`${name}_bucket{${all},le="${DURATION_BUCKETS_MS[i]}"} ${cumulative}`);
   }
   durations.push(
     `${name}_bucket{${all},le="+Inf"} ${series.count}`,
-    `${name}_sum{${all}} ${series.sumMs}`,
+    `${name}_sum{${all}} ${series.durations.sum}`,
     `${name}_count{${all}} ${series.count}`,
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { bucketQuantile, emptyCounts } from "../../../src/lib/histogram.ts";
+import { bucketQuantile, emptyCounts, Histogram } from "../../../src/lib/histogram.ts";
 
 const BOUNDS = [1, 5, 10];
 
@@ -31,5 +31,25 @@ describe("bucketQuantile()", () => {
         expect(high).toBeGreaterThanOrEqual(low);
       },
     ));
+  });
+});
+
+describe("Histogram", () => {
+  test("Histogram.record() counts in the first bucket that is not below the value", () => {
+    const histogram = new Histogram([1, 10]);
+    for (const value of [0, 1, 1.5, 10, 11, 1e12]) histogram.record(value);
+    expect([...histogram.counts]).toEqual([2, 2, 2]);
+    expect(histogram.sum).toBe(1e12 + 23.5);
+  });
+
+  test("Histogram.take() gives what came since the last call, and add() puts it into another", () => {
+    const [from, to] = [new Histogram([1, 10]), new Histogram([1, 10])];
+    from.record(5);
+    to.record(0);
+    to.add(from.take());
+    expect(from.take()).toEqual({ counts: [0, 0, 0], sum: 0 });
+    from.record(7);
+    to.add(from.take());
+    expect(to.take()).toEqual({ counts: [1, 2, 0], sum: 12 });
   });
 });

@@ -43,7 +43,7 @@ describe("Edge", () => {
     const durations = [0, 0.5, 0.500001, 1, 3_600_000, 3_600_001, 1e12];
     for (const ms of durations) edge.record(200, "-", ms);
     const [series] = edge.series;
-    const filled = [...series?.buckets ?? []].flatMap((count, i) => count === 0 ? [] : [[i, count]]);
+    const filled = [...series?.durations.counts ?? []].flatMap((count, i) => count === 0 ? [] : [[i, count]]);
     const last = DURATION_BUCKETS_MS.length;
     expect(filled).toEqual([[0, 2], [1, 2], [last - 1, 1], [last, 2]]);
   });
