@@ -9,7 +9,7 @@ export interface GraphOptions {
   readonly output: OutputFormat;
 }
 
-const COLUMNS: readonly Column[] = [
+const REQUEST_COLUMNS: readonly Column[] = [
   { title: "SOURCE" },
   { title: "DESTINATION" },
   { title: "SERVICE" },
@@ -22,6 +22,20 @@ const COLUMNS: readonly Column[] = [
   { title: "MTLS" },
 ];
 
+const CONNECTION_COLUMNS: readonly Column[] = [
+  { title: "SOURCE" },
+  { title: "DESTINATION" },
+  { title: "SERVICE" },
+  { title: "RATE", align: "right" },
+  { title: "CONNECTIONS", align: "right" },
+  { title: "SUCCESS", align: "right" },
+  { title: "RECEIVED", align: "right" },
+  { title: "SENT", align: "right" },
+  { title: "MTLS" },
+];
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
 /** JSON is what `GET /api/graph` answers. */
 export async function runGraph({ data, output }: GraphOptions): Promise<ExitCode> {
   const graph = await new AdminClient(data).get("/api/graph") as Graph;
@@ -32,11 +46,35 @@ export async function runGraph({ data, output }: GraphOptions): Promise<ExitCode
     );
     return EXIT.ok;
   }
-  await printData(output, graph, () => formatTable(COLUMNS, graph.edges.map(row)));
+  await printData(output, graph, () => tables(graph.edges));
   return EXIT.ok;
 }
 
-function row(edge: GraphEdge): string[] {
+/** Requests first, then TCP connections. */
+function tables(edges: readonly GraphEdge[]): string {
+  const connections = edges.filter(({ protocol }) => protocol === "tcp");
+  const requests = edges.filter(({ protocol }) => protocol !== "tcp");
+  const parts: string[] = [];
+  if (requests.length > 0) parts.push(formatTable(REQUEST_COLUMNS, requests.map(requestRow)));
+  if (connections.length > 0) parts.push(formatTable(CONNECTION_COLUMNS, connections.map(connectionRow)));
+  return parts.join("\n\n");
+}
+
+function connectionRow(edge: GraphEdge): string[] {
+  return [
+    edge.source,
+    edge.destination,
+    edge.service,
+    `${edge.requestsPerSecond}/s`,
+    String(edge.requests),
+    percentage(edge.successRate),
+    bytes(edge.receivedBytes),
+    bytes(edge.sentBytes),
+    edge.mtls ? "yes" : "no",
+  ];
+}
+
+function requestRow(edge: GraphEdge): string[] {
   const { source, destination, service, requestsPerSecond, requests, successRate, latencyMs, mtls } = edge;
   return [
     source,
@@ -55,6 +93,11 @@ function row(edge: GraphEdge): string[] {
 /** A share that is rounded down to four decimals: 100% means that not one call failed. */
 function percentage(share: number): string {
   return `${Math.round(share * 10_000) / 100}%`;
+}
+
+function bytes(count: number): string {
+  const unit = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10));
+  return `${Math.round(count / 1024 ** unit * 10) / 10}${UNITS[unit]}`;
 }
 
 function milliseconds(value: number | null): string {

@@ -1,5 +1,5 @@
 /** What one end of an edge has counted: since it was first seen, and in a window that slides with time. */
-import { bucketQuantile, emptyCounts } from "../lib/histogram.ts";
+import { addCounts as addBuckets, bucketQuantile, emptyCounts } from "../lib/histogram.ts";
 import { DURATION_BUCKETS_MS, type EdgeReport, type ResponseCount } from "../model/report.ts";
 
 /** How far back rates are known. */
@@ -15,6 +15,7 @@ const SLOTS = WINDOW_MS / WINDOW_SLOT_MS;
 
 /** Numbers that can be added up. */
 export interface Counts {
+  /** Or TCP connections that began. */
   requests: number;
   errors: number;
   /** Calls by status code. */
@@ -22,6 +23,9 @@ export interface Counts {
   /** Calls per bucket of DURATION_BUCKETS_MS, and one for those above. */
   readonly durations: Float64Array;
   durationSumMs: number;
+  /** From the client, and to it. */
+  receivedBytes: number;
+  sentBytes: number;
 }
 
 export interface WindowCounts extends Counts {
@@ -90,32 +94,45 @@ function emptyTally(): Counts {
     responses: new Map(),
     durations: emptyCounts(DURATION_BUCKETS_MS),
     durationSumMs: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
   };
 }
 
 function addReport(to: Counts, report: EdgeReport): void {
+  const { protocol, opened = 0, receivedBytes = 0, sentBytes = 0 } = report;
   for (const response of report.responses) {
     const { code, count } = response;
     if (count === 0) continue;
+    if (!isSuccess(protocol, response)) to.errors += count;
+    // A connection has no status, and was counted when it began.
+    if (protocol === "tcp") continue;
     to.requests += count;
-    if (!isSuccess(report.protocol, response)) to.errors += count;
     addResponses(to.responses, code, count);
   }
-  addDurations(to, report);
+  to.requests += opened;
+  addSums(to, { ...report, receivedBytes, sentBytes });
 }
 
 function addCounts(to: Counts, from: Counts): void {
   to.requests += from.requests;
   to.errors += from.errors;
   for (const [code, count] of from.responses) addResponses(to.responses, code, count);
-  addDurations(to, from);
+  addSums(to, from);
 }
 
-function addDurations(to: Counts, from: { durations: ArrayLike<number>; durationSumMs: number }): void {
-  for (let index = 0; index < to.durations.length; index++) {
-    to.durations[index] = (to.durations[index] as number) + (from.durations[index] ?? 0);
-  }
+interface Sums {
+  readonly durations: ArrayLike<number>;
+  readonly durationSumMs: number;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
+function addSums(to: Counts, from: Sums): void {
+  addBuckets(to.durations, from.durations);
   to.durationSumMs += from.durationSumMs;
+  to.receivedBytes += from.receivedBytes;
+  to.sentBytes += from.sentBytes;
 }
 
 function addResponses(responses: Map<number, number>, code: number, count: number): void {

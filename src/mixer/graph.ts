@@ -25,8 +25,12 @@ export interface GraphEdge {
   /** Host of the service that was called. */
   readonly service: string;
   readonly protocol: Edge["protocol"];
+  /** In TCP, connections that began. */
   readonly requests: number;
-  /** Calls that ended with a status of 500 or above, or with none; in gRPC, with any status but OK. */
+  /**
+   * Calls that ended with a status of 500 or above, or with none; in gRPC, with any status but OK; in TCP, with a
+   * response flag.
+   */
   readonly errors: number;
   /** 0 … 1, rounded down to four decimals, so that 1 means no error at all. */
   readonly successRate: number;
@@ -35,6 +39,10 @@ export interface GraphEdge {
   /** Null when nothing was measured. */
   readonly latencyMs: Latency;
   readonly mtls: boolean;
+  /** Bytes of request bodies, or from the client through TCP connections; those of older proxies are missing. */
+  readonly receivedBytes: number;
+  /** The same of responses, to the client. */
+  readonly sentBytes: number;
   /** Calls by status code. */
   readonly responses: Readonly<Record<string, number>>;
 }
@@ -88,19 +96,25 @@ function edgeOf(
 ): GraphEdge | undefined {
   const window = tally.window(nowMs, windowMs ?? WINDOW_MS);
   const counts: Counts = windowMs === undefined ? tally.total : window;
-  if (counts.requests === 0) return undefined;
+  const { requests, errors, receivedBytes, sentBytes } = counts;
+  // A connection may have begun long before what it carries.
+  if (requests + errors + receivedBytes + sentBytes === 0) return undefined;
   const latency = latencyOf(counts);
   return {
     source: nodeId(edge.source),
     destination: nodeId(edge.destination),
     service: edge.service.host,
     protocol: edge.protocol,
-    requests: counts.requests,
-    errors: counts.errors,
-    successRate: Math.floor((counts.requests - counts.errors) * 10_000 / counts.requests) / 10_000,
+    requests,
+    errors,
+    successRate: errors === 0
+      ? 1
+      : Math.floor(Math.max(0, requests - errors) * 10_000 / Math.max(1, requests)) / 10_000,
     requestsPerSecond: round(window.requests * 1000 / window.coveredMs, 2),
     latencyMs: { p50: roundMs(latency.p50), p90: roundMs(latency.p90), p99: roundMs(latency.p99) },
     mtls: edge.mtls,
+    receivedBytes,
+    sentBytes,
     responses: Object.fromEntries([...counts.responses].sort(([a], [b]) => a - b)),
   };
 }

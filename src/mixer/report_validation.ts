@@ -20,7 +20,7 @@ export const REPORT_NAME_LENGTH_MAX = 253;
 /** Characters of all response flags of one call: Envoy's are two to five letters, joined by commas. */
 export const REPORT_FLAGS_LENGTH_MAX = 64;
 
-/** Calls, and milliseconds, that one number of a report may stand for: far above any real one, far below 2^53. */
+/** Calls, milliseconds, and bytes, that one number of a report may stand for: far above any real one, far below 2^53. */
 export const REPORT_COUNT_MAX = 1_000_000_000_000;
 
 const STATUS_MAX = 999;
@@ -70,6 +70,9 @@ const report = v.object({
         v.maxLength(REPORT_RESPONSES_MAX),
       ),
       durations: v.pipe(v.array(count), v.length(DURATION_BUCKETS_MS.length + 1)),
+      receivedBytes: v.exactOptional(count),
+      sentBytes: v.exactOptional(count),
+      opened: v.exactOptional(count),
       durationSumMs: v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(REPORT_COUNT_MAX)),
     })),
     v.maxLength(REPORT_EDGES_MAX),

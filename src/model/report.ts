@@ -1,4 +1,5 @@
 /** What proxies tell the control plane's telemetry store about the calls that they carried: differences since the last report. */
+import type { Distribution } from "../lib/histogram.ts";
 import type { ServiceInfo, WorkloadInfo } from "./snapshot.ts";
 
 /** Edges in one report; a proxy with more to tell sends several. */
@@ -17,10 +18,19 @@ export interface EdgeReport {
   readonly service: ServiceInfo;
   readonly protocol: "http" | "grpc" | "tcp";
   readonly mtls: boolean;
+  /** Requests, or TCP connections, that ended. */
   readonly responses: readonly ResponseCount[];
   /** Counts per bucket of DURATION_BUCKETS_MS, then one for everything above. */
   readonly durations: readonly number[];
   readonly durationSumMs: number;
+  /** Bytes from the client: bodies of requests, or what came through connections. Older proxies do not say. @default 0 */
+  readonly receivedBytes?: number;
+  /** Bytes to the client. @default 0 */
+  readonly sentBytes?: number;
+  /** Where the protocol is `tcp`: connections that began. @default 0 */
+  readonly opened?: number;
+  /** Messages of gRPC calls, for another process of the same proxy; the control plane is not told. @default none */
+  readonly messages?: { readonly request: number; readonly response: number };
 }
 
 export interface ResponseCount {
@@ -32,18 +42,30 @@ export interface ResponseCount {
   readonly grpcStatus?: number;
   readonly count: number;
   /** What a process tells another one of the same proxy; the control plane is not told. */
-  readonly detail?: ResponseDetail;
+  readonly detail?: RequestDetail | ConnectionDetail;
 }
 
-/** The numbers of EdgeReport for the calls of one ending alone. */
-export interface ResponseDetail {
-  readonly durations: readonly number[];
-  readonly durationSumMs: number;
+/** The distributions behind the requests of one ending. */
+export interface RequestDetail {
+  /** In milliseconds, by DURATION_BUCKETS_MS. */
+  readonly durations: Distribution;
+  /** By SIZE_BUCKETS_BYTES. */
+  readonly requestBytes: Distribution;
+  readonly responseBytes: Distribution;
 }
 
-/** The report as the control plane is told. */
-export function withoutDetail(report: EdgeReport): EdgeReport {
-  return { ...report, responses: report.responses.map(({ detail: _, ...response }) => response) };
+/** The numbers of EdgeReport for the TCP connections of one ending alone. */
+export interface ConnectionDetail {
+  readonly opened: number;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
+/** The report as the control plane is told; null when nothing is left of it. */
+export function withoutDetail({ messages: _, ...report }: EdgeReport): EdgeReport | null {
+  const ended = report.responses.filter(({ count }) => count > 0);
+  if (ended.length === 0 && report.protocol !== "tcp") return null;
+  return { ...report, responses: ended.map(({ detail: _, ...response }) => response) };
 }
 
 /** UNAUTHENTICATED, the last status that gRPC defines; a server that says more means UNKNOWN. */
@@ -71,3 +93,6 @@ export const DURATION_BUCKETS_MS: readonly number[] = [
   1_800_000,
   3_600_000,
 ];
+
+/** Upper bounds, bytes: Envoy has one set of bounds for everything. */
+export const SIZE_BUCKETS_BYTES = DURATION_BUCKETS_MS;

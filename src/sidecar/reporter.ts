@@ -42,7 +42,7 @@ export class Reporter {
   /** Sends what is there; never throws. */
   async report(): Promise<void> {
     const { client, edges, log } = this.#options;
-    this.#waiting.push(...edges.takeReport().map(withoutDetail));
+    this.#waiting.push(...edges.takeReport().flatMap((report) => withoutDetail(report) ?? []));
     const excess = this.#waiting.length - REPORTS_KEPT_MAX;
     if (excess > 0) this.#waiting.splice(0, excess);
     while (this.#waiting.length > 0) {

@@ -1,35 +1,20 @@
 /**
  * What a proxy counts about its calls. An edge is one pair of workloads and a service, looked up when the snapshot is
- * built; a request adds to numbers in place, and text is made only when somebody asks.
+ * built; a call adds to numbers in place, and text is made only when somebody asks.
  */
-import { addCounts, Histogram } from "../lib/histogram.ts";
-import {
-  DURATION_BUCKETS_MS,
-  type EdgeReport,
-  GRPC_STATUS_MAX,
-  type ResponseCount,
-  type ResponseDetail,
-} from "../model/report.ts";
+import { addCounts } from "../lib/histogram.ts";
+import { DURATION_BUCKETS_MS, type EdgeReport } from "../model/report.ts";
 import type { ServiceInfo, WorkloadInfo } from "../model/snapshot.ts";
+import { type ConnectionCount, ConnectionSeries } from "./connection_series.ts";
+import { GRPC_STATUS_NONE, NOT_GRPC } from "./grpc_status.ts";
+import { type RequestCount, RequestSeries } from "./request_series.ts";
+import { FLAG } from "./response_flags.ts";
 
 /** Edges that a proxy tells apart; further ones share one edge named `overflow`. */
 export const EDGES_MAX = 10_000;
 
 /** Endings (status, flags, gRPC status) of an edge that are told apart; further ones count as status 0 of plain HTTP. */
 export const SERIES_PER_EDGE_MAX = 200;
-
-/** Stands for a gRPC status where the request is not gRPC. */
-export const NOT_GRPC = -2;
-/** Stands for a gRPC status that was never heard: the call broke off before its trailers. */
-export const GRPC_STATUS_NONE = -1;
-/** What gRPC makes of a status that it does not define. */
-const GRPC_STATUS_UNKNOWN = 2;
-
-/** The number in a `grpc-status` field. */
-export function parseGrpcStatus(value: string): number {
-  const status = /^[0-9]{1,2}$/.test(value) ? Number(value) : GRPC_STATUS_UNKNOWN;
-  return status <= GRPC_STATUS_MAX ? status : GRPC_STATUS_UNKNOWN;
-}
 
 export interface EdgeLabels {
   readonly reporter: "source" | "destination";
@@ -51,108 +36,141 @@ export const UNKNOWN_WORKLOAD: WorkloadInfo = {
   version: "unknown",
 };
 
-type RequestProtocol = Exclude<EdgeReport["protocol"], "tcp">;
-
-/** The requests of an edge that ended alike. */
-export class Series {
-  count = 0;
-  readonly durations = new Histogram(DURATION_BUCKETS_MS);
-  #reported = 0;
-
-  /** `grpcStatus`: 0 to GRPC_STATUS_MAX, GRPC_STATUS_NONE or NOT_GRPC. */
-  constructor(readonly code: number, readonly flags: string, readonly grpcStatus: number) {}
-
-  get protocol(): RequestProtocol {
-    return this.grpcStatus === NOT_GRPC ? "http" : "grpc";
-  }
-
-  /** What came since the last call; null when nothing did. */
-  take(): (ResponseCount & { readonly detail: ResponseDetail }) | null {
-    const count = this.count - this.#reported;
-    if (count === 0) return null;
-    this.#reported = this.count;
-    const { code, flags, grpcStatus } = this;
-    const { counts: durations, sum: durationSumMs } = this.durations.take();
-    return {
-      code,
-      flags,
-      ...(grpcStatus < 0 ? {} : { grpcStatus }),
-      count,
-      detail: { durations, durationSumMs },
-    };
-  }
-
-  /** Adds what the same series of another process told. */
-  absorb({ count, detail }: ResponseCount): void {
-    if (detail === undefined) throw new TypeError("A report for the control plane cannot be absorbed");
-    this.count += count;
-    this.durations.add({ counts: detail.durations, sum: detail.durationSumMs });
-  }
-}
+const NO_DURATIONS: readonly number[] = new Array(DURATION_BUCKETS_MS.length + 1).fill(0);
 
 export class Edge {
-  readonly series: Series[] = [];
-  #latest = new Series(-1, "", NOT_GRPC);
+  readonly series: RequestSeries[] = [];
+  /** Few: flags are the proxy's own words. */
+  readonly connections: ConnectionSeries[] = [];
+  /** Whole messages of gRPC calls, counted as they pass. */
+  requestMessages = 0;
+  responseMessages = 0;
+  #latest = new RequestSeries(-1, "", NOT_GRPC);
+  #toldMessages = { request: 0, response: 0 };
 
   constructor(readonly labels: EdgeLabels) {}
 
-  /** `grpcStatus` as in Series. */
-  record(code: number, flags: string, durationMs: number, grpcStatus = NOT_GRPC): void {
+  /** Counts a request that has ended. `grpcStatus` as in RequestSeries; bytes are those of the bodies. */
+  record(
+    code: number,
+    flags: string,
+    durationMs: number,
+    grpcStatus = NOT_GRPC,
+    requestBytes = 0,
+    responseBytes = 0,
+  ): void {
     let series = this.#latest;
     if (series.code !== code || series.flags !== flags || series.grpcStatus !== grpcStatus) {
       series = this.#find(code, flags, grpcStatus);
     }
-    series.count++;
-    series.durations.record(durationMs);
+    series.record(durationMs, requestBytes, responseBytes);
+  }
+
+  /** Counts a TCP connection that begins; its bytes are added to what this returns. Flags: it comes to nothing. */
+  openConnection(flags: string = FLAG.none): ConnectionSeries {
+    const series = this.#connections(flags);
+    series.opened++;
+    return series;
+  }
+
+  closeConnection(flags: string): void {
+    this.#connections(flags).closed++;
   }
 
   /** Adds what the same edge of another process told. */
-  absorb({ protocol, responses }: EdgeReport): void {
-    for (const response of responses) {
-      const grpcStatus = protocol === "grpc" ? response.grpcStatus ?? GRPC_STATUS_NONE : NOT_GRPC;
-      this.#find(response.code, response.flags, grpcStatus).absorb(response);
+  absorb({ protocol, responses, messages }: EdgeReport): void {
+    for (const { code, flags, grpcStatus = GRPC_STATUS_NONE, count, detail } of responses) {
+      if (detail === undefined) throw new TypeError("A report for the control plane cannot be absorbed");
+      if ("opened" in detail) this.#connections(flags).absorb(count, detail);
+      else this.#find(code, flags, protocol === "grpc" ? grpcStatus : NOT_GRPC).absorb(count, detail);
     }
+    this.requestMessages += messages?.request ?? 0;
+    this.responseMessages += messages?.response ?? 0;
   }
 
   /** The differences since the last call: a report for each protocol in which something happened. */
   takeReports(): EdgeReport[] {
+    const { http = [], grpc = [] } = Object.groupBy(this.series, ({ protocol }) => protocol);
+    const [httpCounts, grpcCounts, connections] = [takeAll(http), takeAll(grpc), takeAll(this.connections)];
+    const messages = this.#takeMessages();
     const reports: EdgeReport[] = [];
-    for (const [protocol, series] of Map.groupBy(this.series, (one) => one.protocol)) {
-      const report = this.#takeReport(protocol, series);
-      if (report !== null) reports.push(report);
+    if (httpCounts.length > 0) reports.push(this.#requestReport("http", httpCounts));
+    if (grpcCounts.length > 0 || messages !== null) {
+      reports.push({
+        ...this.#requestReport("grpc", grpcCounts),
+        ...(messages === null ? {} : { messages }),
+      });
     }
+    if (connections.length > 0) reports.push(this.#connectionReport(connections));
     return reports;
   }
 
-  #takeReport(protocol: RequestProtocol, all: readonly Series[]): EdgeReport | null {
-    const responses = all.flatMap((series) => series.take() ?? []);
-    if (responses.length === 0) return null;
-    const durations = new Array<number>(DURATION_BUCKETS_MS.length + 1).fill(0);
-    let durationSumMs = 0;
-    for (const { detail } of responses) {
-      addCounts(durations, detail.durations);
-      durationSumMs += detail.durationSumMs;
+  #requestReport(protocol: "http" | "grpc", counts: readonly RequestCount[]): EdgeReport {
+    const durations = [...NO_DURATIONS];
+    const sums = { durationSumMs: 0, receivedBytes: 0, sentBytes: 0 };
+    for (const { detail } of counts) {
+      addCounts(durations, detail.durations.counts);
+      sums.durationSumMs += detail.durations.sum;
+      sums.receivedBytes += detail.requestBytes.sum;
+      sums.sentBytes += detail.responseBytes.sum;
     }
-    return { ...this.labels, protocol, responses, durations, durationSumMs };
+    return { ...this.labels, protocol, responses: counts, durations, ...sums };
   }
 
-  #find(code: number, flags: string, grpcStatus: number): Series {
+  #connectionReport(counts: readonly ConnectionCount[]): EdgeReport {
+    const sums = { opened: 0, receivedBytes: 0, sentBytes: 0 };
+    for (const { detail } of counts) {
+      sums.opened += detail.opened;
+      sums.receivedBytes += detail.receivedBytes;
+      sums.sentBytes += detail.sentBytes;
+    }
+    return {
+      ...this.labels,
+      protocol: "tcp",
+      responses: counts,
+      durations: NO_DURATIONS,
+      durationSumMs: 0,
+      ...sums,
+    };
+  }
+
+  #takeMessages(): EdgeReport["messages"] | null {
+    const { request, response } = this.#toldMessages;
+    const messages = {
+      request: this.requestMessages - request,
+      response: this.responseMessages - response,
+    };
+    if (messages.request === 0 && messages.response === 0) return null;
+    this.#toldMessages = { request: this.requestMessages, response: this.responseMessages };
+    return messages;
+  }
+
+  #find(code: number, flags: string, grpcStatus: number): RequestSeries {
     let series = this.series.find((one) =>
       one.code === code && one.flags === flags && one.grpcStatus === grpcStatus
     );
     if (series === undefined) {
       if (this.series.length >= SERIES_PER_EDGE_MAX) return this.#overflow();
-      series = new Series(code, flags, grpcStatus);
+      series = new RequestSeries(code, flags, grpcStatus);
       this.series.push(series);
     }
     this.#latest = series;
     return series;
   }
 
-  #overflow(): Series {
-    const last = this.series[SERIES_PER_EDGE_MAX] ?? new Series(0, "-", NOT_GRPC);
+  #overflow(): RequestSeries {
+    const last = this.series[SERIES_PER_EDGE_MAX] ?? new RequestSeries(0, "-", NOT_GRPC);
     this.series[SERIES_PER_EDGE_MAX] = last;
     return last;
+  }
+
+  #connections(flags: string): ConnectionSeries {
+    let series = this.connections.find((one) => one.flags === flags);
+    if (series === undefined) {
+      series = new ConnectionSeries(flags);
+      this.connections.push(series);
+    }
+    return series;
   }
 }
 
@@ -221,4 +239,8 @@ function edgeKey({ reporter, source, destination, service, mtls }: EdgeLabels): 
 
 function workloadKey({ key, namespace, name, principal, app, version }: WorkloadInfo): string[] {
   return [key, namespace, name, principal, app, version];
+}
+
+function takeAll<Count>(all: readonly { take(): Count | null }[]): Count[] {
+  return all.flatMap((series) => series.take() ?? []);
 }

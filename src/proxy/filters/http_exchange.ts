@@ -4,7 +4,10 @@
  */
 import type { Clock } from "../../lib/clock.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
-import { type Edge, GRPC_STATUS_NONE, NOT_GRPC, parseGrpcStatus } from "../../telemetry/edge_metrics.ts";
+import type { ConnectionSeries } from "../../telemetry/connection_series.ts";
+import type { Edge } from "../../telemetry/edge_metrics.ts";
+import { GrpcMessageCounter } from "../../telemetry/grpc_messages.ts";
+import { GRPC_STATUS_NONE, NOT_GRPC, parseGrpcStatus } from "../../telemetry/grpc_status.ts";
 import type { Host, PendingRequest } from "../cluster/host.ts";
 import {
   type ClientStream,
@@ -60,8 +63,16 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   #responseEnded = false;
   #bodySent = false;
   #status = 0;
-  /** As in Series. */
+  /** As in RequestSeries. */
   #grpcStatus: number;
+  /** Null where the request is not gRPC. */
+  readonly #requestMessages: GrpcMessageCounter | null;
+  readonly #responseMessages: GrpcMessageCounter | null;
+  /** Of the bodies. */
+  #requestBytes = 0;
+  #responseBytes = 0;
+  /** Counts the bytes of a CONNECT tunnel that stands: a TCP connection is no request. */
+  #connection: ConnectionSeries | null = null;
   #done = false;
   #downstreamFull = false;
   #upstreamFull = false;
@@ -75,7 +86,10 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     this.#stream = stream;
     this.head = head;
     this.#requestEnded = ended;
-    this.#grpcStatus = isGrpc(head) ? GRPC_STATUS_NONE : NOT_GRPC;
+    const grpc = isGrpc(head);
+    this.#grpcStatus = grpc ? GRPC_STATUS_NONE : NOT_GRPC;
+    this.#requestMessages = grpc ? new GrpcMessageCounter() : null;
+    this.#responseMessages = grpc ? new GrpcMessageCounter() : null;
   }
 
   /** Readies the head for this target; called before every attempt. */
@@ -114,6 +128,7 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     const { head, body } = renderLocalReply(reply, this.#isGrpc, this.proxyName);
     this.#status = head.status;
     this.#hearGrpcStatus(head.headers);
+    if (body !== null) this.#responseBytes = body.length;
     this.#finish(reply.flags, edge);
     this.#stream.respond(head);
     if (body !== null) this.#stream.body(body);
@@ -124,12 +139,13 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
 
   onRequestBody(chunk: Uint8Array): void {
     if (this.#done) return;
+    if (this.#connection === null) this.#requestBytes += chunk.length;
+    else this.#connection.receivedBytes += chunk.length;
     if (this.#upstream === null) {
       (this.#early ??= []).push(chunk);
       return;
     }
-    this.#bodySent = true;
-    if (!this.#upstream.body(chunk)) {
+    if (!this.#sendBody(this.#upstream, chunk)) {
       this.#upstreamFull = true;
       this.#stream.pauseRequest();
     }
@@ -196,11 +212,17 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     this.#hearGrpcStatus(head.headers);
     if (!this.upstreamIsProxy) removeMeshHeaders(head.headers);
     this.#tunnelling = opensTunnel(this.head.tunnel, head.status);
+    if (this.#tunnelling && this.#isTcp) this.#openConnection(this.#edge as Edge);
     this.#stream.respond(head);
   }
 
   onResponseBody(chunk: Uint8Array): void {
     if (this.#done) return;
+    if (this.#connection === null) this.#responseBytes += chunk.length;
+    else this.#connection.sentBytes += chunk.length;
+    if (this.#responseMessages !== null) {
+      (this.#edge as Edge).responseMessages += this.#responseMessages.count(chunk);
+    }
     if (!this.#stream.body(chunk)) {
       this.#downstreamFull = true;
       this.#upstream?.pauseResponse();
@@ -266,14 +288,26 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     if (early === null) return;
     this.#early = null;
     for (const chunk of early) {
-      this.#bodySent = true;
-      if (!upstream.body(chunk)) this.#upstreamFull = true;
+      if (!this.#sendBody(upstream, chunk)) this.#upstreamFull = true;
     }
     if (this.#requestEnded) upstream.end(this.#trailers);
   }
 
+  /** After this there is no other attempt, so that what is counted here belongs to the edge for good. */
+  #sendBody(upstream: ClientStream, chunk: Uint8Array): boolean {
+    this.#bodySent = true;
+    if (this.#requestMessages !== null) {
+      (this.#edge as Edge).requestMessages += this.#requestMessages.count(chunk);
+    }
+    return upstream.body(chunk);
+  }
+
   get #isGrpc(): boolean {
     return this.#grpcStatus !== NOT_GRPC;
+  }
+
+  get #isTcp(): boolean {
+    return this.head.tunnel === "connect";
   }
 
   #hearGrpcStatus(fields: HeaderList): void {
@@ -290,7 +324,25 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     this.#early = null;
     this.#cancelBackoff?.();
     if (this.#target !== null) this.#target.host.active--;
-    edge?.record(this.#status, flags, this.#clock.monotonic() - this.#startedMs, this.#grpcStatus);
+    if (edge === null) return;
+    if (this.#isTcp) return this.#closeConnection(flags, edge);
+    const durationMs = this.#clock.monotonic() - this.#startedMs;
+    edge.record(this.#status, flags, durationMs, this.#grpcStatus, this.#requestBytes, this.#responseBytes);
+  }
+
+  /** What the client said before the tunnel stood counts too. */
+  #openConnection(edge: Edge, flags?: string): void {
+    this.#connection = edge.openConnection(flags);
+    this.#connection.receivedBytes += this.#requestBytes;
+  }
+
+  #closeConnection(flags: string, edge: Edge): void {
+    if (this.#connection !== null) return edge.closeConnection(flags);
+    // It never stood. Whoever refuses CONNECT with a status, and a policy that blocks it, give no flag.
+    const unflagged = this.#target === null ? FLAG.noHealthyUpstream : FLAG.upstreamConnectFailure;
+    const cause = flags === FLAG.none ? unflagged : flags;
+    this.#openConnection(edge, cause);
+    edge.closeConnection(cause);
   }
 }
 

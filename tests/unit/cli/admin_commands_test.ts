@@ -27,6 +27,8 @@ const EDGE: GraphEdge = {
   requestsPerSecond: 20.5,
   latencyMs: { p50: 1.234, p90: 9.96, p99: 250.4 },
   mtls: true,
+  receivedBytes: 0,
+  sentBytes: 1_234_500,
   responses: { 200: 12_344, 503: 1 },
 };
 
@@ -42,6 +44,17 @@ const GRAPH: Graph = {
     requestsPerSecond: 0,
     latencyMs: { p50: null, p90: null, p99: null },
     mtls: false,
+  }, {
+    ...EDGE,
+    protocol: "tcp",
+    destination: "tutorial/database",
+    service: "database.tutorial.svc.cluster.local",
+    requests: 7,
+    requestsPerSecond: 0.12,
+    latencyMs: { p50: null, p90: null, p99: null },
+    receivedBytes: 1023,
+    sentBytes: 5.5 * 2 ** 30,
+    responses: {},
   }],
 };
 

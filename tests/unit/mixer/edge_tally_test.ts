@@ -49,8 +49,11 @@ describe("EdgeTally", () => {
 
   test("takes a connection for good when nothing was flagged", () => {
     const tally = new EdgeTally(START_MS);
-    tally.add(edge({ protocol: "tcp", responses: responses([0, 3], [0, 1, "UF"]) }), START_MS);
-    expect(tally.total).toMatchObject({ requests: 4, errors: 1 });
+    const began = edge({ protocol: "tcp", responses: [], durations: durations({}), opened: 5 });
+    tally.add({ ...began, receivedBytes: 10, sentBytes: 2 ** 40 }, START_MS);
+    tally.add({ ...began, opened: 1, responses: responses([0, 3], [0, 1, "UF"]) }, START_MS);
+    expect(tally.total).toMatchObject({ requests: 6, errors: 1, receivedBytes: 10, sentBytes: 2 ** 40 });
+    expect([...tally.total.responses]).toEqual([]);
   });
 
   test("forgets in its window what is older", () => {

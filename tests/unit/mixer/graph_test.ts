@@ -16,6 +16,8 @@ describe("buildGraph()", () => {
   test("is the JSON of GET /api/graph, field for field", () => {
     const { store, clock } = newStore();
     store.add(...reportOf(edge({
+      receivedBytes: 5_000,
+      sentBytes: 66_000,
       responses: [{ code: 200, flags: "-", count: 995 }, { code: 503, flags: "UH", count: 5 }],
       durations: durations({ 2: 1000 }),
     })));
@@ -49,9 +51,25 @@ describe("buildGraph()", () => {
         requestsPerSecond: 100,
         latencyMs: { p50: 3, p90: 4.6, p99: 4.96 },
         mtls: true,
+        receivedBytes: 5_000,
+        sentBytes: 66_000,
         responses: { "200": 995, "503": 5 },
       }],
     });
+  });
+
+  test("counts TCP connections when they begin, and shows one that only carries bytes", () => {
+    const { store, clock } = newStore();
+    const tcp = edge({ protocol: "tcp", responses: [], durations: durations({}), durationSumMs: 0 });
+    store.add(...reportOf({ ...tcp, opened: 2, responses: [{ code: 0, flags: "UF", count: 1 }] }));
+    clock.advance(2 * 60_000);
+    store.add(...reportOf({ ...tcp, receivedBytes: 1, sentBytes: 2 }));
+    const all = { requests: 2, errors: 1, successRate: 0.5, receivedBytes: 1, sentBytes: 2, responses: {} };
+    expect(buildGraph(store).edges).toMatchObject([all]);
+    const latest = { requests: 0, errors: 0, successRate: 1, receivedBytes: 1, sentBytes: 2 };
+    expect(buildGraph(store, { windowMs: 10_000 }).edges).toMatchObject([latest]);
+    store.add(...reportOf({ ...tcp, responses: [{ code: 0, flags: "UC", count: 1 }] }));
+    expect(buildGraph(store, { windowMs: 10_000 }).edges).toMatchObject([{ errors: 1, successRate: 0 }]);
   });
 
   test("is empty without reports", () => {

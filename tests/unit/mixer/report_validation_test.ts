@@ -37,6 +37,10 @@ describe("validateReport()", () => {
       flags: "DC",
       count: 1,
     }];
+    const tcp = {
+      edges: [edge({ protocol: "tcp", responses: [], opened: 1, receivedBytes: 2, sentBytes: 3 })],
+    };
+    expect(validateReport(structuredClone(tcp))).toEqual(tcp);
     const grpc = { edges: [edge({ protocol: "grpc", responses })] };
     expect(validateReport(structuredClone(grpc))).toEqual(grpc);
   });
@@ -56,6 +60,9 @@ describe("validateReport()", () => {
     ["no object", null, "report"],
     ["no edges", {}, "edges"],
     ["edges of a wrong type", { edges: {} }, "edges"],
+    ["a part of a byte", withEdge({ sentBytes: 0.5 }), "edges.0.sentBytes"],
+    ["less than no byte", withEdge({ receivedBytes: -1 }), "edges.0.receivedBytes"],
+    ["a connection that is none", withEdge({ opened: null }), "edges.0.opened"],
     ["an edge of a wrong type", { edges: [7] }, "edges.0"],
     ["an unknown reporter", withEdge({ reporter: "me" }), "edges.0.reporter"],
     ["an unknown protocol", withEdge({ protocol: "udp" }), "edges.0.protocol"],

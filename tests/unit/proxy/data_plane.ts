@@ -21,6 +21,7 @@ import { InboundAcceptor } from "../../../src/proxy/filters/inbound.ts";
 import { OutboundAcceptor } from "../../../src/proxy/filters/outbound.ts";
 import { Http1ServerConnection } from "../../../src/proxy/http1/server_connection.ts";
 import { EdgeRegistry } from "../../../src/telemetry/edge_metrics.ts";
+import type { WireOwner } from "../../../src/runtime/socket.ts";
 import { FakeNetwork } from "./fake_network.ts";
 import { FakeWire, latin1, settle } from "./fake_wire.ts";
 
@@ -162,13 +163,17 @@ export class DataPlane {
     );
   }
 
-  /** Every request that was counted: `STATUS FLAGS destination`, with its number when there were several. */
+  /**
+   * Every request that was counted: `STATUS FLAGS destination`, with its number when there were several; and of TCP
+   * connections, for each flag that one has: `tcp FLAGS destination +OPENED -CLOSED RECEIVED/SENT`.
+   */
   counted(): string[] {
-    return [...this.edges.edges()].flatMap(({ series, labels }) =>
-      series.map(({ code, flags, count }) =>
-        `${code} ${flags} ${labels.destination.name}${count === 1 ? "" : ` x${count}`}`
-      )
-    ).sort();
+    return [...this.edges.edges()].flatMap(({ series, connections, labels: { destination: { name } } }) => [
+      ...series.map(({ code, flags, count }) => `${code} ${flags} ${name}${count === 1 ? "" : ` x${count}`}`),
+      ...connections.map(({ flags, opened, closed, receivedBytes, sentBytes }) =>
+        `tcp ${flags} ${name} +${opened} -${closed} ${receivedBytes}/${sentBytes}`
+      ),
+    ]).sort();
   }
 
   /** Requests in flight to the hosts of the snapshot. */
@@ -186,7 +191,7 @@ export class Client {
   }
 
   send(...pieces: string[]): void {
-    for (const piece of pieces) this.connection.onData(latin1(piece));
+    for (const piece of pieces) this.#owner.onData(latin1(piece));
   }
 
   get(path = "/", ...fields: string[]): void {
@@ -199,7 +204,17 @@ export class Client {
     return this.wire.take();
   }
 
+  /** Sends no more. */
+  end(): void {
+    this.#owner.onEnd();
+  }
+
   close(): void {
-    this.connection.onClose();
+    this.#owner.onClose();
+  }
+
+  /** A tunnel takes the wire over. */
+  get #owner(): WireOwner {
+    return this.wire.data ?? this.connection;
   }
 }

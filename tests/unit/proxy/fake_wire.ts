@@ -1,11 +1,13 @@
 /** The other end of a Wire in tests: remembers what was written, takes as much as the test allows. */
-import type { Wire } from "../../../src/runtime/socket.ts";
+import type { Wire, WireOwner } from "../../../src/runtime/socket.ts";
 
 export class FakeWire implements Wire {
   readonly remoteAddress = "192.0.2.1";
   readonly remotePort = 40_000;
   readonly localAddress = "192.0.2.2";
   readonly localPort = 15_001;
+  /** Whoever took the wire over, as `setOwner` has it on a real one. */
+  data: WireOwner | null = null;
   /** Bytes that `write` still takes before it blocks. */
   room = Number.POSITIVE_INFINITY;
   paused = false;

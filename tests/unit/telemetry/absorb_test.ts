@@ -1,14 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { EdgeReport } from "../../../src/model/report.ts";
-import {
-  type Edge,
-  EdgeRegistry,
-  EDGES_MAX,
-  GRPC_STATUS_NONE,
-  NOT_GRPC,
-  UNKNOWN_WORKLOAD,
-} from "../../../src/telemetry/edge_metrics.ts";
+import { type Edge, EdgeRegistry, EDGES_MAX, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
+import { GRPC_STATUS_NONE, NOT_GRPC } from "../../../src/telemetry/grpc_status.ts";
 import { prometheusText } from "../../../src/telemetry/prometheus_text.ts";
 
 function edgeIn(registry: EdgeRegistry, name: string): Edge {
@@ -34,14 +28,38 @@ function sorted(reports: readonly EdgeReport[]): string[] {
   }).sort();
 }
 
+/** Something that a proxy counts. */
+type Act = (edge: Edge) => void;
+
 // Whole numbers, whose sums do not depend on their order.
+const bytes = fc.nat(5_000_000);
+const flags = fc.constantFrom("-", "UF", "UF,URX");
+const act: fc.Arbitrary<Act> = fc.oneof(
+  fc.record({
+    code: fc.constantFrom(0, 200, 503),
+    flags,
+    durationMs: fc.nat(4_000_000),
+    grpcStatus: fc.constantFrom(NOT_GRPC, GRPC_STATUS_NONE, 0, 14),
+    requestBytes: bytes,
+    responseBytes: bytes,
+  }).map(({ code, flags, durationMs, grpcStatus, requestBytes, responseBytes }) => (edge: Edge) =>
+    edge.record(code, flags, durationMs, grpcStatus, requestBytes, responseBytes)
+  ),
+  fc.record({ flags, received: bytes, sent: bytes }).map(({ flags, received, sent }) => (edge: Edge) => {
+    const series = edge.openConnection(flags);
+    series.receivedBytes += received;
+    series.sentBytes += sent;
+  }),
+  flags.map((ending) => (edge: Edge) => edge.closeConnection(ending)),
+  fc.nat(9).map((messages) => (edge: Edge) => {
+    edge.requestMessages += messages;
+    edge.responseMessages += 9 - messages;
+  }),
+);
 const recording = fc.record({
   registry: fc.nat(3),
   edge: fc.constantFrom("a", "b", "c"),
-  code: fc.constantFrom(0, 200, 503),
-  flags: fc.constantFrom("-", "UF", "UF,URX"),
-  durationMs: fc.nat(4_000_000),
-  grpcStatus: fc.constantFrom(NOT_GRPC, GRPC_STATUS_NONE, 0, 14),
+  act,
   /** Reports are taken, and absorbed, after this one. */
   told: fc.boolean(),
 });
@@ -59,10 +77,8 @@ describe("EdgeRegistry.absorb()", () => {
         }
         expect(sorted(merged.takeReport())).toEqual(sorted(one.takeReport()));
       };
-      for (const { registry, edge, code, flags, durationMs, grpcStatus, told } of recordings) {
-        for (const into of [one, parts[registry] as EdgeRegistry]) {
-          edgeIn(into, edge).record(code, flags, durationMs, grpcStatus);
-        }
+      for (const { registry, edge, act, told } of recordings) {
+        for (const into of [one, parts[registry] as EdgeRegistry]) act(edgeIn(into, edge));
         if (told) tell();
       }
       tell();

@@ -1,16 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { DURATION_BUCKETS_MS } from "../../../src/model/report.ts";
+import { DURATION_BUCKETS_MS, withoutDetail } from "../../../src/model/report.ts";
 import {
   Edge,
   type EdgeLabels,
   EdgeRegistry,
   EDGES_MAX,
-  GRPC_STATUS_NONE,
-  NOT_GRPC,
-  parseGrpcStatus,
   SERIES_PER_EDGE_MAX,
   UNKNOWN_WORKLOAD,
 } from "../../../src/telemetry/edge_metrics.ts";
+import { GRPC_STATUS_NONE, NOT_GRPC, parseGrpcStatus } from "../../../src/telemetry/grpc_status.ts";
 
 function labels(name: string, more: Partial<EdgeLabels> = {}): EdgeLabels {
   const workload = { ...UNKNOWN_WORKLOAD, name };
@@ -79,6 +77,41 @@ describe("Edge", () => {
     const [second] = edge.takeReports();
     expect(second).toMatchObject({ responses: [{ code: 200, flags: "-", count: 1 }], durationSumMs: 3 });
     expect(second?.durations.reduce((sum, count) => sum + count, 0)).toBe(1);
+  });
+});
+
+describe("TCP", () => {
+  test("Edge.takeReports() tells of a connection while it stands, and of its end under its flags", () => {
+    const edge = new Edge(labels("a"));
+    const series = edge.openConnection();
+    series.receivedBytes += 5;
+    expect(edge.takeReports()).toMatchObject([
+      { protocol: "tcp", opened: 1, receivedBytes: 5, sentBytes: 0, responses: [{ flags: "-", count: 0 }] },
+    ]);
+    series.sentBytes += 9;
+    expect(edge.takeReports()).toMatchObject([{ opened: 0, receivedBytes: 0, sentBytes: 9 }]);
+    edge.closeConnection("UC");
+    expect(edge.takeReports()).toMatchObject([
+      { opened: 0, receivedBytes: 0, sentBytes: 0, responses: [{ code: 0, flags: "UC", count: 1 }] },
+    ]);
+    expect(edge.takeReports()).toEqual([]);
+  });
+
+  test("withoutDetail() leaves what an older control plane understands, and nothing of what has only messages", () => {
+    const edge = new Edge(labels("a"));
+    edge.openConnection().sentBytes += 9;
+    edge.requestMessages += 3;
+    expect(edge.takeReports().map(withoutDetail)).toMatchObject([null, {
+      protocol: "tcp",
+      responses: [],
+      durationSumMs: 0,
+      opened: 1,
+      sentBytes: 9,
+    }]);
+    edge.record(200, "-", 1, 0, 2, 3);
+    const [report] = edge.takeReports().map(withoutDetail);
+    expect(report?.responses).toEqual([{ code: 200, flags: "-", grpcStatus: 0, count: 1 }]);
+    expect(report).toMatchObject({ receivedBytes: 2, sentBytes: 3, durationSumMs: 1 });
   });
 });
 

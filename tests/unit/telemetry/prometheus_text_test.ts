@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { DURATION_BUCKETS_MS } from "../../../src/model/report.ts";
-import { EdgeRegistry, GRPC_STATUS_NONE, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
+import { Edge, EdgeRegistry, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
+import { GRPC_STATUS_NONE, NOT_GRPC } from "../../../src/telemetry/grpc_status.ts";
+import { golden } from "../../golden.ts";
 import { prometheusText } from "../../../src/telemetry/prometheus_text.ts";
 
 const CALLER = {
@@ -11,7 +13,12 @@ const CALLER = {
   app: "front",
   version: "v2",
 };
+const DURATION = "istio_request_duration_milliseconds";
 const SERVICE = { host: "shop.test", name: "shop", namespace: "ns" };
+
+function edgeOf(reporter: "source" | "destination"): Edge {
+  return new Edge({ reporter, source: CALLER, destination: UNKNOWN_WORKLOAD, service: SERVICE, mtls: true });
+}
 
 function text(more: { name?: string; mtls?: boolean; reporter?: "source" | "destination" } = {}): string[] {
   const { name = "caller", mtls = true, reporter = "source" } = more;
@@ -70,7 +77,8 @@ describe("prometheusText()", () => {
   test("prometheusText() gives cumulative buckets that end in the count", () => {
     const value = (le: string, code: number) => {
       const line = text().find((one) =>
-        one.includes(`le="${le}"`) && one.includes(`response_code="${code}"`)
+        one.startsWith(`${DURATION}_bucket`) && one.includes(`le="${le}"`) &&
+        one.includes(`response_code="${code}"`)
       );
       return Number(line?.split(" ").at(-1));
     };
@@ -83,7 +91,7 @@ describe("prometheusText()", () => {
       2,
     ]);
     expect(["3600000", "+Inf"].map((le) => value(le, 503))).toEqual([0, 1]);
-    const lines = text();
+    const lines = text().filter((one) => one.startsWith(DURATION));
     expect(lines.filter((one) => one.includes("_bucket")).length).toBe(2 * (DURATION_BUCKETS_MS.length + 1));
     expect(lines.filter((one) => /_(sum|count)\{/.test(one))).toHaveLength(4);
   });
@@ -100,7 +108,9 @@ describe("prometheusText()", () => {
       { name: "b_up", help: "Up.", type: "gauge", value: 0.5, labels: { a: "y" } },
       { name: "b_total", help: "All.", type: "counter", value: 3 },
     ] as const;
-    expect(prometheusText([], samples).split("\n").slice(4)).toEqual([
+    const without = prometheusText([], []);
+    expect(prometheusText([], samples)).toStartWith(without);
+    expect(prometheusText([], samples).slice(without.length).split("\n")).toEqual([
       "# HELP b_up Up.",
       "# TYPE b_up gauge",
       'b_up{a="x",b="unknown"} 1',
@@ -110,6 +120,74 @@ describe("prometheusText()", () => {
       "b_total 3",
       "",
     ]);
+  });
+
+  test("prometheusText() gives the sizes of bodies as histograms", () => {
+    const edge = edgeOf("source");
+    edge.record(200, "-", 1, NOT_GRPC, 0, 66);
+    edge.record(200, "-", 1, NOT_GRPC, 1_000_000, 4_000_000);
+    const lines = prometheusText([edge], []).split("\n").filter((one) => /_bytes_/.test(one));
+    const values = (name: string, le: string) =>
+      lines.filter((one) => one.startsWith(`istio_${name}_bytes_${le === "" ? "sum" : "bucket"}`))
+        .filter((one) => one.includes(le === "" ? "" : `le="${le}"`)).map((one) =>
+          Number(one.split(" ").at(-1))
+        );
+    expect(["0.5", "600000", "1800000", "+Inf", ""].map((le) => values("request", le))).toEqual([
+      ...[[1], [1], [2], [2]],
+      [1_000_000],
+    ]);
+    expect(["50", "100", "3600000", "+Inf", ""].map((le) => values("response", le))).toEqual([
+      ...[[0], [1], [1], [2]],
+      [4_000_066],
+    ]);
+  });
+
+  test("prometheusText() gives gRPC messages by edge, whatever the calls end with", () => {
+    const edge = edgeOf("destination");
+    const lines = () => prometheusText([edge], []).match(/^istio_.*_messages_total.*/gm) ?? [];
+    expect(lines()).toEqual([]);
+    edge.requestMessages += 3;
+    edge.responseMessages += 5;
+    expect(lines().map((one) => one.replace(/\{.*(,\w+=".*?")\}/, "$1"))).toEqual([
+      'istio_request_messages_total,destination_service_namespace="ns" 3',
+      'istio_response_messages_total,destination_service_namespace="ns" 5',
+    ]);
+  });
+
+  test("prometheusText() gives TCP connections by what they began and ended with", () => {
+    const edge = edgeOf("destination");
+    const series = edge.openConnection();
+    edge.openConnection("UF");
+    edge.closeConnection("UF");
+    edge.closeConnection("DC");
+    series.receivedBytes += 7;
+    series.sentBytes += 2 ** 33;
+    const lines = prometheusText([edge], []).match(/^istio_tcp.*/gm) ?? [];
+    expect(lines.map((one) => one.replace(/\{.*,request_protocol="tcp",/, " "))).toEqual([
+      'istio_tcp_connections_opened_total response_flags="-",connection_security_policy="mutual_tls"} 1',
+      'istio_tcp_connections_opened_total response_flags="UF",connection_security_policy="mutual_tls"} 1',
+      'istio_tcp_connections_closed_total response_flags="-",connection_security_policy="mutual_tls"} 0',
+      'istio_tcp_connections_closed_total response_flags="UF",connection_security_policy="mutual_tls"} 1',
+      'istio_tcp_connections_closed_total response_flags="DC",connection_security_policy="mutual_tls"} 1',
+      'istio_tcp_received_bytes_total response_flags="-",connection_security_policy="mutual_tls"} 7',
+      'istio_tcp_received_bytes_total response_flags="UF",connection_security_policy="mutual_tls"} 0',
+      'istio_tcp_sent_bytes_total response_flags="-",connection_security_policy="mutual_tls"} 8589934592',
+      'istio_tcp_sent_bytes_total response_flags="UF",connection_security_policy="mutual_tls"} 0',
+    ]);
+  });
+
+  test("prometheusText() gives a whole page: requests, gRPC, TCP, and a gauge", () => {
+    const edge = edgeOf("destination");
+    edge.record(200, "-", 3, NOT_GRPC, 0, 66);
+    edge.record(200, "-", 40, 14, 105, 5);
+    edge.requestMessages++;
+    edge.responseMessages++;
+    const connection = edge.openConnection();
+    connection.receivedBytes += 7;
+    connection.sentBytes += 9;
+    edge.closeConnection("DC");
+    const gauge = { name: "b_up", help: "Up.", type: "gauge", value: 1 } as const;
+    golden("telemetry/metrics.txt", prometheusText([edge], [gauge]));
   });
 
   test("prometheusText() gives no series twice", () => {

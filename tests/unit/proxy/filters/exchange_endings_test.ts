@@ -117,7 +117,7 @@ async function play(plane: DataPlane, client: Client, events: readonly Event[]):
         if (live) connection.wire.room = 0;
         return;
       case "client-end":
-        if (open.client) client.connection.onEnd();
+        if (open.client) client.end();
         return;
       case "client-close":
         if (open.client) client.close();
@@ -160,11 +160,13 @@ test("each request is counted once and nothing stays in flight, however it ends 
       plane.onRequest = () => void accepted++;
       await play(plane, client, events);
       for (const host of hosts) expect([host.active, host.isIdle]).toEqual([0, true]);
-      const counted = [...plane.edges.edges()].flatMap(({ series }) => series).reduce(
-        (sum, { count }) => sum + count,
-        0,
-      );
-      expect(counted).toBe(accepted);
+      const edges = [...plane.edges.edges()];
+      const sum = (counts: readonly number[]) => counts.reduce((all, count) => all + count, 0);
+      const requests = sum(edges.flatMap(({ series }) => series.map(({ count }) => count)));
+      const connections = edges.flatMap((edge) => edge.connections);
+      const closed = sum(connections.map((one) => one.closed));
+      expect(requests + closed).toBe(accepted);
+      expect(closed).toBe(sum(connections.map(({ opened }) => opened)));
     }),
     { seed: 31_337, numRuns: 800 },
   );

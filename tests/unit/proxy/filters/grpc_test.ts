@@ -1,6 +1,6 @@
 /** gRPC through the acceptors: HTTP/2 at the last hop, what is counted, and what a caller is told. */
 import { describe, expect, test } from "bun:test";
-import { GRPC_STATUS_NONE, NOT_GRPC } from "../../../../src/telemetry/edge_metrics.ts";
+import { GRPC_STATUS_NONE, NOT_GRPC } from "../../../../src/telemetry/grpc_status.ts";
 import { LOCAL_REPLY, renderLocalReply } from "../../../../src/proxy/local_reply.ts";
 import {
   type Client,

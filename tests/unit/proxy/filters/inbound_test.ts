@@ -78,7 +78,7 @@ describe("InboundAcceptor", () => {
     for (
       const [text, status, counted] of [
         ["GET / HTTP/1.1\r\nHost: shop\r\n\r\n", 404, "404 NR caller"],
-        ["CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 22\r\n\r\n", 404, "404 NR caller"],
+        ["CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 22\r\n\r\n", 404, "tcp NR caller +1 -1 0/0"],
         ["nonsense\r\n\r\n", 400, "400 DPE caller"],
       ] as const
     ) {

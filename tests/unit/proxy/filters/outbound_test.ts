@@ -206,7 +206,7 @@ describe("OutboundAcceptor", () => {
 describe("local replies", () => {
   test.each([
     ["no route", { routes: [] }, get("shop"), "404 Not Found", "404 NR unknown"],
-    ["a tunnel to no endpoint", {}, CONNECT, "503 Service Unavailable", "503 UH unknown"],
+    ["a tunnel to no endpoint", {}, CONNECT, "503 Service Unavailable", "tcp UH unknown +1 -1 0/0"],
     ["no healthy upstream", {}, get("shop"), "503 Service Unavailable", "503 UH unknown"],
     [
       "a cluster that is not there",
