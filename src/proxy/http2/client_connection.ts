@@ -17,6 +17,7 @@ import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.t
 import { Http2Connection } from "./connection.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeRequestHead, readResponseHead, readTrailers } from "./heads.ts";
+import { Keepalive, type Kept } from "./keepalive.ts";
 import { UNSENT_BYTES_MAX } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
 
@@ -26,17 +27,19 @@ const STREAMS_ASSUMED = 100;
 /** 1xx responses before the final one; more is an upstream gone wrong. */
 const INFORMATIONAL_MAX = 16;
 
-export class Http2ClientConnection extends Http2Connection implements UpstreamConnection {
+export class Http2ClientConnection extends Http2Connection implements UpstreamConnection, Kept {
   pooled = false;
   readonly #owner: UpstreamOwner;
   protected nextId = 1;
   override readonly enablePushMax = 0;
   /** The peer takes no new streams, or we give it none. */
   #retired = false;
+  readonly #keepalive: Keepalive;
 
   constructor(wire: Wire, owner: UpstreamOwner, wheel: TimerWheel) {
     super(wire, wheel);
     this.#owner = owner;
+    this.#keepalive = new Keepalive(wheel, this);
     this.peerStreamsMax = STREAMS_ASSUMED;
     wheel.set(this, IDLE_TIMEOUT_MS);
     this.writer.bytes(PREFACE);
@@ -58,7 +61,23 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     encodeRequestHead(this.encoder, head);
     this.sendBlock(stream.id, ended);
     if (ended) this.endLocal(stream);
+    this.#keepalive.streamOpened();
     return stream;
+  }
+
+  override onData(chunk: Buffer): void {
+    if (!this.isOver) this.#keepalive.heard();
+    super.onData(chunk);
+  }
+
+  /** Asks the peer for a sign of life. */
+  ping(): void {
+    this.frames.ping();
+  }
+
+  /** The peer did not answer: its streams break off, and requests get other connections. */
+  onLost(): void {
+    this.close("closed");
   }
 
   /** No new requests; ends with the last that is open. */
@@ -144,6 +163,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   protected override onBroken(): void {}
 
   protected override onGone(): void {
+    this.#keepalive.stop();
     this.#owner.onGone(this);
   }
 }

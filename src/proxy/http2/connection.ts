@@ -69,7 +69,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   /** The connection is gone. */
   protected abstract onGone(): void;
 
-  protected override get isBusy(): boolean {
+  override get isBusy(): boolean {
     return this.streams.size > 0;
   }
 
@@ -101,7 +101,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
         return this.#windowUpdate(frame);
       default:
         // §5.5: unknown types are ignored, but not without end.
-        return this.guard.control() ? calm("http2.unknown_frames") : null;
+        return this.guard.control(this.frames.dataSent) ? calm("http2.unknown_frames") : null;
     }
   }
 
@@ -263,7 +263,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   #answered(flood: string): ConnectionError | null {
     // A peer that does not read lets the answers pile up.
     if (!this.writer.hasRoom && ++this.#controlWaiting > CONTROL_FRAMES_WAITING_MAX) return calm(flood);
-    return this.guard.control() ? calm(flood) : null;
+    return this.guard.control(this.frames.dataSent) ? calm(flood) : null;
   }
 
   // Streams.

@@ -15,6 +15,7 @@ export class FloodGuard {
   /** Streams that the peer, or we, opened. */
   streamsOpened = 0;
   #controlInARow = 0;
+  #dataSent = 0;
   #emptyData = 0;
   #priority = 0;
   #windowUpdates = 0;
@@ -28,7 +29,12 @@ export class FloodGuard {
     this.#stray = 0;
   }
 
-  control(): boolean {
+  /** `dataSent` as in windowUpdate(): a peer that only listens and pings is as useful as one that talks. */
+  control(dataSent: number): boolean {
+    if (dataSent !== this.#dataSent) {
+      this.#dataSent = dataSent;
+      this.#controlInARow = 0;
+    }
     return ++this.#controlInARow > CONTROL_FRAMES_IDLE_MAX;
   }
 

@@ -4,6 +4,8 @@ import { DEFAULT_FRAME_BYTES_MAX, type ErrorCode, Flag, FRAME_HEADER_BYTES, Fram
 
 const header = new Uint8Array(FRAME_HEADER_BYTES);
 const payload = new Uint8Array(4);
+/** Of no meaning: any answer will do. */
+const PING_OPAQUE = new Uint8Array(8);
 const NOTHING = new Uint8Array(0);
 
 export class FrameWriter {
@@ -29,6 +31,10 @@ export class FrameWriter {
 
   settingsAck(): void {
     this.#frame(FrameType.Settings, Flag.Ack, 0, NOTHING);
+  }
+
+  ping(): void {
+    this.#frame(FrameType.Ping, 0, 0, PING_OPAQUE);
   }
 
   pingAck(opaque: Uint8Array): void {

@@ -55,7 +55,7 @@ export abstract class FramedWire implements WireOwner, Timed {
   /** It has ended. */
   protected abstract onClosed(reason: ResetReason): void;
   /** Whether there are streams. */
-  protected abstract get isBusy(): boolean;
+  abstract get isBusy(): boolean;
   /** The last stream of the peer's that was looked at. */
   protected abstract get lastPeerStreamId(): number;
 

@@ -20,7 +20,7 @@ export const FIELDS_MAX = 100;
 export const PREMATURE_RESETS_MAX = 250;
 /** Answers to PING and SETTINGS beyond what the socket takes, because the peer does not read. */
 export const CONTROL_FRAMES_WAITING_MAX = 1_000;
-/** PING and SETTINGS frames between two frames that belong to a stream. */
+/** PING and SETTINGS frames between two frames that belong to a stream, from either side. */
 export const CONTROL_FRAMES_IDLE_MAX = 1_000;
 /** DATA frames without data and without END_STREAM, one after the other. */
 export const EMPTY_DATA_FRAMES_MAX = 1;

@@ -1,0 +1,62 @@
+/**
+ * Finds out that the peer of a connection is gone although nobody closed it: a machine that lost its power or its network
+ * sends no FIN. Where streams are open and nothing came for a while, a PING asks for a sign of life (RFC 9113 §6.7), as
+ * Envoy's `connection_keepalive` and Istio's `http2KeepAlive` do.
+ */
+import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
+
+/** Silence after which a peer is asked. */
+export const KEEPALIVE_INTERVAL_MS = 30_000;
+
+/** Silence after the question that means that the peer is gone. */
+export const KEEPALIVE_TIMEOUT_MS = 10_000;
+
+/** The connection that is watched. */
+export interface Kept {
+  /** Whether anybody waits for the peer. */
+  readonly isBusy: boolean;
+  ping(): void;
+  onLost(): void;
+}
+
+export class Keepalive implements Timed {
+  deadlineMs = 0;
+  wheelTick = 0;
+  wheelIndex = 0;
+  readonly #wheel: TimerWheel;
+  readonly #kept: Kept;
+  #state: "listening" | "silent" | "asked" = "listening";
+
+  constructor(wheel: TimerWheel, kept: Kept) {
+    this.#wheel = wheel;
+    this.#kept = kept;
+    this.heard();
+  }
+
+  /** Anything came: whatever it is, the peer lives. */
+  heard(): void {
+    this.#state = "listening";
+    this.#wheel.set(this, KEEPALIVE_INTERVAL_MS);
+  }
+
+  /** A stream was opened, the connection is busy now. It may have been silent for long, which was no matter before. */
+  streamOpened(): void {
+    if (this.#state === "silent") this.#ask();
+  }
+
+  stop(): void {
+    this.#wheel.clear(this);
+  }
+
+  onDeadline(): void {
+    if (this.#state === "asked") this.#kept.onLost();
+    else if (this.#kept.isBusy) this.#ask();
+    else this.#state = "silent";
+  }
+
+  #ask(): void {
+    this.#state = "asked";
+    this.#kept.ping();
+    this.#wheel.set(this, KEEPALIVE_TIMEOUT_MS);
+  }
+}

@@ -1,0 +1,143 @@
+/** Peers that are gone without a word, and peers that only have nothing to say. */
+import { describe, expect, test } from "bun:test";
+import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
+import { IDLE_TIMEOUT_MS } from "../../../../src/proxy/http1/limits.ts";
+import { KEEPALIVE_INTERVAL_MS, KEEPALIVE_TIMEOUT_MS } from "../../../../src/proxy/http2/keepalive.ts";
+import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "../data_plane.ts";
+import { settle } from "../fake_wire.ts";
+import { MeshUpstream } from "../mesh_upstream.ts";
+import { Http2Downstream } from "./downstream.ts";
+import { ACK, data, get, headers, ping } from "./raw_frames.ts";
+import { Http2Upstream } from "./upstream.ts";
+
+const OK = [":status", "200"];
+const PING = "PING \0\0\0\0\0\0\0\0";
+
+/** Deadlines are kept a little late. */
+function pass(up: { clock: { advance(ms: number): void } }, ms: number): void {
+  up.clock.advance(ms + WHEEL_LATENESS_MS);
+}
+
+describe("Keepalive", () => {
+  test("a peer that is silent under an open stream is asked, and its answer is enough", async () => {
+    const up = await Http2Upstream.greeted();
+    const { response } = up.request();
+    await up.read();
+    for (let i = 0; i < 3; i++) {
+      up.clock.advance(KEEPALIVE_INTERVAL_MS - 100);
+      expect(await up.read()).toEqual([]);
+      pass(up, 100);
+      expect(await up.read()).toEqual([PING]);
+      up.clock.advance(KEEPALIVE_TIMEOUT_MS - 100);
+      up.answer(ping("\0".repeat(8), ACK));
+    }
+    up.answer(headers(1, OK, true));
+    expect([response.ended, up.gone]).toEqual([true, 0]);
+  });
+
+  test("a peer that does not answer is given up: its streams break off as closed", async () => {
+    const up = await Http2Upstream.greeted();
+    const responses = [up.request().response, up.request().response];
+    up.answer(headers(3, OK), data(3, "x"));
+    pass(up, KEEPALIVE_INTERVAL_MS);
+    up.clock.advance(KEEPALIVE_TIMEOUT_MS - WHEEL_LATENESS_MS);
+    expect([up.gone, up.wire.closed]).toEqual([0, false]);
+    pass(up, WHEEL_LATENESS_MS);
+    expect(responses.map(({ reset }) => reset)).toEqual([["closed", true], ["closed", true]]);
+    expect([up.gone, up.wire.closed, up.connection.capacity]).toEqual([1, true, 0]);
+    up.clock.advance(2 * IDLE_TIMEOUT_MS);
+    expect([up.wheel.size, up.clock.pending]).toEqual([0, 0]);
+  });
+
+  test("anything that comes is a sign of life, and puts the next question off", async () => {
+    const up = await Http2Upstream.greeted();
+    up.request();
+    up.answer(headers(1, OK));
+    await up.read();
+    for (let i = 0; i < 20; i++) {
+      up.clock.advance(KEEPALIVE_INTERVAL_MS - 1_000);
+      up.answer(data(1, "x"));
+    }
+    expect(await up.read()).toEqual([]);
+    pass(up, KEEPALIVE_INTERVAL_MS);
+    expect(await up.read()).toEqual([PING]);
+    up.answer(data(1, "y"));
+    pass(up, KEEPALIVE_TIMEOUT_MS);
+    expect(up.gone).toBe(0);
+  });
+
+  test("nobody is asked while nobody waits; whoever comes after a long silence is not kept waiting", async () => {
+    const up = await Http2Upstream.greeted();
+    up.clock.advance(10 * KEEPALIVE_INTERVAL_MS);
+    expect(await up.read()).toEqual([]);
+    const { response } = up.request();
+    expect((await up.read()).at(-1)).toBe(PING);
+    pass(up, KEEPALIVE_TIMEOUT_MS);
+    expect(response.reset).toEqual(["closed", true]);
+  });
+
+  test("a peer that owes an answer is given up though the stream is over", async () => {
+    const up = await Http2Upstream.greeted();
+    const { stream } = up.request();
+    pass(up, KEEPALIVE_INTERVAL_MS);
+    stream.reset();
+    pass(up, KEEPALIVE_TIMEOUT_MS);
+    expect([up.gone, up.wire.closed]).toEqual([1, true]);
+  });
+});
+
+describe("a machine that is gone without a word", () => {
+  test("its requests are answered with UC, and those after them go to another connection", async () => {
+    const protocol = cluster({ protocol: "http2" });
+    const endpoints = { kind: "endpoints", name: protocol.name, endpoints: [endpoint(1)] } as const;
+    const plane = new DataPlane(snapshotOf(settings(), virtualHost(), protocol, endpoints));
+    const lost = plane.caller();
+    lost.get();
+    const first = plane.network.last.accept();
+    const upstream = new MeshUpstream(first, plane.wheel);
+    for (let i = 0; i < 3; i++) await settle();
+    expect(upstream.requests).toHaveLength(1);
+    // Nothing arrives any more, in either direction.
+    first.wire.write = (_, _offset = 0, length = 0) => length;
+    pass(plane, KEEPALIVE_INTERVAL_MS);
+    pass(plane, KEEPALIVE_TIMEOUT_MS);
+    expect(await lost.read()).toContain("x-bowline-reply: UC ");
+    expect(plane.counted()).toEqual(["503 UC shop-1"]);
+
+    const next = plane.caller();
+    next.get();
+    expect(plane.network.attempts).toHaveLength(2);
+    const second = new MeshUpstream(plane.network.last.accept(), plane.wheel);
+    for (let i = 0; i < 3; i++) await settle();
+    second.last.answer("back");
+    for (let i = 0; i < 3; i++) await settle();
+    expect(await next.read()).toEndWith("\r\n\r\nback");
+  });
+});
+
+describe("a client that pings by itself", () => {
+  // @grpc/grpc-js with keepalive_time_ms, and with keepalive_permit_without_calls.
+  const EVERY_MS = 10_000;
+
+  test("is answered for as long as its connection may be idle", async () => {
+    const down = await Http2Downstream.greeted();
+    for (let ms = 0; ms < IDLE_TIMEOUT_MS - EVERY_MS; ms += EVERY_MS) {
+      expect(await down.exchange(ping())).toEqual(["PING ACK abcdefgh"]);
+      down.clock.advance(EVERY_MS);
+    }
+    expect([down.closed, down.malformed]).toEqual([0, []]);
+  });
+
+  test("is answered through hours of a stream in which something moves now and then", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, get()));
+    down.last.stream.respond({ status: 200, headers: [], bodyLength: -1 });
+    await down.read();
+    for (let n = 0; n < 3 * 360; n++) {
+      if (n % 20 === 0) down.last.stream.body(Buffer.from("x"));
+      expect((await down.exchange(ping())).at(-1)).toBe("PING ACK abcdefgh");
+      down.clock.advance(EVERY_MS);
+    }
+    expect([down.closed, down.malformed]).toEqual([0, []]);
+  });
+});
