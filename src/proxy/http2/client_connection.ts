@@ -130,7 +130,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   /** RFC 8441 §5: 200 is what HTTP/1 calls 101. */
   #openTunnel(stream: Http2ClientStream, head: ResponseHead, ended: boolean): void {
     stream.responded = true;
-    stream.tunnelling = true;
+    stream.openTunnel();
     stream.expected = -1;
     const status = stream.asked === "websocket" ? 101 : head.status;
     stream.handler?.onResponse({ status, headers: head.headers, bodyLength: BODY_LENGTH_UNKNOWN });

@@ -6,6 +6,7 @@ import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Wire } from "../../runtime/socket.ts";
 import type { HeaderList, ResetReason } from "../exchange.ts";
 import { STREAM_IDLE_TIMEOUT_MS } from "../http1/limits.ts";
+import { TUNNEL_IDLE_TIMEOUT_MS } from "../io/tunnel.ts";
 import { calm, ConnectionError, frameSizeError, protocolError } from "./connection_error.ts";
 import { FloodGuard } from "./flood_guard.ts";
 import type { Frame } from "./frame_reader.ts";
@@ -279,8 +280,8 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     this.touch(stream);
   }
 
-  protected touch(stream: Http2Stream): void {
-    this.wheel.set(stream, STREAM_IDLE_TIMEOUT_MS);
+  touch(stream: Http2Stream): void {
+    this.wheel.set(stream, stream.tunnelling ? TUNNEL_IDLE_TIMEOUT_MS : STREAM_IDLE_TIMEOUT_MS);
   }
 
   /** The peer's half is over. */

@@ -155,7 +155,7 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     if (opensTunnel(this.#asked, head.status)) {
       // RFC 8441 §5: what HTTP/1 calls 101 is 200 here. A tunnel has no length.
       const status = head.status === 101 ? 200 : head.status;
-      this.tunnelling = true;
+      this.openTunnel();
       this.#server.sendResponse(this, { status, headers: head.headers, bodyLength: -1 }, false, false);
       return;
     }

@@ -53,6 +53,12 @@ export abstract class Http2Stream implements Timed {
   /** Our half is over, the peer's is not. */
   onLocalEnd(): void {}
 
+  /** From here on it may be as quiet as a tunnel. */
+  openTunnel(): void {
+    this.tunnelling = true;
+    this.connection.touch(this);
+  }
+
   onDeadline(): void {
     this.connection.resetStream(this, ErrorCode.Cancel);
     this.onReset("timeout", true);

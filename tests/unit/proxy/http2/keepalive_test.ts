@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import { IDLE_TIMEOUT_MS } from "../../../../src/proxy/http1/limits.ts";
 import { KEEPALIVE_INTERVAL_MS, KEEPALIVE_TIMEOUT_MS } from "../../../../src/proxy/http2/keepalive.ts";
+import { TUNNEL_IDLE_TIMEOUT_MS } from "../../../../src/proxy/io/tunnel.ts";
 import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "../data_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { MeshUpstream } from "../mesh_upstream.ts";
@@ -112,6 +113,34 @@ describe("a machine that is gone without a word", () => {
     second.last.answer("back");
     for (let i = 0; i < 3; i++) await settle();
     expect(await next.read()).toEndWith("\r\n\r\nback");
+  });
+});
+
+describe("a quiet tunnel", () => {
+  test("is reset after an hour, at either end", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, [":method", "CONNECT", ":authority", "a:1"]));
+    down.last.stream.respond({ status: 200, headers: [], bodyLength: -1 });
+    const up = await Http2Upstream.greeted();
+    const request = {
+      method: "CONNECT",
+      authority: "a:1",
+      path: "",
+      bodyLength: -1,
+      tunnel: "connect",
+    } as const;
+    const { response } = up.request(request);
+    up.answer(headers(1, OK));
+    for (let ms = 0; ms < TUNNEL_IDLE_TIMEOUT_MS; ms += 20_000) {
+      expect([down.last.reset, response.reset]).toEqual([null, null]);
+      down.clock.advance(20_000);
+      up.clock.advance(20_000);
+      // Only the connection is alive.
+      up.answer(ping("answered", ACK));
+    }
+    down.clock.advance(1_000);
+    up.clock.advance(1_000);
+    expect([down.last.reset, response.reset]).toEqual(["timeout", ["timeout", true]]);
   });
 });
 
