@@ -4,6 +4,7 @@ import {
   type CallOptions,
   Client,
   type ClientReadableStream,
+  type connectivityState,
   credentials,
   Metadata,
   type MethodDefinition,
@@ -151,6 +152,11 @@ export class GrpcClient {
       },
       outcome: ending(stream, messages),
     };
+  }
+
+  /** Of the connection to the sidecar. */
+  get state(): connectivityState {
+    return this.#client.getChannel().getConnectivityState(false);
   }
 
   close(): void {

@@ -5,6 +5,7 @@ import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts"
 import { type CurlAnswer, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { NAMESPACE, service, workload } from "./resources.ts";
+import { type Labels, only, scrape } from "./scrape.ts";
 
 const OK = 20;
 const FAILED = 5;
@@ -54,40 +55,6 @@ afterAll(async () => {
   await stopEchoes();
   mesh.remove();
 });
-
-type Labels = Readonly<Record<string, string>>;
-
-interface Sample {
-  readonly name: string;
-  readonly labels: Labels;
-  readonly value: number;
-}
-
-/** `/stats/prometheus` of a sidecar. Throws at a line that is none of the format. */
-async function scrape(address: string): Promise<Sample[]> {
-  const response = await fetch(`http://${address}:15090/stats/prometheus`);
-  expect(response.headers.get("content-type")).toStartWith("text/plain; version=0.0.4");
-  const lines = (await response.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return lines.map((line) => {
-    const match = /^([a-z_]+)(?:\{(.*)\})? (-?[0-9.e+]+)$/.exec(line);
-    if (match === null) throw new Error(`This is no sample: ${line}`);
-    const labels = [...(match[2] ?? "").matchAll(/([a-z_]+)="([^"]*)"(?:,|$)/g)];
-    return {
-      name: match[1] as string,
-      labels: Object.fromEntries(labels.map(([, name, value]) => [name, value])),
-      value: Number(match[3]),
-    };
-  });
-}
-
-/** The one sample of a name that has these labels. */
-function only(samples: readonly Sample[], name: string, labels: Labels): Sample {
-  const found = samples.filter((sample) =>
-    sample.name === name && Object.entries(labels).every(([label, value]) => sample.labels[label] === value)
-  );
-  expect(found).toHaveLength(1);
-  return found[0] as Sample;
-}
 
 /** The labels that both ends give to a call from the client to the store. */
 const CALL: Labels = {
