@@ -2,7 +2,7 @@
 import type { Random } from "../../lib/prng.ts";
 import type { Cluster, Endpoint } from "../../model/snapshot.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
-import { type Balancer, type Candidate, createBalancer } from "./balancer.ts";
+import { type Balancer, type Candidate, createBalancer } from "./balancer/balancer.ts";
 import type { Host } from "./host.ts";
 
 /** A retry looks this often for an endpoint that it has not tried (Istio's host selection attempts). */

@@ -1,5 +1,5 @@
 /** Each endpoint in turn; with unequal weights the smooth variant, in which heavy ones do not come in bursts. */
-import type { Random } from "../../lib/prng.ts";
+import type { Random } from "../../../lib/prng.ts";
 import type { Balancer, Candidate } from "./balancer.ts";
 
 export class RoundRobinBalancer<Endpoint extends Candidate> implements Balancer<Endpoint> {

@@ -1,5 +1,5 @@
 /** Power of two choices: of two random endpoints the one with fewer requests in flight for its weight (as Envoy does). */
-import type { Random } from "../../lib/prng.ts";
+import type { Random } from "../../../lib/prng.ts";
 import type { Balancer, Candidate } from "./balancer.ts";
 import { RandomBalancer } from "./random.ts";
 

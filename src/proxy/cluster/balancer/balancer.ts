@@ -1,6 +1,6 @@
 /** Chooses an endpoint of a cluster for a request; one file for each policy, listed in `balancers`. */
-import type { Random } from "../../lib/prng.ts";
-import type { BalancerPolicy } from "../../model/snapshot.ts";
+import type { Random } from "../../../lib/prng.ts";
+import type { BalancerPolicy } from "../../../model/snapshot.ts";
 import { LeastRequestBalancer } from "./least_request.ts";
 import { RandomBalancer } from "./random.ts";
 import { RoundRobinBalancer } from "./round_robin.ts";

@@ -1,5 +1,5 @@
 /** Random choice in proportion to the weights. */
-import type { Random } from "../../lib/prng.ts";
+import type { Random } from "../../../lib/prng.ts";
 import type { Balancer, Candidate } from "./balancer.ts";
 
 export class RandomBalancer<Endpoint extends Candidate> implements Balancer<Endpoint> {

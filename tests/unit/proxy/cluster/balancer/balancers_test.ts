@@ -1,12 +1,12 @@
 /** What every balancer does, then what each of them promises. */
 import { describe, expect, test } from "bun:test";
-import { Prng } from "../../../../src/lib/prng.ts";
-import type { BalancerPolicy } from "../../../../src/model/snapshot.ts";
-import { type Candidate, createBalancer } from "../../../../src/proxy/cluster/balancer.ts";
-import { ClusterEndpoint, CompiledCluster } from "../../../../src/proxy/cluster/cluster.ts";
-import type { Host } from "../../../../src/proxy/cluster/host.ts";
-import type { Edge } from "../../../../src/telemetry/edge_metrics.ts";
-import { cluster, endpoint } from "../data_plane.ts";
+import { Prng } from "../../../../../src/lib/prng.ts";
+import type { BalancerPolicy } from "../../../../../src/model/snapshot.ts";
+import { type Candidate, createBalancer } from "../../../../../src/proxy/cluster/balancer/balancer.ts";
+import { ClusterEndpoint, CompiledCluster } from "../../../../../src/proxy/cluster/cluster.ts";
+import type { Host } from "../../../../../src/proxy/cluster/host.ts";
+import type { Edge } from "../../../../../src/telemetry/edge_metrics.ts";
+import { cluster, endpoint } from "../../data_plane.ts";
 
 interface One extends Candidate {
   readonly name: number;
