@@ -18,6 +18,11 @@ export function bytesHash(bytes: Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 }
 
+/** XXH32 of the text's UTF-8, in 0 … 2^32-1: quick and even, the same everywhere, and no secret. */
+export function keyHash(text: string, seed = 0): number {
+  return Bun.hash.xxHash32(text, seed);
+}
+
 /** JSON without white space and with sorted keys; properties that are undefined are left out, as JSON.stringify does. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;

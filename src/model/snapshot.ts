@@ -33,6 +33,10 @@ export interface ProxySettings {
   readonly outboundPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** The services that this workload stands behind, for the labels of inbound metrics. */
   readonly inbound: readonly InboundPort[];
+  /** Where the proxy itself stands, as in `Endpoint.locality`. @default "" */
+  readonly locality?: string;
+  /** Own labels, as far as a cluster's `failoverPriority` names them. @default {} */
+  readonly labels?: Labels;
 }
 
 /** What is spoken to a workload that has no proxy before it: HTTP/1.1, or HTTP/2 without TLS and from the first byte on. */
@@ -138,7 +142,14 @@ export interface WeightedCluster {
   readonly weight: number;
 }
 
-export type BalancerPolicy = "LEAST_REQUEST" | "ROUND_ROBIN" | "RANDOM";
+/** PASSTHROUGH sends a captured connection to where it was going. RING_HASH and MAGLEV choose by `Cluster.hash`. */
+export type BalancerPolicy =
+  | "LEAST_REQUEST"
+  | "ROUND_ROBIN"
+  | "RANDOM"
+  | "PASSTHROUGH"
+  | "RING_HASH"
+  | "MAGLEV";
 
 /** A group of equal endpoints. `name` is Envoy's: `outbound|PORT|SUBSET|HOST`. */
 export interface Cluster {
@@ -151,6 +162,105 @@ export interface Cluster {
   readonly connectTimeoutMs: number;
   /** What endpoints without a mesh listener speak. Older snapshots do not say. @default "http1" */
   readonly protocol?: HttpProtocol;
+  /** For RING_HASH and MAGLEV. */
+  readonly hash?: HashSettings;
+  /** How an endpoint that is new, or healthy again, gets its share little by little. @default none */
+  readonly warmup?: Warmup;
+  /** Which endpoints come first, by where they stand. @default null */
+  readonly locality?: LocalitySettings | null;
+  /** Limits of the connection pool; a cluster that has any has connections of its own. @default none */
+  readonly limits?: ClusterLimits;
+  /** When an endpoint is taken out because it fails. @default never */
+  readonly outlier?: OutlierDetection;
+}
+
+export interface HashSettings {
+  /** What is hashed; those that a request has are taken together, and with none of them chance decides. */
+  readonly keys: readonly HashKey[];
+  /** Points on the ring, at least. @default 1024 */
+  readonly minimumRingSize?: number;
+  /** Slots of the Maglev table: a prime below 5,000,011. @default 65537 */
+  readonly tableSize?: number;
+}
+
+export type HashKey =
+  /** `name` in lower case. */
+  | { readonly type: "header"; readonly name: string }
+  | {
+    readonly type: "cookie";
+    readonly name: string;
+    readonly path: string | null;
+    /** Life of a cookie that the proxy hands out to who has none; 0: the browser's session; null: it hands out none. */
+    readonly ttlMs: number | null;
+    /** Further attributes of that cookie. An empty value: the name alone. */
+    readonly attributes: readonly (readonly [name: string, value: string])[];
+  }
+  | { readonly type: "sourceIp" }
+  | { readonly type: "query"; readonly name: string };
+
+/** Envoy's slow start, for ROUND_ROBIN and LEAST_REQUEST. */
+export interface Warmup {
+  readonly durationMs: number;
+  /** Of its weight, with which an endpoint begins. Istio's default is 10. */
+  readonly minimumPercent: number;
+  /** 1: the share grows in proportion to time; above: faster at first. */
+  readonly aggression: number;
+}
+
+/**
+ * DestinationRule `localityLbSetting`. `distribute` excludes the others, which need `Cluster.outlier`, since traffic
+ * leaves nobody who is never found unhealthy.
+ */
+export interface LocalitySettings {
+  /** `from` and the keys of `to` are localities, with `*` for any; the first whose `from` is the proxy's own counts. */
+  readonly distribute: readonly { readonly from: string; readonly to: Readonly<Record<string, number>> }[];
+  /** Regions. */
+  readonly failover: readonly { readonly from: string; readonly to: string }[];
+  /** `LABEL`, or `LABEL=VALUE` for a value that is not the proxy's own; the first ones count most. */
+  readonly failoverPriority: readonly string[];
+}
+
+/** DestinationRule `connectionPool`, Envoy's circuit breakers. What is not given is not limited. */
+export interface ClusterLimits {
+  /** To all endpoints together; each may have one. */
+  readonly maxConnections?: number;
+  /** Requests that wait for a connection. */
+  readonly maxPendingRequests?: number;
+  /** Requests that have a connection. */
+  readonly maxRequests?: number;
+  readonly maxRequestsPerConnection?: number;
+  /** Retries at once. */
+  readonly maxRetries?: number;
+  /** Retries at once as a share of the requests, instead of `maxRetries`. */
+  readonly retryBudget?: { readonly percent: number; readonly minConcurrency: number };
+  readonly idleTimeoutMs?: number;
+  readonly maxConnectionDurationMs?: number;
+  /** HTTP/2. */
+  readonly maxConcurrentStreams?: number;
+  readonly tcpKeepalive?: {
+    readonly probes?: number;
+    readonly timeMs?: number;
+    readonly intervalMs?: number;
+  };
+  readonly http2KeepAlive?: { readonly intervalMs: number; readonly timeoutMs: number };
+}
+
+/** DestinationRule `outlierDetection`; a count of 0 switches that kind off. */
+export interface OutlierDetection {
+  readonly consecutive5xx: number;
+  /** 502, 503, 504. */
+  readonly consecutiveGatewayErrors: number;
+  readonly intervalMs: number;
+  readonly baseEjectionMs: number;
+  /** Of the cluster's endpoints. */
+  readonly maxEjectionPercent: number;
+  /** With fewer healthy endpoints than this, all are used (Envoy's panic threshold); 0: never. */
+  readonly minHealthPercent: number;
+  /** Failures of the connection are counted apart from answers. */
+  readonly splitLocalOrigin: boolean;
+  readonly consecutiveLocalOriginFailures: number;
+  /** The statuses that count as errors, instead of 5xx; empty: 5xx. */
+  readonly httpErrorCodes: readonly number[];
 }
 
 /** The members of a cluster; `name` is the cluster's. Separate, so that a new endpoint is a small push. */
@@ -168,7 +278,15 @@ export interface Endpoint {
   readonly workload: WorkloadInfo;
   /** Port of the mesh listener in front of the workload, spoken to in mTLS only; null: plain, straight to `port`. */
   readonly meshPort: number | null;
+  /** `REGION/ZONE/SUBZONE`; what is missing from the end is unknown. @default "" */
+  readonly locality?: string;
+  /** As far as the cluster's `failoverPriority` names them. @default {} */
+  readonly labels?: Labels;
+  /** Its own health probe failed: no balancer gives it. @default healthy */
+  readonly health?: "unhealthy";
 }
+
+export type Labels = Readonly<Record<string, string>>;
 
 export function clusterName(port: number, subset: string | null, host: string): string {
   return `outbound|${port}|${subset ?? ""}|${host}`;

@@ -1,24 +1,34 @@
 /** A snapshot, compiled: what the listeners read from one field and what is swapped by one assignment. */
+import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
-import type {
-  Cluster,
-  Endpoint,
-  EndpointSet,
-  HttpProtocol,
-  ProxySettings,
-  ServiceInfo,
-  Snapshot,
-  VirtualHost,
+import type { TimerWheel } from "../lib/timer_wheel.ts";
+import {
+  type Cluster,
+  type Endpoint,
+  type EndpointSet,
+  type HttpProtocol,
+  type ProxySettings,
+  type ResourceKey,
+  resourceKey,
+  type ServiceInfo,
+  type Snapshot,
+  type VirtualHost,
 } from "../model/snapshot.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../telemetry/edge_metrics.ts";
-import { ClusterEndpoint, CompiledCluster } from "./cluster/cluster.ts";
+import { CompiledCluster } from "./cluster/cluster.ts";
+import { ClusterEndpoint } from "./cluster/cluster_endpoint.ts";
 import type { Host } from "./cluster/host.ts";
 import type { HostTable } from "./cluster/host_table.ts";
+import { PoolLimits } from "./cluster/pool_limits.ts";
 import { RouteTable } from "./route/route_table.ts";
 
 export interface CompiledSnapshot {
+  /** What it was compiled from. */
+  readonly snapshot: Snapshot;
   readonly settings: ProxySettings;
   readonly routes: RouteTable<CompiledCluster>;
+  /** By name. */
+  readonly clusters: ReadonlyMap<string, CompiledCluster>;
   /** What the own workload serves, by its port; nothing else is open to the mesh. */
   readonly inbound: ReadonlyMap<number, InboundService>;
   /** Counts requests that no virtual host, route or cluster took. */
@@ -44,13 +54,17 @@ export interface CompileContext {
   readonly hosts: HostTable;
   readonly edges: EdgeRegistry;
   readonly random: Random;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  /** What serves now, and is replaced by what is compiled: clusters that did not change are taken over whole. */
+  readonly previous: CompiledSnapshot | null;
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
 }
 
 /** Throws when a resource cannot be compiled; nothing is changed then but hosts that were made and are not used. */
 export function compileSnapshot(snapshot: Snapshot, context: CompileContext): CompiledSnapshot {
-  const { hosts: hostTable, edges, random, deliverTo } = context;
+  const { hosts: hostTable, edges, previous, deliverTo } = context;
   const virtualHosts: VirtualHost[] = [];
   const clusters: Cluster[] = [];
   const endpointSets = new Map<string, EndpointSet>();
@@ -67,7 +81,8 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
   const edgeTo = (destination: Endpoint["workload"], service: ServiceInfo, mtls: boolean) =>
     edges.edge({ reporter: "source", source, destination, service, mtls });
 
-  const bind = (endpoint: Endpoint, { service, protocol = "http1" }: Cluster): ClusterEndpoint => {
+  const bind = (endpoint: Endpoint, cluster: Cluster, limits: PoolLimits | null): ClusterEndpoint => {
+    const { service, protocol = "http1" } = cluster;
     const mtls = endpoint.meshPort !== null;
     const host = hostTable.get({
       hostname: endpoint.address,
@@ -75,8 +90,8 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
       spiffeId: mtls ? endpoint.workload.principal : null,
       // The mesh hop carries many exchanges on one connection.
       protocol: mtls ? "http2" : protocol,
-    });
-    hosts.add(host);
+      ...(limits === null ? {} : { pool: cluster.name }),
+    }, limits);
     return new ClusterEndpoint(endpoint, host, edgeTo(endpoint.workload, service, mtls));
   };
   const deliver = (port: number, protocol: HttpProtocol | "tcp" = "http1"): Host => {
@@ -84,14 +99,29 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     hosts.add(host);
     return host;
   };
-  const compiled = new Map(clusters.map((cluster) => {
-    const endpoints = (endpointSets.get(cluster.name)?.endpoints ?? []).map((one) => bind(one, cluster));
-    const unserved = edgeTo(UNKNOWN_WORKLOAD, cluster.service, false);
-    return [cluster.name, new CompiledCluster(cluster, endpoints, unserved, random)];
-  }));
+  const place = { locality: settings.locality ?? "", labels: settings.labels ?? {} };
+  const unchanged = (key: ResourceKey) => previous?.snapshot.get(key)?.version === snapshot.get(key)?.version;
+  const sameSelf = unchanged(resourceKey(settings));
+  const compile = (cluster: Cluster): CompiledCluster => {
+    const { name, service } = cluster;
+    const old = previous?.clusters.get(name) ?? null;
+    if (old !== null && sameSelf && unchanged(resourceKey(cluster)) && unchanged(`endpoints/${name}`)) {
+      return old;
+    }
+    const limits = cluster.limits === undefined ? null : old?.limits ?? new PoolLimits();
+    const endpoints = (endpointSets.get(name)?.endpoints ?? []).map((one) => bind(one, cluster, limits));
+    const unserved = edgeTo(UNKNOWN_WORKLOAD, service, false);
+    return new CompiledCluster({ cluster, endpoints, unserved, limits }, { ...context, place }, old);
+  };
+  const compiled = new Map(clusters.map((cluster) => [cluster.name, compile(cluster)]));
+  const routes = new RouteTable(virtualHosts, (name) => compiled.get(name) ?? null);
+  for (const { endpoints } of compiled.values()) for (const { host } of endpoints) hosts.add(host);
+  replaceClusters(previous?.clusters ?? new Map(), compiled);
   return {
+    snapshot,
     settings,
-    routes: new RouteTable(virtualHosts, (name) => compiled.get(name) ?? null),
+    routes,
+    clusters: compiled,
     inbound: new Map(
       settings.inbound.map((
         { port, service, protocol },
@@ -102,4 +132,13 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     passthrough: edgeTo(UNKNOWN_WORKLOAD, PASSTHROUGH, false),
     hosts,
   };
+}
+
+/** Nothing can fail any more: those that are new take over, those that are gone let go of their timers. */
+function replaceClusters(
+  old: ReadonlyMap<string, CompiledCluster>,
+  next: ReadonlyMap<string, CompiledCluster>,
+): void {
+  for (const [name, cluster] of old) if (next.get(name) !== cluster) cluster.stop();
+  for (const [name, cluster] of next) if (old.get(name) !== cluster) cluster.start();
 }

@@ -13,6 +13,8 @@ export interface LocalReply {
   readonly details: string;
   /** Body for a client that speaks plain HTTP; may be empty. */
   readonly text: string;
+  /** Says `x-envoy-overloaded`: a limit of the cluster was hit, so trying again at once is no use. */
+  readonly overloaded?: true;
 }
 
 const UPSTREAM = "upstream connect error or disconnect/reset before headers. reset reason:";
@@ -45,6 +47,7 @@ export const LOCAL_REPLY = {
     flags: FLAG.overflow,
     details: "overflow",
     text: `${UPSTREAM} overflow`,
+    overloaded: true,
   },
   connectFailure: {
     status: 503,
@@ -129,6 +132,7 @@ export function renderLocalReply(
   proxy: string,
 ): { head: ResponseHead; body: Uint8Array | null } {
   const origin = [REPLY_HEADER, `${reply.flags} ${reply.details}; ${proxy}`];
+  if (reply.overloaded) origin.push("x-envoy-overloaded", "true");
   if (grpc) {
     const message = reply.text === "" ? reply.details : reply.text;
     const headers = [

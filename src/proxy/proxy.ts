@@ -90,8 +90,16 @@ export class Proxy {
    * Throws when it does not compile, and goes on with what it had.
    */
   apply(snapshot: Snapshot): void {
-    const { random, deliverTo } = this.#options;
-    const compiled = compileSnapshot(snapshot, { hosts: this.#hosts, edges: this.edges, random, deliverTo });
+    const { clock, random, deliverTo } = this.#options;
+    const compiled = compileSnapshot(snapshot, {
+      hosts: this.#hosts,
+      edges: this.edges,
+      random,
+      clock,
+      wheel: this.#wheel,
+      previous: this.#current,
+      deliverTo,
+    });
     this.#current = compiled;
     this.#hosts.retain(compiled.hosts);
   }

@@ -1,43 +1,129 @@
-/** A compiled cluster: its endpoints, each bound to a host and to the counters of its edge, and the balancer over them. */
-import type { Random } from "../../lib/prng.ts";
-import type { Cluster, Endpoint } from "../../model/snapshot.ts";
+/** A compiled cluster: its endpoints, who of them may be asked, and who is asked next. */
+import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import type { Cluster } from "../../model/snapshot.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
-import { type Balancer, type Candidate, createBalancer } from "./balancer/balancer.ts";
-import type { Host } from "./host.ts";
+import { NO_KEY } from "./balancer/balancer.ts";
+import type { ClusterEndpoint } from "./cluster_endpoint.ts";
+import { HashPolicy } from "./hash_policy.ts";
+import { EndpointHealth } from "./health/endpoint_health.ts";
+import { OutlierDetector } from "./health/outlier_detector.ts";
+import { EndpointPools, type PoolContext } from "./locality/endpoint_pools.ts";
+import type { PoolLimits } from "./pool_limits.ts";
 
 /** A retry looks this often for an endpoint that it has not tried (Istio's host selection attempts). */
 const OTHER_ENDPOINT_PICKS_MAX = 5;
 
-export class ClusterEndpoint implements Candidate {
-  readonly weight: number;
+const NONE: readonly ClusterEndpoint[] = [];
 
-  constructor(readonly endpoint: Endpoint, readonly host: Host, readonly edge: Edge) {
-    this.weight = Math.max(1, endpoint.weight);
+export interface ClusterContext extends PoolContext {
+  readonly wheel: TimerWheel;
+}
+
+/** What a cluster is made of. */
+export interface ClusterParts {
+  readonly cluster: Cluster;
+  readonly endpoints: readonly ClusterEndpoint[];
+  /** Counts what no endpoint got: no healthy upstream. */
+  readonly unserved: Edge;
+  /** Null: its connections are shared with whoever calls the same addresses. */
+  readonly limits: PoolLimits | null;
+}
+
+export class CompiledCluster implements ClusterParts {
+  readonly cluster: Cluster;
+  readonly endpoints: readonly ClusterEndpoint[];
+  readonly unserved: Edge;
+  readonly limits: PoolLimits | null;
+  /** What requests are hashed by; null: they are not. */
+  readonly hashPolicy: HashPolicy | null;
+  /** For counters; null: nobody is ejected. */
+  readonly outlier: OutlierDetector | null;
+  readonly #pools: EndpointPools<ClusterEndpoint>;
+  /** Those whose probe found them healthy again. */
+  readonly #recovered: readonly EndpointHealth[];
+  readonly #startMs: number;
+  /** Made when it is asked for. */
+  #byAddress: Map<string, ClusterEndpoint> | null = null;
+
+  /**
+   * `previous`: the cluster of that name which serves now. Its endpoints' health is taken over, and nothing of it is
+   * changed before `start`. Throws when the settings cannot be followed.
+   */
+  constructor(parts: ClusterParts, context: ClusterContext, previous: CompiledCluster | null) {
+    const { cluster, endpoints, unserved, limits } = parts;
+    this.cluster = cluster;
+    this.endpoints = endpoints;
+    this.unserved = unserved;
+    this.limits = limits;
+    const hashes = cluster.balancer === "RING_HASH" || cluster.balancer === "MAGLEV";
+    this.hashPolicy = hashes && cluster.hash !== undefined
+      ? new HashPolicy(cluster.hash.keys, context.random)
+      : null;
+    this.#startMs = context.clock.monotonic();
+    this.#recovered = this.#takeOverHealth(previous);
+    this.#pools = new EndpointPools(cluster, endpoints, context, previous === null ? null : previous.#pools);
+    const counters = previous?.outlier?.counters ?? { ejections: 0, overflow: 0 };
+    this.outlier = cluster.outlier === undefined ? null : new OutlierDetector(
+      cluster.outlier,
+      endpoints.map(({ health }) => health as EndpointHealth),
+      context,
+      counters,
+      () => this.#pools.refresh(),
+    );
   }
 
-  get active(): number {
-    return this.host.active;
+  /** The cluster serves now, instead of the previous one. */
+  start(): void {
+    this.limits?.configure(this.cluster.limits ?? {});
+    this.outlier?.start();
+    for (const health of this.#recovered) health.healthySinceMs = this.#startMs;
+    if (this.#recovered.length > 0) this.#pools.refresh();
+  }
+
+  /** Another one serves instead; requests in flight may still ask this one. */
+  stop(): void {
+    this.outlier?.stop();
+  }
+
+  /** An endpoint; if possible none that was tried. Null when nobody may be asked. `key`: of `hashPolicy`. */
+  pick(tried: readonly ClusterEndpoint[] = NONE, key: number = NO_KEY): ClusterEndpoint | null {
+    let picked = this.#pools.pick(key);
+    // A key belongs to one endpoint, tried or not.
+    if (tried.length === 0 || this.hashPolicy !== null) return picked;
+    for (let i = 1; i < OTHER_ENDPOINT_PICKS_MAX && picked !== null && tried.includes(picked); i++) {
+      picked = this.#pools.pick(key);
+    }
+    return picked;
+  }
+
+  /** PASSTHROUGH: the endpoint that a captured connection was going to; null when there is none, or it is not healthy. */
+  endpointAt(address: string, port: number): ClusterEndpoint | null {
+    const found = this.endpoints.find(({ endpoint }) =>
+      endpoint.address === address && endpoint.port === port
+    );
+    return found?.isHealthy ? found : null;
+  }
+
+  #takeOverHealth(previous: CompiledCluster | null): EndpointHealth[] {
+    const { outlier, warmup } = this.cluster;
+    if (outlier === undefined && warmup === undefined) return [];
+    const recovered: EndpointHealth[] = [];
+    const before = new Map(previous?.endpoints.map((one) => [identityOf(one), one]));
+    for (const one of this.endpoints) {
+      const old = before.get(identityOf(one));
+      before.delete(identityOf(one));
+      // What was there when the cluster came is as warm as it will ever be.
+      const sinceMs = old?.healthySinceMs ?? (previous === null ? -Infinity : this.#startMs);
+      const keeps = outlier !== undefined && previous?.outlier !== null && old !== undefined;
+      const health = keeps && old.health !== null ? old.health : new EndpointHealth(sinceMs);
+      one.health = health;
+      if (old?.endpoint.health === "unhealthy" && one.endpoint.health === undefined) recovered.push(health);
+    }
+    return recovered;
   }
 }
 
-export class CompiledCluster {
-  readonly #balancer: Balancer<ClusterEndpoint> | null;
-
-  constructor(
-    readonly cluster: Cluster,
-    readonly endpoints: readonly ClusterEndpoint[],
-    /** Counts what no endpoint got: no healthy upstream. */
-    readonly unserved: Edge,
-    random: Random,
-  ) {
-    this.#balancer = endpoints.length === 0 ? null : createBalancer(cluster.balancer, endpoints, random);
-  }
-
-  /** An endpoint, if possible another one than `previous`; null when there is none. */
-  pick(previous: ClusterEndpoint | null): ClusterEndpoint | null {
-    if (this.#balancer === null) return null;
-    let picked = this.#balancer.pick();
-    for (let i = 1; i < OTHER_ENDPOINT_PICKS_MAX && picked === previous; i++) picked = this.#balancer.pick();
-    return picked;
-  }
+/** The same endpoint in another snapshot. */
+function identityOf({ key, endpoint }: ClusterEndpoint): string {
+  return `${key}|${endpoint.workload.principal}`;
 }

@@ -20,6 +20,8 @@ export interface HostAddress {
   readonly spiffeId: string | null;
   /** `tcp`: one tunnel a connection, whatever is spoken in it. */
   readonly protocol: "http1" | "http2" | "tcp";
+  /** Whose connections these are: a cluster with limits shares its own with nobody. @default everybody's */
+  readonly pool?: string;
 }
 
 export interface ConnectContext {

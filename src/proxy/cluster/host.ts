@@ -10,6 +10,8 @@ import { STREAMS_MAX } from "../http2/limits.ts";
 import { TcpClientConnection } from "../tcp/client_connection.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { ConnectAttempt, type ConnectContext, type HostAddress } from "./connect_attempt.ts";
+import { HostUsage } from "./host_usage.ts";
+import type { PoolLimits } from "./pool_limits.ts";
 
 /** Requests that may wait for a connection of one host; above: 503 UO. */
 export const PENDING_REQUESTS_MAX = 10_000;
@@ -17,7 +19,8 @@ export const PENDING_REQUESTS_MAX = 10_000;
 export const IDLE_CONNECTIONS_MAX = 1_024;
 
 export function hostKey(address: HostAddress): string {
-  return `${address.hostname}|${address.port}|${address.spiffeId ?? "plain"}|${address.protocol}`;
+  const { hostname, port, spiffeId, protocol, pool } = address;
+  return `${hostname}|${port}|${spiffeId ?? "plain"}|${protocol}|${pool ?? ""}`;
 }
 
 /** What hosts need from the process around them. */
@@ -39,8 +42,9 @@ const CONNECTIONS = {
 
 export class Host implements UpstreamOwner {
   readonly address: HostAddress;
-  /** Requests in flight, from being sent here to their end: what least-request balancing compares. */
-  active = 0;
+  /** What its cluster limits; null: nothing, and nothing is counted. */
+  readonly usage: HostUsage | null;
+  #active = 0;
   readonly #context: HostContext;
   /** Connections that can take a request; the last one is asked first, so that the others fall idle and close. */
   readonly #free: UpstreamConnection[] = [];
@@ -51,11 +55,23 @@ export class Host implements UpstreamOwner {
   readonly #perConnection: number;
   #connecting = 0;
   #retired = false;
+  #connectTimeoutMs = 0;
 
-  constructor(address: HostAddress, context: HostContext) {
+  constructor(address: HostAddress, context: HostContext, limits: PoolLimits | null = null) {
     this.address = address;
     this.#context = context;
+    this.usage = limits === null ? null : new HostUsage(limits);
     this.#perConnection = address.protocol === "http2" ? STREAMS_MAX : 1;
+  }
+
+  /** Requests in flight, from being sent here to their end: what least-request balancing compares. */
+  get active(): number {
+    return this.#active;
+  }
+
+  set active(count: number) {
+    if (this.usage !== null) this.usage.limits.requests += count - this.#active;
+    this.#active = count;
   }
 
   /**
@@ -70,15 +86,19 @@ export class Host implements UpstreamOwner {
     connectTimeoutMs: number,
     fresh = false,
   ): ClientStream | null | "overflow" {
+    const { usage } = this;
+    if (usage !== null && usage.limits.requestsExceeded) return "overflow";
     const free = this.#free[this.#free.length - 1];
     if (free !== undefined && !fresh) {
       const stream = free.request(pending, head, ended);
       if (free.capacity === 0) this.#unpool(free);
+      usage?.onRequest(free);
       return stream;
     }
-    if (this.#waiting >= PENDING_REQUESTS_MAX) return "overflow";
+    if (this.#waiting >= PENDING_REQUESTS_MAX || usage?.limits.pendingFull) return "overflow";
     (fresh ? this.#wary : this.#pending).push(pending);
-    if (this.#connecting * this.#perConnection < this.#waiting) this.#connect(connectTimeoutMs);
+    this.#connectTimeoutMs = connectTimeoutMs;
+    this.#connectForWaiting();
     return null;
   }
 
@@ -88,6 +108,7 @@ export class Host implements UpstreamOwner {
       const index = queue.indexOf(pending);
       if (index >= 0) queue.splice(index, 1);
     }
+    this.usage?.onWaiting(this.#waiting);
   }
 
   /** No snapshot names this host any more: connections close when they have nothing left to do. */
@@ -104,6 +125,7 @@ export class Host implements UpstreamOwner {
   }
 
   onCapacity(connection: UpstreamConnection): void {
+    this.usage?.onOpen(connection);
     this.#give(connection, this.#pending);
     if (connection.pooled || connection.capacity === 0) return;
     if (this.#retired || this.#free.length >= IDLE_CONNECTIONS_MAX) {
@@ -116,6 +138,10 @@ export class Host implements UpstreamOwner {
 
   onGone(connection: UpstreamConnection): void {
     if (connection.pooled) this.#unpool(connection);
+    if (this.usage === null) return;
+    this.usage.onGone(connection);
+    // It may have kept others from being made.
+    this.#connectForWaiting();
   }
 
   get #waiting(): number {
@@ -126,7 +152,9 @@ export class Host implements UpstreamOwner {
     while (connection.capacity > 0) {
       const next = queue.shift();
       if (next === undefined) break;
+      this.usage?.onWaiting(this.#waiting);
       next.onConnection((head, ended) => connection.request(next, head, ended));
+      this.usage?.onRequest(connection);
     }
   }
 
@@ -137,23 +165,37 @@ export class Host implements UpstreamOwner {
     else this.#free.splice(this.#free.indexOf(connection), 1);
   }
 
+  #connectForWaiting(): void {
+    const { usage } = this;
+    usage?.onWaiting(this.#waiting);
+    const perConnection = usage === null
+      ? this.#perConnection
+      : Math.min(this.#perConnection, usage.limits.requestsPerConnection);
+    if (this.#connecting * perConnection >= this.#waiting) return;
+    if (usage === null || usage.mayConnect) this.#connect(this.#connectTimeoutMs);
+  }
+
   #connect(timeoutMs: number): void {
     this.#connecting++;
+    this.usage?.onConnect();
     const attempt = new ConnectAttempt(this.#context, this.address, {
       ready: (wire) => {
         this.#connecting--;
         const { wheel } = this.#context;
         const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel);
+        this.usage?.onConnected(connection);
         this.#give(connection, this.#wary);
         this.onCapacity(connection);
         return connection;
       },
       failed: (reason) => {
         this.#connecting--;
+        this.usage?.onConnectFailed();
         // Whoever waited for this connection: the connections that are still to come could not take more.
         const excess = Math.max(1, this.#waiting - this.#connecting * this.#perConnection);
         const waiting = this.#wary.splice(0, excess);
         waiting.push(...this.#pending.splice(0, excess - waiting.length));
+        this.usage?.onWaiting(this.#waiting);
         for (const pending of waiting) pending.onUpstreamReset(reason, false);
       },
     });

@@ -1,6 +1,7 @@
 /** All hosts of a proxy, one for each address and identity, shared by the clusters of every snapshot. */
 import type { HostAddress } from "./connect_attempt.ts";
 import { Host, type HostContext, hostKey } from "./host.ts";
+import type { PoolLimits } from "./pool_limits.ts";
 
 /** Hosts of passed-through authorities; when there are more, one goes, an idle one if there is any. */
 export const PASSTHROUGH_HOSTS_MAX = 1_024;
@@ -14,12 +15,14 @@ export class HostTable {
     this.#context = context;
   }
 
-  /** The host of an address in a snapshot. */
-  get(address: HostAddress): Host {
+  /** The host of an address in a snapshot. `limits`: of the cluster that `address.pool` names. */
+  get(address: HostAddress, limits: PoolLimits | null = null): Host {
     const key = hostKey(address);
     let host = this.#hosts.get(key);
-    if (host === undefined) {
-      host = new Host(address, this.#context);
+    // One that counts for other limits was left by a snapshot that did not compile, or by a cluster that went.
+    if (host === undefined || (host.usage?.limits ?? null) !== limits) {
+      host?.retire();
+      host = new Host(address, this.#context, limits);
       this.#hosts.set(key, host);
     }
     return host;

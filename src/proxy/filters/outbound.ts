@@ -1,12 +1,25 @@
 /** The calls of the own workload: from the request's authority to a route, a cluster, an endpoint. */
 import type { Random } from "../../lib/prng.ts";
 import type { ProxySettings } from "../../model/snapshot.ts";
-import type { ClusterEndpoint, CompiledCluster } from "../cluster/cluster.ts";
+import { NO_KEY } from "../cluster/balancer/balancer.ts";
+import type { CompiledCluster } from "../cluster/cluster.ts";
+import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
+import { answerOutcome, outcomeFollows } from "../cluster/health/answer_outcome.ts";
 import type { Host } from "../cluster/host.ts";
 import type { HostTable } from "../cluster/host_table.ts";
+import type { PoolLimits } from "../cluster/pool_limits.ts";
+import type { Edge } from "../../telemetry/edge_metrics.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
-import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
-import { LOCAL_REPLY } from "../local_reply.ts";
+import type {
+  Acceptor,
+  HeaderList,
+  RequestHead,
+  ResetReason,
+  ResponseHead,
+  ServerHandler,
+  ServerStream,
+} from "../exchange.ts";
+import { isGrpc, LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
 import { describePeer, PEER_HEADER, PORT_HEADER, takeMeshHeaders } from "../mesh_headers.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { canonicalAuthority, findRoute, pickTarget } from "../route/route_table.ts";
@@ -114,6 +127,15 @@ class OutboundExchange extends HttpExchange {
   readonly #fieldCount: number;
   #cluster: CompiledCluster | null = null;
   #endpoint: ClusterEndpoint | null = null;
+  /** Endpoints of the attempts that failed; undefined before the first retry. */
+  #tried: ClusterEndpoint[] | undefined;
+  /** What the cluster's endpoints are chosen by, and the cookie that goes with it. */
+  #key: number = NO_KEY;
+  #setCookie: string | null = null;
+  /** The answer has begun, and its trailers will tell what it was. */
+  #outcomeFollows = false;
+  /** Where the attempt counts as a retry. */
+  #retrying: PoolLimits | null = null;
 
   constructor(
     options: OutboundOptions,
@@ -132,6 +154,11 @@ class OutboundExchange extends HttpExchange {
 
   sendTo(cluster: CompiledCluster): void {
     this.#cluster = cluster;
+    if (cluster.hashPolicy !== null) {
+      // Whoever calls on 15001 is the own workload.
+      const { address } = this.#snapshot.settings;
+      ({ key: this.#key, setCookie: this.#setCookie } = cluster.hashPolicy.keyOf(this.head, address));
+    }
     const target = this.#pick();
     if (target === null) this.reply(LOCAL_REPLY.noHealthyUpstream, cluster.unserved);
     else this.send(target);
@@ -147,7 +174,46 @@ class OutboundExchange extends HttpExchange {
   }
 
   protected override retarget(attempt: number): Target | null {
-    return attempt > RETRIES_MAX || this.#cluster === null ? null : this.#pick();
+    if (attempt > RETRIES_MAX || this.#cluster === null) return null;
+    const { limits } = this.#cluster;
+    if (limits !== null) {
+      if (!limits.beginRetry()) return null;
+      this.#retrying = limits;
+    }
+    if (this.#endpoint !== null) (this.#tried ??= []).push(this.#endpoint);
+    return this.#pick();
+  }
+
+  override reply(reply: LocalReply, edge: Edge): void {
+    this.#endRetry();
+    super.reply(reply, edge);
+  }
+
+  override onDownstreamReset(reason: ResetReason): void {
+    this.#endRetry();
+    super.onDownstreamReset(reason);
+  }
+
+  override onResponse(head: ResponseHead): void {
+    this.#endRetry();
+    if (this.#endpoint !== null && this.#endpoint.health !== null) {
+      this.#outcomeFollows = isGrpc(this.head) && outcomeFollows(head.status, head.headers);
+      if (!this.#outcomeFollows) this.#endpoint.report(answerOutcome(head.status, head.headers), null);
+    }
+    if (this.#setCookie !== null) head.headers.push("set-cookie", this.#setCookie);
+    super.onResponse(head);
+  }
+
+  override onResponseEnd(trailers: HeaderList | null): void {
+    // Trailers without a status: the call ended in a way that gRPC does not have.
+    if (this.#outcomeFollows) this.#endpoint?.report(answerOutcome(500, trailers ?? []), null);
+    super.onResponseEnd(trailers);
+  }
+
+  override onUpstreamReset(reason: ResetReason, processed: boolean): void {
+    this.#endRetry();
+    this.#endpoint?.report(0, reason);
+    super.onUpstreamReset(reason, processed);
   }
 
   /** Envoy's fully jittered exponential back-off. */
@@ -171,9 +237,16 @@ class OutboundExchange extends HttpExchange {
     return this.#options.hosts.passthrough({ hostname, port, spiffeId: null, protocol: "tcp" });
   }
 
+  /** The outcome of the attempt is known, or nobody waits for it any more. */
+  #endRetry(): void {
+    if (this.#retrying === null) return;
+    this.#retrying.endRetry();
+    this.#retrying = null;
+  }
+
   #pick(): Target | null {
     const { cluster } = this.#cluster as CompiledCluster;
-    const endpoint = (this.#cluster as CompiledCluster).pick(this.#endpoint);
+    const endpoint = (this.#cluster as CompiledCluster).pick(this.#tried, this.#key);
     this.#endpoint = endpoint;
     if (endpoint === null) return null;
     return { host: this.#hostOf(endpoint), edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };

@@ -135,8 +135,9 @@ export class DataPlane {
   }
 
   apply(snapshot: Snapshot): void {
-    const { hosts, edges, random } = this;
-    this.compiled = compileSnapshot(snapshot, { hosts, edges, random, deliverTo: "127.0.0.1" });
+    const { hosts, edges, random, clock, wheel, compiled: previous = null } = this;
+    const deliverTo = "127.0.0.1";
+    this.compiled = compileSnapshot(snapshot, { hosts, edges, random, clock, wheel, previous, deliverTo });
     hosts.retain(this.compiled.hosts);
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { RequestHead } from "../../../src/proxy/exchange.ts";
-import { isGrpc, LOCAL_REPLY, renderLocalReply } from "../../../src/proxy/local_reply.ts";
+import { headerValue, type RequestHead } from "../../../src/proxy/exchange.ts";
+import { isGrpc, LOCAL_REPLY, type LocalReply, renderLocalReply } from "../../../src/proxy/local_reply.ts";
 
 function withType(...headers: string[]): RequestHead {
   return { method: "POST", scheme: "http", authority: "a", path: "/", headers, bodyLength: 0 };
@@ -48,6 +48,15 @@ describe("LOCAL_REPLY", () => {
 });
 
 describe("renderLocalReply()", () => {
+  test("renderLocalReply() says that the cluster is overloaded when one of its limits was hit, gRPC or not", () => {
+    const overloaded = (reply: LocalReply, grpc: boolean) =>
+      headerValue(renderLocalReply(reply, grpc, "x").head.headers, "x-envoy-overloaded");
+    for (const grpc of [false, true]) {
+      expect(overloaded(LOCAL_REPLY.overflow, grpc)).toBe("true");
+      expect(overloaded(LOCAL_REPLY.tooManyRequests, grpc)).toBeUndefined();
+    }
+  });
+
   test("renderLocalReply() gives text, flags, details and the proxy's name", () => {
     const { head, body } = renderLocalReply(LOCAL_REPLY.noHealthyUpstream, false, "outbound shop/cart");
     expect(head).toEqual({

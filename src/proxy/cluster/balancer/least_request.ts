@@ -1,21 +1,37 @@
-/** Power of two choices: of two random endpoints the one with fewer requests in flight for its weight (as Envoy does). */
+/**
+ * Of two random endpoints the one with fewer requests in flight. With unequal weights, as Envoy: by deadlines, where
+ * requests in flight divide the weight; two choices would leave light endpoints idle as long as little is going on.
+ */
 import type { Random } from "../../../lib/prng.ts";
-import type { Balancer, Candidate } from "./balancer.ts";
-import { RandomBalancer } from "./random.ts";
+import { type Balancer, type Candidate, equalWeights } from "./balancer.ts";
+import { DeadlineSchedule } from "./deadline_schedule.ts";
 
 export class LeastRequestBalancer<Endpoint extends Candidate> implements Balancer<Endpoint> {
-  readonly #only: Endpoint | null;
-  readonly #random: RandomBalancer<Endpoint>;
+  readonly #endpoints: readonly Endpoint[];
+  readonly #random: Random;
+  readonly #schedule: DeadlineSchedule<Endpoint> | null;
 
-  constructor(endpoints: readonly Endpoint[], random: Random) {
-    this.#only = endpoints.length === 1 ? endpoints[0] as Endpoint : null;
-    this.#random = new RandomBalancer(endpoints, random);
+  constructor(
+    endpoints: readonly Endpoint[],
+    random: Random,
+    weigh: ((endpoint: Endpoint) => number) | null = null,
+  ) {
+    this.#endpoints = endpoints;
+    this.#random = random;
+    const weightOf = weigh ?? ((one: Endpoint) => one.weight);
+    const plain = weigh === null && equalWeights(endpoints);
+    this.#schedule = plain
+      ? null
+      : new DeadlineSchedule(endpoints, (one) => weightOf(one) / (one.active + 1), random);
   }
 
   pick(): Endpoint {
-    if (this.#only !== null) return this.#only;
-    const first = this.#random.pick();
-    const second = this.#random.pick();
-    return (second.active + 1) / second.weight < (first.active + 1) / first.weight ? second : first;
+    if (this.#schedule !== null) return this.#schedule.next();
+    const endpoints = this.#endpoints;
+    const count = endpoints.length;
+    if (count === 1) return endpoints[0] as Endpoint;
+    const first = endpoints[this.#random.below(count)] as Endpoint;
+    const second = endpoints[this.#random.below(count)] as Endpoint;
+    return second.active < first.active ? second : first;
   }
 }

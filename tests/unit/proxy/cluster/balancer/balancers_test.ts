@@ -1,12 +1,9 @@
 /** What every balancer does, then what each of them promises. */
 import { describe, expect, test } from "bun:test";
-import { Prng } from "../../../../../src/lib/prng.ts";
+import { Prng, type Random } from "../../../../../src/lib/prng.ts";
 import type { BalancerPolicy } from "../../../../../src/model/snapshot.ts";
-import { type Candidate, createBalancer } from "../../../../../src/proxy/cluster/balancer/balancer.ts";
-import { ClusterEndpoint, CompiledCluster } from "../../../../../src/proxy/cluster/cluster.ts";
-import type { Host } from "../../../../../src/proxy/cluster/host.ts";
-import type { Edge } from "../../../../../src/telemetry/edge_metrics.ts";
-import { cluster, endpoint } from "../../data_plane.ts";
+import { type Candidate, NO_KEY } from "../../../../../src/proxy/cluster/balancer/balancer.ts";
+import { createBalancer } from "../../../../../src/proxy/cluster/balancer/create_balancer.ts";
 
 interface One extends Candidate {
   readonly name: number;
@@ -14,21 +11,32 @@ interface One extends Candidate {
 }
 
 function candidates(...weights: number[]): One[] {
-  return weights.map((weight, name) => ({ name, weight, active: 0 }));
+  return weights.map((weight, name) => ({ name, weight, active: 0, key: `10.0.0.${name}:80` }));
+}
+
+function balancerOf(policy: BalancerPolicy, all: readonly One[], random: Random) {
+  return createBalancer(policy, all, { random, weigh: null, hash: undefined, previous: null });
 }
 
 /** How often each one was picked. */
 function picks(policy: BalancerPolicy, all: readonly One[], count: number, seed = 1): number[] {
-  const balancer = createBalancer(policy, all, new Prng(seed));
+  const balancer = balancerOf(policy, all, new Prng(seed));
   const counts = all.map(() => 0);
   for (let i = 0; i < count; i++) {
-    const { name } = balancer.pick();
+    const { name } = balancer.pick(NO_KEY);
     counts[name] = (counts[name] as number) + 1;
   }
   return counts;
 }
 
-const POLICIES: BalancerPolicy[] = ["LEAST_REQUEST", "ROUND_ROBIN", "RANDOM"];
+const POLICIES: BalancerPolicy[] = [
+  "LEAST_REQUEST",
+  "ROUND_ROBIN",
+  "RANDOM",
+  "PASSTHROUGH",
+  "RING_HASH",
+  "MAGLEV",
+];
 
 describe.each(POLICIES)("every balancer: %s", (policy) => {
   test("it gives the only endpoint", () => {
@@ -65,8 +73,8 @@ describe("RandomBalancer", () => {
 describe("RoundRobinBalancer", () => {
   test("RoundRobinBalancer goes round in order, from a start of its own", () => {
     const order = (seed: number) => {
-      const balancer = createBalancer("ROUND_ROBIN", candidates(1, 1, 1), new Prng(seed));
-      return Array.from({ length: 6 }, () => balancer.pick().name);
+      const balancer = balancerOf("ROUND_ROBIN", candidates(1, 1, 1), new Prng(seed));
+      return Array.from({ length: 6 }, () => balancer.pick(NO_KEY).name);
     };
     const starts = new Set<number>();
     for (let seed = 0; seed < 30; seed++) {
@@ -78,10 +86,20 @@ describe("RoundRobinBalancer", () => {
   });
 
   test("RoundRobinBalancer follows the weights exactly, without bursts", () => {
-    const balancer = createBalancer("ROUND_ROBIN", candidates(5, 1, 1), new Prng(1));
-    const order = Array.from({ length: 14 }, () => balancer.pick().name).join("");
-    expect(order).toBe("00102000010200".slice(0, 7).repeat(2));
-    expect(order).not.toContain("0000000");
+    const weights = [5, 1, 3];
+    for (let seed = 0; seed < 20; seed++) {
+      const balancer = balancerOf("ROUND_ROBIN", candidates(...weights), new Prng(seed));
+      const order = Array.from({ length: 900 }, () => balancer.pick(NO_KEY).name);
+      // Any stretch of picks, from the start or not, is within one pick of each share.
+      for (const [from, length] of [[0, 9], [3, 45], [100, 90], [0, 900]] as const) {
+        const stretch = order.slice(from, from + length);
+        weights.forEach((weight, name) => {
+          const count = stretch.filter((one) => one === name).length;
+          expect(Math.abs(count - length * weight / 9)).toBeLessThan(2);
+        });
+      }
+      expect(order.join("")).not.toContain("0000");
+    }
   });
 });
 
@@ -98,46 +116,24 @@ describe("LeastRequestBalancer", () => {
 
   test("LeastRequestBalancer keeps the load level while requests are in flight", () => {
     const all = candidates(1, 1, 1, 1, 1);
-    const balancer = createBalancer("LEAST_REQUEST", all, new Prng(3));
-    for (let i = 0; i < 1_000; i++) balancer.pick().active++;
+    const balancer = balancerOf("LEAST_REQUEST", all, new Prng(3));
+    for (let i = 0; i < 1_000; i++) balancer.pick(NO_KEY).active++;
     const loads = all.map(({ active }) => active);
     expect(Math.max(...loads) - Math.min(...loads)).toBeLessThan(15);
   });
 
-  test("LeastRequestBalancer measures load against weight", () => {
-    const all = candidates(1, 4);
-    const balancer = createBalancer("LEAST_REQUEST", all, new Prng(3));
-    for (let i = 0; i < 1_000; i++) balancer.pick().active++;
-    expect(all[1]?.active).toBeGreaterThan(3 * (all[0] as One).active);
-  });
-});
-
-describe("CompiledCluster", () => {
-  const host = (active: number) => ({ active }) as Host;
-  const edge = {} as Edge;
-  const endpoints = [1, 2, 3].map((n) => new ClusterEndpoint(endpoint(n), host(0), edge));
-
-  test("CompiledCluster.pick() gives another endpoint than the previous one, as far as there is one", () => {
-    for (const balancer of ["ROUND_ROBIN", "RANDOM", "LEAST_REQUEST"] as const) {
-      const compiled = new CompiledCluster(cluster({ balancer }), endpoints, edge, new Prng(1));
-      let same = 0;
-      for (let i = 0; i < 1_000; i++) {
-        const first = compiled.pick(null);
-        if (compiled.pick(first) === first) same++;
-      }
-      // Of five draws among three, one in 243 gives the same each time.
-      expect(same).toBeLessThan(15);
-      const alone = new CompiledCluster(cluster({ balancer }), endpoints.slice(0, 1), edge, new Prng(1));
-      expect(alone.pick(endpoints[0] as ClusterEndpoint)).toBe(endpoints[0] as ClusterEndpoint);
+  test("LeastRequestBalancer gives idle endpoints their shares by weight", () => {
+    const [a, b, c] = picks("LEAST_REQUEST", candidates(1, 2, 7), 10_000) as [number, number, number];
+    for (const [count, expected] of [[a, 1_000], [b, 2_000], [c, 7_000]] as const) {
+      expect(Math.abs(count - expected)).toBeLessThan(2);
     }
   });
 
-  test("CompiledCluster.pick() gives null when there is no endpoint", () => {
-    expect(new CompiledCluster(cluster(), [], edge, new Prng(1)).pick(null)).toBeNull();
-  });
-
-  test("ClusterEndpoint takes a weight below 1 for 1, and its load from the host", () => {
-    const one = new ClusterEndpoint({ ...endpoint(1), weight: 0 }, host(7), edge);
-    expect([one.weight, one.active]).toEqual([1, 7]);
+  test("LeastRequestBalancer divides a weight by the requests in flight", () => {
+    const all = candidates(1, 4);
+    (all[1] as One).active = 3;
+    const [light, heavy] = picks("LEAST_REQUEST", all, 1_000) as [number, number];
+    // 4 / (3 + 1) is what the other one weighs.
+    expect(Math.abs(light - heavy)).toBeLessThan(4);
   });
 });

@@ -1,0 +1,58 @@
+/** What one host uses of its cluster's limits: its connections, the requests that each took, and those that wait. */
+import type { UpstreamConnection } from "../upstream_connection.ts";
+import type { PoolLimits } from "./pool_limits.ts";
+
+export class HostUsage {
+  readonly limits: PoolLimits;
+  /** Connections that take requests, or carry the last of them, and how many each has taken. */
+  readonly #open = new Map<UpstreamConnection, number>();
+  #connecting = 0;
+  #waiting = 0;
+
+  constructor(limits: PoolLimits) {
+    this.limits = limits;
+  }
+
+  /** A host without any connection may always make one (as in Envoy): who waits for it would wait for ever. */
+  get mayConnect(): boolean {
+    return !this.limits.connectionsFull || this.#open.size + this.#connecting === 0;
+  }
+
+  onWaiting(count: number): void {
+    this.limits.pending += count - this.#waiting;
+    this.#waiting = count;
+  }
+
+  onConnect(): void {
+    this.#connecting++;
+    this.limits.connections++;
+  }
+
+  onConnectFailed(): void {
+    this.#connecting--;
+    this.limits.connections--;
+  }
+
+  onConnected(connection: UpstreamConnection): void {
+    this.#connecting--;
+    this.#open.set(connection, 0);
+  }
+
+  /** It takes requests; one whose peer had no room for any comes back like this. */
+  onOpen(connection: UpstreamConnection): void {
+    if (this.#open.has(connection)) return;
+    this.#open.set(connection, 0);
+    this.limits.connections++;
+  }
+
+  onRequest(connection: UpstreamConnection): void {
+    const taken = this.#open.get(connection);
+    if (taken === undefined) return;
+    this.#open.set(connection, taken + 1);
+    if (taken + 1 >= this.limits.requestsPerConnection) connection.retire();
+  }
+
+  onGone(connection: UpstreamConnection): void {
+    if (this.#open.delete(connection)) this.limits.connections--;
+  }
+}

@@ -1,0 +1,53 @@
+/** What a cluster's connection pools have in use, and how much they may (Envoy's circuit breakers). Outlives snapshots. */
+import type { ClusterLimits } from "../../model/snapshot.ts";
+
+export class PoolLimits {
+  /** Open, or on their way. */
+  connections = 0;
+  /** Requests that wait for a connection. */
+  pending = 0;
+  /** Requests in all, those that wait included. */
+  requests = 0;
+  retries = 0;
+  #limits: ClusterLimits = {};
+
+  configure(limits: ClusterLimits): void {
+    this.#limits = limits;
+  }
+
+  get connectionsFull(): boolean {
+    return this.connections >= (this.#limits.maxConnections ?? Infinity);
+  }
+
+  get pendingFull(): boolean {
+    return this.pending >= (this.#limits.maxPendingRequests ?? Infinity);
+  }
+
+  /** Whether the request that was counted last is one too many. */
+  get requestsExceeded(): boolean {
+    return this.requests - this.pending > (this.#limits.maxRequests ?? Infinity);
+  }
+
+  /** Infinity: as many as come. */
+  get requestsPerConnection(): number {
+    // 0 is how Istio says that there is no limit.
+    return this.#limits.maxRequestsPerConnection || Infinity;
+  }
+
+  /** Counts a retry, if there may be one more; `endRetry` follows then when its outcome is known. */
+  beginRetry(): boolean {
+    if (this.retries >= this.#retriesMax) return false;
+    this.retries++;
+    return true;
+  }
+
+  endRetry(): void {
+    this.retries--;
+  }
+
+  get #retriesMax(): number {
+    const { maxRetries = Infinity, retryBudget } = this.#limits;
+    if (retryBudget === undefined) return maxRetries;
+    return Math.max(Math.floor(this.requests * retryBudget.percent / 100), retryBudget.minConcurrency);
+  }
+}
