@@ -88,15 +88,17 @@ export class Host implements UpstreamOwner {
   ): ClientStream | null | "overflow" {
     const { usage } = this;
     if (usage !== null && usage.limits.requestsExceeded) return "overflow";
+    // Where no connection may be made, one that was used before is better than none.
+    const wary = fresh && (usage === null || usage.mayConnect);
     const free = this.#free[this.#free.length - 1];
-    if (free !== undefined && !fresh) {
+    if (free !== undefined && !wary) {
       const stream = free.request(pending, head, ended);
       if (free.capacity === 0) this.#unpool(free);
       usage?.onRequest(free);
       return stream;
     }
     if (this.#waiting >= PENDING_REQUESTS_MAX || usage?.limits.pendingFull) return "overflow";
-    (fresh ? this.#wary : this.#pending).push(pending);
+    (wary ? this.#wary : this.#pending).push(pending);
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#connectForWaiting();
     return null;

@@ -1,13 +1,14 @@
 /** A cluster's limits: what they count, what they refuse, at the limit and one above. */
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
+import { Prng } from "../../../../src/lib/prng.ts";
 import { TimerWheel } from "../../../../src/lib/timer_wheel.ts";
 import type { ClusterLimits } from "../../../../src/model/snapshot.ts";
 import { Host, type PendingRequest } from "../../../../src/proxy/cluster/host.ts";
 import { HostTable } from "../../../../src/proxy/cluster/host_table.ts";
 import { PoolLimits } from "../../../../src/proxy/cluster/pool_limits.ts";
 import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.ts";
-import { FakeNetwork } from "../fake_network.ts";
+import { type FakeConnection, FakeNetwork } from "../fake_network.ts";
 import { OK, SeenResponse } from "../http1/upstream.ts";
 
 const HEAD: RequestHead = {
@@ -24,14 +25,18 @@ const ADDRESS = { hostname: "a", port: 1, spiffeId: null, protocol: "http1", poo
 class Call extends SeenResponse implements PendingRequest {
   overflow = false;
 
-  constructor(readonly host: Host) {
+  constructor(readonly host: Host, fresh = false) {
     super();
     host.active++;
-    const stream = host.request(this, HEAD, true, 1_000);
+    const stream = host.request(this, HEAD, true, 1_000, fresh);
     if (stream === "overflow") {
       this.overflow = true;
       host.active--;
     }
+  }
+
+  get isOpen(): boolean {
+    return !this.overflow && !this.ended && this.reset === null;
   }
 
   onConnection(open: (head: RequestHead, ended: boolean) => ClientStream): void {
@@ -47,6 +52,11 @@ class Call extends SeenResponse implements PendingRequest {
     super.onUpstreamReset(...why);
     this.host.active--;
   }
+}
+
+/** A request was written on it that has no answer yet. */
+async function isBusy(connection: FakeConnection): Promise<boolean> {
+  return !connection.wire.closed && await connection.read() !== "";
 }
 
 function limited(settings: ClusterLimits, protocol: "http1" | "http2" = "http1") {
@@ -171,6 +181,64 @@ describe("Host with limits", () => {
     expect(used()).toEqual([1, 0, 0]);
     expect(new Call(one).overflow).toBe(false);
   });
+
+  test("Host gives a wary request a used connection when it may not make another", () => {
+    const { network, one } = limited({ maxConnections: 1 });
+    new Call(one);
+    network.last.accept().say(OK);
+    const idle = new Call(one, true);
+    network.last.say(OK);
+    expect(idle.ended).toBe(true);
+    new Call(one);
+    const busy = new Call(one, true);
+    network.last.say(OK);
+    network.last.say(OK);
+    expect([busy.ended, network.attempts.length]).toEqual([true, 1]);
+  });
+
+  test.each([
+    {},
+    { maxConnections: 1 },
+    { maxConnections: 3, maxPendingRequests: 4 },
+    { maxRequestsPerConnection: 1 },
+    { maxRequestsPerConnection: 3, maxConnections: 2, maxRequests: 5 },
+  ])(
+    "Host leaves nobody waiting and nothing counted, whatever happens, within %p",
+    async (settings: ClusterLimits) => {
+      for (let seed = 0; seed < 10; seed++) {
+        const random = new Prng(seed);
+        const { network, host, used, limits } = limited(settings);
+        const hosts = [host("a"), host("b"), host("c")];
+        const calls: Call[] = [];
+        const open: FakeConnection[] = [];
+        let attempted = 0;
+        for (let step = 0; step < 150; step++) {
+          const chance = random.below(10);
+          const some = open[random.below(Math.max(1, open.length))];
+          if (chance < 4) calls.push(new Call(hosts[random.below(3)] as Host, random.below(5) === 0));
+          else if (chance < 6 && attempted < network.attempts.length) {
+            const attempt = network.attempts[attempted++] as FakeConnection;
+            if (random.below(5) === 0) attempt.refuse();
+            else open.push(attempt.accept());
+          } else if (chance < 9 && some !== undefined && await isBusy(some)) some.say(OK);
+          else if (chance === 9 && some?.wire.closed === false) some.close();
+          expect(limits.pending).toBeLessThanOrEqual(settings.maxPendingRequests ?? Infinity);
+          // Each host may have one, and each request that falls due together with its connection's end another.
+          expect(limits.connections).toBeLessThanOrEqual((settings.maxConnections ?? Infinity) + 2);
+        }
+        for (let turn = 0; turn < 300 && calls.some((one) => one.isOpen); turn++) {
+          while (attempted < network.attempts.length) {
+            open.push((network.attempts[attempted++] as FakeConnection).accept());
+          }
+          for (const one of open) if (await isBusy(one)) one.say(OK);
+        }
+        expect(calls.filter((one) => one.isOpen).length).toBe(0);
+        expect(calls.filter(({ ended }) => ended).length).toBeGreaterThan(10);
+        for (const one of open) if (!one.wire.closed) one.close();
+        expect(used()).toEqual([0, 0, 0]);
+      }
+    },
+  );
 });
 
 describe("PoolLimits", () => {

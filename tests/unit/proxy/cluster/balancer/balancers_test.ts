@@ -4,6 +4,7 @@ import { Prng, type Random } from "../../../../../src/lib/prng.ts";
 import type { BalancerPolicy } from "../../../../../src/model/snapshot.ts";
 import { type Candidate, NO_KEY } from "../../../../../src/proxy/cluster/balancer/balancer.ts";
 import { createBalancer } from "../../../../../src/proxy/cluster/balancer/create_balancer.ts";
+import { isWithin3Sigma } from "../members.ts";
 
 interface One extends Candidate {
   readonly name: number;
@@ -44,9 +45,11 @@ describe.each(POLICIES)("every balancer: %s", (policy) => {
   });
 
   test("it spreads idle endpoints of one weight evenly", () => {
+    // On a ring the shares are as uneven as its points.
+    const slack = policy === "RING_HASH" ? 0.06 : 0;
     for (const count of picks(policy, candidates(1, 1, 1, 1), 8_000)) {
-      expect(count).toBeGreaterThan(1_800);
-      expect(count).toBeLessThan(2_200);
+      const even = [0.25 - slack, 0.25 + slack].some((share) => isWithin3Sigma(count, 8_000, share));
+      expect(even || Math.abs(count / 8_000 - 0.25) < slack).toBe(true);
     }
   });
 
@@ -64,8 +67,8 @@ describe.each(POLICIES)("every balancer: %s", (policy) => {
 describe("RandomBalancer", () => {
   test("RandomBalancer follows the weights", () => {
     const [a, b, c] = picks("RANDOM", candidates(1, 2, 5), 16_000) as [number, number, number];
-    for (const [count, expected] of [[a, 2_000], [b, 4_000], [c, 10_000]] as const) {
-      expect(Math.abs(count - expected)).toBeLessThan(250);
+    for (const [count, weight] of [[a, 1], [b, 2], [c, 5]] as const) {
+      expect(isWithin3Sigma(count, 16_000, weight / 8)).toBe(true);
     }
   });
 });
