@@ -4,7 +4,7 @@
  */
 import type { WorkloadKey } from "./workload.ts";
 
-export type Resource = ProxySettings | VirtualHost | Cluster | EndpointSet;
+export type Resource = ProxySettings | Listener | VirtualHost | Cluster | EndpointSet;
 
 /** `KIND/NAME`: the key of a resource in a snapshot and on the wire. */
 export type ResourceKey = string;
@@ -42,6 +42,12 @@ export interface ProxySettings {
 /** What is spoken to a workload that has no proxy before it: HTTP/1.1, or HTTP/2 without TLS and from the first byte on. */
 export type HttpProtocol = "http1" | "http2";
 
+/**
+ * What the files say is spoken on a port: requests that are read and routed; bytes that are nobody's business; TLS, of
+ * which only the server's name is read; or nothing, and the first bytes tell.
+ */
+export type PortProtocol = "http" | "tcp" | "tls" | "auto";
+
 /** What metrics and the graph say about one end of a call. */
 export interface WorkloadInfo {
   readonly key: WorkloadKey;
@@ -59,6 +65,13 @@ export interface InboundPort {
   readonly service: ServiceInfo;
   /** What the workload speaks there. Older snapshots do not say. @default "http1" */
   readonly protocol?: HttpProtocol;
+  /** What connections to it carry, where they come in plain text. Older snapshots do not say. @default "auto" */
+  readonly declared?: PortProtocol;
+  /**
+   * Whether calls from outside the mesh are let in, which come in plain text (PeerAuthentication).
+   * @default "permissive"
+   */
+  readonly mtls?: "permissive" | "strict";
 }
 
 export interface ServiceInfo {
@@ -66,6 +79,32 @@ export interface ServiceInfo {
   readonly host: string;
   readonly name: string;
   readonly namespace: string;
+}
+
+/**
+ * A service port as a connection finds it that was on its way there and was captured: by its address, or by the server
+ * name in TLS. `name` is `HOST:PORT`, as that of its virtual host.
+ */
+export interface Listener {
+  readonly kind: "listener";
+  readonly name: string;
+  readonly service: ServiceInfo;
+  readonly port: number;
+  readonly protocol: PortProtocol;
+  /** IP addresses, and networks as `10.0.0.0/8`, that stand for the service; each endpoint also has its own. */
+  readonly addresses: readonly string[];
+  /** Names, lower case, that TLS clients call it by; empty where the port carries HTTP. `*.example.com` too. */
+  readonly serverNames: readonly string[];
+  /** For connections of which no request is read: the first one takes all. */
+  readonly routes: readonly TcpRoute[];
+}
+
+/** Where bytes go (VirtualService `tcp` and `tls`). */
+export interface TcpRoute {
+  /** Null for the default route of a service. */
+  readonly origin: RouteOrigin | null;
+  /** As in ForwardAction. */
+  readonly destinations: readonly WeightedCluster[];
 }
 
 /** The routes of one service port, found by authority. `name` is `HOST:PORT`. */
@@ -172,6 +211,8 @@ export interface Cluster {
   readonly limits?: ClusterLimits;
   /** When an endpoint is taken out because it fails. @default never */
   readonly outlier?: OutlierDetection;
+  /** Captured bytes go on to where they were going (ServiceEntry `resolution: NONE`). @default false */
+  readonly toOriginalDestination?: boolean;
 }
 
 export interface HashSettings {

@@ -17,6 +17,7 @@ import {
 } from "../model/snapshot.ts";
 import { type DestinationPolicy, DestinationRules } from "./destination_rules.ts";
 import type { Membership } from "./endpoints.ts";
+import { listenerOf } from "./listeners.ts";
 import { defaultRoutes, type RouteScope, routesOf } from "./routes.ts";
 import { ServiceCatalogue, type VisibleHost, type VisiblePort } from "./service_catalogue.ts";
 import { servicesOf } from "./services.ts";
@@ -77,11 +78,18 @@ export class CompiledConfig {
       for (const found of host.ports) {
         const routed = this.#virtualHost(host, found, claims, viewer);
         if (routed !== null) add(routed);
+        add(this.#listener(host, found, claims));
         this.#addClusters(found, viewer, add, memberships);
       }
     }
     for (const resource of this.#hostsWithoutService(claims, viewer)) add(resource);
     return { resources, memberships };
+  }
+
+  #listener(host: VisibleHost, found: VisiblePort, claims: DomainClaims): VersionedResource {
+    const names = claims.namesOf(host);
+    const listener = listenerOf(host, found, names);
+    return this.#body(keyOf("listener", JSON.stringify(listener)), () => listener);
   }
 
   /**
@@ -162,7 +170,14 @@ export class CompiledConfig {
     const whole = { name: null, labels: {}, balancer: policy.balancer };
     for (const { name: subset, labels, balancer } of [whole, ...policy.subsets]) {
       const name = clusterName(port.number, subset, info.host);
-      const clusterKey = keyOf("cluster", name, info.namespace, balancer, port.http);
+      const clusterKey = keyOf(
+        "cluster",
+        name,
+        info.namespace,
+        balancer,
+        port.http,
+        String(service.toOriginalDestination),
+      );
       add(this.#body(clusterKey, (): Cluster => ({
         kind: "cluster",
         name,
@@ -172,6 +187,7 @@ export class CompiledConfig {
         balancer,
         connectTimeoutMs: CONNECT_TIMEOUT_DEFAULT_MS,
         protocol: port.http,
+        ...(service.toOriginalDestination ? { toOriginalDestination: true } : {}),
       })));
       const memberKey = keyOf(name, info.namespace, ...Object.entries(labels).flat());
       const membership = this.#memberships.get(memberKey) ?? { cluster: name, service, port, labels };

@@ -9,7 +9,7 @@ import type { MeshRule } from "./virtual_services.ts";
 const DEFAULT_ROUTE_NAME = "default";
 
 /** All of it, where a destination stands alone. */
-const WEIGHT_WHOLE = 100;
+export const WEIGHT_WHOLE = 100;
 
 /** What is known about requests when routes are built. */
 export interface RouteScope {

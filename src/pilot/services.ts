@@ -4,8 +4,8 @@ import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import { isIp } from "../config/schema/scalars.ts";
 import type { ServiceEntrySpec } from "../config/schema/service_entry.ts";
 import type { ServiceSpec } from "../config/schema/service.ts";
-import { PORTS } from "../model/ports.ts";
-import type { HttpProtocol, ServiceInfo } from "../model/snapshot.ts";
+import { PORTS, SERVER_FIRST_PORTS } from "../model/ports.ts";
+import type { HttpProtocol, PortProtocol, ServiceInfo } from "../model/snapshot.ts";
 import { declaresSidecar, type MeshWorkload } from "./file_workloads.ts";
 import { EXPORT_TO_ANNOTATION } from "./visibility.ts";
 
@@ -22,6 +22,10 @@ export interface MeshService {
   readonly aliases: readonly string[];
   /** Other names by which only clients of its own namespace call it. */
   readonly localAliases: readonly string[];
+  /** IP addresses and networks that stand for the service: whoever calls them calls it. */
+  readonly addresses: readonly string[];
+  /** Resolution NONE: bytes that were captured go to where they were going. */
+  readonly toOriginalDestination: boolean;
   /** MESH_EXTERNAL: a call without a port means port 80 there and nothing else. */
   readonly external: boolean;
 }
@@ -31,6 +35,8 @@ export interface ServicePort {
   readonly name: string;
   /** `http` is routed by VirtualServices, also where the protocol is not known; `tls` is never routed by authority. */
   readonly protocol: "http" | "tcp" | "tls";
+  /** What the files say; `auto` where they do not. */
+  readonly declared: PortProtocol;
   /** What the workload speaks, where nobody translates before it. */
   readonly http: HttpProtocol;
   /** A number, or the name of a port of the workload. */
@@ -49,6 +55,17 @@ const PROTOCOLS: Readonly<Record<string, ServicePort["protocol"]>> = {
   mongo: "tcp",
   mysql: "tcp",
   redis: "tcp",
+  // Not Istio's. Its server waits for a client, but what the client says is no HTTP.
+  postgres: "tcp",
+  postgresql: "tcp",
+  http: "http",
+  http2: "http",
+  h2c: "http",
+  grpc: "http",
+  "grpc-web": "http",
+  "kubernetes.io/h2c": "http",
+  "kubernetes.io/ws": "http",
+  "kubernetes.io/wss": "tls",
 };
 
 /** Those of the same names that mean HTTP/2, as gRPC does. */
@@ -102,13 +119,15 @@ export function defaultPortOf(service: MeshService): number | null {
 function fromService(resource: ConfigResource<ServiceSpec>): MeshService {
   const { name, namespace, spec } = resource;
   const exported = resource.annotations[EXPORT_TO_ANNOTATION];
-  const clusterIp = spec.clusterIP;
+  // Kubernetes also writes "None" here.
+  const written = spec.clusterIP === null ? spec.clusterIPs : [spec.clusterIP, ...spec.clusterIPs];
+  const clusterIps = [...new Set(written.filter(isIp))];
   return {
     info: { host: serviceHost(name, namespace), name, namespace },
     ports: spec.ports.map((port) => ({
       number: port.port,
       name: port.name,
-      ...protocolsOf(port.appProtocol ?? port.name.split("-")[0] ?? ""),
+      ...protocolsOf(port.appProtocol ?? protocolInName(port.name), port.port),
       targetPort: port.targetPort,
     })),
     selector: spec.selector,
@@ -117,10 +136,11 @@ function fromService(resource: ConfigResource<ServiceSpec>): MeshService {
     aliases: [
       `${name}.${namespace}.svc`,
       `${name}.${namespace}`,
-      // Kubernetes also writes "None" here.
-      ...(clusterIp !== null && isIp(clusterIp) ? [inAuthority(clusterIp)] : []),
+      ...clusterIps.map(inAuthority),
     ],
     localAliases: [name],
+    addresses: clusterIps,
+    toOriginalDestination: false,
     external: false,
   };
 }
@@ -133,7 +153,7 @@ function fromServiceEntry(resource: ConfigResource<ServiceEntrySpec>): MeshServi
     ports: spec.ports.map((port) => ({
       number: port.number,
       name: port.name,
-      ...protocolsOf(port.protocol),
+      ...protocolsOf(port.protocol, port.number),
       targetPort: port.targetPort,
     })),
     selector: spec.workloadSelector === null ? null : spec.workloadSelector.labels,
@@ -141,6 +161,8 @@ function fromServiceEntry(resource: ConfigResource<ServiceEntrySpec>): MeshServi
     exportTo: spec.exportTo,
     aliases: addresses,
     localAliases: [],
+    addresses: spec.addresses,
+    toOriginalDestination: spec.resolution === "NONE" && spec.workloadSelector === null,
     external: spec.location === "MESH_EXTERNAL",
   }));
 }
@@ -182,10 +204,17 @@ function outsider(namespace: string, host: string): MeshWorkload {
   };
 }
 
-function protocolsOf(name: string): Pick<ServicePort, "protocol" | "http"> {
+/** The part of a port's name that says a protocol. Of the names, one has a "-" of its own. */
+function protocolInName(name: string): string {
+  return /^grpc-web(-|$)/.test(name) ? "grpc-web" : name.split("-")[0] as string;
+}
+
+function protocolsOf(name: string, port: number): Pick<ServicePort, "protocol" | "declared" | "http"> {
   const known = name.toLowerCase();
+  const said = Object.hasOwn(PROTOCOLS, known) ? PROTOCOLS[known] as ServicePort["protocol"] : null;
   return {
-    protocol: Object.hasOwn(PROTOCOLS, known) ? PROTOCOLS[known] as ServicePort["protocol"] : "http",
+    protocol: said ?? "http",
+    declared: said ?? (SERVER_FIRST_PORTS.has(port) ? "tcp" : "auto"),
     http: HTTP2_PROTOCOLS.has(known) ? "http2" : "http1",
   };
 }

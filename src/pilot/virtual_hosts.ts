@@ -22,11 +22,17 @@ export class DomainClaims {
   }
 
   /** Every authority that leads to a port of a host: each name with the port, and alone if the port is the default. */
-  domainsOf({ host, services }: VisibleHost, port: number): readonly string[] {
+  domainsOf(visible: VisibleHost, port: number): readonly string[] {
+    const standsAlone = defaultOfHost(visible.services) === port;
+    return this.namesOf(visible).flatMap((name) =>
+      standsAlone ? [name, `${name}:${port}`] : [`${name}:${port}`]
+    );
+  }
+
+  /** Every name that leads to a host. */
+  namesOf({ host, services }: VisibleHost): readonly string[] {
     const aliases = services.flatMap((service) => this.#aliasesOf(service));
-    const names = [...new Set([host, ...aliases])].filter((name) => this.#owners.get(name) === host);
-    const standsAlone = defaultOfHost(services) === port;
-    return names.flatMap((name) => standsAlone ? [name, `${name}:${port}`] : [`${name}:${port}`]);
+    return [...new Set([host, ...aliases])].filter((name) => this.#owners.get(name) === host);
   }
 
   /** Takes a host that is no service's; false when it is taken already. */

@@ -100,6 +100,7 @@ export class World {
           port,
           service: service.info,
           protocol: servicePort.http,
+          declared: servicePort.declared,
         });
       }
     }

@@ -4,9 +4,12 @@ import type { Random } from "../lib/prng.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import {
   type Cluster,
+  clusterName,
   type Endpoint,
   type EndpointSet,
   type HttpProtocol,
+  type Listener,
+  type PortProtocol,
   type ProxySettings,
   type ResourceKey,
   resourceKey,
@@ -20,6 +23,7 @@ import { ClusterEndpoint } from "./cluster/cluster_endpoint.ts";
 import type { Host } from "./cluster/host.ts";
 import type { HostTable } from "./cluster/host_table.ts";
 import { PoolLimits } from "./cluster/pool_limits.ts";
+import { ListenerTable, type Member } from "./route/listener_table.ts";
 import { RouteTable } from "./route/route_table.ts";
 
 export interface CompiledSnapshot {
@@ -29,6 +33,8 @@ export interface CompiledSnapshot {
   readonly routes: RouteTable<CompiledCluster>;
   /** By name. */
   readonly clusters: ReadonlyMap<string, CompiledCluster>;
+  /** Where captured connections were going. */
+  readonly listeners: ListenerTable<CompiledCluster, PinnedEndpoint>;
   /** What the own workload serves, by its port; nothing else is open to the mesh. */
   readonly inbound: ReadonlyMap<number, InboundService>;
   /** Counts requests that no virtual host, route or cluster took. */
@@ -37,18 +43,32 @@ export interface CompiledSnapshot {
   unserved(service: ServiceInfo): Edge;
   /** Counts requests to hosts that the mesh does not know. */
   readonly passthrough: Edge;
+  /** Counts connections from outside the mesh to a port of the own workload that no service declares. */
+  readonly inboundPassthrough: Edge;
   readonly hosts: ReadonlySet<Host>;
+}
+
+/** An endpoint that a captured connection was dialled to, and the cluster in which it is. */
+export interface PinnedEndpoint {
+  readonly cluster: CompiledCluster;
+  readonly endpoint: ClusterEndpoint;
 }
 
 export interface InboundService {
   readonly service: ServiceInfo;
+  readonly declared: PortProtocol;
+  /** Refuse what does not come over the mesh. */
+  readonly strict: boolean;
+  /** Counts calls from outside the mesh. */
+  readonly plainEdge: Edge;
   readonly host: Host;
   /** The same address for tunnels. */
   readonly tunnelHost: Host;
 }
 
 const UNROUTED: ServiceInfo = { host: "unknown", name: "unknown", namespace: "unknown" };
-const PASSTHROUGH: ServiceInfo = { ...UNROUTED, host: "PassthroughCluster", name: "PassthroughCluster" };
+const PASSTHROUGH = passthrough("PassthroughCluster");
+const INBOUND_PASSTHROUGH = passthrough("InboundPassthroughCluster");
 
 export interface CompileContext {
   readonly hosts: HostTable;
@@ -65,6 +85,7 @@ export interface CompileContext {
 /** Throws when a resource cannot be compiled; nothing is changed then but hosts that were made and are not used. */
 export function compileSnapshot(snapshot: Snapshot, context: CompileContext): CompiledSnapshot {
   const { hosts: hostTable, edges, previous, deliverTo } = context;
+  const listeners: Listener[] = [];
   const virtualHosts: VirtualHost[] = [];
   const clusters: Cluster[] = [];
   const endpointSets = new Map<string, EndpointSet>();
@@ -73,10 +94,12 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     if (body.kind === "virtualHost") virtualHosts.push(body);
     else if (body.kind === "cluster") clusters.push(body);
     else if (body.kind === "endpoints") endpointSets.set(body.name, body);
-    else settings = body;
+    else if (body.kind === "listener") listeners.push(body);
+    else if (body.kind === "proxy") settings = body;
+    // A kind that is not known yet is a newer control plane's; without it all works as it did.
   }
   if (settings === undefined) throw new Error("The snapshot has no proxy settings");
-  const source = settings.workload;
+  const { workload: source } = settings;
   const hosts = new Set<Host>();
   const edgeTo = (destination: Endpoint["workload"], service: ServiceInfo, mtls: boolean) =>
     edges.edge({ reporter: "source", source, destination, service, mtls });
@@ -114,24 +137,50 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     return new CompiledCluster({ cluster, endpoints, unserved, limits }, { ...context, place }, old);
   };
   const compiled = new Map(clusters.map((cluster) => [cluster.name, compile(cluster)]));
-  const routes = new RouteTable(virtualHosts, (name) => compiled.get(name) ?? null);
+  const find = (name: string) => compiled.get(name) ?? null;
+  const routes = new RouteTable(virtualHosts, find);
   for (const { endpoints } of compiled.values()) for (const { host } of endpoints) hosts.add(host);
+  const listenerTable = new ListenerTable(listeners, { find, members: (one) => membersOf(one, find) });
+  const callOf = (service: ServiceInfo): Edge =>
+    edges.edge({
+      reporter: "destination",
+      source: UNKNOWN_WORKLOAD,
+      destination: source,
+      service,
+      mtls: false,
+    });
+  const inbound = inboundServices(settings, deliver, callOf);
   replaceClusters(previous?.clusters ?? new Map(), compiled);
   return {
     snapshot,
     settings,
     routes,
     clusters: compiled,
-    inbound: new Map(
-      settings.inbound.map((
-        { port, service, protocol },
-      ) => [port, { service, host: deliver(port, protocol), tunnelHost: deliver(port, "tcp") }]),
-    ),
+    listeners: listenerTable,
+    inbound,
+    inboundPassthrough: callOf(INBOUND_PASSTHROUGH),
     unserved: (service) => edgeTo(UNKNOWN_WORKLOAD, service, false),
     unrouted: edgeTo(UNKNOWN_WORKLOAD, UNROUTED, false),
     passthrough: edgeTo(UNKNOWN_WORKLOAD, PASSTHROUGH, false),
     hosts,
   };
+}
+
+function inboundServices(
+  settings: ProxySettings,
+  deliver: (port: number, protocol?: HttpProtocol | "tcp") => Host,
+  plainEdge: (service: ServiceInfo) => Edge,
+): ReadonlyMap<number, InboundService> {
+  return new Map(
+    settings.inbound.map(({ port, service, protocol, declared = "auto", mtls }) => [port, {
+      service,
+      declared,
+      strict: mtls === "strict",
+      plainEdge: plainEdge(service),
+      host: deliver(port, protocol),
+      tunnelHost: deliver(port, "tcp"),
+    }]),
+  );
 }
 
 /** Nothing can fail any more: those that are new take over, those that are gone let go of their timers. */
@@ -141,4 +190,20 @@ function replaceClusters(
 ): void {
   for (const [name, cluster] of old) if (next.get(name) !== cluster) cluster.stop();
   for (const [name, cluster] of next) if (old.get(name) !== cluster) cluster.start();
+}
+
+/** The endpoints of a service port, whatever its routes say. */
+function* membersOf(
+  { port, service }: Listener,
+  find: (cluster: string) => CompiledCluster | null,
+): Generator<Member<PinnedEndpoint>> {
+  const cluster = find(clusterName(port, null, service.host));
+  for (const endpoint of cluster?.endpoints ?? []) {
+    const { address, port } = endpoint.endpoint;
+    yield { address, port, endpoint: { cluster: cluster as CompiledCluster, endpoint } };
+  }
+}
+
+function passthrough(name: string): ServiceInfo {
+  return { ...UNROUTED, host: name, name };
 }

@@ -34,6 +34,12 @@ export const LOCAL_REPLY = {
     details: "overload",
     text: "too many requests in flight",
   },
+  plainTextRefused: {
+    status: 403,
+    flags: FLAG.none,
+    details: "plain_text_refused",
+    text: "this workload is called over mutual TLS only",
+  },
   noCluster: { status: 503, flags: FLAG.noCluster, details: "cluster_not_found", text: "" },
   blocked: { status: 502, flags: FLAG.none, details: "direct_response", text: "" },
   noHealthyUpstream: {

@@ -6,8 +6,11 @@ import { bytesHash } from "../lib/hash.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import { peerIdentity } from "../identity/peer_identity.ts";
+import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { originalDestination } from "../runtime/original_destination.ts";
 import {
+  type Address,
   connect,
   descriptorOf,
   type Listener,
@@ -17,22 +20,20 @@ import {
   type TlsMaterial,
   type TlsWire,
   type Wire,
-  type WireOwner,
 } from "../runtime/socket.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
 import { BoundedConnect, type ConnectRefusals } from "./cluster/bounded_connect.ts";
 import { HostTable } from "./cluster/host_table.ts";
 import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
 import { InFlight } from "./filters/in_flight.ts";
 import { InboundAcceptor } from "./filters/inbound.ts";
-import type { Acceptor } from "./exchange.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
-import { Http1ServerConnection } from "./http1/server_connection.ts";
-import { Http2ServerConnection } from "./http2/server_connection.ts";
 import { ConnectionGate, type ConnectionRefusals } from "./listener/connection_gate.ts";
 import { HandshakingConnection } from "./listener/handshaking_connection.ts";
-import { PlainConnection, type PlainProtocols } from "./listener/plain_connection.ts";
-import { HTTP1_REFUSAL, HTTP2_REFUSAL, RefusedConnection } from "./listener/refused_connection.ts";
+import { type ListenerWarning, OutboundListener } from "./listener/outbound_listener.ts";
+import { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
+import { Reception } from "./listener/reception.ts";
 import type { ProxyCaps } from "./proxy_caps.ts";
 
 /** What was refused since the start because it was too much, by the cap that it hit. */
@@ -47,9 +48,11 @@ export interface ProxyOptions {
   readonly random: Random;
   readonly trustDomain: string;
   /** Where the own workload's calls come in, normally loopback. */
-  readonly outbound: { readonly hostname: string; readonly port: number };
+  readonly outbound: Address;
+  /** Where plain calls to the own workload come in, captured. */
+  readonly inboundPlain: Address;
   /** Where the mesh calls in. */
-  readonly mesh: { readonly hostname: string; readonly port: number };
+  readonly mesh: Address;
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
   readonly caps: ProxyCaps;
@@ -64,6 +67,8 @@ export class Proxy {
   readonly #wheel: TimerWheel;
   readonly #hosts: HostTable;
   readonly #gate: ConnectionGate;
+  readonly #reception: Reception;
+  readonly #warnings: LimitedWarnings<ListenerWarning>;
   readonly #upstream: BoundedConnect;
   readonly #inFlight: InFlight;
   #listeners: Listener[] = [];
@@ -73,6 +78,8 @@ export class Proxy {
     this.#options = options;
     this.#wheel = new TimerWheel(options.clock);
     this.#gate = new ConnectionGate(options.caps, options.clock);
+    this.#reception = new Reception(this.#gate, this.#wheel);
+    this.#warnings = new LimitedWarnings(options.clock, options.warn);
     this.#upstream = new BoundedConnect(connect, options.caps);
     this.#inFlight = new InFlight(options.caps.requests);
     this.#hosts = new HostTable({
@@ -109,20 +116,7 @@ export class Proxy {
    * snapshot to serve by. Throws ListenError, and then listens nowhere.
    */
   listen(): void {
-    const { clock, random, outbound, mesh, tlsMaterial } = this.#options;
-    const outboundAcceptor = new OutboundAcceptor({
-      clock,
-      random,
-      hosts: this.#hosts,
-      inFlight: this.#inFlight,
-      current: this.#serving,
-      isOwnAddress: (hostname, port) => port === outbound.port && leadsTo(hostname, outbound.hostname),
-    });
-    const protocols = {
-      http1: (wire: Wire) => this.#serveHttp1(wire, outboundAcceptor),
-      http2: (wire: Wire) => this.#serveHttp2(wire, outboundAcceptor),
-    };
-    const sniff = (wire: Wire) => this.#sniff(wire, protocols);
+    const { outbound, inboundPlain, mesh, tlsMaterial } = this.#options;
     const shakeHands = (wire: Wire) => {
       const { releaseUnproven } = this.#gate;
       const connection = new HandshakingConnection(wire, this.#wheel, this.#judge, releaseUnproven);
@@ -133,7 +127,8 @@ export class Proxy {
       return serves ? tlsMaterial() : null;
     };
     try {
-      this.#listeners.push(listenTcp(outbound, sniff));
+      this.#listeners.push(listenTcp(outbound, this.#outboundListener().accept));
+      this.#listeners.push(listenTcp(inboundPlain, this.#plainInboundListener().accept));
       this.#listeners.push(listenMutualTls(mesh, material, shakeHands, MESH_TLS));
     } catch (error) {
       this.#stopListening();
@@ -167,26 +162,47 @@ export class Proxy {
     return this.#current;
   };
 
-  /** A plain connection until it has said what it speaks; one too many is then told so. Null: it is closed. */
-  #sniff(wire: Wire, protocols: PlainProtocols): WireOwner | null {
-    const verdict = this.#current === null ? "close" : this.#gate.admit(descriptorOf(wire));
-    if (verdict === "close") return null;
-    const { releaseUnproven } = this.#gate;
-    if (verdict === "refuse") {
-      return this.#gate.holdRefused(new PlainConnection(wire, this.#wheel, this.#refusing, releaseUnproven));
-    }
-    return this.#gate.holdSilent(new PlainConnection(wire, this.#wheel, protocols, releaseUnproven));
+  #outboundListener(): OutboundListener {
+    const { clock, random } = this.#options;
+    const acceptor = new OutboundAcceptor({
+      clock,
+      random,
+      hosts: this.#hosts,
+      inFlight: this.#inFlight,
+      current: this.#serving,
+      isOwnAddress: this.#isOwnAddress,
+    });
+    return new OutboundListener({
+      reception: this.#reception,
+      acceptor,
+      warnings: this.#warnings,
+      originalDestination,
+      isOwnAddress: this.#isOwnAddress,
+      current: () => this.#current,
+    });
   }
 
-  readonly #refusing: PlainProtocols = {
-    http1: (wire) => this.#refuse(wire, HTTP1_REFUSAL),
-    http2: (wire) => this.#refuse(wire, HTTP2_REFUSAL),
+  #plainInboundListener(): PlainInboundListener {
+    const { clock, random, outbound, inboundPlain, mesh } = this.#options;
+    const ports = [outbound.port, inboundPlain.port, mesh.port, PORTS.admin, PORTS.health, PORTS.metrics];
+    return new PlainInboundListener({
+      reception: this.#reception,
+      warnings: this.#warnings,
+      originalDestination,
+      exchanges: { clock, random, hosts: this.#hosts, inFlight: this.#inFlight, current: this.#serving },
+      ownPorts: new Set(ports),
+      current: () => this.#current,
+    });
+  }
+
+  /** Whether a connection to there would come out at a listener of this proxy. */
+  readonly #isOwnAddress = (hostname: string, port: number): boolean => {
+    const { outbound, inboundPlain, mesh } = this.#options;
+    const here = this.#current?.settings.address;
+    return [outbound, inboundPlain, mesh].some((own) =>
+      port === own.port && (hostname === here || leadsTo(hostname, own.hostname))
+    );
   };
-
-  #refuse(wire: Wire, answer: Uint8Array): WireOwner {
-    const { releaseUnproven } = this.#gate;
-    return this.#gate.holdRefused(new RefusedConnection(wire, this.#wheel, answer, releaseUnproven));
-  }
 
   /** Lets in whoever proved an identity of the trust domain. */
   readonly #judge = (wire: TlsWire, error: Error | null): void => {
@@ -205,21 +221,8 @@ export class Proxy {
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );
     const http2 = wire.alpnProtocol === "h2";
-    setOwner(wire, http2 ? this.#serveHttp2(wire, acceptor) : this.#serveHttp1(wire, acceptor));
+    setOwner(wire, http2 ? this.#reception.http2(wire, acceptor) : this.#reception.http1(wire, acceptor));
   };
-
-  #serveHttp1(wire: Wire, acceptor: Acceptor): WireOwner {
-    const { releaseProven } = this.#gate;
-    return this.#gate.holdProven(
-      new Http1ServerConnection(wire, acceptor, this.#wheel, "http", releaseProven),
-    );
-  }
-
-  #serveHttp2(wire: Wire, acceptor: Acceptor): WireOwner {
-    return this.#gate.holdProven(
-      new Http2ServerConnection(wire, acceptor, this.#wheel, this.#gate.releaseProven),
-    );
-  }
 
   #stopListening(): void {
     for (const listener of this.#listeners.splice(0)) listener.stop();

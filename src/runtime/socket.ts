@@ -116,6 +116,8 @@ export function listenTcp(address: Address, accept: (wire: Wire) => WireOwner | 
     ...handlers,
     open(socket: BunSocket) {
       socket.setNoDelay(true);
+      // It may be closed before there is an owner.
+      socket.data = NOBODY;
       const owner = accept(socket as unknown as Wire);
       socket.data = owner ?? NOBODY;
       if (owner === null) socket.terminate();

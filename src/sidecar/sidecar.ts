@@ -142,6 +142,7 @@ export class Sidecar {
       random,
       trustDomain,
       outbound: { hostname: bind ?? LOOPBACK, port: PORTS.outbound },
+      inboundPlain: { hostname: bind ?? ANY_ADDRESS, port: PORTS.inboundPlain },
       mesh: { hostname: bind ?? ANY_ADDRESS, port: PORTS.mesh },
       deliverTo: bind ?? LOOPBACK,
       caps: proxyCaps(openFilesMax()),

@@ -4,7 +4,13 @@ import type { Route } from "../../model/snapshot.ts";
 import { clusterParts } from "../../proxy/explain/mesh_view.ts";
 import { printable } from "../output.ts";
 import type { MeshDiff, WorkloadDiff } from "./mesh_diff.ts";
-import type { EndpointsChange, HostChange, MovedRequest, PolicyChange } from "./snapshot_diff.ts";
+import type {
+  EndpointsChange,
+  HostChange,
+  ListenerChange,
+  MovedRequest,
+  PolicyChange,
+} from "./snapshot_diff.ts";
 import type { FieldChange } from "./value_diff.ts";
 
 /** Workloads that a heading names; of more it gives the number. */
@@ -30,6 +36,7 @@ function groupLines(group: readonly WorkloadDiff[]): string[] {
     ...first.routes.flatMap(hostLines),
     ...first.policies.flatMap(policyLines),
     ...first.endpoints.flatMap(endpointLines),
+    ...first.listeners.flatMap(listenerLines),
     ...first.settings.map((change) => `~ own ${fieldText(change)}`),
   ];
   return [`${heading}:`, ...changes.map((line) => `  ${line}`)];
@@ -129,6 +136,12 @@ function endpointLines({ added, removed, changed, ...place }: EndpointsChange): 
       ...fields.map((field) => `        ${fieldText(field)}`),
     ]),
   ];
+}
+
+/** Those that come and go do so with the routes and policies of their host. */
+function listenerLines({ host, change, fields }: ListenerChange): string[] {
+  if (change !== "changed") return [];
+  return [`~ captured connections to ${host}`, ...fields.map((field) => `    ${fieldText(field)}`)];
 }
 
 function placeText({ host, port, subset }: { host: string; port: number; subset: string | null }): string {

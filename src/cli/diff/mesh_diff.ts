@@ -19,7 +19,7 @@ export interface MeshDiff {
   readonly workloadCount: number;
 }
 
-const NOTHING: SnapshotDiff = { routes: [], policies: [], endpoints: [], settings: [] };
+const NOTHING: SnapshotDiff = { routes: [], policies: [], endpoints: [], listeners: [], settings: [] };
 
 /** Workloads are those of the files; `trustDomain` is that of both. */
 export function meshDiff(before: ResourceSet, after: ResourceSet, trustDomain: string): MeshDiff {

@@ -1,5 +1,13 @@
 /** What changes for a proxy that gets one snapshot in place of another: routes, policies, endpoints. */
-import type { Cluster, Endpoint, Route, RouteAction, Snapshot, VirtualHost } from "../../model/snapshot.ts";
+import type {
+  Cluster,
+  Endpoint,
+  Listener,
+  Route,
+  RouteAction,
+  Snapshot,
+  VirtualHost,
+} from "../../model/snapshot.ts";
 import { clusterParts, meshView } from "../../proxy/explain/mesh_view.ts";
 import { sampleRequests } from "../../proxy/explain/sample_request.ts";
 import type { RequestHead } from "../../proxy/exchange.ts";
@@ -14,6 +22,8 @@ export interface SnapshotDiff {
   /** What holds for the calls to a service or a subset of it: balancing, limits, protocols. */
   readonly policies: readonly PolicyChange[];
   readonly endpoints: readonly EndpointsChange[];
+  /** How captured connections are told and found. */
+  readonly listeners: readonly ListenerChange[];
   /** The proxy's own settings. */
   readonly settings: readonly FieldChange[];
 }
@@ -54,6 +64,13 @@ export interface EndpointsChange {
   readonly changed: readonly { readonly endpoint: Endpoint; readonly fields: readonly FieldChange[] }[];
 }
 
+export interface ListenerChange {
+  /** `HOST:PORT`. */
+  readonly host: string;
+  readonly change: Change;
+  readonly fields: readonly FieldChange[];
+}
+
 /** Moved requests that one host names at most. */
 const REQUESTS_MAX = 20;
 
@@ -66,6 +83,7 @@ export function snapshotDiff(before: Snapshot, after: Snapshot): SnapshotDiff {
     routes: hosts.flatMap((pair) => hostChange(pair, tables as [RouteTable<null>, RouteTable<null>])),
     policies: paired(old.clusters, now.clusters).flatMap(policyChange),
     endpoints: paired(old.endpoints, now.endpoints).flatMap(endpointsChange),
+    listeners: paired(old.listeners, now.listeners).flatMap(listenerChange),
     settings: fieldChanges(old.settings, now.settings),
   };
 }
@@ -122,6 +140,13 @@ function policyChange(pair: Pair<Cluster>): PolicyChange[] {
   const fields = before === null || after === null ? [] : fieldChanges(before, after);
   if (before !== null && after !== null && fields.length === 0) return [];
   return [{ ...clusterParts(name), change: changeOf(pair), fields }];
+}
+
+function listenerChange(pair: Pair<Listener>): ListenerChange[] {
+  const [host, before, after] = pair;
+  const fields = before === null || after === null ? [] : fieldChanges(before, after);
+  if (before !== null && after !== null && fields.length === 0) return [];
+  return [{ host, change: changeOf(pair), fields }];
 }
 
 function endpointsChange([name, before, after]: Pair<readonly Endpoint[]>): EndpointsChange[] {

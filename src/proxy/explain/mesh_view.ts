@@ -1,5 +1,12 @@
 /** A snapshot, arranged by what `explain` asks of it. */
-import type { Cluster, Endpoint, ProxySettings, Snapshot, VirtualHost } from "../../model/snapshot.ts";
+import type {
+  Cluster,
+  Endpoint,
+  Listener,
+  ProxySettings,
+  Snapshot,
+  VirtualHost,
+} from "../../model/snapshot.ts";
 
 export interface MeshView {
   readonly settings: ProxySettings;
@@ -8,6 +15,7 @@ export interface MeshView {
   readonly clusters: ReadonlyMap<string, Cluster>;
   /** By the cluster's name. */
   readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
+  readonly listeners: ReadonlyMap<string, Listener>;
 }
 
 /** Throws when the snapshot has no proxy settings. */
@@ -16,14 +24,16 @@ export function meshView(snapshot: Snapshot): MeshView {
   const virtualHosts: VirtualHost[] = [];
   const clusters = new Map<string, Cluster>();
   const endpoints = new Map<string, readonly Endpoint[]>();
+  const listeners = new Map<string, Listener>();
   for (const { body } of snapshot.values()) {
     if (body.kind === "proxy") settings = body;
     else if (body.kind === "virtualHost") virtualHosts.push(body);
     else if (body.kind === "cluster") clusters.set(body.name, body);
-    else endpoints.set(body.name, body.endpoints);
+    else if (body.kind === "endpoints") endpoints.set(body.name, body.endpoints);
+    else if (body.kind === "listener") listeners.set(body.name, body);
   }
   if (settings === undefined) throw new Error("The snapshot has no proxy settings");
-  return { settings, virtualHosts, clusters, endpoints };
+  return { settings, virtualHosts, clusters, endpoints, listeners };
 }
 
 /** The parts of a cluster's name, as clusterName() puts them together; the cluster itself need not be there. */

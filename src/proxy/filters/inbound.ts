@@ -11,7 +11,7 @@ import { normalPath } from "../route/normal_path.ts";
 import { type ExchangeContext, HttpExchange, type Target } from "./http_exchange.ts";
 
 /** The own workload is near: Envoy gives it the same time as anybody, and so do we (Istio's connectTimeout). */
-const CONNECT_TIMEOUT_MS = 10_000;
+export const CONNECT_TIMEOUT_MS = 10_000;
 
 /** A connection that the workload closed as the request was on its way is tried once more. */
 const RETRIES_MAX = 1;
@@ -114,7 +114,7 @@ export class InboundAcceptor implements Acceptor {
   }
 }
 
-class InboundExchange extends HttpExchange {
+export class InboundExchange extends HttpExchange {
   readonly #workload: string;
   #target: Target | null = null;
 

@@ -4,12 +4,14 @@ import type { ProxySettings } from "../../model/snapshot.ts";
 import { NO_KEY } from "../cluster/balancer/balancer.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
+import type { HostAddress } from "../cluster/connect_attempt.ts";
 import { answerOutcome, outcomeFollows } from "../cluster/health/answer_outcome.ts";
 import type { Host } from "../cluster/host.ts";
 import type { HostTable } from "../cluster/host_table.ts";
 import type { PoolLimits } from "../cluster/pool_limits.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
-import type { CompiledSnapshot } from "../compiled_snapshot.ts";
+import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
+import type { Address } from "../../runtime/socket.ts";
 import type {
   Acceptor,
   HeaderList,
@@ -21,8 +23,10 @@ import type {
 } from "../exchange.ts";
 import { isGrpc, LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
 import { describePeer, PEER_HEADER, PORT_HEADER, takeMeshHeaders } from "../mesh_headers.ts";
+import type { Found } from "../route/listener_table.ts";
 import { normalPath } from "../route/normal_path.ts";
-import { canonicalAuthority, findRoute, pickTarget } from "../route/route_table.ts";
+import { canonicalAuthority, type CompiledVirtualHost, findRoute, pickTarget } from "../route/route_table.ts";
+import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
 import { type ExchangeContext, HttpExchange, type Target } from "./http_exchange.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
 
@@ -42,6 +46,23 @@ export interface OutboundOptions extends ExchangeContext {
   isOwnAddress(hostname: string, port: number): boolean;
 }
 
+/** Where a captured connection was going, and how requests on it are passed on to there. */
+export interface Captured {
+  readonly destination: Address;
+  readonly protocol: "http1" | "http2";
+}
+
+/** A connection of which no request is read. At least one of the two says where it leads. */
+export interface TcpConnection {
+  /** Where it was going when it was captured; null: it was not. */
+  readonly destination: Address | null;
+  /** The name that TLS asks for. */
+  readonly serverName: string | null;
+}
+
+/** Where TLS is spoken that was not captured: what a URL without a port means. */
+const HTTPS_PORT = 443;
+
 export class OutboundAcceptor implements Acceptor {
   readonly #options: OutboundOptions;
   /** Own description for the mesh hop, of the settings that it was made from. */
@@ -53,19 +74,41 @@ export class OutboundAcceptor implements Acceptor {
   }
 
   accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
+    return this.acceptFrom(null, stream, head, ended);
+  }
+
+  /** Takes a request that came on a captured connection, or on any other for null. */
+  acceptFrom(
+    captured: Captured | null,
+    stream: ServerStream,
+    head: RequestHead,
+    ended: boolean,
+  ): ServerHandler {
     const { current, random } = this.#options;
     const snapshot = current();
     takeMeshHeaders(head.headers);
     ensureEntryHeaders(head, random);
-    const exchange = new OutboundExchange(
-      this.#options,
-      snapshot,
-      this.#describe(snapshot),
-      stream,
-      head,
-      ended,
-    );
-    this.#route(exchange, snapshot, head);
+    const exchange = this.#exchange(snapshot, stream, head, ended);
+    this.#route(exchange, snapshot, head, captured);
+    return exchange;
+  }
+
+  /** Takes bytes: to the service that TLS names, else to the one that was dialled, else to where they were going. */
+  acceptTcp(stream: ServerStream, connection: TcpConnection): ServerHandler {
+    const { destination, serverName } = connection;
+    const snapshot = this.#options.current();
+    const named = serverName === null
+      ? undefined
+      : snapshot.listeners.byServerName(serverName, destination?.port ?? null);
+    const found = named !== undefined
+      ? { listener: named, endpoint: null }
+      : destination && snapshot.listeners.byAddress(destination.hostname, destination.port);
+    const port = found?.listener.listener.port ?? HTTPS_PORT;
+    const to = destination ?? { hostname: serverName ?? "", port };
+    const exchange = this.#exchange(snapshot, stream, connectHead(formatAuthority(to)), false);
+    if (this.#options.inFlight.refuses()) exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
+    else if (found) this.#routeTcp(exchange, snapshot, found, to);
+    else this.#passOn(exchange, snapshot, { ...to, protocol: "tcp" });
     return exchange;
   }
 
@@ -73,7 +116,21 @@ export class OutboundAcceptor implements Acceptor {
     this.#options.current().unrouted.record(status, "DPE", 0);
   }
 
-  #route(exchange: OutboundExchange, snapshot: CompiledSnapshot, head: RequestHead): void {
+  #exchange(
+    snapshot: CompiledSnapshot,
+    stream: ServerStream,
+    head: RequestHead,
+    ended: boolean,
+  ): OutboundExchange {
+    return new OutboundExchange(this.#options, snapshot, this.#describe(snapshot), stream, head, ended);
+  }
+
+  #route(
+    exchange: OutboundExchange,
+    snapshot: CompiledSnapshot,
+    head: RequestHead,
+    captured: Captured | null,
+  ): void {
     if (this.#options.inFlight.refuses()) {
       return exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
     }
@@ -81,7 +138,30 @@ export class OutboundAcceptor implements Acceptor {
     if (typeof path !== "string") return exchange.reply(path, snapshot.unrouted);
     head.path = path;
     const virtualHost = snapshot.routes.virtualHost(head.authority);
-    if (virtualHost === undefined) return this.#passThrough(exchange, snapshot, head);
+    if (virtualHost !== undefined) this.#routeBy(virtualHost, exchange, snapshot, head);
+    else if (captured === null) this.#passThrough(exchange, snapshot, head);
+    else this.#routeCaptured(exchange, snapshot, head, captured);
+  }
+
+  #routeTcp(
+    exchange: OutboundExchange,
+    snapshot: CompiledSnapshot,
+    { listener: { routes, listener }, endpoint }: Found<CompiledCluster, PinnedEndpoint>,
+    destination: Address,
+  ): void {
+    if (endpoint !== null) return exchange.sendTo(endpoint.cluster, endpoint, destination);
+    const [route] = routes;
+    const cluster = route === undefined ? null : pickTarget(route, this.#options.random);
+    if (cluster !== null) exchange.sendTo(cluster, null, destination);
+    else exchange.reply(LOCAL_REPLY.noCluster, snapshot.unserved(listener.service));
+  }
+
+  #routeBy(
+    virtualHost: CompiledVirtualHost<CompiledCluster>,
+    exchange: OutboundExchange,
+    snapshot: CompiledSnapshot,
+    head: RequestHead,
+  ): void {
     const route = findRoute(virtualHost, head);
     const { service } = virtualHost.virtualHost;
     if (route === undefined) return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unserved(service));
@@ -90,21 +170,44 @@ export class OutboundAcceptor implements Acceptor {
     exchange.sendTo(cluster);
   }
 
-  /** MeshConfig.outboundTrafficPolicy: hosts that nobody declared. */
+  /** No service has the authority: where the connection was going decides. */
+  #routeCaptured(
+    exchange: OutboundExchange,
+    snapshot: CompiledSnapshot,
+    head: RequestHead,
+    { destination, protocol }: Captured,
+  ): void {
+    const found = snapshot.listeners.byAddress(destination.hostname, destination.port);
+    if (found !== undefined && found.endpoint !== null) {
+      return exchange.sendTo(found.endpoint.cluster, found.endpoint);
+    }
+    const virtualHost = found && snapshot.routes.virtualHost(found.listener.listener.name);
+    if (virtualHost !== undefined) return this.#routeBy(virtualHost, exchange, snapshot, head);
+    // A CONNECT was meant for the proxy at that address.
+    this.#passOn(exchange, snapshot, { ...destination, protocol });
+  }
+
+  /** Nothing but the authority says where the request is to go. */
   #passThrough(exchange: OutboundExchange, snapshot: CompiledSnapshot, head: RequestHead): void {
+    const protocol = head.tunnel === "connect" ? "tcp" : "http1";
+    const address = splitAuthority(head.authority);
+    this.#passOn(exchange, snapshot, address && { ...address, protocol });
+  }
+
+  /** MeshConfig.outboundTrafficPolicy: hosts that nobody declared. Null: it says nowhere to go. */
+  #passOn(
+    exchange: OutboundExchange,
+    snapshot: CompiledSnapshot,
+    address: Pick<HostAddress, "hostname" | "port" | "protocol"> | null,
+  ): void {
     if (snapshot.settings.outboundPolicy === "REGISTRY_ONLY") {
       return exchange.reply(LOCAL_REPLY.blocked, snapshot.unrouted);
     }
-    const address = splitAuthority(head.authority);
     if (address === null || this.#options.isOwnAddress(address.hostname, address.port)) {
       return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
     }
     exchange.send({
-      host: this.#options.hosts.passthrough({
-        ...address,
-        spiffeId: null,
-        protocol: head.tunnel === "connect" ? "tcp" : "http1",
-      }),
+      host: this.#options.hosts.passthrough({ ...address, spiffeId: null }),
       edge: snapshot.passthrough,
       connectTimeoutMs: PASSTHROUGH_CONNECT_TIMEOUT_MS,
     });
@@ -136,6 +239,8 @@ class OutboundExchange extends HttpExchange {
   #outcomeFollows = false;
   /** Where the attempt counts as a retry. */
   #retrying: PoolLimits | null = null;
+  /** The only endpoint that will do: the client dialled its own address. */
+  #pinned: ClusterEndpoint | null = null;
 
   constructor(
     options: OutboundOptions,
@@ -152,8 +257,20 @@ class OutboundExchange extends HttpExchange {
     this.#fieldCount = head.headers.length;
   }
 
-  sendTo(cluster: CompiledCluster): void {
+  /** `destination`: where bytes were going, for clusters that ask for no more. */
+  sendTo(
+    cluster: CompiledCluster,
+    pinned: PinnedEndpoint | null = null,
+    destination: Address | null = null,
+  ): void {
+    if (destination !== null && cluster.cluster.toOriginalDestination === true) {
+      const { hosts } = this.#options;
+      const host = hosts.passthrough({ ...destination, spiffeId: null, protocol: "tcp" });
+      const { connectTimeoutMs } = cluster.cluster;
+      return this.send({ host, edge: cluster.unserved, connectTimeoutMs });
+    }
     this.#cluster = cluster;
+    this.#pinned = pinned?.endpoint ?? null;
     if (cluster.hashPolicy !== null) {
       // Whoever calls on 15001 is the own workload.
       const { address } = this.#snapshot.settings;
@@ -246,7 +363,7 @@ class OutboundExchange extends HttpExchange {
 
   #pick(): Target | null {
     const { cluster } = this.#cluster as CompiledCluster;
-    const endpoint = (this.#cluster as CompiledCluster).pick(this.#tried, this.#key);
+    const endpoint = this.#pinned ?? (this.#cluster as CompiledCluster).pick(this.#tried, this.#key);
     this.#endpoint = endpoint;
     if (endpoint === null) return null;
     return { host: this.#hostOf(endpoint), edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };

@@ -1,14 +1,27 @@
-/** An accepted plain connection until its first bytes tell what it speaks: HTTP/2 by its preface, else HTTP/1. */
+/** An accepted plain connection until its first bytes tell what it speaks; then somebody else owns it. */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import { HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS } from "../http1/limits.ts";
-import { PREFACE } from "../http2/frames.ts";
+import { type Expectation, ProtocolDetector } from "./protocol_detector.ts";
+
+/**
+ * A captured connection of which nothing is declared says within this what it speaks, or its bytes so far, perhaps none,
+ * go on as TCP: its server may be the one to speak first. Istio waits for ever unless `protocolDetectionTimeout` is set,
+ * and such a server's clients with it; Envoy's default for its listener filters is 15 s, Linkerd's is 10 s.
+ */
+export const DETECTION_TIMEOUT_MS = 5_000;
 
 /** Who owns the connection from now on. */
 export interface PlainProtocols {
   http1(wire: Wire): WireOwner;
   http2(wire: Wire): WireOwner;
+  /** `serverName` as the client wrote it, in lower case; null: it named none. */
+  tls(wire: Wire, serverName: string | null): WireOwner;
+  /** Anything else, or nothing in time. */
+  tcp(wire: Wire): WireOwner;
 }
+
+const NOTHING = Buffer.alloc(0);
 
 export class PlainConnection implements WireOwner, Timed {
   deadlineMs = 0;
@@ -16,45 +29,52 @@ export class PlainConnection implements WireOwner, Timed {
   wheelIndex = 0;
   readonly #wire: Wire;
   readonly #wheel: TimerWheel;
+  readonly #detector: ProtocolDetector;
   readonly #protocols: PlainProtocols;
   readonly #onOver: (connection: PlainConnection) => void;
-  /** What came while it could still be either. */
-  #seen: Buffer | null = null;
+  /** What came while it could still be more than one thing: the first bytes of a buffer that has room for more. */
+  #buffer: Buffer = NOTHING;
+  #length = 0;
 
   /** `onOver`: the wire has another owner, or is closed. */
   constructor(
     wire: Wire,
     wheel: TimerWheel,
+    expectation: Expectation,
     protocols: PlainProtocols,
     onOver: (connection: PlainConnection) => void,
   ) {
     this.#wire = wire;
     this.#wheel = wheel;
+    this.#detector = new ProtocolDetector(expectation);
     this.#protocols = protocols;
     this.#onOver = onOver;
-    wheel.set(this, IDLE_TIMEOUT_MS);
+    wheel.set(this, this.#mayBeTcp ? DETECTION_TIMEOUT_MS : IDLE_TIMEOUT_MS);
   }
 
   onData(chunk: Buffer): void {
-    const seen = this.#seen === null ? chunk : Buffer.concat([this.#seen, chunk]);
-    const length = Math.min(seen.length, PREFACE.length);
-    const isPreface = seen.compare(PREFACE, 0, length, 0, length) === 0;
-    if (isPreface && length < PREFACE.length) {
-      if (this.#seen === null) this.#wheel.set(this, HEAD_TIMEOUT_MS);
-      this.#seen = seen;
+    const seen = this.#length === 0 ? chunk : this.#append(chunk);
+    const detected = this.#detector.detect(seen);
+    if (detected === null) {
+      if (this.#length > 0) return;
+      this.#append(chunk);
+      // Each byte more gives no more time.
+      if (!this.#mayBeTcp) this.#wheel.set(this, HEAD_TIMEOUT_MS);
       return;
     }
-    this.#wheel.clear(this);
-    this.#onOver(this);
-    const owner = isPreface ? this.#protocols.http2(this.#wire) : this.#protocols.http1(this.#wire);
-    setOwner(this.#wire, owner);
-    owner.onData(seen);
+    if (detected === "malformed") return this.close();
+    const { serverName } = this.#detector;
+    this.#handOver(
+      detected === "tls" ? (wire) => this.#protocols.tls(wire, serverName) : this.#protocols[detected],
+      seen,
+    );
   }
 
   onDrain(): void {}
 
   onEnd(): void {
-    this.#wire.end();
+    if (!this.#mayBeTcp) return this.#wire.end();
+    this.#handOver(this.#protocols.tcp, this.#seen).onEnd();
   }
 
   onClose(): void {
@@ -67,6 +87,37 @@ export class PlainConnection implements WireOwner, Timed {
   }
 
   onDeadline(): void {
-    this.#wire.end();
+    if (this.#mayBeTcp) this.#handOver(this.#protocols.tcp, this.#seen);
+    else this.#wire.end();
+  }
+
+  /** Whether the connection has another place to go than to a reader of requests. */
+  get #mayBeTcp(): boolean {
+    return this.#detector.expectation === "any" || this.#detector.expectation === "tls";
+  }
+
+  get #seen(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  #append(chunk: Buffer): Buffer {
+    const length = this.#length + chunk.length;
+    if (length > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(length, 2 * this.#buffer.length));
+      larger.set(this.#seen);
+      this.#buffer = larger;
+    }
+    this.#buffer.set(chunk, this.#length);
+    this.#length = length;
+    return this.#seen;
+  }
+
+  #handOver(protocol: (wire: Wire) => WireOwner, seen: Buffer): WireOwner {
+    this.#wheel.clear(this);
+    this.#onOver(this);
+    const owner = protocol(this.#wire);
+    setOwner(this.#wire, owner);
+    if (seen.length > 0) owner.onData(seen);
+    return owner;
   }
 }

@@ -2,19 +2,22 @@
  * Which route a request takes: virtual host by authority, then the first rule that matches. Compiled once per snapshot;
  * the proxy and `explain` ask the same objects.
  */
-import type { Route, VirtualHost } from "../../model/snapshot.ts";
+import type { Route, VirtualHost, WeightedCluster } from "../../model/snapshot.ts";
 import type { Random } from "../../lib/prng.ts";
 import type { RequestHead } from "../exchange.ts";
 import { compileConditions, type Condition } from "./conditions.ts";
 
 /** What a route leads to, chosen by weight. `Target` is null for a cluster that the snapshot does not have. */
-export interface CompiledRoute<Target> {
-  readonly route: Route;
-  /** Alternatives, each a list of conditions that must all hold; null matches everything. */
-  readonly alternatives: readonly (readonly Condition[])[] | null;
+export interface WeightedTargets<Target> {
   readonly targets: readonly (Target | null)[];
   /** Running sums of the weights, one for each target. */
   readonly cumulative: readonly number[];
+}
+
+export interface CompiledRoute<Target> extends WeightedTargets<Target> {
+  readonly route: Route;
+  /** Alternatives, each a list of conditions that must all hold; null matches everything. */
+  readonly alternatives: readonly (readonly Condition[])[] | null;
 }
 
 export interface CompiledVirtualHost<Target> {
@@ -99,8 +102,8 @@ export function explainRoutes<Target>(host: CompiledVirtualHost<Target>, head: R
 }
 
 /** One of the route's targets, by weight. */
-export function pickTarget<Target>(compiled: CompiledRoute<Target>, random: Random): Target | null {
-  const { targets, cumulative } = compiled;
+export function pickTarget<Target>(route: WeightedTargets<Target>, random: Random): Target | null {
+  const { targets, cumulative } = route;
   if (targets.length === 1) return targets[0] as Target | null;
   const ticket = random.below(cumulative[cumulative.length - 1] as number);
   let index = 0;
@@ -109,11 +112,17 @@ export function pickTarget<Target>(compiled: CompiledRoute<Target>, random: Rand
 }
 
 function compileRoute<Target>(route: Route, find: (cluster: string) => Target | null): CompiledRoute<Target> {
-  const { destinations } = route.action;
+  const alternatives = route.matches.length === 0 ? null : route.matches.map(compileConditions);
+  return { route, alternatives, ...weightedTargets(route.action.destinations, find) };
+}
+
+/** The clusters of destinations with the running sums of their weights. */
+export function weightedTargets<Target>(
+  destinations: readonly WeightedCluster[],
+  find: (cluster: string) => Target | null,
+): WeightedTargets<Target> {
   let sum = 0;
   return {
-    route,
-    alternatives: route.matches.length === 0 ? null : route.matches.map(compileConditions),
     targets: destinations.map((destination) => find(destination.cluster)),
     cumulative: destinations.map((destination) => (sum += destination.weight)),
   };

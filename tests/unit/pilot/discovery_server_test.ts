@@ -64,6 +64,7 @@ describe("DiscoveryServer", () => {
     expect(keysOf(proxy)).toEqual([
       "proxy/self",
       `virtualHost/${WEB}:8080`,
+      `listener/${WEB}:8080`,
       `cluster/outbound|8080||${WEB}`,
       `endpoints/outbound|8080||${WEB}`,
     ]);
@@ -75,7 +76,7 @@ describe("DiscoveryServer", () => {
     proxy.ack();
     update([CUSTOMER]);
     expect(proxy.pushes.at(-1)?.set).toEqual([]);
-    expect(proxy.pushes.at(-1)?.remove.length).toBe(3);
+    expect(proxy.pushes.at(-1)?.remove.length).toBe(4);
   });
 
   test("DiscoveryServer answers a proxy that has everything with an empty push", () => {
@@ -101,7 +102,7 @@ describe("DiscoveryServer", () => {
     second.update(TWO);
     proxy.connect(second.server);
     expect(keysOf(proxy).every((key) => key.includes("api.shop"))).toBe(true);
-    expect(keysOf(proxy).length).toBe(3);
+    expect(keysOf(proxy).length).toBe(4);
   });
 
   test("DiscoveryServer keeps one push in flight and makes one of what came meanwhile", () => {
@@ -114,7 +115,7 @@ describe("DiscoveryServer", () => {
     expect(proxy.pushes.length).toBe(1);
     proxy.ack();
     expect(proxy.pushes.length).toBe(2);
-    expect(keysOf(proxy).length).toBe(6);
+    expect(keysOf(proxy).length).toBe(8);
   });
 
   test("DiscoveryServer does not push again what was put back in the meantime", () => {
@@ -141,7 +142,7 @@ describe("DiscoveryServer", () => {
     expect(proxy.pushes.length).toBe(2);
     expect(server.status()[0]).toMatchObject({ state: "nacked", reason: "x".repeat(NACK_REASON_LENGTH_MAX) });
     update([...TWO, service("b", "shop")]);
-    expect(keysOf(proxy).length).toBe(6);
+    expect(keysOf(proxy).length).toBe(8);
     proxy.ack();
     expect(server.status()[0]).toMatchObject({ state: "synced", reason: null });
   });
@@ -340,7 +341,7 @@ describe("DiscoveryServer", () => {
     for (const proxy of proxies) proxy.ack();
     update(TWO);
     const [a, b] = proxies.map((proxy) => proxy.pushes.at(-1));
-    expect(a?.set.length).toBe(3);
+    expect(a?.set.length).toBe(4);
     expect(a?.set).toBe(b?.set as never);
   });
 

@@ -98,7 +98,14 @@ describe("services", () => {
   });
 
   test("targetPortOf() resolves a target port by name, and falls back to the service's number", () => {
-    const port = { number: 80, name: "http", protocol: "http", http: "http1", targetPort: "web" } as const;
+    const port = {
+      number: 80,
+      name: "http",
+      protocol: "http",
+      declared: "http",
+      http: "http1",
+      targetPort: "web",
+    } as const;
     expect(targetPortOf(port, { ports: { web: 3000 } })).toBe(3000);
     expect(targetPortOf(port, { ports: {} })).toBe(80);
     expect(targetPortOf({ ...port, targetPort: "constructor" }, { ports: {} })).toBe(80);

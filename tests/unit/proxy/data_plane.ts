@@ -6,6 +6,7 @@ import {
   type Cluster,
   clusterName,
   type Endpoint,
+  type Listener,
   type ProxySettings,
   type Resource,
   resourceKey,
@@ -16,12 +17,18 @@ import {
 import { HostTable } from "../../../src/proxy/cluster/host_table.ts";
 import { type CompiledSnapshot, compileSnapshot } from "../../../src/proxy/compiled_snapshot.ts";
 import type { Acceptor } from "../../../src/proxy/exchange.ts";
+import { ConnectionGate } from "../../../src/proxy/listener/connection_gate.ts";
+import { type ListenerWarning, OutboundListener } from "../../../src/proxy/listener/outbound_listener.ts";
+import { PlainInboundListener } from "../../../src/proxy/listener/plain_inbound_listener.ts";
+import { Reception } from "../../../src/proxy/listener/reception.ts";
+import { type ProxyCaps, proxyCaps } from "../../../src/proxy/proxy_caps.ts";
+import { type Address, setOwner, type Wire, type WireOwner } from "../../../src/runtime/socket.ts";
+import { LimitedWarnings } from "../../../src/telemetry/limited_warnings.ts";
 import { InFlight } from "../../../src/proxy/filters/in_flight.ts";
 import { InboundAcceptor } from "../../../src/proxy/filters/inbound.ts";
 import { OutboundAcceptor } from "../../../src/proxy/filters/outbound.ts";
 import { Http1ServerConnection } from "../../../src/proxy/http1/server_connection.ts";
 import { EdgeRegistry } from "../../../src/telemetry/edge_metrics.ts";
-import type { WireOwner } from "../../../src/runtime/socket.ts";
 import { FakeNetwork } from "./fake_network.ts";
 import { FakeWire, latin1, settle } from "./fake_wire.ts";
 
@@ -86,6 +93,20 @@ export function virtualHost(more: Partial<VirtualHost> = {}): VirtualHost {
   };
 }
 
+export function listener(more: Partial<Listener> = {}): Listener {
+  return {
+    kind: "listener",
+    name: "shop.test:80",
+    service: SERVICE,
+    port: 80,
+    protocol: "auto",
+    addresses: ["10.96.0.1"],
+    serverNames: ["shop.test", "shop"],
+    routes: [{ origin: null, destinations: [{ cluster: cluster().name, weight: 1 }] }],
+    ...more,
+  };
+}
+
 export function snapshotOf(...resources: Resource[]): Snapshot {
   return new Map(resources.map((body) => [resourceKey(body), { version: JSON.stringify(body), body }]));
 }
@@ -101,6 +122,8 @@ export function shopSnapshot(...endpoints: Endpoint[]): Snapshot {
 
 /** Requests that a data plane of the tests carries at once. */
 export const IN_FLIGHT_MAX = 100;
+
+const CAPS: ProxyCaps = proxyCaps(1_024);
 
 export class DataPlane {
   readonly clock = new ManualClock(Date.now());
@@ -127,8 +150,14 @@ export class DataPlane {
     hosts: this.hosts,
     inFlight: this.inFlight,
     current: () => this.compiled,
-    isOwnAddress: (hostname, port) => hostname === "127.0.0.1" && port === 15001,
+    isOwnAddress,
   });
+  readonly gate = new ConnectionGate(CAPS, this.clock);
+  readonly #reception = new Reception(this.gate, this.wheel);
+  readonly #limited = new LimitedWarnings<ListenerWarning>(
+    this.clock,
+    (message) => void this.warnings.push(message),
+  );
 
   constructor(snapshot: Snapshot) {
     this.apply(snapshot);
@@ -139,6 +168,34 @@ export class DataPlane {
     const deliverTo = "127.0.0.1";
     this.compiled = compileSnapshot(snapshot, { hosts, edges, random, clock, wheel, previous, deliverTo });
     hosts.retain(this.compiled.hosts);
+  }
+
+  /** A connection that arrives at 15001: captured on its way to there, or dialled at the proxy for null. */
+  arrives(destination: Address | null): Arrival {
+    const listener = new OutboundListener({
+      reception: this.#reception,
+      acceptor: this.#outbound,
+      warnings: this.#limited,
+      originalDestination: () => destination,
+      isOwnAddress,
+      current: () => this.compiled,
+    });
+    return new Arrival(listener.accept);
+  }
+
+  /** A connection that arrives at 15006. */
+  arrivesPlain(destination: Address | null): Arrival {
+    const { clock, random, hosts, inFlight } = this;
+    const current = () => this.compiled;
+    const listener = new PlainInboundListener({
+      reception: this.#reception,
+      warnings: this.#limited,
+      originalDestination: () => destination,
+      exchanges: { clock, random, hosts, inFlight, current },
+      ownPorts: new Set([15001, 15006, 15008]),
+      current,
+    });
+    return new Arrival(listener.accept);
   }
 
   /** The own workload, calling out. */
@@ -180,6 +237,46 @@ export class DataPlane {
   /** Requests in flight to the hosts of the snapshot. */
   get active(): number {
     return [...this.compiled.hosts].reduce((sum, { active }) => sum + active, 0);
+  }
+}
+
+function isOwnAddress(hostname: string, port: number): boolean {
+  return hostname === "127.0.0.1" && (port === 15001 || port === 15006);
+}
+
+/** The client's end of a connection that a listener was given. */
+export class Arrival {
+  readonly wire = new FakeWire();
+  /** The listener took it. */
+  readonly taken: boolean;
+
+  constructor(accept: (wire: Wire) => WireOwner | null) {
+    const owner = accept(this.wire);
+    this.taken = owner !== null;
+    if (owner !== null) setOwner(this.wire, owner);
+  }
+
+  send(...pieces: (string | Buffer)[]): void {
+    for (const piece of pieces) this.#owner.onData(typeof piece === "string" ? latin1(piece) : piece);
+  }
+
+  /** The client sends no more. */
+  end(): void {
+    this.#owner.onEnd();
+  }
+
+  close(error?: Error): void {
+    this.#owner.onClose(error);
+  }
+
+  /** What it has read since the last call. */
+  async read(): Promise<string> {
+    await settle();
+    return this.wire.take();
+  }
+
+  get #owner(): WireOwner {
+    return (this.wire as unknown as { data: WireOwner }).data;
   }
 }
 

@@ -46,6 +46,7 @@ function proxyOf(leaf: TlsLeaf, outbound: number, mesh: number, caps = proxyCaps
     random: new Prng(1),
     trustDomain: "mesh.test",
     outbound: { hostname: HERE, port: outbound },
+    inboundPlain: { hostname: HERE, port: 0 },
     mesh: { hostname: HERE, port: mesh },
     deliverTo: HERE,
     caps,

@@ -94,6 +94,13 @@ describe("meshDiff()", () => {
     ]);
   });
 
+  test("meshDiff() tells how captured connections are taken otherwise", () => {
+    const cart = (port: string) => SERVICES.map((text) => text.replace(/name: http\b/, port));
+    const [web] = diff(load(...cart("name: http"), WEB), load(...cart("name: tcp"), WEB));
+    expect(web?.listeners[0]).toMatchObject({ change: "changed" });
+    expect(web?.listeners[0]?.fields[0]).toEqual({ field: "protocol", before: "http", after: "tcp" });
+  });
+
   test("diffText() says of the tutorial's second chapter what the golden file says", () => {
     const step = meshDiff(
       loadDirectory("config/tutorial"),

@@ -2,35 +2,49 @@ import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import { HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS } from "../../../../src/proxy/http1/limits.ts";
-import { PlainConnection } from "../../../../src/proxy/listener/plain_connection.ts";
+import { DETECTION_TIMEOUT_MS, PlainConnection } from "../../../../src/proxy/listener/plain_connection.ts";
+import type { Expectation } from "../../../../src/proxy/listener/protocol_detector.ts";
 import type { WireOwner } from "../../../../src/runtime/socket.ts";
 import { FakeWire, latin1 } from "../fake_wire.ts";
+import { CLIENT_HELLOS } from "./client_hellos.ts";
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-function accepted() {
+function accepted(expectation: Expectation = "direct") {
   const clock = new ManualClock();
   const wire = new FakeWire();
   const heard: string[] = [];
+  const owned: string[] = [];
+  const ends: string[] = [];
   const over: number[] = [];
   const owner = (protocol: string): WireOwner => ({
     onData: (chunk) => void heard.push(`${protocol} ${chunk.toString("latin1")}`),
     onDrain() {},
-    onEnd() {},
+    onEnd: () => void ends.push(protocol),
     onClose() {},
   });
+  const taken = (protocol: string): WireOwner => {
+    owned.push(protocol);
+    return owner(protocol);
+  };
   const wheel = new TimerWheel(clock);
   const connection = new PlainConnection(
     wire,
     wheel,
-    { http1: () => owner("h1"), http2: () => owner("h2") },
+    expectation,
+    {
+      http1: () => taken("h1"),
+      http2: () => taken("h2"),
+      tls: (_wire, name) => taken(`tls ${name}`),
+      tcp: () => taken("tcp"),
+    },
     () => void over.push(1),
   );
   const send = (...pieces: string[]) => {
     // Once there is another owner, what comes is no longer for this one.
     for (const piece of pieces) if (heard.length === 0) connection.onData(latin1(piece));
   };
-  return { clock, wire, heard, over, connection, wheel, send };
+  return { clock, wire, heard, owned, ends, over, connection, wheel, send };
 }
 
 describe("PlainConnection", () => {
@@ -42,7 +56,7 @@ describe("PlainConnection", () => {
         ["POST / HTTP/1.1\r\n", "h1"],
         ["PRI * HTTP/1.1\r\n", "h1"],
         ["\r\nGET", "h1"],
-        ["\x16\x03\x01", "h1"],
+        ["\x01\x02", "tcp"],
       ] as const
     ) {
       const whole = accepted();
@@ -51,7 +65,8 @@ describe("PlainConnection", () => {
       const pieces = accepted();
       pieces.send(...text);
       expect(pieces.heard).toHaveLength(1);
-      expect(pieces.heard[0]).toBe(`${protocol} ${text.slice(0, (pieces.heard[0] as string).length - 3)}`);
+      const taken = (pieces.heard[0] as string).length - protocol.length - 1;
+      expect(pieces.heard[0]).toBe(`${protocol} ${text.slice(0, taken)}`);
       expect(pieces.clock.pending).toBe(1);
     }
   });
@@ -91,5 +106,56 @@ describe("PlainConnection", () => {
     expect([closed.wire.terminated, closed.over]).toEqual([true, []]);
     closed.connection.onClose();
     expect(closed.over).toHaveLength(1);
+  });
+
+  test("PlainConnection hands on TLS with its server name, and every byte of it", () => {
+    const { heard, connection } = accepted();
+    const hello = CLIENT_HELLOS.openssl13;
+    connection.onData(hello.subarray(0, 3));
+    connection.onData(hello.subarray(3, 100));
+    expect(heard).toEqual([]);
+    connection.onData(Buffer.concat([hello.subarray(100), latin1("more")]));
+    expect(heard).toEqual([`tls store ${hello.toString("latin1")}more`]);
+  });
+
+  test("PlainConnection closes what began as TLS and is not", () => {
+    const { heard, wire, connection } = accepted("any");
+    connection.onData(latin1("\x16\x03\x01\x00\x00\x01"));
+    expect([wire.terminated, heard]).toEqual([true, []]);
+  });
+
+  test("PlainConnection takes for TCP what says nothing for a while, or nothing that tells", () => {
+    for (const said of ["", "GET /begun", "\x16\x03"]) {
+      const { connection, clock, heard, owned, over } = accepted("any");
+      if (said !== "") connection.onData(latin1(said));
+      clock.advance(DETECTION_TIMEOUT_MS - 1);
+      expect(owned).toEqual([]);
+      clock.advance(WHEEL_LATENESS_MS + 1);
+      expect([owned, over]).toEqual([["tcp"], [1]]);
+      expect(heard).toEqual(said === "" ? [] : [`tcp ${said}`]);
+    }
+  });
+
+  test("PlainConnection gives no more time for each byte more", () => {
+    const { connection, clock, owned } = accepted("tls");
+    clock.advance(DETECTION_TIMEOUT_MS - 1);
+    connection.onData(latin1("\x16"));
+    clock.advance(WHEEL_LATENESS_MS + 1);
+    expect(owned).toEqual(["tcp"]);
+  });
+
+  test("PlainConnection takes for TCP a client that has ended before it told", () => {
+    const { connection, heard, ends } = accepted("any");
+    connection.onData(latin1("QUIT"));
+    connection.onEnd();
+    expect([heard, ends]).toEqual([["tcp QUIT"], ["tcp"]]);
+  });
+
+  test("PlainConnection waits for HTTP where HTTP is declared", () => {
+    const { connection, clock, wire, owned } = accepted("http");
+    clock.advance(DETECTION_TIMEOUT_MS + WHEEL_LATENESS_MS);
+    expect(wire.closed).toBe(false);
+    connection.onData(latin1("\x16\x03"));
+    expect(owned).toEqual(["h1"]);
   });
 });

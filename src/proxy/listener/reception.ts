@@ -1,0 +1,79 @@
+/** Gives accepted connections to whoever speaks their protocol, and keeps the books of all that are open. */
+import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import { descriptorOf, NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import type { Acceptor, ServerHandler, ServerStream } from "../exchange.ts";
+import { Http1ServerConnection } from "../http1/server_connection.ts";
+import { Http2ServerConnection } from "../http2/server_connection.ts";
+import { TcpServerConnection } from "../tcp/server_connection.ts";
+import type { ConnectionGate } from "./connection_gate.ts";
+import { PlainConnection, type PlainProtocols } from "./plain_connection.ts";
+import type { Expectation } from "./protocol_detector.ts";
+import { HTTP1_REFUSAL, HTTP2_REFUSAL, RefusedConnection } from "./refused_connection.ts";
+
+export class Reception {
+  readonly gate: ConnectionGate;
+  readonly #wheel: TimerWheel;
+
+  constructor(gate: ConnectionGate, wheel: TimerWheel) {
+    this.gate = gate;
+    this.#wheel = wheel;
+  }
+
+  /** As `ConnectionGate.admit`. */
+  admit(wire: Wire): "serve" | "refuse" | "close" {
+    return this.gate.admit(descriptorOf(wire));
+  }
+
+  /** A plain connection until it has said what it speaks. */
+  sniff(wire: Wire, expectation: Expectation, protocols: PlainProtocols): WireOwner {
+    const { releaseUnproven } = this.gate;
+    return this.gate.holdSilent(
+      new PlainConnection(wire, this.#wheel, expectation, protocols, releaseUnproven),
+    );
+  }
+
+  /** One too many: it is told so in what it speaks. */
+  refuse(wire: Wire, expectation: Expectation): WireOwner {
+    const { releaseUnproven } = this.gate;
+    return this.gate.holdRefused(
+      new PlainConnection(wire, this.#wheel, expectation, this.#refusing, releaseUnproven),
+    );
+  }
+
+  http1(wire: Wire, acceptor: Acceptor): WireOwner {
+    const { releaseProven } = this.gate;
+    return this.gate.holdProven(
+      new Http1ServerConnection(wire, acceptor, this.#wheel, "http", releaseProven),
+    );
+  }
+
+  http2(wire: Wire, acceptor: Acceptor): WireOwner {
+    const { releaseProven } = this.gate;
+    return this.gate.holdProven(new Http2ServerConnection(wire, acceptor, this.#wheel, releaseProven));
+  }
+
+  /** Bytes: `accept` plays the part of an acceptor. */
+  tcp(wire: Wire, accept: (stream: ServerStream) => ServerHandler): WireOwner {
+    const { releaseProven } = this.gate;
+    const connection = this.gate.holdProven(new TcpServerConnection(wire, this.#wheel, releaseProven));
+    connection.start(accept);
+    return connection;
+  }
+
+  readonly #refusing: PlainProtocols = {
+    http1: (wire) => this.#say(wire, HTTP1_REFUSAL),
+    http2: (wire) => this.#say(wire, HTTP2_REFUSAL),
+    tls: closed,
+    tcp: closed,
+  };
+
+  #say(wire: Wire, answer: Uint8Array): WireOwner {
+    const { releaseUnproven } = this.gate;
+    return this.gate.holdRefused(new RefusedConnection(wire, this.#wheel, answer, releaseUnproven));
+  }
+}
+
+function closed(wire: Wire): WireOwner {
+  wire.terminate();
+  return NOBODY;
+}

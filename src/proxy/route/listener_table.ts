@@ -1,0 +1,116 @@
+/** Which service port a captured connection was on its way to: by the address that it dialled, or by TLS server name. */
+import { formatIp, Network, parseIp } from "../../lib/ip.ts";
+import type { Listener } from "../../model/snapshot.ts";
+import { type WeightedTargets, weightedTargets } from "./route_table.ts";
+
+export interface CompiledListener<Target> {
+  readonly listener: Listener;
+  /** As in Listener. */
+  readonly routes: readonly WeightedTargets<Target>[];
+}
+
+/** One member of a service, at the address that it has itself. */
+export interface Member<Endpoint> {
+  readonly address: string;
+  readonly port: number;
+  readonly endpoint: Endpoint;
+}
+
+/** What an address leads to; `endpoint` is the one that has it, null where it stands for the service as a whole. */
+export interface Found<Target, Endpoint> {
+  readonly listener: CompiledListener<Target>;
+  readonly endpoint: Endpoint | null;
+}
+
+/** What the table asks about clusters. */
+export interface ClusterLookup<Target, Endpoint> {
+  /** What a cluster's name leads to, or null. */
+  find(cluster: string): Target | null;
+  /** Who stands behind a service port, whatever its routes say. */
+  members(listener: Listener): Iterable<Member<Endpoint>>;
+}
+
+const HTTPS_PORT = 443;
+
+export class ListenerTable<Target, Endpoint> {
+  readonly #byAddress = new Map<string, Found<Target, Endpoint>>();
+  /** By port, the narrowest network first. */
+  readonly #networks = new Map<number, { network: Network; found: Found<Target, Endpoint> }[]>();
+  readonly #byServerName = new Map<string, CompiledListener<Target>[]>();
+
+  /** Of two that have one address, the first has it; a service's own address goes before that of an endpoint. */
+  constructor(listeners: Iterable<Listener>, clusters: ClusterLookup<Target, Endpoint>) {
+    const compiled = Array.from(listeners, (listener) => compile(listener, clusters));
+    for (const one of compiled) {
+      for (const address of one.listener.addresses) {
+        this.#addAddress(address, { listener: one, endpoint: null });
+      }
+      for (const name of one.listener.serverNames) {
+        const ports = this.#byServerName.get(name);
+        if (ports === undefined) this.#byServerName.set(name, [one]);
+        else ports.push(one);
+      }
+    }
+    for (const networks of this.#networks.values()) networks.sort((a, b) => b.network.bits - a.network.bits);
+    for (const one of compiled) {
+      for (const { address, port, endpoint } of clusters.members(one.listener)) {
+        this.#claim(address, port, { listener: one, endpoint });
+      }
+    }
+  }
+
+  /** `hostname` is an IP address. */
+  byAddress(hostname: string, port: number): Found<Target, Endpoint> | undefined {
+    const found = this.#byAddress.get(`${hostname} ${port}`);
+    const networks = found === undefined ? this.#networks.get(port) : undefined;
+    if (networks === undefined) return found;
+    const bytes = parseIp(hostname);
+    return bytes === null ? undefined : networks.find(({ network }) => network.contains(bytes))?.found;
+  }
+
+  /**
+   * The port of the service of that name, lower case: the one that was dialled, and where that is not known 443, else the
+   * first that carries TLS. Exact names before wildcards, and of those the longest first.
+   */
+  byServerName(name: string, port: number | null): CompiledListener<Target> | undefined {
+    const ports = this.#portsOf(name);
+    if (port !== null) return ports?.find(({ listener }) => listener.port === port);
+    return ports?.find(({ listener }) => listener.port === HTTPS_PORT) ??
+      ports?.find(({ listener }) => listener.protocol === "tls");
+  }
+
+  #portsOf(name: string): CompiledListener<Target>[] | undefined {
+    const exact = this.#byServerName.get(name);
+    if (exact !== undefined) return exact;
+    for (let dot = name.indexOf("."); dot >= 0; dot = name.indexOf(".", dot + 1)) {
+      const wildcard = this.#byServerName.get(`*${name.slice(dot)}`);
+      if (wildcard !== undefined) return wildcard;
+    }
+    return undefined;
+  }
+
+  #addAddress(address: string, found: Found<Target, Endpoint>): void {
+    const { port } = found.listener.listener;
+    if (!address.includes("/")) return this.#claim(address, port, found);
+    const network = Network.parse(address);
+    if (network === null) return;
+    const networks = this.#networks.get(port);
+    if (networks === undefined) this.#networks.set(port, [{ network, found }]);
+    else networks.push({ network, found });
+  }
+
+  /** A name instead of an address is nobody's: connections carry addresses only. */
+  #claim(address: string, port: number, found: Found<Target, Endpoint>): void {
+    const bytes = parseIp(address);
+    if (bytes === null) return;
+    const key = `${formatIp(bytes)} ${port}`;
+    if (!this.#byAddress.has(key)) this.#byAddress.set(key, found);
+  }
+}
+
+function compile<Target, Endpoint>(
+  listener: Listener,
+  { find }: ClusterLookup<Target, Endpoint>,
+): CompiledListener<Target> {
+  return { listener, routes: listener.routes.map((route) => weightedTargets(route.destinations, find)) };
+}
