@@ -8,11 +8,16 @@ export const DEBIAN_PROGRAMS: Readonly<Record<string, string>> = {
   curl: "curl",
   h2load: "nghttp2-client",
   haproxy: "haproxy",
+  ip: "iproute2",
+  iptables: "iptables",
   nghttp: "nghttp2-client",
   nginx: "nginx-light",
   node: "nodejs",
   openssl: "openssl",
   prlimit: "util-linux",
+  "redis-cli": "redis-tools",
+  "redis-server": "redis-server",
+  setpriv: "util-linux",
 };
 
 /** Servers live in sbin, which is not on everybody's path. */

@@ -36,6 +36,10 @@ export interface StartOptions {
   readonly cwd?: string;
   /** RLIMIT_NOFILE. @default the own one */
   readonly openFilesMax?: number;
+  /** The executable. @default BOWLINE */
+  readonly executable?: string;
+  /** A command that becomes the one after it: `ip netns exec N`. */
+  readonly within?: readonly string[];
 }
 
 /** One process of the executable; its output is kept. */
@@ -50,12 +54,12 @@ export class Bowline {
   constructor(
     name: string,
     args: readonly string[],
-    { env = {}, openFilesMax, ...options }: StartOptions = {},
+    { env = {}, openFilesMax, executable = BOWLINE, within = [], ...options }: StartOptions = {},
   ) {
     this.name = name;
     // prlimit becomes the program that it starts.
     const limited = openFilesMax === undefined ? [] : ["prlimit", `--nofile=${openFilesMax}`];
-    this.child = Bun.spawn([...limited, BOWLINE, ...args], {
+    this.child = Bun.spawn([...limited, ...within, executable, ...args], {
       ...options,
       env: { ...foreignEnvironment(), ...env },
       stdin: "ignore",

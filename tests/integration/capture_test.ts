@@ -1,0 +1,287 @@
+/** Connections that the kernel captures: what is found out about them, where they go, and that nothing of them is lost. */
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { chmodSync, chownSync, copyFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { sha256 } from "./apps.ts";
+import { BOWLINE, Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { GREETING, PORT } from "./machine_programs.ts";
+import { capture, type Machine, removeMachines, SIDECAR_UID, startMachines } from "./machines.ts";
+import { Mesh } from "./mesh.ts";
+import { workload } from "./resources.ts";
+
+/** Nobody has it: only who is captured gets somewhere. */
+const STORE_IP = "10.96.0.10";
+const BIG_BYTES = 20 * 1024 * 1024;
+const PROGRAMS = join(import.meta.dirname, "machine_programs.ts");
+
+const STORE = `apiVersion: v1
+kind: Service
+metadata: { name: store, namespace: shop }
+spec:
+  selector: { app: store }
+  clusterIP: ${STORE_IP}
+  ports:
+  - { name: http, port: 80, targetPort: ${PORT.http} }
+  - { name: tcp-database, port: ${PORT.database} }
+  - { name: redis, port: ${PORT.redis} }
+  - { name: chatty, port: ${PORT.chatty} }
+  - { name: https-web, port: 443, targetPort: ${PORT.tls} }
+`;
+
+const mesh = new Mesh("127.0.34");
+let outside: Machine;
+let front: Machine;
+let store: Machine;
+let frontSidecar: Bowline;
+let storeSidecar: Bowline;
+let executable: string;
+
+endEverythingAfterwards();
+const servers: Bun.Subprocess[] = [];
+
+beforeAll(async () => {
+  [outside, front, store] = startMachines("outside", "front", "store") as [Machine, Machine, Machine];
+  executable = join(mesh.directory, "bowline");
+  chmodSync(mesh.directory, 0o755);
+  copyFileSync(BOWLINE, executable);
+  mesh.write("mesh.yaml", STORE, workload("front", front.address), workload("store", store.address));
+  const controlPlane = new Bowline("control-plane", [
+    ...["run", "--role", "control-plane", "--config", mesh.config, "--data", mesh.controlPlaneData],
+    ...["--bind", outside.address],
+  ], { within: outside.within });
+  const ready = `http://${outside.address}:15014/readyz`;
+  await until(
+    "the control plane is ready",
+    async () => (await outside.run(["curl", "-sf", ready])).code === 0,
+  );
+  expect(controlPlane.isAlive).toBe(true);
+  frontSidecar = await startSidecar("front", front);
+  storeSidecar = await startSidecar("store", store);
+  await Promise.all([serve("outside", outside), serve("store", store)]);
+  startRedis();
+  // Between the two nothing may pass but the mesh.
+  const plain = ["-s", front.address, "-d", store.address, "-p", "tcp", "!", "--dport", "15008"];
+  outside.do("iptables", "-A", "FORWARD", ...plain, "-j", "REJECT", "--reject-with", "tcp-reset");
+  for (const machine of [front, store]) capture(machine);
+}, 60_000);
+
+afterAll(async () => {
+  for (const server of servers) server.kill("SIGKILL");
+  await Promise.all(servers.map((server) => server.exited));
+  // The sidecars end in a hook that is registered before this one, and runs before it.
+  removeMachines();
+  mesh.remove();
+});
+
+async function startSidecar(name: string, machine: Machine): Promise<Bowline> {
+  const data = mesh.dataOf(`shop/${name}`);
+  const tokenFile = await mesh.tokenFile({ workload: `shop/${name}` });
+  mkdirSync(data, { mode: 0o700 });
+  for (const path of [data, tokenFile]) chownSync(path, SIDECAR_UID, SIDECAR_UID);
+  const sidecar = new Bowline(`sidecar of ${name}`, [
+    ...["run", "--role", "sidecar", "--token-file", tokenFile, "--data", data],
+    ...["--address", machine.address],
+  ], { within: machine.withinAsSidecar, executable });
+  const ready = ["curl", "-sf", "http://127.0.0.1:15021/healthz/ready"];
+  await until(`the sidecar of ${name} is ready`, async () => (await machine.run(ready)).code === 0);
+  return sidecar;
+}
+
+async function serve(name: string, machine: Machine): Promise<void> {
+  const [key, certificate] = [join(mesh.directory, `${name}.key`), join(mesh.directory, `${name}.pem`)];
+  await machine.run([
+    ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+    ...["-subj", `/CN=${name}`, "-days", "1", "-keyout", key, "-out", certificate],
+  ]);
+  const words = [...machine.within, process.execPath, PROGRAMS, "serve", name, key, certificate];
+  const server = Bun.spawn(words, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  servers.push(server);
+  const { value } = await server.stdout.getReader().read();
+  expect(new TextDecoder().decode(value)).toBe("serving\n");
+}
+
+function startRedis(): void {
+  const options = [
+    "--port",
+    String(PORT.redis),
+    "--protected-mode",
+    "no",
+    "--save",
+    "",
+    "--appendonly",
+    "no",
+  ];
+  const words = [...store.within, "redis-server", ...options, "--dir", mesh.directory];
+  servers.push(Bun.spawn(words, { stdin: "ignore", stdout: "ignore", stderr: "inherit" }));
+}
+
+interface Seen {
+  readonly name: string;
+  readonly path: string;
+  readonly from: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What the server saw of a request with curl; throws when it is not answered with JSON. */
+async function ask(machine: Machine, ...words: string[]): Promise<Seen> {
+  const { code, stdout, stderr } = await machine.run(["curl", "-sS", "--max-time", "10", ...words]);
+  if (code !== 0) throw new Error(`curl ended with ${code}: ${stderr}`);
+  try {
+    return JSON.parse(stdout) as Seen;
+  } catch {
+    throw new Error(`It answered ${stdout}`);
+  }
+}
+
+function talk(machine: Machine, host: string, port: number, input: string | Uint8Array, greeted = true) {
+  const words = [process.execPath, PROGRAMS, "talk", host, String(port), ...(greeted ? ["greeted"] : [])];
+  return machine.run(words, input);
+}
+
+/** Sends much to a server that greets, and checks that it comes back whole; returns who answered and whom it saw. */
+async function exchange(machine: Machine, host: string, port: number, greeted = true): Promise<string> {
+  const input = Buffer.alloc(BIG_BYTES, "0123456789abcdef!");
+  const { bytes, stderr } = await talk(machine, host, port, input, greeted);
+  const line = bytes.subarray(GREETING.length, bytes.indexOf("\n", GREETING.length) + 1);
+  const [name, from, length, hash] = line.toString().trim().split(" ");
+  expect([stderr, bytes.subarray(0, GREETING.length).toString()]).toEqual(["", GREETING]);
+  expect([length, hash]).toEqual([String(input.length), sha256(input)]);
+  expect(sha256(bytes.subarray(GREETING.length + line.length))).toBe(sha256(input));
+  return `${name} ${from}`;
+}
+
+/** The server saw the sidecar of its own machine. */
+const BY_SIDECAR = /^store (::ffff:)?127\.0\.0\.1$/;
+
+describe("HTTP that was captured", () => {
+  scenario("goes over the mesh by its authority, whatever address it was sent to", async () => {
+    for (const address of [STORE_IP, store.address, "10.99.200.200"]) {
+      const seen = await ask(front, "--resolve", `store:80:${address}`, "http://store/x");
+      expect(seen).toMatchObject({ name: "store", path: "/x" });
+      expect(seen.headers["x-forwarded-client-cert"]).toContain(
+        "URI=spiffe://cluster.local/ns/shop/sa/front",
+      );
+    }
+  });
+
+  scenario("with an authority that nobody has goes to the service that was dialled", async () => {
+    const seen = await ask(front, "-H", "Host: nobody.example", `http://${STORE_IP}/y`);
+    expect(seen.headers["x-forwarded-client-cert"]).toContain("sa/front");
+    const direct = await ask(front, "-H", "Host: nobody.example", `http://${store.address}:${PORT.http}/y`);
+    expect(direct.headers["x-forwarded-client-cert"]).toContain("sa/front");
+  });
+
+  scenario("passes through to the address that was dialled, not to that of its Host", async () => {
+    const seen = await ask(front, "-H", "Host: nobody.example", `http://${outside.address}:${PORT.http}/z`);
+    expect(seen).toMatchObject({ name: "outside", path: "/z" });
+  });
+
+  scenario("in HTTP/2 without TLS works as well", async () => {
+    const seen = await ask(
+      front,
+      ...["--http2-prior-knowledge", "--resolve", `store:80:${STORE_IP}`, "http://store/h2"],
+    );
+    expect(seen).toMatchObject({ name: "store", path: "/h2" });
+  });
+});
+
+describe("TCP that was captured", () => {
+  scenario("to a declared port is whole both ways, though the server speaks first", async () => {
+    expect(await exchange(front, STORE_IP, PORT.database)).toMatch(BY_SIDECAR);
+    expect(await exchange(front, store.address, PORT.database)).toMatch(BY_SIDECAR);
+  });
+
+  scenario("to a port of which nothing is declared is told by its bytes", async () => {
+    expect(await exchange(front, STORE_IP, PORT.chatty, false)).toMatch(BY_SIDECAR);
+  });
+
+  scenario("to such a port whose server speaks first goes on after a while", async () => {
+    expect(await exchange(front, STORE_IP, PORT.chatty)).toMatch(BY_SIDECAR);
+  });
+
+  scenario("to an address that nobody knows passes through", async () => {
+    expect(await exchange(front, outside.address, PORT.database, false)).toBe(
+      `outside ::ffff:${front.address}`,
+    );
+  });
+
+  scenario("is reset when the upstream refuses", async () => {
+    const { code, stderr } = await talk(front, outside.address, 9, "hello", false);
+    expect([code, stderr.trim()]).toEqual([1, "ECONNRESET"]);
+  });
+
+  scenario("is real Redis", async () => {
+    const cli = (...words: string[]) => front.run(["redis-cli", "-h", STORE_IP, ...words]);
+    expect((await cli("set", "knot", "bowline")).stdout).toBe("OK\n");
+    expect((await cli("get", "knot")).stdout).toBe("bowline\n");
+    const value = "x".repeat(1_000_000);
+    expect((await front.run(["redis-cli", "-h", STORE_IP, "-x", "set", "big"], value)).stdout).toBe("OK\n");
+    expect((await cli("strlen", "big")).stdout).toBe("1000000\n");
+  });
+});
+
+describe("TLS of the programs' own", () => {
+  scenario("goes through as it is, inside the mesh's, by its server name", async () => {
+    const seen = await ask(front, "-k", "--resolve", `store:443:${STORE_IP}`, "https://store/tls");
+    expect(seen).toMatchObject({ name: "store", path: "/tls" });
+    expect(seen.from).toMatch(/127\.0\.0\.1$/);
+    expect(seen.headers["x-forwarded-client-cert"]).toBeUndefined();
+  });
+
+  scenario("is found by its server name too when it was dialled at the proxy", async () => {
+    const seen = await ask(front, "-k", "--connect-to", "store:443:127.0.0.1:15001", "https://store/direct");
+    expect(seen).toMatchObject({ name: "store", path: "/direct" });
+  });
+
+  scenario("to a name that nobody knows passes through to the address that was dialled", async () => {
+    const url = `https://nobody.example:${PORT.tls}/`;
+    const seen = await ask(front, "-k", "--resolve", `nobody.example:${PORT.tls}:${outside.address}`, url);
+    expect(seen).toMatchObject({ name: "outside" });
+  });
+});
+
+describe("plain calls from outside the mesh", () => {
+  scenario("reach a declared port, and cannot claim to be anybody", async () => {
+    const claims = ["-H", "x-forwarded-client-cert: URI=spiffe://x", "-H", "x-bowline-port: 22"];
+    const seen = await ask(outside, ...claims, `http://${store.address}:${PORT.http}/plain`);
+    expect(seen).toMatchObject({ name: "store", path: "/plain" });
+    expect(seen.from).toMatch(/127\.0\.0\.1$/);
+    expect(Object.keys(seen.headers).filter((name) => /bowline|client-cert/.test(name))).toEqual([]);
+    expect(seen.headers["x-request-id"]).toBeDefined();
+  });
+
+  scenario("of TCP and TLS are whole", async () => {
+    expect(await exchange(outside, store.address, PORT.database)).toMatch(BY_SIDECAR);
+    expect(await ask(outside, "-k", `https://${store.address}:${PORT.tls}/`)).toMatchObject({
+      name: "store",
+    });
+  });
+
+  scenario("to a port of no service pass through to it", async () => {
+    expect(await exchange(outside, store.address, PORT.undeclared)).toStartWith("store ");
+  });
+
+  scenario("to a port of the proxy are closed", async () => {
+    const { code, stdout } = await outside.run(["curl", "-sS", `http://${store.address}:15001/`]);
+    expect([code === 0, stdout]).toEqual([false, ""]);
+    await storeSidecar.says("port 15001 of this proxy");
+  });
+});
+
+describe("circles", () => {
+  scenario("a captured connection to the proxy's own port is closed", async () => {
+    const rule = ["-p", "tcp", "-d", "127.0.0.1", "--dport", "15006", "-m", "owner", "--uid-owner", "0"];
+    front.do("iptables", "-t", "nat", "-I", "OUTPUT", ...rule, "-j", "REDIRECT", "--to-ports", "15001");
+    const { code } = await front.run(["curl", "-sS", "http://127.0.0.1:15006/"]);
+    expect(code).not.toBe(0);
+    await frontSidecar.says("127.0.0.1:15006, a port of this proxy");
+  });
+
+  scenario("who dials 15006 is closed, and bytes that say nothing are answered 400 at 15001", async () => {
+    expect((await store.run(["curl", "-sS", "http://127.0.0.1:15006/"])).code).not.toBe(0);
+    await storeSidecar.says("only takes captured ones");
+    const { stdout } = await talk(store, "127.0.0.1", 15001, "\x01\x02\x03 bytes\r\n\r\n", false);
+    expect(stdout).toStartWith("HTTP/1.1 400 ");
+    await storeSidecar.says("capture it with iptables, or ask by CONNECT");
+  });
+});

@@ -1,0 +1,72 @@
+/**
+ * Programs on a machine of `machines.ts`, each a process of its own.
+ * `serve NAME KEY CERTIFICATE`: servers of all sorts on every address. `talk HOST PORT [greeted]`: sends standard input
+ * and prints what comes, and with `greeted` says nothing before the server has.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { connect, createServer, type Socket } from "node:net";
+
+/** Whose server speaks first, which no file declares, and which no service has. */
+export const PORT = {
+  http: 8080,
+  database: 5432,
+  chatty: 7000,
+  tls: 8443,
+  undeclared: 2222,
+  redis: 6379,
+} as const;
+
+export const GREETING = "220 ready\n";
+
+function serve(name: string, key: string, certificate: string): void {
+  const echo: RequestListener = ({ method, url, headers, socket }, response) => {
+    response.end(JSON.stringify({ name, method, path: url, headers, from: socket.remoteAddress }));
+  };
+  createHttpServer(echo).listen(PORT.http);
+  createHttpsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, echo).listen(PORT.tls);
+  for (const port of [PORT.database, PORT.chatty, PORT.undeclared]) {
+    createServer({ allowHalfOpen: true }, (socket) => greetAndCount(name, socket)).listen(port);
+  }
+  console.log("serving");
+}
+
+/** After the client's end: who it is, where the client came from, how much came and its hash, and all of it back. */
+function greetAndCount(name: string, socket: Socket): void {
+  const received: Buffer[] = [];
+  socket.write(GREETING);
+  socket.on("data", (chunk: Buffer) => received.push(chunk));
+  socket.on("end", () => {
+    const all = Buffer.concat(received);
+    const hash = createHash("sha256").update(all).digest("hex");
+    socket.write(`${name} ${socket.remoteAddress} ${all.length} ${hash}\n`);
+    socket.end(all);
+  });
+  socket.on("error", () => socket.destroy());
+}
+
+async function talk(host: string, port: number, greeted: boolean): Promise<void> {
+  const input = Buffer.from(await Bun.stdin.arrayBuffer());
+  const socket = connect({ host, port, allowHalfOpen: true });
+  let heard = false;
+  socket.on("data", (chunk: Buffer) => {
+    process.stdout.write(chunk);
+    if (greeted && !heard) socket.end(input);
+    heard = true;
+  });
+  socket.on("connect", () => {
+    if (!greeted) socket.end(input);
+  });
+  socket.on("error", (error: NodeJS.ErrnoException) => {
+    console.error(error.code);
+    process.exitCode = 1;
+  });
+}
+
+if (import.meta.main) {
+  const [what, first = "", second = "", third = ""] = process.argv.slice(2);
+  if (what === "serve") serve(first, second, third);
+  else await talk(first, Number(second), third === "greeted");
+}
