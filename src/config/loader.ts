@@ -93,7 +93,7 @@ class Load {
         `use ${kind.apiVersions.join(", ")}`,
       );
     }
-    this.#resource(node, kind);
+    this.#resource(node, name, kind);
   }
 
   resources(): ResourceSet {
@@ -131,23 +131,24 @@ class Load {
     }
   }
 
-  #resource(node: YamlNode, kind: Kind): void {
-    const { output, findings } = validate(kind.schema, node, describe(node.value), this.#lenient);
+  #resource(node: YamlNode, name: string, kind: Kind): void {
+    const subject = { kind: name, resource: describe(node.value) };
+    const { output, findings } = validate(kind.schema, node, subject, this.#lenient);
     this.findings.push(...findings);
     if (output === null) return;
-    const { name, namespace, labels, annotations } = output.metadata;
+    const { namespace, labels, annotations } = output.metadata;
     const resource: ConfigResource<unknown> = {
       kind: output.kind,
       apiVersion: output.apiVersion,
       namespace,
-      name,
+      name: output.metadata.name,
       labels,
       annotations,
       spec: output.spec,
       position: node.positionOf([]),
       positionOf: (path) => node.positionOf(path),
     };
-    const key = `${resource.kind} ${namespace}/${name}`;
+    const key = `${resource.kind} ${namespace}/${resource.name}`;
     const first = this.#byKey.get(key);
     if (first !== undefined) {
       const message = `${key} is already defined at ${formatPosition(first.position)}`;

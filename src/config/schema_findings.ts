@@ -4,6 +4,7 @@ import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
 import { isMap, type Schema } from "./schema/fields.ts";
 import { type Problem, readProblem } from "./schema/problem.ts";
+import { refusedIn } from "./schema/unimplemented.ts";
 import type { Path, YamlNode } from "./yaml_node.ts";
 
 /** How much of a wrong value a message repeats, in UTF-16 units. */
@@ -26,31 +27,44 @@ interface PlacedProblem extends Problem {
   readonly missing: string | null;
 }
 
+/** What is known of a document before it is validated. */
+export interface Subject {
+  readonly kind: string;
+  /** Its name in findings. */
+  readonly resource: string | null;
+}
+
 /**
- * `resource` names the document in findings. With `lenient`, fields that are not implemented are taken out and reported
- * as warnings.
+ * Validates against the kind's schema, and refuses what is not implemented. With `lenient`, fields that are not
+ * implemented are taken out and reported as warnings.
  */
 export function validate<Output>(
   schema: Schema<Output>,
   node: YamlNode,
-  resource: string | null,
+  { kind, resource }: Subject,
   lenient: boolean,
 ): Validation<Output> {
   const place = (problem: PlacedProblem, severity: "error" | "warning") =>
     toFinding(problem, severity, node, resource);
+  const refused = refusedIn(kind, node.value).map((problem): PlacedProblem => ({ ...problem, ...AT_KEY }));
   let result = v.safeParse(schema, node.value);
+  let problems = [...refused, ...(result.issues ?? []).map(toProblem)];
   let warnings: Finding[] = [];
-  if (!result.success && lenient) {
-    const dropped = result.issues.map(toProblem).filter((problem) =>
-      problem.code === CODES.unimplementedField
-    );
+  if (problems.length > 0 && lenient) {
+    const dropped = problems.filter((problem) => problem.code === CODES.unimplementedField);
     warnings = dropped.map((problem) => place({ ...problem, hint: "it has no effect" }, "warning"));
     result = v.safeParse(schema, without(node.value, dropped.map((problem) => problem.path)));
+    problems = [
+      ...refused.filter((problem) => problem.code !== CODES.unimplementedField),
+      ...(result.issues ?? []).map(toProblem),
+    ];
   }
-  if (result.success) return { output: result.output, findings: warnings };
-  const problems = withoutConsequences(result.issues.map(toProblem));
-  return { output: null, findings: [...warnings, ...problems.map((problem) => place(problem, "error"))] };
+  if (result.success && problems.length === 0) return { output: result.output, findings: warnings };
+  const errors = withoutConsequences(problems).map((problem) => place(problem, "error"));
+  return { output: null, findings: [...warnings, ...errors] };
 }
+
+const AT_KEY = { atKey: true, aboutWhole: false, missing: null };
 
 /** `spec.http[0].headers["x-a"]`; null for the root. */
 export function formatPath(path: Path): string | null {
@@ -86,7 +100,7 @@ function toProblem(issue: v.BaseIssue<unknown>): PlacedProblem {
     ...(own?.message.startsWith("{}") ? { message: quote(issue.input) + own.message.slice(2) } : {}),
     path,
     atKey: !isMissing && (items.at(-1) as { origin?: string } | undefined)?.origin === "key",
-    aboutWhole: issue.type === "check" && isMap(issue.input),
+    aboutWhole: (issue.type === "check" || issue.type === "raw_check") && isMap(issue.input),
     missing: isMissing ? String(last) : null,
   };
 }
@@ -137,12 +151,14 @@ function quote(input: unknown): string {
   return text.length <= QUOTED_LENGTH_MAX ? text : `${text.slice(0, QUOTED_LENGTH_MAX)}…`;
 }
 
-/** One mistake, one finding: drops what only follows from a field that is unknown, or not implemented. */
+/** One mistake, one finding: drops what only follows from a field that is unknown, or lies in one not implemented. */
 function withoutConsequences(problems: readonly PlacedProblem[]): PlacedProblem[] {
   const misnamed = problems.filter(({ code }) =>
     code === CODES.unknownField || code === CODES.unimplementedField
   );
+  const refused = misnamed.filter(({ code }) => code === CODES.unimplementedField);
   return problems.filter((problem) => {
+    if (refused.some((other) => problem !== other && isPrefix(other.path, problem.path))) return false;
     const { missing, path, aboutWhole } = problem;
     const parent = missing === null ? path : path.slice(0, -1);
     const beside = misnamed.filter((other) => samePath(other.path.slice(0, -1), parent));
@@ -155,13 +171,18 @@ function samePath(a: Path, b: Path): boolean {
   return a.length === b.length && a.every((step, index) => step === b[index]);
 }
 
+function isPrefix(prefix: Path, path: Path): boolean {
+  return prefix.length <= path.length && prefix.every((step, index) => step === path[index]);
+}
+
 /** A copy without the values at `paths`. */
 function without(value: unknown, paths: readonly Path[]): unknown {
   const copy = structuredClone(value);
   for (const path of paths) {
     let parent = copy as Record<string | number, unknown>;
-    for (const step of path.slice(0, -1)) parent = parent[step] as Record<string | number, unknown>;
-    delete parent[path.at(-1) as string];
+    for (const step of path.slice(0, -1)) parent = parent?.[step] as Record<string | number, unknown>;
+    // One field may have gone with another that it was in.
+    if (parent !== undefined) delete parent[path.at(-1) as string];
   }
   return copy;
 }

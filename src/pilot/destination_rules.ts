@@ -2,6 +2,7 @@
 import { hostMatches, resolveHost } from "../config/host.ts";
 import type { ConfigResource } from "../config/resource.ts";
 import type { DestinationRuleSpec } from "../config/schema/destination_rule.ts";
+import type { TrafficPolicy } from "../config/schema/traffic_policy.ts";
 import type { BalancerPolicy } from "../model/snapshot.ts";
 import { isVisible } from "./visibility.ts";
 
@@ -82,13 +83,19 @@ function mostSpecific(
 /** Rules for one host add up their subsets, a repeated name is ignored, and the first traffic policy counts. */
 function merge(rules: readonly Rule[]): DestinationPolicy {
   const policy = rules.find((rule) => rule.spec.trafficPolicy !== null)?.spec.trafficPolicy;
-  const balancer = policy?.loadBalancer?.simple ?? BALANCER_DEFAULT;
+  const balancer = balancerOf(policy) ?? BALANCER_DEFAULT;
   const subsets = new Map<string, SubsetPolicy>();
   for (const subset of rules.flatMap((rule) => rule.spec.subsets)) {
     if (subsets.has(subset.name)) continue;
     // Field by field: what the subset leaves out it has from the rule.
-    const own = subset.trafficPolicy?.loadBalancer?.simple ?? balancer;
+    const own = balancerOf(subset.trafficPolicy) ?? balancer;
     subsets.set(subset.name, { name: subset.name, labels: subset.labels, balancer: own });
   }
   return { balancer, subsets: [...subsets.values()] };
+}
+
+/** Undefined inherits. PASSTHROUGH does not come here: the loader refuses it. */
+function balancerOf(policy: TrafficPolicy | null | undefined): BalancerPolicy | undefined {
+  const simple = policy?.loadBalancer?.simple;
+  return simple === "PASSTHROUGH" ? undefined : simple;
 }

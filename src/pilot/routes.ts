@@ -1,6 +1,8 @@
 /** The rules of a VirtualService as the routes of one virtual host, for one kind of caller. */
 import { resolveHost } from "../config/host.ts";
-import { type HttpMatch, type HttpRule, MESH_GATEWAY } from "../config/schema/virtual_service.ts";
+import { MESH_GATEWAY } from "../config/schema/gateway_name.ts";
+import type { HttpMatch } from "../config/schema/http_match.ts";
+import type { HttpRule } from "../config/schema/http_rule.ts";
 import { clusterName, type Route, type RouteMatch, type WeightedCluster } from "../model/snapshot.ts";
 import { hasLabels } from "./services.ts";
 import type { MeshRule } from "./virtual_services.ts";

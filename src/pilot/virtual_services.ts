@@ -1,7 +1,8 @@
 /** Which VirtualService applies to a host, as one client's namespace sees it. */
 import { hostMatches, resolveHost } from "../config/host.ts";
 import type { ConfigResource } from "../config/resource.ts";
-import { MESH_GATEWAY, type VirtualServiceSpec } from "../config/schema/virtual_service.ts";
+import { MESH_GATEWAY } from "../config/schema/gateway_name.ts";
+import type { VirtualServiceSpec } from "../config/schema/virtual_service.ts";
 import { isVisible } from "./visibility.ts";
 
 export interface MeshRule {

@@ -2,7 +2,8 @@
 import { CODES } from "../codes.ts";
 import { resolveHost } from "../host.ts";
 import type { ConfigResource } from "../resource.ts";
-import { MESH_GATEWAY, type VirtualServiceSpec } from "../schema/virtual_service.ts";
+import { MESH_GATEWAY } from "../schema/gateway_name.ts";
+import type { VirtualServiceSpec } from "../schema/virtual_service.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
 
 type VirtualService = ConfigResource<VirtualServiceSpec>;

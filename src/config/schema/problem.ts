@@ -25,22 +25,29 @@ export type Api = "Istio" | "Kubernetes";
 
 /** A value that Istio or Kubernetes accepts and this version of bowline does not implement, as a valibot message. */
 export function unimplementedValue(what: string, hint: string | null = null): string {
-  return encode({
+  return encode(unimplementedValueProblem(what, hint));
+}
+
+export function unimplementedValueProblem(what: string, hint: string | null = null): Problem {
+  return {
     code: CODES.unimplementedValue,
     message: `${what} is not implemented in this version of bowline`,
     hint,
-  });
+  };
 }
 
 /** A field of the API that bowline does not implement, as a valibot message. */
 export function unimplementedField(name: string, api: Api): string {
-  return encode({
+  return encode(unimplementedFieldProblem(name, api));
+}
+
+export function unimplementedFieldProblem(name: string, api: Api): Problem {
+  const whose = api === "Istio" ? "Istio's" : "Kubernetes'";
+  return {
     code: CODES.unimplementedField,
-    message: `the field "${name}" is ${
-      api === "Istio" ? "Istio's" : "Kubernetes'"
-    }, but this version of bowline does not implement it`,
+    message: `the field "${name}" is ${whose}, but this version of bowline does not implement it`,
     hint: "remove it, or pass --lenient to load without it",
-  });
+  };
 }
 
 /** A field that nobody knows, as a valibot message. */

@@ -1,7 +1,7 @@
 /** The small values that several kinds share: ports, names, labels, hosts, addresses, exportTo. */
 import * as v from "valibot";
 import { isHostName, isWildcardHost } from "../host.ts";
-import { list, map, type Schema } from "./fields.ts";
+import { fields, list, map, type Schema } from "./fields.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
 
 export const PORT_MAX = 65_535;
@@ -71,6 +71,26 @@ const labelKey = v.pipe(
 /** Labels as Kubernetes has them; absent is none. */
 export const labels = map(labelValue, labelKey);
 
+/** A string that, left empty, is as if it were not there: protobuf cannot tell the two apart. */
+export const text: Schema<string | null> = v.pipe(
+  v.nullish(v.string(), null),
+  v.transform((value) => value === "" ? null : value),
+);
+
+/** One of the names of an enumeration; `what` begins the hint: "a location". */
+export function oneOf<const Names extends readonly string[]>(
+  names: Names,
+  what: string,
+): Schema<Names[number]> {
+  return v.picklist(names, wrong(`{} is not ${what}; one of ${names.join(", ")}`));
+}
+
+/** The fields of Istio's message that some object wraps around a port's number. */
+export const portSelector: Schema<number> = v.pipe(
+  fields({ number: portNumber }),
+  v.transform((port) => port.number),
+);
+
 /** A DNS name without a wildcard, in lower case. */
 export const host: Schema<string> = v.pipe(
   v.string(),
@@ -132,7 +152,7 @@ function isHost(name: string): boolean {
   return isHostName(name) || isIp(name);
 }
 
-function isNetwork(text: string): boolean {
+export function isNetwork(text: string): boolean {
   const [, address, bits] = CIDR.exec(text) ?? [];
   if (address === undefined || bits === undefined || !isIp(address)) return false;
   return Number(bits) <= (address.includes(":") ? 128 : 32);

@@ -17,7 +17,8 @@ const PSEUDO_HEADERS: readonly string[] = ["uri", "scheme", "method", "authority
 
 const TEXT: Schema<string> = v.string();
 
-const regexText: Schema<string> = v.pipe(
+/** An expression of RE2 within the limit. */
+export const regexText: Schema<string> = v.pipe(
   v.string(),
   v.rawCheck(({ dataset, addIssue }) => {
     const reason = dataset.typed ? regexFault(dataset.value) : undefined;

@@ -1,113 +1,87 @@
-/** VirtualService (networking.istio.io): hosts, and the rules by which their requests are routed. */
+/**
+ * VirtualService (networking.istio.io): hosts, and the rules by which their requests and connections are routed.
+ * Fields have Istio's names; durations are in milliseconds, and null means that nothing was written.
+ */
 import * as v from "valibot";
-import { fields, list, optional, type Schema } from "./fields.ts";
-import { unimplementedValue, wrong } from "./problem.ts";
-import { exportTo, host, hostOrWildcard, labels, portNumber } from "./scalars.ts";
-import { headerMatches, queryMatches, stringMatch } from "./string_match.ts";
+import { hostMatches } from "../host.ts";
+import { across, type Fault } from "./across.ts";
+import { fields, list, type Schema } from "./fields.ts";
+import { gatewayName, MESH_GATEWAY } from "./gateway_name.ts";
+import { httpRule } from "./http_rule.ts";
+import type { Immutable } from "./immutable.ts";
+import { tcpRule, tlsRule } from "./l4_rules.ts";
+import { wrong } from "./problem.ts";
+import { exportTo, hostOrWildcard } from "./scalars.ts";
 
-/** The gateway that stands for all sidecars. */
-export const MESH_GATEWAY = "mesh";
-
-/** int32, the type of Istio's weight. */
-export const WEIGHT_MAX = 2_147_483_647;
-
-const text: Schema<string> = v.string();
-
-/** All given conditions must hold. `gateways`, when not empty, replaces the list of the VirtualService. */
-const httpMatch = fields({
-  name: optional(text),
-  uri: optional(stringMatch),
-  scheme: optional(stringMatch),
-  method: optional(stringMatch),
-  authority: optional(stringMatch),
-  headers: v.nullish(headerMatches, {}),
-  withoutHeaders: v.nullish(headerMatches, {}),
-  queryParams: v.nullish(queryMatches, {}),
-  /** The service's port. */
-  port: optional(portNumber),
-  sourceLabels: labels,
-  sourceNamespace: optional(text),
-  gateways: list(text),
-  ignoreUriCase: v.nullish(v.boolean(), false),
-}, ["statPrefix"]);
-
-/** In what comes out, `port` is the number itself; null asks for the service's only port. */
-const destination = fields({
-  host,
-  subset: optional(text),
-  port: optional(v.pipe(fields({ number: portNumber }), v.transform((port) => port.number))),
+const written = fields({
+  /** Lower case, as written: short names are not resolved yet. Empty: other VirtualServices delegate to this one. */
+  hosts: list(hostOrWildcard),
+  /** Sidecars heed only a VirtualService whose list has `mesh`. A delegate has none of its own. */
+  gateways: list(gatewayName),
+  exportTo,
+  /** The first that matches is taken. */
+  http: list(httpRule as Schema<v.InferOutput<typeof httpRule>>),
+  tls: list(tlsRule),
+  tcp: list(tcpRule),
 });
 
-const weight: Schema<number> = v.pipe(
-  v.number(),
-  v.check(
-    (value) => Number.isInteger(value) && value >= 0 && value <= WEIGHT_MAX,
-    wrong(`a weight is a whole number from 0 to ${WEIGHT_MAX}`),
-  ),
-);
-
-/** The weight of a single destination is ignored; among several, 0 takes a destination out. */
-const routeDestination = fields({ destination, weight: v.nullish(weight, 0) }, ["headers"]);
-
-const httpRule = v.pipe(
-  fields({
-    name: optional(text),
-    /** Alternatives; empty matches everything. */
-    match: list(httpMatch),
-    route: list(routeDestination),
-  }, [
-    "redirect",
-    "directResponse",
-    "delegate",
-    "rewrite",
-    "timeout",
-    "retries",
-    "fault",
-    "mirror",
-    "mirrors",
-    "mirrorPercent",
-    "mirrorPercentage",
-    "corsPolicy",
-    "headers",
-    "websocketUpgrade",
-    "appendHeaders",
-    "appendRequestHeaders",
-    "appendResponseHeaders",
-    "removeRequestHeaders",
-    "removeResponseHeaders",
-  ]),
-  v.check(
-    (rule) => rule.route.length > 0,
-    wrong(
-      "the rule has no route, so it says nothing about where requests go",
-      "add route: with a destination",
-    ),
-  ),
-  v.check(
-    (rule) => rule.route.length < 2 || rule.route.some((to) => to.weight > 0),
-    wrong("every weight of the route is 0, so no destination would get a request"),
-  ),
-);
+type Written = v.InferOutput<typeof written>;
 
 export const virtualServiceSpec = v.pipe(
-  fields({
-    /** Lower case, as written: short names are not resolved yet. */
-    hosts: v.pipe(
-      v.array(hostOrWildcard),
-      v.nonEmpty(unimplementedValue("a VirtualService without hosts (a delegate)")),
-    ),
-    /** Sidecars heed only a VirtualService whose list has `mesh`. */
-    gateways: v.pipe(list(text), v.transform((names) => names.length === 0 ? [MESH_GATEWAY] : names)),
-    exportTo,
-    http: list(httpRule),
-  }, ["tls", "tcp"]),
-  v.check((spec) => spec.http.length > 0, wrong("has no rules", "add http: with a route")),
-  v.check(
-    (spec) => !(spec.hosts.includes("*") && spec.gateways.includes(MESH_GATEWAY)),
-    wrong('the host "*" is allowed at gateways alone, and this VirtualService applies to the mesh'),
-  ),
+  written,
+  across((spec: Written) => spec.hosts.length === 0 ? delegateFaults(spec) : hostFaults(spec)),
+  across(function* ({ http, tls, tcp }: Written) {
+    if (http.length + tls.length + tcp.length > 0) return;
+    yield { message: wrong("has no rules", "add http: with a route"), at: [] };
+  }),
+  v.transform((spec) => ({
+    ...spec,
+    gateways: spec.gateways.length > 0 || spec.hosts.length === 0 ? spec.gateways : [MESH_GATEWAY],
+  })),
 );
 
-export type VirtualServiceSpec = v.InferOutput<typeof virtualServiceSpec>;
-export type HttpRule = VirtualServiceSpec["http"][number];
-export type HttpMatch = HttpRule["match"][number];
+export type VirtualServiceSpec = Immutable<v.InferOutput<typeof virtualServiceSpec>>;
+
+/** One level only: what is delegated to has no hosts, no gateways, no delegate, and HTTP rules alone. */
+function* delegateFaults({ gateways, http, tls, tcp }: Written): Generator<Fault> {
+  const of = "a VirtualService without hosts is what others delegate to, and";
+  if (gateways.length > 0) yield { message: wrong(`${of} has no gateways of its own`), at: ["gateways"] };
+  if (tls.length > 0) yield { message: wrong(`${of} has HTTP rules alone`, "add hosts:"), at: ["tls"] };
+  if (tcp.length > 0) yield { message: wrong(`${of} has HTTP rules alone`, "add hosts:"), at: ["tcp"] };
+  for (const [index, rule] of http.entries()) {
+    if (rule.delegate === null) continue;
+    yield { message: wrong(`${of} cannot delegate further`), at: ["http", index, "delegate"] };
+  }
+}
+
+function* hostFaults({ hosts, gateways, tls }: Written): Generator<Fault> {
+  if (hosts.includes("*") && (gateways.length === 0 || gateways.includes(MESH_GATEWAY))) {
+    yield {
+      message: wrong(
+        'the host "*" is allowed at gateways alone, and this VirtualService applies to the mesh',
+      ),
+      at: [],
+    };
+  }
+  for (const [index, host] of hosts.entries()) {
+    const other = hosts.slice(0, index).find((earlier) =>
+      hostMatches(earlier, host) || hostMatches(host, earlier)
+    );
+    if (other === undefined) continue;
+    yield {
+      message: wrong(`{} and "${other}" are the same host, or one covers the other`),
+      at: ["hosts", index],
+    };
+  }
+  for (const [rule, { match }] of tls.entries()) {
+    for (const [alternative, { sniHosts }] of match.entries()) {
+      for (const [index, sni] of sniHosts.entries()) {
+        if (hosts.some((host) => hostMatches(host, sni))) continue;
+        yield {
+          message: wrong(`{} is not among the hosts of this VirtualService (${hosts.join(", ")})`),
+          at: ["tls", rule, "match", alternative, "sniHosts", index],
+        };
+      }
+    }
+  }
+}

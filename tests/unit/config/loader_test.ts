@@ -72,6 +72,7 @@ describe("the primer's resources", () => {
         { name: "version-v2", labels: { version: "v2" }, trafficPolicy: null },
       ],
       exportTo: ["*"],
+      workloadSelector: null,
     });
   });
 
@@ -83,8 +84,16 @@ describe("the primer's resources", () => {
     expect(rule?.spec.gateways).toEqual(["mesh"]);
     expect(rule?.spec.http[0]?.match).toEqual([]);
     expect(rule?.spec.http[0]?.route).toEqual([
-      { destination: { host: "recommendation", subset: "version-v1", port: null }, weight: 90 },
-      { destination: { host: "recommendation", subset: "version-v2", port: null }, weight: 10 },
+      {
+        destination: { host: "recommendation", subset: "version-v1", port: null },
+        weight: 90,
+        headers: null,
+      },
+      {
+        destination: { host: "recommendation", subset: "version-v2", port: null },
+        weight: 10,
+        headers: null,
+      },
     ]);
   });
 
@@ -218,7 +227,7 @@ status: {loadBalancer: {}}
     const files = [{ file: "mesh.yaml", text: [service("a"), rule, gateway].join("---\n") }];
     expect(loadConfig(files).resources).toBeNull();
     const { resources, findings } = loadConfig(files, { lenient: true });
-    expect(resources?.virtualServices[0]?.spec.http[0]).not.toHaveProperty("timeout");
+    expect(resources?.virtualServices[0]?.spec.http[0]?.timeout).toBeNull();
     expect(findings.map(({ code, severity, field }) => `${severity} ${code} ${field}`)).toEqual([
       "warning BOW0004 spec.http[0].timeout",
       "warning BOW0004 spec.http[0].retries",

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { HOST_LENGTH_MAX } from "../../../src/config/host.ts";
 import { LABEL_LENGTH_MAX, PORT_MAX, SUBDOMAIN_LENGTH_MAX } from "../../../src/config/schema/scalars.ts";
 import { REGEX_BYTES_MAX } from "../../../src/config/schema/string_match.ts";
-import { WEIGHT_MAX } from "../../../src/config/schema/virtual_service.ts";
+import { WEIGHT_MAX } from "../../../src/config/schema/destination.ts";
 import { ENDPOINT_WEIGHT_MAX } from "../../../src/config/schema/workload_entry.ts";
 import { UNIMPLEMENTED_KINDS } from "../../../src/config/schema/kinds.ts";
 import { document, findingsOf, load } from "./config_texts.ts";
@@ -42,6 +42,7 @@ describe("VirtualService", () => {
       sourceNamespace: "g",
       gateways: ["mesh"],
       ignoreUriCase: true,
+      statPrefix: null,
     });
   });
 

@@ -1,0 +1,68 @@
+/** ClientTLSSettings: how a caller's proxy speaks to the endpoints of a cluster. */
+import * as v from "valibot";
+import { across, type Fault } from "./across.ts";
+import { fields, list, optional, type Schema } from "./fields.ts";
+import type { Immutable } from "./immutable.ts";
+import { wrong } from "./problem.ts";
+import { host, oneOf, text } from "./scalars.ts";
+
+const MODES = ["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"] as const;
+
+const written = fields({
+  mode: v.nullish(oneOf(MODES, "a mode"), "DISABLE"),
+  /** Paths of PEM files. */
+  clientCertificate: text,
+  privateKey: text,
+  /** Null: the server's certificate is not verified, as in Istio. */
+  caCertificates: text,
+  caCrl: text,
+  credentialName: text,
+  subjectAltNames: list(v.string() as Schema<string>),
+  sni: optional(host),
+  insecureSkipVerify: optional(v.boolean() as Schema<boolean>),
+});
+
+type Written = v.InferOutput<typeof written>;
+
+export const clientTls = v.pipe(
+  written,
+  across(faults),
+  v.transform((tls) => ({ ...tls, insecureSkipVerify: tls.insecureSkipVerify ?? false })),
+);
+
+export type ClientTls = Immutable<v.InferOutput<typeof clientTls>>;
+
+function* faults(tls: Written): Generator<Fault> {
+  const { mode, credentialName } = tls;
+  if (mode === "ISTIO_MUTUAL" || mode === "DISABLE") return yield* superfluous(tls);
+  if (credentialName !== null) {
+    for (const field of ["clientCertificate", "privateKey", "caCertificates"] as const) {
+      if (tls[field] === null) continue;
+      yield { message: wrong("stands beside credentialName, which already says it"), at: [field] };
+    }
+  } else if (mode === "MUTUAL") {
+    for (const field of ["clientCertificate", "privateKey"] as const) {
+      if (tls[field] === null) yield { message: wrong(`the mode MUTUAL needs ${field}, a path`), at: [] };
+    }
+  }
+  if (tls.insecureSkipVerify !== true) return;
+  if (tls.caCertificates !== null) {
+    yield { message: wrong("is of no use with insecureSkipVerify"), at: ["caCertificates"] };
+  }
+  if (tls.subjectAltNames.length > 0) {
+    yield { message: wrong("are of no use with insecureSkipVerify"), at: ["subjectAltNames"] };
+  }
+}
+
+/** The mesh's own certificates, or none: everything else would be ignored. */
+function* superfluous(tls: Written): Generator<Fault> {
+  const { mode, subjectAltNames, ...rest } = tls;
+  for (const [field, value] of Object.entries(rest)) {
+    // The name to ask for may be of use with the mesh's certificates too.
+    if (value === null || (field === "sni" && mode === "ISTIO_MUTUAL")) continue;
+    yield { message: wrong(`is of no use in the mode ${mode}`), at: [field] };
+  }
+  if (subjectAltNames.length > 0 && mode === "DISABLE") {
+    yield { message: wrong(`are of no use in the mode ${mode}`), at: ["subjectAltNames"] };
+  }
+}

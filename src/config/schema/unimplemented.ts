@@ -1,0 +1,124 @@
+/**
+ * What the schemas know and the mesh does not do yet. Such a field is refused by name, wherever it is written, so that
+ * nobody believes in a rule that has no effect. Each group goes away as a whole when its feature is there.
+ */
+import { isMap } from "./fields.ts";
+import { type Problem, unimplementedFieldProblem, unimplementedValueProblem } from "./problem.ts";
+
+/** Fields of a kind, below `spec`: `http[].timeout`. */
+interface Refusal {
+  readonly kind: string;
+  readonly path: string;
+  /** Only values of which this is true; all of them when absent. */
+  readonly when?: (value: unknown) => boolean;
+  /** What such a value is. */
+  readonly what?: string;
+}
+
+/** Where a DestinationRule has policies. */
+const POLICIES = ["trafficPolicy", "subsets[].trafficPolicy"].flatMap((policy) => [
+  policy,
+  `${policy}.portLevelSettings[]`,
+]);
+
+const GROUPS: Readonly<Record<string, readonly Refusal[]>> = {
+  routingActions: virtualService(
+    "http[].redirect",
+    "http[].directResponse",
+    "http[].rewrite",
+    "http[].headers",
+    "http[].route[].headers",
+    "http[].match[].statPrefix",
+  ),
+  retriesAndTimeouts: [...virtualService("http[].timeout", "http[].retries"), ...policy("retryBudget")],
+  faultAndMirror: virtualService(
+    "http[].fault",
+    "http[].mirror",
+    "http[].mirrors",
+    "http[].mirrorPercent",
+    "http[].mirrorPercentage",
+  ),
+  cors: virtualService("http[].corsPolicy"),
+  delegate: virtualService("http[].delegate"),
+  tcpAndTls: virtualService("tcp", "tls"),
+  balancers: [
+    ...policy("loadBalancer.consistentHash", "loadBalancer.warmup", "loadBalancer.warmupDurationSecs"),
+    ...values("DestinationRule", POLICIES.map((at) => `${at}.loadBalancer.simple`), {
+      when: (value) => value === "PASSTHROUGH",
+      what: "the load balancer PASSTHROUGH",
+    }),
+  ],
+  locality: policy("loadBalancer.localityLbSetting"),
+  pools: policy("connectionPool"),
+  outlier: policy("outlierDetection"),
+  clientTls: policy("tls"),
+  portsAndSelectors: [
+    ...policy("portLevelSettings"),
+    { kind: "DestinationRule", path: "workloadSelector" },
+  ],
+};
+
+/** A problem at its place in the document. */
+export interface Refused extends Problem {
+  readonly path: readonly (string | number)[];
+}
+
+/** What of a document of `kind` is refused. */
+export function refusedIn(kind: string, document: unknown): Refused[] {
+  return (BY_KIND.get(kind) ?? []).flatMap(({ path, when, what }) =>
+    [...valuesAt(document, ["spec", ...stepsOf(path)], [])]
+      .filter(({ value }) => when === undefined || when(value))
+      .map(({ at }) => ({
+        ...(what === undefined
+          ? unimplementedFieldProblem(String(at.at(-1)), "Istio")
+          : unimplementedValueProblem(what)),
+        path: at,
+      }))
+  );
+}
+
+const BY_KIND: ReadonlyMap<string, readonly Refusal[]> = Map.groupBy(
+  Object.values(GROUPS).flat(),
+  ({ kind }) => kind,
+);
+
+function virtualService(...paths: readonly string[]): Refusal[] {
+  return paths.map((path) => ({ kind: "VirtualService", path }));
+}
+
+/** A field of every policy of a DestinationRule. */
+function policy(...fields: readonly string[]): Refusal[] {
+  return POLICIES.flatMap((at) =>
+    fields.map((field) => ({ kind: "DestinationRule", path: `${at}.${field}` }))
+  );
+}
+
+function values(kind: string, paths: readonly string[], rest: Pick<Refusal, "when" | "what">): Refusal[] {
+  return paths.map((path) => ({ kind, path, ...rest }));
+}
+
+/** `http[].timeout` as `http`, every item, `timeout`. */
+function stepsOf(path: string): string[] {
+  return path.split(".").flatMap((step) => step.endsWith("[]") ? [step.slice(0, -2), EVERY] : [step]);
+}
+
+/** Every item of a list. */
+const EVERY = "[]";
+
+function* valuesAt(
+  value: unknown,
+  steps: readonly string[],
+  at: readonly (string | number)[],
+): Generator<{ at: readonly (string | number)[]; value: unknown }> {
+  const [step, ...rest] = steps;
+  if (step === undefined) {
+    // Nothing written is nothing refused.
+    if (value !== null && value !== undefined) yield { at, value };
+  } else if (step === EVERY) {
+    for (const [index, item] of (Array.isArray(value) ? value : []).entries()) {
+      yield* valuesAt(item, rest, [...at, index]);
+    }
+  } else if (isMap(value) && Object.hasOwn(value, step)) {
+    yield* valuesAt(value[step], rest, [...at, step]);
+  }
+}
