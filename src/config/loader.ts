@@ -9,8 +9,9 @@ import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
 import type { ConfigResource, Position, ResourceSet } from "./resource.ts";
 import { isMap } from "./schema/fields.ts";
-import { type Kind, KINDS, LIST_API_VERSION, LIST_KIND, UNIMPLEMENTED_KINDS } from "./schema/kinds.ts";
+import { IMPLEMENTED_KINDS, type Kind, KINDS, LIST_API_VERSION, LIST_KIND } from "./schema/kinds.ts";
 import { NAMESPACE_DEFAULT } from "./schema/metadata.ts";
+import { UNIMPLEMENTED_KINDS } from "./schema/unimplemented.ts";
 import { validate } from "./schema_findings.ts";
 import { parseYaml, type YamlNode } from "./yaml_node.ts";
 
@@ -82,7 +83,7 @@ class Load {
     }
     if (name === LIST_KIND && value["apiVersion"] === LIST_API_VERSION) return this.#list(node);
     const kind = KINDS.get(name);
-    if (kind === undefined) return this.#otherKind(node, name);
+    if (kind === undefined || UNIMPLEMENTED_KINDS.has(name)) return this.#otherKind(node, name);
     const version = value["apiVersion"];
     if (typeof version === "string" && !kind.apiVersions.includes(version)) {
       return this.#refuse(
@@ -104,6 +105,11 @@ class Load {
       workloadEntries: of("workloadEntries"),
       virtualServices: of("virtualServices"),
       destinationRules: of("destinationRules"),
+      gateways: of("gateways"),
+      sidecars: of("sidecars"),
+      workloadGroups: of("workloadGroups"),
+      proxyConfigs: of("proxyConfigs"),
+      meshConfigs: of("meshConfigs"),
     };
   }
 
@@ -118,7 +124,7 @@ class Load {
     if (!UNIMPLEMENTED_KINDS.has(name)) {
       const meant = nearest(name, [...KINDS.keys(), ...UNIMPLEMENTED_KINDS]);
       const hint = meant === undefined
-        ? `bowline reads ${[...KINDS.keys()].join(", ")}`
+        ? `bowline reads ${IMPLEMENTED_KINDS.join(", ")}`
         : `did you mean "${meant}"?`;
       return this.#refuse(node, ["kind"], CODES.unknownKind, `unknown kind ${JSON.stringify(name)}`, hint);
     }

@@ -1,9 +1,14 @@
 /** A validated resource with its way back to the file, and the set of all of them: one generation of the configuration. */
 import type { DestinationRuleSpec } from "./schema/destination_rule.ts";
+import type { GatewaySpec } from "./schema/gateway.ts";
+import type { MeshConfigSpec } from "./schema/mesh_config.ts";
+import type { ProxyConfigSpec } from "./schema/proxy_config.ts";
 import type { ServiceSpec } from "./schema/service.ts";
 import type { ServiceEntrySpec } from "./schema/service_entry.ts";
+import type { SidecarSpec } from "./schema/sidecar.ts";
 import type { VirtualServiceSpec } from "./schema/virtual_service.ts";
 import type { WorkloadEntrySpec } from "./schema/workload_entry.ts";
+import type { WorkloadGroupSpec } from "./schema/workload_group.ts";
 
 export interface Position {
   /** Relative to the directory that was loaded. */
@@ -35,4 +40,10 @@ export interface ResourceSet {
   readonly workloadEntries: readonly ConfigResource<WorkloadEntrySpec>[];
   readonly virtualServices: readonly ConfigResource<VirtualServiceSpec>[];
   readonly destinationRules: readonly ConfigResource<DestinationRuleSpec>[];
+  readonly gateways: readonly ConfigResource<GatewaySpec>[];
+  readonly sidecars: readonly ConfigResource<SidecarSpec>[];
+  readonly workloadGroups: readonly ConfigResource<WorkloadGroupSpec>[];
+  readonly proxyConfigs: readonly ConfigResource<ProxyConfigSpec>[];
+  /** Only one can hold; the first where there are more. */
+  readonly meshConfigs: readonly ConfigResource<MeshConfigSpec>[];
 }

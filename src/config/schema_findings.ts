@@ -4,7 +4,7 @@ import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
 import { isMap, type Schema } from "./schema/fields.ts";
 import { type Problem, readProblem } from "./schema/problem.ts";
-import { refusedIn } from "./schema/unimplemented.ts";
+import { type Refused, refusedIn } from "./schema/unimplemented.ts";
 import type { Path, YamlNode } from "./yaml_node.ts";
 
 /** How much of a wrong value a message repeats, in UTF-16 units. */
@@ -46,7 +46,7 @@ export function validate<Output>(
 ): Validation<Output> {
   const place = (problem: PlacedProblem, severity: "error" | "warning") =>
     toFinding(problem, severity, node, resource);
-  const refused = refusedIn(kind, node.value).map((problem): PlacedProblem => ({ ...problem, ...AT_KEY }));
+  const refused = refusedIn(kind, node.value).map(placed);
   let result = v.safeParse(schema, node.value);
   let problems = [...refused, ...(result.issues ?? []).map(toProblem)];
   let warnings: Finding[] = [];
@@ -64,7 +64,10 @@ export function validate<Output>(
   return { output: null, findings: [...warnings, ...errors] };
 }
 
-const AT_KEY = { atKey: true, aboutWhole: false, missing: null };
+/** A field is pointed at by its name, a value by itself. */
+function placed(problem: Refused): PlacedProblem {
+  return { ...problem, atKey: problem.code === CODES.unimplementedField, aboutWhole: false, missing: null };
+}
 
 /** `spec.http[0].headers["x-a"]`; null for the root. */
 export function formatPath(path: Path): string | null {

@@ -40,5 +40,6 @@ function sharesViewers(a: VirtualService, b: VirtualService): boolean {
 
 /** Namespaces that see the resource; `*` is all, empty is none. */
 function viewers({ namespace, spec }: VirtualService): Set<string> {
+  if (spec.exportTo.length === 0) return new Set(["*"]);
   return new Set(spec.exportTo.filter((name) => name !== "~").map((name) => name === "." ? namespace : name));
 }

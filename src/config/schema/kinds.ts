@@ -2,11 +2,17 @@
 import type { ResourceSet } from "../resource.ts";
 import { destinationRuleSpec } from "./destination_rule.ts";
 import type { Schema } from "./fields.ts";
+import { gatewaySpec } from "./gateway.ts";
+import { meshConfigSpec } from "./mesh_config.ts";
 import { type Envelope, envelope } from "./metadata.ts";
+import { proxyConfigSpec } from "./proxy_config.ts";
 import { serviceEntrySpec } from "./service_entry.ts";
 import { serviceSpec } from "./service.ts";
+import { sidecarSpec } from "./sidecar.ts";
+import { UNIMPLEMENTED_KINDS } from "./unimplemented.ts";
 import { virtualServiceSpec } from "./virtual_service.ts";
 import { workloadEntrySpec } from "./workload_entry.ts";
+import { workloadGroupSpec } from "./workload_group.ts";
 
 export interface Kind {
   /** Any of them means the same. */
@@ -21,46 +27,25 @@ const NETWORKING = ["networking.istio.io/v1", "networking.istio.io/v1beta1", "ne
 
 export const KINDS: ReadonlyMap<string, Kind> = new Map([
   ["DestinationRule", kind(NETWORKING, destinationRuleSpec, "destinationRules")],
+  ["Gateway", kind(NETWORKING, gatewaySpec, "gateways")],
+  ["MeshConfig", kind(["mesh.istio.io/v1alpha1"], meshConfigSpec, "meshConfigs")],
+  ["ProxyConfig", kind(NETWORKING.slice(0, 2), proxyConfigSpec, "proxyConfigs")],
   ["Service", kind(["v1"], serviceSpec, "services")],
   ["ServiceEntry", kind(NETWORKING, serviceEntrySpec, "serviceEntries")],
+  ["Sidecar", kind(NETWORKING, sidecarSpec, "sidecars")],
   ["VirtualService", kind(NETWORKING, virtualServiceSpec, "virtualServices")],
   ["WorkloadEntry", kind(NETWORKING, workloadEntrySpec, "workloadEntries")],
+  ["WorkloadGroup", kind(NETWORKING, workloadGroupSpec, "workloadGroups")],
 ]);
+
+/** The kinds that are read, in alphabetical order. */
+export const IMPLEMENTED_KINDS: readonly string[] = [...KINDS.keys()].filter((name) =>
+  !UNIMPLEMENTED_KINDS.has(name)
+);
 
 /** Kubernetes' wrapper around many resources, as `kubectl get -o yaml` prints it. */
 export const LIST_KIND = "List";
 export const LIST_API_VERSION = "v1";
-
-/** Kinds of Istio's that this version does not implement. */
-export const UNIMPLEMENTED_KINDS: ReadonlySet<string> = new Set([
-  "AuthorizationPolicy",
-  "EnvoyFilter",
-  "Gateway",
-  "MeshConfig",
-  "PeerAuthentication",
-  "ProxyConfig",
-  "RequestAuthentication",
-  "Sidecar",
-  "Telemetry",
-  "WorkloadGroup",
-  // The classic Mixer kinds (config.istio.io/v1alpha2).
-  "QuotaSpec",
-  "QuotaSpecBinding",
-  "checknothing",
-  "denier",
-  "handler",
-  "instance",
-  "listchecker",
-  "listentry",
-  "logentry",
-  "memquota",
-  "metric",
-  "prometheus",
-  "quota",
-  "redisquota",
-  "rule",
-  "stdio",
-]);
 
 function kind<Spec>(apiVersions: readonly string[], spec: Schema<Spec>, set: keyof ResourceSet): Kind {
   return { apiVersions, schema: envelope(spec) as unknown as Schema<Envelope>, set };

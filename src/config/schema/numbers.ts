@@ -38,10 +38,16 @@ export function wholeNumber(what: string, min: number, max: number): Schema<numb
   );
 }
 
+/** The least share that is not 0, as in Istio: one in a million. */
+export const PERCENTAGE_MIN = 0.0001;
+
 /** 0 to 100, with fractions. */
 export const percentage: Schema<number> = v.pipe(
   v.number(),
-  v.check((value) => value >= 0 && value <= PERCENT_MAX, wrong("a percentage is a number from 0 to 100")),
+  v.check(
+    (value) => value === 0 || (value >= PERCENTAGE_MIN && value <= PERCENT_MAX),
+    wrong(`a percentage is 0, or a number from ${PERCENTAGE_MIN} to ${PERCENT_MAX}`),
+  ),
 );
 
 /** 0 to 100, without fractions. */

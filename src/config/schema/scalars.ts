@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { isHostName, isWildcardHost } from "../host.ts";
 import { fields, list, map, type Schema } from "./fields.ts";
-import { unimplementedValue, wrong } from "./problem.ts";
+import { wrong } from "./problem.ts";
 
 export const PORT_MAX = 65_535;
 
@@ -109,19 +109,32 @@ export const hostOrWildcard: Schema<string> = v.pipe(
   ),
 );
 
-/** The address of a workload: IPv4 or IPv6. */
+/** IPv4 or IPv6. */
 export const ipAddress: Schema<string> = v.pipe(
   v.string(),
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed || isIp(dataset.value)) return;
-    const address = dataset.value;
-    if (address.startsWith("unix://")) return addIssue({ message: unimplementedValue("a unix:// address") });
-    if (isHostName(address.toLowerCase()) && /[a-z]/i.test(address)) {
-      return addIssue({ message: unimplementedValue("a DNS name as an address", "give the IP address") });
-    }
-    addIssue({ message: wrong("{} is not an IPv4 or IPv6 address") });
-  }),
+  v.check(isIp, wrong("{} is not an IPv4 or IPv6 address")),
 );
+
+const UNIX = "unix://";
+
+/** The address of a workload: IPv4 or IPv6, a DNS name, or `unix:///PATH`. */
+export const workloadAddress: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => isIp(text) || isUnixAddress(text) || isDnsName(text),
+    wrong("{} is not an IPv4 or IPv6 address, nor a DNS name"),
+  ),
+);
+
+/** A path behind `unix://`; Linux' abstract names begin with `@`. */
+export function isUnixAddress(text: string): boolean {
+  return text.startsWith(UNIX) && /^(@.+|\/.*[^/])$/.test(text.slice(UNIX.length));
+}
+
+/** A DNS name that no one could have meant as an address. */
+export function isDnsName(text: string): boolean {
+  return isHostName(text.toLowerCase()) && /[a-z]/i.test(text);
+}
 
 /** An IP address, or a network as `10.0.0.0/8`. */
 export const addressOrNetwork: Schema<string> = v.pipe(
@@ -132,17 +145,14 @@ export const addressOrNetwork: Schema<string> = v.pipe(
   ),
 );
 
-/** Namespaces that see a resource: `*` all (the default), `.` its own, `~` none, or names. */
-export const exportTo = v.pipe(
-  list(v.pipe(
-    v.string(),
-    v.check(
-      (name) => name === "*" || name === "." || name === "~" || DNS_LABEL.test(name),
-      wrong('{} is neither "*" (all namespaces), "." (its own), "~" (none), nor the name of a namespace'),
-    ),
-  )),
-  v.transform((names) => names.length === 0 ? ["*"] : names),
-);
+/** Namespaces that see a resource: `*` all, `.` its own, `~` none, or names. Empty: as the mesh says, else all. */
+export const exportTo: Schema<string[]> = list(v.pipe(
+  v.string(),
+  v.check(
+    (name) => name === "*" || name === "." || name === "~" || DNS_LABEL.test(name),
+    wrong('{} is neither "*" (all namespaces), "." (its own), "~" (none), nor the name of a namespace'),
+  ),
+)) as unknown as Schema<string[]>;
 
 export function isIp(text: string): boolean {
   return v.IP_REGEX.test(text);

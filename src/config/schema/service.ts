@@ -1,6 +1,7 @@
 /** Kubernetes' plain Service (v1): a name and ports for the WorkloadEntries that its selector finds. */
 import * as v from "valibot";
 import { fields, list, listOfSome, optional, type Schema } from "./fields.ts";
+import type { Immutable } from "./immutable.ts";
 import { distinctPorts } from "./named_ports.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
 import { LABEL_LENGTH_MAX, labels, portNumber } from "./scalars.ts";
@@ -98,4 +99,4 @@ export const serviceSpec = fields({
   "trafficDistribution",
 ], "Kubernetes");
 
-export type ServiceSpec = v.InferOutput<typeof serviceSpec>;
+export type ServiceSpec = Immutable<v.InferOutput<typeof serviceSpec>>;

@@ -2,6 +2,7 @@
 import { RE2JS } from "re2js";
 import * as v from "valibot";
 import type { NamedMatch, StringMatch } from "../../model/snapshot.ts";
+import { isToken } from "./header_operations.ts";
 import { fields, isMap, optional, type Schema } from "./fields.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
 
@@ -64,6 +65,14 @@ export const headerMatches: Schema<NamedMatch[]> = v.pipe(
       v.check(
         (name) => !PSEUDO_HEADERS.includes(name),
         wrong("{} is not a header, and Istio ignores it here", "use the field of that name beside headers"),
+      ),
+      v.check(
+        (name) => !name.startsWith(":"),
+        unimplementedValue("a pseudo-header among headers", "use uri, scheme, method or authority"),
+      ),
+      v.check(
+        (name) => name === "" || /^[@:]/.test(name) || isToken(name),
+        wrong("{} is not the name of a header"),
       ),
     ),
     headerMatch,

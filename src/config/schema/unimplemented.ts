@@ -4,6 +4,7 @@
  */
 import { isMap } from "./fields.ts";
 import { type Problem, unimplementedFieldProblem, unimplementedValueProblem } from "./problem.ts";
+import { isDnsName, isUnixAddress } from "./scalars.ts";
 
 /** Fields of a kind, below `spec`: `http[].timeout`. */
 interface Refusal {
@@ -11,8 +12,10 @@ interface Refusal {
   readonly path: string;
   /** Only values of which this is true; all of them when absent. */
   readonly when?: (value: unknown) => boolean;
-  /** What such a value is. */
+  /** What such a value is; the field itself when absent. */
   readonly what?: string;
+  /** What to write instead. */
+  readonly hint?: string;
 }
 
 /** Where a DestinationRule has policies. */
@@ -20,6 +23,15 @@ const POLICIES = ["trafficPolicy", "subsets[].trafficPolicy"].flatMap((policy) =
   policy,
   `${policy}.portLevelSettings[]`,
 ]);
+
+/** Where files have the address of a workload. */
+const ADDRESSES = [
+  { kind: "WorkloadEntry", path: "address" },
+  { kind: "ServiceEntry", path: "endpoints[].address" },
+];
+
+const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(value);
+const isName = (value: unknown) => typeof value === "string" && isDnsName(value);
 
 const GROUPS: Readonly<Record<string, readonly Refusal[]>> = {
   routingActions: virtualService(
@@ -52,11 +64,54 @@ const GROUPS: Readonly<Record<string, readonly Refusal[]>> = {
   pools: policy("connectionPool"),
   outlier: policy("outlierDetection"),
   clientTls: policy("tls"),
+  resolutionDns: [
+    ...values("ServiceEntry", ["resolution"], {
+      when: (value) => typeof value === "string" && value.includes("DNS"),
+      what: "finding endpoints by DNS",
+      hint: "use resolution: STATIC with endpoints",
+    }),
+    ...ADDRESSES.flatMap(({ kind, path }) => [
+      { kind, path, when: isUnix, what: "a unix:// address" },
+      { kind, path, when: isName, what: "a DNS name as an address", hint: "give the IP address" },
+    ]),
+    { kind: "ServiceEntry", path: "subjectAltNames" },
+  ],
   portsAndSelectors: [
     ...policy("portLevelSettings"),
     { kind: "DestinationRule", path: "workloadSelector" },
   ],
 };
+
+/** Kinds that this version does not implement, whether or not there is a schema for them. */
+export const UNIMPLEMENTED_KINDS: ReadonlySet<string> = new Set([
+  "AuthorizationPolicy",
+  "EnvoyFilter",
+  "Gateway",
+  "MeshConfig",
+  "PeerAuthentication",
+  "ProxyConfig",
+  "RequestAuthentication",
+  "Sidecar",
+  "Telemetry",
+  "WorkloadGroup",
+  // The classic Mixer kinds (config.istio.io/v1alpha2).
+  "QuotaSpec",
+  "QuotaSpecBinding",
+  "checknothing",
+  "denier",
+  "handler",
+  "instance",
+  "listchecker",
+  "listentry",
+  "logentry",
+  "memquota",
+  "metric",
+  "prometheus",
+  "quota",
+  "redisquota",
+  "rule",
+  "stdio",
+]);
 
 /** A problem at its place in the document. */
 export interface Refused extends Problem {
@@ -65,13 +120,13 @@ export interface Refused extends Problem {
 
 /** What of a document of `kind` is refused. */
 export function refusedIn(kind: string, document: unknown): Refused[] {
-  return (BY_KIND.get(kind) ?? []).flatMap(({ path, when, what }) =>
+  return (BY_KIND.get(kind) ?? []).flatMap(({ path, when, what, hint }) =>
     [...valuesAt(document, ["spec", ...stepsOf(path)], [])]
       .filter(({ value }) => when === undefined || when(value))
       .map(({ at }) => ({
         ...(what === undefined
           ? unimplementedFieldProblem(String(at.at(-1)), "Istio")
-          : unimplementedValueProblem(what)),
+          : unimplementedValueProblem(what, hint)),
         path: at,
       }))
   );
@@ -93,7 +148,7 @@ function policy(...fields: readonly string[]): Refusal[] {
   );
 }
 
-function values(kind: string, paths: readonly string[], rest: Pick<Refusal, "when" | "what">): Refusal[] {
+function values(kind: string, paths: readonly string[], rest: Omit<Refusal, "kind" | "path">): Refusal[] {
   return paths.map((path) => ({ kind, path, ...rest }));
 }
 

@@ -1,37 +1,37 @@
 /** WorkloadEntry (networking.istio.io): one program at one address, as a resource or as an endpoint of a ServiceEntry. */
 import * as v from "valibot";
 import { fields, map, optional, type Schema } from "./fields.ts";
-import { wrong } from "./problem.ts";
-import { ipAddress, labels, portNumber, subdomain } from "./scalars.ts";
+import type { Immutable } from "./immutable.ts";
+import { UINT32_MAX, wholeNumber } from "./numbers.ts";
+import { labels, portNumber, subdomain, text, workloadAddress } from "./scalars.ts";
 
 /** uint32, the type of Istio's weight. */
-export const ENDPOINT_WEIGHT_MAX = 4_294_967_295;
-
-const text: Schema<string> = v.string();
+export const ENDPOINT_WEIGHT_MAX = UINT32_MAX;
 
 const weight: Schema<number> = v.pipe(
-  v.number(),
-  v.check(
-    (value) => Number.isInteger(value) && value >= 0 && value <= ENDPOINT_WEIGHT_MAX,
-    wrong(`a weight is a whole number from 0 to ${ENDPOINT_WEIGHT_MAX}`),
-  ),
+  wholeNumber("a weight", 0, ENDPOINT_WEIGHT_MAX),
   // Istio: unspecified, which in its API is 0, counts as 1.
   v.transform((value) => Math.max(1, value)),
 );
 
-export const workloadEntrySpec = fields({
-  /** IPv4 or IPv6. */
-  address: ipAddress,
+/** What a WorkloadGroup can say of its workloads too. */
+export const workloadFields = {
   /** Port name of a service -> port number here; beats the service's targetPort. */
   ports: map(portNumber),
-  labels,
-  network: optional(text),
+  network: text,
   /** `region/zone/subzone`. */
-  locality: optional(text),
+  locality: text,
   /** 1 or more. */
   weight: v.nullish(weight, 1),
   /** Null: the files do not say that a sidecar is there. */
   serviceAccount: optional(subdomain),
+};
+
+export const workloadEntrySpec = fields({
+  /** IPv4, IPv6, a DNS name, or `unix:///PATH`. */
+  address: workloadAddress,
+  labels,
+  ...workloadFields,
 });
 
-export type WorkloadEntrySpec = v.InferOutput<typeof workloadEntrySpec>;
+export type WorkloadEntrySpec = Immutable<v.InferOutput<typeof workloadEntrySpec>>;

@@ -2,6 +2,19 @@
 import { formatFinding } from "../../../src/config/format_finding.ts";
 import { loadConfig, type LoadOptions } from "../../../src/config/loader.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
+import type { DestinationRuleSpec } from "../../../src/config/schema/destination_rule.ts";
+import type { GatewaySpec } from "../../../src/config/schema/gateway.ts";
+import { KINDS } from "../../../src/config/schema/kinds.ts";
+import type { MeshConfigSpec } from "../../../src/config/schema/mesh_config.ts";
+import type { ProxyConfigSpec } from "../../../src/config/schema/proxy_config.ts";
+import type { ServiceSpec } from "../../../src/config/schema/service.ts";
+import type { ServiceEntrySpec } from "../../../src/config/schema/service_entry.ts";
+import type { SidecarSpec } from "../../../src/config/schema/sidecar.ts";
+import type { VirtualServiceSpec } from "../../../src/config/schema/virtual_service.ts";
+import type { WorkloadEntrySpec } from "../../../src/config/schema/workload_entry.ts";
+import type { WorkloadGroupSpec } from "../../../src/config/schema/workload_group.ts";
+import { validate } from "../../../src/config/schema_findings.ts";
+import { parseYaml } from "../../../src/config/yaml_node.ts";
 
 /** A document of any kind; `spec` is YAML, indented as one likes. */
 export function document(
@@ -32,4 +45,38 @@ export function load(...texts: string[]): ResourceSet {
 /** The findings of documents, as people read them. */
 export function findingsOf(texts: readonly string[], options: LoadOptions = {}): string[] {
   return loadConfig([{ file: "mesh.yaml", text: texts.join("---\n") }], options).findings.map(formatFinding);
+}
+
+/** What the schema alone gives for a spec in YAML, whatever the mesh implements; throws with the findings. */
+export function specOf<Kind extends keyof Specs>(kind: Kind, spec: string): Specs[Kind] {
+  const { output, findings } = validated(kind, spec);
+  if (output === null) throw new Error(findings.map(formatFinding).join("\n"));
+  return (output as { spec: Specs[Kind] }).spec;
+}
+
+/** What the schema alone says is wrong with a spec: `CODE FIELD: MESSAGE; HINT`. */
+export function specFaults(kind: keyof Specs, spec: string): string[] {
+  return validated(kind, spec).findings.map((finding) => formatFinding(finding).replace(/^.*?: error /, ""));
+}
+
+/** The types that specs come out with. */
+interface Specs {
+  DestinationRule: DestinationRuleSpec;
+  Gateway: GatewaySpec;
+  MeshConfig: MeshConfigSpec;
+  ProxyConfig: ProxyConfigSpec;
+  Service: ServiceSpec;
+  ServiceEntry: ServiceEntrySpec;
+  Sidecar: SidecarSpec;
+  VirtualService: VirtualServiceSpec;
+  WorkloadEntry: WorkloadEntrySpec;
+  WorkloadGroup: WorkloadGroupSpec;
+}
+
+function validated(kind: keyof Specs, spec: string) {
+  const known = KINDS.get(kind);
+  const [node] = parseYaml({ file: "a.yaml", text: document(kind, "a", spec, known?.apiVersions[0]) }).nodes;
+  if (known === undefined || node === undefined) throw new Error(`No document of the kind ${kind}: ${spec}`);
+  // Of no kind that has something refused.
+  return validate(known.schema, node, { kind: "", resource: null }, false);
 }

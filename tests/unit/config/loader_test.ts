@@ -71,7 +71,7 @@ describe("the primer's resources", () => {
         { name: "version-v1", labels: { version: "v1" }, trafficPolicy: null },
         { name: "version-v2", labels: { version: "v2" }, trafficPolicy: null },
       ],
-      exportTo: ["*"],
+      exportTo: [],
       workloadSelector: null,
     });
   });

@@ -4,7 +4,7 @@ import { LABEL_LENGTH_MAX, PORT_MAX, SUBDOMAIN_LENGTH_MAX } from "../../../src/c
 import { REGEX_BYTES_MAX } from "../../../src/config/schema/string_match.ts";
 import { WEIGHT_MAX } from "../../../src/config/schema/destination.ts";
 import { ENDPOINT_WEIGHT_MAX } from "../../../src/config/schema/workload_entry.ts";
-import { UNIMPLEMENTED_KINDS } from "../../../src/config/schema/kinds.ts";
+import { UNIMPLEMENTED_KINDS } from "../../../src/config/schema/unimplemented.ts";
 import { document, findingsOf, load } from "./config_texts.ts";
 
 /** What is wrong with a spec, without position and resource. */
@@ -272,7 +272,8 @@ describe("ServiceEntry", () => {
       resolution: "NONE",
       endpoints: [],
       workloadSelector: null,
-      exportTo: ["*"],
+      exportTo: [],
+      subjectAltNames: [],
     });
   });
 

@@ -1,0 +1,41 @@
+/** Port: where a Gateway's server or a Sidecar's listener listens, and what is spoken there. */
+import * as v from "valibot";
+import { fields, optional, type Schema } from "./fields.ts";
+import { wrong } from "./problem.ts";
+import { dnsLabel, portNumber } from "./scalars.ts";
+
+export const PORT_PROTOCOLS = [
+  "HTTP",
+  "HTTPS",
+  "GRPC",
+  "GRPC-WEB",
+  "HTTP2",
+  "MONGO",
+  "MYSQL",
+  "REDIS",
+  "TCP",
+  "TLS",
+] as const;
+
+export type PortProtocol = (typeof PORT_PROTOCOLS)[number];
+
+/** In upper case, whatever was written. */
+export const portProtocol: Schema<PortProtocol> = v.pipe(
+  v.string(),
+  v.transform((name) => name.toUpperCase()),
+  v.picklist(PORT_PROTOCOLS, wrong(`{} is not a protocol; one of ${PORT_PROTOCOLS.join(", ")}`)),
+);
+
+/** Without a name, and without a protocol, where Istio can do without. */
+export const sidecarPort = fields({
+  number: portNumber,
+  /** Null: found out by looking at the bytes. */
+  protocol: optional(portProtocol),
+  name: optional(dnsLabel),
+}, ["targetPort"]);
+
+export const gatewayPort = fields({
+  number: portNumber,
+  protocol: portProtocol,
+  name: v.pipe(v.string(), v.nonEmpty(wrong("a port needs a name"))),
+}, ["targetPort"]);

@@ -1,0 +1,102 @@
+/** Sidecar (networking.istio.io): what the sidecars that it selects see of the mesh, and how they deliver to their workload. */
+import * as v from "valibot";
+import { across, type Fault } from "./across.ts";
+import { connectionPool } from "./connection_pool.ts";
+import { fields, list, listOfSome, optional, type Schema } from "./fields.ts";
+import type { Immutable } from "./immutable.ts";
+import { sidecarPort } from "./l4_port.ts";
+import { outboundTrafficPolicy } from "./outbound_traffic_policy.ts";
+import { wrong } from "./problem.ts";
+import { ipAddress, isUnixAddress, labels, oneOf, PORT_MAX } from "./scalars.ts";
+import { egressHost } from "./scoped_host.ts";
+
+/** Where a listener of the sidecar delivers. */
+export type DefaultEndpoint =
+  | {
+    readonly type: "port";
+    /** `workload` is the address of the workload itself, written `0.0.0.0` or `[::]`. */
+    readonly host: "127.0.0.1" | "::1" | "workload";
+    readonly port: number;
+  }
+  | { readonly type: "unix"; readonly path: string };
+
+const ENDPOINT = /^(127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\[::\]):(\d{1,5})$/;
+
+const defaultEndpoint: Schema<DefaultEndpoint> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => isUnixAddress(text) || endpointPort(text) !== undefined,
+    wrong("{} is no endpoint of the workload", 'write "127.0.0.1:PORT", "0.0.0.0:PORT" or "unix:///PATH"'),
+  ),
+  v.transform((text): DefaultEndpoint => {
+    const [, host] = ENDPOINT.exec(text) ?? [];
+    if (host === undefined) return { type: "unix", path: text.slice("unix://".length) };
+    const known = host === "127.0.0.1" ? host : host === "[::1]" ? "::1" : "workload";
+    return { type: "port", host: known, port: endpointPort(text) as number };
+  }),
+);
+
+const captureMode = v.nullish(oneOf(["DEFAULT", "IPTABLES", "NONE"], "a capture mode"), "DEFAULT");
+const pool = optional(connectionPool as Schema<v.InferOutput<typeof connectionPool>>);
+
+const ingress = fields({
+  port: sidecarPort,
+  bind: optional(ipAddress),
+  captureMode,
+  /** Null: the same port of the workload. */
+  defaultEndpoint: optional(defaultEndpoint),
+  connectionPool: pool,
+}, ["tls"]);
+
+const egress = fields({
+  /** Null: every port that the hosts have. */
+  port: optional(sidecarPort),
+  bind: optional(ipAddress),
+  captureMode,
+  hosts: listOfSome(egressHost, "one host"),
+});
+
+const written = fields({
+  /** Null: all sidecars of the namespace. */
+  workloadSelector: optional(fields({ labels })),
+  ingress: list(ingress),
+  /** Empty: as if there were no Sidecar, everything that is exported to the namespace. */
+  egress: list(egress),
+  /** Of connections from outside to the workload; a listener's own goes before it. */
+  inboundConnectionPool: pool,
+  /** Null: as the mesh says. */
+  outboundTrafficPolicy: optional(outboundTrafficPolicy("REGISTRY_ONLY")),
+});
+
+type Written = v.InferOutput<typeof written>;
+
+export const sidecarSpec = v.pipe(written, across(faults));
+
+export type SidecarSpec = Immutable<Written>;
+
+function* faults({ ingress, egress }: Written): Generator<Fault> {
+  for (const [index, { port }] of ingress.entries()) {
+    if (!ingress.slice(0, index).some((earlier) => earlier.port.number === port.number)) continue;
+    yield {
+      message: wrong(`the port ${port.number} has two listeners`),
+      at: ["ingress", index, "port", "number"],
+    };
+  }
+  for (const [index, { port }] of egress.entries()) {
+    if (port === null) {
+      if (index === egress.length - 1) continue;
+      const message = wrong("without a port it takes everything, so it has to be the last, and the only one");
+      yield { message, at: ["egress", index] };
+    } else if (egress.slice(0, index).some((earlier) => earlier.port?.number === port.number)) {
+      yield {
+        message: wrong(`the port ${port.number} has two listeners`),
+        at: ["egress", index, "port", "number"],
+      };
+    }
+  }
+}
+
+function endpointPort(text: string): number | undefined {
+  const port = Number(ENDPOINT.exec(text)?.[2] ?? 0);
+  return port >= 1 && port <= PORT_MAX ? port : undefined;
+}

@@ -1,0 +1,212 @@
+/** The traps of DestinationRule that show in its schema, whether or not the mesh does what the fields say yet. */
+import { describe, expect, test } from "bun:test";
+import { CONNECTION_POOL_DEFAULT } from "../../../src/config/schema/connection_pool.ts";
+import { MAGLEV_TABLE_SIZE_LIMIT, RING_SIZE_MAX } from "../../../src/config/schema/load_balancer.ts";
+import { specFaults, specOf } from "./config_texts.ts";
+
+const spec = (policy: string) => `host: a\ntrafficPolicy: ${policy}`;
+const policyOf = (policy: string) => specOf("DestinationRule", spec(policy)).trafficPolicy;
+const faultsOf = (policy: string) => specFaults("DestinationRule", spec(policy));
+const AT = "IST0106 spec.trafficPolicy";
+
+const hash = (fields: string) => `{loadBalancer: {consistentHash: {${fields}}}}`;
+const hashOf = (fields: string) => policyOf(hash(fields))?.loadBalancer?.consistentHash;
+
+describe("loadBalancer", () => {
+  test("LEAST_REQUEST is the default, and simple excludes consistentHash", () => {
+    expect(policyOf("{loadBalancer: {}}")?.loadBalancer).toEqual({
+      simple: "LEAST_REQUEST",
+      consistentHash: null,
+      localityLbSetting: null,
+      warmup: null,
+    });
+    expect(faultsOf("{loadBalancer: {simple: RANDOM, consistentHash: {useSourceIp: true}}}")).toHaveLength(1);
+  });
+
+  test("consistentHash hashes by exactly one key", () => {
+    expect(hashOf("httpHeaderName: X-User")).toEqual({
+      key: { type: "header", name: "x-user" },
+      algorithm: { type: "ringHash", minimumRingSize: 1024 },
+    });
+    expect(hashOf("httpQueryParameterName: User")?.key).toEqual({ type: "queryParameter", name: "User" });
+    expect(hashOf("useSourceIp: true")?.key).toEqual({ type: "sourceIp" });
+    expect(faultsOf(hash("maglev: {}"))[0]).toContain("exactly one of httpHeaderName");
+    expect(faultsOf(hash("useSourceIp: true, httpHeaderName: a"))).toHaveLength(1);
+  });
+
+  test("a cookie without ttl is not made, ttl 0 is a session's", () => {
+    const ttl = (text: string) => {
+      const key = hashOf(`httpCookie: {name: user${text}}`)?.key;
+      return key?.type === "cookie" ? key.ttl : undefined;
+    };
+    expect([ttl(""), ttl(", ttl: 0s"), ttl(", ttl: 1m")]).toEqual([null, 0, 60_000]);
+    expect(faultsOf(hash("httpCookie: {name: 'a b'}"))[0]).toContain("is not the name of a cookie");
+    expect(faultsOf(hash('httpCookie: {name: ""}'))).toHaveLength(1);
+  });
+
+  test("a Maglev table's size is a prime below Envoy's limit", () => {
+    const size = (value: number) => faultsOf(hash(`useSourceIp: true, maglev: {tableSize: ${value}}`));
+    for (const prime of [2, 3, 65_537, 4_999_999]) expect(size(prime)).toEqual([]);
+    for (const other of [0, 1, 4, 65_536, MAGLEV_TABLE_SIZE_LIMIT, MAGLEV_TABLE_SIZE_LIMIT + 1]) {
+      expect(size(other)).toHaveLength(1);
+    }
+    expect(hashOf("useSourceIp: true, maglev: {}")?.algorithm).toEqual({ type: "maglev", tableSize: 65_537 });
+  });
+
+  test("a ring's size has its limit, and the deprecated field for it excludes the new ones", () => {
+    const size = (value: number) =>
+      faultsOf(hash(`useSourceIp: true, ringHash: {minimumRingSize: ${value}}`));
+    expect(size(RING_SIZE_MAX)).toEqual([]);
+    expect(size(RING_SIZE_MAX + 1)).toHaveLength(1);
+    expect(hashOf("useSourceIp: true, minimumRingSize: 7")?.algorithm).toEqual({
+      type: "ringHash",
+      minimumRingSize: 7,
+    });
+    expect(faultsOf(hash("useSourceIp: true, minimumRingSize: 7, maglev: {}"))).toHaveLength(1);
+  });
+
+  test("warmup has Istio's defaults, and the older field means the same", () => {
+    const warmup = { duration: 30_000, minimumPercent: 10, aggression: 1 };
+    expect(policyOf("{loadBalancer: {warmup: {duration: 30s}}}")?.loadBalancer?.warmup).toEqual(warmup);
+    expect(policyOf("{loadBalancer: {warmupDurationSecs: 30s}}")?.loadBalancer?.warmup).toEqual(warmup);
+    expect(faultsOf("{loadBalancer: {warmup: {}}}")[0]).toContain('"duration" is required');
+    expect(faultsOf("{loadBalancer: {warmup: {duration: 1s, aggression: 0.9}}}")).toHaveLength(1);
+    expect(faultsOf("{loadBalancer: {warmup: {duration: 1s}, warmupDurationSecs: 1s}}")).toHaveLength(1);
+  });
+});
+
+describe("localityLbSetting", () => {
+  const locality = (setting: string) => faultsOf(`{loadBalancer: {localityLbSetting: ${setting}}}`);
+
+  test("only one of distribute, failover and failoverPriority holds", () => {
+    const distribute = "distribute: [{from: a, to: {a: 100}}]";
+    expect(locality(`{${distribute}}`)).toEqual([]);
+    expect(locality(`{${distribute}, failover: [{from: a, to: b}]}`)[0]).toContain("distribute and failover");
+    expect(locality("{failover: [{from: a, to: b}], failoverPriority: [x]}")).toHaveLength(1);
+  });
+
+  test("weights add up to 100, and localities do not overlap", () => {
+    expect(locality("{distribute: [{from: a, to: {a: 80, b: 10}}]}")[0]).toContain("add up to 90");
+    expect(locality('{distribute: [{from: a, to: {a/b: 50, "a/*": 50}}]}')[0]).toContain("overlap");
+    expect(locality("{distribute: [{from: a, to: {b: 100}}, {from: a/b, to: {b: 100}}]}")[0]).toContain(
+      "overlaps",
+    );
+    expect(locality("{distribute: [{from: a, to: {b: 0, c: 100}}]}")).toHaveLength(1);
+    expect(locality("{distribute: [{from: a/*/c, to: {b: 100}}]}")[0]).toContain("is not a locality");
+    expect(locality("{failover: [{from: a, to: a}]}")[0]).toContain("fails over to itself");
+  });
+});
+
+describe("connectionPool", () => {
+  test("comes out with Istio's defaults, connectTimeout and tcpKeepalive with the mesh's", () => {
+    expect(policyOf("{connectionPool: {tcp: {}}}")?.connectionPool).toEqual(CONNECTION_POOL_DEFAULT);
+    expect(CONNECTION_POOL_DEFAULT).toEqual({
+      tcp: {
+        maxConnections: 4_294_967_295,
+        connectTimeout: null,
+        tcpKeepalive: null,
+        maxConnectionDuration: null,
+        idleTimeout: 3_600_000,
+      },
+      http: {
+        http1MaxPendingRequests: 4_294_967_295,
+        http2MaxRequests: 4_294_967_295,
+        maxRequestsPerConnection: 0,
+        maxRetries: 4_294_967_295,
+        idleTimeout: 3_600_000,
+        h2UpgradePolicy: "DEFAULT",
+        useClientProtocol: false,
+        maxConcurrentStreams: 4_294_967_295,
+      },
+    });
+  });
+
+  test("0 is no limit, and a pool says something", () => {
+    const pool = policyOf("{connectionPool: {tcp: {maxConnections: 0, idleTimeout: 0s}}}")?.connectionPool;
+    expect(pool?.tcp).toMatchObject({ maxConnections: 4_294_967_295, idleTimeout: 0 });
+    expect(faultsOf("{connectionPool: {}}")[0]).toContain("neither tcp nor http");
+    expect(faultsOf("{connectionPool: {http: {h2UpgradePolicy: UPGRADE, useClientProtocol: true}}}"))
+      .toHaveLength(1);
+  });
+});
+
+describe("outlierDetection", () => {
+  test("comes out with Istio's defaults: 5xx errors 5, panic off", () => {
+    expect(policyOf("{outlierDetection: {}}")?.outlierDetection).toEqual({
+      consecutive5xxErrors: 5,
+      consecutiveGatewayErrors: null,
+      splitExternalLocalOriginErrors: false,
+      consecutiveLocalOriginFailures: 5,
+      interval: 10_000,
+      baseEjectionTime: 30_000,
+      maxEjectionPercent: 10,
+      minHealthPercent: 0,
+    });
+    expect(policyOf("{outlierDetection: {consecutive5xxErrors: 0}}")?.outlierDetection?.consecutive5xxErrors)
+      .toBe(0);
+  });
+
+  test("what Istio ignores is refused: consecutiveErrors, and local failures that are not split", () => {
+    expect(faultsOf("{outlierDetection: {consecutiveErrors: 1}}")[0]).toStartWith(
+      `${AT}.outlierDetection.consecutiveErrors: consecutiveErrors is deprecated, and Istio ignores it`,
+    );
+    expect(faultsOf("{outlierDetection: {consecutiveLocalOriginFailures: 2}}")).toHaveLength(1);
+    expect(
+      faultsOf(
+        "{outlierDetection: {splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 2}}",
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe("tls", () => {
+  test("ISTIO_MUTUAL and DISABLE have no certificates of their own", () => {
+    expect(faultsOf("{tls: {mode: ISTIO_MUTUAL, sni: a.com, subjectAltNames: [x]}}")).toEqual([]);
+    expect(faultsOf("{tls: {mode: ISTIO_MUTUAL, privateKey: /k}}")[0]).toContain(
+      "of no use in the mode ISTIO_MUTUAL",
+    );
+    expect(faultsOf("{tls: {sni: a.com}}")[0]).toContain("of no use in the mode DISABLE");
+  });
+
+  test("MUTUAL needs a certificate and its key", () => {
+    expect(faultsOf("{tls: {mode: MUTUAL}}")).toEqual([
+      `${AT}.tls: the mode MUTUAL needs clientCertificate, a path`,
+      `${AT}.tls: the mode MUTUAL needs privateKey, a path`,
+    ]);
+    expect(faultsOf("{tls: {mode: SIMPLE, caCertificates: /a, insecureSkipVerify: true}}")).toHaveLength(1);
+  });
+});
+
+describe("policies", () => {
+  test("a subset's and a port's settings are whole, null inherits", () => {
+    const rule = specOf(
+      "DestinationRule",
+      "host: a\nsubsets: [{name: b, trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]}}]",
+    );
+    const [port] = rule.subsets[0]?.trafficPolicy?.portLevelSettings ?? [];
+    expect(port).toMatchObject({
+      port: 80,
+      loadBalancer: null,
+      connectionPool: null,
+      outlierDetection: null,
+    });
+  });
+
+  test("a policy says something, and a port once", () => {
+    expect(faultsOf("{}")).toEqual([`${AT}: has no setting, so it does nothing`]);
+    const port = "{port: {number: 80}, loadBalancer: {simple: RANDOM}}";
+    expect(faultsOf(`{portLevelSettings: [${port}, ${port}]}`)).toEqual([
+      `${AT}.portLevelSettings[1].port: the port 80 has settings twice`,
+    ]);
+    expect(faultsOf("{portLevelSettings: [{port: {number: 80}}]}")).toHaveLength(1);
+  });
+
+  test("a retry budget has Istio's defaults, tunnel and proxyProtocol are refused by name", () => {
+    expect(policyOf("{retryBudget: {}}")?.retryBudget).toEqual({ percent: 20, minRetryConcurrency: 3 });
+    expect(faultsOf("{tunnel: {}, proxyProtocol: {}, loadBalancer: {}}").map((fault) => fault.split(":")[0]))
+      .toEqual([
+        "BOW0004 spec.trafficPolicy.tunnel",
+        "BOW0004 spec.trafficPolicy.proxyProtocol",
+      ]);
+  });
+});

@@ -1,0 +1,186 @@
+/** The traps of the kinds about services, workloads, gateways and the mesh that show in their schemas. */
+import { describe, expect, test } from "bun:test";
+import { specFaults, specOf } from "./config_texts.ts";
+
+describe("ServiceEntry", () => {
+  const faults = (spec: string) => specFaults("ServiceEntry", spec);
+  const HTTP = "ports: [{number: 80, name: http, protocol: HTTP}]";
+  const TCP = "ports: [{number: 9000, name: tcp, protocol: TCP}]";
+
+  test("each resolution takes the endpoints that it can use", () => {
+    expect(faults(`hosts: [a.com]\n${HTTP}\nresolution: DNS`)).toEqual([]);
+    expect(faults(`hosts: [a.com]\n${HTTP}\nresolution: STATIC\nendpoints: [{address: b.com}]`)[0]).toContain(
+      "resolution STATIC does not look up",
+    );
+    expect(faults(`hosts: ["*.a.com"]\n${HTTP}\nresolution: DNS`)[0]).toContain("cannot be looked up in DNS");
+    expect(faults(`hosts: ["*.a.com"]\n${HTTP}\nresolution: DYNAMIC_DNS`)).toEqual([]);
+    expect(faults(`hosts: [a.com]\n${HTTP}\nresolution: DNS\naddresses: [10.0.0.0/8]`)).toHaveLength(1);
+    const two = "endpoints: [{address: b.com}, {address: c.com}]";
+    expect(faults(`hosts: [a.com]\n${HTTP}\nresolution: DNS_ROUND_ROBIN\n${two}`)).toHaveLength(1);
+  });
+
+  test("several hosts on a TCP port are told apart by nothing", () => {
+    expect(faults(`hosts: [a.com, b.com]\n${TCP}\nresolution: STATIC`)[0]).toContain(
+      "spec.ports[0]: nothing tells",
+    );
+    expect(faults(`hosts: [a.com, b.com]\n${TCP}`)).toEqual([]);
+    expect(faults(`hosts: [a.com, b.com]\n${HTTP}\nresolution: STATIC`)).toEqual([]);
+  });
+
+  test("an endpoint's ports are those of the service", () => {
+    const endpoint = "resolution: STATIC\nendpoints: [{address: 10.0.0.1, ports: {https: 1}}]";
+    expect(faults(`hosts: [a.com]\n${HTTP}\n${endpoint}`)).toEqual([
+      'IST0106 spec.endpoints[0].ports.https: the service has no port "https"; it has http',
+    ]);
+  });
+});
+
+describe("WorkloadGroup", () => {
+  const group = (rest: string) => `template: {serviceAccount: a}\n${rest}`;
+
+  test("a probe comes out with Istio's defaults: period 10 s, timeout 1 s, failures 3, successes 1", () => {
+    expect(specOf("WorkloadGroup", group("probe: {httpGet: {port: 80}}")).probe).toEqual({
+      initialDelaySeconds: 0,
+      timeoutSeconds: 1,
+      periodSeconds: 10,
+      successThreshold: 1,
+      failureThreshold: 3,
+      method: { type: "httpGet", path: "/", port: 80, host: null, scheme: "HTTP", httpHeaders: [] },
+    });
+  });
+
+  test("a probe has exactly one method", () => {
+    const methodOf = (probe: string) => specOf("WorkloadGroup", group(`probe: {${probe}}`)).probe?.method;
+    expect(methodOf("tcpSocket: {port: 1}")).toEqual({ type: "tcpSocket", host: null, port: 1 });
+    expect(methodOf("exec: {command: [a, b]}")).toEqual({ type: "exec", command: ["a", "b"] });
+    expect(methodOf("grpc: {port: 1}")).toEqual({ type: "grpc", port: 1, service: "" });
+    expect(specFaults("WorkloadGroup", group("probe: {}"))).toHaveLength(1);
+    expect(specFaults("WorkloadGroup", group("probe: {tcpSocket: {port: 1}, grpc: {port: 1}}"))).toHaveLength(
+      1,
+    );
+    expect(specFaults("WorkloadGroup", group("probe: {exec: {command: []}}"))).toHaveLength(1);
+  });
+
+  test("a template has neither address nor labels", () => {
+    expect(specFaults("WorkloadGroup", "template: {address: 1.2.3.4, labels: {a: b}}")).toHaveLength(2);
+    expect(specFaults("WorkloadGroup", "metadata: {}")[0]).toContain('"template" is required');
+  });
+});
+
+describe("Gateway", () => {
+  const server = (rest: string) => `selector: {istio: ingress}\nservers: [{${rest}}]`;
+  const faults = (rest: string) => specFaults("Gateway", server(rest));
+  const port = (protocol: string) => `port: {number: 443, name: a, protocol: ${protocol}}, hosts: ["*"]`;
+
+  test("hosts have a namespace, TLS is at least 1.2", () => {
+    const spec = server('port: {number: 80, name: http, protocol: http}, hosts: [a.com, ./b.com, "*/*"]');
+    expect(specOf("Gateway", spec).servers[0]).toEqual({
+      name: null,
+      port: { number: 80, protocol: "HTTP", name: "http" },
+      bind: null,
+      hosts: [
+        { namespace: "*", host: "a.com" },
+        { namespace: ".", host: "b.com" },
+        { namespace: "*", host: "*" },
+      ],
+      tls: null,
+    });
+    const files = "serverCertificate: /c, privateKey: /k";
+    const tls = specOf("Gateway", server(`${port("HTTPS")}, tls: {mode: SIMPLE, ${files}}`)).servers[0]?.tls;
+    expect([tls?.minProtocolVersion, tls?.maxProtocolVersion]).toEqual(["TLSV1_2", "TLSV1_3"]);
+    expect(faults(`${port("HTTPS")}, tls: {mode: SIMPLE, ${files}, minProtocolVersion: TLSV1_1}`)[0])
+      .toStartWith(
+        "BOW0005 ",
+      );
+  });
+
+  test("a protocol with TLS has settings for it, a plain one only httpsRedirect", () => {
+    expect(faults(port("HTTPS"))[0]).toContain("HTTPS needs tls:");
+    expect(faults(`${port("HTTP")}, tls: {httpsRedirect: true}`)).toEqual([]);
+    expect(faults(`${port("HTTP")}, tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k}`))
+      .toHaveLength(1);
+    expect(faults(`${port("TCP")}, tls: {}`)).toHaveLength(1);
+    expect(faults(`${port("TLS")}, tls: {}`)).toEqual([]);
+  });
+
+  test("each mode has the files that it needs", () => {
+    expect(faults(`${port("HTTPS")}, tls: {mode: SIMPLE}`)).toHaveLength(2);
+    expect(faults(`${port("HTTPS")}, tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k}`)).toEqual([
+      "IST0106 spec.servers[0].tls: the mode MUTUAL needs caCertificates, a path",
+    ]);
+    expect(faults(`${port("TLS")}, tls: {privateKey: /k}`)[0]).toContain("of no use in the mode PASSTHROUGH");
+    expect(faults(`${port("HTTPS")}, tls: {mode: SIMPLE, credentialName: a}`)[0]).toStartWith("BOW0004 ");
+  });
+});
+
+describe("Sidecar", () => {
+  test("egress hosts have a namespace, and may be taken out", () => {
+    const hosts = specOf("Sidecar", 'egress: [{hosts: ["./*", "*/a.com", "~/*", "~ns/*"]}]').egress[0]?.hosts;
+    expect(hosts).toEqual([
+      { namespace: ".", host: "*", excluded: false },
+      { namespace: "*", host: "a.com", excluded: false },
+      { namespace: "~", host: "*", excluded: false },
+      { namespace: "ns", host: "*", excluded: true },
+    ]);
+    expect(specFaults("Sidecar", "egress: [{hosts: [a.com]}]")[0]).toContain(
+      "is not a host with its namespace",
+    );
+  });
+
+  test("a listener without a port is the last, and the only one", () => {
+    const any = '{hosts: ["*/*"]}';
+    const one = '{port: {number: 80}, hosts: ["*/*"]}';
+    expect(specFaults("Sidecar", `egress: [${one}, ${any}]`)).toEqual([]);
+    expect(specFaults("Sidecar", `egress: [${any}, ${one}]`)).toHaveLength(1);
+    expect(specFaults("Sidecar", `egress: [${one}, ${one}]`)[0]).toContain("the port 80 has two listeners");
+  });
+
+  test("a default endpoint is on the loopback, on the workload's address, or a socket", () => {
+    const endpointOf = (text: string) =>
+      specOf("Sidecar", `ingress: [{port: {number: 80}, defaultEndpoint: "${text}"}]`).ingress[0]
+        ?.defaultEndpoint;
+    expect(endpointOf("127.0.0.1:8080")).toEqual({ type: "port", host: "127.0.0.1", port: 8080 });
+    expect(endpointOf("0.0.0.0:1")).toEqual({ type: "port", host: "workload", port: 1 });
+    expect(endpointOf("[::1]:65535")).toEqual({ type: "port", host: "::1", port: 65_535 });
+    expect(endpointOf("unix:///run/a.sock")).toEqual({ type: "unix", path: "/run/a.sock" });
+    for (const text of ["10.0.0.1:80", "127.0.0.1:0", "127.0.0.1:65536", "unix://a/"]) {
+      expect(() => endpointOf(text)).toThrow("is no endpoint of the workload");
+    }
+  });
+});
+
+describe("MeshConfig", () => {
+  test("comes out with Istio's defaults", () => {
+    expect(specOf("MeshConfig", "trustDomainAliases: [old.local]")).toEqual({
+      outboundTrafficPolicy: { mode: "ALLOW_ANY" },
+      defaultHttpRetryPolicy: null,
+      localityLbSetting: null,
+      pathNormalization: { normalization: "DEFAULT" },
+      protocolDetectionTimeout: 0,
+      connectTimeout: 10_000,
+      tcpKeepalive: null,
+      enableAutoMtls: true,
+      trustDomain: null,
+      trustDomainAliases: ["old.local"],
+      rootNamespace: "istio-system",
+      defaultServiceExportTo: [],
+      defaultVirtualServiceExportTo: [],
+      defaultDestinationRuleExportTo: [],
+      defaultConfig: { concurrency: null },
+    });
+  });
+
+  test("what it does not do is refused by name", () => {
+    expect(
+      specFaults("MeshConfig", "accessLogFile: /dev/stdout\nenabelAutoMtls: true").map((fault) =>
+        fault.slice(0, 7)
+      ),
+    )
+      .toEqual(["BOW0004", "BOW0003"]);
+  });
+});
+
+test("ProxyConfig has a concurrency", () => {
+  expect(specOf("ProxyConfig", "concurrency: 0")).toEqual({ selector: null, concurrency: 0 });
+  expect(specFaults("ProxyConfig", "concurrency: -1")).toHaveLength(1);
+});
