@@ -23,14 +23,58 @@ export const CODES = {
   duplicateResource: "BOW0009",
   /** A file or a directory could not be read. */
   unreadable: "BOW0010",
-  /** Istio's ReferencedResourceNotFound: a host or a subset that nothing defines. */
+  /** A destination among several whose weight 0 takes it out, or the weight of one alone, which is ignored. */
+  weightWithoutEffect: "BOW0011",
+  /** A VirtualService for a service of the mesh that sidecars do not heed, since its gateways leave out `mesh`. */
+  meshLeftOut: "BOW0012",
+  /** A block of retries without attempts, which switches retries off. */
+  retriesOff: "BOW0013",
+  /** A fault without a percentage, which is 0. */
+  faultWithoutPercentage: "BOW0014",
+  /** A fault beside a timeout or retries, which are off in a rule with faults. */
+  faultWithoutTimeout: "BOW0015",
+  /** A setting for locality without outlier detection, which alone makes it fail over. */
+  failoverWithoutDetection: "BOW0016",
+  /** A subset with a policy of its own that no route names. */
+  subsetPolicyUnused: "BOW0017",
+  /** A DestinationRule that hides subsets which another namespace defines for the same host. */
+  subsetsHidden: "BOW0018",
+  /** A second DestinationRule for a host and namespace whose policy, or subset, is ignored. */
+  destinationRuleIgnored: "BOW0019",
+  /** A second resource of a kind of which only one holds. */
+  onlyOneHolds: "BOW0020",
+  /** A VirtualService without hosts that nothing delegates to. */
+  delegateUnused: "BOW0021",
+  /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */
   schema: "IST0106",
   /** Istio's ConflictingMeshGatewayVirtualServiceHosts. */
   conflictingHosts: "IST0109",
+  /** Istio's ConflictingSidecarWorkloadSelectors. */
+  conflictingSidecars: "IST0110",
+  /** Istio's MultipleSidecarsWithoutWorkloadSelectors. */
+  severalDefaultSidecars: "IST0111",
   /** Istio's VirtualServiceDestinationPortSelectorRequired. */
   portRequired: "IST0112",
+  /** Istio's PortNameIsNotUnderNamingConvention. */
+  portName: "IST0118",
+  /** Istio's NoServerCertificateVerificationDestinationLevel. */
+  serverNotVerified: "IST0128",
+  /** Istio's NoServerCertificateVerificationPortLevel. */
+  serverNotVerifiedAtPort: "IST0129",
+  /** Istio's VirtualServiceUnreachableRule. */
+  unreachableRule: "IST0130",
+  /** Istio's VirtualServiceIneffectiveMatch. */
+  ineffectiveMatch: "IST0131",
+  /** Istio's VirtualServiceHostNotFoundInGateway. */
+  hostNotInGateway: "IST0132",
+  /** Istio's IneffectiveSelector. */
+  ineffectiveSelector: "IST0166",
+  /** Istio's DestinationRuleSubsetNotSelectPods. */
+  subsetSelectsNothing: "IST0173",
   /** Istio's UnknownDestinationRuleHost. */
   unknownDestinationRuleHost: "IST0174",
+  /** A host with one port and two protocols. */
+  protocolConflict: "IST0177",
 } as const;

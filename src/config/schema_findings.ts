@@ -27,7 +27,7 @@ interface PlacedProblem extends Problem {
   readonly missing: string | null;
 }
 
-/** What is known of a document before it is validated. */
+/** What is known of a document of a kind before it is validated; other documents have none, and nothing to refuse. */
 export interface Subject {
   readonly kind: string;
   /** Its name in findings. */
@@ -41,12 +41,12 @@ export interface Subject {
 export function validate<Output>(
   schema: Schema<Output>,
   node: YamlNode,
-  { kind, resource }: Subject,
+  subject: Subject | null,
   lenient: boolean,
 ): Validation<Output> {
   const place = (problem: PlacedProblem, severity: "error" | "warning") =>
-    toFinding(problem, severity, node, resource);
-  const refused = refusedIn(kind, node.value).map(placed);
+    toFinding(problem, severity, node, subject?.resource ?? null);
+  const refused = subject === null ? [] : refusedIn(subject.kind, node.value).map(placed);
   let result = v.safeParse(schema, node.value);
   let problems = [...refused, ...(result.issues ?? []).map(toProblem)];
   let warnings: Finding[] = [];

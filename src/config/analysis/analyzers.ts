@@ -3,18 +3,50 @@ import type { Finding } from "../finding.ts";
 import type { ResourceSet } from "../resource.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { conflictingHosts } from "./conflicting_hosts.ts";
+import { delegates } from "./delegates.ts";
 import { destinationHost } from "./destination_host.ts";
 import { destinationPort } from "./destination_port.ts";
 import { destinationRuleHost } from "./destination_rule_host.ts";
+import { destinationRuleOrder } from "./destination_rule_order.ts";
 import { destinationSubset } from "./destination_subset.ts";
+import { gatewayHosts } from "./gateway_hosts.ts";
+import { gatewayReference } from "./gateway_reference.ts";
 import { HostRegistry } from "./host_registry.ts";
+import { ineffectiveSelectors } from "./ineffective_selectors.ts";
+import { localityFailover } from "./locality_failover.ts";
+import { meshLeftOut } from "./mesh_left_out.ts";
+import { portNames } from "./port_names.ts";
+import { protocolConflict } from "./protocol_conflict.ts";
+import { resilience } from "./resilience.ts";
+import { serverVerification } from "./server_verification.ts";
+import { singleResources } from "./single_resources.ts";
+import { subsetEndpoints } from "./subset_endpoints.ts";
+import { subsetPolicies } from "./subset_policies.ts";
+import { unreachableRules } from "./unreachable_rules.ts";
+import { weights } from "./weights.ts";
 
 const ANALYZERS: readonly Analyzer[] = [
   conflictingHosts,
+  delegates,
   destinationHost,
   destinationPort,
   destinationRuleHost,
+  destinationRuleOrder,
   destinationSubset,
+  gatewayHosts,
+  gatewayReference,
+  ineffectiveSelectors,
+  localityFailover,
+  meshLeftOut,
+  portNames,
+  protocolConflict,
+  resilience,
+  serverVerification,
+  singleResources,
+  subsetEndpoints,
+  subsetPolicies,
+  unreachableRules,
+  weights,
 ];
 
 /** What all analyzers find. Nothing of it is an error: such resources load, and fail only the requests that meet them. */

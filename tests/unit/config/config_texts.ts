@@ -4,7 +4,7 @@ import { loadConfig, type LoadOptions } from "../../../src/config/loader.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
 import type { DestinationRuleSpec } from "../../../src/config/schema/destination_rule.ts";
 import type { GatewaySpec } from "../../../src/config/schema/gateway.ts";
-import { KINDS } from "../../../src/config/schema/kinds.ts";
+import { type Kind, KINDS } from "../../../src/config/schema/kinds.ts";
 import type { MeshConfigSpec } from "../../../src/config/schema/mesh_config.ts";
 import type { ProxyConfigSpec } from "../../../src/config/schema/proxy_config.ts";
 import type { ServiceSpec } from "../../../src/config/schema/service.ts";
@@ -22,11 +22,12 @@ export function document(
   name: string,
   spec: string,
   apiVersion = "networking.istio.io/v1",
+  namespace = "tutorial",
 ): string {
   const lines = spec.replace(/^\n+|\s+$/g, "").split("\n");
   const indent = Math.min(...lines.map((line) => line.length - line.trimStart().length));
   const body = lines.map((line) => `  ${line.slice(indent)}`).join("\n");
-  return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${name}\n  namespace: tutorial\nspec:\n${body}\n`;
+  return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${name}\n  namespace: ${namespace}\nspec:\n${body}\n`;
 }
 
 /** A Service with one port or the given ones. */
@@ -45,6 +46,32 @@ export function load(...texts: string[]): ResourceSet {
 /** The findings of documents, as people read them. */
 export function findingsOf(texts: readonly string[], options: LoadOptions = {}): string[] {
   return loadConfig([{ file: "mesh.yaml", text: texts.join("---\n") }], options).findings.map(formatFinding);
+}
+
+/** Kind, name, spec in YAML, and namespace. */
+export type Written = readonly [kind: keyof Specs, name: string, spec: string, namespace?: string];
+
+/** A set of resources by their schemas alone, whatever the mesh implements; throws with the findings. */
+export function resourcesOf(written: readonly Written[]): ResourceSet {
+  const texts = written.map(([kind, name, spec, namespace]) =>
+    document(kind, name, spec, KINDS.get(kind)?.apiVersions[0], namespace)
+  );
+  return resourcesIn(texts.join("---\n"));
+}
+
+/** The same of whole documents. */
+export function resourcesIn(text: string): ResourceSet {
+  const sets: Record<string, unknown[]> = {};
+  for (const { set } of KINDS.values()) sets[set] = [];
+  for (const node of parseYaml({ file: "mesh.yaml", text }).nodes) {
+    const { schema, set } = KINDS.get((node.value as { kind: string }).kind) as Kind;
+    const { output, findings } = validate(schema, node, null, false);
+    if (output === null) throw new Error(findings.map(formatFinding).join("\n"));
+    const { metadata, ...rest } = output;
+    const positionOf = (path: readonly (string | number)[]) => node.positionOf(path);
+    sets[set]?.push({ ...metadata, ...rest, position: positionOf([]), positionOf });
+  }
+  return sets as unknown as ResourceSet;
 }
 
 /** What the schema alone gives for a spec in YAML, whatever the mesh implements; throws with the findings. */
@@ -77,6 +104,5 @@ function validated(kind: keyof Specs, spec: string) {
   const known = KINDS.get(kind);
   const [node] = parseYaml({ file: "a.yaml", text: document(kind, "a", spec, known?.apiVersions[0]) }).nodes;
   if (known === undefined || node === undefined) throw new Error(`No document of the kind ${kind}: ${spec}`);
-  // Of no kind that has something refused.
-  return validate(known.schema, node, { kind: "", resource: null }, false);
+  return validate(known.schema, node, null, false);
 }

@@ -192,7 +192,7 @@ spec:
   ipFamilyPolicy: SingleStack
   sessionAffinity: None
   type: ClusterIP
-  ports: [{port: 80, protocol: TCP, targetPort: 8080}]
+  ports: [{name: http, port: 80, protocol: TCP, targetPort: 8080}]
 status: {loadBalancer: {}}
 `;
     expect(findingsOf([text])).toEqual([]);

@@ -1,0 +1,45 @@
+/** IST0166: a resource for workloads of which there are none. */
+import { CODES } from "../codes.ts";
+import type { ConfigResource, ResourceSet } from "../resource.ts";
+import { type Analyzer, type FieldPath, warning } from "./analyzer.ts";
+import { formatLabels, KnownWorkloads, type Labels } from "./known_workloads.ts";
+
+interface Selector {
+  readonly resource: ConfigResource<unknown>;
+  readonly path: FieldPath;
+  readonly labels: Labels;
+}
+
+export const ineffectiveSelectors: Analyzer = function* (resources) {
+  const workloads = new KnownWorkloads(resources);
+  for (const { resource, path, labels } of selectors(resources)) {
+    if (workloads.couldSelect(resource.namespace, labels)) continue;
+    yield warning(
+      CODES.ineffectiveSelector,
+      resource,
+      path,
+      `no WorkloadEntry and no WorkloadGroup of ${resource.namespace} has the labels ${formatLabels(labels)}`,
+      null,
+    );
+  }
+};
+
+/** Those that look at their own namespace. A Gateway's looks at all of them, and its workloads come by themselves. */
+function* selectors(
+  { destinationRules, proxyConfigs, serviceEntries, sidecars }: ResourceSet,
+): Generator<Selector> {
+  for (const resource of [...serviceEntries, ...sidecars]) {
+    const { workloadSelector } = resource.spec;
+    const path = ["spec", "workloadSelector"];
+    if (workloadSelector !== null) yield { resource, path, labels: workloadSelector.labels };
+  }
+  for (const resource of destinationRules) {
+    const { workloadSelector } = resource.spec;
+    const path = ["spec", "workloadSelector"];
+    if (workloadSelector !== null) yield { resource, path, labels: workloadSelector.matchLabels };
+  }
+  for (const resource of proxyConfigs) {
+    const { selector } = resource.spec;
+    if (selector !== null) yield { resource, path: ["spec", "selector"], labels: selector.matchLabels };
+  }
+}

@@ -1,0 +1,295 @@
+/** Each analyzer by itself, on specs of which some are not implemented yet: resources are made from their schemas. */
+import { describe, expect, test } from "bun:test";
+import { analyze } from "../../../src/config/analysis/analyzers.ts";
+import { resourcesOf, type Written } from "./config_texts.ts";
+
+/** `CODE FIELD` of each finding, sorted. */
+function findings(...written: Written[]): string[] {
+  return analyze(resourcesOf(written)).map(({ code, field }) => `${code} ${field}`).sort();
+}
+
+const A: Written = ["Service", "a", "selector: {app: a}\nports: [{name: http, port: 80}]"];
+const ROUTE = "route: [{destination: {host: a}}]";
+const rules = (
+  ...list: string[]
+): Written => ["VirtualService", "v", `hosts: [a]\nhttp: [${list.join(", ")}]`];
+const rule = (match: string, more = ROUTE) => `{match: [${match}], ${more}}`;
+const entry = (name: string, labels: string): Written => [
+  "WorkloadEntry",
+  name,
+  `address: 10.0.0.1\nlabels: ${labels}`,
+];
+
+describe("unreachableRules", () => {
+  const unreachable = (...list: string[]) => findings(A, rules(...list));
+
+  test("a rule after a catch-all is never reached", () => {
+    expect(unreachable(`{${ROUTE}}`, rule("{uri: {prefix: /a}}"))).toEqual(["IST0130 spec.http[1]"]);
+    expect(unreachable(rule("{uri: {prefix: /}}"), `{${ROUTE}}`)).toEqual(["IST0130 spec.http[1]"]);
+    expect(unreachable(rule("{uri: {prefix: /a}}"), `{${ROUTE}}`)).toEqual([]);
+  });
+
+  test("a rule whose alternatives are all taken is never reached, one of them alone is without effect", () => {
+    const first = rule("{uri: {exact: /a}}, {uri: {prefix: /b}}");
+    expect(unreachable(first, rule("{uri: {exact: /b/c}}, {uri: {exact: /a}}"))).toEqual([
+      "IST0130 spec.http[1]",
+    ]);
+    expect(unreachable(first, rule("{uri: {exact: /b/c}}, {uri: {exact: /c}}"))).toEqual([
+      "IST0131 spec.http[1].match[0]",
+    ]);
+    expect(unreachable(rule("{uri: {exact: /a}}, {uri: {exact: /a}}"))).toEqual([
+      "IST0131 spec.http[0].match[1]",
+    ]);
+  });
+
+  test("an earlier match with fewer conditions takes a later one with more", () => {
+    const headers = (text: string) => rule(`{headers: {${text}}}`);
+    expect(unreachable(headers("a: {exact: x}"), headers("a: {exact: x}, b: {}"))).toHaveLength(1);
+    expect(unreachable(headers("a: {}"), headers("a: {regex: x.*}"))).toHaveLength(1);
+    expect(unreachable(headers("a: {prefix: x}"), headers("a: {exact: xy}"))).toHaveLength(1);
+    expect(unreachable(headers("a: {regex: x.*}"), headers("a: {regex: x.*}"))).toHaveLength(1);
+    expect(unreachable(headers("a: {exact: x}, b: {}"), headers("a: {exact: x}"))).toEqual([]);
+    expect(unreachable(headers("a: {exact: x}"), headers("a: {}"))).toEqual([]);
+    expect(unreachable(headers("a: {regex: x.*}"), headers("a: {exact: xy}"))).toEqual([]);
+  });
+
+  test("each condition counts: method, query, absence, port, source, gateways, case", () => {
+    const pairs: [string, string, number][] = [
+      ["{method: {exact: GET}}", "{method: {exact: GET}, uri: {exact: /a}}", 1],
+      ["{method: {exact: GET}}", "{uri: {exact: /a}}", 0],
+      ["{queryParams: {q: {}}}", "{queryParams: {q: {exact: x}}}", 1],
+      ["{withoutHeaders: {a: {}}}", "{withoutHeaders: {a: {}}, uri: {exact: /a}}", 1],
+      ["{withoutHeaders: {a: {}}}", "{uri: {exact: /a}}", 0],
+      ["{port: 80}", "{port: 80, uri: {exact: /a}}", 1],
+      ["{port: 80}", "{uri: {exact: /a}}", 0],
+      ["{sourceLabels: {app: a}}", "{sourceLabels: {app: a, version: v1}}", 1],
+      ["{sourceLabels: {app: a}}", "{sourceLabels: {app: b}}", 0],
+      ["{sourceNamespace: n}", "{sourceNamespace: m}", 0],
+      ["{gateways: [mesh], uri: {exact: /a}}", "{uri: {exact: /a}}", 1],
+      ["{uri: {prefix: /A}, ignoreUriCase: true}", "{uri: {exact: /abc}}", 1],
+      ["{uri: {prefix: /a}}", "{uri: {prefix: /A}, ignoreUriCase: true}", 0],
+    ];
+    for (const [first, second, count] of pairs) {
+      expect([first, second, unreachable(rule(first), rule(second)).length]).toEqual([first, second, count]);
+    }
+  });
+
+  test("rules of TCP and TLS are looked at by themselves", () => {
+    const v: Written = [
+      "VirtualService",
+      "v",
+      `hosts: [a]\nhttp: [{${ROUTE}}]\ntcp: [{match: [{port: 1}], ${ROUTE}}, {match: [{port: 1}], ${ROUTE}}, {${ROUTE}}]\n` +
+      `tls: [{match: [{sniHosts: [a]}], ${ROUTE}}, {match: [{sniHosts: [a], port: 2}], ${ROUTE}}]`,
+    ];
+    expect(findings(A, v)).toEqual(["IST0130 spec.tcp[1]", "IST0130 spec.tls[1]"]);
+  });
+});
+
+describe("gateways", () => {
+  const gateway = (hosts: string): Written => [
+    "Gateway",
+    "front",
+    `selector: {a: b}\nservers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [${hosts}]}]`,
+  ];
+  const bound = (host: string, gateways: string): Written => [
+    "VirtualService",
+    "v",
+    `hosts: [${host}]\ngateways: [${gateways}]\nhttp: [{${ROUTE}}]`,
+  ];
+
+  test("gatewayReference finds gateways that nothing defines", () => {
+    expect(findings(A, gateway('"*"'), bound("a.com", "front, tutorial/front, other/front, mesh"))).toEqual([
+      "IST0101 spec.gateways[2]",
+    ]);
+    expect(findings(A, rules(rule("{gateways: [nobody]}")))).toEqual([
+      "IST0101 spec.http[0].match[0].gateways[0]",
+    ]);
+  });
+
+  test("gatewayHosts finds hosts that no server has", () => {
+    expect(findings(A, gateway('"*.a.com"'), bound("x.a.com", "front"))).toEqual([]);
+    expect(findings(A, gateway('"*.a.com"'), bound("a.com", "front"))).toEqual(["IST0132 spec.hosts[0]"]);
+    expect(findings(A, gateway("./b.com"), bound("b.com", "front"))).toEqual([]);
+    expect(findings(A, gateway("other/b.com"), bound("b.com", "front"))).toEqual(["IST0132 spec.hosts[0]"]);
+  });
+
+  test("meshLeftOut finds a service of the mesh that sidecars do not route", () => {
+    expect(findings(A, gateway('"*"'), bound("a", "front"))).toEqual(["BOW0012 spec.gateways"]);
+    expect(findings(A, gateway('"*"'), bound("a", "front, mesh"))).toEqual([]);
+    expect(findings(A, gateway('"*"'), bound("a.com", "front"))).toEqual([]);
+  });
+});
+
+describe("delegates", () => {
+  const parent = (name: string) => rules(`{delegate: {name: ${name}}}`);
+  const child = (more = ""): Written => ["VirtualService", "child", `${more}\nhttp: [{${ROUTE}}]`];
+
+  test("a delegate is there, has no hosts, and is used", () => {
+    expect(findings(A, parent("child"), child())).toEqual([]);
+    expect(findings(A, parent("chidl"), child())).toEqual([
+      "BOW0021 spec",
+      "IST0101 spec.http[0].delegate.name",
+    ]);
+    expect(findings(A, parent("child"), child("hosts: [b.com]"))).toEqual([
+      "IST0101 spec.http[0].delegate.name",
+    ]);
+    expect(findings(A, child())).toEqual(["BOW0021 spec"]);
+  });
+});
+
+describe("destinations", () => {
+  test("destinations of mirrors, TCP and TLS are followed too", () => {
+    const v: Written = [
+      "VirtualService",
+      "v",
+      "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], mirror: {host: b}}, {match: [{port: 1}], " +
+      "route: [{destination: {host: a}}], mirrors: [{destination: {host: c}}]}]\n" +
+      "tcp: [{route: [{destination: {host: d}}]}]\ntls: [{match: [{sniHosts: [a]}], route: [{destination: {host: e}}]}]",
+    ];
+    expect(findings(A, v)).toEqual([
+      "IST0101 spec.http[0].mirror.host",
+      "IST0101 spec.http[1].mirrors[0].destination.host",
+      "IST0101 spec.tcp[0].route[0].destination.host",
+      "IST0101 spec.tls[0].route[0].destination.host",
+      "IST0130 spec.http[1]",
+    ]);
+  });
+});
+
+describe("weights", () => {
+  const weighted = (...weights: string[]) =>
+    findings(
+      A,
+      rules(`{route: [${weights.map((weight) => `{destination: {host: a}${weight}}`).join(", ")}]}`),
+    );
+
+  test("a single destination's weight, and a weight of 0 among several, do not say what they seem to", () => {
+    expect(weighted("")).toEqual([]);
+    expect(weighted(", weight: 100")).toEqual([]);
+    expect(weighted(", weight: 20")).toEqual(["BOW0011 spec.http[0].route[0].weight"]);
+    expect(weighted(", weight: 20", ", weight: 80")).toEqual([]);
+    expect(weighted(", weight: 20", ", weight: 0")).toEqual(["BOW0011 spec.http[0].route[1].weight"]);
+    expect(weighted(", weight: 20", "")).toEqual(["BOW0011 spec.http[0].route[1]"]);
+  });
+});
+
+describe("resilience", () => {
+  const with_ = (more: string) => findings(A, rules(`{${ROUTE}, ${more}}`));
+
+  test("retries without attempts are off, with an explicit 0 they are meant to be", () => {
+    expect(with_("retries: {}")).toEqual(["BOW0013 spec.http[0].retries"]);
+    expect(with_("retries: {attempts: 0}")).toEqual([]);
+    expect(with_("retries: {attempts: 1}")).toEqual([]);
+  });
+
+  test("a fault without a percentage concerns nothing, with an explicit 0 it is meant to", () => {
+    expect(with_("fault: {abort: {httpStatus: 500}}")).toEqual(["BOW0014 spec.http[0].fault.abort"]);
+    expect(with_("fault: {delay: {fixedDelay: 1s}}")).toEqual(["BOW0014 spec.http[0].fault.delay"]);
+    expect(with_("fault: {abort: {httpStatus: 500, percentage: {value: 0}}}")).toEqual([]);
+    expect(with_("fault: {delay: {fixedDelay: 1s, percent: 0}}")).toEqual([]);
+  });
+
+  test("timeout and retries are off beside a fault", () => {
+    const fault = "fault: {abort: {httpStatus: 500, percentage: {value: 50}}}";
+    expect(with_(`${fault}, timeout: 1s, retries: {attempts: 1}`)).toEqual([
+      "BOW0015 spec.http[0].retries",
+      "BOW0015 spec.http[0].timeout",
+    ]);
+  });
+});
+
+describe("DestinationRules", () => {
+  const dr = (spec: string, name = "d"): Written => ["DestinationRule", name, `host: a\n${spec}`];
+  const policy = (text: string) => dr(`trafficPolicy: ${text}`);
+
+  test("serverVerification finds TLS that does not verify the server", () => {
+    expect(findings(A, policy("{tls: {mode: SIMPLE}}"))).toEqual(["IST0128 spec.trafficPolicy.tls"]);
+    expect(findings(A, policy("{tls: {mode: SIMPLE, caCertificates: /ca.pem}}"))).toEqual([]);
+    expect(findings(A, policy("{tls: {mode: SIMPLE, insecureSkipVerify: true}}"))).toEqual([]);
+    expect(findings(A, policy("{tls: {mode: ISTIO_MUTUAL}}"))).toEqual([]);
+    expect(findings(A, policy("{portLevelSettings: [{port: {number: 1}, tls: {mode: SIMPLE}}]}"))).toEqual([
+      "IST0129 spec.trafficPolicy.portLevelSettings[0].tls",
+    ]);
+  });
+
+  test("localityFailover finds failing over without outlier detection", () => {
+    const balancer = "loadBalancer: {localityLbSetting: {failover: [{from: a, to: b}]}}";
+    expect(findings(A, policy(`{${balancer}}`))).toEqual([
+      "BOW0016 spec.trafficPolicy.loadBalancer.localityLbSetting",
+    ]);
+    expect(findings(A, policy(`{${balancer}, outlierDetection: {}}`))).toEqual([]);
+  });
+
+  test("subsetEndpoints finds labels that no endpoint has", () => {
+    const subset = dr("subsets: [{name: v1, labels: {version: v1}}, {name: v9, labels: {version: v9}}]");
+    expect(findings(A, subset, entry("w", "{app: a, version: v1}"))).toEqual([
+      "IST0173 spec.subsets[1].labels",
+    ]);
+    expect(findings(A, subset)).toEqual([]);
+    expect(findings(A, subset, entry("w", "{app: other}"))).toEqual([]);
+  });
+
+  test("subsetPolicies finds policies of subsets that no route names", () => {
+    const subset = dr("subsets: [{name: v1, trafficPolicy: {loadBalancer: {simple: RANDOM}}}]");
+    expect(findings(A, subset)).toEqual(["BOW0017 spec.subsets[0].trafficPolicy"]);
+    expect(findings(A, subset, rules("{route: [{destination: {host: a, subset: v1}}]}"))).toEqual([]);
+  });
+
+  test("destinationRuleOrder finds what a second rule of a namespace says in vain", () => {
+    const spec = "trafficPolicy: {loadBalancer: {simple: RANDOM}}\nsubsets: [{name: v1}]";
+    expect(findings(A, dr(spec), dr(spec, "e"))).toEqual([
+      "BOW0019 spec.subsets[0].name",
+      "BOW0019 spec.trafficPolicy",
+    ]);
+  });
+
+  test("destinationRuleOrder finds subsets that a rule of the caller's namespace hides", () => {
+    const other: Written = ["DestinationRule", "e", "host: a.tutorial.svc.cluster.local", "other"];
+    expect(findings(A, dr("subsets: [{name: v1}]"), other)).toEqual(["BOW0018 spec.host"]);
+    expect(findings(A, dr("exportTo: ['*']"), other)).toEqual([]);
+  });
+});
+
+describe("services and workloads", () => {
+  test("portNames finds names that say no protocol", () => {
+    const named = (port: string): Written => ["Service", "s", `selector: {app: s}\nports: [${port}]`];
+    expect(findings(named("{name: web, port: 1}"))).toEqual(["IST0118 spec.ports[0].name"]);
+    expect(findings(named("{port: 1}"))).toEqual(["IST0118 spec.ports[0]"]);
+    for (const name of ["http", "http-web", "grpc-web", "tcp"]) {
+      expect(findings(named(`{name: ${name}, port: 1}`))).toEqual([]);
+    }
+    expect(findings(named("{name: web, port: 1, appProtocol: http}"))).toEqual([]);
+  });
+
+  test("protocolConflict finds one port with two protocols", () => {
+    const external = (name: string, protocol: string): Written => [
+      "ServiceEntry",
+      name,
+      `hosts: [x.com]\nports: [{number: 80, name: p, protocol: ${protocol}}]`,
+    ];
+    expect(findings(external("a", "HTTP"), external("b", "TCP"))).toEqual(["IST0177 spec.ports[0]"]);
+    expect(findings(external("a", "HTTP"), external("b", "http"))).toEqual([]);
+  });
+
+  test("ineffectiveSelectors finds selectors of nothing, but for what may join by its name", () => {
+    const sidecar = (labels: string): Written => ["Sidecar", "s", `workloadSelector: {labels: ${labels}}`];
+    expect(findings(sidecar("{app: x, version: v1}"))).toEqual(["IST0166 spec.workloadSelector"]);
+    expect(findings(sidecar("{app: x, version: v1}"), entry("w", "{app: x, version: v1}"))).toEqual([]);
+    expect(findings(sidecar("{app: x}"))).toEqual([]);
+    const group: Written = ["WorkloadGroup", "g", "metadata: {labels: {app: x, version: v1}}\ntemplate: {}"];
+    expect(findings(sidecar("{app: x, version: v1}"), group)).toEqual([]);
+  });
+
+  test("singleResources finds seconds of what there can be only one", () => {
+    const sidecar = (name: string, spec: string): Written => ["Sidecar", name, spec];
+    const all = 'egress: [{hosts: ["*/*"]}]';
+    expect(findings(sidecar("a", all), sidecar("b", all))).toEqual(["IST0111 spec"]);
+    const some = "workloadSelector: {labels: {app: x}}";
+    expect(findings(sidecar("a", some), sidecar("b", some), entry("w", "{app: x}"))).toEqual([
+      "IST0110 spec.workloadSelector",
+    ]);
+    expect(findings(sidecar("a", some), sidecar("b", all))).toEqual([]);
+    const mesh = (name: string): Written => ["MeshConfig", name, "enableAutoMtls: true"];
+    expect(findings(mesh("a"), mesh("b"))).toEqual(["BOW0020 spec"]);
+  });
+});
