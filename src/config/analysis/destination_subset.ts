@@ -6,14 +6,18 @@ import { type Analyzer, warning } from "./analyzer.ts";
 import { destinations } from "./destinations.ts";
 
 export const destinationSubset: Analyzer = function* (resources, hosts) {
-  const rules = resources.destinationRules.map(({ namespace, spec }) => ({
-    pattern: resolveHost(spec.host, namespace),
-    names: spec.subsets.map(({ name }) => name),
-  }));
+  const rules = Map.groupBy(
+    resources.destinationRules,
+    ({ namespace, spec }) => resolveHost(spec.host, namespace),
+  );
+  const wildcards = [...rules].filter(([pattern]) => pattern.startsWith("*"));
   for (const { resource, path, host, subset } of destinations(resources)) {
     // An unknown host is a finding of its own, and its subsets then follow from it.
     if (subset === null || hosts.portsOf(host) === undefined) continue;
-    const defined = rules.filter(({ pattern }) => hostMatches(pattern, host)).flatMap(({ names }) => names);
+    const covering = wildcards.filter(([pattern]) => hostMatches(pattern, host)).flatMap(([, all]) => all);
+    const defined = [...rules.get(host) ?? [], ...covering].flatMap(({ spec }) =>
+      spec.subsets.map(({ name }) => name)
+    );
     if (defined.includes(subset)) continue;
     const meant = nearest(subset, defined);
     yield warning(
