@@ -178,14 +178,21 @@ function isPrefix(prefix: Path, path: Path): boolean {
   return prefix.length <= path.length && prefix.every((step, index) => step === path[index]);
 }
 
-/** A copy without the values at `paths`. */
+/** A copy without the values at `paths`, and without mappings that are empty then: those would be faults of their own. */
 function without(value: unknown, paths: readonly Path[]): unknown {
   const copy = structuredClone(value);
-  for (const path of paths) {
-    let parent = copy as Record<string | number, unknown>;
-    for (const step of path.slice(0, -1)) parent = parent?.[step] as Record<string | number, unknown>;
-    // One field may have gone with another that it was in.
-    if (parent !== undefined) delete parent[path.at(-1) as string];
-  }
+  for (const path of paths) remove(copy, path);
   return copy;
+}
+
+function remove(root: unknown, path: Path): void {
+  const parents: unknown[] = [root];
+  for (const step of path.slice(0, -1)) parents.push((parents.at(-1) as Record<string, unknown>)?.[step]);
+  for (let depth = path.length - 1; depth > 0; depth--) {
+    const parent = parents[depth];
+    // An item keeps its place, so that the paths of others stay true; one field may have gone with another before.
+    if (!isMap(parent)) return;
+    delete parent[path[depth] as string];
+    if (Object.keys(parent).length > 0) return;
+  }
 }

@@ -6,8 +6,8 @@ import { isMap } from "./fields.ts";
 import { type Problem, unimplementedFieldProblem, unimplementedValueProblem } from "./problem.ts";
 import { isDnsName, isUnixAddress } from "./scalars.ts";
 
-/** Fields of a kind, below `spec`: `http[].timeout`. */
-interface Refusal {
+/** A field of a kind, below `spec`: `http[].timeout`. */
+export interface Refusal {
   readonly kind: string;
   readonly path: string;
   /** Only values of which this is true; all of them when absent. */
@@ -33,7 +33,7 @@ const ADDRESSES = [
 const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(value);
 const isName = (value: unknown) => typeof value === "string" && isDnsName(value);
 
-const GROUPS: Readonly<Record<string, readonly Refusal[]>> = {
+export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
   routingActions: virtualService(
     "http[].redirect",
     "http[].directResponse",
@@ -133,7 +133,7 @@ export function refusedIn(kind: string, document: unknown): Refused[] {
 }
 
 const BY_KIND: ReadonlyMap<string, readonly Refusal[]> = Map.groupBy(
-  Object.values(GROUPS).flat(),
+  Object.values(UNIMPLEMENTED).flat(),
   ({ kind }) => kind,
 );
 
