@@ -9,14 +9,17 @@ import { type Analyzer, located, warning } from "./analyzer.ts";
 type Rule = ConfigResource<DestinationRuleSpec>;
 
 export const destinationRuleOrder: Analyzer = function* ({ destinationRules }) {
-  const byHost = Map.groupBy(destinationRules, (rule) => resolveHost(rule.spec.host, rule.namespace));
+  // Rules for some callers only stand beside those for all.
+  const general = destinationRules.filter(({ spec }) => spec.workloadSelector === null);
+  const byHost = Map.groupBy(general, (rule) => resolveHost(rule.spec.host, rule.namespace));
   for (const [host, rules] of byHost) {
     const byNamespace = Map.groupBy(rules, (rule) => rule.namespace);
     for (const own of byNamespace.values()) yield* ignored(host, own);
     const home = byNamespace.get(namespaceOf(host) ?? "");
     if (home === undefined) continue;
     for (const [namespace, others] of byNamespace) {
-      if (namespace !== namespaceOf(host)) yield* hidden(others, home);
+      const seen = home.filter(({ spec }) => isExportedTo(spec.exportTo, namespace));
+      if (namespace !== namespaceOf(host)) yield* hidden(others, seen);
     }
   }
 };
@@ -67,6 +70,11 @@ function* hidden(others: readonly Rule[], home: readonly Rule[]): Generator<Find
     `for callers of ${first.namespace} the rule hides ${located(source)} with the subsets ${lost.join(", ")}`,
     "repeat the subsets here, or remove one of the rules",
   );
+}
+
+/** Whether another namespace than the resource's own sees it. */
+function isExportedTo(exportTo: readonly string[], namespace: string): boolean {
+  return exportTo.length === 0 || exportTo.includes("*") || exportTo.includes(namespace);
 }
 
 /** The namespace of a service of the mesh. */

@@ -247,6 +247,9 @@ describe("DestinationRules", () => {
     const other: Written = ["DestinationRule", "e", "host: a.tutorial.svc.cluster.local", "other"];
     expect(findings(A, dr("subsets: [{name: v1}]"), other)).toEqual(["BOW0018 spec.host"]);
     expect(findings(A, dr("exportTo: ['*']"), other)).toEqual([]);
+    expect(findings(A, dr("subsets: [{name: v1}]\nexportTo: ['.']"), other)).toEqual([]);
+    expect(findings(A, dr("subsets: [{name: v1}]\nworkloadSelector: {matchLabels: {app: a}}"), other))
+      .toEqual([]);
   });
 });
 
