@@ -32,7 +32,8 @@ import {
 } from "./x509.ts";
 
 const SECOND_MS = 1000;
-const HOUR_MS = 3600 * SECOND_MS;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /** Life of a root that bowline makes (Istio's CITADEL_SELF_SIGNED_CA_CERT_TTL). */
@@ -44,8 +45,8 @@ export const LEAF_LIFE_DEFAULT_MS = DAY_MS;
 /** Longest life of a leaf (Istio's MAX_WORKLOAD_CERT_TTL). */
 export const LEAF_LIFE_MAX_MS = 90 * DAY_MS;
 
-/** Certificates count time in seconds. */
-export const LEAF_LIFE_MIN_MS = SECOND_MS;
+/** Shortest life of a leaf: renewal comes at half of it, and must have time to be tried again. */
+export const LEAF_LIFE_MIN_MS = MINUTE_MS;
 
 /** How far notBefore lies in the past, for peers whose clocks are behind. */
 export const BACK_DATE_MS = 5 * 60 * SECOND_MS;

@@ -102,6 +102,9 @@ function addRun(program: Command, finish: Finish): void {
     .addOption(
       flag("--trust-domain <domain>", "control plane: trust domain of the SPIFFE IDs that it issues"),
     )
+    .addOption(
+      flag("--cert-ttl <duration>", "control plane: life of certificates, 1m to 2160h (default: 24h)"),
+    )
     .addOption(flag("--token-file <file>", "sidecar: the join token, needed until it has joined"))
     .addOption(flag("--control-plane <host:port>", "sidecar: instead of the address in the token"))
     .addOption(flag("--address <address>", "sidecar: where others reach the workload"))

@@ -1,5 +1,6 @@
 /** `bowline run`: one of the roles, in the foreground until a signal ends it. */
 import { systemClock } from "../lib/clock.ts";
+import { parseDuration } from "../lib/duration.ts";
 import { Prng, randomSeed } from "../lib/prng.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import { BUILD_INFO } from "../runtime/build_info.ts";
@@ -15,6 +16,8 @@ export interface RunOptions {
   readonly role: "control-plane" | "sidecar";
   readonly config?: string;
   readonly trustDomain?: string;
+  /** A Go duration. */
+  readonly certTtl?: string;
   readonly tokenFile?: string;
   readonly controlPlane?: string;
   readonly address?: string;
@@ -71,12 +74,14 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
       "lower-case letters, digits, dots, dashes and underscores, such as prod.example.com",
     );
   }
+  const leafLifeMs = options.certTtl === undefined ? undefined : await readCertTtl(options.certTtl);
   const { ControlPlane } = await import("../control/control_plane.ts");
   try {
     return await ControlPlane.start({
       configPath: config,
       dataDirectory: options.data ?? chooseDataDirectory(),
       trustDomain,
+      leafLifeMs,
       bind: options.bind,
       clock: systemClock,
       random: new Prng(randomSeed()),
@@ -85,6 +90,18 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
   } catch (error) {
     throw await badConfig(error) ?? error;
   }
+}
+
+/** Milliseconds. */
+async function readCertTtl(text: string): Promise<number> {
+  const { LEAF_LIFE_MAX_MS, LEAF_LIFE_MIN_MS } = await import("../citadel/certificate_authority.ts");
+  const ttlMs = parseDuration(text);
+  if (ttlMs !== undefined && ttlMs >= LEAF_LIFE_MIN_MS && ttlMs <= LEAF_LIFE_MAX_MS) return ttlMs;
+  throw new CommandError(
+    EXIT.usage,
+    `${JSON.stringify(text)} is no life for a certificate`,
+    "a duration from 1m to 2160h, which is 90 days, for instance --cert-ttl 12h",
+  );
 }
 
 /** The findings are in the log already; what is left to say is that the process ends because of them. */
@@ -132,11 +149,11 @@ async function startSidecar(options: RunOptions, log: Log): Promise<Role> {
 
 /** A flag that the role does not read would be ignored in silence. */
 function refuseForeignFlags(
-  { role, config, trustDomain, tokenFile, controlPlane, address }: RunOptions,
+  { role, config, trustDomain, certTtl, tokenFile, controlPlane, address }: RunOptions,
 ): void {
   const foreign = role === "control-plane"
     ? { "--token-file": tokenFile, "--control-plane": controlPlane, "--address": address }
-    : { "--config": config, "--trust-domain": trustDomain };
+    : { "--config": config, "--trust-domain": trustDomain, "--cert-ttl": certTtl };
   for (const [flag, value] of Object.entries(foreign)) {
     if (value !== undefined) {
       throw new CommandError(

@@ -30,6 +30,8 @@ export interface ControlPlaneOptions {
   readonly configPath: string;
   readonly dataDirectory: string;
   readonly trustDomain: string;
+  /** Life of the certificates that it issues, milliseconds; undefined: LEAF_LIFE_DEFAULT_MS. */
+  readonly leafLifeMs: number | undefined;
   /** Moves all listeners to one address; undefined: 15012 to all, 15014 to loopback. */
   readonly bind: string | undefined;
   readonly clock: Clock;
@@ -81,8 +83,14 @@ export class ControlPlane {
   }
 
   async #start(): Promise<void> {
-    const { dataDirectory, trustDomain, clock, bind, log } = this.#options;
-    const citadel = await Citadel.open({ dataDirectory, trustDomain, clock, files: privateFiles });
+    const { dataDirectory, trustDomain, leafLifeMs, clock, bind, log } = this.#options;
+    const citadel = await Citadel.open({
+      dataDirectory,
+      trustDomain,
+      leafLifeMs,
+      clock,
+      files: privateFiles,
+    });
     if (citadel.tornLogLines > 0) {
       log.warn("The issuance log has lines cut off", { lines: citadel.tornLogLines });
     }
