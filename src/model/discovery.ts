@@ -14,8 +14,8 @@ export const DISCOVERY_LINE_BYTES_MAX = 64 * 1024 * 1024;
 /** Each side sends something at least this often, and gives the other up after three times as long. */
 export const DISCOVERY_HEARTBEAT_MS = 10_000;
 
-export type ProxyMessage = Hello | Ack | Nack | Heartbeat;
-export type ControlMessage = Push | Heartbeat | Refusal;
+export type ProxyMessage = Hello | Ack | Nack | Heartbeat | Goodbye;
+export type ControlMessage = Push | Heartbeat | Refusal | Farewell;
 
 /** First message of the proxy. */
 export interface Hello {
@@ -48,6 +48,16 @@ export interface Nack {
 
 export interface Heartbeat {
   readonly type: "heartbeat";
+}
+
+/** The proxy is about to stop: others are to be sent elsewhere, where there is an elsewhere. */
+export interface Goodbye {
+  readonly type: "goodbye";
+}
+
+/** The answer to a good-bye: whoever sent requests there has been told, and has confirmed it. */
+export interface Farewell {
+  readonly type: "farewell";
 }
 
 /** All or nothing: the proxy applies `set` and `remove` in one swap. An empty push says: what you know is current. */

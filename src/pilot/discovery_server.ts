@@ -12,6 +12,7 @@ import {
 } from "../model/discovery.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import { DiscoverySession, type ProxyStatus } from "./discovery_session.ts";
+import { Farewells } from "./farewells.ts";
 import type { ProxyView } from "./proxy_view.ts";
 import type { WorkloadRegistry } from "./registry.ts";
 import { World } from "./world.ts";
@@ -47,6 +48,7 @@ export class DiscoveryServer {
   readonly #sessions = new Set<DiscoverySession>();
   /** Oldest first. */
   readonly #byWorkload = new Map<WorkloadKey, Set<DiscoverySession>>();
+  readonly #farewells = new Farewells();
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
   #world: World | null = null;
@@ -106,6 +108,13 @@ export class DiscoveryServer {
       view: (asking) => this.#viewFor(asking),
       send,
       end,
+      onGoodbye: (leaving) => {
+        this.#farewells.begin(leaving);
+        this.#registry.leave(workload);
+        // Where that changes nothing for anybody, it is answered all the same.
+        this.#schedule();
+      },
+      onSettled: (settled) => this.#farewells.onSettled(settled),
       onClose: (closed) => {
         this.#forget(closed);
         disconnect();
@@ -172,6 +181,7 @@ export class DiscoveryServer {
   #forget(session: DiscoverySession): void {
     const { workload } = session.hello;
     this.#sessions.delete(session);
+    this.#farewells.forget(session);
     const same = this.#byWorkload.get(workload);
     same?.delete(session);
     if (same?.size === 0) this.#byWorkload.delete(workload);
@@ -212,6 +222,7 @@ export class DiscoveryServer {
 
   #offerAll(): void {
     for (const session of [...this.#sessions]) session.offer();
+    this.#farewells.onOffered(this.#sessions);
   }
 
   #heartbeat(): void {

@@ -53,6 +53,10 @@ export interface SessionOptions {
   readonly send: (message: ControlMessage) => void;
   /** Asks the transport to end the stream. */
   readonly end: (reason: string) => void;
+  /** The proxy is about to stop. */
+  readonly onGoodbye: (session: DiscoverySession) => void;
+  /** The proxy has answered, and nothing more is on its way. */
+  readonly onSettled: (session: DiscoverySession) => void;
   /** Called once, when the stream is over. */
   readonly onClose: (session: DiscoverySession) => void;
 }
@@ -86,6 +90,11 @@ export class DiscoverySession {
     return this.#acked === null && Object.keys(this.hello.known).length > 0;
   }
 
+  /** A push is on its way. */
+  get isPushing(): boolean {
+    return this.#inFlight !== null;
+  }
+
   /** Monotonic milliseconds of the last message from the proxy. */
   get heardAtMs(): number {
     return this.#heardAtMs;
@@ -114,6 +123,7 @@ export class DiscoverySession {
   receive(message: ProxyMessage): void {
     if (this.#closed) return;
     this.#heardAtMs = this.#options.clock.monotonic();
+    if (message.type === "goodbye") return this.#options.onGoodbye(this);
     if (message.type !== "ack" && message.type !== "nack") return;
     const answered = this.#inFlight;
     if (answered === null || answered.nonce !== message.nonce) return;
@@ -127,6 +137,12 @@ export class DiscoverySession {
       this.#refused = { view: answered.view, reason };
     }
     this.offer();
+    if (this.#inFlight === null) this.#options.onSettled(this);
+  }
+
+  /** Nobody is sent to the proxy any more. */
+  farewell(): void {
+    if (!this.#closed) this.#options.send({ type: "farewell" });
   }
 
   heartbeat(): void {

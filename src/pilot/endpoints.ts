@@ -46,7 +46,7 @@ export class EndpointIndex {
     const known = this.#built.get(membership);
     if (known !== undefined) return known.resource;
     const all = this.#membersOf(membership.service);
-    const members = all.filter((workload) => hasLabels(workload.labels, membership.labels));
+    const members = staying(all.filter((workload) => hasLabels(workload.labels, membership.labels)));
     const before = this.#before.get(membership);
     const built = before !== undefined && sameMembers(before.members, members)
       ? before
@@ -102,6 +102,14 @@ export function workloadInfo(workload: MeshWorkload, trustDomain: string): Workl
     app: canonicalService(labels, name),
     version: canonicalRevision(labels),
   };
+}
+
+/** Those who are there to stay; else those who are about to stop, for they still answer; else whoever there was. */
+function staying(members: readonly MeshWorkload[]): readonly MeshWorkload[] {
+  const stay = members.filter(({ leaving }) => leaving === undefined);
+  if (stay.length > 0) return stay;
+  const draining = members.filter(({ leaving }) => leaving === "draining");
+  return draining.length > 0 ? draining : members;
 }
 
 function bucketOf(namespace: string, key: string, value: string): string {

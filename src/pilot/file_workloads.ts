@@ -8,6 +8,8 @@ import type { Workload } from "../model/workload.ts";
 export interface MeshWorkload extends Workload {
   /** Port of its mesh listener; only means something with `hasSidecar`. */
   readonly meshPort: number;
+  /** Its proxy has said good-bye, and is still there or not: nobody is sent there while there is anybody else. */
+  readonly leaving?: "draining" | "gone";
 }
 
 /** Istio's label that says, whatever else is known, whether a workload speaks the mesh's mTLS. */

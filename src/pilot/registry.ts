@@ -38,6 +38,8 @@ export class WorkloadRegistry {
   readonly #connections = new Map<WorkloadKey, ConnectedWorkload[]>();
   /** Workloads without a live connection, but in their grace period. */
   readonly #lingering = new Map<WorkloadKey, { last: ConnectedWorkload; cancel: () => void }>();
+  /** Said good-bye and has not come back since. */
+  readonly #left = new Set<WorkloadKey>();
   /** Has run a sidecar since this control plane started: never plain text again. */
   readonly #everConnected = new Set<WorkloadKey>();
   readonly #workloads = new Map<WorkloadKey, MeshWorkload>();
@@ -70,8 +72,15 @@ export class WorkloadRegistry {
     this.#lingering.delete(key);
     this.#connections.set(key, [...(this.#connections.get(key) ?? []), connected]);
     this.#everConnected.add(key);
+    this.#left.delete(key);
     this.#refresh([key]);
     return () => this.#disconnect(connected);
+  }
+
+  /** A connected proxy is about to stop: its workload is not to be called any more, until the proxy connects again. */
+  leave(key: WorkloadKey): void {
+    this.#left.add(key);
+    this.#refresh([key]);
   }
 
   /** All workloads, sorted by key. The same array, with the same objects in it, as long as nothing changed. */
@@ -127,6 +136,8 @@ export class WorkloadRegistry {
     } else if (this.#connections.delete(key)) {
       const cancel = this.#clock.after(DISCONNECT_GRACE_MS, () => {
         this.#lingering.delete(key);
+        // What the files describe stays away until it is back; anything else is forgotten here.
+        if (!this.#files.has(key)) this.#left.delete(key);
         this.#refresh([key]);
       });
       this.#lingering.set(key, { last: connected, cancel });
@@ -152,9 +163,15 @@ export class WorkloadRegistry {
   #compute(key: WorkloadKey): MeshWorkload | undefined {
     const file = this.#files.get(key);
     const reported = this.#connections.get(key)?.at(-1) ?? this.#lingering.get(key)?.last;
-    if (file === undefined) return reported && unwritten(key, reported);
+    const leaving = this.#left.has(key)
+      ? { leaving: this.#connections.has(key) ? "draining" : "gone" } as const
+      : {};
+    if (file === undefined) {
+      const workload = reported && unwritten(key, reported);
+      return workload && { ...workload, ...leaving };
+    }
     const meshPort = reported?.meshPort ?? file.meshPort;
-    return { ...file, hasSidecar: this.#hasSidecar(key, file), meshPort };
+    return { ...file, hasSidecar: this.#hasSidecar(key, file), meshPort, ...leaving };
   }
 
   /**

@@ -29,7 +29,7 @@ import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
 import { InFlight } from "./filters/in_flight.ts";
 import { InboundAcceptor } from "./filters/inbound.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
-import { ConnectionGate, type ConnectionRefusals } from "./listener/connection_gate.ts";
+import { ConnectionGate, type ConnectionRefusals, type Side } from "./listener/connection_gate.ts";
 import { HandshakingConnection } from "./listener/handshaking_connection.ts";
 import { type ListenerWarning, OutboundListener } from "./listener/outbound_listener.ts";
 import { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
@@ -67,18 +67,21 @@ export class Proxy {
   readonly #wheel: TimerWheel;
   readonly #hosts: HostTable;
   readonly #gate: ConnectionGate;
-  readonly #reception: Reception;
+  readonly #receptions: Readonly<Record<Side, Reception>>;
   readonly #warnings: LimitedWarnings<ListenerWarning>;
   readonly #upstream: BoundedConnect;
   readonly #inFlight: InFlight;
-  #listeners: Listener[] = [];
+  readonly #listeners: Record<Side, Listener[]> = { inbound: [], outbound: [] };
   #current: CompiledSnapshot | null = null;
 
   constructor(options: ProxyOptions) {
     this.#options = options;
     this.#wheel = new TimerWheel(options.clock);
     this.#gate = new ConnectionGate(options.caps, options.clock);
-    this.#reception = new Reception(this.#gate, this.#wheel);
+    this.#receptions = {
+      inbound: new Reception(this.#gate, this.#wheel, "inbound"),
+      outbound: new Reception(this.#gate, this.#wheel, "outbound"),
+    };
     this.#warnings = new LimitedWarnings(options.clock, options.warn);
     this.#upstream = new BoundedConnect(connect, options.caps);
     this.#inFlight = new InFlight(options.caps.requests);
@@ -127,11 +130,11 @@ export class Proxy {
       return serves ? tlsMaterial() : null;
     };
     try {
-      this.#listeners.push(listenTcp(outbound, this.#outboundListener().accept));
-      this.#listeners.push(listenTcp(inboundPlain, this.#plainInboundListener().accept));
-      this.#listeners.push(listenMutualTls(mesh, material, shakeHands, MESH_TLS));
+      this.#listeners.outbound.push(listenTcp(outbound, this.#outboundListener().accept));
+      this.#listeners.inbound.push(listenTcp(inboundPlain, this.#plainInboundListener().accept));
+      this.#listeners.inbound.push(listenMutualTls(mesh, material, shakeHands, MESH_TLS));
     } catch (error) {
-      this.#stopListening();
+      for (const side of SIDES) this.#stopListening(side);
       throw error;
     }
   }
@@ -146,15 +149,21 @@ export class Proxy {
     return { downstream, upstream: this.#upstream.refusals, requests: this.#inFlight.refused };
   }
 
-  /** Stops accepting and lets what is in flight end; resolves when all is over or the time is up. */
+  /**
+   * Stops accepting and lets what is in flight end; what is left when the time is up is broken off. The own workload's
+   * door closes last: it may need calls of its own to answer what is in flight.
+   */
   async drain(timeoutMs: number): Promise<void> {
-    this.#stopListening();
     const { clock } = this.#options;
     const until = clock.monotonic() + timeoutMs;
-    this.#gate.drain();
-    while (this.#gate.proven > 0 && clock.monotonic() < until) {
-      await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve));
+    for (const side of SIDES) {
+      this.#stopListening(side);
+      this.#gate.drain(side);
+      while (this.#gate.open(side) > 0 && clock.monotonic() < until) {
+        await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve));
+      }
     }
+    this.#gate.cut();
   }
 
   readonly #serving = (): CompiledSnapshot => {
@@ -173,7 +182,7 @@ export class Proxy {
       isOwnAddress: this.#isOwnAddress,
     });
     return new OutboundListener({
-      reception: this.#reception,
+      reception: this.#receptions.outbound,
       acceptor,
       warnings: this.#warnings,
       originalDestination,
@@ -186,7 +195,7 @@ export class Proxy {
     const { clock, random, outbound, inboundPlain, mesh } = this.#options;
     const ports = [outbound.port, inboundPlain.port, mesh.port, PORTS.admin, PORTS.health, PORTS.metrics];
     return new PlainInboundListener({
-      reception: this.#reception,
+      reception: this.#receptions.inbound,
       warnings: this.#warnings,
       originalDestination,
       exchanges: { clock, random, hosts: this.#hosts, inFlight: this.#inFlight, current: this.#serving },
@@ -221,16 +230,20 @@ export class Proxy {
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );
     const http2 = wire.alpnProtocol === "h2";
-    setOwner(wire, http2 ? this.#reception.http2(wire, acceptor) : this.#reception.http1(wire, acceptor));
+    const { inbound } = this.#receptions;
+    setOwner(wire, http2 ? inbound.http2(wire, acceptor) : inbound.http1(wire, acceptor));
   };
 
-  #stopListening(): void {
-    for (const listener of this.#listeners.splice(0)) listener.stop();
+  #stopListening(side: Side): void {
+    for (const listener of this.#listeners[side].splice(0)) listener.stop();
   }
 }
 
 /** HTTP/2 between proxies; HTTP/1.1 for whoever else holds a certificate of the mesh. */
 const MESH_TLS = { requireClientCertificate: true, alpn: ["h2", "http/1.1"] } as const;
+
+/** In the order in which they drain. */
+const SIDES = ["inbound", "outbound"] as const;
 
 /** How often a drain looks whether everything is over. */
 const DRAIN_LOOK_MS = 50;

@@ -33,6 +33,10 @@ export class DiscoveryClient {
   #cancelHeartbeat: () => void = () => {};
   #heardAtMs = 0;
   #stopped = false;
+  /** The stream has brought something: the control plane serves this proxy. */
+  #heard = false;
+  /** Ends the wait for the farewell; null: no good-bye was said. */
+  #onFarewell: (() => void) | null = null;
   /** The last reason for being without a stream, so that the log says it once. */
   #trouble: string | null = null;
 
@@ -48,6 +52,7 @@ export class DiscoveryClient {
     const { client, clock, hello } = this.#options;
     const known = Object.fromEntries([...this.#snapshot].map(([key, { version }]) => [key, version]));
     this.#heardAtMs = clock.monotonic();
+    this.#heard = false;
     const stream = client.stream("/v1/discovery", {
       onOpen: () => queueMicrotask(() => stream.send({ ...hello, known } satisfies Hello)),
       onLine: (line) => this.#receive(line, stream),
@@ -55,6 +60,23 @@ export class DiscoveryClient {
     });
     this.#stream = stream;
     this.#heartbeat();
+  }
+
+  /**
+   * Says that the proxy is about to stop. Resolves when others are sent elsewhere, when that cannot be learnt, or when
+   * the time is up. Pushes are taken until `stop()`, but a stream that breaks is not opened again.
+   */
+  async leave(timeoutMs: number): Promise<void> {
+    const stream = this.#stream;
+    if (stream === null || !this.#heard) {
+      this.stop();
+      return;
+    }
+    const farewell = new Promise<void>((resolve) => this.#onFarewell = resolve);
+    const cancel = this.#options.clock.after(timeoutMs, () => this.#onFarewell?.());
+    stream.send({ type: "goodbye" });
+    await farewell;
+    cancel();
   }
 
   stop(): void {
@@ -67,11 +89,14 @@ export class DiscoveryClient {
   #receive(line: string, stream: LineStream): void {
     const { clock, log } = this.#options;
     this.#heardAtMs = clock.monotonic();
+    this.#heard = true;
     const message = JSON.parse(line) as ControlMessage;
     if (message.type === "push") {
       this.#backoff.reset();
       this.#trouble = null;
       this.#take(message, stream);
+    } else if (message.type === "farewell") {
+      this.#onFarewell?.();
     } else if (message.type === "refusal") {
       log.error("The control plane does not serve this proxy", { reason: message.reason });
     }
@@ -113,7 +138,9 @@ export class DiscoveryClient {
     const { clock, log } = this.#options;
     this.#cancelHeartbeat();
     this.#stream = null;
-    if (this.#stopped) return;
+    this.#onFarewell?.();
+    // Whoever connects is there to be called.
+    if (this.#stopped || this.#onFarewell !== null) return;
     if (this.#trouble !== reason) {
       this.#trouble = reason;
       log.warn("No discovery stream; serving what is known and trying again", { reason });

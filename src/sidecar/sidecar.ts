@@ -39,6 +39,9 @@ const JOIN_BACKOFF_MAX_MS = 10_000;
 /** What is in flight at a SIGTERM gets this long. */
 export const DRAIN_MS = 30_000;
 
+/** Before that, others are given this long to hear that they must call elsewhere (Istio's MINIMUM_DRAIN_DURATION). */
+export const LEAVE_MS = 5_000;
+
 export interface SidecarOptions {
   readonly dataDirectory: string;
   /** Holds the join token; needed until the sidecar has joined once. */
@@ -98,10 +101,13 @@ export class Sidecar {
     }
   }
 
-  /** Lets what is in flight end, tells what was counted, and closes. */
+  /**
+   * Has the mesh call elsewhere, while everything goes on; then lets what is in flight end, tells what was counted, and
+   * closes.
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#discovery?.stop();
+    await this.#discovery?.leave(LEAVE_MS);
     await this.#proxy?.drain(DRAIN_MS);
     await this.#reporter?.report();
     await this.#close();

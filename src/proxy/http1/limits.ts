@@ -22,3 +22,11 @@ export const PIPELINE_BYTES_MAX = 64 * 1024;
 export const LINGER_MS = 5_000;
 /** The rest of a request whose response came first is read and thrown away up to this; before more, `connection: close`. */
 export const DISCARD_BYTES_MAX = 64 * 1024;
+/** An idle connection stays open for this long in a drain: a request that is on its way is still answered, with close. */
+export const DRAIN_IDLE_MS = 500;
+/**
+ * A client that ended its half behind its request has this long to be answered, then it counts as gone. Its FIN may mean
+ * either (`nc -N` and some health checks wait, who gave up does not), and only the first byte of an answer tells: Envoy
+ * and nginx break off at once, haproxy and node wait on.
+ */
+export const HALF_CLOSED_MS = 5_000;

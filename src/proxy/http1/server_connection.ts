@@ -29,6 +29,8 @@ import {
 import { parseRequestHead } from "./head.ts";
 import {
   DISCARD_BYTES_MAX,
+  DRAIN_IDLE_MS,
+  HALF_CLOSED_MS,
   HEAD_TIMEOUT_MS,
   IDLE_TIMEOUT_MS,
   LINGER_MS,
@@ -98,10 +100,16 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     wheel.set(this, IDLE_TIMEOUT_MS);
   }
 
-  /** Answers what is in flight with `connection: close`; an idle connection closes now. */
+  /** Answers what is in flight, or comes in the next moment, with `connection: close`, and ends. */
   drain(): void {
     this.#draining = true;
-    if (this.#state === State.Head && this.#heads.isEmpty) this.#linger();
+    if (this.#state === State.Head && this.#heads.isEmpty) this.#wheel.set(this, DRAIN_IDLE_MS);
+  }
+
+  /** Breaks off what is in flight, so that it does not look whole. */
+  cut(): void {
+    if (this.#tunnel !== null) this.#tunnel.reset();
+    this.#abort("closed");
   }
 
   // From the wire.
@@ -126,8 +134,8 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   onEnd(): void {
     this.#peerEnded = true;
     if (this.#state === State.Exchange) {
-      // A client may close its half after the request and still read the response.
-      if (this.#request.done) return;
+      // A client may close its half after the request and still read the response, but not for ever.
+      if (this.#request.done) return this.#awaitHalfClosed();
       if (!this.#responseEnded) return this.#abort("closed");
     }
     this.#linger();
@@ -143,7 +151,8 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
 
   onDeadline(): void {
     if (this.#state === State.Head && !this.#heads.isEmpty) return this.#refuse(MALFORMED.headTimeout);
-    if (this.#state !== State.Exchange || this.#responseEnded) return this.#close();
+    if (this.#state !== State.Exchange || this.#responseEnded) return this.#endIdle();
+    if (this.#peerEnded && this.#writer.unsent === 0) return this.#abort("closed");
     const clientsTurn = this.#writer.unsent > 0 || (!this.#request.done && !this.#requestPaused);
     // Otherwise the handler is slow, and it has timeouts of its own.
     if (clientsTurn) this.#breakOff("timeout", MALFORMED.bodyTimeout);
@@ -177,7 +186,8 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
       else this.#request.startChunked();
       this.#awaitsContinue = headerValue(head.headers, "expect") !== undefined;
     }
-    this.#touch();
+    if (this.#peerEnded) this.#awaitHalfClosed();
+    else this.#touch();
     const rest = this.#heads.rest as Buffer;
     const restFrom = this.#heads.restFrom;
     this.#heads.clear();
@@ -194,7 +204,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   #readRequest(chunk: Buffer, from: number): void {
-    this.#touch();
+    if (!this.#peerEnded) this.#touch();
     let position = from;
     if (!this.#request.done) {
       position = this.#request.read(chunk, from);
@@ -401,6 +411,12 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     else this.#wire.shutdown();
   }
 
+  /** A peer that does not read on would never close its side, and hold up a drain. */
+  #endIdle(): void {
+    this.#close();
+    this.#onClosed(this);
+  }
+
   #abort(reason: ResetReason): void {
     const handler = this.#handler;
     this.#handler = null;
@@ -428,5 +444,11 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
 
   #touch(): void {
     this.#wheel.set(this, STREAM_IDLE_TIMEOUT_MS);
+  }
+
+  /** The first write tells whether the client is still there: one that is gone answers it with a reset. */
+  #awaitHalfClosed(): void {
+    if (this.#writer.unsent > 0) this.#touch();
+    else this.#wheel.set(this, HALF_CLOSED_MS);
   }
 }

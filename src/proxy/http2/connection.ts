@@ -63,6 +63,8 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     tooLarge: boolean,
   ): void;
   protected abstract onGoAway(lastStreamId: number, code: number): void;
+  /** The answer to a PING of ours. */
+  protected onPingAck(): void {}
   /** True for an identifier that neither side has used yet. */
   protected abstract isIdle(id: number): boolean;
   /** Streams came or went, the peer changed its limit, or the socket takes more. */
@@ -219,7 +221,10 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   }
 
   #ping(frame: Frame): ConnectionError | null {
-    if (frame.has(Flag.Ack)) return null;
+    if (frame.has(Flag.Ack)) {
+      this.onPingAck();
+      return null;
+    }
     this.frames.pingAck(frame.content);
     return this.#answered("http2.ping_flood");
   }

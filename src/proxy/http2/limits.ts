@@ -40,3 +40,6 @@ export const PREFACE_TIMEOUT_MS = 10_000;
 export const PREMATURE_RESET_AGE_MS = 1_000;
 /** Bytes that wait for a peer that does not read: body stops long before, what is beyond it are answers nobody takes. */
 export const UNSENT_BYTES_MAX = 2 * 1024 * 1024;
+
+/** In a drain the peer gets this long to answer the PING that says that it has heard of it. */
+export const DRAIN_PING_TIMEOUT_MS = 1_000;

@@ -15,7 +15,7 @@ import { Http2Connection } from "./connection.ts";
 import type { FrameReader } from "./frame_reader.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeResponseHead, readRequestHead, readTrailers } from "./heads.ts";
-import { PREFACE_TIMEOUT_MS, STREAMS_MAX } from "./limits.ts";
+import { DRAIN_PING_TIMEOUT_MS, PREFACE_TIMEOUT_MS, STREAMS_MAX } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
 
 export class Http2ServerConnection extends Http2Connection {
@@ -26,6 +26,8 @@ export class Http2ServerConnection extends Http2Connection {
   /** What GOAWAY told: it never rises (§6.8). */
   #lastIdTold = STREAM_ID_MAX;
   #draining = false;
+  /** The peer knows of the drain: whatever it still begins is refused. */
+  #drainHeard = false;
 
   constructor(
     wire: Wire,
@@ -40,10 +42,39 @@ export class Http2ServerConnection extends Http2Connection {
     this.sendSettings([Setting.EnableConnectProtocol, 1]);
   }
 
-  /** No new streams; the connection ends with the last of those that are open. */
+  /**
+   * Asks for no more streams; the connection ends with the last that is open. In two steps (§6.8): streams that were on
+   * their way when the peer heard of it are still served, since not all of them could be sent again.
+   */
   drain(): void {
     if (this.#draining || this.closed) return;
     this.#draining = true;
+    this.frames.goAway(STREAM_ID_MAX, ErrorCode.NoError);
+    this.frames.ping();
+    this.rest();
+  }
+
+  /** Breaks off what is in flight. */
+  cut(): void {
+    this.close("closed");
+  }
+
+  protected override onPingAck(): void {
+    if (this.#draining && !this.#drainHeard) this.#refuseNew();
+  }
+
+  override onDeadline(): void {
+    if (this.#draining && !this.#drainHeard) this.#refuseNew();
+    else super.onDeadline();
+  }
+
+  protected override rest(): void {
+    if (this.#draining) this.wheel.set(this, DRAIN_PING_TIMEOUT_MS);
+    else super.rest();
+  }
+
+  #refuseNew(): void {
+    this.#drainHeard = true;
     this.#lastIdTold = this.#lastId;
     this.frames.goAway(this.#lastId, ErrorCode.NoError);
     this.onStreamsChanged();
@@ -70,7 +101,7 @@ export class Http2ServerConnection extends Http2Connection {
     this.#lastId = id;
     const stream = new Http2ServerStream(this, id, this.windows.initial);
     this.open(stream);
-    if (this.#draining || this.streams.size > STREAMS_MAX) {
+    if (this.#drainHeard || this.streams.size > STREAMS_MAX) {
       return this.resetStream(stream, ErrorCode.RefusedStream);
     }
     if (tooLarge) return this.#refuse(stream, 431, "http2.head_too_large", ended);
@@ -100,7 +131,7 @@ export class Http2ServerConnection extends Http2Connection {
 
   protected override onStreamsChanged(): void {
     if (this.streams.size > 0) return;
-    if (this.#draining) this.fail(ErrorCode.NoError, "http2.drained");
+    if (this.#drainHeard) this.fail(ErrorCode.NoError, "http2.drained");
     else this.rest();
   }
 

@@ -6,12 +6,25 @@ import type { ProxyCaps } from "../proxy_caps.ts";
 export interface Unproven {
   /** Closes at once. */
   close(): void;
+  /** Ends in a moment, unless it speaks before. */
+  drain(): void;
 }
 
 /** A connection that carries requests. */
 export interface Proven {
-  /** Ends with what is in flight. */
+  /** Takes nothing new, and ends with what is in flight. */
   drain(): void;
+  /** Breaks off what is in flight. */
+  cut(): void;
+}
+
+/** Whose requests come over a connection: the mesh's to the own workload, or the own workload's. */
+export type Side = "inbound" | "outbound";
+
+interface Held {
+  readonly side: Side;
+  /** Monotonic milliseconds. */
+  readonly openedAtMs: number;
 }
 
 /** Connections that were refused or closed since the start, by the cap that they hit. */
@@ -33,11 +46,12 @@ export class ConnectionGate {
   readonly refusals: ConnectionRefusals = { connections: 0, silent: 0, handshakes: 0, descriptors: 0 };
   readonly #caps: ProxyCaps;
   readonly #clock: Clock;
-  // Maps remember the order: the oldest is the first. The values are when they opened, in milliseconds.
-  readonly #silent = new Map<Unproven, number>();
-  readonly #handshaking = new Map<Unproven, number>();
-  readonly #refused = new Map<Unproven, number>();
-  readonly #proven = new Set<Proven>();
+  // Maps remember the order: the oldest is the first.
+  readonly #silent = new Map<Unproven, Held>();
+  readonly #handshaking = new Map<Unproven, Held>();
+  readonly #refused = new Set<Unproven>();
+  readonly #proven = new Map<Proven, Side>();
+  readonly #draining = new Set<Side>();
 
   constructor(caps: ProxyCaps, clock: Clock) {
     this.#caps = caps;
@@ -57,8 +71,8 @@ export class ConnectionGate {
   }
 
   /** Holds one that has yet to say what it speaks. */
-  holdSilent<Connection extends Unproven>(connection: Connection): Connection {
-    this.#silent.set(connection, this.#clock.monotonic());
+  holdSilent<Connection extends Unproven>(connection: Connection, side: Side): Connection {
+    this.#silent.set(connection, { side, openedAtMs: this.#clock.monotonic() });
     return connection;
   }
 
@@ -68,19 +82,21 @@ export class ConnectionGate {
       this.refusals.handshakes++;
       closeOldest(this.#handshaking);
     }
-    this.#handshaking.set(connection, this.#clock.monotonic());
+    this.#handshaking.set(connection, { side: "inbound", openedAtMs: this.#clock.monotonic() });
     return connection;
   }
 
   /** Holds one that is there to hear that it is one too many; above the cap the oldest gives way. */
   holdRefused<Connection extends Unproven>(connection: Connection): Connection {
     if (this.#refused.size >= this.#caps.refused) closeOldest(this.#refused);
-    this.#refused.set(connection, this.#clock.monotonic());
+    this.#refused.add(connection);
     return connection;
   }
 
-  holdProven<Connection extends Proven>(connection: Connection): Connection {
-    this.#proven.add(connection);
+  /** Holds one that carries requests; one that was about to when its side began to drain, drains as well. */
+  holdProven<Connection extends Proven>(connection: Connection, side: Side): Connection {
+    this.#proven.set(connection, side);
+    if (this.#draining.has(side)) connection.drain();
     return connection;
   }
 
@@ -104,16 +120,35 @@ export class ConnectionGate {
     return this.#silent.size + this.#handshaking.size + this.#refused.size;
   }
 
-  /** Lets end what is in flight, and closes the rest. */
-  drain(): void {
-    const unproven = [...this.#silent.keys(), ...this.#handshaking.keys(), ...this.#refused.keys()];
+  /** Lets end what is in flight on that side, and takes nothing new. */
+  drain(side: Side): void {
+    this.#draining.add(side);
+    for (const [connection, held] of [...this.#silent, ...this.#handshaking]) {
+      if (held.side === side) connection.drain();
+    }
+    for (const [connection, own] of [...this.#proven]) if (own === side) connection.drain();
+  }
+
+  /** Connections of a side that carry requests, or may yet. */
+  open(side: Side): number {
+    let count = 0;
+    for (const held of [...this.#silent.values(), ...this.#handshaking.values()]) {
+      if (held.side === side) count++;
+    }
+    for (const own of this.#proven.values()) if (own === side) count++;
+    return count;
+  }
+
+  /** Breaks off everything. */
+  cut(): void {
+    const unproven = [...this.#silent.keys(), ...this.#handshaking.keys(), ...this.#refused];
     for (const connection of unproven) connection.close();
-    for (const connection of [...this.#proven]) connection.drain();
+    for (const connection of [...this.#proven.keys()]) connection.cut();
   }
 
   /** Whether one could be closed. A young one is about to speak: there would be no end of closing in a burst. */
   #closeSilent(): boolean {
-    for (const openedAtMs of this.#silent.values()) {
+    for (const { openedAtMs } of this.#silent.values()) {
       if (this.#clock.monotonic() - openedAtMs < SILENCE_MS) return false;
       this.refusals.silent++;
       closeOldest(this.#silent);
@@ -123,7 +158,7 @@ export class ConnectionGate {
   }
 }
 
-function closeOldest(connections: Map<Unproven, number>): void {
+function closeOldest(connections: Map<Unproven, Held> | Set<Unproven>): void {
   for (const oldest of connections.keys()) {
     connections.delete(oldest);
     oldest.close();

@@ -2,6 +2,8 @@
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { TlsWire, TlsWireOwner, Wire } from "../../runtime/socket.ts";
 
+import { DRAIN_IDLE_MS } from "../http1/limits.ts";
+
 /** A handshake must be done within this. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
@@ -18,6 +20,7 @@ export class HandshakingConnection implements TlsWireOwner {
   readonly #onOver: (connection: HandshakingConnection) => void;
 
   #closed = false;
+  #draining = false;
 
   /** `onOver`: the handshake is done, or the wire is closed. */
   constructor(
@@ -62,7 +65,16 @@ export class HandshakingConnection implements TlsWireOwner {
     this.#wire.terminate();
   }
 
+  /** A handshake that is under way may end in the next moment, and then the connection drains. */
+  drain(): void {
+    this.#draining = true;
+    this.#wheel.set(this, DRAIN_IDLE_MS);
+  }
+
   onDeadline(): void {
-    this.close();
+    if (!this.#draining) return this.close();
+    this.#closed = true;
+    this.#wire.end();
+    this.#onOver(this);
   }
 }

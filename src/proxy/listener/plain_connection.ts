@@ -1,7 +1,7 @@
 /** An accepted plain connection until its first bytes tell what it speaks; then somebody else owns it. */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
-import { HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS } from "../http1/limits.ts";
+import { DRAIN_IDLE_MS, HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import { type Expectation, ProtocolDetector } from "./protocol_detector.ts";
 
 /**
@@ -86,9 +86,19 @@ export class PlainConnection implements WireOwner, Timed {
     this.#wire.terminate();
   }
 
+  drain(): void {
+    if (this.#length === 0) this.#wheel.set(this, DRAIN_IDLE_MS);
+  }
+
   onDeadline(): void {
     if (this.#mayBeTcp) this.#handOver(this.#protocols.tcp, this.#seen);
-    else this.#wire.end();
+    else this.#endIdle();
+  }
+
+  /** A peer that does not read on would never close its side, and hold up a drain. */
+  #endIdle(): void {
+    this.#wire.end();
+    this.#onOver(this);
   }
 
   /** Whether the connection has another place to go than to a reader of requests. */

@@ -5,7 +5,7 @@ import type { Acceptor, ServerHandler, ServerStream } from "../exchange.ts";
 import { Http1ServerConnection } from "../http1/server_connection.ts";
 import { Http2ServerConnection } from "../http2/server_connection.ts";
 import { TcpServerConnection } from "../tcp/server_connection.ts";
-import type { ConnectionGate } from "./connection_gate.ts";
+import type { ConnectionGate, Side } from "./connection_gate.ts";
 import { PlainConnection, type PlainProtocols } from "./plain_connection.ts";
 import type { Expectation } from "./protocol_detector.ts";
 import { HTTP1_REFUSAL, HTTP2_REFUSAL, RefusedConnection } from "./refused_connection.ts";
@@ -13,10 +13,12 @@ import { HTTP1_REFUSAL, HTTP2_REFUSAL, RefusedConnection } from "./refused_conne
 export class Reception {
   readonly gate: ConnectionGate;
   readonly #wheel: TimerWheel;
+  readonly #side: Side;
 
-  constructor(gate: ConnectionGate, wheel: TimerWheel) {
+  constructor(gate: ConnectionGate, wheel: TimerWheel, side: Side) {
     this.gate = gate;
     this.#wheel = wheel;
+    this.#side = side;
   }
 
   /** As `ConnectionGate.admit`. */
@@ -29,6 +31,7 @@ export class Reception {
     const { releaseUnproven } = this.gate;
     return this.gate.holdSilent(
       new PlainConnection(wire, this.#wheel, expectation, protocols, releaseUnproven),
+      this.#side,
     );
   }
 
@@ -44,18 +47,25 @@ export class Reception {
     const { releaseProven } = this.gate;
     return this.gate.holdProven(
       new Http1ServerConnection(wire, acceptor, this.#wheel, "http", releaseProven),
+      this.#side,
     );
   }
 
   http2(wire: Wire, acceptor: Acceptor): WireOwner {
     const { releaseProven } = this.gate;
-    return this.gate.holdProven(new Http2ServerConnection(wire, acceptor, this.#wheel, releaseProven));
+    return this.gate.holdProven(
+      new Http2ServerConnection(wire, acceptor, this.#wheel, releaseProven),
+      this.#side,
+    );
   }
 
   /** Bytes: `accept` plays the part of an acceptor. */
   tcp(wire: Wire, accept: (stream: ServerStream) => ServerHandler): WireOwner {
     const { releaseProven } = this.gate;
-    const connection = this.gate.holdProven(new TcpServerConnection(wire, this.#wheel, releaseProven));
+    const connection = this.gate.holdProven(
+      new TcpServerConnection(wire, this.#wheel, releaseProven),
+      this.#side,
+    );
     connection.start(accept);
     return connection;
   }

@@ -63,6 +63,9 @@ export class RefusedConnection implements WireOwner, Timed {
     this.#wire.terminate();
   }
 
+  /** Its end is near anyway. */
+  drain(): void {}
+
   close(): void {
     this.#wire.terminate();
   }

@@ -61,6 +61,12 @@ export class TcpServerConnection implements WireOwner, ServerStream, TunnelSink 
   /** What is in flight ends by itself. */
   drain(): void {}
 
+  /** Breaks it off, so that the peer sees a reset and no end. */
+  cut(): void {
+    this.onBroken("closed");
+    this.#tunnel.reset();
+  }
+
   // The exchange.
 
   inform(): void {}

@@ -3,6 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import {
   DISCARD_BYTES_MAX,
+  DRAIN_IDLE_MS,
+  HALF_CLOSED_MS,
   HEAD_TIMEOUT_MS,
   IDLE_TIMEOUT_MS,
   LINGER_MS,
@@ -146,6 +148,30 @@ describe("a client that closes", () => {
     await settle();
     expect(down.wire.written).toBe(ok("text"));
     expect(down.wire).toMatchObject({ ended: true, terminated: false });
+  });
+
+  test("Http1ServerConnection gives up on a client that closed its half and has got no answer for a while", () => {
+    const down = new Downstream();
+    down.send(GET + GET);
+    down.connection.onEnd();
+    down.clock.advance(HALF_CLOSED_MS - 1);
+    expect(down.last.reset).toBeNull();
+    down.clock.advance(WHEEL_LATENESS_MS + 1);
+    expect(down.last.reset).toBe("closed");
+    expect(down.wire.terminated).toBe(true);
+  });
+
+  test("Http1ServerConnection gives each request that was pipelined before the end of the half its own time", async () => {
+    const down = new Downstream();
+    down.send(GET + GET);
+    down.connection.onEnd();
+    down.clock.advance(HALF_CLOSED_MS - 1);
+    down.last.answer("first");
+    await settle();
+    down.clock.advance(HALF_CLOSED_MS - 1);
+    expect(down.last.reset).toBeNull();
+    down.clock.advance(WHEEL_LATENESS_MS + 1);
+    expect(down.last.reset).toBe("closed");
   });
 
   test.each([
@@ -305,10 +331,34 @@ describe("timeouts", () => {
 });
 
 describe("drain", () => {
-  test("Http1ServerConnection.drain() closes an idle connection now", () => {
+  test("Http1ServerConnection.drain() closes an idle connection after a moment, and holds nobody up with it", () => {
     const down = new Downstream();
     down.connection.drain();
+    down.clock.advance(DRAIN_IDLE_MS - 1);
+    expect([down.wire.ended, down.closed]).toEqual([false, 0]);
+    down.clock.advance(WHEEL_LATENESS_MS + 1);
+    expect(down.wire).toMatchObject({ ended: true, terminated: false });
+    expect(down.closed).toBe(1);
+  });
+
+  test("Http1ServerConnection.drain() answers a request that was on its way to an idle connection, with close", async () => {
+    const down = new Downstream();
+    down.connection.drain();
+    down.clock.advance(DRAIN_IDLE_MS - 1);
+    down.send(GET);
+    down.last.answer("a");
+    await settle();
+    expect(down.wire.written).toContain("connection: close");
     expect(down.wire.shut).toBe(true);
+  });
+
+  test("Http1ServerConnection.cut() breaks off what is in flight, so that it does not look whole", () => {
+    const down = new Downstream();
+    down.send(GET);
+    down.last.stream.respond({ status: 200, headers: [], bodyLength: 10 });
+    down.connection.cut();
+    expect(down.wire.terminated).toBe(true);
+    expect(down.last.reset).toBe("closed");
   });
 
   test("Http1ServerConnection.drain() answers what is in flight and says close", async () => {

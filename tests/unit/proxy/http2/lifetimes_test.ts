@@ -1,7 +1,9 @@
 /** Streams and connections from beginning to end: drain, retirement, deadlines, and handlers that call back from inside. */
 import { describe, expect, test } from "bun:test";
+import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import { Http2ClientConnection } from "../../../../src/proxy/http2/client_connection.ts";
-import { RECENT_RESETS_MAX } from "../../../../src/proxy/http2/limits.ts";
+import { STREAM_ID_MAX } from "../../../../src/proxy/http2/frames.ts";
+import { DRAIN_PING_TIMEOUT_MS, RECENT_RESETS_MAX } from "../../../../src/proxy/http2/limits.ts";
 import { SeenResponse } from "../http1/upstream.ts";
 import { Http2Downstream } from "./downstream.ts";
 import {
@@ -13,6 +15,7 @@ import {
   HEADERS,
   headers,
   literals,
+  ping,
   post,
   raw,
   rstStream,
@@ -22,16 +25,17 @@ import {
 import { Http2Upstream } from "./upstream.ts";
 
 const OK = [":status", "200"];
+/** The two halves of the good-bye, between which the peer answers. */
+const ASKED = [`GOAWAY ${STREAM_ID_MAX} NO_ERROR`, `PING ${"\0".repeat(8)}`];
+const HEARD = ping("\0".repeat(8), 1);
 
 describe("Http2ServerConnection.drain()", () => {
   test("lets what is open end, refuses what comes, and then closes", async () => {
     const down = await Http2Downstream.greeted();
     down.send(headers(1, get(), true));
     down.connection.drain();
-    expect(await down.exchange(headers(3, get(), true))).toEqual([
-      "GOAWAY 1 NO_ERROR",
-      "RST_STREAM 3 REFUSED_STREAM",
-    ]);
+    expect(await down.exchange(HEARD)).toEqual([...ASKED, "GOAWAY 1 NO_ERROR"]);
+    expect(await down.exchange(headers(3, get(), true))).toEqual(["RST_STREAM 3 REFUSED_STREAM"]);
     expect(down.requests).toHaveLength(1);
     down.last.answer("ok");
     const lines = await down.read();
@@ -40,21 +44,58 @@ describe("Http2ServerConnection.drain()", () => {
     expect(down.wire.ended).toBeTrue();
   });
 
+  test("§6.8: serves a stream that was on its way when the peer heard of it", async () => {
+    const down = await Http2Downstream.greeted();
+    down.connection.drain();
+    expect(await down.exchange(headers(1, get(), true))).toEqual(ASKED);
+    expect(await down.exchange(HEARD)).toEqual(["GOAWAY 1 NO_ERROR"]);
+    down.last.answer("ok");
+    expect((await down.read())[1]).toBe('DATA 1 "ok" END_STREAM');
+    expect(down.closed).toBe(1);
+  });
+
+  test("does not wait for ever for a peer that does not answer its PING", async () => {
+    const down = await Http2Downstream.greeted();
+    down.connection.drain();
+    await down.read();
+    down.clock.advance(DRAIN_PING_TIMEOUT_MS - 1);
+    expect(down.closed).toBe(0);
+    down.clock.advance(WHEEL_LATENESS_MS + 1);
+    expect((await down.read())[0]).toBe("GOAWAY 0 NO_ERROR");
+    expect(down.closed).toBe(1);
+  });
+
   test("§6.8: never raises the last stream that it told", async () => {
     const down = await Http2Downstream.greeted();
     down.send(headers(1, get(), true));
     down.connection.drain();
-    down.send(headers(3, get(), true));
+    down.send(HEARD, headers(3, get(), true));
     down.last.answer();
     const told = (await down.read()).filter((line) => line.startsWith("GOAWAY"));
-    expect(new Set(told)).toEqual(new Set(["GOAWAY 1 NO_ERROR"]));
+    expect(new Set(told)).toEqual(new Set([ASKED[0] as string, "GOAWAY 1 NO_ERROR"]));
   });
 
-  test("closes an idle connection at once, and only once", async () => {
+  test("closes an idle connection as soon as the peer has heard, and only once", async () => {
     const down = await Http2Downstream.greeted();
     down.connection.drain();
     down.connection.drain();
-    expect((await down.read())[0]).toBe("GOAWAY 0 NO_ERROR");
+    const lines = await down.exchange(HEARD);
+    expect(lines.slice(0, 3)).toEqual([...ASKED, "GOAWAY 0 NO_ERROR"]);
+    expect(down.closed).toBe(1);
+  });
+
+  test("a PING's answer that nobody asked for begins no drain", async () => {
+    const down = await Http2Downstream.greeted();
+    expect(await down.exchange(HEARD)).toEqual([]);
+    expect(down.closed).toBe(0);
+  });
+
+  test("cut() ends the connection and resets what is in flight", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, get(), true));
+    down.connection.cut();
+    expect(down.last.reset).toBe("closed");
+    expect(down.wire.ended).toBeTrue();
     expect(down.closed).toBe(1);
   });
 
@@ -64,15 +105,17 @@ describe("Http2ServerConnection.drain()", () => {
     down.wire.room = 0;
     down.last.answer("hello");
     down.connection.drain();
+    down.send(HEARD);
     await down.read();
     expect(down.wire.ended).toBeFalse();
     down.send(headers(3, get(), true));
     expect(down.requests).toHaveLength(1);
     down.drain();
     const lines = await down.read();
-    expect(lines.slice(0, 3)).toEqual([
+    expect(lines.slice(0, 5)).toEqual([
       "HEADERS 1 :status=200 content-length=5",
       'DATA 1 "hello" END_STREAM',
+      ...ASKED,
       "GOAWAY 1 NO_ERROR",
     ]);
     expect(down.wire.ended).toBeTrue();
@@ -85,6 +128,7 @@ describe("Http2ServerConnection.drain()", () => {
     down.send(headers(1, get(), true));
     down.last.answer("hello");
     down.connection.drain();
+    down.send(HEARD);
     await down.read();
     down.clock.advance(11_000);
     expect(down.closed).toBe(1);

@@ -11,18 +11,18 @@ function gateOf(caps: Partial<ProxyCaps>, clock = new ManualClock()): Connection
 }
 
 function unproven(closed: string[], name: string) {
-  return { close: () => void closed.push(name) };
+  return { close: () => void closed.push(name), drain: () => void closed.push(`${name} drains`) };
 }
 
-function proven(drained: string[], name: string) {
-  return { drain: () => void drained.push(name) };
+function proven(told: string[], name: string) {
+  return { drain: () => void told.push(`${name} drains`), cut: () => void told.push(`${name} is cut`) };
 }
 
 describe("ConnectionGate", () => {
   test("admit() serves up to the cap, all kinds counted, and refuses one above until one is gone", () => {
     const gate = gateOf({ connections: 3 });
-    gate.holdProven(proven([], "a"));
-    gate.holdSilent(unproven([], "b"));
+    gate.holdProven(proven([], "a"), "outbound");
+    gate.holdSilent(unproven([], "b"), "outbound");
     expect(gate.admit(DESCRIPTOR)).toBe("serve");
     const handshaking = gate.holdHandshaking(unproven([], "c"));
     expect(gate.admit(DESCRIPTOR)).toBe("refuse");
@@ -48,13 +48,13 @@ describe("ConnectionGate", () => {
     const clock = new ManualClock();
     const gate = gateOf({ connections: 2 }, clock);
     const closed: string[] = [];
-    gate.holdSilent(unproven(closed, "first"));
+    gate.holdSilent(unproven(closed, "first"), "outbound");
     clock.advance(SILENCE_MS - 1);
-    gate.holdSilent(unproven(closed, "second"));
+    gate.holdSilent(unproven(closed, "second"), "outbound");
     expect([gate.admit(DESCRIPTOR), closed]).toEqual(["refuse", []]);
     clock.advance(1);
     expect([gate.admit(DESCRIPTOR), closed]).toEqual(["serve", ["first"]]);
-    gate.holdProven(proven([], "third"));
+    gate.holdProven(proven([], "third"), "outbound");
     expect([gate.admit(DESCRIPTOR), closed]).toEqual(["refuse", ["first"]]);
     expect(gate.refusals).toEqual({ ...NOTHING_REFUSED, connections: 2, silent: 1 });
   });
@@ -82,9 +82,9 @@ describe("ConnectionGate", () => {
 
   test("releaseProven() and releaseUnproven() forget a connection of their kind, and twice is once", () => {
     const gate = gateOf({});
-    const carrying = gate.holdProven(proven([], "a"));
+    const carrying = gate.holdProven(proven([], "a"), "outbound");
     const others = [
-      gate.holdSilent(unproven([], "b")),
+      gate.holdSilent(unproven([], "b"), "outbound"),
       gate.holdHandshaking(unproven([], "c")),
       gate.holdRefused(unproven([], "d")),
     ];
@@ -95,14 +95,42 @@ describe("ConnectionGate", () => {
     expect([gate.proven, gate.unproven]).toEqual([0, 0]);
   });
 
-  test("drain() closes what carries no request and drains what does", () => {
+  test("drain() tells the connections of one side, and those that come of them", () => {
     const gate = gateOf({});
     const told: string[] = [];
-    gate.holdProven(proven(told, "drained"));
-    gate.holdSilent(unproven(told, "silent"));
+    gate.holdProven(proven(told, "inbound"), "inbound");
+    gate.holdProven(proven(told, "outbound"), "outbound");
+    gate.holdSilent(unproven(told, "silent"), "outbound");
     gate.holdHandshaking(unproven(told, "handshaking"));
     gate.holdRefused(unproven(told, "refused"));
-    gate.drain();
-    expect(told).toEqual(["silent", "handshaking", "refused", "drained"]);
+    gate.drain("inbound");
+    expect(told.splice(0)).toEqual(["handshaking drains", "inbound drains"]);
+    gate.holdProven(proven(told, "late"), "inbound");
+    gate.holdProven(proven(told, "other"), "outbound");
+    expect(told.splice(0)).toEqual(["late drains"]);
+    gate.drain("outbound");
+    expect(told).toEqual(["silent drains", "outbound drains", "other drains"]);
+  });
+
+  test("open() counts what carries requests on a side, or may yet", () => {
+    const gate = gateOf({});
+    const handshaking = gate.holdHandshaking(unproven([], "a"));
+    gate.holdProven(proven([], "b"), "inbound");
+    gate.holdSilent(unproven([], "c"), "outbound");
+    gate.holdRefused(unproven([], "d"));
+    expect([gate.open("inbound"), gate.open("outbound")]).toEqual([2, 1]);
+    gate.releaseUnproven(handshaking);
+    expect(gate.open("inbound")).toBe(1);
+  });
+
+  test("cut() breaks off everything", () => {
+    const gate = gateOf({});
+    const told: string[] = [];
+    gate.holdProven(proven(told, "proven"), "inbound");
+    gate.holdSilent(unproven(told, "silent"), "outbound");
+    gate.holdHandshaking(unproven(told, "handshaking"));
+    gate.holdRefused(unproven(told, "refused"));
+    gate.cut();
+    expect(told).toEqual(["silent", "handshaking", "refused", "proven is cut"]);
   });
 });
