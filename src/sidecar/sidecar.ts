@@ -114,36 +114,44 @@ export class Sidecar {
   }
 
   async #start(): Promise<void> {
-    const { dataDirectory, clock, log } = this.#options;
+    const { dataDirectory } = this.#options;
     const stored = await loadIdentity(dataDirectory, this.#files);
     const token = await this.#readToken(stored);
     const trustDomain = stored?.trustDomain ?? token?.trustDomain ?? "";
-    this.#openDoors(trustDomain);
+    this.#proxy = this.#makeProxy(trustDomain);
+    let identity = this.#usable(stored);
+    // After a restart callers are served from the first connection on, and none is turned away.
+    let client = identity && await this.#serveAs(identity);
+    this.#proxy.listen();
     this.#servers = await serveStatus(this.#options.bind ?? LOOPBACK, dataDirectory, {
-      proxy: this.#proxy as Proxy,
+      proxy: this.#proxy,
       notReady: () => this.#notReady(),
       snapshot: () => this.#snapshot,
       samples: () => this.#samples(),
     });
-    const identity = this.#usable(stored) ?? await this.#join(token);
+    identity ??= await this.#join(token);
+    client ??= await this.#serveAs(identity);
+    this.#keeper?.start();
+    this.#subscribe(client, identity);
+  }
+
+  /** Has an identity from now on, and serves by what is on disk. Returns the line to the control plane. */
+  async #serveAs(identity: SidecarIdentity): Promise<ControlClient> {
+    const { dataDirectory, clock, random, log } = this.#options;
     const client = this.#client(identity.controlPlane, identity.trustDomain, () => this.#identity);
     const save = (renewed: SidecarIdentity) => saveIdentity(dataDirectory, this.#files, renewed);
-    this.#keeper = new CertificateKeeper(
-      { clock, random: this.#options.random, log, client, save },
-      identity,
-    );
-    this.#keeper.start();
+    this.#keeper = new CertificateKeeper({ clock, random, log, client, save }, identity);
     await this.#serveFromDisk();
-    this.#subscribe(client, identity);
+    return client;
   }
 
   get #identity(): SidecarIdentity {
     return (this.#keeper as CertificateKeeper).identity;
   }
 
-  #openDoors(trustDomain: string): void {
+  #makeProxy(trustDomain: string): Proxy {
     const { clock, random, log, bind } = this.#options;
-    this.#proxy = new Proxy({
+    return new Proxy({
       clock,
       random,
       trustDomain,
@@ -155,7 +163,6 @@ export class Sidecar {
       tlsMaterial: () => this.#keeper?.identity ?? null,
       warn: (message) => log.warn(message),
     });
-    this.#proxy.listen();
   }
 
   async #serveFromDisk(): Promise<void> {
