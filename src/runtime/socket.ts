@@ -3,6 +3,7 @@
  * A Wire is the Bun socket itself (no wrapper: this is the hot path); its owner hears every event by a method call.
  */
 import { ListenError } from "./listen_error.ts";
+import { boundLocalReceiveBuffer } from "./receive_buffer.ts";
 
 /**
  * TLS 1.3 and nothing older, both ways: SSL_OP_NO_TLSv1_2, _1_1 and _1, by number, since node:crypto would cost every
@@ -116,6 +117,7 @@ export function listenTcp(address: Address, accept: (wire: Wire) => WireOwner | 
     ...handlers,
     open(socket: BunSocket) {
       socket.setNoDelay(true);
+      boundLocalReceiveBuffer(socket as unknown as Wire);
       // It may be closed before there is an owner.
       socket.data = NOBODY;
       const owner = accept(socket as unknown as Wire);
@@ -182,6 +184,7 @@ export const connect: Connect = (address, tls, on) => {
     ...(tls === null ? handlers : tlsHandlers),
     open(socket: BunSocket) {
       socket.setNoDelay(true);
+      if (tls === null) boundLocalReceiveBuffer(socket as unknown as Wire);
       // It may be closed before there is an owner.
       socket.data = NOBODY;
       socket.data = on.opened(socket as unknown as Wire);

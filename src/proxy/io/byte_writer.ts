@@ -12,6 +12,9 @@ const COPY_BYTES_MAX = BUFFER_BYTES / 4;
 /** With more than this unsent, `body()` answers false and its source must pause until `onWritable`. */
 export const WRITE_HIGH_WATER_BYTES = 64 * 1024;
 
+/** The buffer that a waiting piece is a part of may be so many times larger. */
+const KEPT_SHARE = 2;
+
 /** Free gathering buffers kept for reuse; idle connections hold none. */
 const FREE_BUFFERS_MAX = 64;
 const freeBuffers: Buffer[] = [];
@@ -138,8 +141,16 @@ export class ByteWriter {
       if (this.#queueBytes > WRITE_HIGH_WATER_BYTES && this.#send() && this.#full) this.flushSoon();
     }
     if (this.unsent <= WRITE_HIGH_WATER_BYTES) return true;
+    if (this.#blocked) this.#detach();
     this.#full = true;
     return false;
+  }
+
+  /** What waits for a peer that does not read must not keep alive the much larger buffers that it is a part of. */
+  #detach(): void {
+    this.#queue.forEach((piece, i) => {
+      if (piece.buffer.byteLength > piece.length * KEPT_SHARE) this.#queue[i] = new Uint8Array(piece);
+    });
   }
 
   /** Sends when the callback, or the turn, is over, so that what belongs together leaves in one write. */
