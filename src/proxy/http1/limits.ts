@@ -12,6 +12,12 @@ export const CHUNK_LINE_BYTES_MAX = 256;
 export const TRAILER_BYTES_MAX = 8 * 1024;
 /** A head must be whole this long after its first byte; else 408. */
 export const HEAD_TIMEOUT_MS = 10_000;
+/**
+ * A body whose length was announced must come at this many bytes in each such time, until it is answered; else 408. One
+ * in chunks may be a stream that has nothing to say for a while, and has the time of any exchange.
+ */
+export const BODY_BYTES_MIN = 1_000;
+export const BODY_TIMEOUT_MS = 10_000;
 /** A connection without a request is closed after this long. */
 export const IDLE_TIMEOUT_MS = 3_600_000;
 /** An exchange in which nothing moves is broken off after this long. */

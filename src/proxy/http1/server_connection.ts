@@ -28,6 +28,8 @@ import {
 } from "./head_writer.ts";
 import { parseRequestHead } from "./head.ts";
 import {
+  BODY_BYTES_MIN,
+  BODY_TIMEOUT_MS,
   DISCARD_BYTES_MAX,
   DRAIN_IDLE_MS,
   HALF_CLOSED_MS,
@@ -81,6 +83,11 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   #asked: TunnelRequest | null = null;
   /** Who owns the wire after a tunnel was asked for and granted. */
   #tunnel: Tunnel | null = null;
+  /** A body of known length is on its way, and the deadline is that of its next BODY_BYTES_MIN. */
+  #timesBody = false;
+  #bodyBytes = 0;
+  /** The response is over before the request; the rest of that is thrown away. */
+  #discards = false;
   /** The client may hold its body back until it hears 100. */
   #awaitsContinue = false;
 
@@ -153,6 +160,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (this.#state === State.Head && !this.#heads.isEmpty) return this.#refuse(MALFORMED.headTimeout);
     if (this.#state !== State.Exchange || this.#responseEnded) return this.#endIdle();
     if (this.#peerEnded && this.#writer.unsent === 0) return this.#abort("closed");
+    if (this.#timesBody) return this.#judgeBody();
     const clientsTurn = this.#writer.unsent > 0 || (!this.#request.done && !this.#requestPaused);
     // Otherwise the handler is slow, and it has timeouts of its own.
     if (clientsTurn) this.#breakOff("timeout", MALFORMED.bodyTimeout);
@@ -186,7 +194,10 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
       else this.#request.startChunked();
       this.#awaitsContinue = headerValue(head.headers, "expect") !== undefined;
     }
+    this.#timesBody = false;
+    this.#discards = false;
     if (this.#peerEnded) this.#awaitHalfClosed();
+    else if (head.bodyLength > 0 && this.#asked === null) this.#timeBody();
     else this.#touch();
     const rest = this.#heads.rest as Buffer;
     const restFrom = this.#heads.restFrom;
@@ -204,10 +215,13 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   #readRequest(chunk: Buffer, from: number): void {
-    if (!this.#peerEnded) this.#touch();
+    // The rest of a request that is answered already has no more time than it was given then.
+    if (!this.#peerEnded && !this.#responseEnded) this.#touch();
     let position = from;
     if (!this.#request.done) {
       position = this.#request.read(chunk, from);
+      this.#bodyBytes += position - from;
+      if (this.#request.done) this.#timesBody = false;
       if (!this.#inExchange()) return;
       if (position < 0) return this.#breakOff("protocol-error", MALFORMED.chunk);
     }
@@ -238,6 +252,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   resumeRequest(): void {
     if (this.#tunnel !== null) return this.#tunnel.resume();
     this.#requestPaused = false;
+    if (this.#timesBody) this.#timeBody();
     if (this.#pipelined === null || this.#pipelined.length <= PIPELINE_BYTES_MAX) this.#resumeWire();
   }
 
@@ -265,6 +280,10 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   respond(head: ResponseHead): void {
     if (this.#state !== State.Exchange) return;
     this.#responded = true;
+    if (this.#timesBody) {
+      this.#timesBody = false;
+      this.#touch();
+    }
     const { status } = head;
     if (opensTunnel(this.#asked, status)) return this.#openTunnel(head);
     // Refused: bytes that came behind the request may be anything, and are not read as another one.
@@ -346,7 +365,9 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (!this.#keepAlive || (this.#peerEnded && this.#pipelined === null)) return this.#linger();
     if (!this.#request.done) {
       this.#resumeWire();
-      this.#wheel.set(this, LINGER_MS);
+      // Once: whoever trickles it gets no more time with each byte.
+      if (!this.#discards) this.#wheel.set(this, LINGER_MS);
+      this.#discards = true;
       return;
     }
     // A client that sends and does not read is not answered on and on.
@@ -384,6 +405,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
 
   /** The client failed in the middle of an exchange: answers if nothing was said yet, and closes in any case. */
   #breakOff(reason: ResetReason, answer: Malformed): void {
+    this.#timesBody = false;
     if (this.#responseEnded) return this.#linger();
     if (this.#responded) return this.#abort(reason);
     const handler = this.#handler;
@@ -443,7 +465,20 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   #touch(): void {
-    this.#wheel.set(this, STREAM_IDLE_TIMEOUT_MS);
+    if (!this.#timesBody) this.#wheel.set(this, STREAM_IDLE_TIMEOUT_MS);
+  }
+
+  #timeBody(): void {
+    this.#timesBody = true;
+    this.#bodyBytes = 0;
+    this.#wheel.set(this, BODY_TIMEOUT_MS);
+  }
+
+  /** A body that trickles holds an upstream for nothing; one that we hold up ourselves does not. */
+  #judgeBody(): void {
+    const held = this.#requestPaused || this.#awaitsContinue;
+    if (held || this.#bodyBytes >= BODY_BYTES_MIN) this.#timeBody();
+    else this.#breakOff("timeout", MALFORMED.bodyTimeout);
   }
 
   /** The first write tells whether the client is still there: one that is gone answers it with a reset. */

@@ -2,6 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import {
+  BODY_BYTES_MIN,
+  BODY_TIMEOUT_MS,
   DISCARD_BYTES_MAX,
   DRAIN_IDLE_MS,
   HALF_CLOSED_MS,
@@ -287,10 +289,60 @@ describe("timeouts", () => {
     expect(down.wire).toMatchObject({ ended: true, written: "" });
   });
 
-  test("Http1ServerConnection answers 408 to a body that stops coming", () => {
+  test("Http1ServerConnection answers 408 to a body that comes too slowly, and bears one that is just fast enough", () => {
+    for (const bytes of [BODY_BYTES_MIN - 1, BODY_BYTES_MIN]) {
+      const down = new Downstream();
+      down.send(post("x".repeat(100_000)).slice(0, -100_000));
+      for (let window = 0; window < 5; window++) {
+        down.clock.advance(BODY_TIMEOUT_MS / 2);
+        down.send("x".repeat(bytes));
+        down.clock.advance(BODY_TIMEOUT_MS / 2 + WHEEL_LATENESS_MS);
+      }
+      const slow = bytes < BODY_BYTES_MIN;
+      expect(down.last.reset).toBe(slow ? "timeout" : null);
+      expect(down.wire.written).toBe(slow ? refusal("408 Request Timeout") : "");
+    }
+  });
+
+  test("Http1ServerConnection does not count the time in which it takes no more of a body itself", () => {
     const down = new Downstream();
-    down.send(post("0123456789").slice(0, -5));
-    down.clock.advance(STREAM_IDLE_TIMEOUT_MS + WHEEL_LATENESS_MS);
+    down.send(post("x".repeat(100_000)).slice(0, -100_000));
+    down.last.stream.pauseRequest();
+    down.clock.advance(3 * BODY_TIMEOUT_MS);
+    down.last.stream.resumeRequest();
+    down.clock.advance(BODY_TIMEOUT_MS - 1);
+    expect(down.last.reset).toBeNull();
+    down.clock.advance(WHEEL_LATENESS_MS + 1);
+    expect(down.last.reset).toBe("timeout");
+  });
+
+  test("Http1ServerConnection lets a client take its time for a body once it was answered", () => {
+    const down = new Downstream();
+    down.send(post("x".repeat(100_000)).slice(0, -100_000));
+    down.last.stream.respond({ status: 200, headers: [], bodyLength: -1 });
+    down.clock.advance(3 * BODY_TIMEOUT_MS);
+    expect(down.last.reset).toBeNull();
+  });
+
+  test("Http1ServerConnection closes on a client that trickles the rest of a request that was answered", async () => {
+    const down = new Downstream();
+    down.send(post("x".repeat(1_000)).slice(0, -1_000));
+    down.last.answer("done");
+    await settle();
+    for (let sent = 0; sent < LINGER_MS; sent += 1_000) {
+      down.send("x");
+      down.clock.advance(1_000);
+    }
+    down.clock.advance(WHEEL_LATENESS_MS);
+    expect(down.wire.closed).toBe(true);
+  });
+
+  test("Http1ServerConnection answers 408 to a body in chunks that stops coming, much later", () => {
+    const down = new Downstream();
+    down.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    down.clock.advance(STREAM_IDLE_TIMEOUT_MS - 1);
+    expect(down.last.reset).toBeNull();
+    down.clock.advance(WHEEL_LATENESS_MS + 1);
     expect(down.last.reset).toBe("timeout");
     expect(down.wire.written).toBe(refusal("408 Request Timeout"));
     expect(down.malformed).toEqual([]);
