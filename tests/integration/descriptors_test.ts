@@ -1,11 +1,11 @@
 /** A sidecar with few descriptors, and clients that want them all: what it has goes on, what is too much is told so. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { startEcho, stopEchoes } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange, RawConnection, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
+import { cpuShare, metric } from "./process_figures.ts";
 import { service, workload } from "./resources.ts";
 
 const OPEN_FILES_MAX = 128;
@@ -46,25 +46,6 @@ afterAll(async () => {
   await stopEchoes();
   mesh.remove();
 });
-
-/** Seconds of CPU that the process has used. */
-function cpuSeconds({ pid }: Bowline): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-async function cpuShare(process: Bowline, ms: number): Promise<number> {
-  const [used, atMs] = [cpuSeconds(process), performance.now()];
-  await Bun.sleep(ms);
-  return (cpuSeconds(process) - used) * 1_000 / (performance.now() - atMs);
-}
-
-/** The sum of all samples of that name. */
-async function metric(address: string, name: string): Promise<number> {
-  const text = await (await fetch(`http://${address}:15090/stats/prometheus`)).text();
-  return text.split("\n").filter((line) => line.startsWith(`${name}{`))
-    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
-}
 
 async function live(connection: RawConnection): Promise<void> {
   connection.send(GET);

@@ -3,7 +3,14 @@ import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange, RawConnection } from "./clients.ts";
-import { type Answer, type FaultyUpstream, ok, type RawRequest, startFaulty } from "./faulty_upstream.ts";
+import {
+  type Answer,
+  closeAtRandom,
+  type FaultyUpstream,
+  ok,
+  type RawRequest,
+  startFaulty,
+} from "./faulty_upstream.ts";
 import { Mesh } from "./mesh.ts";
 import { NAMESPACE, workload } from "./resources.ts";
 
@@ -234,15 +241,6 @@ describe("whatever follows a whole answer is heard by nobody", () => {
     });
   }
 });
-
-/** Closes an idle connection a random moment, up to 3 ms, after its answer: often just as the next request comes. */
-function closeAtRandom(socket: Socket, request: RawRequest): void {
-  const timer = idle.get(socket);
-  clearTimeout(timer);
-  socket.write(ok(`good ${request.path}`));
-  idle.set(socket, setTimeout(() => socket.destroy(), Math.random() * 3));
-}
-const idle = new WeakMap<Socket, ReturnType<typeof setTimeout>>();
 
 describe("an upstream that closes idle connections at any moment", () => {
   /** Sends requests over 16 connections, and counts the statuses; the client pauses for up to 2 ms in between. */

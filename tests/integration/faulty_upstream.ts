@@ -68,3 +68,12 @@ function take(text: string, index: number): { request: RawRequest; bytes: number
 export function ok(body: string): string {
   return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 }
+
+const idle = new WeakMap<Socket, ReturnType<typeof setTimeout>>();
+
+/** Closes an idle connection a random moment, up to 3 ms, after its answer: often just as the next request comes. */
+export function closeAtRandom(socket: Socket, request: RawRequest): void {
+  clearTimeout(idle.get(socket));
+  socket.write(ok(`good ${request.path}`));
+  idle.set(socket, setTimeout(() => socket.destroy(), Math.random() * 3));
+}

@@ -1,10 +1,10 @@
 /** What an idle sidecar costs. */
 import { afterAll, expect } from "bun:test";
-import { readFileSync } from "node:fs";
 import { startEcho, stopEchoes } from "./apps.ts";
-import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
+import { rssMb } from "./process_figures.ts";
 import { service, workload } from "./resources.ts";
 
 const IDLE_RSS_MAX_MB = 60;
@@ -17,12 +17,6 @@ afterAll(async () => {
   await stopEchoes();
   mesh.remove();
 });
-
-/** Resident memory as ps and systemd count it: in units of 1024 * 1024 bytes. */
-function rssMb({ pid }: Bowline): number {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(kibibytes) / 1024;
-}
 
 scenario(`an idle sidecar takes less than ${IDLE_RSS_MAX_MB} MB`, async () => {
   mesh.write(

@@ -69,19 +69,25 @@ export class Mesh {
     renameSync(`${path}.new`, path);
   }
 
-  /** Starts the control plane and waits until it is ready. */
-  async startControlPlane(): Promise<Bowline> {
-    this.#controlPlane = this.launchControlPlane();
+  /** Null before the first start. */
+  get startedControlPlane(): Bowline | null {
+    return this.#controlPlane;
+  }
+
+  /** Starts the control plane, with more flags if there are any, and waits until it is ready. */
+  async startControlPlane(...more: readonly string[]): Promise<Bowline> {
+    this.#controlPlane = this.launchControlPlane(...more);
     const url = `http://${this.address(CONTROL_PLANE)}:15014/readyz`;
     await this.#comesUp(this.#controlPlane, () => answers(url));
     return this.#controlPlane;
   }
 
   /** Starts the control plane, whatever becomes of it. */
-  launchControlPlane(): Bowline {
+  launchControlPlane(...more: readonly string[]): Bowline {
     return new Bowline("control-plane", [
       ...["run", "--role", "control-plane", "--config", this.config],
       ...["--data", this.controlPlaneData, "--bind", this.address(CONTROL_PLANE)],
+      ...more,
     ]);
   }
 

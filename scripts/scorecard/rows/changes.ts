@@ -1,0 +1,73 @@
+/** Row 22: the configuration and the certificates change all the time, and no request notices. */
+import { Load } from "../../../tests/integration/keep_alive_client.ts";
+import { service, subsets, virtualService } from "../../../tests/integration/resources.ts";
+import { until } from "../../../tests/integration/bowline.ts";
+import { type Check, exactly, noneFailed, type Row } from "../row.ts";
+import { Stand, STORE_PORTS, storeAnswer } from "../stand.ts";
+
+const REQUESTS = { full: 1_000_000, small: 6_000 };
+const EDITS = { full: 200, small: 12 };
+const CLIENTS = 48;
+
+const route = (subset: string, weight: number) =>
+  `- { destination: { host: store, subset: ${subset}, port: { number: ${STORE_PORTS.http} } }, weight: ${weight} }`;
+
+/** What an edit leaves behind; each routes the store's requests to another mix of its workloads. */
+const EDITIONS: readonly (readonly string[])[] = [
+  [],
+  [subsets("store"), virtualService("store", `- route:\n  ${route("v1", 90)}\n  ${route("v2", 10)}`)],
+  [subsets("store"), service("another")],
+  [
+    subsets("store"),
+    virtualService(
+      "store",
+      `- match: [{ headers: { x-group: { exact: beta } } }]\n  route:\n  ${route("v1", 100)}\n` +
+        `- route:\n  ${route("v2", 100)}`,
+    ),
+  ],
+];
+
+export const changes: Row = {
+  name: "22",
+  what: "config and certificates change under load",
+  async run(size) {
+    const stand = await Stand.up({ replicas: 2, certTtl: size === "full" ? "1m" : undefined });
+    try {
+      const probe = stand.probe();
+      const load = new Load(stand.target(), { clients: CLIENTS, expected: storeAnswer });
+      const pushesBefore = said(stand, "Applied a push");
+      load.start(REQUESTS[size]);
+      for (let edit = 1; edit <= EDITS[size]; edit++) {
+        const due = Math.floor(REQUESTS[size] * edit / (EDITS[size] + 1));
+        await until(`request ${due}`, () => load.tally.total >= due, 600_000);
+        stand.write(...EDITIONS[edit % EDITIONS.length] as string[]);
+        // An edit that nobody got would test nothing.
+        await until("the edit is pushed", () => said(stand, "Applied a push") >= pushesBefore + edit);
+      }
+      const checks: Check[] = [
+        noneFailed("requests", await load.over()),
+        noneFailed("probe", await probe.stop()),
+        exactly("edits refused", said(stand, "Refused a push"), 0),
+      ];
+      const renewed = said(stand, "Renewed the certificate");
+      if (size === "full") {
+        checks.push({ what: "renewals meanwhile", bar: "≥ 3", measured: String(renewed), ok: renewed >= 3 });
+      }
+      const pushes = said(stand, "Applied a push") - pushesBefore;
+      checks.push({
+        what: `pushes applied, of ${EDITS[size]} edits`,
+        bar: `≥ ${EDITS[size]}`,
+        measured: String(pushes),
+        ok: pushes >= EDITS[size],
+      });
+      return checks;
+    } finally {
+      await stand.down();
+    }
+  },
+};
+
+/** How often the sidecars have said it, all together. */
+function said(stand: Stand, text: string): number {
+  return [stand.client, ...stand.stores].reduce((sum, { stderr }) => sum + stderr.split(text).length - 1, 0);
+}
