@@ -23,7 +23,9 @@ const value = Int32Array.of(LOCAL_RECEIVE_BYTES);
 
 /** Does nothing for a peer on another machine, or where the C library is not found. */
 export function boundLocalReceiveBuffer(wire: Wire): void {
-  if (!wire.remoteAddress.startsWith("127.") && wire.remoteAddress !== wire.localAddress) return;
+  // There is none any more where the peer has closed already.
+  const peer = wire.remoteAddress as string | undefined;
+  if (peer === undefined || (!peer.startsWith("127.") && peer !== wire.localAddress)) return;
   setsockopt ??= load();
   setsockopt?.(descriptorOf(wire), SOL_SOCKET, SO_RCVBUF, value, value.byteLength);
 }

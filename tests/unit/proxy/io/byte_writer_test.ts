@@ -80,6 +80,21 @@ describe("ByteWriter", () => {
     expect([wire.written, writer.unsent]).toEqual(["hello world", 0]);
   });
 
+  test("ByteWriter lets go of a much larger buffer than the piece of it that waits", () => {
+    for (const [bufferBytes, copied] of [[141_000, true], [140_000, false]] as const) {
+      const wire = new FakeWire();
+      const { writer } = writerOf(wire);
+      wire.room = 0;
+      const buffer = Buffer.alloc(bufferBytes, "a");
+      expect(writer.bytes(buffer.subarray(0, 70_000))).toBe(false);
+      // Shows whose bytes are sent.
+      buffer.fill("b");
+      wire.room = Number.POSITIVE_INFINITY;
+      writer.onDrain();
+      expect(wire.written).toBe((copied ? "a" : "b").repeat(70_000));
+    }
+  });
+
   test("ByteWriter.bytes() says stop above the high-water mark, and wakes once when all is sent", () => {
     const wire = new FakeWire();
     const { writer, woken } = writerOf(wire);
