@@ -5,6 +5,9 @@ export const PROBE_REQUESTS_PER_SECOND = 200;
 
 const STEP_MS = 1_000 / PROBE_REQUESTS_PER_SECOND;
 
+/** Requests that are sent at once after a standstill of the prober itself; further ones are left out. */
+const CATCH_UP_MAX = 20;
+
 export class Probe {
   readonly tally = new Tally();
   readonly #target: HttpTarget;
@@ -27,9 +30,10 @@ export class Probe {
     return this.tally;
   }
 
-  /** As many as are due by now: a timer that comes late must not thin the probe out. */
+  /** As many as are due by now: a timer that comes late must not thin the probe out, nor make a volley of it. */
   #sendDue(): void {
     const due = (performance.now() - this.#startedMs) / STEP_MS;
+    this.#sent = Math.max(this.#sent, Math.floor(due) - CATCH_UP_MAX);
     for (; this.#sent < due; this.#sent++) {
       const request = this.#send().finally(() => this.#pending.delete(request));
       this.#pending.add(request);

@@ -17,7 +17,7 @@ import { atMost, type Check, exactly, type Row } from "../row.ts";
 import { Stand, STORE_PORTS, storeAnswer } from "../stand.ts";
 
 /** Between two faults. */
-const FAULT_EVERY_MS = { full: 60_000, small: 2_000 };
+const FAULT_EVERY_MS = { full: 60_000, small: 1_000 };
 /** What memory may grow by from the end of the first round of faults. */
 const GROWTH_MIB_MAX = 20;
 const DESCRIPTORS_GROWTH_MAX = 20;

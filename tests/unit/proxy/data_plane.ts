@@ -153,7 +153,7 @@ export class DataPlane {
     isOwnAddress,
   });
   readonly gate = new ConnectionGate(CAPS, this.clock);
-  readonly #reception = new Reception(this.gate, this.wheel);
+  readonly #reception = new Reception(this.gate, this.wheel, "outbound");
   readonly #limited = new LimitedWarnings<ListenerWarning>(
     this.clock,
     (message) => void this.warnings.push(message),
