@@ -13,7 +13,7 @@ const COPY_BYTES_MAX = BUFFER_BYTES / 4;
 export const WRITE_HIGH_WATER_BYTES = 64 * 1024;
 
 /** The buffer that a waiting piece is a part of may be so many times larger. */
-const KEPT_SHARE = 2;
+const KEPT_SHARE = 1.25;
 
 /** Free gathering buffers kept for reuse; idle connections hold none. */
 const FREE_BUFFERS_MAX = 64;
