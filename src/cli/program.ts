@@ -12,6 +12,9 @@ const EXAMPLES = `Examples:
   bowline run --role sidecar --token-file token.jwt    join it, on the machine of a service
 `;
 
+/** Processes that `run --workers` starts at most; more than any machine has cores for. */
+export const WORKERS_MAX = 256;
+
 /** Requests that `demo --requests` sends at most. */
 const DEMO_REQUESTS_MAX = 1_000_000;
 
@@ -68,6 +71,7 @@ export function createProgram(finish: Finish): Command {
   for (
     const add of [
       addRun,
+      addWorker,
       addToken,
       addDemo,
       addDemoApp,
@@ -108,11 +112,25 @@ function addRun(program: Command, finish: Finish): void {
     .addOption(flag("--token-file <file>", "sidecar: the join token, needed until it has joined"))
     .addOption(flag("--control-plane <host:port>", "sidecar: instead of the address in the token"))
     .addOption(flag("--address <address>", "sidecar: where others reach the workload"))
+    .addOption(
+      flag("--workers <n>", "sidecar: processes that share its ports and its work (default: 1)")
+        .argParser(wholeNumber(1, WORKERS_MAX)),
+    )
     .addOption(dataOption("where keys and state are kept"))
     .addOption(flag("--bind <address>", "move all listeners to this address"))
     .action(async (options) => {
       const { runRun } = await import("./run_command.ts");
       finish(await runRun(options));
+    });
+}
+
+/** One of the processes that `run --workers` starts. */
+function addWorker(program: Command, finish: Finish): void {
+  program.command("worker", { hidden: true })
+    .requiredOption("--number <n>", "", wholeNumber(1, WORKERS_MAX))
+    .action(async (options) => {
+      const { runWorker } = await import("./worker_command.ts");
+      finish(await runWorker(options));
     });
 }
 

@@ -12,6 +12,9 @@ import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 
 export const TRUST_DOMAIN_DEFAULT = "cluster.local";
 
+/** Processes of a sidecar unless `--workers` says otherwise: the machine belongs to the workload. */
+const SIDECAR_WORKERS = 1;
+
 export interface RunOptions {
   readonly role: "control-plane" | "sidecar";
   readonly config?: string;
@@ -21,6 +24,7 @@ export interface RunOptions {
   readonly tokenFile?: string;
   readonly controlPlane?: string;
   readonly address?: string;
+  readonly workers?: number;
   readonly data?: string;
   readonly bind?: string;
 }
@@ -124,6 +128,7 @@ async function startSidecar(options: RunOptions, log: Log): Promise<Role> {
       controlPlane: options.controlPlane,
       bind: options.bind,
       address: options.address,
+      workers: options.workers ?? SIDECAR_WORKERS,
       version: BUILD_INFO.version,
       clock: systemClock,
       random: new Prng(randomSeed()),
@@ -149,10 +154,15 @@ async function startSidecar(options: RunOptions, log: Log): Promise<Role> {
 
 /** A flag that the role does not read would be ignored in silence. */
 function refuseForeignFlags(
-  { role, config, trustDomain, certTtl, tokenFile, controlPlane, address }: RunOptions,
+  { role, config, trustDomain, certTtl, tokenFile, controlPlane, address, workers }: RunOptions,
 ): void {
   const foreign = role === "control-plane"
-    ? { "--token-file": tokenFile, "--control-plane": controlPlane, "--address": address }
+    ? {
+      "--token-file": tokenFile,
+      "--control-plane": controlPlane,
+      "--address": address,
+      "--workers": workers,
+    }
     : { "--config": config, "--trust-domain": trustDomain, "--cert-ttl": certTtl };
   for (const [flag, value] of Object.entries(foreign)) {
     if (value !== undefined) {

@@ -10,9 +10,9 @@ import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { originalDestination } from "../runtime/original_destination.ts";
 import {
-  type Address,
   connect,
   descriptorOf,
+  type ListenAddress,
   type Listener,
   listenMutualTls,
   listenTcp,
@@ -48,11 +48,11 @@ export interface ProxyOptions {
   readonly random: Random;
   readonly trustDomain: string;
   /** Where the own workload's calls come in, normally loopback. */
-  readonly outbound: Address;
+  readonly outbound: ListenAddress;
   /** Where plain calls to the own workload come in, captured. */
-  readonly inboundPlain: Address;
+  readonly inboundPlain: ListenAddress;
   /** Where the mesh calls in. */
-  readonly mesh: Address;
+  readonly mesh: ListenAddress;
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
   readonly caps: ProxyCaps;
@@ -134,7 +134,7 @@ export class Proxy {
       this.#listeners.inbound.push(listenTcp(inboundPlain, this.#plainInboundListener().accept));
       this.#listeners.inbound.push(listenMutualTls(mesh, material, shakeHands, MESH_TLS));
     } catch (error) {
-      for (const side of SIDES) this.#stopListening(side);
+      for (const side of SIDES) this.stopListening(side);
       throw error;
     }
   }
@@ -149,6 +149,28 @@ export class Proxy {
     return { downstream, upstream: this.#upstream.refusals, requests: this.#inFlight.refused };
   }
 
+  /** Closes the ports of one side; its connections go on. */
+  stopListening(side: Side): void {
+    for (const listener of this.#listeners[side].splice(0)) listener.stop();
+  }
+
+  /**
+   * Lets what is in flight on a side end, whose ports were closed before; resolves when all is over or the time is up.
+   */
+  async drainSide(side: Side, timeoutMs: number): Promise<void> {
+    const { clock } = this.#options;
+    const until = clock.monotonic() + timeoutMs;
+    this.#gate.drain(side);
+    while (this.#gate.open(side) > 0 && clock.monotonic() < until) {
+      await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve));
+    }
+  }
+
+  /** Breaks off what is in flight. */
+  cut(): void {
+    this.#gate.cut();
+  }
+
   /**
    * Stops accepting and lets what is in flight end; what is left when the time is up is broken off. The own workload's
    * door closes last: it may need calls of its own to answer what is in flight.
@@ -157,13 +179,10 @@ export class Proxy {
     const { clock } = this.#options;
     const until = clock.monotonic() + timeoutMs;
     for (const side of SIDES) {
-      this.#stopListening(side);
-      this.#gate.drain(side);
-      while (this.#gate.open(side) > 0 && clock.monotonic() < until) {
-        await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve));
-      }
+      this.stopListening(side);
+      await this.drainSide(side, until - clock.monotonic());
     }
-    this.#gate.cut();
+    this.cut();
   }
 
   readonly #serving = (): CompiledSnapshot => {
@@ -233,17 +252,13 @@ export class Proxy {
     const { inbound } = this.#receptions;
     setOwner(wire, http2 ? inbound.http2(wire, acceptor) : inbound.http1(wire, acceptor));
   };
-
-  #stopListening(side: Side): void {
-    for (const listener of this.#listeners[side].splice(0)) listener.stop();
-  }
 }
 
 /** HTTP/2 between proxies; HTTP/1.1 for whoever else holds a certificate of the mesh. */
 const MESH_TLS = { requireClientCertificate: true, alpn: ["h2", "http/1.1"] } as const;
 
 /** In the order in which they drain. */
-const SIDES = ["inbound", "outbound"] as const;
+export const SIDES = ["inbound", "outbound"] as const;
 
 /** How often a drain looks whether everything is over. */
 const DRAIN_LOOK_MS = 50;

@@ -1,4 +1,7 @@
-/** How much a proxy takes on at once. What is above is refused at once, so that what is in its hands goes on. */
+/**
+ * How much a proxy takes on at once. What is above is refused at once, so that what is in its hands goes on. Each worker
+ * of a sidecar has these caps for itself: descriptors and memory are those of a process.
+ */
 
 export interface ProxyCaps {
   /**

@@ -1,5 +1,5 @@
 /** The process's own edges: arguments, environment, standard streams and exit. */
-import { writeSync } from "node:fs";
+import { writeFileSync, writeSync } from "node:fs";
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -31,6 +31,15 @@ export function ownCommand(): string[] {
   const script = process.argv[1] ?? "";
   // In a compiled executable the script is a path inside of it.
   return script.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, script];
+}
+
+/** What `top` and `ps` call the process; at most 15 characters count. */
+export function nameProcess(name: string): void {
+  try {
+    writeFileSync("/proc/self/comm", name);
+  } catch {
+    // Without /proc it keeps the executable's name.
+  }
 }
 
 /** Whether the process runs as root; false where there is no such thing. */

@@ -48,3 +48,8 @@ export function onReload(callback: () => void): () => void {
     process.off("SIGHUP", listen);
   };
 }
+
+/** Makes SIGTERM, Ctrl-C and SIGHUP mean nothing: for a process whose parent says when to end. */
+export function ignoreSignals(): void {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => {});
+}

@@ -74,6 +74,15 @@ export interface Address {
   readonly port: number;
 }
 
+/** Where to listen. */
+export interface ListenAddress extends Address {
+  /**
+   * Processes of the same user that all say so share the port: the kernel deals new connections out among them.
+   * @default false: a port that another process has is told
+   */
+  readonly shared?: boolean;
+}
+
 export interface Listener {
   readonly port: number;
   /** Stops accepting; connections that are open go on. */
@@ -112,7 +121,7 @@ const tlsHandlers = {
 export const NOBODY: WireOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
 /** Accepts plain connections; the owner is made when one opens, and null closes it. Throws ListenError. */
-export function listenTcp(address: Address, accept: (wire: Wire) => WireOwner | null): Listener {
+export function listenTcp(address: ListenAddress, accept: (wire: Wire) => WireOwner | null): Listener {
   return listen(address, {
     ...handlers,
     open(socket: BunSocket) {
@@ -133,7 +142,7 @@ export function listenTcp(address: Address, accept: (wire: Wire) => WireOwner | 
  * the connection before TLS costs anything. Throws ListenError.
  */
 export function listenMutualTls(
-  address: Address,
+  address: ListenAddress,
   material: (wire: Wire) => TlsMaterial | null,
   accept: (wire: Wire) => TlsWireOwner,
   options: { readonly requireClientCertificate: boolean; readonly alpn: Alpn },
@@ -231,15 +240,17 @@ function ownCertificate({ chain, key }: TlsMaterial): { cert?: string; key?: str
   return chain === "" ? {} : { cert: chain, key };
 }
 
-function listen(address: Address, socket: object): Listener {
+function listen(address: ListenAddress, socket: object): Listener {
+  const shared = address.shared === true;
   try {
     const listener = Bun.listen<WireOwner>({
       hostname: address.hostname,
       port: address.port,
-      exclusive: true,
+      exclusive: !shared,
+      reusePort: shared,
       allowHalfOpen: true,
-      socket: socket as Bun.SocketHandler<WireOwner>,
-    });
+      socket,
+    } as Bun.TCPSocketListenOptions<WireOwner>);
     return { port: listener.port, stop: () => listener.stop(false) };
   } catch (error) {
     throw ListenError.of(address, error);

@@ -17,7 +17,7 @@ export interface CertificateKeeperOptions {
   readonly log: Log;
   /** A client that shows the current certificate. */
   readonly client: ControlClient;
-  /** Puts the identity on disk. */
+  /** Takes a renewed identity into use and puts it on disk. */
   save(identity: SidecarIdentity): Promise<void>;
 }
 

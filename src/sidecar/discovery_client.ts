@@ -3,9 +3,10 @@ import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import { type ControlMessage, DISCOVERY_HEARTBEAT_MS, type Hello, type Push } from "../model/discovery.ts";
-import { resourceKey, type Snapshot, type VersionedResource } from "../model/snapshot.ts";
+import type { Snapshot } from "../model/snapshot.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ControlClient, LineStream } from "./control_client.ts";
+import { changedSnapshot } from "./snapshot_change.ts";
 
 const BACKOFF_BASE_MS = 200;
 const BACKOFF_MAX_MS = 10_000;
@@ -20,8 +21,8 @@ export interface DiscoveryClientOptions {
   readonly log: Log;
   /** All of the hello but what is known. */
   readonly hello: Omit<Hello, "known">;
-  /** Takes a whole new snapshot; throws when it cannot be compiled. */
-  apply(snapshot: Snapshot): void;
+  /** Takes a whole new snapshot; rejects when it cannot be compiled. */
+  apply(snapshot: Snapshot): Promise<void>;
 }
 
 export class DiscoveryClient {
@@ -29,6 +30,8 @@ export class DiscoveryClient {
   readonly #backoff: Backoff;
   #snapshot: Snapshot;
   #stream: LineStream | null = null;
+  /** The push that is being applied, if any. */
+  #applying: Promise<void> = Promise.resolve();
   #cancelRetry: () => void = () => {};
   #cancelHeartbeat: () => void = () => {};
   #heardAtMs = 0;
@@ -50,11 +53,11 @@ export class DiscoveryClient {
 
   start(): void {
     const { client, clock, hello } = this.#options;
-    const known = Object.fromEntries([...this.#snapshot].map(([key, { version }]) => [key, version]));
     this.#heardAtMs = clock.monotonic();
     this.#heard = false;
     const stream = client.stream("/v1/discovery", {
-      onOpen: () => queueMicrotask(() => stream.send({ ...hello, known } satisfies Hello)),
+      onOpen: () =>
+        void this.#applying.then(() => stream.send({ ...hello, known: this.#known() } satisfies Hello)),
       onLine: (line) => this.#receive(line, stream),
       onEnd: (reason) => this.#onEnd(reason),
     });
@@ -86,6 +89,11 @@ export class DiscoveryClient {
     this.#stream?.close();
   }
 
+  /** What the next push builds on: nothing may be half applied when it is told. */
+  #known(): Record<string, string> {
+    return Object.fromEntries([...this.#snapshot].map(([key, { version }]) => [key, version]));
+  }
+
   #receive(line: string, stream: LineStream): void {
     const { clock, log } = this.#options;
     this.#heardAtMs = clock.monotonic();
@@ -94,7 +102,7 @@ export class DiscoveryClient {
     if (message.type === "push") {
       this.#backoff.reset();
       this.#trouble = null;
-      this.#take(message, stream);
+      this.#applying = this.#applying.then(() => this.#take(message, stream));
     } else if (message.type === "farewell") {
       this.#onFarewell?.();
     } else if (message.type === "refusal") {
@@ -103,13 +111,11 @@ export class DiscoveryClient {
   }
 
   /** All or nothing: a push that does not compile leaves everything as it was. */
-  #take(push: Push, stream: LineStream): void {
+  async #take(push: Push, stream: LineStream): Promise<void> {
     const { log } = this.#options;
-    const next = new Map<string, VersionedResource>(this.#snapshot);
-    for (const key of push.remove) next.delete(key);
-    for (const resource of push.set) next.set(resourceKey(resource.body), resource);
+    const next = changedSnapshot(this.#snapshot, push);
     try {
-      this.#options.apply(next);
+      await this.#options.apply(next);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       log.error("Refused a push; what was there before still serves", { nonce: push.nonce, reason });

@@ -11,22 +11,22 @@ import { TimerWheel } from "../lib/timer_wheel.ts";
 import { DISCOVERY_PROTOCOL } from "../model/discovery.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
-import { Proxy } from "../proxy/proxy.ts";
-import { proxyCaps } from "../proxy/proxy_caps.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import { readTextFile } from "../runtime/files.ts";
 import type { HttpServer } from "../runtime/http_server.ts";
-import { openFilesMax } from "../runtime/open_files_max.ts";
 import { type PrivateFiles, privateFiles } from "../runtime/private_files.ts";
 import type { Sample } from "../telemetry/prometheus_text.ts";
 import type { Log } from "../telemetry/log.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
 import { ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
+import { createDataPlane } from "./create_data_plane.ts";
+import type { DataPlane } from "./data_plane.ts";
 import { DiscoveryClient } from "./discovery_client.ts";
 import { join } from "./enrolment.ts";
 import { loadIdentity, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
 import { Reporter } from "./reporter.ts";
 import { refusalSamples } from "./refusal_samples.ts";
+import { workerSamples } from "./worker_samples.ts";
 import { SnapshotStore } from "./snapshot_store.ts";
 import { serveStatus } from "./status_server.ts";
 
@@ -52,6 +52,8 @@ export interface SidecarOptions {
   readonly bind: string | undefined;
   /** Where others reach the workload; undefined: `bind`, else where its connection to the control plane comes from. */
   readonly address: string | undefined;
+  /** Processes that carry requests; 1 is this one alone. */
+  readonly workers: number;
   /** The program's version. */
   readonly version: string;
   readonly clock: Clock;
@@ -69,7 +71,7 @@ export class Sidecar {
   readonly #files: PrivateFiles = privateFiles;
   readonly #wheel: TimerWheel;
   readonly #snapshots: SnapshotStore;
-  #proxy: Proxy | null = null;
+  #plane: DataPlane | null = null;
   #servers: HttpServer[] = [];
   #keeper: CertificateKeeper | null = null;
   #discovery: DiscoveryClient | null = null;
@@ -108,7 +110,7 @@ export class Sidecar {
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#discovery?.leave(LEAVE_MS);
-    await this.#proxy?.drain(DRAIN_MS);
+    await this.#plane?.drain(DRAIN_MS);
     await this.#reporter?.report();
     await this.#close();
   }
@@ -118,30 +120,35 @@ export class Sidecar {
     const stored = await loadIdentity(dataDirectory, this.#files);
     const token = await this.#readToken(stored);
     const trustDomain = stored?.trustDomain ?? token?.trustDomain ?? "";
-    this.#proxy = this.#makeProxy(trustDomain);
+    const plane = this.#plane = this.#createPlane(trustDomain);
     let identity = this.#usable(stored);
     // After a restart callers are served from the first connection on, and none is turned away.
-    let client = identity && await this.#serveAs(identity);
-    this.#proxy.listen();
+    let client = identity && await this.#serveAs(identity, plane);
+    plane.listen();
     this.#servers = await serveStatus(this.#options.bind ?? LOOPBACK, dataDirectory, {
-      proxy: this.#proxy,
+      edges: plane.edges,
+      collect: () => plane.collect(),
       notReady: () => this.#notReady(),
       snapshot: () => this.#snapshot,
       samples: () => this.#samples(),
     });
     identity ??= await this.#join(token);
-    client ??= await this.#serveAs(identity);
+    client ??= await this.#serveAs(identity, plane);
     this.#keeper?.start();
-    this.#subscribe(client, identity);
+    this.#subscribe(client, identity, plane);
   }
 
   /** Has an identity from now on, and serves by what is on disk. Returns the line to the control plane. */
-  async #serveAs(identity: SidecarIdentity): Promise<ControlClient> {
+  async #serveAs(identity: SidecarIdentity, plane: DataPlane): Promise<ControlClient> {
     const { dataDirectory, clock, random, log } = this.#options;
     const client = this.#client(identity.controlPlane, identity.trustDomain, () => this.#identity);
-    const save = (renewed: SidecarIdentity) => saveIdentity(dataDirectory, this.#files, renewed);
+    plane.useIdentity(identity);
+    const save = (renewed: SidecarIdentity) => {
+      plane.useIdentity(renewed);
+      return saveIdentity(dataDirectory, this.#files, renewed);
+    };
     this.#keeper = new CertificateKeeper({ clock, random, log, client, save }, identity);
-    await this.#serveFromDisk();
+    await this.#serveFromDisk(plane);
     return client;
   }
 
@@ -149,28 +156,26 @@ export class Sidecar {
     return (this.#keeper as CertificateKeeper).identity;
   }
 
-  #makeProxy(trustDomain: string): Proxy {
-    const { clock, random, log, bind } = this.#options;
-    return new Proxy({
-      clock,
-      random,
+  #createPlane(trustDomain: string): DataPlane {
+    const { clock, random, log, bind, workers } = this.#options;
+    const settings = {
       trustDomain,
-      outbound: { hostname: bind ?? LOOPBACK, port: PORTS.outbound },
-      inboundPlain: { hostname: bind ?? ANY_ADDRESS, port: PORTS.inboundPlain },
-      mesh: { hostname: bind ?? ANY_ADDRESS, port: PORTS.mesh },
+      addresses: {
+        outbound: { hostname: bind ?? LOOPBACK, port: PORTS.outbound },
+        inboundPlain: { hostname: bind ?? ANY_ADDRESS, port: PORTS.inboundPlain },
+        mesh: { hostname: bind ?? ANY_ADDRESS, port: PORTS.mesh },
+      },
       deliverTo: bind ?? LOOPBACK,
-      caps: proxyCaps(openFilesMax()),
-      tlsMaterial: () => this.#keeper?.identity ?? null,
-      warn: (message) => log.warn(message),
-    });
+    };
+    return createDataPlane({ workers, settings, clock, random, log });
   }
 
-  async #serveFromDisk(): Promise<void> {
+  async #serveFromDisk(plane: DataPlane): Promise<void> {
     const { log } = this.#options;
     const stored = await this.#snapshots.load();
     if (stored === undefined) return;
     try {
-      (this.#proxy as Proxy).apply(stored);
+      await plane.apply(stored);
       this.#snapshot = stored;
       log.info("Serving the snapshot on disk until the control plane says otherwise", {
         resources: stored.size,
@@ -180,9 +185,8 @@ export class Sidecar {
     }
   }
 
-  #subscribe(client: ControlClient, identity: SidecarIdentity): void {
+  #subscribe(client: ControlClient, identity: SidecarIdentity, plane: DataPlane): void {
     const { clock, random, log, version, address, bind } = this.#options;
-    const proxy = this.#proxy as Proxy;
     const hello = {
       type: "hello",
       protocol: DISCOVERY_PROTOCOL,
@@ -193,8 +197,8 @@ export class Sidecar {
       address: address ?? bind ?? "",
       meshPort: PORTS.mesh,
     } as const;
-    const apply = (snapshot: Snapshot) => {
-      proxy.apply(snapshot);
+    const apply = async (snapshot: Snapshot) => {
+      await plane.apply(snapshot);
       if (this.#snapshot === null) log.info("The sidecar is ready", { workload: identity.workload });
       this.#snapshot = snapshot;
       this.#snapshots.save(snapshot);
@@ -204,7 +208,7 @@ export class Sidecar {
       this.#snapshot ?? new Map(),
     );
     this.#discovery.start();
-    this.#reporter = new Reporter({ clock, log, client, edges: proxy.edges });
+    this.#reporter = new Reporter({ clock, log, client, edges: plane.edges });
     this.#reporter.start();
   }
 
@@ -301,7 +305,8 @@ export class Sidecar {
     if (this.#stopping) return "draining";
     if (this.#keeper === null) return "waiting for a certificate";
     if (this.#keeper.notAfterMs <= this.#options.clock.now()) return "the certificate has expired";
-    return this.#snapshot === null ? "waiting for a snapshot" : null;
+    if (this.#snapshot === null) return "waiting for a snapshot";
+    return this.#plane?.workers.serving === 0 ? "no worker serves" : null;
   }
 
   #samples(): Sample[] {
@@ -317,9 +322,12 @@ export class Sidecar {
       gauge(
         "bowline_downstream_connections",
         "Open connections from clients.",
-        this.#proxy?.connections ?? 0,
+        this.#plane?.connections ?? 0,
       ),
-      ...(this.#proxy === null ? [] : refusalSamples(this.#proxy.refusals)),
+      ...(this.#plane === null ? [] : [
+        ...workerSamples(this.#plane.workers),
+        ...refusalSamples(this.#plane.refusals),
+      ]),
     ];
     if (this.#keeper !== null) {
       const seconds = Math.round((this.#keeper.notAfterMs - clock.now()) / 1000);
@@ -336,7 +344,7 @@ export class Sidecar {
     this.#reporter?.stop();
     this.#keeper?.stop();
     await this.#snapshots.flush();
-    await this.#proxy?.drain(0);
+    await this.#plane?.drain(0);
     await Promise.all(this.#servers.splice(0).map((server) => server.stop()));
   }
 }

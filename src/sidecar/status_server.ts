@@ -1,13 +1,15 @@
 /** The sidecar's loopback ports: 15021 says whether it is ready, 15090 gives metrics, 15000 both, and admin.sock everything. */
-import type { Proxy } from "../proxy/proxy.ts";
 import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
 import { ADMIN_SOCKET } from "../model/admin.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE, prometheusText, type Sample } from "../telemetry/prometheus_text.ts";
 
 export interface StatusSource {
-  readonly proxy: Proxy;
+  readonly edges: EdgeRegistry;
+  /** Brings edges and samples up to this moment. */
+  collect(): Promise<void>;
   /** Why the sidecar is not ready; null when it is. */
   notReady(): string | null;
   snapshot(): Snapshot | null;
@@ -42,11 +44,12 @@ export async function serveStatus(
   }
 }
 
-function answer(request: Request, paths: readonly string[], source: StatusSource): Response {
+async function answer(request: Request, paths: readonly string[], source: StatusSource): Promise<Response> {
   const path = new URL(request.url).pathname;
   if (!paths.includes(path)) return new Response("not found\n", { status: 404 });
   if (path === METRICS) {
-    const text = prometheusText(source.proxy.edges.edges(), source.samples());
+    await source.collect();
+    const text = prometheusText(source.edges.edges(), source.samples());
     return new Response(text, { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
   }
   if (path === CONFIG_DUMP) return Response.json(Object.fromEntries(source.snapshot() ?? []));

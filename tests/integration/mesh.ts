@@ -30,6 +30,8 @@ export interface SidecarOptions {
   readonly data?: string;
   /** RLIMIT_NOFILE. @default the own one */
   readonly openFilesMax?: number;
+  /** Processes that share its ports. @default 1 */
+  readonly workers?: number;
 }
 
 export class Mesh {
@@ -100,12 +102,13 @@ export class Mesh {
 
   /** Starts a sidecar, whatever becomes of it. */
   async launchSidecar(workload: string, options: SidecarOptions): Promise<Bowline> {
-    const { at, tokenFile, data, openFilesMax } = options;
+    const { at, tokenFile, data, openFilesMax, workers } = options;
     const file = tokenFile === undefined ? await this.tokenFile({ workload }) : tokenFile;
     return new Bowline(`sidecar of ${workload}`, [
       ...["run", "--role", "sidecar", "--bind", this.address(at)],
       ...["--data", this.dataOf(data ?? workload)],
       ...(file === null ? [] : ["--token-file", file]),
+      ...(workers === undefined ? [] : ["--workers", String(workers)]),
     ], { openFilesMax });
   }
 

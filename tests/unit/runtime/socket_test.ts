@@ -7,6 +7,7 @@ import {
   type Wire,
   type WireOwner,
 } from "../../../src/runtime/socket.ts";
+import { ListenError } from "../../../src/runtime/listen_error.ts";
 import { TestAuthority } from "../identity/odd_certificates.ts";
 
 const HERE = "127.0.0.1";
@@ -123,4 +124,23 @@ describe("listenMutualTls()", () => {
     },
     3_000,
   );
+});
+
+describe("a shared port", () => {
+  const address = (port: number, shared: boolean) => ({ hostname: HERE, port, shared });
+
+  test("is for all who say so, and for nobody else", () => {
+    const first = listenTcp(address(0, true), () => NONE);
+    const second = listenTcp(address(first.port, true), () => NONE);
+    expect(() => listenTcp(address(first.port, false), () => NONE)).toThrow(ListenError);
+    first.stop();
+    second.stop();
+  });
+
+  test("is not to be had while one has it for itself", () => {
+    const first = listenTcp(address(0, false), () => NONE);
+    expect(() => listenTcp(address(first.port, true), () => NONE)).toThrow("another process already does");
+    first.stop();
+    listenTcp(address(first.port, true), () => NONE).stop();
+  });
 });

@@ -1,0 +1,49 @@
+/** `bowline worker`: one of several processes that share a sidecar's ports; started by `bowline run --workers`. */
+import { systemClock } from "../lib/clock.ts";
+import { Prng, randomSeed } from "../lib/prng.ts";
+import { Proxy } from "../proxy/proxy.ts";
+import { proxyCaps } from "../proxy/proxy_caps.ts";
+import { openFilesMax } from "../runtime/open_files_max.ts";
+import { openParentChannel } from "../runtime/parent_channel.ts";
+import { isTerminal, nameProcess, writeStderr } from "../runtime/process.ts";
+import { ignoreSignals } from "../runtime/signals.ts";
+import { Worker } from "../sidecar/worker.ts";
+import { createLog } from "../telemetry/log.ts";
+import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
+
+export interface WorkerCommandOptions {
+  /** From 1, for the log. */
+  readonly number: number;
+}
+
+export async function runWorker({ number }: WorkerCommandOptions): Promise<ExitCode> {
+  // The main process decides when to end, whomever else the signal was sent to.
+  ignoreSignals();
+  nameProcess("bowline-worker");
+  const format = isTerminal("stderr") ? "text" : "json";
+  const log = createLog({ clock: systemClock, format, write: writeStderr });
+  const over = Promise.withResolvers<ExitCode>();
+  const channel = openParentChannel({
+    message: (message) => worker.receive(message),
+    closed: () => void worker.orphaned(),
+  });
+  if (channel === null) {
+    throw new CommandError(EXIT.usage, "A worker cannot be started by hand", "see bowline run --workers");
+  }
+  const worker = new Worker({
+    createProxy: ({ addresses, ...settings }, identity) =>
+      new Proxy({
+        ...settings,
+        ...addresses,
+        clock: systemClock,
+        random: new Prng(randomSeed()),
+        caps: proxyCaps(openFilesMax()),
+        tlsMaterial: identity,
+        warn: (message) => log.warn(message, { worker: number }),
+      }),
+    send: (message, sent) => channel.send(message, sent),
+    end: (how) => over.resolve(how === "drained" ? EXIT.ok : EXIT.error),
+  });
+  worker.greet();
+  return await over.promise;
+}

@@ -1,0 +1,36 @@
+/** The data plane with so many processes: one is this one itself, and then there is no cost; more are a pool. */
+import type { Clock } from "../lib/clock.ts";
+import type { Random } from "../lib/prng.ts";
+import { proxyCaps } from "../proxy/proxy_caps.ts";
+import { openFilesMax } from "../runtime/open_files_max.ts";
+import { listenTcp } from "../runtime/socket.ts";
+import { startWorkerProcess } from "../runtime/worker_process.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { DataPlane, DataPlaneSettings } from "./data_plane.ts";
+import { LocalDataPlane } from "./local_data_plane.ts";
+import { WorkerPool } from "./worker_pool.ts";
+
+/** The command that runs a worker; `--number` tells it apart from the others. */
+export const WORKER_COMMAND = "worker";
+
+export interface CreateDataPlaneOptions {
+  readonly workers: number;
+  readonly settings: DataPlaneSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export function createDataPlane({ workers, ...options }: CreateDataPlaneOptions): DataPlane {
+  const { log } = options;
+  if (workers === 1) {
+    const warn = (message: string) => log.warn(message);
+    return new LocalDataPlane({ ...options, caps: proxyCaps(openFilesMax()), warn });
+  }
+  return new WorkerPool({
+    ...options,
+    workers,
+    start: (number, events) => startWorkerProcess([WORKER_COMMAND, "--number", String(number)], events),
+    hold: (address) => listenTcp(address, () => null),
+  });
+}

@@ -1,0 +1,41 @@
+/**
+ * What the rest of a sidecar sees of its data plane, wherever that runs: in this process (local_data_plane.ts), or in
+ * several that share the ports (worker_pool.ts).
+ */
+import type { Snapshot } from "../model/snapshot.ts";
+import type { ProxyOptions, ProxyRefusals } from "../proxy/proxy.ts";
+import type { TlsMaterial } from "../runtime/socket.ts";
+import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+
+/** Where a data plane stands; plain data. */
+export interface DataPlaneSettings {
+  readonly trustDomain: string;
+  /** All ports on which it listens. */
+  readonly addresses: Pick<ProxyOptions, "outbound" | "inboundPlain" | "mesh">;
+  /** Address on which the own workload listens. */
+  readonly deliverTo: string;
+}
+
+export interface DataPlane {
+  /** What was counted, as of the last collect(). */
+  readonly edges: EdgeRegistry;
+  /** What was refused, as of the last collect(). */
+  readonly refusals: ProxyRefusals;
+  /** Connections from clients, as of the last collect(). */
+  readonly connections: number;
+  /** Processes that serve, and how many took the place of one that ended unexpectedly. */
+  readonly workers: { readonly serving: number; readonly restarts: number };
+  /** Takes the ports, so that one that is taken shows at once. Throws ListenError, and then has none. */
+  listen(): void;
+  /** The certificate and the roots from the next connection on. */
+  useIdentity(identity: TlsMaterial): void;
+  /**
+   * Resolves when everything that serves serves by the snapshot. Rejects when it does not compile: then everything goes
+   * on with what it had.
+   */
+  apply(snapshot: Snapshot): Promise<void>;
+  /** Resolves when all numbers are those of this moment, or as near to it as can be had. */
+  collect(): Promise<void>;
+  /** Stops accepting and lets what is in flight end; resolves when all is over or the time is up. */
+  drain(timeoutMs: number): Promise<void>;
+}

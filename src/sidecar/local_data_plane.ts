@@ -1,0 +1,57 @@
+/** The data plane in this process. */
+import type { Clock } from "../lib/clock.ts";
+import type { Random } from "../lib/prng.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import { Proxy, type ProxyRefusals } from "../proxy/proxy.ts";
+import type { ProxyCaps } from "../proxy/proxy_caps.ts";
+import type { TlsMaterial } from "../runtime/socket.ts";
+import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import type { DataPlane, DataPlaneSettings } from "./data_plane.ts";
+
+export interface LocalDataPlaneOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly settings: DataPlaneSettings;
+  readonly caps: ProxyCaps;
+  warn(message: string): void;
+}
+
+export class LocalDataPlane implements DataPlane {
+  readonly workers = { serving: 1, restarts: 0 };
+  readonly #proxy: Proxy;
+  #identity: TlsMaterial | null = null;
+
+  constructor({ settings: { addresses, ...settings }, ...options }: LocalDataPlaneOptions) {
+    this.#proxy = new Proxy({ ...options, ...settings, ...addresses, tlsMaterial: () => this.#identity });
+  }
+
+  get edges(): EdgeRegistry {
+    return this.#proxy.edges;
+  }
+
+  get refusals(): ProxyRefusals {
+    return this.#proxy.refusals;
+  }
+
+  get connections(): number {
+    return this.#proxy.connections;
+  }
+
+  listen(): void {
+    this.#proxy.listen();
+  }
+
+  useIdentity(identity: TlsMaterial): void {
+    this.#identity = identity;
+  }
+
+  async apply(snapshot: Snapshot): Promise<void> {
+    this.#proxy.apply(snapshot);
+  }
+
+  async collect(): Promise<void> {}
+
+  drain(timeoutMs: number): Promise<void> {
+    return this.#proxy.drain(timeoutMs);
+  }
+}

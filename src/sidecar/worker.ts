@@ -1,0 +1,126 @@
+/** A worker: one of the processes that share a sidecar's ports. It knows what the main process says, and keeps nothing. */
+import type { Snapshot } from "../model/snapshot.ts";
+import type { Proxy } from "../proxy/proxy.ts";
+import type { TlsMaterial } from "../runtime/socket.ts";
+import type { DataPlaneSettings } from "./data_plane.ts";
+import { NO_REFUSALS } from "./refusal_sums.ts";
+import { changedSnapshot, type SnapshotChange } from "./snapshot_change.ts";
+import {
+  type Drain,
+  type FromWorker,
+  readToWorker,
+  type ToWorker,
+  type WorkerCounts,
+} from "./worker_messages.ts";
+
+/**
+ * What is in flight when the main process dies gets this long. The ports are free at once: whoever restarts the sidecar
+ * need not wait.
+ */
+export const ORPHAN_DRAIN_MS = 5_000;
+
+export type WorkerProxy = Pick<
+  Proxy,
+  | "apply"
+  | "listen"
+  | "stopListening"
+  | "drainSide"
+  | "drain"
+  | "cut"
+  | "edges"
+  | "refusals"
+  | "connections"
+>;
+
+export interface WorkerOptions {
+  /** Makes the data plane; `identity` gives the current certificate. */
+  createProxy(settings: DataPlaneSettings, identity: () => TlsMaterial | null): WorkerProxy;
+  /** Tells the main process; `sent` is called when it has the message, or never will. */
+  send(message: FromWorker, sent?: () => void): void;
+  /** All is over: the process may exit. */
+  end(how: "drained" | "failed"): void;
+}
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  #proxy: WorkerProxy | null = null;
+  #identity: TlsMaterial | null = null;
+  #snapshot: Snapshot = new Map();
+  #draining = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+  }
+
+  greet(): void {
+    this.#options.send({ type: "hello" });
+  }
+
+  /** A message of the main process. */
+  receive(value: unknown): void {
+    try {
+      this.#obey(readToWorker(value));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.send({ type: "failed", reason }, () => this.#options.end("failed"));
+    }
+  }
+
+  /** The main process is gone. */
+  async orphaned(): Promise<void> {
+    if (!this.#draining) await this.#proxy?.drain(ORPHAN_DRAIN_MS);
+    this.#options.end("drained");
+  }
+
+  #obey(message: ToWorker): void {
+    switch (message.type) {
+      case "start": {
+        const { settings, identity, snapshot, id } = message;
+        this.#identity = identity;
+        this.#snapshot = new Map(snapshot);
+        this.#proxy = this.#options.createProxy(settings, () => this.#identity);
+        this.#proxy.apply(this.#snapshot);
+        this.#proxy.listen();
+        return this.#options.send({ type: "done", id });
+      }
+      case "change":
+        this.#change(message);
+        return this.#options.send({ type: "done", id: message.id });
+      case "identity":
+        this.#identity = message.identity;
+        return;
+      case "collect":
+        return this.#options.send({ type: "counts", id: message.id, counts: this.#counts() });
+      case "close":
+        this.#draining = true;
+        this.#proxy?.stopListening(message.side);
+        return this.#options.send({ type: "done", id: message.id });
+      case "drain":
+        void this.#drain(message);
+        return;
+      case "end":
+        this.#proxy?.cut();
+        this.#options.send(
+          { type: "counts", id: message.id, counts: this.#counts() },
+          () => this.#options.end("drained"),
+        );
+    }
+  }
+
+  #change(change: SnapshotChange): void {
+    const next = changedSnapshot(this.#snapshot, change);
+    this.#proxy?.apply(next);
+    this.#snapshot = next;
+  }
+
+  async #drain({ id, side, timeoutMs }: Drain): Promise<void> {
+    await this.#proxy?.drainSide(side, timeoutMs);
+    this.#options.send({ type: "done", id });
+  }
+
+  #counts(): WorkerCounts {
+    const proxy = this.#proxy;
+    if (proxy === null) return { edges: [], refusals: NO_REFUSALS, connections: 0 };
+    return { edges: proxy.edges.takeReport(), refusals: proxy.refusals, connections: proxy.connections };
+  }
+}

@@ -1,0 +1,92 @@
+/** Pushes that take their time: answered in order, and nothing is told to a new stream while one is half done. */
+import { describe, expect, test } from "bun:test";
+import { ManualClock } from "../../../src/lib/clock.ts";
+import { Prng } from "../../../src/lib/prng.ts";
+import { DISCOVERY_PROTOCOL } from "../../../src/model/discovery.ts";
+import type { Resource, Snapshot } from "../../../src/model/snapshot.ts";
+import type { ControlClient } from "../../../src/sidecar/control_client.ts";
+import { DiscoveryClient } from "../../../src/sidecar/discovery_client.ts";
+import { createLog } from "../../../src/telemetry/log.ts";
+import { cluster } from "../proxy/data_plane.ts";
+import { settle } from "../proxy/fake_wire.ts";
+
+interface Stream {
+  readonly sent: { readonly type: string; readonly [field: string]: unknown }[];
+  onOpen(): void;
+  onLine(line: string): void;
+  onEnd(reason: string): void;
+}
+
+/** A client, its streams, and the snapshots that wait to be applied. */
+function build() {
+  const clock = new ManualClock();
+  const streams: Stream[] = [];
+  const applying: { snapshot: Snapshot; done: PromiseWithResolvers<void> }[] = [];
+  const client = {
+    stream(_path: string, events: Omit<Stream, "sent">) {
+      const sent: Stream["sent"] = [];
+      streams.push({ sent, ...events });
+      return { send: (message: Stream["sent"][number]) => void sent.push(message), close() {} };
+    },
+  } as unknown as ControlClient;
+  const discovery = new DiscoveryClient({
+    client,
+    clock,
+    random: new Prng(1),
+    log: createLog({ clock, format: "json", write() {} }),
+    hello: {
+      type: "hello",
+      protocol: DISCOVERY_PROTOCOL,
+      version: "0",
+      role: "sidecar",
+      workload: "shop/web",
+      address: "",
+      meshPort: 15008,
+    },
+    apply(snapshot) {
+      const done = Promise.withResolvers<void>();
+      applying.push({ snapshot, done });
+      return done.promise;
+    },
+  }, new Map());
+  discovery.start();
+  return { clock, streams, applying };
+}
+
+function push(nonce: number, version: string, body: Resource): string {
+  return JSON.stringify({ type: "push", nonce, set: [{ version, body }], remove: [] });
+}
+
+describe("DiscoveryClient", () => {
+  test("answers a push once it is applied, or refused, and takes the next one after it", async () => {
+    const { streams: [stream], applying } = build();
+    stream?.onLine(push(1, "a", cluster({ name: "one" })));
+    stream?.onLine(push(2, "b", cluster({ name: "two" })));
+    await settle();
+    expect([applying.length, stream?.sent]).toEqual([1, []]);
+    applying[0]?.done.reject(new Error("it does not compile"));
+    await settle();
+    expect(stream?.sent).toEqual([{ type: "nack", nonce: 1, reason: "it does not compile" }]);
+    expect([...applying[1]?.snapshot.keys() ?? []]).toEqual(["cluster/two"]);
+    applying[1]?.done.resolve();
+    await settle();
+    expect(stream?.sent.at(-1)).toEqual({ type: "ack", nonce: 2 });
+  });
+
+  test("tells a new stream what it has only when nothing is half applied", async () => {
+    const { clock, streams, applying } = build();
+    streams[0]?.onOpen();
+    await settle();
+    expect(streams[0]?.sent).toMatchObject([{ type: "hello", known: {} }]);
+    streams[0]?.onLine(push(1, "a", cluster({ name: "one" })));
+    await settle();
+    streams[0]?.onEnd("broken");
+    clock.advance(10_000);
+    streams[1]?.onOpen();
+    await settle();
+    expect(streams[1]?.sent.filter(({ type }) => type === "hello")).toEqual([]);
+    applying[0]?.done.resolve();
+    await settle();
+    expect(streams[1]?.sent.at(-1)).toMatchObject({ type: "hello", known: { "cluster/one": "a" } });
+  });
+});

@@ -1,0 +1,61 @@
+import { describe, expect, test } from "bun:test";
+import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
+import { readFromWorker } from "../../../src/sidecar/worker_messages.ts";
+import { EdgeRegistry, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
+
+function counts() {
+  const registry = new EdgeRegistry();
+  registry.edge({
+    reporter: "destination",
+    source: UNKNOWN_WORKLOAD,
+    destination: UNKNOWN_WORKLOAD,
+    service: { host: "shop", name: "shop", namespace: "ns" },
+    mtls: true,
+  }).record(200, "-", 1.5);
+  return { edges: registry.takeReport(), refusals: NO_REFUSALS, connections: 1 };
+}
+
+describe("readFromWorker()", () => {
+  test("takes what a worker says", () => {
+    const messages = [
+      { type: "hello" },
+      { type: "done", id: 1 },
+      { type: "failed", reason: "because" },
+      { type: "counts", id: 2, counts: counts() },
+    ];
+    for (const message of messages) {
+      expect(readFromWorker(JSON.parse(JSON.stringify(message)))).toEqual(message as never);
+    }
+  });
+
+  test("takes nothing that would spoil a counter", () => {
+    const good = counts();
+    const [edge] = good.edges;
+    const response = edge?.responses[0];
+    const bad = [
+      null,
+      7,
+      { type: "sing" },
+      { type: "done" },
+      { type: "failed" },
+      { type: "counts", id: 1 },
+      { type: "counts", counts: good },
+      ...[
+        { ...good, connections: null },
+        { ...good, connections: -1 },
+        { ...good, refusals: { ...NO_REFUSALS, requests: "1" } },
+        { ...good, refusals: { ...NO_REFUSALS, upstream: null } },
+        { ...good, refusals: { ...NO_REFUSALS, upstream: { connecting: null, descriptors: 0 } } },
+        { ...good, edges: {} },
+        { ...good, edges: [null] },
+        { ...good, edges: [{ ...edge, reporter: "nobody" }] },
+        { ...good, edges: [{ ...edge, source: null }] },
+        { ...good, edges: [{ ...edge, responses: null }] },
+        { ...good, edges: [{ ...edge, responses: [{ ...response, count: null }] }] },
+        { ...good, edges: [{ ...edge, durations: [1, null] }] },
+        { ...good, edges: [{ ...edge, responses: [{ ...response, detail: { anything: -1 } }] }] },
+      ].map((one) => ({ type: "counts", id: 1, counts: one })),
+    ];
+    for (const message of bad) expect(() => readFromWorker(message)).toThrow(TypeError);
+  });
+});
