@@ -3,9 +3,11 @@ import type { RouteOrigin } from "../model/snapshot.ts";
 import type {
   Explained,
   ExplainedDestination,
+  ExplainedHeaders,
   ExplainedRule,
   Explanation,
 } from "../proxy/explain/explanation.ts";
+import { IDEMPOTENT_METHODS } from "../proxy/filters/upstream_failure.ts";
 import { formatTable, printable } from "./output.ts";
 
 const WEIGHT_WIDTH = 8;
@@ -29,23 +31,78 @@ export function explainText(explained: Explained): string {
 
 /** What happens, and because of which line in which file. */
 function decision({ explanation, origins }: Explained): string[] {
-  const { action, trace, destinations } = explanation;
+  const { action, trace, redirect, directResponse } = explanation;
   const last = trace.at(-1);
   const why = last?.why ?? "the service has no rule";
-  switch (action) {
-    case "forward": {
-      const many = destinations.length > 1 ? "It is divided among:" : "It goes to:";
-      const rule = last === undefined ? null : ruleName(last, origins.at(-1) ?? null);
-      const [first, rest] = rule === null ? [why, ""] : [`${rule} takes it`, `: ${why}`];
-      return [`${first.charAt(0).toUpperCase()}${first.slice(1)}${rest}.`, many];
-    }
-    case "passthrough":
-      return [`It is passed on as it is, outside the mesh: ${why}.`];
-    case "blocked":
-      return [`It is answered 502, since only known services may be called (REGISTRY_ONLY): ${why}.`];
-    case "not-found":
-      return ["No rule takes it, so it is answered 404 NR."];
+  if (action === "passthrough") return [`It is passed on as it is, outside the mesh: ${why}.`];
+  if (action === "blocked") {
+    return [`It is answered 502, since only known services may be called (REGISTRY_ONLY): ${why}.`];
   }
+  if (action === "not-found") return ["No rule takes it, so it is answered 404 NR."];
+  const rule = last === undefined ? null : ruleName(last, origins.at(-1) ?? null);
+  const taken = sentence(rule === null ? why : `${rule} takes it: ${why}`);
+  switch (action) {
+    case "forward":
+      return [taken, ...forwarding(explanation)];
+    case "redirect":
+      return [taken, `The client is sent to ${redirect?.location} (${redirect?.code}).`];
+    case "direct-response":
+      return [taken, `The proxy answers ${directResponse?.status} itself.`];
+    case "abort":
+      return [taken, ...faultLines(explanation)];
+  }
+}
+
+/** What is done to it on its way, and the line before the destinations. */
+function forwarding(explanation: Explanation): string[] {
+  const { rewrite, timeoutMs, mirrors, requestHeaders, destinations } = explanation;
+  return [
+    ...faultLines(explanation),
+    ...rewrite === null ? [] : [`The upstream is asked for ${rewritten(rewrite)}.`],
+    ...headerLines(requestHeaders),
+    ...mirrors.map(({ host, port, subset, percentage }) =>
+      `A copy of ${percentage}% goes to ${placeOf(host, port, subset)}.`
+    ),
+    ...timeoutMs === null ? [] : [`It may take ${timeoutMs} ms.`],
+    destinations.length > 1 ? "It is divided among:" : "It goes to:",
+  ];
+}
+
+function faultLines({ fault }: Explanation): string[] {
+  if (fault === null) return [];
+  const { delay, abort } = fault;
+  const status = abort === null
+    ? ""
+    : "httpStatus" in abort
+    ? `${abort.httpStatus}`
+    : `gRPC status ${abort.grpcStatus}`;
+  return [
+    ...delay === null
+      ? []
+      : [`${delay.percentage}% of such requests are delayed by ${delay.fixedDelayMs} ms.`],
+    ...abort === null ? [] : [`${abort.percentage}% of such requests are aborted: ${status} FI.`],
+  ];
+}
+
+function headerLines({ set, add, remove }: ExplainedHeaders): string[] {
+  return [
+    ...Object.entries(set).map(([name, value]) => `Header ${name} is set to ${JSON.stringify(value)}.`),
+    ...Object.entries(add).map(([name, value]) => `Header ${name} gets ${JSON.stringify(value)} besides.`),
+    ...remove.map((name) => `Header ${name} is removed.`),
+  ];
+}
+
+function rewritten({ authority, path }: NonNullable<Explanation["rewrite"]>): string {
+  if (authority === null) return path ?? "";
+  return path === null ? `the authority ${authority}` : `${path} of the authority ${authority}`;
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+function placeOf(host: string, port: number, subset: string | null): string {
+  return subset === null ? `${host}:${port}` : `${host}:${port}, subset ${subset}`;
 }
 
 function destinationLines(
@@ -53,7 +110,7 @@ function destinationLines(
   index: number,
   { notes }: Explained,
 ): string[] {
-  const place = subset === null ? `${host}:${port}` : `${host}:${port}, subset ${subset}`;
+  const place = placeOf(host, port, subset);
   const indent = " ".repeat(WEIGHT_WIDTH);
   const [, ...rows] = formatTable(
     [{ title: "" }, { title: "" }, { title: "" }],
@@ -74,9 +131,16 @@ function passedOver({ explanation, origins }: Explained): string[] {
   return lines.length === 0 ? [] : ["Passed over:", ...lines];
 }
 
-function retries({ retries, destinations }: Explanation): string[] {
+function retries({ retries, destinations, fault, method }: Explanation): string[] {
   if (retries === null || destinations.every(({ endpoints }) => endpoints.length === 0)) return [];
-  return [`A call that cannot have been acted on is tried up to ${retries.attempts} more times.`];
+  const { attempts, retryOn, perTryTimeoutMs } = retries;
+  const times = attempts === 1 ? "once more" : `up to ${attempts} more times`;
+  const each = perTryTimeoutMs === null ? "" : `, each for ${perTryTimeoutMs} ms at most`;
+  const lost = IDEMPOTENT_METHODS.has(method) ? ", or when a kept connection closes without a word" : "";
+  return [
+    `It is tried ${times} after ${retryOn.replaceAll(",", ", ")}${lost}${each}.`,
+    ...fault?.delay ? ["A request that was delayed is tried once, and has no timeout."] : [],
+  ];
 }
 
 /** Null where no VirtualService has a say. */

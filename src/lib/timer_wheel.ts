@@ -15,18 +15,19 @@ export interface Timed {
   onDeadline(): void;
 }
 
+/** How exact deadlines are that nobody waits for: those of connections. */
 export const WHEEL_TICK_MS = 100;
 
-/** Deadlines are kept to within this much, never early. */
+/** Such deadlines are kept to within this much, never early. */
 export const WHEEL_LATENESS_MS = 4 * WHEEL_TICK_MS;
-
-/** A tick that comes later than this found the process at a standstill. */
-const STANDSTILL_MS = 2 * WHEEL_TICK_MS;
 
 const SLOTS = 128;
 
 export class TimerWheel {
   readonly #clock: Clock;
+  readonly #tickMs: number;
+  /** A tick that comes later than this found the process at a standstill. */
+  readonly #standstillMs: number;
   readonly #slots: Timed[][] = Array.from({ length: SLOTS }, () => []);
   #held = 0;
   #tick = 1;
@@ -35,22 +36,26 @@ export class TimerWheel {
    * The wheel's time, as of the last tick. Time in which the process itself stood still does not count: nobody could
    * have been heard in it.
    */
-  #nowMs = WHEEL_TICK_MS;
+  #nowMs: number;
   #tickedAtMs = 0;
 
-  constructor(clock: Clock) {
+  /** Deadlines are kept to within four ticks. */
+  constructor(clock: Clock, tickMs = WHEEL_TICK_MS) {
     this.#clock = clock;
+    this.#tickMs = tickMs;
+    this.#standstillMs = 2 * tickMs;
+    this.#nowMs = tickMs;
   }
 
   /** Sets the deadline to `ms` from now and takes the object onto the wheel if it is not there yet. */
   set(timed: Timed, ms: number): void {
     if (!this.#ticking) this.#start();
     // The wheel's time is that of the last tick; what has passed since must not make the deadline early.
-    const deadlineMs = this.#nowMs + ms + STANDSTILL_MS;
+    const deadlineMs = this.#nowMs + ms + this.#standstillMs;
     timed.deadlineMs = deadlineMs;
     if (timed.wheelTick !== 0) {
       // A later deadline is seen when the object comes round.
-      if (deadlineMs > (timed.wheelTick - 1) * WHEEL_TICK_MS) return;
+      if (deadlineMs > (timed.wheelTick - 1) * this.#tickMs) return;
       this.#remove(timed);
     }
     this.#place(timed);
@@ -68,7 +73,7 @@ export class TimerWheel {
   }
 
   #place(timed: Timed): void {
-    const due = Math.ceil(timed.deadlineMs / WHEEL_TICK_MS);
+    const due = Math.ceil(timed.deadlineMs / this.#tickMs);
     const tick = Math.min(Math.max(due, this.#tick + 1), this.#tick + SLOTS - 1);
     timed.wheelIndex = (this.#slots[tick % SLOTS] as Timed[]).push(timed) - 1;
     timed.wheelTick = tick;
@@ -90,14 +95,14 @@ export class TimerWheel {
   #start(): void {
     this.#ticking = true;
     this.#tickedAtMs = this.#clock.monotonic();
-    this.#clock.after(WHEEL_TICK_MS, this.#advance);
+    this.#clock.after(this.#tickMs, this.#advance);
   }
 
   readonly #advance = (): void => {
     const atMs = this.#clock.monotonic();
-    this.#nowMs += Math.min(atMs - this.#tickedAtMs, STANDSTILL_MS);
+    this.#nowMs += Math.min(atMs - this.#tickedAtMs, this.#standstillMs);
     this.#tickedAtMs = atMs;
-    while ((this.#tick + 1) * WHEEL_TICK_MS <= this.#nowMs) {
+    while ((this.#tick + 1) * this.#tickMs <= this.#nowMs) {
       this.#tick++;
       const slot = this.#tick % SLOTS;
       const due = this.#slots[slot] as Timed[];
@@ -107,7 +112,7 @@ export class TimerWheel {
       for (const timed of due) timed.wheelTick = 0;
       for (const timed of due) this.#visit(timed);
     }
-    if (this.#held > 0) this.#clock.after(WHEEL_TICK_MS, this.#advance);
+    if (this.#held > 0) this.#clock.after(this.#tickMs, this.#advance);
     else this.#ticking = false;
   };
 

@@ -151,6 +151,7 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     });
   const inbound = inboundServices(settings, deliver, callOf);
   replaceClusters(previous?.clusters ?? new Map(), compiled);
+  const unserved = new Map<ServiceInfo, Edge>();
   return {
     snapshot,
     settings,
@@ -159,7 +160,11 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     listeners: listenerTable,
     inbound,
     inboundPassthrough: callOf(INBOUND_PASSTHROUGH),
-    unserved: (service) => edgeTo(UNKNOWN_WORKLOAD, service, false),
+    unserved: (service) => {
+      let edge = unserved.get(service);
+      if (edge === undefined) unserved.set(service, edge = edgeTo(UNKNOWN_WORKLOAD, service, false));
+      return edge;
+    },
     unrouted: edgeTo(UNKNOWN_WORKLOAD, UNROUTED, false),
     passthrough: edgeTo(UNKNOWN_WORKLOAD, PASSTHROUGH, false),
     hosts,

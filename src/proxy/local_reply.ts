@@ -3,7 +3,7 @@
  * for gRPC a status in the trailers-only form.
  */
 import { FLAG } from "../telemetry/response_flags.ts";
-import { headerValue, type RequestHead, type ResponseHead } from "./exchange.ts";
+import { type HeaderList, headerValue, type RequestHead, type ResponseHead } from "./exchange.ts";
 import { REPLY_HEADER } from "./mesh_headers.ts";
 
 export interface LocalReply {
@@ -15,6 +15,12 @@ export interface LocalReply {
   readonly text: string;
   /** Says `x-envoy-overloaded`: a limit of the cluster was hit, so trying again at once is no use. */
   readonly overloaded?: true;
+  /** Body in bytes, instead of the text. */
+  readonly bytes?: Uint8Array;
+  /** Further fields of the head. */
+  readonly headers?: HeaderList;
+  /** For a gRPC client. @default what the status means to gRPC */
+  readonly grpcStatus?: number;
 }
 
 const UPSTREAM = "upstream connect error or disconnect/reset before headers. reset reason:";
@@ -61,12 +67,6 @@ export const LOCAL_REPLY = {
     details: "upstream_reset_before_response_started{connection_failure}",
     text: `${UPSTREAM} connection failure`,
   },
-  connectFailureRetried: {
-    status: 503,
-    flags: FLAG.upstreamConnectFailureRetried,
-    details: "upstream_reset_before_response_started{connection_failure}",
-    text: `${UPSTREAM} connection failure`,
-  },
   upstreamClosed: {
     status: 503,
     flags: FLAG.upstreamClosed,
@@ -85,6 +85,18 @@ export const LOCAL_REPLY = {
     details: "upstream_reset_before_response_started{protocol_error}",
     text: `${UPSTREAM} protocol error`,
   },
+  requestTimeout: {
+    status: 504,
+    flags: FLAG.upstreamTimeout,
+    details: "response_timeout",
+    text: "upstream request timeout",
+  },
+  attemptTimeout: {
+    status: 504,
+    flags: FLAG.upstreamTimeout,
+    details: "upstream_per_try_timeout",
+    text: "upstream request timeout",
+  },
   upstreamTimeout: {
     status: 504,
     flags: FLAG.upstreamTimeout,
@@ -97,6 +109,31 @@ export const LOCAL_REPLY = {
 function badPath(why: string, text: string): LocalReply {
   return { status: 400, flags: FLAG.none, details: `path_normalization_failed{${why}}`, text };
 }
+
+/** A fault that a route injects: an HTTP status, or a gRPC status and the HTTP status that it means to others. */
+export function faultAbort(
+  abort: { readonly httpStatus: number } | { readonly grpcStatus: number },
+): LocalReply {
+  const reply = { flags: FLAG.faultInjected, details: "fault_filter_abort", text: "fault filter abort" };
+  if ("httpStatus" in abort) return { ...reply, status: abort.httpStatus };
+  const { grpcStatus } = abort;
+  return { ...reply, status: HTTP_STATUS_OF_GRPC[grpcStatus] ?? 500, grpcStatus };
+}
+
+/** What a route answers itself. */
+export function directResponse(status: number, bytes: Uint8Array): LocalReply {
+  return { status, flags: FLAG.none, details: "direct_response", text: "", bytes };
+}
+
+export function redirect(status: number, location: string): LocalReply {
+  return { status, flags: FLAG.none, details: "direct_response", text: "", headers: ["location", location] };
+}
+
+/** By gRPC status from 0 on, as grpc-gateway maps them and Envoy does. */
+const HTTP_STATUS_OF_GRPC: readonly number[] = [
+  ...[200, 499, 500, 400, 504, 404, 409, 403, 429],
+  ...[400, 409, 400, 501, 500, 503, 500, 401],
+];
 
 /** gRPC status of an HTTP status (gRPC over HTTP/2, "HTTP to gRPC status code mapping"). */
 function grpcStatus(status: number): number {
@@ -137,20 +174,25 @@ export function renderLocalReply(
   grpc: boolean,
   proxy: string,
 ): { head: ResponseHead; body: Uint8Array | null } {
-  const origin = [REPLY_HEADER, `${reply.flags} ${reply.details}; ${proxy}`];
-  if (reply.overloaded) origin.push("x-envoy-overloaded", "true");
+  const more = [REPLY_HEADER, `${reply.flags} ${reply.details}; ${proxy}`, ...reply.headers ?? []];
+  if (reply.overloaded) more.push("x-envoy-overloaded", "true");
+  const body = reply.bytes ?? new TextEncoder().encode(reply.text);
   if (grpc) {
-    const message = reply.text === "" ? reply.details : reply.text;
+    const text = reply.bytes === undefined ? reply.text : new TextDecoder().decode(reply.bytes);
     const headers = [
-      ...["content-type", "application/grpc", "grpc-status", String(grpcStatus(reply.status))],
-      ...["grpc-message", encodeURI(message), ...origin],
+      ...[
+        "content-type",
+        "application/grpc",
+        "grpc-status",
+        String(reply.grpcStatus ?? grpcStatus(reply.status)),
+      ],
+      ...["grpc-message", encodeURI((text === "" ? reply.details : text).toWellFormed()), ...more],
     ];
     return { head: { status: 200, headers, bodyLength: 0 }, body: null };
   }
-  const body = new TextEncoder().encode(reply.text);
   const type = body.length === 0 ? [] : ["content-type", "text/plain"];
   return {
-    head: { status: reply.status, headers: [...type, ...origin], bodyLength: body.length },
+    head: { status: reply.status, headers: [...type, ...more], bodyLength: body.length },
     body: body.length === 0 ? null : body,
   };
 }

@@ -19,6 +19,8 @@ export const REPLY_HEADER = "x-bowline-reply";
 
 /** Envoy's own fields, which its peers believe: a client that sends one pretends to be a proxy. */
 const ENVOY_HEADER_PREFIX = "x-envoy-";
+/** The path before a proxy rewrote it, for logs and for programs that care. */
+export const ORIGINAL_PATH_HEADER = "x-envoy-original-path";
 /** Whose certificate the receiving proxy saw, as Envoy says it; only that proxy may. */
 export const CLIENT_CERT_HEADER = "x-forwarded-client-cert";
 
@@ -54,26 +56,29 @@ export function readPeer(
 
 /**
  * Removes, in place, every field of a request that only proxies may set, and returns the values of the two that one sends
- * to the next.
+ * to the next. `kept` is one that stays, where it comes from a proxy.
  */
-export function takeMeshHeaders(headers: HeaderList): { port: string | undefined; peer: string | undefined } {
+export function takeMeshHeaders(
+  headers: HeaderList,
+  kept?: string,
+): { port: string | undefined; peer: string | undefined } {
   const taken: { port: string | undefined; peer: string | undefined } = { port: undefined, peer: undefined };
-  let kept = 0;
+  let end = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
-    if (isProxyHeader(name)) {
+    if (isProxyHeader(name) && name !== kept) {
       if (name === PORT_HEADER) taken.port = value;
       else if (name === PEER_HEADER) taken.peer = value;
       continue;
     }
-    if (kept !== i) {
-      headers[kept] = name;
-      headers[kept + 1] = value;
+    if (end !== i) {
+      headers[end] = name;
+      headers[end + 1] = value;
     }
-    kept += 2;
+    end += 2;
   }
-  headers.length = kept;
+  headers.length = end;
   return taken;
 }
 

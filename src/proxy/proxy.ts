@@ -26,6 +26,7 @@ import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
 import { BoundedConnect, type ConnectRefusals } from "./cluster/bounded_connect.ts";
 import { HostTable } from "./cluster/host_table.ts";
 import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
+import { type ExchangeContext, exchangeContext } from "./filters/exchange_context.ts";
 import { InFlight } from "./filters/in_flight.ts";
 import { InboundAcceptor } from "./filters/inbound.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
@@ -72,6 +73,7 @@ export class Proxy {
   readonly #upstream: BoundedConnect;
   readonly #inFlight: InFlight;
   readonly #listeners: Record<Side, Listener[]> = { inbound: [], outbound: [] };
+  readonly #exchanges: ExchangeContext;
   #current: CompiledSnapshot | null = null;
 
   constructor(options: ProxyOptions) {
@@ -85,6 +87,7 @@ export class Proxy {
     this.#warnings = new LimitedWarnings(options.clock, options.warn);
     this.#upstream = new BoundedConnect(connect, options.caps);
     this.#inFlight = new InFlight(options.caps.requests);
+    this.#exchanges = exchangeContext(options.clock, this.#inFlight);
     this.#hosts = new HostTable({
       clock: options.clock,
       wheel: this.#wheel,
@@ -193,10 +196,9 @@ export class Proxy {
   #outboundListener(): OutboundListener {
     const { clock, random } = this.#options;
     const acceptor = new OutboundAcceptor({
-      clock,
+      ...this.#exchanges,
       random,
       hosts: this.#hosts,
-      inFlight: this.#inFlight,
       current: this.#serving,
       isOwnAddress: this.#isOwnAddress,
     });
@@ -217,7 +219,7 @@ export class Proxy {
       reception: this.#receptions.inbound,
       warnings: this.#warnings,
       originalDestination,
-      exchanges: { clock, random, hosts: this.#hosts, inFlight: this.#inFlight, current: this.#serving },
+      exchanges: { ...this.#exchanges, random, hosts: this.#hosts, current: this.#serving },
       ownPorts: new Set(ports),
       current: () => this.#current,
     });
@@ -244,7 +246,7 @@ export class Proxy {
       return;
     }
     const acceptor = new InboundAcceptor(
-      { clock, edges: this.edges, inFlight: this.#inFlight, current: this.#serving },
+      { ...this.#exchanges, edges: this.edges, current: this.#serving },
       verdict.spiffeId,
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );

@@ -1,34 +1,30 @@
 /** Where a request would go, and why: what the proxy's own route table says of it. */
-import type { Snapshot, VirtualHost, WeightedCluster } from "../../model/snapshot.ts";
-import { RETRIES_MAX } from "../filters/outbound.ts";
-import { explainRoutes, RouteTable, type RouteVerdict } from "../route/route_table.ts";
-import type {
-  Explained,
-  ExplainedDestination,
-  ExplainedRule,
-  ExplainNote,
-  Explanation,
-} from "./explanation.ts";
-import { clusterParts, type MeshView, meshView } from "./mesh_view.ts";
-import { noteOnCluster, noteOnUnknownName } from "./notes.ts";
+import type { RouteOrigin, Snapshot, VirtualHost } from "../../model/snapshot.ts";
+import type { RequestHead } from "../exchange.ts";
+import type { CompiledRoute } from "../route/compiled_route.ts";
+import {
+  type CompiledVirtualHost,
+  explainRoutes,
+  findRoute,
+  RouteTable,
+  type RouteVerdict,
+} from "../route/route_table.ts";
+import { explainAction, type ExplainedAction, NO_ACTION } from "./action.ts";
+import type { Explained, ExplainedRule, Explanation } from "./explanation.ts";
+import { type MeshView, meshView } from "./mesh_view.ts";
+import { noteOnUnknownName } from "./notes.ts";
 import type { ExplainRequest } from "./request.ts";
-
-/** Istio's words for the failures after which the proxy tries again. */
-const RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled";
-
-/** All of it, where a single destination says 0. */
-const WEIGHT_WHOLE = 100;
 
 /** What differs from one request to the next. */
 type Outcome =
-  & Pick<Explanation, "action" | "service" | "route" | "destinations" | "trace">
-  & Omit<Explained, "explanation">;
+  & Pick<Explanation, "action" | "service" | "route" | "trace">
+  & Omit<Explained, "explanation">
+  & Omit<ExplainedAction, "action" | "notes">;
 
 /** What the proxy that has this snapshot would do with a request. Throws when the snapshot has no proxy settings. */
 export function explain(snapshot: Snapshot, request: ExplainRequest): Explained {
   const mesh = meshView(snapshot);
-  const { action, service, route, destinations, trace, origins, notes } = outcomeOf(mesh, request);
-  const forwarded = action === "forward";
+  const { action, service, route, trace, origins, notes, ...done } = outcomeOf(mesh, request);
   const explanation: Explanation = {
     from: mesh.settings.workload.key,
     method: request.head.method,
@@ -36,15 +32,7 @@ export function explain(snapshot: Snapshot, request: ExplainRequest): Explained 
     service,
     route,
     action,
-    destinations,
-    rewrite: null,
-    redirect: null,
-    directResponse: null,
-    timeoutMs: null,
-    retries: forwarded ? { attempts: RETRIES_MAX, retryOn: RETRY_ON, perTryTimeoutMs: null } : null,
-    fault: null,
-    mirrors: [],
-    requestHeaders: { set: {}, add: {}, remove: [] },
+    ...done,
     authorization: { decision: "allow", policy: null, reason: "no policy selects the workload" },
     trace,
   };
@@ -63,63 +51,55 @@ function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
     const note = noteOnUnknownName(mesh, head.authority);
     return unrouted(outboundPolicy === "REGISTRY_ONLY" ? "blocked" : "passthrough", why, note);
   }
-  return routed(mesh, found.virtualHost, explainRoutes(found, head));
+  return routed(mesh, found, head);
 }
 
 function unrouted(action: "passthrough" | "blocked", why: string, note?: string): Outcome {
   return {
+    ...NO_ACTION,
     action,
     service: null,
     route: null,
-    destinations: [],
     trace: [aside(false, why)],
     origins: [null],
     notes: note === undefined ? [] : [{ destination: null, text: note }],
   };
 }
 
-function routed(mesh: MeshView, { service }: VirtualHost, verdicts: readonly RouteVerdict[]): Outcome {
-  const looked = {
-    service: service.host,
-    trace: verdicts.map(traced),
-    origins: verdicts.map(({ route }) => route.origin),
+function routed(mesh: MeshView, found: CompiledVirtualHost<unknown>, head: RequestHead): Outcome {
+  const { virtualHost } = found;
+  const rules = looked(virtualHost, explainRoutes(found, head));
+  const common = {
+    service: virtualHost.service.host,
+    trace: rules.map(({ rule }) => rule),
+    origins: rules.map(({ origin }) => origin),
   };
-  const matched = verdicts.find((verdict) => verdict.matched)?.route;
-  if (matched === undefined) {
-    return { ...looked, action: "not-found", route: null, destinations: [], notes: [] };
-  }
-  const { origin, name, action } = matched;
-  const total = action.destinations.reduce((sum, { weight }) => sum + weight, 0);
-  return {
-    ...looked,
-    action: "forward",
-    route: origin === null ? null : {
-      virtualService: origin.virtualService,
-      rule: origin.rule,
-      name,
-      file: origin.file,
-      line: origin.line,
-    },
-    destinations: action.destinations.map((destination) => destinationOf(mesh, destination, total)),
-    notes: action.destinations.flatMap(({ cluster }, index): ExplainNote[] => {
-      const text = noteOnCluster(mesh, cluster);
-      return text === undefined ? [] : [{ destination: index, text }];
-    }),
-  };
+  const matched = findRoute(found, head);
+  if (matched === undefined) return { ...NO_ACTION, ...common, action: "not-found", route: null, notes: [] };
+  return { ...common, ...explainAction(mesh, matched, head), route: routeOf(matched) };
 }
 
-function destinationOf(
-  mesh: MeshView,
-  { cluster, weight }: WeightedCluster,
-  total: number,
-): ExplainedDestination {
-  const share = total === 0 ? WEIGHT_WHOLE : Math.round(weight * 10_000 / total) / 100;
-  const endpoints = (mesh.endpoints.get(cluster) ?? []).map(({ address, port, workload, meshPort }) => ({
-    address: `${address.includes(":") ? `[${address}]` : address}:${port}`,
-    workload: workload.key,
-    mtls: meshPort !== null,
-  }));
-  return { ...clusterParts(cluster), weight: share, endpoints };
+function routeOf({ route: { origin, name } }: CompiledRoute<unknown>): Explanation["route"] {
+  if (origin === null) return null;
+  const { virtualService, rule, file, line } = origin;
+  return { virtualService, rule, name, file, line };
+}
+
+/** Every rule up to the one that takes the request, with those that are for other callers where they are written. */
+function looked(
+  { skipped = [] }: VirtualHost,
+  verdicts: readonly RouteVerdict[],
+): { rule: ExplainedRule; origin: RouteOrigin | null }[] {
+  const skippedBefore = (index: number) =>
+    skipped.filter(({ before }) => before === index).map(({ origin, why }) => ({
+      rule: { virtualService: origin.virtualService, rule: origin.rule, matched: false, why },
+      origin,
+    }));
+  const rules = verdicts.flatMap((verdict, index) => [
+    ...skippedBefore(index),
+    { rule: traced(verdict), origin: verdict.route.origin },
+  ]);
+  return verdicts.at(-1)?.matched ? rules : [...rules, ...skippedBefore(verdicts.length)];
 }
 
 function traced({ route, matched, why }: RouteVerdict): ExplainedRule {

@@ -2,7 +2,7 @@
 import type { RouteOrigin } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
 
-/** The JSON of `explain`. Fields without an alternative belong to what routes cannot say yet. */
+/** The JSON of `explain`. */
 export interface Explanation {
   /** The caller. */
   readonly from: WorkloadKey;
@@ -13,17 +13,27 @@ export interface Explanation {
   readonly service: string | null;
   /** The rule that matched; null: none did, or there is none. */
   readonly route: ExplainedRoute | null;
-  readonly action: "forward" | "passthrough" | "blocked" | "not-found";
+  /** `abort` where every request is aborted by a fault; one that meets some of them alone is in `fault`. */
+  readonly action:
+    | "forward"
+    | "redirect"
+    | "direct-response"
+    | "abort"
+    | "passthrough"
+    | "blocked"
+    | "not-found";
   readonly destinations: readonly ExplainedDestination[];
-  readonly rewrite: null;
-  readonly redirect: null;
-  readonly directResponse: null;
-  readonly timeoutMs: null;
-  /** Null unless it is forwarded: nothing else is tried again. */
+  /** What the upstream sees in place of what was asked; null: what was asked. */
+  readonly rewrite: { readonly authority: string | null; readonly path: string | null } | null;
+  readonly redirect: { readonly code: number; readonly location: string } | null;
+  readonly directResponse: { readonly status: number; readonly body: string } | null;
+  /** For all attempts together; null: as long as it takes. */
+  readonly timeoutMs: number | null;
+  /** Null unless it is forwarded, and may be tried again. */
   readonly retries: ExplainedRetries | null;
-  readonly fault: null;
-  readonly mirrors: readonly [];
-  readonly requestHeaders: { readonly set: object; readonly add: object; readonly remove: readonly [] };
+  readonly fault: ExplainedFault | null;
+  readonly mirrors: readonly ExplainedMirror[];
+  readonly requestHeaders: ExplainedHeaders;
   readonly authorization: {
     readonly decision: "allow";
     readonly policy: null;
@@ -44,6 +54,32 @@ export interface ExplainedDestination {
   /** Percentage of the requests, two decimals. */
   readonly weight: number;
   readonly endpoints: readonly ExplainedEndpoint[];
+  /** What is done to requests that go here alone. */
+  readonly requestHeaders?: ExplainedHeaders;
+}
+
+/** Removed first, then set, then added to what is there. */
+export interface ExplainedHeaders {
+  readonly set: Readonly<Record<string, string>>;
+  readonly add: Readonly<Record<string, string>>;
+  readonly remove: readonly string[];
+}
+
+/** Percentages of the requests, drawn one without the other. */
+export interface ExplainedFault {
+  readonly delay: { readonly percentage: number; readonly fixedDelayMs: number } | null;
+  readonly abort:
+    | { readonly percentage: number; readonly httpStatus: number }
+    | { readonly percentage: number; readonly grpcStatus: number }
+    | null;
+}
+
+export interface ExplainedMirror {
+  readonly host: string;
+  readonly subset: string | null;
+  readonly port: number;
+  /** Of the requests, of which each is copied here. */
+  readonly percentage: number;
 }
 
 export interface ExplainedEndpoint {
@@ -57,8 +93,9 @@ export interface ExplainedEndpoint {
 export interface ExplainedRetries {
   /** Further attempts after the first. */
   readonly attempts: number;
+  /** Envoy's conditions, and statuses, joined by commas. */
   readonly retryOn: string;
-  readonly perTryTimeoutMs: null;
+  readonly perTryTimeoutMs: number | null;
 }
 
 export interface ExplainedRule {

@@ -4,18 +4,24 @@ import { LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
 import { canonicalAuthority } from "../route/route_table.ts";
 import { clusterParts, type MeshView } from "./mesh_view.ts";
 
-/** Why requests that are routed to a cluster fail; undefined when they do not. */
-export function noteOnCluster(mesh: MeshView, name: string): string | undefined {
+/** Why requests that are routed to a cluster, or copies of them, fail; undefined when they do not. */
+export function noteOnCluster(
+  mesh: MeshView,
+  name: string,
+  what: "Requests" | "Copies" = "Requests",
+): string | undefined {
   const { host, subset, port } = clusterParts(name);
   const place = subset === null ? `${host}:${port}` : `subset ${quote(subset)} of ${host}:${port}`;
   if (!mesh.clusters.has(name)) {
-    return `Requests to ${place} are ${answered(LOCAL_REPLY.noCluster)}: ${whyNoCluster(mesh, name)}`;
+    const fate = what === "Copies" ? "not sent" : answered(LOCAL_REPLY.noCluster);
+    return `${what} to ${place} are ${fate}: ${whyNoCluster(mesh, name)}`;
   }
   if ((mesh.endpoints.get(name) ?? []).length > 0) return undefined;
   const missing = subset === null
     ? "no workload stands behind it"
     : "no workload has the labels of the subset";
-  return `Requests to ${place} are ${answered(LOCAL_REPLY.noHealthyUpstream)}: ${missing}`;
+  const fate = what === "Copies" ? "not sent" : answered(LOCAL_REPLY.noHealthyUpstream);
+  return `${what} to ${place} are ${fate}: ${missing}`;
 }
 
 /** What an authority that no virtual host has was probably meant to be; undefined when nothing is near. */

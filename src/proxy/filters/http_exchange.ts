@@ -2,17 +2,12 @@
  * One request on its way through the proxy: between the downstream stream that it came on and the upstream stream that
  * it is sent on. Holds all its state; what differs between the directions stands in OutboundExchange and InboundExchange.
  */
-import type { Clock } from "../../lib/clock.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
-import type { ConnectionSeries } from "../../telemetry/connection_series.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
-import { GrpcMessageCounter } from "../../telemetry/grpc_messages.ts";
-import { GRPC_STATUS_NONE, NOT_GRPC, parseGrpcStatus } from "../../telemetry/grpc_status.ts";
 import type { Host, PendingRequest } from "../cluster/host.ts";
 import {
   type ClientStream,
   type HeaderList,
-  headerValue,
   opensTunnel,
   type RequestHead,
   type ResetReason,
@@ -20,9 +15,13 @@ import {
   type ServerHandler,
   type ServerStream,
 } from "../exchange.ts";
-import { isGrpc, LOCAL_REPLY, type LocalReply, renderLocalReply } from "../local_reply.ts";
+import { LOCAL_REPLY, type LocalReply, renderLocalReply } from "../local_reply.ts";
 import { removeMeshHeaders } from "../mesh_headers.ts";
-import type { InFlight } from "./in_flight.ts";
+import type { AttemptFailure } from "../route/retry_policy.ts";
+import { CountedExchange } from "./counted_exchange.ts";
+import type { ExchangeContext } from "./exchange_context.ts";
+import { RequestBody } from "./request_body.ts";
+import { replyTo } from "./upstream_failure.ts";
 
 /** Where a request is sent, and which counters tell of it. */
 export interface Target {
@@ -31,21 +30,8 @@ export interface Target {
   readonly connectTimeoutMs: number;
 }
 
-/** What exchanges need from the proxy around them. */
-export interface ExchangeContext {
-  readonly clock: Clock;
-  readonly inFlight: InFlight;
-}
-
-/** RFC 9110 §9.2.2: sending it twice is as good as once. */
-const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
-
-export abstract class HttpExchange implements ServerHandler, PendingRequest {
-  protected readonly head: RequestHead;
+export abstract class HttpExchange extends CountedExchange implements ServerHandler, PendingRequest {
   readonly #stream: ServerStream;
-  readonly #clock: Clock;
-  readonly #inFlight: InFlight;
-  readonly #startedMs: number;
   #target: Target | null = null;
   /** The counters of the latest attempt. */
   #edge: Edge | null = null;
@@ -53,55 +39,76 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   #retries = 0;
   /** A kept connection closed under it: the next attempt takes one that nobody used before. */
   #fresh = false;
-  #cancelBackoff: (() => void) | null = null;
-  /** What came of the body before there was a connection; null when it goes straight on. */
-  #early: Uint8Array[] | null = null;
+  #cancelWait: (() => void) | null = null;
+  /** The request was over with its head. */
+  protected readonly bodiless: boolean;
+  /** What came of the body and may have to be sent again; null as long as nothing came. */
+  #body: RequestBody | null = null;
   #trailers: HeaderList | null = null;
   #requestEnded: boolean;
+  #requestPaused = false;
   /** The tunnel that the request asked for stands: each half ends on its own. */
   #tunnelling = false;
   #responseEnded = false;
-  #bodySent = false;
-  #status = 0;
-  /** As in RequestSeries. */
-  #grpcStatus: number;
-  /** Null where the request is not gRPC. */
-  readonly #requestMessages: GrpcMessageCounter | null;
-  readonly #responseMessages: GrpcMessageCounter | null;
-  /** Of the bodies. */
-  #requestBytes = 0;
-  #responseBytes = 0;
-  /** Counts the bytes of a CONNECT tunnel that stands: a TCP connection is no request. */
-  #connection: ConnectionSeries | null = null;
   #done = false;
   #downstreamFull = false;
   #upstreamFull = false;
 
   constructor(context: ExchangeContext, stream: ServerStream, head: RequestHead, ended: boolean) {
-    const { clock, inFlight } = context;
-    this.#clock = clock;
-    this.#startedMs = clock.monotonic();
-    this.#inFlight = inFlight;
-    inFlight.begin();
+    super(context, head);
+    context.inFlight.begin();
     this.#stream = stream;
-    this.head = head;
+    this.bodiless = ended;
     this.#requestEnded = ended;
-    const grpc = isGrpc(head);
-    this.#grpcStatus = grpc ? GRPC_STATUS_NONE : NOT_GRPC;
-    this.#requestMessages = grpc ? new GrpcMessageCounter() : null;
-    this.#responseMessages = grpc ? new GrpcMessageCounter() : null;
   }
 
   /** Readies the head for this target; called before every attempt. */
   protected abstract prepare(target: Target): void;
-  /** The target of another attempt, or null when this was the last: `attempt` counts from 1. */
-  protected abstract retarget(attempt: number, reason: ResetReason): Target | null;
+  /**
+   * The target of another attempt after one that came to no answer, or null when that was the last; `attempt` counts from
+   * 1. `processed` is false when the upstream cannot have acted on the request, `sent` when it cannot even have seen it.
+   */
+  protected abstract afterFailure(
+    attempt: number,
+    failure: AttemptFailure,
+    processed: boolean,
+    sent: boolean,
+  ): Target | null;
+  /** The same after the head of an answer, which nobody hears of then. */
+  protected afterAnswer(_attempt: number, _head: ResponseHead): Target | null {
+    return null;
+  }
   /** Milliseconds to wait before that attempt. */
   protected abstract backoffMs(attempt: number): number;
   /** Whether the answer comes from a proxy of the mesh, whose own fields may stay. */
   protected abstract get upstreamIsProxy(): boolean;
   /** Whose local replies these are: `outbound tutorial/customer`. */
   protected abstract get proxyName(): string;
+  /** Edits the head of the answer, whoever made it. */
+  protected editAnswer(_headers: HeaderList): void {}
+  /** Whether the body is wanted after the answer has begun, too. */
+  protected get keepsBody(): boolean {
+    return false;
+  }
+  /** The client has said everything; called once, and not for a request without a body. */
+  protected onRequestComplete(): void {}
+  /** The upstream of this attempt was sent all of the request. */
+  protected onRequestSent(): void {}
+  /** The exchange is over. */
+  protected onFinished(): void {}
+
+  protected get requestEnded(): boolean {
+    return this.#requestEnded;
+  }
+
+  /** What is kept of the body; null when none came. */
+  protected get body(): RequestBody | null {
+    return this.#body;
+  }
+
+  protected get trailers(): HeaderList | null {
+    return this.#trailers;
+  }
 
   /** Sends the request. */
   send(target: Target): void {
@@ -110,44 +117,75 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     this.prepare(target);
     target.host.active++;
     const { host, connectTimeoutMs } = target;
-    const ended = this.#requestEnded && this.#early === null;
-    const stream = host.request(this, this.head, ended, connectTimeoutMs, this.#fresh);
+    const stream = host.request(this, this.head, this.bodiless, connectTimeoutMs, this.#fresh);
     if (stream === "overflow") return this.reply(LOCAL_REPLY.overflow, target.edge);
-    if (stream !== null) {
-      this.#upstream = stream;
-      this.#sendEarly();
-    } else if (!this.#requestEnded) {
-      this.#early ??= [];
-      this.#stream.pauseRequest();
-    }
+    if (stream !== null) this.#attach(stream);
+    else this.#pauseRequest();
   }
 
   /** Answers in the proxy's own name, and counts it on the edge. */
   reply(reply: LocalReply, edge: Edge): void {
     if (this.#done) return;
-    const { head, body } = renderLocalReply(reply, this.#isGrpc, this.proxyName);
-    this.#status = head.status;
-    this.#hearGrpcStatus(head.headers);
-    if (body !== null) this.#responseBytes = body.length;
+    const flags = this.withFlags(reply.flags);
+    const { head, body } = renderLocalReply({ ...reply, flags }, this.isGrpc, this.proxyName);
+    this.editAnswer(head.headers);
+    this.status = head.status;
+    this.hearGrpcStatus(head.headers);
+    if (body !== null) this.countReply(body);
     this.#finish(reply.flags, edge);
     this.#stream.respond(head);
     if (body !== null) this.#stream.body(body);
     this.#stream.end(null);
   }
 
+  /** Waits for no upstream any more: answers, or breaks off when an answer has begun. */
+  protected giveUp(reply: LocalReply): void {
+    if (this.#done) return;
+    this.#letGo();
+    const edge = this.#edge as Edge;
+    if (this.status === 0) return this.reply(reply, edge);
+    this.#finish(reply.flags, edge);
+    this.#stream.reset();
+  }
+
+  /** Ends an attempt whose answer has not begun: another one follows, or the reply. */
+  protected giveUpAttempt(failure: AttemptFailure, reply: LocalReply): void {
+    if (this.#done || this.status !== 0) return;
+    this.#letGo();
+    if (!this.#retry(failure, true, true)) this.reply(reply, this.#edge as Edge);
+  }
+
+  /** Counts the exchange there if it ends before it has a target. */
+  protected countOn(edge: Edge): void {
+    this.#edge = edge;
+  }
+
+  /** Holds the request back for a while. */
+  protected wait(ms: number, then: () => void): void {
+    this.#cancelWait = this.context.clock.after(ms, () => {
+      this.#cancelWait = null;
+      then();
+    });
+    this.#pauseRequest();
+  }
+
   // From the downstream.
 
   onRequestBody(chunk: Uint8Array): void {
     if (this.#done) return;
-    if (this.#connection === null) this.#requestBytes += chunk.length;
-    else this.#connection.receivedBytes += chunk.length;
-    if (this.#upstream === null) {
-      (this.#early ??= []).push(chunk);
+    this.countRequestBody(chunk);
+    const upstream = this.#upstream;
+    if (upstream === null) {
+      (this.#body ??= new RequestBody(this.context.replay)).hold(chunk);
       return;
     }
-    if (!this.#sendBody(this.#upstream, chunk)) {
+    if (this.status === 0 || this.keepsBody) {
+      (this.#body ??= new RequestBody(this.context.replay)).remember(chunk);
+    }
+    if (this.status !== 0 || this.#body?.lost) this.settleMessages(this.#edge as Edge);
+    if (!upstream.body(chunk)) {
       this.#upstreamFull = true;
-      this.#stream.pauseRequest();
+      this.#pauseRequest();
     }
   }
 
@@ -156,12 +194,11 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     if (trailers !== null) removeMeshHeaders(trailers);
     this.#requestEnded = true;
     this.#trailers = trailers;
+    this.onRequestComplete();
     const upstream = this.#upstream;
-    if (upstream === null) {
-      this.#early ??= [];
-      return;
-    }
+    if (upstream === null) return;
     if (this.#responseEnded) this.#finish(FLAG.none, this.#edge);
+    else this.onRequestSent();
     upstream.end(trailers);
   }
 
@@ -179,7 +216,7 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
       flags = FLAG.streamIdleTimeout;
       status = 408;
     }
-    if (this.#status === 0) this.#status = status;
+    if (this.status === 0) this.status = status;
     this.#finish(flags, this.#edge);
     if (upstream !== null) upstream.reset();
     else target?.host.withdraw(this);
@@ -194,9 +231,7 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
   // From the upstream.
 
   onConnection(open: (head: RequestHead, ended: boolean) => ClientStream): void {
-    this.#upstream = open(this.head, this.#requestEnded && this.#early === null);
-    this.#sendEarly();
-    if (!this.#upstreamFull) this.#stream.resumeRequest();
+    this.#attach(open(this.head, this.bodiless));
   }
 
   onInform(status: number, headers: HeaderList): void {
@@ -207,22 +242,26 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
 
   onResponse(head: ResponseHead): void {
     if (this.#done) return;
-    this.#status = head.status;
+    const next = this.#body?.lost ? null : this.afterAnswer(this.#retries + 1, head);
+    if (next !== null) {
+      this.#letGo();
+      return this.#tryAgain(next, false);
+    }
+    this.status = head.status;
+    this.settleMessages(this.#edge as Edge);
+    if (!this.keepsBody) this.#body?.release();
     // Without a body the trailers are in the head.
-    this.#hearGrpcStatus(head.headers);
+    this.hearGrpcStatus(head.headers);
     if (!this.upstreamIsProxy) removeMeshHeaders(head.headers);
+    this.editAnswer(head.headers);
     this.#tunnelling = opensTunnel(this.head.tunnel, head.status);
-    if (this.#tunnelling && this.#isTcp) this.#openConnection(this.#edge as Edge);
+    if (this.#tunnelling && this.isTcp) this.openConnection(this.#edge as Edge);
     this.#stream.respond(head);
   }
 
   onResponseBody(chunk: Uint8Array): void {
     if (this.#done) return;
-    if (this.#connection === null) this.#responseBytes += chunk.length;
-    else this.#connection.sentBytes += chunk.length;
-    if (this.#responseMessages !== null) {
-      (this.#edge as Edge).responseMessages += this.#responseMessages.count(chunk);
-    }
+    this.countResponseBody(chunk, this.#edge as Edge);
     if (!this.#stream.body(chunk)) {
       this.#downstreamFull = true;
       this.#upstream?.pauseResponse();
@@ -233,7 +272,7 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
     if (this.#done) return;
     if (trailers !== null) {
       removeMeshHeaders(trailers);
-      this.#hearGrpcStatus(trailers);
+      this.hearGrpcStatus(trailers);
     }
     this.#responseEnded = true;
     // The client may have more to say through a tunnel whose other half has ended.
@@ -243,120 +282,92 @@ export abstract class HttpExchange implements ServerHandler, PendingRequest {
 
   onUpstreamReset(reason: ResetReason, processed: boolean): void {
     if (this.#done) return;
-    const target = this.#target as Target;
+    const { edge } = this.#target as Target;
+    const sent = this.#upstream !== null;
     this.#upstream = null;
-    if (this.#status !== 0) {
+    if (this.status !== 0) {
       // The answer has begun: breaking off is the only way left to say that it is not whole.
-      this.#finish(FLAG.upstreamReset, target.edge);
+      this.#finish(FLAG.upstreamReset, edge);
       this.#stream.reset();
       return;
     }
-    if (!processed && !this.#bodySent && this.#retry(reason, target)) return;
-    this.reply(replyTo(reason, this.#retries), target.edge);
+    if (!this.#retry(reason, processed, sent)) this.reply(replyTo(reason), edge);
   }
 
   onUpstreamWritable(): void {
     if (!this.#upstreamFull || this.#done) return;
     this.#upstreamFull = false;
-    this.#stream.resumeRequest();
+    this.#resumeRequest();
   }
 
-  /** Another attempt, if there is to be one. Nothing of the request has been acted on. */
-  #retry(reason: ResetReason, failed: Target): boolean {
-    // A connection that closed in silence may still have delivered the request.
-    if (reason === "closed" && !IDEMPOTENT.has(this.head.method)) return false;
-    const next = this.retarget(this.#retries + 1, reason);
+  /** Sends what there is of the request. */
+  #attach(upstream: ClientStream): void {
+    this.#upstream = upstream;
+    this.#upstreamFull = false;
+    this.sent = true;
+    const body = this.#body;
+    if (body !== null) {
+      for (const chunk of body.chunks) if (!upstream.body(chunk)) this.#upstreamFull = true;
+      body.sent();
+    }
+    if (this.#requestEnded) {
+      if (!this.bodiless) upstream.end(this.#trailers);
+      this.onRequestSent();
+    }
+    if (!this.#upstreamFull) this.#resumeRequest();
+  }
+
+  /** Another attempt after one that came to no answer, if there is to be one. */
+  #retry(failure: AttemptFailure, processed: boolean, sent: boolean): boolean {
+    if (this.#body?.lost) return false;
+    const next = this.afterFailure(this.#retries + 1, failure, processed, sent);
     if (next === null) return false;
-    this.#retries++;
-    this.#fresh = reason === "closed";
-    failed.host.active--;
-    this.#target = null;
-    const backoffMs = reason === "closed" ? 0 : this.backoffMs(this.#retries);
-    this.#cancelBackoff = this.#clock.after(backoffMs, () => {
-      this.#cancelBackoff = null;
-      this.send(next);
-    });
-    // A body that has ended without a byte still has its end to send.
-    if (this.head.bodyLength !== 0) this.#early ??= [];
-    if (!this.#requestEnded) this.#stream.pauseRequest();
+    // A connection that was kept and closed says nothing about the upstream.
+    this.#tryAgain(next, failure === "closed" && !processed);
     return true;
   }
 
-  #sendEarly(): void {
-    const upstream = this.#upstream as ClientStream;
-    const early = this.#early;
-    if (early === null) return;
-    this.#early = null;
-    for (const chunk of early) {
-      if (!this.#sendBody(upstream, chunk)) this.#upstreamFull = true;
-    }
-    if (this.#requestEnded) upstream.end(this.#trailers);
+  #tryAgain(next: Target, atOnce: boolean): void {
+    this.#retries++;
+    this.#fresh = atOnce;
+    this.#leaveTarget();
+    this.wait(atOnce ? 0 : this.backoffMs(this.#retries), () => this.send(next));
   }
 
-  /** After this there is no other attempt, so that what is counted here belongs to the edge for good. */
-  #sendBody(upstream: ClientStream, chunk: Uint8Array): boolean {
-    this.#bodySent = true;
-    if (this.#requestMessages !== null) {
-      (this.#edge as Edge).requestMessages += this.#requestMessages.count(chunk);
-    }
-    return upstream.body(chunk);
+  #letGo(): void {
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    if (upstream !== null) upstream.reset();
+    else this.#target?.host.withdraw(this);
   }
 
-  get #isGrpc(): boolean {
-    return this.#grpcStatus !== NOT_GRPC;
+  #leaveTarget(): void {
+    if (this.#target !== null) this.#target.host.active--;
+    this.#target = null;
   }
 
-  get #isTcp(): boolean {
-    return this.head.tunnel === "connect";
+  #pauseRequest(): void {
+    if (this.#requestEnded || this.#requestPaused) return;
+    this.#requestPaused = true;
+    this.#stream.pauseRequest();
   }
 
-  #hearGrpcStatus(fields: HeaderList): void {
-    if (!this.#isGrpc) return;
-    const value = headerValue(fields, "grpc-status");
-    if (value !== undefined) this.#grpcStatus = parseGrpcStatus(value);
+  #resumeRequest(): void {
+    if (!this.#requestPaused) return;
+    this.#requestPaused = false;
+    this.#stream.resumeRequest();
   }
 
   /** The exchange is over for the counters and for everybody who still calls. */
   #finish(flags: string, edge: Edge | null): void {
     this.#done = true;
-    this.#inFlight.end();
+    this.context.inFlight.end();
+    this.onFinished();
     this.#upstream = null;
-    this.#early = null;
-    this.#cancelBackoff?.();
-    if (this.#target !== null) this.#target.host.active--;
-    if (edge === null) return;
-    if (this.#isTcp) return this.#closeConnection(flags, edge);
-    const durationMs = this.#clock.monotonic() - this.#startedMs;
-    edge.record(this.#status, flags, durationMs, this.#grpcStatus, this.#requestBytes, this.#responseBytes);
-  }
-
-  /** What the client said before the tunnel stood counts too. */
-  #openConnection(edge: Edge, flags?: string): void {
-    this.#connection = edge.openConnection(flags);
-    this.#connection.receivedBytes += this.#requestBytes;
-  }
-
-  #closeConnection(flags: string, edge: Edge): void {
-    if (this.#connection !== null) return edge.closeConnection(flags);
-    // It never stood. Whoever refuses CONNECT with a status, and a policy that blocks it, give no flag.
-    const unflagged = this.#target === null ? FLAG.noHealthyUpstream : FLAG.upstreamConnectFailure;
-    const cause = flags === FLAG.none ? unflagged : flags;
-    this.#openConnection(edge, cause);
-    edge.closeConnection(cause);
-  }
-}
-
-function replyTo(reason: ResetReason, retries: number): LocalReply {
-  switch (reason) {
-    case "closed":
-      return LOCAL_REPLY.upstreamClosed;
-    case "refused":
-      return LOCAL_REPLY.upstreamRefused;
-    case "protocol-error":
-      return LOCAL_REPLY.upstreamProtocolError;
-    case "timeout":
-      return LOCAL_REPLY.upstreamTimeout;
-    default:
-      return retries > 0 ? LOCAL_REPLY.connectFailureRetried : LOCAL_REPLY.connectFailure;
+    this.#body?.release();
+    this.#cancelWait?.();
+    const reached = this.#target !== null;
+    this.#leaveTarget();
+    if (edge !== null) this.count(edge, flags, reached);
   }
 }

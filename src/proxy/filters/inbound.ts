@@ -4,11 +4,20 @@ import type { WorkloadInfo } from "../../model/snapshot.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import type { Host } from "../cluster/host.ts";
 import type { CompiledSnapshot, InboundService } from "../compiled_snapshot.ts";
-import type { Acceptor, RequestHead, ResetReason, ServerHandler, ServerStream } from "../exchange.ts";
+import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
-import { CLIENT_CERT_HEADER, clientCertificateValue, readPeer, takeMeshHeaders } from "../mesh_headers.ts";
+import {
+  CLIENT_CERT_HEADER,
+  clientCertificateValue,
+  ORIGINAL_PATH_HEADER,
+  readPeer,
+  takeMeshHeaders,
+} from "../mesh_headers.ts";
 import { normalPath } from "../route/normal_path.ts";
-import { type ExchangeContext, HttpExchange, type Target } from "./http_exchange.ts";
+import type { AttemptFailure } from "../route/retry_policy.ts";
+import type { ExchangeContext } from "./exchange_context.ts";
+import { HttpExchange, type Target } from "./http_exchange.ts";
+import { lostOnKeptConnection } from "./upstream_failure.ts";
 
 /** The own workload is near: Envoy gives it the same time as anybody, and so do we (Istio's connectTimeout). */
 export const CONNECT_TIMEOUT_MS = 10_000;
@@ -51,7 +60,7 @@ export class InboundAcceptor implements Acceptor {
 
   accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
     const snapshot = this.#options.current();
-    const { port, peer } = takeMeshHeaders(head.headers);
+    const { port, peer } = takeMeshHeaders(head.headers, ORIGINAL_PATH_HEADER);
     head.headers.push(CLIENT_CERT_HEADER, this.#clientCertificate);
     const exchange = new InboundExchange(
       this.#options,
@@ -133,8 +142,14 @@ export class InboundExchange extends HttpExchange {
     this.#target = target;
   }
 
-  protected override retarget(attempt: number, reason: ResetReason): Target | null {
-    return attempt > RETRIES_MAX || (reason !== "closed" && reason !== "refused") ? null : this.#target;
+  protected override afterFailure(
+    attempt: number,
+    failure: AttemptFailure,
+    processed: boolean,
+  ): Target | null {
+    if (attempt > RETRIES_MAX || processed) return null;
+    const again = failure === "refused" || lostOnKeptConnection(this.head, failure, processed);
+    return again ? this.#target : null;
   }
 
   protected override backoffMs(): number {

@@ -11,7 +11,7 @@ import { takeMeshHeaders } from "../mesh_headers.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
-import type { ExchangeContext } from "./http_exchange.ts";
+import type { ExchangeContext } from "./exchange_context.ts";
 import { CONNECT_TIMEOUT_MS, InboundExchange } from "./inbound.ts";
 
 export interface PlainInboundOptions extends ExchangeContext {

@@ -1,45 +1,24 @@
 /** The calls of the own workload: from the request's authority to a route, a cluster, an endpoint. */
-import type { Random } from "../../lib/prng.ts";
 import type { ProxySettings } from "../../model/snapshot.ts";
-import { NO_KEY } from "../cluster/balancer/balancer.ts";
-import type { CompiledCluster } from "../cluster/cluster.ts";
-import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
-import type { HostAddress } from "../cluster/connect_attempt.ts";
-import { answerOutcome, outcomeFollows } from "../cluster/health/answer_outcome.ts";
-import type { Host } from "../cluster/host.ts";
-import type { HostTable } from "../cluster/host_table.ts";
-import type { PoolLimits } from "../cluster/pool_limits.ts";
-import type { Edge } from "../../telemetry/edge_metrics.ts";
-import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
 import type { Address } from "../../runtime/socket.ts";
-import type {
-  Acceptor,
-  HeaderList,
-  RequestHead,
-  ResetReason,
-  ResponseHead,
-  ServerHandler,
-  ServerStream,
-} from "../exchange.ts";
-import { isGrpc, LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
-import { describePeer, PEER_HEADER, PORT_HEADER, takeMeshHeaders } from "../mesh_headers.ts";
+import type { CompiledCluster } from "../cluster/cluster.ts";
+import type { HostAddress } from "../cluster/connect_attempt.ts";
+import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
+import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
+import { LOCAL_REPLY } from "../local_reply.ts";
+import { describePeer, takeMeshHeaders } from "../mesh_headers.ts";
 import type { Found } from "../route/listener_table.ts";
 import { normalPath } from "../route/normal_path.ts";
-import { canonicalAuthority, type CompiledVirtualHost, findRoute, pickTarget } from "../route/route_table.ts";
+import { canonicalAuthority, type CompiledVirtualHost, findRoute } from "../route/route_table.ts";
+import { pickTarget } from "../route/weighted_targets.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
-import { type ExchangeContext, HttpExchange, type Target } from "./http_exchange.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
-
-/** Istio's default retry policy: two more attempts where nothing can have been processed, 25 ms base back-off. */
-export const RETRIES_MAX = 2;
-const BACKOFF_BASE_MS = 25;
+import { type OutboundContext, OutboundExchange } from "./outbound_exchange.ts";
 
 /** A connection to a host that the mesh does not know must stand within this (Envoy's default). */
 const PASSTHROUGH_CONNECT_TIMEOUT_MS = 10_000;
 
-export interface OutboundOptions extends ExchangeContext {
-  readonly random: Random;
-  readonly hosts: HostTable;
+export interface OutboundOptions extends OutboundContext {
   /** The snapshot that serves now. */
   current(): CompiledSnapshot;
   /** An address that leads back to this proxy: passing a request on to it would never end. */
@@ -165,9 +144,7 @@ export class OutboundAcceptor implements Acceptor {
     const route = findRoute(virtualHost, head);
     const { service } = virtualHost.virtualHost;
     if (route === undefined) return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unserved(service));
-    const cluster = pickTarget(route, this.#options.random);
-    if (cluster === null) return exchange.reply(LOCAL_REPLY.noCluster, snapshot.unserved(service));
-    exchange.sendTo(cluster);
+    exchange.follow(route, service);
   }
 
   /** No service has the authority: where the connection was going decides. */
@@ -219,154 +196,6 @@ export class OutboundAcceptor implements Acceptor {
       this.#peer = describePeer(snapshot.settings.workload);
     }
     return this.#peer;
-  }
-}
-
-class OutboundExchange extends HttpExchange {
-  readonly #options: OutboundOptions;
-  readonly #snapshot: CompiledSnapshot;
-  readonly #peer: string;
-  /** Fields of the request itself; those for the mesh hop come after. */
-  readonly #fieldCount: number;
-  #cluster: CompiledCluster | null = null;
-  #endpoint: ClusterEndpoint | null = null;
-  /** Endpoints of the attempts that failed; undefined before the first retry. */
-  #tried: ClusterEndpoint[] | undefined;
-  /** What the cluster's endpoints are chosen by, and the cookie that goes with it. */
-  #key: number = NO_KEY;
-  #setCookie: string | null = null;
-  /** The answer has begun, and its trailers will tell what it was. */
-  #outcomeFollows = false;
-  /** Where the attempt counts as a retry. */
-  #retrying: PoolLimits | null = null;
-  /** The only endpoint that will do: the client dialled its own address. */
-  #pinned: ClusterEndpoint | null = null;
-
-  constructor(
-    options: OutboundOptions,
-    snapshot: CompiledSnapshot,
-    peer: string,
-    stream: ServerStream,
-    head: RequestHead,
-    ended: boolean,
-  ) {
-    super(options, stream, head, ended);
-    this.#options = options;
-    this.#snapshot = snapshot;
-    this.#peer = peer;
-    this.#fieldCount = head.headers.length;
-  }
-
-  /** `destination`: where bytes were going, for clusters that ask for no more. */
-  sendTo(
-    cluster: CompiledCluster,
-    pinned: PinnedEndpoint | null = null,
-    destination: Address | null = null,
-  ): void {
-    if (destination !== null && cluster.cluster.toOriginalDestination === true) {
-      const { hosts } = this.#options;
-      const host = hosts.passthrough({ ...destination, spiffeId: null, protocol: "tcp" });
-      const { connectTimeoutMs } = cluster.cluster;
-      return this.send({ host, edge: cluster.unserved, connectTimeoutMs });
-    }
-    this.#cluster = cluster;
-    this.#pinned = pinned?.endpoint ?? null;
-    if (cluster.hashPolicy !== null) {
-      // Whoever calls on 15001 is the own workload.
-      const { address } = this.#snapshot.settings;
-      ({ key: this.#key, setCookie: this.#setCookie } = cluster.hashPolicy.keyOf(this.head, address));
-    }
-    const target = this.#pick();
-    if (target === null) this.reply(LOCAL_REPLY.noHealthyUpstream, cluster.unserved);
-    else this.send(target);
-  }
-
-  protected override prepare(): void {
-    const { headers } = this.head;
-    headers.length = this.#fieldCount;
-    const endpoint = this.#endpoint?.endpoint;
-    if (endpoint !== undefined && endpoint.meshPort !== null) {
-      headers.push(PORT_HEADER, String(endpoint.port), PEER_HEADER, this.#peer);
-    }
-  }
-
-  protected override retarget(attempt: number): Target | null {
-    if (attempt > RETRIES_MAX || this.#cluster === null) return null;
-    const { limits } = this.#cluster;
-    if (limits !== null) {
-      if (!limits.beginRetry()) return null;
-      this.#retrying = limits;
-    }
-    if (this.#endpoint !== null) (this.#tried ??= []).push(this.#endpoint);
-    return this.#pick();
-  }
-
-  override reply(reply: LocalReply, edge: Edge): void {
-    this.#endRetry();
-    super.reply(reply, edge);
-  }
-
-  override onDownstreamReset(reason: ResetReason): void {
-    this.#endRetry();
-    super.onDownstreamReset(reason);
-  }
-
-  override onResponse(head: ResponseHead): void {
-    this.#endRetry();
-    if (this.#endpoint !== null && this.#endpoint.health !== null) {
-      this.#outcomeFollows = isGrpc(this.head) && outcomeFollows(head.status, head.headers);
-      if (!this.#outcomeFollows) this.#endpoint.report(answerOutcome(head.status, head.headers), null);
-    }
-    if (this.#setCookie !== null) head.headers.push("set-cookie", this.#setCookie);
-    super.onResponse(head);
-  }
-
-  override onResponseEnd(trailers: HeaderList | null): void {
-    // Trailers without a status: the call ended in a way that gRPC does not have.
-    if (this.#outcomeFollows) this.#endpoint?.report(answerOutcome(500, trailers ?? []), null);
-    super.onResponseEnd(trailers);
-  }
-
-  override onUpstreamReset(reason: ResetReason, processed: boolean): void {
-    this.#endRetry();
-    this.#endpoint?.report(0, reason);
-    super.onUpstreamReset(reason, processed);
-  }
-
-  /** Envoy's fully jittered exponential back-off. */
-  protected override backoffMs(attempt: number): number {
-    return this.#options.random.float() * (2 ** attempt - 1) * BACKOFF_BASE_MS;
-  }
-
-  protected override get upstreamIsProxy(): boolean {
-    const meshPort = this.#endpoint?.endpoint.meshPort ?? null;
-    return meshPort !== null;
-  }
-
-  protected override get proxyName(): string {
-    return `outbound ${this.#snapshot.settings.workload.key}`;
-  }
-
-  /** A proxy understands CONNECT; a plain endpoint is what the tunnel leads to. */
-  #hostOf({ endpoint, host }: ClusterEndpoint): Host {
-    if (this.head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
-    const { address: hostname, port } = endpoint;
-    return this.#options.hosts.passthrough({ hostname, port, spiffeId: null, protocol: "tcp" });
-  }
-
-  /** The outcome of the attempt is known, or nobody waits for it any more. */
-  #endRetry(): void {
-    if (this.#retrying === null) return;
-    this.#retrying.endRetry();
-    this.#retrying = null;
-  }
-
-  #pick(): Target | null {
-    const { cluster } = this.#cluster as CompiledCluster;
-    const endpoint = this.#pinned ?? (this.#cluster as CompiledCluster).pick(this.#tried, this.#key);
-    this.#endpoint = endpoint;
-    if (endpoint === null) return null;
-    return { host: this.#hostOf(endpoint), edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
   }
 }
 

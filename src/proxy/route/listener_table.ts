@@ -1,7 +1,7 @@
 /** Which service port a captured connection was on its way to: by the address that it dialled, or by TLS server name. */
 import { formatIp, Network, parseIp } from "../../lib/ip.ts";
 import type { Listener } from "../../model/snapshot.ts";
-import { type WeightedTargets, weightedTargets } from "./route_table.ts";
+import { type WeightedTargets, weightedTargets } from "./weighted_targets.ts";
 
 export interface CompiledListener<Target> {
   readonly listener: Listener;

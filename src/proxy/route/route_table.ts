@@ -2,23 +2,17 @@
  * Which route a request takes: virtual host by authority, then the first rule that matches. Compiled once per snapshot;
  * the proxy and `explain` ask the same objects.
  */
-import type { Route, VirtualHost, WeightedCluster } from "../../model/snapshot.ts";
+import type { Route, RouteMatch, VirtualHost } from "../../model/snapshot.ts";
 import type { Random } from "../../lib/prng.ts";
 import type { RequestHead } from "../exchange.ts";
-import { compileConditions, type Condition } from "./conditions.ts";
-
-/** What a route leads to, chosen by weight. `Target` is null for a cluster that the snapshot does not have. */
-export interface WeightedTargets<Target> {
-  readonly targets: readonly (Target | null)[];
-  /** Running sums of the weights, one for each target. */
-  readonly cumulative: readonly number[];
-}
-
-export interface CompiledRoute<Target> extends WeightedTargets<Target> {
-  readonly route: Route;
-  /** Alternatives, each a list of conditions that must all hold; null matches everything. */
-  readonly alternatives: readonly (readonly Condition[])[] | null;
-}
+import {
+  type CompiledDestination,
+  type CompiledForward,
+  type CompiledRoute,
+  compileRoute,
+} from "./compiled_route.ts";
+import type { Condition } from "./conditions.ts";
+import { pickIndex } from "./weighted_targets.ts";
 
 export interface CompiledVirtualHost<Target> {
   readonly virtualHost: VirtualHost;
@@ -101,37 +95,35 @@ export function explainRoutes<Target>(host: CompiledVirtualHost<Target>, head: R
   return verdicts;
 }
 
-/** One of the route's targets, by weight. */
-export function pickTarget<Target>(route: WeightedTargets<Target>, random: Random): Target | null {
-  const { targets, cumulative } = route;
-  if (targets.length === 1) return targets[0] as Target | null;
-  const ticket = random.below(cumulative[cumulative.length - 1] as number);
-  let index = 0;
-  while (ticket >= (cumulative[index] as number)) index++;
-  return targets[index] as Target | null;
+/**
+ * The block of a route's match by which a request met it, which decides what a rewrite of the path replaces; null for a
+ * route without any.
+ */
+export function matchedBlock<Target>(
+  { alternatives, route }: CompiledRoute<Target>,
+  head: RequestHead,
+): RouteMatch | null {
+  const index = alternatives === null ? -1 : alternatives.findIndex((one) => allHold(one, head));
+  return route.matches[index] ?? null;
 }
 
-function compileRoute<Target>(route: Route, find: (cluster: string) => Target | null): CompiledRoute<Target> {
-  const alternatives = route.matches.length === 0 ? null : route.matches.map(compileConditions);
-  return { route, alternatives, ...weightedTargets(route.action.destinations, find) };
+/** One of the route's destinations, by weight. */
+export function pickDestination<Target>(
+  { destinations, cumulative }: CompiledForward<Target>,
+  random: Random,
+): CompiledDestination<Target> {
+  return destinations[pickIndex(cumulative, random)] as CompiledDestination<Target>;
 }
 
-/** The clusters of destinations with the running sums of their weights. */
-export function weightedTargets<Target>(
-  destinations: readonly WeightedCluster[],
-  find: (cluster: string) => Target | null,
-): WeightedTargets<Target> {
-  let sum = 0;
-  return {
-    targets: destinations.map((destination) => find(destination.cluster)),
-    cumulative: destinations.map((destination) => (sum += destination.weight)),
-  };
+function matches<Target>({ alternatives }: CompiledRoute<Target>, head: RequestHead): boolean {
+  if (alternatives === null) return true;
+  for (const conditions of alternatives) if (allHold(conditions, head)) return true;
+  return false;
 }
 
-function matches<Target>(compiled: CompiledRoute<Target>, head: RequestHead): boolean {
-  const { alternatives } = compiled;
-  return alternatives === null ||
-    alternatives.some((conditions) => conditions.every((one) => one.holds(head)));
+function allHold(conditions: readonly Condition[], head: RequestHead): boolean {
+  for (const condition of conditions) if (!condition.holds(head)) return false;
+  return true;
 }
 
 function whyMatched<Target>(compiled: CompiledRoute<Target>): string {

@@ -79,7 +79,7 @@ export function endpoints(snapshot: Snapshot, name: string): string[] | undefine
 
 /** `CLUSTER*WEIGHT` of each destination of each route. */
 export function destinations(routes: readonly Route[] | undefined): string[][] | undefined {
-  return routes?.map((route) =>
-    route.action.destinations.map(({ cluster, weight }) => `${cluster}*${weight}`)
+  return routes?.map(({ action }) =>
+    action.type === "forward" ? action.destinations.map(({ cluster, weight }) => `${cluster}*${weight}`) : []
   );
 }

@@ -24,6 +24,7 @@ import { Reception } from "../../../src/proxy/listener/reception.ts";
 import { type ProxyCaps, proxyCaps } from "../../../src/proxy/proxy_caps.ts";
 import { type Address, setOwner, type Wire, type WireOwner } from "../../../src/runtime/socket.ts";
 import { LimitedWarnings } from "../../../src/telemetry/limited_warnings.ts";
+import { exchangeContext } from "../../../src/proxy/filters/exchange_context.ts";
 import { InFlight } from "../../../src/proxy/filters/in_flight.ts";
 import { InboundAcceptor } from "../../../src/proxy/filters/inbound.ts";
 import { OutboundAcceptor } from "../../../src/proxy/filters/outbound.ts";
@@ -141,14 +142,14 @@ export class DataPlane {
   });
   readonly random = new Prng(1);
   readonly inFlight = new InFlight(IN_FLIGHT_MAX);
+  readonly exchanges = exchangeContext(this.clock, this.inFlight);
   compiled!: CompiledSnapshot;
   /** Called for each request, and for each message that is none. */
   onRequest: () => void = () => {};
   readonly #outbound = new OutboundAcceptor({
-    clock: this.clock,
+    ...this.exchanges,
     random: this.random,
     hosts: this.hosts,
-    inFlight: this.inFlight,
     current: () => this.compiled,
     isOwnAddress,
   });
@@ -191,7 +192,7 @@ export class DataPlane {
       reception: this.#reception,
       warnings: this.#limited,
       originalDestination: () => destination,
-      exchanges: { clock, random, hosts, inFlight, current },
+      exchanges: { ...this.exchanges, random, hosts, current },
       ownPorts: new Set([15001, 15006, 15008]),
       current,
     });
@@ -214,10 +215,10 @@ export class DataPlane {
 
   /** A proxy that calls in, with this identity. */
   peer(principal = CALLER_ID): Client {
-    const { clock, edges, inFlight } = this;
+    const { edges } = this;
     return new Client(
       this.wheel,
-      new InboundAcceptor({ clock, edges, inFlight, current: () => this.compiled }, principal, "00ff"),
+      new InboundAcceptor({ ...this.exchanges, edges, current: () => this.compiled }, principal, "00ff"),
     );
   }
 

@@ -36,10 +36,11 @@ describe("LOCAL_REPLY", () => {
       ["noHealthyUpstream", 503, "UH", "no_healthy_upstream"],
       ["overflow", 503, "UO", "overflow"],
       ["connectFailure", 503, "UF", "upstream_reset_before_response_started{connection_failure}"],
-      ["connectFailureRetried", 503, "UF,URX", "upstream_reset_before_response_started{connection_failure}"],
       ["upstreamClosed", 503, "UC", "upstream_reset_before_response_started{connection_termination}"],
       ["upstreamRefused", 503, "UR", "upstream_reset_before_response_started{remote_refused_stream_reset}"],
       ["upstreamProtocolError", 502, "UPE", "upstream_reset_before_response_started{protocol_error}"],
+      ["requestTimeout", 504, "UT", "response_timeout"],
+      ["attemptTimeout", 504, "UT", "upstream_per_try_timeout"],
       ["upstreamTimeout", 504, "UT", "upstream_response_timeout"],
     ] as const,
   )("LOCAL_REPLY.%s is %d %s", (name, status, flags, details) => {

@@ -15,7 +15,7 @@ import {
 import { settle } from "../fake_wire.ts";
 import { Http2Downstream } from "../http2/downstream.ts";
 import { headers, post, rstStream } from "../http2/raw_frames.ts";
-import { RETRIES_MAX } from "../../../../src/proxy/filters/outbound.ts";
+import { RETRY_POLICY_DEFAULT } from "../../../../src/model/snapshot.ts";
 import { MeshUpstream } from "../mesh_upstream.ts";
 
 const PREMATURE_RESETS_MAX = 250;
@@ -186,14 +186,14 @@ describe("what the upstream says that it did not look at", () => {
     const connection = plane.network.last.accept();
     const upstream = new MeshUpstream(connection, plane.wheel);
     await settle();
-    for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
+    for (let attempt = 0; attempt <= RETRY_POLICY_DEFAULT.attempts; attempt++) {
       expect(upstream.requests).toHaveLength(attempt + 1);
       const REFUSED_STREAM = 7;
       connection.say(Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, 1 + 2 * attempt, 0, 0, 0, REFUSED_STREAM]));
       plane.clock.advance(500);
       await settle();
     }
-    expect(await client.read()).toContain("x-bowline-reply: UR upstream_reset_before_response_started");
-    expect(plane.counted()).toEqual(["503 UR shop-1"]);
+    expect(await client.read()).toContain("x-bowline-reply: UR,URX upstream_reset_before_response_started");
+    expect(plane.counted()).toEqual(["503 UR,URX shop-1"]);
   });
 });

@@ -1,6 +1,7 @@
 /** One request through the proxy: what is retried, what is answered in whose name, what is counted. */
 import { describe, expect, test } from "bun:test";
-import { RETRIES_MAX } from "../../../../src/proxy/filters/outbound.ts";
+import { RETRY_POLICY_DEFAULT } from "../../../../src/model/snapshot.ts";
+import { REPLAY_BYTES_MAX } from "../../../../src/proxy/filters/request_body.ts";
 import { DataPlane, endpoint, shopSnapshot } from "../data_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";
@@ -103,12 +104,12 @@ describe("retries", () => {
     const plane = new DataPlane(shopSnapshot(endpoint(1)));
     const client = plane.caller();
     client.get();
-    for (let i = 0; i <= RETRIES_MAX; i++) {
+    for (let i = 0; i <= RETRY_POLICY_DEFAULT.attempts; i++) {
       expect(plane.network.attempts).toHaveLength(i + 1);
       plane.network.last.refuse();
       wait(plane);
     }
-    expect(plane.network.attempts).toHaveLength(1 + RETRIES_MAX);
+    expect(plane.network.attempts).toHaveLength(1 + RETRY_POLICY_DEFAULT.attempts);
     const answer = await client.read();
     expect(answer).toStartWith("HTTP/1.1 503 Service Unavailable\r\n");
     expect(answer).toContain(
@@ -135,7 +136,10 @@ describe("retries", () => {
   test.each([
     ["a POST", "POST / HTTP/1.1\r\nHost: shop\r\n\r\n"],
     ["a PATCH", "PATCH / HTTP/1.1\r\nHost: shop\r\n\r\n"],
-    ["a PUT of which some was sent", "PUT / HTTP/1.1\r\nHost: shop\r\nContent-Length: 5\r\n\r\nhe"],
+    [
+      "a PUT that is too large to be kept",
+      `PUT / HTTP/1.1\r\nHost: shop\r\nContent-Length: 999999\r\n\r\n${"x".repeat(REPLAY_BYTES_MAX + 1)}`,
+    ],
   ])("HttpExchange does not send %s again on a kept connection: 503 UC", async (_what, request) => {
     const { plane, client, connection } = warm();
     client.send(request);

@@ -1,0 +1,115 @@
+/** What an exchange counts about itself, and tells its edge when it is over: bytes, gRPC messages, how it ended. */
+import type { ConnectionSeries } from "../../telemetry/connection_series.ts";
+import type { Edge } from "../../telemetry/edge_metrics.ts";
+import { GrpcMessageCounter } from "../../telemetry/grpc_messages.ts";
+import { GRPC_STATUS_NONE, NOT_GRPC, parseGrpcStatus } from "../../telemetry/grpc_status.ts";
+import { FLAG } from "../../telemetry/response_flags.ts";
+import { type HeaderList, headerValue, type RequestHead } from "../exchange.ts";
+import { isGrpc } from "../local_reply.ts";
+import type { ExchangeContext } from "./exchange_context.ts";
+
+export abstract class CountedExchange {
+  protected readonly head: RequestHead;
+  protected readonly context: ExchangeContext;
+  /** Of the answer that the client gets; 0 before it has begun. */
+  protected status = 0;
+  /** Some upstream was sent the request, or what there was of it. */
+  protected sent = false;
+  readonly #startedMs: number;
+  /** As in RequestSeries. */
+  #grpcStatus: number;
+  /** Null where the request is not gRPC. */
+  readonly #requestMessages: GrpcMessageCounter | null;
+  readonly #responseMessages: GrpcMessageCounter | null;
+  /** Messages of the request that no edge knows of yet: another attempt may make it another edge's. */
+  #messagesToTell = 0;
+  /** Of the bodies. */
+  #requestBytes = 0;
+  #responseBytes = 0;
+  /** Counts the bytes of a CONNECT tunnel that stands: a TCP connection is no request. */
+  #connection: ConnectionSeries | null = null;
+  /** Response flags that hold besides the one of how it ended, each after a comma. */
+  #moreFlags = "";
+
+  constructor(context: ExchangeContext, head: RequestHead) {
+    this.context = context;
+    this.head = head;
+    this.#startedMs = context.clock.monotonic();
+    const grpc = isGrpc(head);
+    this.#grpcStatus = grpc ? GRPC_STATUS_NONE : NOT_GRPC;
+    this.#requestMessages = grpc ? new GrpcMessageCounter() : null;
+    this.#responseMessages = grpc ? new GrpcMessageCounter() : null;
+  }
+
+  protected get isGrpc(): boolean {
+    return this.#grpcStatus !== NOT_GRPC;
+  }
+
+  protected get isTcp(): boolean {
+    return this.head.tunnel === "connect";
+  }
+
+  /** Adds a response flag to the one that the exchange will end with. */
+  protected flag(flag: string): void {
+    this.#moreFlags += `,${flag}`;
+  }
+
+  protected withFlags(flags: string): string {
+    if (this.#moreFlags === "") return flags;
+    return flags === FLAG.none ? this.#moreFlags.slice(1) : flags + this.#moreFlags;
+  }
+
+  protected hearGrpcStatus(fields: HeaderList): void {
+    if (!this.isGrpc) return;
+    const value = headerValue(fields, "grpc-status");
+    if (value !== undefined) this.#grpcStatus = parseGrpcStatus(value);
+  }
+
+  /** A piece of the body, as it comes from the client: sending it again counts no second time. */
+  protected countRequestBody(chunk: Uint8Array): void {
+    if (this.#connection === null) this.#requestBytes += chunk.length;
+    else this.#connection.receivedBytes += chunk.length;
+    if (this.#requestMessages !== null) this.#messagesToTell += this.#requestMessages.count(chunk);
+  }
+
+  /** There is no other attempt: the messages so far are those of this edge. */
+  protected settleMessages(edge: Edge): void {
+    edge.requestMessages += this.#messagesToTell;
+    this.#messagesToTell = 0;
+  }
+
+  protected countResponseBody(chunk: Uint8Array, edge: Edge): void {
+    if (this.#connection === null) this.#responseBytes += chunk.length;
+    else this.#connection.sentBytes += chunk.length;
+    if (this.#responseMessages !== null) edge.responseMessages += this.#responseMessages.count(chunk);
+  }
+
+  /** The body of an answer of the proxy's own. */
+  protected countReply(body: Uint8Array): void {
+    this.#responseBytes = body.length;
+  }
+
+  /** What the client said before the tunnel stood counts too. */
+  protected openConnection(edge: Edge, flags?: string): void {
+    this.#connection = edge.openConnection(flags);
+    this.#connection.receivedBytes += this.#requestBytes;
+  }
+
+  /** The exchange is over. `reached`: it had a host to go to. */
+  protected count(edge: Edge, flag: string, reached: boolean): void {
+    const flags = this.withFlags(flag);
+    if (this.sent) this.settleMessages(edge);
+    if (this.isTcp) return this.#closeConnection(flags, edge, reached);
+    const durationMs = this.context.clock.monotonic() - this.#startedMs;
+    edge.record(this.status, flags, durationMs, this.#grpcStatus, this.#requestBytes, this.#responseBytes);
+  }
+
+  #closeConnection(flags: string, edge: Edge, reached: boolean): void {
+    if (this.#connection !== null) return edge.closeConnection(flags);
+    // It never stood. Whoever refuses CONNECT with a status, and a policy that blocks it, give no flag.
+    const unflagged = reached ? FLAG.upstreamConnectFailure : FLAG.noHealthyUpstream;
+    const cause = flags === FLAG.none ? unflagged : flags;
+    this.openConnection(edge, cause);
+    edge.closeConnection(cause);
+  }
+}

@@ -1,0 +1,31 @@
+/** What exchanges need from the proxy around them, and share. */
+import type { Clock } from "../../lib/clock.ts";
+import { TimerWheel } from "../../lib/timer_wheel.ts";
+import { DEADLINE_TICK_MS } from "./deadline.ts";
+import type { InFlight } from "./in_flight.ts";
+import { ReplayBudget } from "./request_body.ts";
+
+export interface ExchangeContext {
+  readonly clock: Clock;
+  readonly inFlight: InFlight;
+  /** For the timeouts of requests. */
+  readonly deadlines: TimerWheel;
+  readonly replay: ReplayBudget;
+  readonly mirrors: MirrorCount;
+}
+
+/** Copies of requests that are on their way. */
+export interface MirrorCount {
+  count: number;
+}
+
+/** The one context of a proxy. */
+export function exchangeContext(clock: Clock, inFlight: InFlight): ExchangeContext {
+  return {
+    clock,
+    inFlight,
+    deadlines: new TimerWheel(clock, DEADLINE_TICK_MS),
+    replay: new ReplayBudget(),
+    mirrors: { count: 0 },
+  };
+}

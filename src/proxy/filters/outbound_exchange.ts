@@ -1,0 +1,393 @@
+/** One call of the own workload: what its route says becomes of it, attempt by attempt. */
+import type { Random } from "../../lib/prng.ts";
+import type { Fault, ServiceInfo } from "../../model/snapshot.ts";
+import type { Address } from "../../runtime/socket.ts";
+import { FLAG } from "../../telemetry/response_flags.ts";
+import type { Edge } from "../../telemetry/edge_metrics.ts";
+import { NO_KEY } from "../cluster/balancer/balancer.ts";
+import type { CompiledCluster } from "../cluster/cluster.ts";
+import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
+import { answerOutcome, outcomeFollows } from "../cluster/health/answer_outcome.ts";
+import type { Host } from "../cluster/host.ts";
+import type { HostTable } from "../cluster/host_table.ts";
+import type { PoolLimits } from "../cluster/pool_limits.ts";
+import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
+import type { HeaderList, RequestHead, ResetReason, ResponseHead, ServerStream } from "../exchange.ts";
+import { directResponse, faultAbort, LOCAL_REPLY, type LocalReply, redirect } from "../local_reply.ts";
+import { ORIGINAL_PATH_HEADER, PEER_HEADER, PORT_HEADER } from "../mesh_headers.ts";
+import {
+  type CompiledDestination,
+  type CompiledForward,
+  type CompiledMirror,
+  type CompiledRoute,
+  DEFAULT_RETRIES,
+} from "../route/compiled_route.ts";
+import { normalPath } from "../route/normal_path.ts";
+import { redirectLocation } from "../route/redirect.ts";
+import type { AttemptFailure, CompiledRetryPolicy } from "../route/retry_policy.ts";
+import { matchedBlock, pickDestination } from "../route/route_table.ts";
+import { allowedOrigin, permitAnswer, preflightReply } from "./cors.ts";
+import { Deadline } from "./deadline.ts";
+import { requestTimeoutMs } from "./grpc_timeout.ts";
+import type { ExchangeContext } from "./exchange_context.ts";
+import { HttpExchange, type Target } from "./http_exchange.ts";
+import { Mirror, shadowAuthority } from "./mirror.ts";
+import { lostOnKeptConnection } from "./upstream_failure.ts";
+
+export interface OutboundContext extends ExchangeContext {
+  readonly random: Random;
+  readonly hosts: HostTable;
+}
+
+type ClusterRoute = CompiledRoute<CompiledCluster>;
+
+export class OutboundExchange extends HttpExchange {
+  declare protected readonly context: OutboundContext;
+  readonly #snapshot: CompiledSnapshot;
+  readonly #peer: string;
+  /** Fields of the request itself; those for the mesh hop come after. */
+  #fieldCount: number;
+  #service: ServiceInfo | null = null;
+  /** Once its filters let the request by. */
+  #route: ClusterRoute | null = null;
+  #destination: CompiledDestination<CompiledCluster> | null = null;
+  #cluster: CompiledCluster | null = null;
+  #endpoint: ClusterEndpoint | null = null;
+  /** Endpoints of the attempts that failed; undefined before the first retry. */
+  #tried: ClusterEndpoint[] | undefined;
+  /** What the cluster's endpoints are chosen by, and the cookie that goes with it. */
+  #key: number = NO_KEY;
+  #setCookie: string | null = null;
+  /** The answer has begun, and its trailers will tell what it was. */
+  #outcomeFollows = false;
+  /** Where the attempt counts as a retry. */
+  #retrying: PoolLimits | null = null;
+  /** The only endpoint that will do: the client dialled its own address. */
+  #pinned: ClusterEndpoint | null = null;
+  /** Null: the request is sent once. */
+  #retries: CompiledRetryPolicy | null = null;
+  /** Of the whole request; 0: none. */
+  #timeoutMs = 0;
+  #deadline: Deadline | null = null;
+  #attemptDeadline: Deadline | null = null;
+  /** Where copies of the request go, once it is complete. */
+  #mirrors: readonly CompiledMirror<CompiledCluster>[] = NO_MIRRORS;
+  /** Of the request, where the route's CORS policy allows it. */
+  #origin: string | null = null;
+  /** A fault was injected: neither timeout nor retries are in force, as in Istio. */
+  #faulted = false;
+
+  constructor(
+    context: OutboundContext,
+    snapshot: CompiledSnapshot,
+    peer: string,
+    stream: ServerStream,
+    head: RequestHead,
+    ended: boolean,
+  ) {
+    super(context, stream, head, ended);
+    this.#snapshot = snapshot;
+    this.#peer = peer;
+    this.#fieldCount = head.headers.length;
+  }
+
+  /** Does what the route says, for a request that met it. */
+  follow(route: ClusterRoute, service: ServiceInfo): void {
+    this.#service = service;
+    const { fault } = route;
+    if (fault === null) return this.#act(route);
+    const { delay } = fault;
+    if (delay === null || !this.#draws(delay.percentage)) return this.#abortOrAct(route, fault);
+    this.#faulted = true;
+    this.flag(FLAG.delayInjected);
+    this.countOn(this.#unserved);
+    this.wait(delay.fixedMs, () => this.#abortOrAct(route, fault));
+  }
+
+  #abortOrAct(route: ClusterRoute, { abort }: Fault): void {
+    if (abort !== null && this.#draws(abort.percentage)) this.reply(faultAbort(abort), this.#unserved);
+    else this.#act(route);
+  }
+
+  #act(route: ClusterRoute): void {
+    const { head } = this;
+    const { cors, action } = route;
+    if (cors !== null) {
+      const origin = allowedOrigin(cors, head);
+      const preflight = preflightReply(cors, head, origin);
+      if (preflight !== null) return this.reply(preflight, this.#unserved);
+      this.#origin = origin;
+    }
+    this.#route = route;
+    if (action.type === "forward") return this.#forward(route, action);
+    const answer = action.type === "redirect"
+      ? redirect(action.code, redirectLocation(action, head, matchedBlock(route, head)))
+      : directResponse(action.status, action.body);
+    this.reply(answer, this.#unserved);
+  }
+
+  #forward(route: ClusterRoute, action: CompiledForward<CompiledCluster>): void {
+    const destination = pickDestination(action, this.context.random);
+    const cluster = destination.target;
+    if (cluster === null) return this.reply(LOCAL_REPLY.noCluster, this.#unserved);
+    this.#destination = destination;
+    const refusal = this.#edit(route, action, destination);
+    if (refusal !== null) return this.reply(refusal, cluster.unserved);
+    if (!this.#faulted) {
+      this.#retries = action.retries;
+      this.#timeoutMs = requestTimeoutMs(action.timeoutMs, this.head, this.isGrpc);
+    }
+    const mirrors = action.changes?.mirrors ?? NO_MIRRORS;
+    if (mirrors.length > 0 && (this.head.tunnel ?? null) === null) {
+      this.#mirrors = mirrors.filter(({ percentage }) => this.#draws(percentage));
+    }
+    this.#sendTo(cluster);
+  }
+
+  /**
+   * Sends it to a cluster without asking a route. `pinned`: to that endpoint of it; `destination`: where bytes were
+   * going, for clusters that ask for no more.
+   */
+  sendTo(
+    cluster: CompiledCluster,
+    pinned: PinnedEndpoint | null = null,
+    destination: Address | null = null,
+  ): void {
+    if (destination !== null && cluster.cluster.toOriginalDestination === true) {
+      const { hosts } = this.context;
+      const host = hosts.passthrough({ ...destination, spiffeId: null, protocol: "tcp" });
+      const { connectTimeoutMs } = cluster.cluster;
+      return this.send({ host, edge: cluster.unserved, connectTimeoutMs });
+    }
+    this.#retries = DEFAULT_RETRIES;
+    this.#pinned = pinned?.endpoint ?? null;
+    this.#sendTo(cluster);
+  }
+
+  #sendTo(cluster: CompiledCluster): void {
+    this.#cluster = cluster;
+    if (cluster.hashPolicy !== null) {
+      // Whoever calls on 15001 is the own workload.
+      const { address } = this.#snapshot.settings;
+      ({ key: this.#key, setCookie: this.#setCookie } = cluster.hashPolicy.keyOf(this.head, address));
+    }
+    const target = this.#pick();
+    if (target === null) return this.reply(LOCAL_REPLY.noHealthyUpstream, cluster.unserved);
+    if (this.requestEnded) this.onRequestComplete();
+    this.send(target);
+  }
+
+  /** Brings the request into the form in which it goes upstream; returns the answer where that has no form. */
+  #edit(
+    route: ClusterRoute,
+    { changes }: CompiledForward<CompiledCluster>,
+    { requestEdits, authority }: CompiledDestination<CompiledCluster>,
+  ): LocalReply | null {
+    const { head } = this;
+    // What the rewrite replaces depends on the conditions that held, and edits may change what they look at.
+    const path = changes?.path?.apply(head.path, matchedBlock(route, head));
+    requestEdits?.apply(head.headers);
+    route.requestEdits?.apply(head.headers);
+    head.authority = changes?.authority ?? authority ?? head.authority;
+    if (path !== undefined && head.path.startsWith("/")) {
+      const normal = normalPath(path);
+      if (typeof normal !== "string") return normal;
+      head.headers.push(ORIGINAL_PATH_HEADER, head.path);
+      head.path = normal;
+    }
+    this.#fieldCount = head.headers.length;
+    return null;
+  }
+
+  protected override onRequestComplete(): void {
+    if (this.#timeoutMs > 0) {
+      this.#deadline = new Deadline(
+        this.context.deadlines,
+        this.#timeoutMs,
+        () => this.#timeOut(),
+      );
+    }
+    if (this.#mirrors.length > 0) this.#mirror();
+  }
+
+  protected override onRequestSent(): void {
+    const perTryTimeoutMs = this.#retries?.perTryTimeoutMs ?? null;
+    if (perTryTimeoutMs === null) return;
+    this.#attemptDeadline = new Deadline(
+      this.context.deadlines,
+      perTryTimeoutMs,
+      () => this.#timeOutAttempt(),
+    );
+  }
+
+  #timeOut(): void {
+    if (this.status === 0) this.#report(0, "timeout");
+    this.giveUp(LOCAL_REPLY.requestTimeout);
+  }
+
+  #timeOutAttempt(): void {
+    if (this.status === 0) this.#report(0, "timeout");
+    this.giveUpAttempt("attempt-timeout", LOCAL_REPLY.attemptTimeout);
+  }
+
+  protected override onFinished(): void {
+    this.#deadline?.cancel();
+    this.#endAttempt();
+  }
+
+  override onResponse(head: ResponseHead): void {
+    const endpoint = this.#endpoint;
+    if (endpoint !== null && endpoint.health !== null) {
+      this.#outcomeFollows = this.isGrpc && outcomeFollows(head.status, head.headers);
+      if (!this.#outcomeFollows) this.#report(answerOutcome(head.status, head.headers), null);
+    }
+    if (this.#setCookie !== null) head.headers.push("set-cookie", this.#setCookie);
+    super.onResponse(head);
+  }
+
+  override onResponseEnd(trailers: HeaderList | null): void {
+    // Trailers without a status: the call ended in a way that gRPC does not have.
+    if (this.#outcomeFollows) this.#report(answerOutcome(500, trailers ?? []), null);
+    super.onResponseEnd(trailers);
+  }
+
+  override onUpstreamReset(reason: ResetReason, processed: boolean): void {
+    this.#report(0, reason);
+    super.onUpstreamReset(reason, processed);
+  }
+
+  /** Tells the cluster how an attempt went. */
+  #report(status: number, reason: ResetReason | null): void {
+    this.#endpoint?.report(status, reason);
+  }
+
+  protected override prepare(): void {
+    const { headers } = this.head;
+    headers.length = this.#fieldCount;
+    if (this.#endpoint !== null) this.#addMeshFields(headers, this.#endpoint);
+  }
+
+  protected override afterFailure(
+    attempt: number,
+    failure: AttemptFailure,
+    processed: boolean,
+    sent: boolean,
+  ): Target | null {
+    this.#endAttempt();
+    const policy = this.#retries;
+    if (policy === null) return null;
+    const again = lostOnKeptConnection(this.head, failure, processed) || policy.retriesFailure(failure, sent);
+    return again ? this.#next(attempt, policy) : null;
+  }
+
+  protected override afterAnswer(attempt: number, { status, headers }: ResponseHead): Target | null {
+    this.#endAttempt();
+    const policy = this.#retries;
+    if (policy === null || !policy.retriesAnswer(status, headers, this.isGrpc)) return null;
+    return this.#next(attempt, policy);
+  }
+
+  protected override backoffMs(attempt: number): number {
+    return this.#retries === null ? 0 : this.#retries.backoffMs(attempt, this.context.random);
+  }
+
+  protected override editAnswer(headers: HeaderList): void {
+    const route = this.#route;
+    if (route === null) return;
+    this.#destination?.responseEdits?.apply(headers);
+    route.responseEdits?.apply(headers);
+    if (route.cors !== null && this.#origin !== null) permitAnswer(route.cors, this.#origin, headers);
+  }
+
+  protected override get keepsBody(): boolean {
+    return this.#mirrors.length > 0;
+  }
+
+  protected override get upstreamIsProxy(): boolean {
+    const meshPort = this.#endpoint?.endpoint.meshPort ?? null;
+    return meshPort !== null;
+  }
+
+  protected override get proxyName(): string {
+    return `outbound ${this.#snapshot.settings.workload.key}`;
+  }
+
+  /** Counts what went to no cluster. */
+  get #unserved(): Edge {
+    return this.#snapshot.unserved(this.#service as ServiceInfo);
+  }
+
+  #draws(percentage: number): boolean {
+    return this.context.random.float() * 100 < percentage;
+  }
+
+  /** The outcome of the attempt is known, or nobody waits for it any more. */
+  #endAttempt(): void {
+    this.#attemptDeadline?.cancel();
+    this.#retrying?.endRetry();
+    this.#retrying = null;
+  }
+
+  #next(attempt: number, policy: CompiledRetryPolicy): Target | null {
+    if (attempt > policy.attempts) {
+      if (policy.attempts > 0) this.flag(FLAG.retryLimitExceeded);
+      return null;
+    }
+    const { limits } = this.#cluster as CompiledCluster;
+    if (limits !== null) {
+      if (!limits.beginRetry()) {
+        this.flag(FLAG.overflow);
+        return null;
+      }
+      this.#retrying = limits;
+    }
+    if (policy.avoidPreviousHosts && this.#endpoint !== null) (this.#tried ??= []).push(this.#endpoint);
+    return this.#pick();
+  }
+
+  #pick(): Target | null {
+    const cluster = this.#cluster as CompiledCluster;
+    const endpoint = this.#pinned ?? cluster.pick(this.#tried, this.#key);
+    this.#endpoint = endpoint;
+    return endpoint === null ? null : this.#targetAt(cluster, endpoint);
+  }
+
+  #targetAt({ cluster }: CompiledCluster, endpoint: ClusterEndpoint): Target {
+    return { host: this.#hostOf(endpoint), edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
+  }
+
+  /** A proxy understands CONNECT; a plain endpoint is what the tunnel leads to. */
+  #hostOf({ endpoint, host }: ClusterEndpoint): Host {
+    if (this.head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
+    const { address: hostname, port } = endpoint;
+    return this.context.hosts.passthrough({ hostname, port, spiffeId: null, protocol: "tcp" });
+  }
+
+  #addMeshFields(headers: HeaderList, { endpoint }: ClusterEndpoint): void {
+    if (endpoint.meshPort !== null) {
+      headers.push(PORT_HEADER, String(endpoint.port), PEER_HEADER, this.#peer);
+    }
+  }
+
+  /** Sends the copies; of a body that is not all there any more there are none. */
+  #mirror(): void {
+    const { head, body, trailers } = this;
+    const mirrors = this.#mirrors;
+    this.#mirrors = NO_MIRRORS;
+    if (body?.lost) return;
+    for (const { target: cluster } of mirrors) {
+      const endpoint = cluster?.pick() ?? null;
+      if (cluster === null || endpoint === null) continue;
+      const headers = head.headers.slice(0, this.#fieldCount);
+      this.#addMeshFields(headers, endpoint);
+      Mirror.send(this.context, this.#targetAt(cluster, endpoint), {
+        head: { ...head, authority: shadowAuthority(head.authority), headers },
+        body: this.bodiless ? null : [...body?.chunks ?? []],
+        trailers,
+        timeoutMs: this.#timeoutMs,
+      });
+    }
+  }
+}
+
+const NO_MIRRORS: readonly CompiledMirror<CompiledCluster>[] = [];

@@ -1,0 +1,61 @@
+/** A path on its way to somewhere else: by what a rule's path condition matched, or by a regular expression. */
+import { RE2JS } from "re2js";
+import type { PathRewrite, RouteMatch } from "../../model/snapshot.ts";
+
+export interface CompiledPathRewrite {
+  /** `path` is path and query, from the slash; `match` is the block that held, null for a rule without any. */
+  apply(path: string, match: RouteMatch | null): string;
+}
+
+/** Throws when a regex does not compile; the snapshot is then refused. */
+export function compilePathRewrite(rewrite: PathRewrite): CompiledPathRewrite {
+  if (rewrite.type === "matched") {
+    return { apply: (path, match) => replaceMatched(path, match, rewrite.value) };
+  }
+  const expression = RE2JS.compile(rewrite.match);
+  return {
+    apply(path) {
+      const { raw, query } = splitPath(path);
+      return rooted(replaceAll(expression, raw, rewrite.substitution)) + query;
+    },
+  };
+}
+
+/** Puts a value in the place of what the path condition of a match block matched; the query stays. */
+export function replaceMatched(path: string, match: RouteMatch | null, value: string): string {
+  const { raw, query } = splitPath(path);
+  return rooted(value + raw.slice(matchedLength(raw, match))) + query;
+}
+
+/** `query` with its question mark; empty without one. */
+export function splitPath(path: string): { raw: string; query: string } {
+  const at = path.indexOf("?");
+  return at < 0 ? { raw: path, query: "" } : { raw: path.slice(0, at), query: path.slice(at) };
+}
+
+/** A block without a path condition is to Envoy one with the prefix `/`. */
+function matchedLength(raw: string, match: RouteMatch | null): number {
+  const condition = match?.path ?? null;
+  if (condition === null) return raw.startsWith("/") ? 1 : 0;
+  return condition.type === "prefix" ? condition.value.length : raw.length;
+}
+
+function rooted(path: string): string {
+  return path.startsWith("/") ? path : `/${path}`;
+}
+
+/** RE2's GlobalReplace: `\0` is what was matched, `\1` to `\9` are groups, `\\` is a backslash. */
+function replaceAll(expression: RE2JS, text: string, substitution: string): string {
+  const matcher = expression.matcher(text);
+  let result = "";
+  let from = 0;
+  while (matcher.find()) {
+    const groups = substitution.replace(/\\([0-9\\])/g, (_, what: string) => {
+      if (what === "\\") return "\\";
+      return Number(what) <= matcher.groupCount() ? matcher.group(Number(what)) ?? "" : "";
+    });
+    result += text.slice(from, matcher.start()) + groups;
+    from = matcher.end();
+  }
+  return result + text.slice(from);
+}
