@@ -120,7 +120,7 @@ export interface VirtualHost {
   readonly domains: readonly string[];
   /** First match wins. */
   readonly routes: readonly Route[];
-  /** Rules that were left out when this was built, since they are for other callers or ports. Older snapshots do not say. */
+  /** Rules that were left out, since they are for other callers or ports; only where people ask why, never in a push. */
   readonly skipped?: readonly SkippedRule[];
 }
 

@@ -18,7 +18,7 @@ import {
 import { type DestinationPolicy, DestinationRules } from "./destination_rules.ts";
 import type { Membership } from "./endpoints.ts";
 import { listenerOf } from "./listeners.ts";
-import { defaultRoutes, type RouteScope, routesOf } from "./routes.ts";
+import { defaultRoutes, NO_ROUTES, type RouteScope, routesOf } from "./routes.ts";
 import { ServiceCatalogue, type VisibleHost, type VisiblePort } from "./service_catalogue.ts";
 import { servicesOf } from "./services.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
@@ -47,12 +47,15 @@ export class CompiledConfig {
   readonly services: ServiceCatalogue;
   readonly #virtualServices: VirtualServices;
   readonly #destinationRules: DestinationRules;
+  readonly #tellsSkipped: boolean;
   readonly #views = new Map<string, ConfigView>();
   /** Versioned bodies by all that they are made of. */
   readonly #bodies = new Map<string, VersionedResource>();
   readonly #memberships = new Map<string, Membership>();
 
-  constructor(resources: ResourceSet) {
+  /** `tellsSkipped`: virtual hosts also have the rules that were left out, which proxies have no use for. */
+  constructor(resources: ResourceSet, tellsSkipped: boolean) {
+    this.#tellsSkipped = tellsSkipped;
     this.services = new ServiceCatalogue(servicesOf(resources));
     this.#virtualServices = new VirtualServices(resources.virtualServices);
     this.#destinationRules = new DestinationRules(resources.destinationRules);
@@ -137,7 +140,7 @@ export class CompiledConfig {
     );
     return this.#body(key, (): VirtualHost => {
       const scope: RouteScope = { port, namespace: viewer.namespace, labels: viewer.labels, inferredPort };
-      const routes = rule === undefined ? [] : routesOf(rule, scope);
+      const { routes, skipped } = rule === undefined ? NO_ROUTES : routesOf(rule, scope);
       return {
         kind: "virtualHost",
         name: `${host}:${port}`,
@@ -145,6 +148,7 @@ export class CompiledConfig {
         port,
         domains,
         routes: routes.length > 0 ? routes : defaultRoutes(host, port),
+        ...this.#tellsSkipped && skipped.length > 0 ? { skipped } : {},
       };
     });
   }
@@ -215,7 +219,7 @@ export class CompiledConfig {
             inferredPort: (to) => this.#inferredPort(to, port, viewer),
           };
           // Nothing stands behind the host itself: without routes there is nothing to fall back to.
-          if (routesOf(rule, scope).length === 0) continue;
+          if (routesOf(rule, scope).routes.length === 0) continue;
           const domains = port === PORT_OF_UNKNOWN_HOST ? [host, `${host}:${port}`] : [`${host}:${port}`];
           yield this.#routed({ host, name: host, namespace }, host, port, domains, rule, viewer);
         }

@@ -1,10 +1,15 @@
 /** The rules of a VirtualService as the routes of one virtual host, for one kind of caller. */
-import { resolveHost } from "../config/host.ts";
+import type { PlacedRule } from "../config/delegation.ts";
 import { MESH_GATEWAY } from "../config/schema/gateway_name.ts";
 import type { HttpMatch } from "../config/schema/http_match.ts";
-import type { HttpRule } from "../config/schema/http_rule.ts";
-import { clusterName, type Route, type RouteMatch, type WeightedCluster } from "../model/snapshot.ts";
-import { hasLabels } from "./services.ts";
+import {
+  clusterName,
+  type Route,
+  type RouteMatch,
+  type RouteOrigin,
+  type SkippedRule,
+} from "../model/snapshot.ts";
+import { routeEffects } from "./route_actions.ts";
 import type { MeshRule } from "./virtual_services.ts";
 
 /** Istio's name of the route of a service that no VirtualService routes. */
@@ -25,23 +30,35 @@ export interface RouteScope {
   inferredPort(host: string): number;
 }
 
-/**
- * The routes of a rule; empty when all of it is for other callers or other ports, and Istio then treats the host as
- * if the VirtualService were not there.
- */
-export function routesOf(rule: MeshRule, scope: RouteScope): readonly Route[] {
-  const { resource } = rule;
-  return resource.spec.http.flatMap((http, index) => {
-    const matches = http.match.filter((match) => applies(match, scope));
-    if (http.match.length > 0 && matches.length === 0) return [];
-    const { file, line } = resource.positionOf(["spec", "http", index]);
-    return [{
-      name: http.name,
-      origin: { virtualService: rule.key, rule: index, file, line },
-      matches: matches.map(routeMatch),
-      action: { type: "forward", destinations: destinationsOf(http, resource.namespace, scope) },
-    }];
-  });
+export interface BuiltRoutes {
+  /**
+   * Empty when all of the rule is for other callers or other ports, and Istio then treats the host as if the
+   * VirtualService were not there.
+   */
+  readonly routes: readonly Route[];
+  readonly skipped: readonly SkippedRule[];
+}
+
+export const NO_ROUTES: BuiltRoutes = { routes: [], skipped: [] };
+
+/** The routes of a VirtualService, and its rules that are none here. */
+export function routesOf(rule: MeshRule, scope: RouteScope): BuiltRoutes {
+  const routes: Route[] = [];
+  const skipped: SkippedRule[] = [];
+  for (const placed of rule.rules) {
+    const { http, resource } = placed;
+    const reasons = http.match.map((match) => whyNot(match, scope));
+    const matches = http.match.filter((_, index) => reasons[index] === null);
+    const origin = originOf(placed);
+    if (http.match.length > 0 && matches.length === 0) {
+      skipped.push({ origin, before: routes.length, why: [...new Set(reasons)].join("; or ") });
+      continue;
+    }
+    const { port, inferredPort } = scope;
+    const effects = routeEffects(http, { namespace: resource.namespace, port, inferredPort });
+    routes.push({ name: http.name, origin, matches: matches.map(routeMatch), ...effects });
+  }
+  return { routes, skipped };
 }
 
 /** Everything to the service itself. */
@@ -50,13 +67,32 @@ export function defaultRoutes(host: string, port: number): readonly Route[] {
   return [{ name: DEFAULT_ROUTE_NAME, origin: null, matches: [], action: { type: "forward", destinations } }];
 }
 
-/** The part of a match that is decided once per caller and port, not per request. */
-function applies(match: HttpMatch, scope: RouteScope): boolean {
+function originOf({ resource, index }: PlacedRule): RouteOrigin {
+  const { file, line } = resource.positionOf(["spec", "http", index]);
+  return { virtualService: `${resource.namespace}/${resource.name}`, rule: index, file, line };
+}
+
+/** The part of a match that is decided once per caller and port, not per request: a clause, or null when it holds. */
+function whyNot(match: HttpMatch, scope: RouteScope): string | null {
   // A match's own list replaces that of the VirtualService, which is known to have the mesh.
-  if (match.gateways.length > 0 && !match.gateways.includes(MESH_GATEWAY)) return false;
-  if (match.port !== null && match.port !== scope.port) return false;
-  if (match.sourceNamespace !== null && match.sourceNamespace !== scope.namespace) return false;
-  return hasLabels(scope.labels, match.sourceLabels);
+  if (match.gateways.length > 0 && !match.gateways.includes(MESH_GATEWAY)) {
+    return `it is for the gateways ${match.gateways.join(", ")}, and "${MESH_GATEWAY}" is not among them`;
+  }
+  if (match.port !== null && match.port !== scope.port) {
+    return `it is for port ${match.port}, and this is port ${scope.port}`;
+  }
+  if (match.sourceNamespace !== null && match.sourceNamespace !== scope.namespace) {
+    return `it is for callers of the namespace ${match.sourceNamespace}, and this one is of ${scope.namespace}`;
+  }
+  for (const [key, value] of Object.entries(match.sourceLabels)) {
+    const own = Object.hasOwn(scope.labels, key) ? scope.labels[key] : undefined;
+    if (own === value) continue;
+    const found = own === undefined
+      ? "the caller has no such label"
+      : `the caller's is ${JSON.stringify(own)}`;
+    return `it is for callers whose label ${key} is ${JSON.stringify(value)}, and ${found}`;
+  }
+  return null;
 }
 
 function routeMatch(match: HttpMatch): RouteMatch {
@@ -71,15 +107,4 @@ function routeMatch(match: HttpMatch): RouteMatch {
     withoutHeaders: match.withoutHeaders,
     queryParams: match.queryParams,
   };
-}
-
-/** A single destination gets everything whatever its weight; among several, weight 0 takes a destination out. */
-function destinationsOf(http: HttpRule, namespace: string, scope: RouteScope): readonly WeightedCluster[] {
-  const single = http.route.length === 1;
-  const taken = single ? http.route : http.route.filter(({ weight }) => weight > 0);
-  return taken.map(({ destination, weight }) => {
-    const host = resolveHost(destination.host, namespace);
-    const port = destination.port ?? scope.inferredPort(host);
-    return { cluster: clusterName(port, destination.subset, host), weight: single ? WEIGHT_WHOLE : weight };
-  });
 }

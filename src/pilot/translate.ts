@@ -16,7 +16,10 @@ export function translate(
   return snapshotOfView(new World({ resources, workloads, trustDomain }, null).view(proxy));
 }
 
-/** The same from the files alone; undefined when no WorkloadEntry has that key. */
+/**
+ * The same from the files alone, for people who ask why: it also has the rules that were left out. Undefined when no
+ * WorkloadEntry has that key.
+ */
 export function translateFiles(
   resources: ResourceSet,
   proxy: WorkloadKey,
@@ -24,5 +27,8 @@ export function translateFiles(
 ): Snapshot | undefined {
   const workloads = fileWorkloads(resources.workloadEntries);
   const workload = workloads.find((candidate) => workloadKey(candidate) === proxy);
-  return workload && translate(resources, workloads, workload, trustDomain);
+  if (workload === undefined) return undefined;
+  return snapshotOfView(
+    new World({ resources, workloads, trustDomain, tellsSkipped: true }, null).view(workload),
+  );
 }

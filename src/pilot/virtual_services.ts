@@ -1,16 +1,22 @@
 /** Which VirtualService applies to a host, as one client's namespace sees it. */
+import { Delegates, type PlacedRule } from "../config/delegation.ts";
 import { hostMatches, resolveHost } from "../config/host.ts";
 import type { ConfigResource } from "../config/resource.ts";
 import { MESH_GATEWAY } from "../config/schema/gateway_name.ts";
+import type { Destination } from "../config/schema/destination.ts";
+import type { HttpRule } from "../config/schema/http_rule.ts";
 import type { VirtualServiceSpec } from "../config/schema/virtual_service.ts";
 import { isVisible } from "./visibility.ts";
 
+/** A VirtualService that sidecars heed. */
 export interface MeshRule {
   readonly resource: ConfigResource<VirtualServiceSpec>;
   /** `NAMESPACE/NAME`. */
   readonly key: string;
   /** Full names and wildcards, lower case. */
   readonly hosts: readonly string[];
+  /** In order, those of delegates in the place of the rules that delegate. */
+  readonly rules: readonly PlacedRule[];
   /** Some match asks for labels or the namespace of the caller. */
   readonly asksForSource: boolean;
   /** Full hosts of destinations that leave their port to be inferred. */
@@ -33,8 +39,10 @@ export class VirtualServices {
   readonly sourceLabelKeys: readonly string[];
 
   constructor(resources: readonly ConfigResource<VirtualServiceSpec>[]) {
-    this.#rules = resources.filter(({ spec }) => spec.gateways.includes(MESH_GATEWAY)).map(meshRule);
-    const matches = this.#rules.flatMap(({ resource }) => resource.spec.http.flatMap((rule) => rule.match));
+    const delegates = new Delegates(resources);
+    this.#rules = resources.filter(({ spec }) => spec.gateways.includes(MESH_GATEWAY))
+      .map((resource) => meshRule(resource, delegates.rulesOf(resource).rules));
+    const matches = this.#rules.flatMap(({ rules }) => rules.flatMap(({ http }) => http.match));
     const keys = new Set(matches.flatMap((match) => Object.keys(match.sourceLabels)));
     this.sourceLabelKeys = [...keys].sort();
   }
@@ -73,18 +81,29 @@ export class VirtualServices {
   }
 }
 
-function meshRule(resource: ConfigResource<VirtualServiceSpec>): MeshRule {
+function meshRule(
+  resource: ConfigResource<VirtualServiceSpec>,
+  rules: readonly PlacedRule[],
+): MeshRule {
   const { namespace, name, spec } = resource;
-  const matches = spec.http.flatMap((rule) => rule.match);
-  const destinations = spec.http.flatMap((rule) => rule.route.map((to) => to.destination));
-  const portless = destinations.filter((to) => to.port === null).map((to) => resolveHost(to.host, namespace));
+  const matches = rules.flatMap(({ http }) => http.match);
+  const portless = rules.flatMap(({ http, resource }) =>
+    destinationsOf(http).filter((to) => to.port === null)
+      .map((to) => resolveHost(to.host, resource.namespace))
+  );
   return {
     resource,
     key: `${namespace}/${name}`,
     hosts: [...new Set(spec.hosts.map((host) => resolveHost(host, namespace)))],
+    rules,
     asksForSource: matches.some((match) =>
       match.sourceNamespace !== null || Object.keys(match.sourceLabels).length > 0
     ),
     portlessHosts: [...new Set(portless)].sort(),
   };
+}
+
+/** Where requests and their copies go. */
+function destinationsOf({ route, mirror, mirrors }: HttpRule): readonly Destination[] {
+  return [...route, ...mirror === null ? [] : [mirror], ...mirrors].map(({ destination }) => destination);
 }

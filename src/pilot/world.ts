@@ -23,6 +23,8 @@ export interface WorldInput {
   /** Distinct in their keys. */
   readonly workloads: readonly MeshWorkload[];
   readonly trustDomain: string;
+  /** For `explain`: snapshots also have the rules that were left out of them. @default false */
+  readonly tellsSkipped?: boolean;
 }
 
 export class World {
@@ -40,7 +42,9 @@ export class World {
     const same = previous !== null && previous.#input.resources === input.resources;
     this.#fingerprint = same ? previous.#fingerprint : configFingerprint(input.resources);
     const kept = previous !== null && previous.#fingerprint === this.#fingerprint ? previous : null;
-    this.#config = kept === null ? new CompiledConfig(input.resources) : kept.#config;
+    this.#config = kept === null
+      ? new CompiledConfig(input.resources, input.tellsSkipped ?? false)
+      : kept.#config;
     this.#endpoints = new EndpointIndex(
       input.workloads,
       input.trustDomain,

@@ -194,7 +194,7 @@ export class Proxy {
   };
 
   #outboundListener(): OutboundListener {
-    const { clock, random } = this.#options;
+    const { random } = this.#options;
     const acceptor = new OutboundAcceptor({
       ...this.#exchanges,
       random,
@@ -213,7 +213,7 @@ export class Proxy {
   }
 
   #plainInboundListener(): PlainInboundListener {
-    const { clock, random, outbound, inboundPlain, mesh } = this.#options;
+    const { random, outbound, inboundPlain, mesh } = this.#options;
     const ports = [outbound.port, inboundPlain.port, mesh.port, PORTS.admin, PORTS.health, PORTS.metrics];
     return new PlainInboundListener({
       reception: this.#receptions.inbound,

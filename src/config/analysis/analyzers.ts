@@ -3,6 +3,7 @@ import type { Finding } from "../finding.ts";
 import type { ResourceSet } from "../resource.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { conflictingHosts } from "./conflicting_hosts.ts";
+import { delegateDrops } from "./delegate_drops.ts";
 import { delegates } from "./delegates.ts";
 import { destinationHost } from "./destination_host.ts";
 import { destinationPort } from "./destination_port.ts";
@@ -27,6 +28,7 @@ import { weights } from "./weights.ts";
 
 const ANALYZERS: readonly Analyzer[] = [
   conflictingHosts,
+  delegateDrops,
   delegates,
   destinationHost,
   destinationPort,

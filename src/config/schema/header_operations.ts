@@ -1,5 +1,6 @@
 /** Istio's Headers: what a route sets, adds and removes on its way, in requests and in responses. */
 import * as v from "valibot";
+import { isFixedHeader } from "../../model/fixed_headers.ts";
 import { across, type Fault } from "./across.ts";
 import { fields, list, map, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
@@ -100,6 +101,11 @@ function* faultyNames(
       yield { message: wrong(`"${name}" cannot be changed here, and Istio ignores it`), at: path };
     } else if (!isAuthority(name) && !isToken(name)) {
       yield { message: wrong(`${JSON.stringify(name)} is not the name of a header`), at: path };
+    } else if (!isAuthority(name) && isFixedHeader(lower)) {
+      yield {
+        message: wrong(`"${name}" belongs to the message or the connection and cannot be changed`),
+        at: path,
+      };
     } else if (seen.has(lower)) {
       yield { message: wrong(`the header "${lower}" is named twice`), at: path };
     }

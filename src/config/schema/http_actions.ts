@@ -29,10 +29,11 @@ const redirectCode: Schema<number> = v.pipe(
   ),
 );
 
-/** `uri` replaces the whole path, whatever part of it was matched. */
+/** `uri` replaces the whole path, whatever part of it was matched; `prefixRewrite` the prefix that was. */
 export const httpRedirect = v.pipe(
   fields({
     uri: text,
+    prefixRewrite: text,
     authority: text,
     port: optional(portNumber),
     derivePort: optional(oneOf(["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"], "a way to derive a port")),
@@ -40,7 +41,14 @@ export const httpRedirect = v.pipe(
     redirectCode: v.nullish(redirectCode, REDIRECT_CODE_DEFAULT),
   }),
   v.check(
-    (to) => [to.uri, to.authority, to.port, to.derivePort, to.scheme].some((part) => part !== null),
+    (to) => to.uri === null || to.prefixRewrite === null,
+    wrong("has both uri and prefixRewrite; only one of them can say the path"),
+  ),
+  v.check(
+    (to) =>
+      [to.uri, to.prefixRewrite, to.authority, to.port, to.derivePort, to.scheme].some((part) =>
+        part !== null
+      ),
     wrong("leads to where the request came from", "add uri, authority, scheme or port"),
   ),
   v.check(

@@ -88,6 +88,10 @@ function* conflicts(rule: Written): Generator<Fault> {
   if (rule.mirror !== null && rule.mirrors.length > 0) {
     yield { message: wrong("has both mirror and mirrors", "put the one among the others"), at: [] };
   }
+  const prefixes = rule.match.filter((match) => match.uri?.type === "prefix").length;
+  if (rule.redirect?.prefixRewrite != null && (prefixes === 0 || prefixes < rule.match.length)) {
+    yield { message: wrong("prefixRewrite needs a match with a prefix of the uri"), at: ["redirect"] };
+  }
   yield* authorities(rule);
 }
 

@@ -34,24 +34,7 @@ const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(va
 const isName = (value: unknown) => typeof value === "string" && isDnsName(value);
 
 export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
-  routingActions: virtualService(
-    "http[].redirect",
-    "http[].directResponse",
-    "http[].rewrite",
-    "http[].headers",
-    "http[].route[].headers",
-    "http[].match[].statPrefix",
-  ),
-  retriesAndTimeouts: [...virtualService("http[].timeout", "http[].retries"), ...policy("retryBudget")],
-  faultAndMirror: virtualService(
-    "http[].fault",
-    "http[].mirror",
-    "http[].mirrors",
-    "http[].mirrorPercent",
-    "http[].mirrorPercentage",
-  ),
-  cors: virtualService("http[].corsPolicy"),
-  delegate: virtualService("http[].delegate"),
+  retryBudget: policy("retryBudget"),
   tcpAndTls: virtualService("tcp", "tls"),
   balancers: [
     ...policy("loadBalancer.consistentHash", "loadBalancer.warmup", "loadBalancer.warmupDurationSecs"),

@@ -3,10 +3,13 @@ import type { CompiledCors } from "../route/compiled_route.ts";
 import { type HeaderList, headerValue, type RequestHead } from "../exchange.ts";
 import type { LocalReply } from "../local_reply.ts";
 
+/** As an exact origin it stands for all of them. */
+const ANY = "*";
+
 /** The origin of a request, where the policy allows it; null for any other, and for what no browser sent. */
 export function allowedOrigin({ origins }: CompiledCors, head: RequestHead): string | null {
   const origin = headerValue(head.headers, "origin") ?? "";
-  return origin !== "" && origins.some((one) => one.holds(origin)) ? origin : null;
+  return origin !== "" && origins.some((one) => one.holds(ANY) || one.holds(origin)) ? origin : null;
 }
 
 /** The answer to a preflight; null: the request goes on. `origin` as allowedOrigin() gives it. */

@@ -220,27 +220,28 @@ status: {loadBalancer: {}}
       http:
       - timeout: 5s
         route: [{destination: {host: a}}]
-        retries: {attempts: 3}
+        websocketUpgrade: true
+        appendHeaders: {a: b}
       `,
     );
     const gateway = document("Gateway", "g", "selector: {a: b}");
     const files = [{ file: "mesh.yaml", text: [service("a"), rule, gateway].join("---\n") }];
     expect(loadConfig(files).resources).toBeNull();
     const { resources, findings } = loadConfig(files, { lenient: true });
-    expect(resources?.virtualServices[0]?.spec.http[0]?.timeout).toBeNull();
+    expect(resources?.virtualServices[0]?.spec.http[0]?.timeout).toBe(5_000);
     expect(findings.map(({ code, severity, field }) => `${severity} ${code} ${field}`)).toEqual([
-      "warning BOW0004 spec.http[0].timeout",
-      "warning BOW0004 spec.http[0].retries",
+      "warning BOW0004 spec.http[0].websocketUpgrade",
+      "warning BOW0004 spec.http[0].appendHeaders",
       "warning BOW0007 kind",
     ]);
   });
 
   test("loadConfig() with lenient still refuses unknown fields and what is left without meaning", () => {
-    const rule = document("VirtualService", "a", "hosts: [a]\nhttp: [{redirect: {uri: /x}}]");
+    const rule = document("VirtualService", "a", "hosts: [a]\nhttp: [{websocketUpgrade: true}]");
     expect(findingsOf([rule], { lenient: true })).toEqual([
       "mesh.yaml:8:10: error IST0106 VirtualService tutorial/a: spec.http[0]: the rule has no route, so it says " +
       "nothing about where requests go; add route: with a destination",
-      'mesh.yaml:8:11: warning BOW0004 VirtualService tutorial/a: spec.http[0].redirect: the field "redirect" is ' +
+      'mesh.yaml:8:11: warning BOW0004 VirtualService tutorial/a: spec.http[0].websocketUpgrade: the field "websocketUpgrade" is ' +
       "Istio's, but this version of bowline does not implement it; it has no effect",
     ]);
     const misspelt = document("DestinationRule", "a", "host: a\nsubsetz: []");

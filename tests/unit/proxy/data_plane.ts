@@ -186,7 +186,7 @@ export class DataPlane {
 
   /** A connection that arrives at 15006. */
   arrivesPlain(destination: Address | null): Arrival {
-    const { clock, random, hosts, inFlight } = this;
+    const { random, hosts } = this;
     const current = () => this.compiled;
     const listener = new PlainInboundListener({
       reception: this.#reception,
