@@ -1,0 +1,62 @@
+import { describe, expect, test } from "bun:test";
+import type { StringMatch } from "../../../../src/model/snapshot.ts";
+import { compilePathRewrite } from "../../../../src/proxy/route/path_rewrite.ts";
+import { NO_MATCH } from "../routed_plane.ts";
+
+function rewritten(path: string, condition: StringMatch | null, value: string): string {
+  const match = { ...NO_MATCH, path: condition };
+  return compilePathRewrite({ type: "matched", value }).apply(path, match);
+}
+
+describe("a rewrite of what was matched", () => {
+  const prefix = (value: string): StringMatch => ({ type: "prefix", value });
+
+  test.each([
+    ["/api/v1/x?q=1", "/api", "/v2", "/v2/v1/x?q=1"],
+    // A raw prefix: no segment has to end there.
+    ["/apiary", "/api", "/v2", "/v2ary"],
+    ["/api", "/api", "/", "/"],
+    ["/API/x", "/api", "/v2", "/v2/x"],
+  ])("of %s replaces the prefix %s by %s", (path, matched, value, expected) => {
+    expect(rewritten(path, prefix(matched), value)).toBe(expected);
+  });
+
+  test("replaces the whole path after an exact match or a regex, and keeps the query", () => {
+    for (const type of ["exact", "regex"] as const) {
+      expect(rewritten("/a/b?q=/a", { type, value: "/a/.*" }, "/c")).toBe("/c?q=/a");
+    }
+  });
+
+  test("replaces the first slash where no path was asked for, as in Envoy", () => {
+    expect(rewritten("/foo?x", null, "/bar")).toBe("/barfoo?x");
+    expect(rewritten("/foo", null, "/bar/")).toBe("/bar/foo");
+    expect(compilePathRewrite({ type: "matched", value: "/bar/" }).apply("/foo", null)).toBe("/bar/foo");
+  });
+
+  test("always leads to a path from the root", () => {
+    expect(rewritten("/api/x", prefix("/api/"), "v2/")).toBe("/v2/x");
+    expect(rewritten("/api", prefix("/api"), "")).toBe("/");
+  });
+});
+
+describe("a rewrite by a regex", () => {
+  const apply = (match: string, substitution: string, path: string) =>
+    compilePathRewrite({ type: "regex", match, substitution }).apply(path, null);
+
+  test.each([
+    ["/([^/]+)/(.*)", "/\\2/\\1", "/a/b?q", "/b/a?q"],
+    ["o", "0", "/foo/boo", "/f00/b00"],
+    ["/v[0-9]+", "\\0x", "/v12/y", "/v12x/y"],
+    ["^/x", "/$1\\\\", "/x", "/$1\\"],
+    ["(a)|(b)", "<\\1\\2>", "/ab", "/<a><b>"],
+    // The query is no part of the path.
+    ["q", "r", "/q?q=q", "/r?q=q"],
+    ["nothing", "x", "/a", "/a"],
+  ])("%s with %s turns %s into %s", (match, substitution, path, expected) => {
+    expect(apply(match, substitution, path)).toBe(expected);
+  });
+
+  test("throws for what RE2 does not read", () => {
+    expect(() => apply("(?=a)", "b", "/a")).toThrow();
+  });
+});
