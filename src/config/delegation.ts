@@ -70,7 +70,8 @@ export class Delegates {
 }
 
 function isVisible({ namespace, spec }: VirtualService, from: string): boolean {
-  return spec.exportTo.some((to) => to === "*" || to === from || (to === "." && namespace === from));
+  return spec.exportTo.length === 0 ||
+    spec.exportTo.some((to) => to === "*" || to === from || (to === "." && namespace === from));
 }
 
 /** Null where no request can meet both: Istio drops the rule. */

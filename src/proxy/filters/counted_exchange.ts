@@ -13,15 +13,13 @@ export abstract class CountedExchange {
   protected readonly context: ExchangeContext;
   /** Of the answer that the client gets; 0 before it has begun. */
   protected status = 0;
-  /** Some upstream was sent the request, or what there was of it. */
-  protected sent = false;
   readonly #startedMs: number;
   /** As in RequestSeries. */
   #grpcStatus: number;
   /** Null where the request is not gRPC. */
   readonly #requestMessages: GrpcMessageCounter | null;
   readonly #responseMessages: GrpcMessageCounter | null;
-  /** Messages of the request that no edge knows of yet: another attempt may make it another edge's. */
+  /** Messages of the request that came before there was anybody to send them to. */
   #messagesToTell = 0;
   /** Of the bodies. */
   #requestBytes = 0;
@@ -72,8 +70,8 @@ export abstract class CountedExchange {
     if (this.#requestMessages !== null) this.#messagesToTell += this.#requestMessages.count(chunk);
   }
 
-  /** There is no other attempt: the messages so far are those of this edge. */
-  protected settleMessages(edge: Edge): void {
+  /** The messages so far are sent on this edge; sending them again to another one counts no second time. */
+  protected tellMessages(edge: Edge): void {
     edge.requestMessages += this.#messagesToTell;
     this.#messagesToTell = 0;
   }
@@ -98,7 +96,6 @@ export abstract class CountedExchange {
   /** The exchange is over. `reached`: it had a host to go to. */
   protected count(edge: Edge, flag: string, reached: boolean): void {
     const flags = this.withFlags(flag);
-    if (this.sent) this.settleMessages(edge);
     if (this.isTcp) return this.#closeConnection(flags, edge, reached);
     const durationMs = this.context.clock.monotonic() - this.#startedMs;
     edge.record(this.status, flags, durationMs, this.#grpcStatus, this.#requestBytes, this.#responseBytes);

@@ -182,7 +182,7 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     if (this.status === 0 || this.keepsBody) {
       (this.#body ??= new RequestBody(this.context.replay)).remember(chunk);
     }
-    if (this.status !== 0 || this.#body?.lost) this.settleMessages(this.#edge as Edge);
+    this.tellMessages(this.#edge as Edge);
     if (!upstream.body(chunk)) {
       this.#upstreamFull = true;
       this.#pauseRequest();
@@ -248,7 +248,6 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
       return this.#tryAgain(next, false);
     }
     this.status = head.status;
-    this.settleMessages(this.#edge as Edge);
     if (!this.keepsBody) this.#body?.release();
     // Without a body the trailers are in the head.
     this.hearGrpcStatus(head.headers);
@@ -304,7 +303,7 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
   #attach(upstream: ClientStream): void {
     this.#upstream = upstream;
     this.#upstreamFull = false;
-    this.sent = true;
+    this.tellMessages(this.#edge as Edge);
     const body = this.#body;
     if (body !== null) {
       for (const chunk of body.chunks) if (!upstream.body(chunk)) this.#upstreamFull = true;

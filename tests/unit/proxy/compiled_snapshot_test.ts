@@ -114,7 +114,7 @@ describe("requests to a cluster", () => {
   });
 
   test.each([
-    ["in the head", "grpc-status: 14\r\ncontent-length: 0\r\n\r\n"],
+    ["in the head", "grpc-status: 13\r\ncontent-length: 0\r\n\r\n"],
     ["in the trailers", "transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ngrpc-status: 14\r\n\r\n"],
     ["nowhere", "content-length: 2\r\n\r\nok"],
   ])("gRPC calls that fail count as failures, with their status %s", async (_where, rest) => {
@@ -136,7 +136,7 @@ describe("requests to a cluster", () => {
       const client = plane.caller();
       client.get("/shop.Cart/Get", "Content-Type: application/grpc");
       if (i === 0) plane.network.last.accept();
-      const status = i % 4 === 3 ? 5 : 14;
+      const status = i % 4 === 3 ? 5 : 13;
       plane.network.last.say(`HTTP/1.1 200 OK\r\ngrpc-status: ${status}\r\ncontent-length: 0\r\n\r\n`);
       await client.read();
     }
