@@ -12,11 +12,14 @@ import {
   compileRoute,
 } from "./compiled_route.ts";
 import type { Condition } from "./conditions.ts";
+import { INDEXED_ROUTES_MIN, PathIndex } from "./path_index.ts";
 import { pickIndex } from "./weighted_targets.ts";
 
 export interface CompiledVirtualHost<Target> {
   readonly virtualHost: VirtualHost;
   readonly routes: readonly CompiledRoute<Target>[];
+  /** Null where there are few. */
+  readonly index: PathIndex | null;
 }
 
 /** One rule as `explain` shows it. */
@@ -34,7 +37,12 @@ export class RouteTable<Target> {
   constructor(virtualHosts: Iterable<VirtualHost>, find: (cluster: string) => Target | null) {
     let wildcards = false;
     for (const virtualHost of virtualHosts) {
-      const compiled = { virtualHost, routes: virtualHost.routes.map((route) => compileRoute(route, find)) };
+      const { routes } = virtualHost;
+      const compiled = {
+        virtualHost,
+        routes: routes.map((route) => compileRoute(route, find)),
+        index: routes.length < INDEXED_ROUTES_MIN ? null : new PathIndex(routes),
+      };
       for (const domain of virtualHost.domains) {
         if (domain.startsWith("*")) wildcards = true;
         this.#byDomain.set(domain, compiled);
@@ -73,10 +81,11 @@ export function canonicalAuthority(authority: string): string {
 }
 
 export function findRoute<Target>(
-  host: CompiledVirtualHost<Target>,
+  { routes, index }: CompiledVirtualHost<Target>,
   head: RequestHead,
 ): CompiledRoute<Target> | undefined {
-  for (const compiled of host.routes) if (matches(compiled, head)) return compiled;
+  if (index !== null) return index.find(head, routes, matches);
+  for (const compiled of routes) if (matches(compiled, head)) return compiled;
   return undefined;
 }
 
