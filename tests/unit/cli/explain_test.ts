@@ -40,6 +40,43 @@ const BROKEN = load(
   ),
 );
 
+/** Every action that a rule can have. */
+const ACTIONS = load(
+  service("web", "shop"),
+  service("cart", "shop"),
+  service("copy", "shop"),
+  workloadEntry("web", "shop", "{address: 10.0.0.1, labels: {app: web}, serviceAccount: web}"),
+  workloadEntry("cart-1", "shop", "{address: 10.0.0.2, labels: {app: cart}, serviceAccount: cart}"),
+  networking(
+    "VirtualService",
+    "cart",
+    "shop",
+    `{hosts: [cart], http: [
+      {name: other-callers, match: [{sourceLabels: {app: batch}}, {port: 9090}], directResponse: {status: 404}},
+      {match: [{uri: {prefix: /old/}}],
+       redirect: {prefixRewrite: /new/, scheme: https, authority: shop.example.com}},
+      {match: [{uri: {exact: /closed}}], directResponse: {status: 503, body: {string: closed today}}},
+      {match: [{uri: {exact: /broken}}], fault: {abort: {percentage: {value: 100}, grpcStatus: UNAVAILABLE}},
+       route: [{destination: {host: cart}}]},
+      {match: [{uri: {prefix: /full}}],
+       timeout: 2s, retries: {attempts: 3, retryOn: "gateway-error,429", perTryTimeout: 500ms},
+       rewrite: {uri: /all, authority: cart.internal},
+       fault: {delay: {percentage: {value: 12.5}, fixedDelay: 1s}, abort: {percentage: {value: 0.1}, httpStatus: 500}},
+       mirrors: [{destination: {host: copy}, percentage: {value: 50}}],
+       corsPolicy: {allowOrigins: [{exact: "https://shop.example.com"}]},
+       headers: {request: {set: {x-a: '1'}, add: {x-b: '2'}, remove: [x-c]}},
+       route: [{destination: {host: cart}}]},
+      {match: [{uri: {prefix: /once}}], retries: {attempts: 0}, route: [{destination: {host: cart}}]},
+      {match: [{uri: {prefix: /team}}], delegate: {name: team}}]}`,
+  ),
+  networking(
+    "VirtualService",
+    "team",
+    "shop",
+    "{http: [{name: rest, match: [{method: {exact: GET}}], route: [{destination: {host: cart}}]}]}",
+  ),
+);
+
 const CASES: readonly [
   name: string,
   ResourceSet,
@@ -85,6 +122,20 @@ const CASES: readonly [
   ["partly_broken", BROKEN, "shop/web", "GET", "http://reviews:9080/split", []],
   ["plain_text", BROKEN, "shop/web", "GET", "http://reviews:9080/?all", []],
   ["no_rule_matches", BROKEN, "shop/web", "GET", "http://reviews:9080/", []],
+  ["redirect", ACTIONS, "shop/web", "GET", "http://cart:8080/old/x?q=1", []],
+  ["direct_response", ACTIONS, "shop/web", "GET", "http://cart:8080/closed", []],
+  ["abort", ACTIONS, "shop/web", "GET", "http://cart:8080/broken", []],
+  ["every_field", ACTIONS, "shop/web", "GET", "http://cart:8080/full/x?q=1", []],
+  [
+    "preflight",
+    ACTIONS,
+    "shop/web",
+    "OPTIONS",
+    "http://cart:8080/full",
+    ["Origin: https://shop.example.com", "Access-Control-Request-Method: PUT"],
+  ],
+  ["no_retries", ACTIONS, "shop/web", "POST", "http://cart:8080/once", []],
+  ["delegate", ACTIONS, "shop/web", "GET", "http://cart:8080/team", []],
   ["no_endpoints", BROKEN, "shop/web", "GET", "http://empty:8080/", []],
 ];
 
