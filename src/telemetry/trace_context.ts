@@ -53,6 +53,8 @@ export function newRequestId(random: Random): string {
 
 /** Writes the lowest `digits` digits of `value`, and returns it. */
 function writeHex(bytes: Buffer, at: number, value: number, digits: number): number {
-  for (let i = digits - 1, rest = value; i >= 0; i--, rest >>>= 4) bytes[at + i] = DIGITS[rest & 0xf] as number;
+  for (let i = digits - 1, rest = value; i >= 0; i--, rest >>>= 4) {
+    bytes[at + i] = DIGITS[rest & 0xf] as number;
+  }
   return value;
 }

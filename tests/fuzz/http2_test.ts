@@ -13,6 +13,7 @@ import {
   serverFrames,
   split,
 } from "../unit/proxy/http2/frame_sequences.ts";
+import { decodeList } from "../unit/proxy/http2/hpack/field_list.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
@@ -61,13 +62,11 @@ test("HpackDecoder takes any block or refuses it, and what it took survives anot
       const decoder = new HpackDecoder();
       const [encoder, again] = [new HpackEncoder(), new HpackDecoder()];
       for (const bytes of blocks) {
-        const list: string[] = [];
-        if (decoder.decode(bytes, list, 10_000, 100) !== "ok") return;
+        const list = decodeList(decoder, bytes, 10_000, 100);
+        if (typeof list === "string") return;
         encoder.begin();
         for (let i = 0; i < list.length; i += 2) encoder.field(list[i] as string, list[i + 1] as string);
-        const copy: string[] = [];
-        expect(again.decode(encoder.finish(), copy, 1e9, 1e9)).toBe("ok");
-        expect(copy).toEqual(list);
+        expect(decodeList(again, encoder.bytes.subarray(0, encoder.length))).toEqual(list);
       }
     }),
     { seed: SEED, numRuns: RUNS },

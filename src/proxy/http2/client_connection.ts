@@ -15,6 +15,7 @@ import {
 import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { Http2Connection } from "./connection.ts";
+import type { FieldSection } from "./field_section.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeRequestHead, readResponseHead, readTrailers } from "./heads.ts";
 import { Keepalive, type Kept } from "./keepalive.ts";
@@ -101,18 +102,18 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
 
   protected override onHeaders(
     stream: Http2Stream,
-    list: HeaderList,
+    section: FieldSection,
     ended: boolean,
     tooLarge: boolean,
   ): void {
     const one = stream as Http2ClientStream;
     if (one.responded) {
-      const trailers = ended && !tooLarge ? readTrailers(list) : undefined;
+      const trailers = ended && !tooLarge ? readTrailers(section) : undefined;
       if (trailers === undefined) this.refuseStream(stream);
       else this.endRemote(stream, trailers);
       return;
     }
-    const head = tooLarge ? undefined : readResponseHead(list, ended, one.toHead);
+    const head = tooLarge ? undefined : readResponseHead(section, ended, one.toHead);
     if (head !== undefined && one.opens(head.status)) return this.#openTunnel(one, head, ended);
     if (head === undefined || head.status === 101) return this.refuseStream(stream);
     if (head.status < 200) {

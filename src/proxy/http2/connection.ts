@@ -8,17 +8,10 @@ import type { HeaderList, ResetReason } from "../exchange.ts";
 import { STREAM_IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import { TUNNEL_IDLE_TIMEOUT_MS } from "../io/tunnel.ts";
 import { calm, ConnectionError, frameSizeError, protocolError } from "./connection_error.ts";
+import { FieldSection } from "./field_section.ts";
 import { FloodGuard } from "./flood_guard.ts";
 import type { Frame } from "./frame_reader.ts";
-import {
-  DEFAULT_WINDOW_BYTES,
-  ErrorCode,
-  Flag,
-  FrameType,
-  readUint31,
-  readUint32,
-  WINDOW_BYTES_MAX,
-} from "./frames.ts";
+import { DEFAULT_WINDOW_BYTES, ErrorCode, Flag, FrameType, readUint32, WINDOW_BYTES_MAX } from "./frames.ts";
 import { FramedWire } from "./framed_wire.ts";
 import { HpackDecoder } from "./hpack/decoder.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
@@ -44,6 +37,8 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   protected peerStreamsMax = Infinity;
   readonly enablePushMax: 0 | 1 = 1;
   readonly #decoder = new HpackDecoder();
+  /** What the last header block said. */
+  readonly #section = new FieldSection();
   readonly #receiveWindow = new ReceiveWindow(CONNECTION_WINDOW_BYTES);
   readonly #recent = new RecentStreams();
   #controlWaiting = 0;
@@ -54,11 +49,11 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   }
 
   /** A header block of a stream that the connection does not have: a new one, or one that is over. */
-  protected abstract onNewStream(id: number, list: HeaderList, ended: boolean, tooLarge: boolean): void;
+  protected abstract onNewStream(id: number, section: FieldSection, ended: boolean, tooLarge: boolean): void;
   /** A further header block of a stream: a response, or trailers. */
   protected abstract onHeaders(
     stream: Http2Stream,
-    list: HeaderList,
+    section: FieldSection,
     ended: boolean,
     tooLarge: boolean,
   ): void;
@@ -98,7 +93,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
       case FrameType.Ping:
         return this.#ping(frame);
       case FrameType.GoAway:
-        this.onGoAway(readUint31(frame.content, 0), readUint32(frame.content, 4));
+        this.onGoAway(frame.uint31(0), frame.uint32(4));
         return null;
       case FrameType.WindowUpdate:
         return this.#windowUpdate(frame);
@@ -109,7 +104,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   }
 
   #data(frame: Frame): ConnectionError | null {
-    const { streamId: id, content: { length: size } } = frame;
+    const { streamId: id, length: size } = frame;
     if (!this.#receiveWindow.take(size)) {
       return new ConnectionError(ErrorCode.FlowControlError, "http2.connection_window");
     }
@@ -119,22 +114,22 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     const stream = this.streams.get(id);
     if (stream === undefined) {
       // A body that we refused may be on its way in any number of pieces: its windows are limit enough.
-      return frame.content.length > 0 && this.#recent.get(id) === "reset" ? null : this.#strayMessage(id);
+      return frame.length > 0 && this.#recent.get(id) === "reset" ? null : this.#strayMessage(id);
     }
     if (stream.remoteEnded) return this.#breakStream(stream, ErrorCode.StreamClosed);
     if (!stream.receiveWindow.take(size)) return this.#breakStream(stream, ErrorCode.FlowControlError);
-    const { content } = frame;
+    const { length } = frame;
     const ended = frame.has(Flag.EndStream);
-    if (content.length === 0 && !ended) return this.guard.emptyData() ? calm("http2.empty_data") : null;
+    if (length === 0 && !ended) return this.guard.emptyData() ? calm("http2.empty_data") : null;
     this.guard.useful();
     if (stream.expected >= 0) {
-      stream.expected -= content.length;
+      stream.expected -= length;
       if (stream.expected < 0 || (ended && stream.expected > 0)) {
         return this.#breakStream(stream, ErrorCode.ProtocolError);
       }
     }
     this.touch(stream);
-    if (content.length > 0) stream.onData(content);
+    if (length > 0) stream.onData(frame.content);
     if (ended) this.#endRemote(stream, null);
     else stream.credit();
     return null;
@@ -144,13 +139,15 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     const { streamId: id } = frame;
     if (!frame.unpad()) return protocolError("http2.padding");
     if (frame.has(Flag.Priority)) {
-      if (frame.content.length < 5) return frameSizeError("http2.priority_size");
+      if (frame.length < 5) return frameSizeError("http2.priority_size");
       // RFC 9113 dropped priorities; a stream that depends on itself was and is nonsense (RFC 7540 §5.3.1).
-      if (readUint31(frame.content, 0) === id) return protocolError("http2.self_dependency");
-      frame.content = frame.content.subarray(5);
+      if (frame.uint31(0) === id) return protocolError("http2.self_dependency");
+      frame.from += 5;
     }
     this.guard.useful();
-    if (frame.has(Flag.EndHeaders)) return this.#headerBlock(id, frame.flags, frame.content);
+    if (frame.has(Flag.EndHeaders)) {
+      return this.#headerBlock(id, frame.flags, frame.bytes, frame.from, frame.to);
+    }
     this.block.begin(frame);
     return null;
   }
@@ -159,42 +156,46 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     if (this.block.streamId === 0) return protocolError("http2.stray_continuation");
     if (!this.block.add(frame)) return calm("http2.header_block_too_large");
     if (!frame.has(Flag.EndHeaders)) return null;
-    return this.#headerBlock(frame.streamId, this.block.flags, this.block.finish());
+    const whole = this.block.finish();
+    return this.#headerBlock(frame.streamId, this.block.flags, whole, 0, whole.length);
   }
 
   /** A whole header block. It must be decoded whatever becomes of it: the table depends on it. */
-  #headerBlock(id: number, flags: number, block: Buffer): ConnectionError | null {
+  #headerBlock(id: number, flags: number, bytes: Buffer, from: number, to: number): ConnectionError | null {
     this.block.done++;
-    const list: HeaderList = [];
-    const outcome = this.#decoder.decode(block, list, HEADER_LIST_BYTES_MAX, FIELDS_MAX);
+    const section = this.#section;
+    section.begin();
+    const outcome = this.#decoder.decode(bytes, section, HEADER_LIST_BYTES_MAX, FIELDS_MAX, from, to);
     if (outcome === "malformed") return new ConnectionError(ErrorCode.CompressionError, "http2.compression");
     const ended = (flags & Flag.EndStream) !== 0;
     const tooLarge = outcome === "tooLarge";
     const stream = this.streams.get(id);
     if (stream === undefined) {
       if (!this.isIdle(id)) return this.#strayMessage(id);
-      this.onNewStream(id, list, ended, tooLarge);
+      this.onNewStream(id, section, ended, tooLarge);
       return null;
     }
     if (stream.remoteEnded) return this.#breakStream(stream, ErrorCode.StreamClosed);
     this.touch(stream);
-    this.onHeaders(stream, list, ended, tooLarge);
+    this.onHeaders(stream, section, ended, tooLarge);
     return null;
   }
 
-  #priority({ streamId: id, content }: Frame): ConnectionError | null {
-    if (content.length !== 5) return this.#breakAny(id, frameSizeError("http2.priority_size"));
-    if (readUint31(content, 0) === id) return this.#breakAny(id, protocolError("http2.self_dependency"));
+  #priority(frame: Frame): ConnectionError | null {
+    const { streamId: id } = frame;
+    if (frame.length !== 5) return this.#breakAny(id, frameSizeError("http2.priority_size"));
+    if (frame.uint31(0) === id) return this.#breakAny(id, protocolError("http2.self_dependency"));
     return this.guard.priority() ? calm("http2.priority_flood") : null;
   }
 
-  #rstStream({ streamId: id, content }: Frame): ConnectionError | null {
+  #rstStream(frame: Frame): ConnectionError | null {
+    const { streamId: id } = frame;
     if (id === 0 || this.isIdle(id)) return protocolError("http2.rst_on_idle");
     const stream = this.streams.get(id);
     if (stream === undefined) return this.#stray(id);
     const premature = this.#isPremature(stream);
     this.forget(stream);
-    const refused = readUint32(content, 0) === ErrorCode.RefusedStream;
+    const refused = frame.uint32(0) === ErrorCode.RefusedStream;
     stream.onReset(refused ? "refused" : "closed", !refused);
     return premature && this.guard.prematureReset() ? calm("http2.rapid_reset") : null;
   }
@@ -229,8 +230,9 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     return this.#answered("http2.ping_flood");
   }
 
-  #windowUpdate({ streamId: id, content }: Frame): ConnectionError | null {
-    const increment = readUint31(content, 0);
+  #windowUpdate(frame: Frame): ConnectionError | null {
+    const { streamId: id } = frame;
+    const increment = frame.uint31(0);
     if (this.guard.windowUpdate(this.frames.dataSent)) return calm("http2.window_update_flood");
     if (id === 0) {
       if (increment === 0) return protocolError("http2.window_update_zero");
@@ -367,7 +369,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
 
   /** Fields that were begun with `encoder.begin()`. */
   protected sendBlock(id: number, ended: boolean): void {
-    this.frames.headers(id, this.encoder.finish(), ended);
+    this.frames.headers(id, this.encoder.bytes, this.encoder.length, ended);
   }
 
   sendTrailers(stream: Http2Stream, trailers: HeaderList): void {

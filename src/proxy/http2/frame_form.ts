@@ -5,7 +5,7 @@ import { Flag, FrameType } from "./frames.ts";
 
 /** Null: well formed. */
 export function checkForm(frame: Frame): ConnectionError | null {
-  const { streamId, content: { length } } = frame;
+  const { streamId, length } = frame;
   switch (frame.type) {
     case FrameType.Data:
       return streamId === 0 ? protocolError("http2.data_on_connection") : null;

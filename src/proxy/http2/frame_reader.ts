@@ -1,26 +1,52 @@
 /** Frames in (RFC 9113 §4.1): cuts what a connection receives into frames, however it was split. */
-import { Flag, FRAME_HEADER_BYTES, FrameType, readUint31 } from "./frames.ts";
+import { Flag, FRAME_HEADER_BYTES, FrameType, readUint31, readUint32 } from "./frames.ts";
 import { FRAME_BYTES_MAX } from "./limits.ts";
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** The frame that was read last; the reader uses the same object for the next one. */
+/**
+ * The frame that was read last; the reader uses the same object for the next one. Most frames are read where they stand:
+ * a view of their content costs more than reading it.
+ */
 export class Frame {
   type = 0;
   flags = 0;
   streamId = 0;
-  content: Buffer = NOTHING;
+  /** The content is at `from` … `to`. */
+  bytes: Buffer = NOTHING;
+  from = 0;
+  to = 0;
 
   has(flag: number): boolean {
     return (this.flags & flag) !== 0;
   }
 
+  get length(): number {
+    return this.to - this.from;
+  }
+
+  /** A view of the content. */
+  get content(): Buffer {
+    return this.bytes.subarray(this.from, this.to);
+  }
+
+  /** The number in the 31, or 32, bits at this offset of the content. */
+  uint31(offset: number): number {
+    return readUint31(this.bytes, this.from + offset);
+  }
+
+  uint32(offset: number): number {
+    return readUint32(this.bytes, this.from + offset);
+  }
+
   /** Takes the padding off (§6.1); false: it does not fit. */
   unpad(): boolean {
     if (!this.has(Flag.Padded)) return true;
-    const padding = this.content[0];
-    if (padding === undefined || padding > this.content.length - 1) return false;
-    this.content = this.content.subarray(1, this.content.length - padding);
+    if (this.length === 0) return false;
+    const padding = this.bytes[this.from] as number;
+    this.from++;
+    if (padding > this.length) return false;
+    this.to -= padding;
     return true;
   }
 }
@@ -57,7 +83,9 @@ export class FrameReader {
     frame.type = bytes[at + 3] as number;
     frame.flags = bytes[at + 4] as number;
     frame.streamId = readUint31(bytes, at + 5);
-    frame.content = bytes.subarray(from, to);
+    frame.bytes = bytes;
+    frame.from = from;
+    frame.to = to;
     this.#position = to;
     return frame;
   }
@@ -73,7 +101,7 @@ export class FrameReader {
 
   /** No whole frame is left. What is must not keep alive all that came with it: the wait may be long. */
   #wait(): null {
-    this.#frame.content = NOTHING;
+    this.#frame.bytes = NOTHING;
     if (this.#position === 0) return null;
     const rest = this.#bytes.subarray(this.#position);
     this.#bytes = rest.length === 0 ? NOTHING : Buffer.from(rest);

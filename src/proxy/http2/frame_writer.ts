@@ -1,12 +1,6 @@
 /** Frames out (RFC 9113 §4.1, §6): each is its nine octets and its content, gathered with all others of the turn. */
 import type { ByteWriter } from "../io/byte_writer.ts";
-import { DEFAULT_FRAME_BYTES_MAX, type ErrorCode, Flag, FRAME_HEADER_BYTES, FrameType } from "./frames.ts";
-
-const header = new Uint8Array(FRAME_HEADER_BYTES);
-const payload = new Uint8Array(4);
-/** Of no meaning: any answer will do. */
-const PING_OPAQUE = new Uint8Array(8);
-const NOTHING = new Uint8Array(0);
+import { DEFAULT_FRAME_BYTES_MAX, type ErrorCode, Flag, FrameType } from "./frames.ts";
 
 export class FrameWriter {
   readonly #writer: ByteWriter;
@@ -20,83 +14,71 @@ export class FrameWriter {
   }
 
   settings(settings: readonly (readonly [number, number])[]): void {
-    const bytes = new Uint8Array(settings.length * 6);
-    const view = new DataView(bytes.buffer);
-    settings.forEach(([name, value], i) => {
-      view.setUint16(i * 6, name);
-      view.setUint32(i * 6 + 2, value);
-    });
-    this.#frame(FrameType.Settings, 0, 0, bytes);
+    this.#begin(settings.length * 6, FrameType.Settings, 0, 0);
+    for (const [name, value] of settings) {
+      this.#writer.uint16(name);
+      this.#writer.uint32(value);
+    }
   }
 
   settingsAck(): void {
-    this.#frame(FrameType.Settings, Flag.Ack, 0, NOTHING);
+    this.#begin(0, FrameType.Settings, Flag.Ack, 0);
   }
 
   ping(): void {
-    this.#frame(FrameType.Ping, 0, 0, PING_OPAQUE);
+    this.#begin(8, FrameType.Ping, 0, 0);
+    // Of no meaning: any answer will do.
+    this.#writer.uint32(0);
+    this.#writer.uint32(0);
   }
 
   pingAck(opaque: Uint8Array): void {
-    this.#frame(FrameType.Ping, Flag.Ack, 0, opaque);
+    this.#begin(opaque.length, FrameType.Ping, Flag.Ack, 0);
+    this.#writer.bytes(opaque);
   }
 
   windowUpdate(id: number, bytes: number): void {
-    writeUint32(payload, 0, bytes);
-    this.#frame(FrameType.WindowUpdate, 0, id, payload);
+    this.#begin(4, FrameType.WindowUpdate, 0, id);
+    this.#writer.uint32(bytes);
   }
 
   rstStream(id: number, code: ErrorCode): void {
-    writeUint32(payload, 0, code);
-    this.#frame(FrameType.RstStream, 0, id, payload);
+    this.#begin(4, FrameType.RstStream, 0, id);
+    this.#writer.uint32(code);
   }
 
   goAway(lastStreamId: number, code: ErrorCode): void {
-    const bytes = new Uint8Array(8);
-    writeUint32(bytes, 0, lastStreamId);
-    writeUint32(bytes, 4, code);
-    this.#frame(FrameType.GoAway, 0, 0, bytes);
+    this.#begin(8, FrameType.GoAway, 0, 0);
+    this.#writer.uint32(lastStreamId);
+    this.#writer.uint32(code);
   }
 
-  /** A header block in as many frames as it needs. Its bytes may be used again after the call. */
-  headers(id: number, block: Buffer, ended: boolean): void {
+  /** The header block at the beginning of `block`, in as many frames as it needs. */
+  headers(id: number, block: Buffer, length: number, ended: boolean): void {
     const size = this.frameBytesMax;
-    const flags = (ended ? Flag.EndStream : 0) | (block.length <= size ? Flag.EndHeaders : 0);
-    this.#frame(FrameType.Headers, flags, id, copyIfLarge(block.subarray(0, size)));
-    for (let from = size; from < block.length; from += size) {
-      const last = from + size >= block.length;
-      const piece = copyIfLarge(block.subarray(from, from + size));
-      this.#frame(FrameType.Continuation, last ? Flag.EndHeaders : 0, id, piece);
+    const first = Math.min(length, size);
+    const flags = (ended ? Flag.EndStream : 0) | (length <= size ? Flag.EndHeaders : 0);
+    this.#begin(first, FrameType.Headers, flags, id);
+    this.#writer.copy(block, 0, first);
+    for (let from = size; from < length; from += size) {
+      const to = Math.min(length, from + size);
+      this.#begin(to - from, FrameType.Continuation, to === length ? Flag.EndHeaders : 0, id);
+      this.#writer.copy(block, from, to);
     }
   }
 
   data(id: number, content: Uint8Array, ended: boolean): void {
-    this.dataSent += 1 + (content.length >>> 10);
-    this.#frame(FrameType.Data, ended ? Flag.EndStream : 0, id, content);
+    const { length } = content;
+    this.dataSent += 1 + (length >>> 10);
+    this.#begin(length, FrameType.Data, ended ? Flag.EndStream : 0, id);
+    if (length > 0) this.#writer.bytes(content);
   }
 
-  #frame(type: number, flags: number, id: number, content: Uint8Array): void {
-    const { length } = content;
-    header[0] = length >>> 16;
-    header[1] = length >>> 8;
-    header[2] = length;
-    header[3] = type;
-    header[4] = flags;
-    writeUint32(header, 5, id);
-    this.#writer.bytes(header);
-    if (length > 0) this.#writer.bytes(content);
+  /** Writes a frame's nine octets; `length` octets of content are to follow. */
+  #begin(length: number, type: number, flags: number, id: number): void {
+    this.#writer.uint32(((length << 8) | type) >>> 0);
+    this.#writer.octet(flags);
+    this.#writer.uint32(id);
     this.#writer.flushSoon();
   }
-}
-
-/** The writer keeps large pieces as they are, but the encoder's buffer is used again. */
-function copyIfLarge(bytes: Buffer): Uint8Array {
-  return bytes.length > 1024 ? Buffer.from(bytes) : bytes;
-}
-
-function writeUint32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 24;
-  bytes[at + 1] = value >>> 16;
-  bytes[at + 2] = value >>> 8;
-  bytes[at + 3] = value;
 }

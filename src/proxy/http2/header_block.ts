@@ -17,14 +17,14 @@ export class HeaderBlock {
     this.streamId = frame.streamId;
     this.flags = frame.flags;
     this.#pieces = [frame.content];
-    this.#bytes = frame.content.length;
+    this.#bytes = frame.length;
     this.#continuations = 0;
   }
 
   /** False: the block is larger, or in more pieces, than we take. */
   add(frame: Frame): boolean {
     this.#pieces.push(frame.content);
-    this.#bytes += frame.content.length;
+    this.#bytes += frame.length;
     return ++this.#continuations <= CONTINUATIONS_MAX && this.#bytes <= HEADER_BLOCK_BYTES_MAX;
   }
 

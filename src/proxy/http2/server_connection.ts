@@ -12,6 +12,7 @@ import {
   type TunnelRequest,
 } from "../exchange.ts";
 import { Http2Connection } from "./connection.ts";
+import type { FieldSection } from "./field_section.ts";
 import type { FrameReader } from "./frame_reader.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeResponseHead, readRequestHead, readTrailers } from "./heads.ts";
@@ -96,7 +97,7 @@ export class Http2ServerConnection extends Http2Connection {
     return Math.min(this.#lastId, this.#lastIdTold);
   }
 
-  protected override onNewStream(id: number, list: HeaderList, ended: boolean, tooLarge: boolean): void {
+  protected override onNewStream(id: number, section: FieldSection, ended: boolean, tooLarge: boolean): void {
     if ((id & 1) === 0) return this.fail(ErrorCode.ProtocolError, "http2.even_stream");
     this.#lastId = id;
     const stream = new Http2ServerStream(this, id, this.windows.initial);
@@ -105,7 +106,7 @@ export class Http2ServerConnection extends Http2Connection {
       return this.resetStream(stream, ErrorCode.RefusedStream);
     }
     if (tooLarge) return this.#refuse(stream, 431, "http2.head_too_large", ended);
-    const head = readRequestHead(list, ended);
+    const head = readRequestHead(section, ended);
     if (head === undefined) {
       this.#acceptor.onMalformed(400, "http2.malformed_request");
       return this.resetStream(stream, ErrorCode.ProtocolError);
@@ -117,11 +118,11 @@ export class Http2ServerConnection extends Http2Connection {
 
   protected override onHeaders(
     stream: Http2Stream,
-    list: HeaderList,
+    section: FieldSection,
     ended: boolean,
     tooLarge: boolean,
   ): void {
-    const trailers = ended && !tooLarge ? readTrailers(list) : undefined;
+    const trailers = ended && !tooLarge ? readTrailers(section) : undefined;
     if (trailers === undefined) this.refuseStream(stream);
     else this.endRemote(stream, trailers);
   }

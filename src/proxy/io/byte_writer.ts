@@ -2,6 +2,7 @@
  * The sending half of a connection: gathers small pieces into one write, keeps what the socket did not take, and says
  * when its owner should stop. All codecs write through it.
  */
+import { writeLatin1 } from "../../lib/latin1.ts";
 import { afterTurn } from "../../lib/turn.ts";
 import type { Wire } from "../../runtime/socket.ts";
 
@@ -98,32 +99,50 @@ export class ByteWriter {
 
   /** Appends a string of Latin-1 characters. */
   text(text: string): void {
-    const length = text.length;
-    const buffer = this.#reserve(length);
-    let end = this.#end;
-    if (length > 32) {
-      buffer.write(text, end, "latin1");
-      this.#end = end + length;
-      return;
-    }
-    for (let i = 0; i < length; i++) buffer[end++] = text.charCodeAt(i);
-    this.#end = end;
+    const buffer = this.#reserve(text.length);
+    this.#end = writeLatin1(buffer, this.#end, text);
   }
 
   /** Appends `name: value` and the end of the line. */
   field(name: string, value: string): void {
-    this.text(name);
-    const buffer = this.#reserve(2);
-    buffer[this.#end++] = 0x3a;
-    buffer[this.#end++] = 0x20;
-    this.text(value);
-    this.crlf();
+    const buffer = this.#reserve(name.length + value.length + 4);
+    let end = writeLatin1(buffer, this.#end, name);
+    buffer[end++] = 0x3a;
+    buffer[end++] = 0x20;
+    end = writeLatin1(buffer, end, value);
+    buffer[end++] = 0x0d;
+    buffer[end++] = 0x0a;
+    this.#end = end;
   }
 
   crlf(): void {
+    this.uint16(0x0d0a);
+  }
+
+  octet(value: number): void {
+    const buffer = this.#reserve(1);
+    buffer[this.#end++] = value;
+  }
+
+  /** In network order, as the others. */
+  uint16(value: number): void {
     const buffer = this.#reserve(2);
-    buffer[this.#end++] = 0x0d;
-    buffer[this.#end++] = 0x0a;
+    buffer[this.#end++] = value >>> 8;
+    buffer[this.#end++] = value;
+  }
+
+  uint32(value: number): void {
+    const buffer = this.#reserve(4);
+    buffer[this.#end++] = value >>> 24;
+    buffer[this.#end++] = value >>> 16;
+    buffer[this.#end++] = value >>> 8;
+    buffer[this.#end++] = value;
+  }
+
+  /** Appends the bytes at `from` … `to`, which may change afterwards. */
+  copy(source: Buffer, from: number, to: number): void {
+    const buffer = this.#reserve(to - from);
+    this.#end += source.copy(buffer, this.#end, from, to);
   }
 
   /** Appends bytes; the caller must not change them afterwards. False: pause the source until `onWritable`. */
@@ -239,6 +258,7 @@ export class ByteWriter {
     if (this.#end > this.#start) {
       this.#queue.push(this.#buffer.subarray(this.#start, this.#end));
       this.#queueBytes += this.#end - this.#start;
+      if (this.#queueBytes > WRITE_HIGH_WATER_BYTES) this.#full = true;
       this.#buffer = NOTHING;
       this.#start = 0;
       this.#end = 0;

@@ -1,5 +1,6 @@
-/** HPACK decoding (RFC 7541 §3, §6): header blocks to lists, with a table that both ends keep alike. */
-import type { HeaderList } from "../../exchange.ts";
+/** HPACK decoding (RFC 7541 §3, §6): header blocks to fields, with a table that both ends keep alike. */
+import { readLatin1 } from "../../../lib/latin1.ts";
+import { type FieldKind, kindOfField, kindOfName } from "../field_kind.ts";
 import { decodeHuffman } from "./huffman.ts";
 import { STATIC_NAMES, STATIC_TABLE_SIZE, STATIC_VALUES } from "./static_table.ts";
 
@@ -12,26 +13,55 @@ export const ENTRY_OVERHEAD_BYTES = 32;
 /** What came of a block. The table is up to date after `tooLarge`; after `malformed` the connection is lost. */
 export type DecodeOutcome = "ok" | "tooLarge" | "malformed";
 
+/** Takes the fields of a block, in their order. */
+export interface FieldSink {
+  field(name: string, value: string, kind: FieldKind): void;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly value: string;
+  readonly nameKind: FieldKind;
+  readonly kind: FieldKind;
+}
+
+/** Index 0 is no entry. */
+const STATIC_ENTRIES: readonly (Entry | undefined)[] = STATIC_NAMES.map((name, index) => {
+  if (index === 0) return undefined;
+  const value = STATIC_VALUES[index] as string;
+  const nameKind = kindOfName(name);
+  return { name, value, nameKind, kind: kindOfField(nameKind, value) };
+});
+
 export class HpackDecoder {
-  /** Newest last. */
-  #names: string[] = [];
-  #values: string[] = [];
-  /** Entries before this one are evicted. */
+  /** Newest last; those before `#first` are evicted. */
+  #entries: (Entry | undefined)[] = [];
   #first = 0;
   #tableBytes = 0;
   #tableBytesMax = TABLE_BYTES_MAX;
   #position = 0;
+  /** Where the block ends. */
+  #end = 0;
 
   /**
-   * Appends the fields of a whole block to `list`. Beyond `bytesMax`, counted as SETTINGS_MAX_HEADER_LIST_SIZE counts,
-   * or `fieldsMax`, which pseudo-header fields do not count against, they are decoded but not kept.
+   * Gives the fields of a whole block, which stands at `from` … `to`, to the sink. Beyond `bytesMax`, counted as
+   * SETTINGS_MAX_HEADER_LIST_SIZE counts, or `fieldsMax`, which pseudo-header fields do not count against, they are
+   * decoded but not given.
    */
-  decode(block: Buffer, list: HeaderList, bytesMax: number, fieldsMax: number): DecodeOutcome {
-    this.#position = 0;
+  decode(
+    block: Buffer,
+    sink: FieldSink,
+    bytesMax: number,
+    fieldsMax: number,
+    from = 0,
+    to = block.length,
+  ): DecodeOutcome {
+    this.#position = from;
+    this.#end = to;
     let bytes = 0;
     let fields = 0;
     let begun = false;
-    while (this.#position < block.length) {
+    while (this.#position < to) {
       const first = block[this.#position] as number;
       if ((first & 0xe0) === 0x20) {
         // §4.2: a change of the table's size stands before the first field.
@@ -41,21 +71,26 @@ export class HpackDecoder {
       begun = true;
       let name: string | undefined;
       let value: string | undefined;
+      let kind: FieldKind;
       if ((first & 0x80) !== 0) {
-        const index = this.#integer(block, 7);
-        name = this.#name(index);
-        value = this.#value(index);
+        const entry = this.#entry(this.#integer(block, 7));
+        if (entry === undefined) return "malformed";
+        ({ name, value, kind } = entry);
       } else {
         const indexing = (first & 0x40) !== 0;
         const index = this.#integer(block, indexing ? 6 : 4);
-        name = index === 0 ? this.#string(block) : this.#name(index);
-        value = name === undefined ? undefined : this.#string(block);
-        if (indexing && name !== undefined && value !== undefined) this.#insert(name, value);
+        const entry = this.#entry(index);
+        name = index === 0 ? this.#string(block) : entry?.name;
+        if (name === undefined) return "malformed";
+        value = this.#string(block);
+        if (value === undefined) return "malformed";
+        const nameKind = entry?.nameKind ?? kindOfName(name);
+        kind = kindOfField(nameKind, value);
+        if (indexing) this.#insert({ name, value, nameKind, kind });
       }
-      if (name === undefined || value === undefined) return "malformed";
       bytes += name.length + value.length + ENTRY_OVERHEAD_BYTES;
       if (name.charCodeAt(0) !== 0x3a) fields++;
-      if (bytes <= bytesMax && fields <= fieldsMax) list.push(name, value);
+      if (bytes <= bytesMax && fields <= fieldsMax) sink.field(name, value, kind);
     }
     return bytes > bytesMax || fields > fieldsMax ? "tooLarge" : "ok";
   }
@@ -66,8 +101,8 @@ export class HpackDecoder {
     let value = (block[this.#position++] as number) & mask;
     if (value < mask) return value;
     for (let shift = 0; shift <= 21; shift += 7) {
-      const byte = block[this.#position++];
-      if (byte === undefined) return -1;
+      if (this.#position >= this.#end) return -1;
+      const byte = block[this.#position++] as number;
       value += (byte & 0x7f) << shift;
       if ((byte & 0x80) === 0) return value;
     }
@@ -76,28 +111,20 @@ export class HpackDecoder {
 
   /** §5.2; undefined: malformed. */
   #string(block: Buffer): string | undefined {
-    if (this.#position >= block.length) return undefined;
+    if (this.#position >= this.#end) return undefined;
     const huffman = ((block[this.#position] as number) & 0x80) !== 0;
     const length = this.#integer(block, 7);
     const from = this.#position;
     const to = from + length;
-    if (length < 0 || to > block.length) return undefined;
+    if (length < 0 || to > this.#end) return undefined;
     this.#position = to;
-    return huffman ? decodeHuffman(block, from, to) : block.toString("latin1", from, to);
+    return huffman ? decodeHuffman(block, from, to) : readLatin1(block, from, to);
   }
 
-  #name(index: number): string | undefined {
-    return index <= STATIC_TABLE_SIZE ? named(STATIC_NAMES, index) : this.#names[this.#slot(index)];
-  }
-
-  #value(index: number): string | undefined {
-    return index <= STATIC_TABLE_SIZE ? named(STATIC_VALUES, index) : this.#values[this.#slot(index)];
-  }
-
-  /** Position in the arrays of an index beyond the static table; -1: there is none. */
-  #slot(index: number): number {
-    const slot = this.#names.length - (index - STATIC_TABLE_SIZE);
-    return slot < this.#first ? -1 : slot;
+  /** Undefined: there is none. */
+  #entry(index: number): Entry | undefined {
+    if (index <= STATIC_TABLE_SIZE) return STATIC_ENTRIES[index];
+    return this.#entries[this.#entries.length - (index - STATIC_TABLE_SIZE)];
   }
 
   #resize(bytes: number): boolean {
@@ -107,33 +134,27 @@ export class HpackDecoder {
     return true;
   }
 
-  #insert(name: string, value: string): void {
-    const bytes = name.length + value.length + ENTRY_OVERHEAD_BYTES;
+  #insert(entry: Entry): void {
+    const bytes = sizeOf(entry);
     this.#evict(bytes);
     // §4.4: an entry that is larger than the table empties it.
     if (bytes > this.#tableBytesMax) return;
     this.#tableBytes += bytes;
-    this.#names.push(name);
-    this.#values.push(value);
+    this.#entries.push(entry);
   }
 
   #evict(incoming: number): void {
-    while (this.#first < this.#names.length && this.#tableBytes + incoming > this.#tableBytesMax) {
-      const name = this.#names[this.#first] as string;
-      const value = this.#values[this.#first] as string;
-      this.#tableBytes -= name.length + value.length + ENTRY_OVERHEAD_BYTES;
-      this.#names[this.#first] = "";
-      this.#values[this.#first] = "";
-      this.#first++;
+    while (this.#first < this.#entries.length && this.#tableBytes + incoming > this.#tableBytesMax) {
+      this.#tableBytes -= sizeOf(this.#entries[this.#first] as Entry);
+      this.#entries[this.#first++] = undefined;
     }
     if (this.#first > 256) {
-      this.#names = this.#names.slice(this.#first);
-      this.#values = this.#values.slice(this.#first);
+      this.#entries = this.#entries.slice(this.#first);
       this.#first = 0;
     }
   }
 }
 
-function named(table: readonly string[], index: number): string | undefined {
-  return index > 0 ? table[index] : undefined;
+function sizeOf({ name, value }: Entry): number {
+  return name.length + value.length + ENTRY_OVERHEAD_BYTES;
 }

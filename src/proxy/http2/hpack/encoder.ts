@@ -2,10 +2,11 @@
  * HPACK encoding (RFC 7541 §6). What repeats is indexed; what differs with every message, or is secret, is not. Strings
  * are sent as they are: between proxies of one mesh, time is dearer than the few octets that Huffman coding saves.
  */
+import { writeLatin1 } from "../../../lib/latin1.ts";
 import { ENTRY_OVERHEAD_BYTES, TABLE_BYTES_MAX } from "./decoder.ts";
-import { STATIC_INDEX_OF_NAME, STATIC_TABLE_SIZE, staticIndexOf } from "./static_table.ts";
+import { STATIC_INDEX_OF_NAME, STATIC_TABLE_SIZE, staticValuesOf } from "./static_table.ts";
 
-/** Values that hardly ever come twice: indexing them would push out those that do. */
+/** Fields whose values hardly ever come twice: indexing them would push out those that do. */
 const UNINDEXED = new Set([
   ...[
     ":path",
@@ -28,8 +29,12 @@ interface KnownName {
   readonly staticIndex: number;
   /** First octet's pattern of a literal: 0x00 without indexing, 0x10 never indexed; 0x40: to be indexed. */
   readonly pattern: number;
-  /** Value -> how many entries had been inserted before it. */
+  /** Value -> index, for those of the static table; null: it has none. */
+  readonly staticValues: ReadonlyMap<string, number> | null;
+  /** Value -> number of its entry: entries are counted from 0. */
   readonly values: Map<string, number>;
+  /** Number of the newest entry with the name; -1: none has it. */
+  newest: number;
 }
 
 interface Entry {
@@ -60,7 +65,7 @@ export class HpackEncoder {
     this.#evict(0);
   }
 
-  /** Begins a block; the fields follow with `field`, and `finish` returns it. One block at a time in a process. */
+  /** Begins a block; the fields follow with `field`. One block at a time in a process. */
   begin(): void {
     end = 0;
     if (this.#announce < 0) return;
@@ -77,26 +82,40 @@ export class HpackEncoder {
       // Kept for as long as an entry has the name; names that everybody sends are here to stay.
       if (known.staticIndex !== 0) this.#names.set(name, known);
     }
-    const inserted = known.values.get(value);
     reserve(name.length + value.length + 16);
+    // Not asked for in vain: a value that is met for the first time would be hashed for it.
+    const inserted = known.values.size === 0 ? undefined : known.values.get(value);
     if (inserted !== undefined) {
-      writeInteger(0x80, 7, STATIC_TABLE_SIZE + this.#inserted - inserted);
+      writeInteger(0x80, 7, this.#index(inserted));
       return;
     }
-    const exact = known.staticIndex === 0 ? 0 : staticIndexOf(name, value);
-    if (exact !== 0) {
+    const exact = known.staticValues?.get(value);
+    if (exact !== undefined) {
       writeInteger(0x80, 7, exact);
       return;
     }
-    writeInteger(known.pattern, known.pattern === 0x40 ? 6 : 4, known.staticIndex);
-    if (known.staticIndex === 0) writeString(name);
+    const named = known.staticIndex !== 0 || known.newest < 0 ? known.staticIndex : this.#index(known.newest);
+    // Of a name that no table has, even a value that never comes again is worth an entry: the name comes again.
+    const pattern = known.pattern === 0x00 && named === 0 ? 0x40 : known.pattern;
+    writeInteger(pattern, pattern === 0x40 ? 6 : 4, named);
+    if (named === 0) writeString(name);
     writeString(value);
-    if (known.pattern === 0x40) this.#insert(name, value, known);
+    if (pattern === 0x40) this.#insert(name, value, known);
   }
 
-  /** The block's octets, good until the next `begin` in this process. */
-  finish(): Buffer {
-    return block.subarray(0, end);
+  /** Index of the entry with that number. */
+  #index(number: number): number {
+    return STATIC_TABLE_SIZE + this.#inserted - number;
+  }
+
+  /** The octets of the block that was begun last stand at the beginning of `bytes`: so many. */
+  get length(): number {
+    return end;
+  }
+
+  /** Good until the next `begin` in this process. */
+  get bytes(): Buffer {
+    return block;
   }
 
   #insert(name: string, value: string, known: KnownName): void {
@@ -105,17 +124,22 @@ export class HpackEncoder {
     if (bytes > this.#tableBytesMax) return;
     this.#tableBytes += bytes;
     this.#entries.push({ name, value });
-    known.values.set(value, this.#inserted++);
+    known.newest = this.#inserted++;
+    if (known.pattern === 0x40) known.values.set(value, known.newest);
     this.#names.set(name, known);
   }
 
   #evict(incoming: number): void {
     while (this.#first < this.#entries.length && this.#tableBytes + incoming > this.#tableBytesMax) {
+      const number = this.#inserted - (this.#entries.length - this.#first);
       const { name, value } = this.#entries[this.#first++] as Entry;
       this.#tableBytes -= name.length + value.length + ENTRY_OVERHEAD_BYTES;
-      const known = this.#names.get(name);
-      known?.values.delete(value);
-      if (known !== undefined && known.values.size === 0 && known.staticIndex === 0) this.#names.delete(name);
+      const known = this.#names.get(name) as KnownName;
+      known.values.delete(value);
+      // With the newest, the last of that name is gone.
+      if (known.newest !== number) continue;
+      known.newest = -1;
+      if (known.staticIndex === 0) this.#names.delete(name);
     }
     if (this.#first > 256) {
       this.#entries = this.#entries.slice(this.#first);
@@ -126,7 +150,13 @@ export class HpackEncoder {
 
 function describe(name: string): KnownName {
   const pattern = NEVER_INDEXED.has(name) ? 0x10 : UNINDEXED.has(name) ? 0x00 : 0x40;
-  return { staticIndex: STATIC_INDEX_OF_NAME.get(name) ?? 0, pattern, values: new Map() };
+  return {
+    staticIndex: STATIC_INDEX_OF_NAME.get(name) ?? 0,
+    pattern,
+    staticValues: staticValuesOf(name),
+    values: new Map(),
+    newest: -1,
+  };
 }
 
 function reserve(bytes: number): void {
@@ -153,12 +183,6 @@ function writeInteger(pattern: number, prefixBits: number, value: number): void 
 }
 
 function writeString(text: string): void {
-  const { length } = text;
-  writeInteger(0x00, 7, length);
-  if (length > 32) {
-    block.write(text, end, "latin1");
-    end += length;
-    return;
-  }
-  for (let i = 0; i < length; i++) block[end++] = text.charCodeAt(i);
+  writeInteger(0x00, 7, text.length);
+  end = writeLatin1(block, end, text);
 }

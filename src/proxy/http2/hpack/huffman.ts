@@ -1,4 +1,5 @@
 /** Huffman-coded strings of HPACK (RFC 7541 §5.2, Appendix B). The code is canonical: its lengths say it all. */
+import { readLatin1 } from "../../../lib/latin1.ts";
 
 /** Code length in bits of each byte, and last of EOS. */
 const LENGTHS: readonly number[] = (
@@ -104,5 +105,5 @@ export function decodeHuffman(bytes: Buffer, from: number, to: number): string |
   // §5.2: the padding is the beginning of EOS, all ones, and shorter than a byte.
   const mask = (1 << waiting) - 1;
   if (open > 7 || (bits & mask) !== mask) return undefined;
-  return scratch.toString("latin1", 0, out);
+  return readLatin1(scratch, 0, out);
 }

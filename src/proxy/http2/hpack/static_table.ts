@@ -79,10 +79,11 @@ export const STATIC_INDEX_OF_NAME: ReadonlyMap<string, number> = new Map(
   STATIC_NAMES.map((name, index): [string, number] => [name, index]).reverse(),
 );
 
-/** Index of name and value together; 0: none. */
-export function staticIndexOf(name: string, value: string): number {
-  let index = STATIC_INDEX_OF_NAME.get(name) ?? 0;
-  if (index === 0) return 0;
-  for (; STATIC_NAMES[index] === name; index++) if (STATIC_VALUES[index] === value) return index;
-  return 0;
+/** The values that the table has of a name, and their indices; null: it has none. */
+export function staticValuesOf(name: string): ReadonlyMap<string, number> | null {
+  const indices = STATIC_NAMES.flatMap((known, index) =>
+    known === name && STATIC_VALUES[index] !== "" ? [index] : []
+  );
+  if (indices.length === 0) return null;
+  return new Map(indices.map((index) => [STATIC_VALUES[index] as string, index]));
 }

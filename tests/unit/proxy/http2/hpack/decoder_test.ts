@@ -1,15 +1,10 @@
 /** HpackDecoder against RFC 7541: the examples of Appendix C, and every way to be malformed. */
 import { describe, expect, test } from "bun:test";
 import { HpackDecoder } from "../../../../../src/proxy/http2/hpack/decoder.ts";
+import { decodeList, FieldList } from "./field_list.ts";
 import { huffman } from "./huffman_code.ts";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s/g, ""), "hex");
-
-function decode(decoder: HpackDecoder, block: Buffer, bytesMax = 1e9, fieldsMax = 1e9): string[] | string {
-  const list: string[] = [];
-  const outcome = decoder.decode(block, list, bytesMax, fieldsMax);
-  return outcome === "ok" ? list : outcome;
-}
 
 const REQUESTS = [
   [":method", "GET", ":scheme", "http", ":path", "/", ":authority", "www.example.com"],
@@ -97,19 +92,19 @@ const EXAMPLES: readonly (readonly [string, readonly string[], readonly string[]
 describe("HpackDecoder", () => {
   test.each([...EXAMPLES])("decodes the examples of %s", (_name, blocks, lists) => {
     const decoder = new HpackDecoder();
-    blocks.forEach((block, i) => expect(decode(decoder, hex(block))).toEqual(lists[i] as string[]));
+    blocks.forEach((block, i) => expect(decodeList(decoder, hex(block))).toEqual(lists[i] as string[]));
   });
 
   test("evicts as the examples of C.5 do: the oldest entries are gone", () => {
     const decoder = new HpackDecoder();
-    for (const block of EXAMPLES[6]?.[1] ?? []) decode(decoder, hex(block));
+    for (const block of EXAMPLES[6]?.[1] ?? []) decodeList(decoder, hex(block));
     // 62 set-cookie, 63 content-encoding, 64 date: 215 octets.
-    expect(decode(decoder, hex("c0bfbe"))).toEqual([
+    expect(decodeList(decoder, hex("c0bfbe"))).toEqual([
       ...["date", "Mon, 21 Oct 2013 20:13:22 GMT", "content-encoding", "gzip"],
       ...["set-cookie", "foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1"],
     ]);
-    expect(decode(new HpackDecoder(), hex("c1"))).toBe("malformed");
-    expect(decode(decoder, hex("c1"))).toBe("malformed");
+    expect(decodeList(new HpackDecoder(), hex("c1"))).toBe("malformed");
+    expect(decodeList(decoder, hex("c1"))).toBe("malformed");
   });
 
   test.each([
@@ -117,58 +112,61 @@ describe("HpackDecoder", () => {
     ["a literal that is never indexed", "14 0161", [":path", "a"]],
   ])("keeps %s out of the table", (_name, block, list) => {
     const decoder = new HpackDecoder();
-    expect(decode(decoder, hex(block))).toEqual(list);
-    expect(decode(decoder, hex("be"))).toBe("malformed");
+    expect(decodeList(decoder, hex(block))).toEqual(list);
+    expect(decodeList(decoder, hex("be"))).toBe("malformed");
   });
 
   test("a name from the dynamic table", () => {
     const decoder = new HpackDecoder();
-    expect(decode(decoder, hex("40016101620f2f0163"))).toEqual(["a", "b", "a", "c"]);
-    expect(decode(decoder, hex("7e0164be bf"))).toEqual(["a", "d", "a", "d", "a", "b"]);
+    expect(decodeList(decoder, hex("40016101620f2f0163"))).toEqual(["a", "b", "a", "c"]);
+    expect(decodeList(decoder, hex("7e0164be bf"))).toEqual(["a", "d", "a", "d", "a", "b"]);
   });
 
   test("an entry that evicts the one it takes its name from (§4.4)", () => {
     const decoder = new HpackDecoder();
     const value = "v".repeat(4_000);
     const literal = Buffer.concat([hex("400161 7fa11e"), Buffer.from(value)]);
-    expect(decode(decoder, literal)).toEqual(["a", value]);
-    expect(decode(decoder, Buffer.concat([hex("7e 7fa11e"), Buffer.from(value)]))).toEqual(["a", value]);
-    expect(decode(decoder, hex("be"))).toEqual(["a", value]);
-    expect(decode(decoder, hex("bf"))).toBe("malformed");
+    expect(decodeList(decoder, literal)).toEqual(["a", value]);
+    expect(decodeList(decoder, Buffer.concat([hex("7e 7fa11e"), Buffer.from(value)]))).toEqual(["a", value]);
+    expect(decodeList(decoder, hex("be"))).toEqual(["a", value]);
+    expect(decodeList(decoder, hex("bf"))).toBe("malformed");
   });
 
   test("an entry larger than the table empties it, and is no error (§4.4)", () => {
     const decoder = new HpackDecoder();
-    decode(decoder, hex("4001610162"));
+    decodeList(decoder, hex("4001610162"));
     const value = "v".repeat(4_096 - 32);
-    expect(decode(decoder, Buffer.concat([hex("400178 7fe11e"), Buffer.from(value)]))).toEqual(["x", value]);
-    expect(decode(decoder, hex("be"))).toBe("malformed");
+    expect(decodeList(decoder, Buffer.concat([hex("400178 7fe11e"), Buffer.from(value)]))).toEqual([
+      "x",
+      value,
+    ]);
+    expect(decodeList(decoder, hex("be"))).toBe("malformed");
   });
 
   test("an entry exactly as large as the table is kept", () => {
     const decoder = new HpackDecoder();
     const value = "v".repeat(4_096 - 33);
-    decode(decoder, Buffer.concat([hex("400178 7fe01e"), Buffer.from(value)]));
-    expect(decode(decoder, hex("be"))).toEqual(["x", value]);
+    decodeList(decoder, Buffer.concat([hex("400178 7fe01e"), Buffer.from(value)]));
+    expect(decodeList(decoder, hex("be"))).toEqual(["x", value]);
   });
 
   test("size updates: down and up again at the beginning of a block, up to what we allow (§4.2, §6.3)", () => {
     const decoder = new HpackDecoder();
-    decode(decoder, hex("4001610162"));
-    expect(decode(decoder, hex("20 3fe11f 4001630164 be"))).toEqual(["c", "d", "c", "d"]);
-    expect(decode(decoder, hex("bf"))).toBe("malformed");
-    expect(decode(new HpackDecoder(), hex("3fe11f"))).toEqual([]);
-    expect(decode(new HpackDecoder(), hex("3fe21f"))).toBe("malformed");
-    expect(decode(new HpackDecoder(), hex("82 20"))).toBe("malformed");
+    decodeList(decoder, hex("4001610162"));
+    expect(decodeList(decoder, hex("20 3fe11f 4001630164 be"))).toEqual(["c", "d", "c", "d"]);
+    expect(decodeList(decoder, hex("bf"))).toBe("malformed");
+    expect(decodeList(new HpackDecoder(), hex("3fe11f"))).toEqual([]);
+    expect(decodeList(new HpackDecoder(), hex("3fe21f"))).toBe("malformed");
+    expect(decodeList(new HpackDecoder(), hex("82 20"))).toBe("malformed");
   });
 
   test("holds after thousands of entries", () => {
     const decoder = new HpackDecoder();
     for (let n = 0; n < 3_000; n++) {
       const value = String(n).padStart(5, "0");
-      decode(decoder, Buffer.concat([hex("40016105"), Buffer.from(value)]));
-      expect(decode(decoder, hex("be"))).toEqual(["a", value]);
-      if (n > 100) expect(decode(decoder, hex("ff23"))).toEqual(["a", String(n - 100).padStart(5, "0")]);
+      decodeList(decoder, Buffer.concat([hex("40016105"), Buffer.from(value)]));
+      expect(decodeList(decoder, hex("be"))).toEqual(["a", value]);
+      if (n > 100) expect(decodeList(decoder, hex("ff23"))).toEqual(["a", String(n - 100).padStart(5, "0")]);
     }
   });
 
@@ -188,7 +186,7 @@ describe("HpackDecoder", () => {
     ["Huffman with EOS", "400161 84ffffffff"],
     ["Huffman with a whole octet of padding", "400161 82 07ff"],
   ])("malformed: %s", (_name, block) => {
-    expect(decode(new HpackDecoder(), hex(block))).toBe("malformed");
+    expect(decodeList(new HpackDecoder(), hex(block))).toBe("malformed");
   });
 
   test("integers at the limit of a prefix, and the largest that we take (§5.1)", () => {
@@ -199,11 +197,12 @@ describe("HpackDecoder", () => {
       ]] as const
     ) {
       const value = "v".repeat(length);
-      expect(decode(new HpackDecoder(), Buffer.concat([hex(`000161${prefix}`), Buffer.from(value)]))).toEqual(
-        ["a", value],
-      );
+      expect(decodeList(new HpackDecoder(), Buffer.concat([hex(`000161${prefix}`), Buffer.from(value)])))
+        .toEqual(
+          ["a", value],
+        );
     }
-    expect(decode(new HpackDecoder(), hex("0001617fffffff7f"))).toBe("malformed");
+    expect(decodeList(new HpackDecoder(), hex("0001617fffffff7f"))).toBe("malformed");
   });
 
   test("Huffman in name and value", () => {
@@ -215,19 +214,19 @@ describe("HpackDecoder", () => {
       Buffer.from([0x80 | value.length]),
       value,
     ]);
-    expect(decode(new HpackDecoder(), block)).toEqual(["x-name", "\xe9 \xff"]);
+    expect(decodeList(new HpackDecoder(), block)).toEqual(["x-name", "\xe9 \xff"]);
   });
 
   test("a list that is too large is not kept, but the table is", () => {
     const decoder = new HpackDecoder();
     const block = hex("4001610162 4001630164");
-    const list: string[] = [];
-    expect(decoder.decode(block, list, 34, 100)).toBe("tooLarge");
-    expect(list).toEqual(["a", "b"]);
-    expect(decode(decoder, hex("bebf"))).toEqual(["c", "d", "a", "b"]);
-    expect(decode(new HpackDecoder(), block, 68, 2)).toEqual(["a", "b", "c", "d"]);
-    expect(decode(new HpackDecoder(), block, 67, 2)).toBe("tooLarge");
-    expect(decode(new HpackDecoder(), block, 68, 1)).toBe("tooLarge");
-    expect(decode(new HpackDecoder(), hex("82868441016182"), 1e9, 0)).toHaveLength(10);
+    const fields = new FieldList();
+    expect(decoder.decode(block, fields, 34, 100)).toBe("tooLarge");
+    expect(fields.list).toEqual(["a", "b"]);
+    expect(decodeList(decoder, hex("bebf"))).toEqual(["c", "d", "a", "b"]);
+    expect(decodeList(new HpackDecoder(), block, 68, 2)).toEqual(["a", "b", "c", "d"]);
+    expect(decodeList(new HpackDecoder(), block, 67, 2)).toBe("tooLarge");
+    expect(decodeList(new HpackDecoder(), block, 68, 1)).toBe("tooLarge");
+    expect(decodeList(new HpackDecoder(), hex("82868441016182"), 1e9, 0)).toHaveLength(10);
   });
 });
