@@ -78,7 +78,8 @@ export function takeMeshHeaders(
     }
     end += 2;
   }
-  headers.length = end;
+  // Setting the length of an array is slow even where it changes nothing.
+  if (end < headers.length) headers.length = end;
   return taken;
 }
 

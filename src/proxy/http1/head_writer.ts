@@ -5,8 +5,11 @@ import { reasonPhrase } from "./reason_phrase.ts";
 
 /** Writes a request in origin-form. True: the body goes in chunks. */
 export function writeRequestHead(writer: ByteWriter, head: RequestHead): boolean {
-  const target = head.tunnel === "connect" ? head.authority : head.path;
-  writer.text(`${head.method} ${target} HTTP/1.1\r\n`);
+  // Piece by piece: to put strings together, only to take the result apart, costs more.
+  writer.text(head.method);
+  writer.text(" ");
+  writer.text(head.tunnel === "connect" ? head.authority : head.path);
+  writer.text(" HTTP/1.1\r\n");
   writer.field("host", head.authority);
   writeFields(writer, head.headers);
   if (head.tunnel === "websocket") writer.text("connection: upgrade\r\nupgrade: websocket\r\n");
@@ -23,6 +26,15 @@ export function writeRequestHead(writer: ByteWriter, head: RequestHead): boolean
   return chunked;
 }
 
+/** By status, once it was needed. */
+const statusLines = new Array<string | undefined>(600);
+
+function statusLine(status: number): string {
+  return statusLines[status] ??= Buffer.from(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`).toString(
+    "latin1",
+  );
+}
+
 export interface ResponseFraming {
   /** The request was HEAD: the fields tell of a body that does not follow. */
   readonly toHead: boolean;
@@ -33,7 +45,7 @@ export interface ResponseFraming {
 /** True: the body goes in chunks. With HTTP/1.0 and a length that is not known, the end of the connection ends it. */
 export function writeResponseHead(writer: ByteWriter, head: ResponseHead, framing: ResponseFraming): boolean {
   const { status } = head;
-  writer.text(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
+  writer.text(statusLine(status));
   writeFields(writer, head.headers);
   let chunked = false;
   if (status >= 200 && status !== 204) {
@@ -52,14 +64,14 @@ export function writeResponseHead(writer: ByteWriter, head: ResponseHead, framin
 
 /** The answer that turns the connection into a tunnel: 101 for WebSocket, 2xx for CONNECT. */
 export function writeTunnelHead(writer: ByteWriter, { status, headers }: ResponseHead): void {
-  writer.text(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
+  writer.text(statusLine(status));
   writeFields(writer, headers);
   if (status === 101) writer.text("connection: upgrade\r\nupgrade: websocket\r\n");
   writer.crlf();
 }
 
 export function writeInformational(writer: ByteWriter, status: number, headers: HeaderList): void {
-  writer.text(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
+  writer.text(statusLine(status));
   writeFields(writer, headers);
   writer.crlf();
 }

@@ -5,35 +5,34 @@ import { RECENT_RESETS_MAX, RECENT_STREAMS_MAX } from "./limits.ts";
 export type StreamEnding = "reset" | "ended";
 
 export class RecentStreams {
-  /** Oldest first. Apart from each other, so that streams which end well do not push out those that were reset. */
-  readonly #ended = new Set<number>();
+  /** The last streams that ended well, in a ring: that is what most do, and nearly nobody asks for them afterwards. */
+  readonly #ended: number[] = [];
+  #endedAt = 0;
+  /** Oldest first. Apart from the others, so that streams which end well do not push out those that were reset. */
   readonly #reset = new Set<number>();
   /** Highest reset stream that had to be forgotten: up to it, an unknown stream may be one that we reset. */
   #resetsForgotten = 0;
 
   add(id: number, ending: StreamEnding): void {
     if (ending === "ended") {
-      this.#ended.add(id);
-      if (this.#ended.size > RECENT_STREAMS_MAX) takeOldest(this.#ended);
+      this.#ended[this.#endedAt] = id;
+      this.#endedAt = (this.#endedAt + 1) % RECENT_STREAMS_MAX;
       return;
     }
-    this.#ended.delete(id);
+    const ended = this.#ended.indexOf(id);
+    if (ended >= 0) this.#ended[ended] = 0;
     this.#reset.add(id);
     if (this.#reset.size > RECENT_RESETS_MAX) {
-      this.#resetsForgotten = Math.max(this.#resetsForgotten, takeOldest(this.#reset));
+      const [oldest] = this.#reset as unknown as [number];
+      this.#reset.delete(oldest);
+      this.#resetsForgotten = Math.max(this.#resetsForgotten, oldest);
     }
   }
 
   /** Undefined: it ended long ago, or never was. */
   get(id: number): StreamEnding | undefined {
     if (this.#reset.has(id)) return "reset";
-    if (this.#ended.has(id)) return "ended";
+    if (this.#ended.includes(id)) return "ended";
     return id <= this.#resetsForgotten ? "reset" : undefined;
   }
-}
-
-function takeOldest(ids: Set<number>): number {
-  const [oldest] = ids as unknown as [number];
-  ids.delete(oldest);
-  return oldest;
 }
