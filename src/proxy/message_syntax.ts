@@ -43,6 +43,12 @@ export function isTarget(text: string): boolean {
   return text.length > 0;
 }
 
+/** The last that was one: a caller speaks to few hosts. */
+let lastAuthority = "";
+
 export function isAuthority(text: string): boolean {
-  return AUTHORITY.test(text);
+  if (text === lastAuthority) return true;
+  if (!AUTHORITY.test(text)) return false;
+  lastAuthority = text;
+  return true;
 }

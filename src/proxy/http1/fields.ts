@@ -30,9 +30,25 @@ export class Fields {
 type Meaning = "host" | "content-length" | "transfer-encoding" | "connection" | "upgrade" | "hop";
 
 interface KnownName {
+  readonly spelling: string;
   readonly lower: string;
   readonly meaning: Meaning | null;
+  /**
+   * The value that came last, in any message, or empty: most fields say the same again and again, and what is met again
+   * needs no look at its characters, no new string and no new hash.
+   */
+  value: string;
+  /** False for secrets, and for what differs every time. */
+  readonly remembers: boolean;
 }
+
+/** A value is remembered if its head is no longer than this: it keeps all of the head's text alive. */
+const REMEMBERED_HEAD_LENGTH_MAX = 4 * 1024;
+
+const NOT_REMEMBERED = new Set([
+  ...["authorization", "cookie", "set-cookie", "content-length", "etag", "location"],
+  ...["traceparent", "tracestate", "x-request-id"],
+]);
 
 /** A map, since an object would also find `constructor`. */
 const SPECIAL: ReadonlyMap<string, Meaning> = new Map([
@@ -47,8 +63,11 @@ const SPECIAL: ReadonlyMap<string, Meaning> = new Map([
   ["http2-settings", "hop"],
 ]);
 
-/** Spellings that are met all the time, so that most names cost one look-up and no new string. */
-const known = new Map<string, KnownName>();
+/**
+ * Spellings that are met all the time, by the hash that reading a name comes to: most names are known without making a
+ * string of them.
+ */
+const known = new Map<number, KnownName>();
 for (
   const lower of [
     ...SPECIAL.keys(),
@@ -61,9 +80,26 @@ for (
     ),
   ]
 ) {
-  const entry = { lower, meaning: SPECIAL.get(lower) ?? null };
-  known.set(lower, entry);
-  known.set(lower.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()), entry);
+  const meaning = SPECIAL.get(lower) ?? null;
+  for (const spelling of [lower, lower.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase())]) {
+    known.set(hashOf(spelling), {
+      spelling,
+      lower,
+      meaning,
+      value: "",
+      remembers: !NOT_REMEMBERED.has(lower),
+    });
+  }
+}
+
+function hashOf(name: string): number {
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) hash = hashStep(hash, name.charCodeAt(i));
+  return hash;
+}
+
+function hashStep(hash: number, code: number): number {
+  return (Math.imul(hash, 31) + code) | 0;
 }
 
 /** Reads all lines of `text` from `start`; each ends with CRLF, the last one too. Null: well-formed. */
@@ -75,39 +111,39 @@ export function parseFields(text: string, start: number, fields: Fields): Malfor
     if (++fields.count > FIELDS_MAX) return MALFORMED.tooManyFields;
     let colon = position;
     let kinds = 0;
+    let hash = 0;
     for (;;) {
       const code = text.charCodeAt(colon);
       if (code === 0x3a) break;
       const kind = tokenByte[code];
       if (!kind) return MALFORMED.fieldName;
       kinds |= kind;
+      hash = hashStep(hash, code);
       colon++;
     }
     if (colon === position) return MALFORMED.fieldName;
+    const entry = knownName(hash, text, position, colon);
     let from = colon + 1;
-    let code = text.charCodeAt(from);
-    while (code === 0x20 || code === 0x09) code = text.charCodeAt(++from);
-    let end = from;
-    while (code !== 0x0d) {
-      if (valueByte[code] !== 1) return MALFORMED.fieldValue;
-      code = text.charCodeAt(++end);
-    }
-    if (text.charCodeAt(end + 1) !== 0x0a) return MALFORMED.fieldValue;
-    const raw = text.substring(position, colon);
-    position = end + 2;
-    while (end > from && ((code = text.charCodeAt(end - 1)) === 0x20 || code === 0x09)) end--;
-    const value = text.substring(from, end);
+    while (isWhitespace(text.charCodeAt(from))) from++;
+    const again = entry !== undefined && isValue(entry.value, text, from);
+    const lineEnd = again ? from + entry.value.length : endOfValue(text, from);
+    if (lineEnd < 0 || text.charCodeAt(lineEnd + 1) !== 0x0a) return MALFORMED.fieldValue;
+    let end = lineEnd;
+    while (end > from && isWhitespace(text.charCodeAt(end - 1))) end--;
+    const value = again ? entry.value : text.substring(from, end);
 
-    let name = raw;
+    let name: string;
     let meaning: Meaning | null;
-    const entry = known.get(raw);
     if (entry !== undefined) {
       name = entry.lower;
       meaning = entry.meaning;
+      if (entry.remembers && length <= REMEMBERED_HEAD_LENGTH_MAX) entry.value = value;
     } else {
-      if ((kinds & TOKEN_UPPER) !== 0) name = raw.toLowerCase();
+      name = text.substring(position, colon);
+      if ((kinds & TOKEN_UPPER) !== 0) name = name.toLowerCase();
       meaning = SPECIAL.get(name) ?? null;
     }
+    position = lineEnd + 2;
     if (meaning === null) {
       fields.headers.push(name, value);
     } else if (meaning === "connection") {
@@ -119,6 +155,28 @@ export function parseFields(text: string, start: number, fields: Fields): Malfor
   }
   if (nominated !== null) removeNominated(fields.headers, nominated);
   return null;
+}
+
+/** The name at `from` … `to`, which has this hash, if it is one that is known. */
+function knownName(hash: number, text: string, from: number, to: number): KnownName | undefined {
+  const entry = known.get(hash);
+  const same = entry !== undefined && entry.spelling.length === to - from &&
+    text.startsWith(entry.spelling, from);
+  return same ? entry : undefined;
+}
+
+/** Whether the line's value is this one, which is not empty. */
+function isValue(value: string, text: string, from: number): boolean {
+  return value !== "" && text.charCodeAt(from + value.length) === 0x0d && text.startsWith(value, from);
+}
+
+/** Where the carriage return stands; -1: before it stands what no value may have. */
+export function endOfValue(text: string, from: number): number {
+  let at = from;
+  for (let code = text.charCodeAt(at); code !== 0x0d; code = text.charCodeAt(++at)) {
+    if (valueByte[code] !== 1) return -1;
+  }
+  return at;
 }
 
 function readFraming(meaning: Meaning, value: string, fields: Fields): Malformed | null {

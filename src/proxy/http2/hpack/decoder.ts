@@ -1,6 +1,6 @@
 /** HPACK decoding (RFC 7541 §3, §6): header blocks to fields, with a table that both ends keep alike. */
 import { readLatin1 } from "../../../lib/latin1.ts";
-import { type FieldKind, kindOfField, kindOfName } from "../field_kind.ts";
+import { FieldKind, kindOfField, kindOfName } from "../field_kind.ts";
 import { decodeHuffman } from "./huffman.ts";
 import { STATIC_NAMES, STATIC_TABLE_SIZE, STATIC_VALUES } from "./static_table.ts";
 
@@ -23,14 +23,20 @@ interface Entry {
   readonly value: string;
   readonly nameKind: FieldKind;
   readonly kind: FieldKind;
+  /** What the last literal with this entry's name said, and its kind: peers that index nothing say the same again. */
+  lastValue: string;
+  lastKind: FieldKind;
 }
+
+/** Longer literals are not remembered. */
+const REMEMBERED_LENGTH_MAX = 64;
 
 /** Index 0 is no entry. */
 const STATIC_ENTRIES: readonly (Entry | undefined)[] = STATIC_NAMES.map((name, index) => {
   if (index === 0) return undefined;
   const value = STATIC_VALUES[index] as string;
   const nameKind = kindOfName(name);
-  return { name, value, nameKind, kind: kindOfField(nameKind, value) };
+  return newEntry(name, value, nameKind, kindOfField(nameKind, value));
 });
 
 export class HpackDecoder {
@@ -82,11 +88,16 @@ export class HpackDecoder {
         const entry = this.#entry(index);
         name = index === 0 ? this.#string(block) : entry?.name;
         if (name === undefined) return "malformed";
-        value = this.#string(block);
+        const again = entry !== undefined && this.#takes(block, entry.lastValue);
+        value = again ? entry.lastValue : this.#string(block);
         if (value === undefined) return "malformed";
         const nameKind = entry?.nameKind ?? kindOfName(name);
-        kind = kindOfField(nameKind, value);
-        if (indexing) this.#insert({ name, value, nameKind, kind });
+        kind = again ? entry.lastKind : kindOfField(nameKind, value);
+        if (entry !== undefined && value.length <= REMEMBERED_LENGTH_MAX) {
+          entry.lastValue = value;
+          entry.lastKind = kind;
+        }
+        if (indexing) this.#insert(newEntry(name, value, nameKind, kind));
       }
       bytes += name.length + value.length + ENTRY_OVERHEAD_BYTES;
       if (name.charCodeAt(0) !== 0x3a) fields++;
@@ -121,6 +132,17 @@ export class HpackDecoder {
     return huffman ? decodeHuffman(block, from, to) : readLatin1(block, from, to);
   }
 
+  /** Passes over the string if it is this one, neither empty nor Huffman-coded. */
+  #takes(block: Buffer, text: string): boolean {
+    const { length } = text;
+    const from = this.#position + 1;
+    // A length below 127 is one octet.
+    if (length === 0 || from + length > this.#end || block[from - 1] !== length) return false;
+    for (let i = 0; i < length; i++) if (block[from + i] !== text.charCodeAt(i)) return false;
+    this.#position = from + length;
+    return true;
+  }
+
   /** Undefined: there is none. */
   #entry(index: number): Entry | undefined {
     if (index <= STATIC_TABLE_SIZE) return STATIC_ENTRIES[index];
@@ -153,6 +175,10 @@ export class HpackDecoder {
       this.#first = 0;
     }
   }
+}
+
+function newEntry(name: string, value: string, nameKind: FieldKind, kind: FieldKind): Entry {
+  return { name, value, nameKind, kind, lastValue: "", lastKind: FieldKind.Malformed };
 }
 
 function sizeOf({ name, value }: Entry): number {

@@ -6,20 +6,20 @@ import { writeLatin1 } from "../../../lib/latin1.ts";
 import { ENTRY_OVERHEAD_BYTES, TABLE_BYTES_MAX } from "./decoder.ts";
 import { STATIC_INDEX_OF_NAME, STATIC_TABLE_SIZE, staticValuesOf } from "./static_table.ts";
 
-/** Fields whose values hardly ever come twice: indexing them would push out those that do. */
-const UNINDEXED = new Set([
-  ...[
-    ":path",
-    "age",
-    "content-length",
-    "etag",
-    "if-modified-since",
-    "if-none-match",
-    "location",
-    "set-cookie",
-  ],
-  ...["x-request-id", "traceparent", "tracestate", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid"],
-]);
+/** Fields whose values often differ: indexing them all would push out those that do not. */
+const SELDOM_REPEATED = new Set(
+  ":path age content-length etag if-modified-since if-none-match location".split(" "),
+);
+
+/** Fields whose values never come twice. */
+const NEVER_REPEATED = new Set(
+  "set-cookie x-request-id traceparent tracestate x-b3-traceid x-b3-spanid x-b3-parentspanid".split(" "),
+);
+
+/** A value that comes again while so many others of its field were sent is indexed: gRPC's methods, lengths of messages. */
+const RECENT_VALUES = 4;
+/** Longer values are not remembered for it. */
+const RECENT_LENGTH_MAX = 256;
 
 /** Secrets: nobody on the way may index them (§7.1.3). */
 const NEVER_INDEXED = new Set(["authorization", "proxy-authorization", "cookie"]);
@@ -35,6 +35,9 @@ interface KnownName {
   readonly values: Map<string, number>;
   /** Number of the newest entry with the name; -1: none has it. */
   newest: number;
+  /** Values that went out lately without being indexed; the next one takes the place of the oldest. Null: never indexed. */
+  readonly recent: string[] | null;
+  recentAt: number;
 }
 
 interface Entry {
@@ -96,7 +99,8 @@ export class HpackEncoder {
     }
     const named = known.staticIndex !== 0 || known.newest < 0 ? known.staticIndex : this.#index(known.newest);
     // Of a name that no table has, even a value that never comes again is worth an entry: the name comes again.
-    const pattern = known.pattern === 0x00 && named === 0 ? 0x40 : known.pattern;
+    const indexed = known.pattern === 0x00 && (named === 0 || comesAgain(known, value));
+    const pattern = indexed ? 0x40 : known.pattern;
     writeInteger(pattern, pattern === 0x40 ? 6 : 4, named);
     if (named === 0) writeString(name);
     writeString(value);
@@ -125,7 +129,7 @@ export class HpackEncoder {
     this.#tableBytes += bytes;
     this.#entries.push({ name, value });
     known.newest = this.#inserted++;
-    if (known.pattern === 0x40) known.values.set(value, known.newest);
+    if (known.pattern === 0x40 || known.recent !== null) known.values.set(value, known.newest);
     this.#names.set(name, known);
   }
 
@@ -149,14 +153,27 @@ export class HpackEncoder {
 }
 
 function describe(name: string): KnownName {
-  const pattern = NEVER_INDEXED.has(name) ? 0x10 : UNINDEXED.has(name) ? 0x00 : 0x40;
+  const seldom = SELDOM_REPEATED.has(name);
+  const pattern = NEVER_INDEXED.has(name) ? 0x10 : seldom || NEVER_REPEATED.has(name) ? 0x00 : 0x40;
   return {
     staticIndex: STATIC_INDEX_OF_NAME.get(name) ?? 0,
     pattern,
     staticValues: staticValuesOf(name),
     values: new Map(),
     newest: -1,
+    recent: seldom ? [] : null,
+    recentAt: 0,
   };
+}
+
+/** Whether the value went out a short while ago; else it is remembered. */
+function comesAgain(known: KnownName, value: string): boolean {
+  const { recent } = known;
+  if (recent === null || value.length > RECENT_LENGTH_MAX) return false;
+  if (recent.includes(value)) return true;
+  recent[known.recentAt] = value;
+  known.recentAt = (known.recentAt + 1) % RECENT_VALUES;
+  return false;
 }
 
 function reserve(bytes: number): void {

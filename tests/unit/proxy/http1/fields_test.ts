@@ -30,6 +30,18 @@ describe("parseFields()", () => {
     );
   });
 
+  test("parseFields() reads a value that comes again as it reads any other", () => {
+    for (const value of ["a/b", "a/b", "a", "a/bc", "a/b", "", "a/b"]) {
+      expect(headers(`Accept: ${value}`)).toEqual(["accept", value]);
+      expect(headers(`accept:\t${value} \t`)).toEqual(["accept", value]);
+    }
+    expect(parse("Accept: a/b\r")).toBe(VALUE);
+    expect(parse("Accept: a/b\0")).toBe(VALUE);
+    expect(headers("Accept: a/b", "Accept-: a/b", "Acceptx: a/b")).toEqual(
+      ["accept", "a/b", "accept-", "a/b", "acceptx", "a/b"],
+    );
+  });
+
   test("parseFields() keeps obs-text as Latin-1", () => {
     expect(headers("x: caf\xe9 \x80\xff")).toEqual(["x", "caf\xe9 \x80\xff"]);
   });

@@ -1,5 +1,6 @@
 /** HpackDecoder against RFC 7541: the examples of Appendix C, and every way to be malformed. */
 import { describe, expect, test } from "bun:test";
+import { FieldKind } from "../../../../../src/proxy/http2/field_kind.ts";
 import { HpackDecoder } from "../../../../../src/proxy/http2/hpack/decoder.ts";
 import { decodeList, FieldList } from "./field_list.ts";
 import { huffman } from "./huffman_code.ts";
@@ -215,6 +216,25 @@ describe("HpackDecoder", () => {
       value,
     ]);
     expect(decodeList(new HpackDecoder(), block)).toEqual(["x-name", "\xe9 \xff"]);
+  });
+
+  test("a literal that comes again, begins alike, or is longer than what is remembered", () => {
+    const decoder = new HpackDecoder();
+    const literal = (value: string) =>
+      Buffer.concat([hex("04"), Buffer.from([value.length]), Buffer.from(value)]);
+    for (
+      const value of ["/ab", "/ab", "/a", "/abc", "/ab", "", "", "/\0", "/\0", "v".repeat(65), "v".repeat(65)]
+    ) {
+      expect(decodeList(decoder, literal(value))).toEqual([":path", value]);
+    }
+    decodeList(decoder, literal("/ab"));
+    expect(decodeList(decoder, literal("/ab").subarray(0, 4))).toBe("malformed");
+    const kinds = [literal("/a\n"), literal("/a\n")].map((block) => {
+      const fields = new FieldList();
+      decoder.decode(block, fields, 1e9, 1e9);
+      return fields.kinds;
+    });
+    expect(kinds).toEqual([[FieldKind.Malformed], [FieldKind.Malformed]]);
   });
 
   test("a list that is too large is not kept, but the table is", () => {
