@@ -151,13 +151,16 @@ export class Host implements UpstreamOwner {
   }
 
   #give(connection: UpstreamConnection, queue: PendingRequest[]): void {
-    while (connection.capacity > 0) {
-      const next = queue.shift();
-      if (next === undefined) break;
-      this.usage?.onWaiting(this.#waiting);
-      next.onConnection((head, ended) => connection.request(next, head, ended));
-      this.usage?.onRequest(connection);
+    while (queue.length > 0 && connection.capacity > 0) {
+      this.#giveTo(queue.shift() as PendingRequest, connection);
     }
+  }
+
+  /** Apart from the loop, which is asked after every request and should not make room for a closure each time. */
+  #giveTo(pending: PendingRequest, connection: UpstreamConnection): void {
+    this.usage?.onWaiting(this.#waiting);
+    pending.onConnection((head, ended) => connection.request(pending, head, ended));
+    this.usage?.onRequest(connection);
   }
 
   #unpool(connection: UpstreamConnection): void {

@@ -49,7 +49,8 @@ export class PendingBody {
     this.bytes -= bytes;
     this.#from += bytes;
     if (this.#from < piece.length) return;
-    this.#pieces.shift();
+    if (this.#pieces.length === 1) this.#pieces.pop();
+    else this.#pieces.shift();
     this.#from = 0;
     if (this.#pieces.length === 0) this.#gather = null;
   }

@@ -1,6 +1,6 @@
 /** HPACK decoding (RFC 7541 §3, §6): header blocks to fields, with a table that both ends keep alike. */
 import { readLatin1 } from "../../../lib/latin1.ts";
-import { FieldKind, kindOfField, kindOfName } from "../field_kind.ts";
+import { type FieldKind, kindOfField, kindOfName } from "../field_kind.ts";
 import { decodeHuffman } from "./huffman.ts";
 import { STATIC_NAMES, STATIC_TABLE_SIZE, STATIC_VALUES } from "./static_table.ts";
 
@@ -18,25 +18,32 @@ export interface FieldSink {
   field(name: string, value: string, kind: FieldKind): void;
 }
 
-interface Entry {
+interface FieldName {
   readonly name: string;
-  readonly value: string;
-  readonly nameKind: FieldKind;
   readonly kind: FieldKind;
-  /** What the last literal with this entry's name said, and its kind: peers that index nothing say the same again. */
-  lastValue: string;
-  lastKind: FieldKind;
+  /** What the last literal with this name said: peers that make little of their table say the same again. */
+  last: Entry | null;
+}
+
+interface Entry {
+  readonly named: FieldName;
+  readonly value: string;
+  readonly kind: FieldKind;
 }
 
 /** Longer literals are not remembered. */
 const REMEMBERED_LENGTH_MAX = 64;
 
+const STATIC_FIELD_NAMES: ReadonlyMap<string, FieldName> = new Map(
+  STATIC_NAMES.map((name) => [name, newName(name)]),
+);
+
 /** Index 0 is no entry. */
 const STATIC_ENTRIES: readonly (Entry | undefined)[] = STATIC_NAMES.map((name, index) => {
   if (index === 0) return undefined;
+  const named = STATIC_FIELD_NAMES.get(name) as FieldName;
   const value = STATIC_VALUES[index] as string;
-  const nameKind = kindOfName(name);
-  return newEntry(name, value, nameKind, kindOfField(nameKind, value));
+  return { named, value, kind: kindOfField(named.kind, value) };
 });
 
 export class HpackDecoder {
@@ -75,35 +82,40 @@ export class HpackDecoder {
         continue;
       }
       begun = true;
-      let name: string | undefined;
-      let value: string | undefined;
-      let kind: FieldKind;
-      if ((first & 0x80) !== 0) {
-        const entry = this.#entry(this.#integer(block, 7));
-        if (entry === undefined) return "malformed";
-        ({ name, value, kind } = entry);
-      } else {
-        const indexing = (first & 0x40) !== 0;
-        const index = this.#integer(block, indexing ? 6 : 4);
-        const entry = this.#entry(index);
-        name = index === 0 ? this.#string(block) : entry?.name;
-        if (name === undefined) return "malformed";
-        const again = entry !== undefined && this.#takes(block, entry.lastValue);
-        value = again ? entry.lastValue : this.#string(block);
-        if (value === undefined) return "malformed";
-        const nameKind = entry?.nameKind ?? kindOfName(name);
-        kind = again ? entry.lastKind : kindOfField(nameKind, value);
-        if (entry !== undefined && value.length <= REMEMBERED_LENGTH_MAX) {
-          entry.lastValue = value;
-          entry.lastKind = kind;
-        }
-        if (indexing) this.#insert(newEntry(name, value, nameKind, kind));
-      }
+      const entry = (first & 0x80) !== 0
+        ? this.#entry(this.#integer(block, 7))
+        : this.#literal(block, (first & 0x40) !== 0);
+      if (entry === undefined) return "malformed";
+      const { named: { name }, value, kind } = entry;
       bytes += name.length + value.length + ENTRY_OVERHEAD_BYTES;
       if (name.charCodeAt(0) !== 0x3a) fields++;
       if (bytes <= bytesMax && fields <= fieldsMax) sink.field(name, value, kind);
     }
     return bytes > bytesMax || fields > fieldsMax ? "tooLarge" : "ok";
+  }
+
+  /** §6.2; undefined: malformed. */
+  #literal(block: Buffer, indexing: boolean): Entry | undefined {
+    const index = this.#integer(block, indexing ? 6 : 4);
+    const named = index === 0 ? this.#newName(block) : this.#entry(index)?.named;
+    if (named === undefined) return undefined;
+    const { last } = named;
+    const entry = last !== null && this.#takes(block, last.value) ? last : this.#newEntry(block, named);
+    if (entry !== undefined && indexing) this.#insert(entry);
+    return entry;
+  }
+
+  #newName(block: Buffer): FieldName | undefined {
+    const name = this.#string(block);
+    return name === undefined ? undefined : newName(name);
+  }
+
+  #newEntry(block: Buffer, named: FieldName): Entry | undefined {
+    const value = this.#string(block);
+    if (value === undefined) return undefined;
+    const entry = { named, value, kind: kindOfField(named.kind, value) };
+    if (value.length <= REMEMBERED_LENGTH_MAX) named.last = entry;
+    return entry;
   }
 
   /** §5.1; -1: malformed. */
@@ -177,10 +189,10 @@ export class HpackDecoder {
   }
 }
 
-function newEntry(name: string, value: string, nameKind: FieldKind, kind: FieldKind): Entry {
-  return { name, value, nameKind, kind, lastValue: "", lastKind: FieldKind.Malformed };
+function newName(name: string): FieldName {
+  return { name, kind: kindOfName(name), last: null };
 }
 
-function sizeOf({ name, value }: Entry): number {
-  return name.length + value.length + ENTRY_OVERHEAD_BYTES;
+function sizeOf({ named, value }: Entry): number {
+  return named.name.length + value.length + ENTRY_OVERHEAD_BYTES;
 }
