@@ -30,6 +30,8 @@ export interface CitadelOptions {
 export interface TokenRequest {
   /** `NAMESPACE/NAME`. */
   readonly workload: WorkloadKey;
+  /** `NAMESPACE/NAME` of the WorkloadGroup that the workload joins; absent: none. */
+  readonly group?: WorkloadKey;
   /** Of this trust domain and of the workload's namespace. */
   readonly spiffeId: string;
   /** `HOST:PORT` under which the workload reaches the control plane. */
@@ -115,7 +117,7 @@ export class Citadel {
 
   /** A one-time token that lets this workload join. Throws CitadelError `request_invalid`, PrivateFileError. */
   async createToken(request: TokenRequest): Promise<JoinToken> {
-    const { workload, spiffeId, controlPlane, ttlMs = TOKEN_LIFE_DEFAULT_MS } = request;
+    const { workload, group, spiffeId, controlPlane, ttlMs = TOKEN_LIFE_DEFAULT_MS } = request;
     const name = parseWorkloadKey(workload);
     if (name === undefined) {
       throw new CitadelError(
@@ -133,7 +135,13 @@ export class Citadel {
     if (spiffeId === controlPlaneId(this.trustDomain)) {
       throw new CitadelError("request_invalid", `${spiffeId} is the control plane's own identity`);
     }
-    return await this.#tokens.create({ workload, spiffeId, controlPlane, caPin: this.caPin, ttlMs });
+    if (group !== undefined && parseWorkloadKey(group)?.namespace !== name.namespace) {
+      throw new CitadelError(
+        "request_invalid",
+        `${JSON.stringify(group)} is no WorkloadGroup of namespace ${name.namespace}`,
+      );
+    }
+    return await this.#tokens.create({ workload, group, spiffeId, controlPlane, caPin: this.caPin, ttlMs });
   }
 
   /**
@@ -151,6 +159,7 @@ export class Citadel {
       publicKey,
       spiffeId: claims.sub,
       workload: claims.workload,
+      group: claims.group,
       how: "token",
     });
     return this.#issued(leaf, claims.sub, claims.workload);
@@ -168,7 +177,13 @@ export class Citadel {
   ): Promise<Issued> {
     const owner = this.#ownerOf(peerSpiffeId, workload);
     const publicKey = await publicKeyOfRequest(request.csr);
-    const leaf = await this.#issue({ publicKey, spiffeId: peerSpiffeId, workload: owner, how: "renewal" });
+    const leaf = await this.#issue({
+      publicKey,
+      spiffeId: peerSpiffeId,
+      workload: owner,
+      group: this.groupOf(owner),
+      how: "renewal",
+    });
     return this.#issued(leaf, peerSpiffeId, owner);
   }
 
@@ -186,6 +201,11 @@ export class Citadel {
   /** The workloads that have a sidecar with a valid certificate: they must never be called in plain text. */
   enrolledWorkloads(): ReadonlySet<WorkloadKey> {
     return new Set(this.#log.enrolments().keys());
+  }
+
+  /** The WorkloadGroup that a workload has joined, by the token of its enrolment; undefined: none. */
+  groupOf(workload: WorkloadKey): WorkloadKey | undefined {
+    return this.#log.enrolmentOf(workload)?.group;
   }
 
   #ownerOf(spiffeId: string, workload: WorkloadKey | undefined): WorkloadKey {
@@ -209,13 +229,14 @@ export class Citadel {
     readonly publicKey: Uint8Array;
     readonly spiffeId: string;
     readonly workload: WorkloadKey | null;
+    readonly group?: WorkloadKey | undefined;
     readonly how: IssuanceHow;
   }): Promise<IssuedLeaf> {
-    const { publicKey, spiffeId, workload, how } = order;
+    const { publicKey, spiffeId, workload, group, how } = order;
     const leaf = await this.#authority.sign({ publicKey, spiffeId, ttlMs: this.#leafLifeMs });
     // On the books first: a certificate that nobody knows of could never be listed or revoked.
     const { serial, notAfterMs } = leaf;
-    await stored(this.#log.append({ serial, spiffeId, workload, notAfterMs, how }));
+    await stored(this.#log.append({ serial, spiffeId, workload, group, notAfterMs, how }));
     return leaf;
   }
 

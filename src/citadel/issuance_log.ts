@@ -15,12 +15,16 @@ export interface Issuance {
   readonly spiffeId: string;
   /** Null for the control plane's own. */
   readonly workload: WorkloadKey | null;
+  /** `NAMESPACE/NAME` of the WorkloadGroup that the workload has joined; absent: none. */
+  readonly group?: WorkloadKey;
   readonly notAfterMs: number;
   readonly how: IssuanceHow;
 }
 
 export interface Enrolment {
   readonly spiffeId: string;
+  /** As in Issuance. */
+  readonly group?: WorkloadKey | undefined;
   readonly notAfterMs: number;
 }
 
@@ -103,6 +107,12 @@ export class IssuanceLog {
     return this.#last;
   }
 
+  /** The last certificate of a workload, while it is valid. */
+  enrolmentOf(workload: WorkloadKey): Enrolment | undefined {
+    const last = this.#last.get(workload);
+    return last !== undefined && last.notAfterMs >= this.#clock.now() ? last : undefined;
+  }
+
   async #write(lines: readonly string[]): Promise<void> {
     if (this.#bytes >= this.#setAsideAt) await this.#setAside();
     const text = `${this.#endsInLine ? "" : "\n"}${lines.join("\n")}\n`;
@@ -141,10 +151,10 @@ export class IssuanceLog {
     else this.#remember(issuance, line);
   }
 
-  #remember({ workload, spiffeId, notAfterMs }: Issuance, line: string): void {
+  #remember({ workload, group, spiffeId, notAfterMs }: Issuance, line: string): void {
     if (workload === null) return;
     this.#last.delete(workload);
-    this.#last.set(workload, { spiffeId, notAfterMs, line });
+    this.#last.set(workload, { spiffeId, group, notAfterMs, line });
   }
 }
 
@@ -156,7 +166,7 @@ function parseLine(line: string): Issuance | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { serial, spiffeId, workload, notAfter, how } = value as Record<string, unknown>;
+  const { serial, spiffeId, workload, group, notAfter, how } = value as Record<string, unknown>;
   const notAfterMs = typeof notAfter === "string" ? Date.parse(notAfter) : NaN;
   if (typeof serial !== "string" || typeof spiffeId !== "string" || Number.isNaN(notAfterMs)) {
     return undefined;
@@ -164,5 +174,8 @@ function parseLine(line: string): Issuance | undefined {
   if (workload !== null && (typeof workload !== "string" || parseWorkloadKey(workload) === undefined)) {
     return undefined;
   }
-  return { serial, spiffeId, workload, notAfterMs, how: how as IssuanceHow };
+  if (group !== undefined && (typeof group !== "string" || parseWorkloadKey(group) === undefined)) {
+    return undefined;
+  }
+  return { serial, spiffeId, workload, group, notAfterMs, how: how as IssuanceHow };
 }

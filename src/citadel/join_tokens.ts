@@ -33,6 +33,8 @@ const NUMBER_BYTES = 24;
 export interface JoinTokenOptions {
   /** `NAMESPACE/NAME`. */
   readonly workload: string;
+  /** `NAMESPACE/NAME` of the WorkloadGroup that the workload joins; absent: none. */
+  readonly group?: string;
   readonly spiffeId: string;
   /** `HOST:PORT`. */
   readonly controlPlane: string;
@@ -116,8 +118,8 @@ export class JoinTokens {
         `A join token cannot be longer than ${JOIN_TOKEN_CHARACTERS_MAX} characters; use shorter names`,
       );
     }
-    const { workload } = options;
-    const record = new TextEncoder().encode(`${JSON.stringify({ workload, spiffeId })}\n`);
+    const { workload, group } = options;
+    const record = new TextEncoder().encode(`${JSON.stringify({ workload, group, spiffeId })}\n`);
     await this.#files.create(`${this.#pending}/${await bookName(claims)}`, record);
     return { token, expiresAtMs: exp * 1000 };
   }

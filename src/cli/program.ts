@@ -138,19 +138,21 @@ function addToken(program: Command, finish: Finish): void {
   program.command("token")
     .description("join tokens")
     .command("create")
-    .description("make a one-time join token for a workload")
+    .description("make a one-time join token for a workload, or for a new member of a WorkloadGroup")
     .addHelpText(
       "before",
       "Examples:\n" +
         "  bowline token create --workload tutorial/customer > token.jwt\n" +
-        "  bowline token create --workload shop/cart --ttl 1h\n",
+        "  bowline token create --workload shop/cart --ttl 1h\n" +
+        "  bowline token create --group shop/search > token.jwt\n",
     )
     .addHelpText(
       "after",
       "\nThe token is a secret, and standard output gets nothing else. To keep it to yourself:\n" +
         "  (umask 077; bowline token create --workload shop/cart > token.jwt)",
     )
-    .addOption(flag("--workload <ns/name>", "who may join with it").makeOptionMandatory())
+    .addOption(flag("--workload <ns/name>", "who may join with it"))
+    .addOption(flag("--group <ns/name>", "instead: one more member of this WorkloadGroup may join with it"))
     .addOption(flag("--ttl <duration>", "how long it is good for").default("15m"))
     .addOption(dataOption("data directory of the running control plane"))
     .addOption(outputOption())

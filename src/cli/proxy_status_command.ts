@@ -20,6 +20,7 @@ const COLUMNS: readonly Column[] = [
   { title: "ROLE" },
   { title: "ADDRESS" },
   { title: "STATE" },
+  { title: "HEALTH" },
   { title: "VERSION" },
   { title: "CONNECTED", align: "right" },
   { title: "ROUTES", align: "right" },
@@ -55,12 +56,13 @@ export async function runProxyStatus(
 }
 
 function row(proxy: ProxyStatus, nowMs: number): string[] {
-  const { workload, role, address, state, version, connectedAtMs, counts } = proxy;
+  const { workload, role, address, state, health, version, connectedAtMs, counts } = proxy;
   return [
     workload,
     role,
     address,
     state,
+    health ?? "-",
     version,
     formatAge(nowMs - connectedAtMs),
     String(counts?.virtualHosts ?? "-"),

@@ -7,8 +7,10 @@ import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { type OutputFormat, printable, printData, printMessage } from "./output.ts";
 
 export interface TokenCreateOptions {
-  /** `NAMESPACE/NAME`. */
-  readonly workload: string;
+  /** `NAMESPACE/NAME`; either this or `group`. */
+  readonly workload?: string;
+  /** `NAMESPACE/NAME` of a WorkloadGroup. */
+  readonly group?: string;
   /** A Go duration. */
   readonly ttl: string;
   readonly data?: string;
@@ -30,12 +32,21 @@ export async function runTokenCreate(options: TokenCreateOptions): Promise<ExitC
   return EXIT.ok;
 }
 
-function readRequest({ workload, ttl }: TokenCreateOptions): TokenCreateRequest {
-  if (parseWorkloadKey(workload) === undefined) {
+function readRequest({ workload, group, ttl }: TokenCreateOptions): TokenCreateRequest {
+  const key = workload ?? group;
+  if (key === undefined || (workload !== undefined && group !== undefined)) {
     throw new CommandError(
       EXIT.usage,
-      `The workload must be NAMESPACE/NAME in lower case, not ${JSON.stringify(workload)}`,
+      "A token needs either --workload or --group",
       "for instance --workload tutorial/customer",
+    );
+  }
+  const what = group === undefined ? "workload" : "group";
+  if (parseWorkloadKey(key) === undefined) {
+    throw new CommandError(
+      EXIT.usage,
+      `The ${what} must be NAMESPACE/NAME in lower case, not ${JSON.stringify(key)}`,
+      `for instance --${what} tutorial/customer`,
     );
   }
   const ttlMs = parseDuration(ttl);
@@ -46,5 +57,5 @@ function readRequest({ workload, ttl }: TokenCreateOptions): TokenCreateRequest 
       "for instance --ttl 15m, 1h30m or 90s",
     );
   }
-  return { workload, ttlMs };
+  return { [what]: key, ttlMs };
 }

@@ -1,7 +1,8 @@
 /** The control plane's admin socket: what the status API shows, and what changes something. */
 import { Hono } from "hono";
-import type { Citadel } from "../citadel/citadel.ts";
+import type { Citadel, TokenRequest } from "../citadel/citadel.ts";
 import { CitadelError } from "../citadel/citadel_error.ts";
+import { newMemberKey } from "../citadel/member_key.ts";
 import type { TokenCreateReply, TokenCreateRequest } from "../model/admin.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -24,21 +25,17 @@ export function createAdminApi({ citadel, registry, log, advertised, status }: A
   app.post("/v1/tokens", async (context) => {
     try {
       const body = await readJson(context.req.raw, REQUEST_BYTES_MAX) as Partial<TokenCreateRequest> | null;
-      const { workload, ttlMs } = body ?? {};
-      const spiffeId = typeof workload === "string" ? registry.expectedSpiffeId(workload) : undefined;
-      if (typeof workload !== "string" || spiffeId === undefined) {
-        throw new BodyError(
-          400,
-          `A workload is NAMESPACE/NAME in lower case, not ${JSON.stringify(workload ?? null)}`,
-        );
-      }
-      const created = await citadel.createToken({ workload, spiffeId, controlPlane: advertised, ttlMs });
+      const joiner = joinerOf(body ?? {}, registry);
+      const created = await citadel.createToken({
+        ...joiner,
+        controlPlane: advertised,
+        ttlMs: body?.ttlMs,
+      });
       const expiresAt = new Date(created.expiresAtMs).toISOString();
-      log.info("Created a join token", { workload, spiffeId, expiresAt });
+      log.info("Created a join token", { ...joiner, expiresAt });
       const reply: TokenCreateReply = {
         token: created.token,
-        workload,
-        spiffeId,
+        ...joiner,
         controlPlane: advertised,
         expiresAt,
       };
@@ -55,4 +52,31 @@ export function createAdminApi({ citadel, registry, log, advertised, status }: A
   });
   app.route("/", status);
   return app;
+}
+
+/** Whom a token is for. The identity is what the files say of the workload or the group, never what was asked for. */
+function joinerOf(
+  { workload, group }: Partial<TokenCreateRequest>,
+  registry: WorkloadRegistry,
+): Pick<TokenRequest, "workload" | "group" | "spiffeId"> {
+  if (group !== undefined) {
+    const spiffeId = typeof group === "string" ? registry.groups.spiffeId(group) : undefined;
+    if (spiffeId === undefined || workload !== undefined) {
+      throw new BodyError(
+        400,
+        workload === undefined
+          ? `The files have no WorkloadGroup ${JSON.stringify(group)}`
+          : "A token is for a workload or for a member of a group, not for both",
+      );
+    }
+    return { workload: newMemberKey(group), group, spiffeId };
+  }
+  const spiffeId = typeof workload === "string" ? registry.expectedSpiffeId(workload) : undefined;
+  if (typeof workload !== "string" || spiffeId === undefined) {
+    throw new BodyError(
+      400,
+      `A workload is NAMESPACE/NAME in lower case, not ${JSON.stringify(workload ?? null)}`,
+    );
+  }
+  return { workload, spiffeId };
 }

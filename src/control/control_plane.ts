@@ -46,13 +46,18 @@ export class ControlPlane {
   readonly #discovery: DiscoveryServer;
   readonly #servers: HttpServer[] = [];
   #endpoint: MtlsEndpoint | null = null;
+  #citadel: Citadel | null = null;
   #cancelRenewal: () => void = () => {};
   #certificate!: OwnCertificate;
 
   private constructor(options: ControlPlaneOptions) {
     this.#options = options;
     const { clock, trustDomain } = options;
-    this.#registry = new WorkloadRegistry({ clock, trustDomain });
+    this.#registry = new WorkloadRegistry({
+      clock,
+      trustDomain,
+      groupOf: (workload) => this.#citadel?.groupOf(workload),
+    });
     this.#discovery = new DiscoveryServer({ registry: this.#registry, clock, trustDomain });
     const { configPath: path, dataDirectory, log } = options;
     this.#source = new ConfigSource({ path, dataDirectory, clock, log });
@@ -91,6 +96,7 @@ export class ControlPlane {
       clock,
       files: privateFiles,
     });
+    this.#citadel = citadel;
     if (citadel.tornLogLines > 0) {
       log.warn("The issuance log has lines cut off", { lines: citadel.tornLogLines });
     }

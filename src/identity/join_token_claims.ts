@@ -43,6 +43,8 @@ export function findWrongClaim(claims: Readonly<Record<string, unknown>>): keyof
 const CLAIMS: Readonly<Record<keyof JoinTokenClaims, (value: unknown) => boolean>> = {
   jti: (value) => typeof value === "string" && /^[A-Za-z0-9_-]{16,64}$/.test(value),
   workload: (value) => typeof value === "string" && parseWorkloadKey(value) !== undefined,
+  group: (value) =>
+    value === undefined || (typeof value === "string" && parseWorkloadKey(value) !== undefined),
   sub: (value) => typeof value === "string" && parseSpiffeId(value) !== undefined,
   controlPlane: (value) => typeof value === "string" && isHostPort(value),
   caPin: (value) => typeof value === "string" && isPin(value),

@@ -5,14 +5,18 @@ export const ADMIN_SOCKET = "admin.sock";
 
 /** `POST /v1/tokens` of a control plane. */
 export interface TokenCreateRequest {
-  /** `NAMESPACE/NAME`. */
-  readonly workload: string;
+  /** `NAMESPACE/NAME`; absent with a group. */
+  readonly workload?: string;
+  /** `NAMESPACE/NAME` of a WorkloadGroup: the control plane names the workload. */
+  readonly group?: string;
   readonly ttlMs?: number;
 }
 
 export interface TokenCreateReply {
   readonly token: string;
   readonly workload: string;
+  /** As in the request. */
+  readonly group?: string;
   readonly spiffeId: string;
   readonly controlPlane: string;
   /** ISO 8601. */

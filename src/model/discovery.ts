@@ -2,6 +2,7 @@
  * The discovery stream between a proxy and the control plane: JSON, one message a line, both ways, on one long-lived
  * request (`POST /v1/discovery`, chunked both ways).
  */
+import type { WorkloadHealth } from "./health_probe.ts";
 import type { ResourceKey, VersionedResource } from "./snapshot.ts";
 import type { WorkloadKey } from "./workload.ts";
 
@@ -14,7 +15,7 @@ export const DISCOVERY_LINE_BYTES_MAX = 64 * 1024 * 1024;
 /** Each side sends something at least this often, and gives the other up after three times as long. */
 export const DISCOVERY_HEARTBEAT_MS = 10_000;
 
-export type ProxyMessage = Hello | Ack | Nack | Heartbeat | Goodbye;
+export type ProxyMessage = Hello | Ack | Nack | Heartbeat | Health | Goodbye;
 export type ControlMessage = Push | Heartbeat | Refusal | Farewell;
 
 /** First message of the proxy. */
@@ -31,6 +32,8 @@ export interface Hello {
   readonly meshPort: number;
   /** What it still has from before; nothing of it is sent again unless its version changed. */
   readonly known: Readonly<Record<ResourceKey, string>>;
+  /** What its probe says now. Absent from a proxy that knows no probes: it counts as healthy. */
+  readonly health?: WorkloadHealth;
 }
 
 /** The push with this nonce was compiled and serves. */
@@ -48,6 +51,12 @@ export interface Nack {
 
 export interface Heartbeat {
   readonly type: "heartbeat";
+}
+
+/** What the workload's probe says has changed. */
+export interface Health {
+  readonly type: "health";
+  readonly health: WorkloadHealth;
 }
 
 /** The proxy is about to stop: others are to be sent elsewhere, where there is an elsewhere. */

@@ -34,6 +34,8 @@ export interface JoinTokenClaims {
   readonly jti: string;
   /** `NAMESPACE/NAME`. */
   readonly workload: string;
+  /** `NAMESPACE/NAME` of the WorkloadGroup that the workload joins; absent: none. */
+  readonly group?: string;
   /** The SPIFFE ID that a certificate from this token will carry. */
   readonly sub: string;
   /** `HOST:PORT` of the control plane. */

@@ -2,6 +2,7 @@
  * What one proxy is told: plain immutable data, a set of resources that each have a name and a version.
  * Pilot writes it, discovery carries it, the proxy compiles it. Nothing in it is an Istio resource.
  */
+import type { HealthProbe } from "./health_probe.ts";
 import type { WorkloadKey } from "./workload.ts";
 
 export type Resource = ProxySettings | Listener | VirtualHost | Cluster | EndpointSet;
@@ -33,6 +34,8 @@ export interface ProxySettings {
   readonly outboundPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** The services that this workload stands behind, for the labels of inbound metrics. */
   readonly inbound: readonly InboundPort[];
+  /** How the workload's health is found out. @default none */
+  readonly probe?: HealthProbe;
   /** Where the proxy itself stands, as in `Endpoint.locality`. @default "" */
   readonly locality?: string;
   /** Own labels, as far as a cluster's `failoverPriority` names them. @default {} */

@@ -10,6 +10,7 @@ import {
   DISCOVERY_PROTOCOL,
   type Hello,
 } from "../model/discovery.ts";
+import { readHealth } from "../model/health_probe.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import { DiscoverySession, type ProxyStatus } from "./discovery_session.ts";
 import { Farewells } from "./farewells.ts";
@@ -72,6 +73,7 @@ export class DiscoveryServer {
   /** A new generation of the configuration serves from now on. */
   update(resources: ResourceSet): void {
     this.#resources = resources;
+    this.#registry.setGroups(resources.workloadGroups);
     this.#registry.setFiles(resources.workloadEntries);
     this.#schedule();
   }
@@ -100,7 +102,8 @@ export class DiscoveryServer {
     }
     this.#makeRoom(hello.workload);
     const { workload, address, meshPort } = hello;
-    const disconnect = this.#registry.connect({ workload, address, meshPort });
+    const health = readHealth(hello.health);
+    const disconnect = this.#registry.connect({ workload, address, meshPort, health });
     const session = new DiscoverySession({
       hello,
       peerSpiffeId,
@@ -115,6 +118,7 @@ export class DiscoveryServer {
         this.#schedule();
       },
       onSettled: (settled) => this.#farewells.onSettled(settled),
+      onHealth: (health) => this.#registry.setHealth(workload, health),
       onClose: (closed) => {
         this.#forget(closed);
         disconnect();
@@ -129,7 +133,10 @@ export class DiscoveryServer {
 
   /** Every connected proxy, sorted by workload. */
   status(): readonly ProxyStatus[] {
-    const rows = [...this.#sessions].map((session) => session.status());
+    const rows = [...this.#sessions].map((session) => ({
+      ...session.status(),
+      health: this.#healthOf(session.hello.workload),
+    }));
     return rows.sort((a, b) => a.workload < b.workload ? -1 : a.workload > b.workload ? 1 : 0);
   }
 
@@ -153,7 +160,12 @@ export class DiscoveryServer {
         `${DISCOVERY_PROTOCOL + 1}: bring the proxy and the control plane to neighbouring versions`;
     }
     const expected = this.#registry.expectedSpiffeId(hello.workload);
-    if (expected === undefined) return `Workload "${hello.workload}" is not of the form NAMESPACE/NAME`;
+    if (expected === undefined) {
+      const group = this.#registry.groups.keyOf(hello.workload);
+      return group === undefined
+        ? `Workload "${hello.workload}" is not of the form NAMESPACE/NAME`
+        : `Workload ${hello.workload} joined the WorkloadGroup ${group}, which is in the files no more`;
+    }
     if (expected !== peerSpiffeId) {
       return `Workload ${hello.workload} must be ${expected}, but the certificate says ${peerSpiffeId}: ` +
         `join with a token for this workload, or correct its serviceAccount`;
@@ -168,6 +180,13 @@ export class DiscoveryServer {
       return `The hello of ${hello.workload} does not say which versions it knows`;
     }
     return null;
+  }
+
+  /** Null: nobody asks. */
+  #healthOf(key: WorkloadKey): ProxyStatus["health"] {
+    const workload = this.#registry.get(key);
+    if (workload?.probe === undefined) return null;
+    return workload.unhealthy ? "unhealthy" : "healthy";
   }
 
   #remember(session: DiscoverySession): void {

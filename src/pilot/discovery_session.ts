@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import type { ControlMessage, Hello, ProxyMessage } from "../model/discovery.ts";
+import { readHealth, type WorkloadHealth } from "../model/health_probe.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import {
   difference,
@@ -33,6 +34,8 @@ export interface ProxyStatus {
    * what it had; `not-sent`: nothing was sent yet on this connection.
    */
   readonly state: "synced" | "stale" | "nacked" | "not-sent";
+  /** What others are told of its workload; null: it has no probe. */
+  readonly health: "healthy" | "unhealthy" | null;
   /** Why it refused the last push. */
   readonly reason: string | null;
   /** Of the whole snapshot that it ACKed last on this connection; null before. */
@@ -57,6 +60,8 @@ export interface SessionOptions {
   readonly onGoodbye: (session: DiscoverySession) => void;
   /** The proxy has answered, and nothing more is on its way. */
   readonly onSettled: (session: DiscoverySession) => void;
+  /** What the workload's probe says has changed. */
+  readonly onHealth: (health: WorkloadHealth) => void;
   /** Called once, when the stream is over. */
   readonly onClose: (session: DiscoverySession) => void;
 }
@@ -124,6 +129,11 @@ export class DiscoverySession {
     if (this.#closed) return;
     this.#heardAtMs = this.#options.clock.monotonic();
     if (message.type === "goodbye") return this.#options.onGoodbye(this);
+    if (message.type === "health") {
+      const health = readHealth(message.health);
+      if (health !== undefined) this.#options.onHealth(health);
+      return;
+    }
     if (message.type !== "ack" && message.type !== "nack") return;
     const answered = this.#inFlight;
     if (answered === null || answered.nonce !== message.nonce) return;
@@ -170,7 +180,7 @@ export class DiscoverySession {
     this.#options.onClose(this);
   }
 
-  status(): ProxyStatus {
+  status(): Omit<ProxyStatus, "health"> {
     return {
       workload: this.hello.workload,
       role: this.hello.role,

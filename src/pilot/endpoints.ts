@@ -62,6 +62,7 @@ export class EndpointIndex {
       weight: workload.weight,
       workload: workloadInfo(workload, this.#trustDomain),
       meshPort: workload.hasSidecar ? workload.meshPort : null,
+      ...(workload.unhealthy ? { health: "unhealthy" } : {}),
     }));
     const body: EndpointSet = { kind: "endpoints", name: cluster, endpoints };
     return { version: contentHash(body), body };
@@ -104,12 +105,15 @@ export function workloadInfo(workload: MeshWorkload, trustDomain: string): Workl
   };
 }
 
-/** Those who are there to stay; else those who are about to stop, for they still answer; else whoever there was. */
+/**
+ * Those who are there to stay. While none of them is healthy, those who are about to stop as well, for they still answer;
+ * and where there is nobody else, whoever there was.
+ */
 function staying(members: readonly MeshWorkload[]): readonly MeshWorkload[] {
   const stay = members.filter(({ leaving }) => leaving === undefined);
-  if (stay.length > 0) return stay;
-  const draining = members.filter(({ leaving }) => leaving === "draining");
-  return draining.length > 0 ? draining : members;
+  if (stay.some(({ unhealthy }) => !unhealthy)) return stay;
+  const answering = members.filter(({ leaving }) => leaving !== "gone");
+  return answering.length > 0 ? answering : members;
 }
 
 function bucketOf(namespace: string, key: string, value: string): string {

@@ -1,6 +1,7 @@
 /** What the files say about workloads: one per WorkloadEntry. */
 import type { ConfigResource } from "../config/resource.ts";
 import type { WorkloadEntrySpec } from "../config/schema/workload_entry.ts";
+import type { HealthProbe } from "../model/health_probe.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Workload } from "../model/workload.ts";
 
@@ -10,6 +11,10 @@ export interface MeshWorkload extends Workload {
   readonly meshPort: number;
   /** Its proxy has said good-bye, and is still there or not: nobody is sent there while there is anybody else. */
   readonly leaving?: "draining" | "gone";
+  /** How its health is found out. @default none */
+  readonly probe?: HealthProbe;
+  /** Its probe failed, or has yet to speak: nobody is sent there. */
+  readonly unhealthy?: true;
 }
 
 /** Istio's label that says, whatever else is known, whether a workload speaks the mesh's mTLS. */

@@ -1,13 +1,17 @@
 /**
  * All workloads of the mesh: those in files merged with those that are connected. Files are the truth: a connected
- * workload that has a WorkloadEntry is what the entry says, at the entry's address.
+ * workload that has a WorkloadEntry is what the entry says, at the entry's address; one that joined a WorkloadGroup is
+ * what the group says, where it says it is.
  */
 import type { ConfigResource } from "../config/resource.ts";
 import type { WorkloadEntrySpec } from "../config/schema/workload_entry.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { WorkloadHealth } from "../model/health_probe.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey, type WorkloadKey, workloadKey } from "../model/workload.ts";
 import { deniesSidecar, type MeshWorkload, workloadOfEntry } from "./file_workloads.ts";
+import { HealthReports } from "./health_reports.ts";
+import { type Group, WorkloadGroups, workloadOfGroup } from "./workload_groups.ts";
 
 /**
  * How long a workload without a file stays known after its last connection ended: long enough for a restart of
@@ -21,16 +25,22 @@ export interface ConnectedWorkload {
   /** An IP address. */
   readonly address: string;
   readonly meshPort: number;
+  /** What its probe says; undefined: it knows of none. */
+  readonly health?: WorkloadHealth;
 }
 
 export interface RegistryOptions {
   readonly clock: Clock;
   readonly trustDomain: string;
+  /** `NAMESPACE/NAME` of the WorkloadGroup that a workload was enrolled for. @default none, whoever asks */
+  readonly groupOf?: (workload: WorkloadKey) => WorkloadKey | undefined;
 }
 
 export class WorkloadRegistry {
   readonly #clock: Clock;
   readonly #trustDomain: string;
+  readonly groups: WorkloadGroups;
+  readonly #health = new HealthReports();
   /** What the files say, by key. */
   #files = new Map<WorkloadKey, MeshWorkload>();
   #enrolled: ReadonlySet<WorkloadKey> = new Set();
@@ -49,6 +59,8 @@ export class WorkloadRegistry {
   constructor(options: RegistryOptions) {
     this.#clock = options.clock;
     this.#trustDomain = options.trustDomain;
+    const { trustDomain, groupOf = () => undefined } = options;
+    this.groups = new WorkloadGroups({ trustDomain, groupOf });
   }
 
   /** Takes the WorkloadEntries of a new generation. */
@@ -56,6 +68,13 @@ export class WorkloadRegistry {
     const before = this.#files;
     this.#files = new Map(entries.map((entry) => [workloadKey(entry), workloadOfEntry(entry)]));
     this.#refresh(new Set([...before.keys(), ...this.#files.keys()]));
+  }
+
+  /** Takes the WorkloadGroups of a new generation. */
+  setGroups(groups: readonly Group[]): void {
+    this.groups.set(groups);
+    const connected = [...this.#connections.keys(), ...this.#lingering.keys()];
+    this.#refresh(connected.filter((key) => this.groups.keyOf(key) !== undefined));
   }
 
   /** Takes the workloads that hold an unexpired certificate, as the certificate authority knows them. */
@@ -73,6 +92,7 @@ export class WorkloadRegistry {
     this.#connections.set(key, [...(this.#connections.get(key) ?? []), connected]);
     this.#everConnected.add(key);
     this.#left.delete(key);
+    this.#health.set(key, connected.health);
     this.#refresh([key]);
     return () => this.#disconnect(connected);
   }
@@ -80,6 +100,12 @@ export class WorkloadRegistry {
   /** A connected proxy is about to stop: its workload is not to be called any more, until the proxy connects again. */
   leave(key: WorkloadKey): void {
     this.#left.add(key);
+    this.#refresh([key]);
+  }
+
+  /** The probe of a connected workload has changed its mind. */
+  setHealth(key: WorkloadKey, health: WorkloadHealth): void {
+    this.#health.set(key, health);
     this.#refresh([key]);
   }
 
@@ -96,13 +122,17 @@ export class WorkloadRegistry {
   }
 
   /**
-   * The SPIFFE ID that a workload must show. A workload without a file has the service account of its own name:
-   * were any account of the namespace accepted, one workload could pose as another that is not written down.
+   * The SPIFFE ID that a workload must show; undefined where no workload of this key can be. One without a file has
+   * the service account of its group, or else of its own name: were any account of the namespace accepted, one workload
+   * could pose as another that is not written down.
    */
   expectedSpiffeId(key: WorkloadKey): string | undefined {
     const parsed = parseWorkloadKey(key);
     if (parsed === undefined) return undefined;
-    const serviceAccount = this.#files.get(key)?.serviceAccount ?? parsed.name;
+    const file = this.#files.get(key);
+    const group = file === undefined ? this.groups.keyOf(key) : undefined;
+    if (group !== undefined) return this.groups.spiffeId(group);
+    const serviceAccount = file?.serviceAccount ?? parsed.name;
     return formatSpiffeId({ trustDomain: this.#trustDomain, namespace: parsed.namespace, serviceAccount });
   }
 
@@ -113,8 +143,13 @@ export class WorkloadRegistry {
 
   /** Some workload holds a certificate, is in no file and has yet to connect: its address is not known. */
   awaitsConnections(): boolean {
-    for (const key of this.#enrolled) if (!this.#workloads.has(key)) return true;
+    for (const key of this.#enrolled) if (!this.#workloads.has(key) && this.#mayConnect(key)) return true;
     return false;
+  }
+
+  /** The files say who it must be; a member of a group that they have no more is not served. */
+  #mayConnect(key: WorkloadKey): boolean {
+    return this.expectedSpiffeId(key) !== undefined;
   }
 
   /** Calls whenever `workloads()` answers something new; the returned function ends that. */
@@ -138,6 +173,7 @@ export class WorkloadRegistry {
         this.#lingering.delete(key);
         // What the files describe stays away until it is back; anything else is forgotten here.
         if (!this.#files.has(key)) this.#left.delete(key);
+        this.#health.forget(key);
         this.#refresh([key]);
       });
       this.#lingering.set(key, { last: connected, cancel });
@@ -167,11 +203,19 @@ export class WorkloadRegistry {
       ? { leaving: this.#connections.has(key) ? "draining" : "gone" } as const
       : {};
     if (file === undefined) {
-      const workload = reported && unwritten(key, reported);
+      const workload = reported && this.#computeUnwritten(key, reported);
       return workload && { ...workload, ...leaving };
     }
     const meshPort = reported?.meshPort ?? file.meshPort;
     return { ...file, hasSidecar: this.#hasSidecar(key, file), meshPort, ...leaving };
+  }
+
+  #computeUnwritten(key: WorkloadKey, reported: ConnectedWorkload): MeshWorkload | undefined {
+    if (this.groups.keyOf(key) === undefined) return unwritten(key, reported);
+    const group = this.groups.of(key);
+    const workload = group && workloadOfGroup(group, key, reported);
+    if (workload?.probe === undefined || this.#health.isHealthy(key)) return workload;
+    return { ...workload, unhealthy: true };
   }
 
   /**

@@ -86,6 +86,7 @@ export class World {
         // Istio's default; there is no MeshConfig yet that could say otherwise.
         outboundPolicy: "ALLOW_ANY",
         inbound: this.#inboundOf(workload),
+        ...(workload.probe === undefined ? {} : { probe: workload.probe }),
       };
       resource = { version: contentHash(body), body };
       this.#settings.set(workload, resource);

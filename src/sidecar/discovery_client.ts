@@ -2,7 +2,14 @@
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
-import { type ControlMessage, DISCOVERY_HEARTBEAT_MS, type Hello, type Push } from "../model/discovery.ts";
+import {
+  type ControlMessage,
+  DISCOVERY_HEARTBEAT_MS,
+  type Health,
+  type Hello,
+  type Push,
+} from "../model/discovery.ts";
+import type { WorkloadHealth } from "../model/health_probe.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ControlClient, LineStream } from "./control_client.ts";
@@ -21,6 +28,8 @@ export interface DiscoveryClientOptions {
   readonly log: Log;
   /** All of the hello but what is known. */
   readonly hello: Omit<Hello, "known">;
+  /** What the workload's probe says now. */
+  health(): WorkloadHealth;
   /** Takes a whole new snapshot; rejects when it cannot be compiled. */
   apply(snapshot: Snapshot): Promise<void>;
 }
@@ -32,6 +41,8 @@ export class DiscoveryClient {
   #stream: LineStream | null = null;
   /** The push that is being applied, if any. */
   #applying: Promise<void> = Promise.resolve();
+  /** The hello has been said on the stream. */
+  #greeted = false;
   #cancelRetry: () => void = () => {};
   #cancelHeartbeat: () => void = () => {};
   #heardAtMs = 0;
@@ -52,17 +63,22 @@ export class DiscoveryClient {
   }
 
   start(): void {
-    const { client, clock, hello } = this.#options;
+    const { client, clock } = this.#options;
     this.#heardAtMs = clock.monotonic();
     this.#heard = false;
+    this.#greeted = false;
     const stream = client.stream("/v1/discovery", {
-      onOpen: () =>
-        void this.#applying.then(() => stream.send({ ...hello, known: this.#known() } satisfies Hello)),
+      onOpen: () => void this.#applying.then(() => this.#greet(stream)),
       onLine: (line) => this.#receive(line, stream),
       onEnd: (reason) => this.#onEnd(reason),
     });
     this.#stream = stream;
     this.#heartbeat();
+  }
+
+  /** The health has changed. A stream that has yet to open will begin with it. */
+  tellHealth(health: WorkloadHealth): void {
+    if (this.#greeted) this.#stream?.send({ type: "health", health } satisfies Health);
   }
 
   /**
@@ -87,6 +103,14 @@ export class DiscoveryClient {
     this.#cancelRetry();
     this.#cancelHeartbeat();
     this.#stream?.close();
+  }
+
+  #greet(stream: LineStream): void {
+    // It may have been given up meanwhile.
+    if (stream !== this.#stream) return;
+    const { hello, health } = this.#options;
+    stream.send({ ...hello, known: this.#known(), health: health() } satisfies Hello);
+    this.#greeted = true;
   }
 
   /** What the next push builds on: nothing may be half applied when it is told. */

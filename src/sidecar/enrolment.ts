@@ -43,7 +43,8 @@ export async function join(options: JoinOptions): Promise<SidecarIdentity> {
     const answer = await client.post("/v1/enrol", { token, csr: await createCsr(keys) });
     const { chain, roots } = await readCertificateReply(answer, claims.sub);
     const key = await encodePrivateKey(keys.privateKey);
-    return { workload: claims.workload, spiffeId: claims.sub, trustDomain, controlPlane, key, chain, roots };
+    const { workload, group, sub: spiffeId } = claims;
+    return { workload, group, spiffeId, trustDomain, controlPlane, key, chain, roots };
   } finally {
     client.close();
   }

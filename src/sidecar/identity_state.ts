@@ -10,6 +10,8 @@ const IDENTITY_BYTES_MAX = 1024 * 1024;
 export interface SidecarIdentity extends TlsMaterial {
   /** `NAMESPACE/NAME`. */
   readonly workload: string;
+  /** `NAMESPACE/NAME` of the WorkloadGroup that it joined; absent: none. */
+  readonly group?: string;
   readonly spiffeId: string;
   readonly trustDomain: string;
   /** `HOST:PORT`. */

@@ -10,7 +10,7 @@ import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import { DISCOVERY_PROTOCOL } from "../model/discovery.ts";
 import { PORTS } from "../model/ports.ts";
-import type { Snapshot } from "../model/snapshot.ts";
+import type { ProxySettings, Snapshot } from "../model/snapshot.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import { readTextFile } from "../runtime/files.ts";
 import type { HttpServer } from "../runtime/http_server.ts";
@@ -24,6 +24,9 @@ import type { DataPlane } from "./data_plane.ts";
 import { DiscoveryClient } from "./discovery_client.ts";
 import { join } from "./enrolment.ts";
 import { loadIdentity, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
+import { createCheck } from "./probe/check.ts";
+import { HealthProber } from "./probe/health_prober.ts";
+import { healthSamples } from "./probe/health_samples.ts";
 import { Reporter } from "./reporter.ts";
 import { refusalSamples } from "./refusal_samples.ts";
 import { workerSamples } from "./worker_samples.ts";
@@ -71,6 +74,7 @@ export class Sidecar {
   readonly #files: PrivateFiles = privateFiles;
   readonly #wheel: TimerWheel;
   readonly #snapshots: SnapshotStore;
+  readonly #prober: HealthProber;
   #plane: DataPlane | null = null;
   #servers: HttpServer[] = [];
   #keeper: CertificateKeeper | null = null;
@@ -81,9 +85,15 @@ export class Sidecar {
 
   private constructor(options: SidecarOptions) {
     this.#options = options;
-    const { dataDirectory: directory, clock, log } = options;
+    const { dataDirectory: directory, clock, log, bind } = options;
     this.#wheel = new TimerWheel(clock);
     this.#snapshots = new SnapshotStore({ directory, files: this.#files, clock, log });
+    this.#prober = new HealthProber({
+      clock,
+      log,
+      check: createCheck({ workloadAddress: bind ?? LOOPBACK, clock, wheel: this.#wheel }),
+      onChange: (health) => this.#discovery?.tellHealth(health),
+    });
   }
 
   /**
@@ -109,6 +119,7 @@ export class Sidecar {
    */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#prober.stop();
     await this.#discovery?.leave(LEAVE_MS);
     await this.#plane?.drain(DRAIN_MS);
     await this.#reporter?.report();
@@ -176,7 +187,7 @@ export class Sidecar {
     if (stored === undefined) return;
     try {
       await plane.apply(stored);
-      this.#snapshot = stored;
+      this.#useSnapshot(stored);
       log.info("Serving the snapshot on disk until the control plane says otherwise", {
         resources: stored.size,
       });
@@ -200,16 +211,24 @@ export class Sidecar {
     const apply = async (snapshot: Snapshot) => {
       await plane.apply(snapshot);
       if (this.#snapshot === null) log.info("The sidecar is ready", { workload: identity.workload });
-      this.#snapshot = snapshot;
+      this.#useSnapshot(snapshot);
       this.#snapshots.save(snapshot);
     };
+    const health = () => this.#prober.health;
     this.#discovery = new DiscoveryClient(
-      { client, clock, random, log, hello, apply },
+      { client, clock, random, log, hello, health, apply },
       this.#snapshot ?? new Map(),
     );
     this.#discovery.start();
     this.#reporter = new Reporter({ clock, log, client, edges: plane.edges });
     this.#reporter.start();
+  }
+
+  /** It serves. */
+  #useSnapshot(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+    const self = snapshot.get("proxy/self")?.body as ProxySettings | undefined;
+    this.#prober.use(self?.probe ?? null);
   }
 
   // Joining.
@@ -233,7 +252,7 @@ export class Sidecar {
       );
     }
     const claims = readJoinToken(text, `the token file ${tokenFile}`);
-    if (stored !== undefined && stored.workload !== claims.workload) {
+    if (stored !== undefined && !isFor(claims, stored)) {
       throw new JoinError(
         `The token in ${tokenFile} is for ${claims.workload}, but ${dataDirectory} belongs to ${stored.workload}; ` +
           `give each workload a data directory of its own with --data`,
@@ -328,6 +347,7 @@ export class Sidecar {
         ...workerSamples(this.#plane.workers),
         ...refusalSamples(this.#plane.refusals),
       ]),
+      ...healthSamples(this.#prober),
     ];
     if (this.#keeper !== null) {
       const seconds = Math.round((this.#keeper.notAfterMs - clock.now()) / 1000);
@@ -340,6 +360,7 @@ export class Sidecar {
 
   async #close(): Promise<void> {
     this.#stopping = true;
+    this.#prober.stop();
     this.#discovery?.stop();
     this.#reporter?.stop();
     this.#keeper?.stop();
@@ -347,6 +368,11 @@ export class Sidecar {
     await this.#plane?.drain(0);
     await Promise.all(this.#servers.splice(0).map((server) => server.stop()));
   }
+}
+
+/** Another token of the same group is as good as the first: who has joined keeps the name that it has. */
+function isFor({ workload, group }: Token["claims"], stored: SidecarIdentity): boolean {
+  return workload === stored.workload || (group !== undefined && group === stored.group);
 }
 
 interface Token {

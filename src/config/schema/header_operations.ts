@@ -28,6 +28,11 @@ export function isToken(text: string): boolean {
   return TOKEN.test(text);
 }
 
+/** What may stand in a header. */
+export function isFieldValue(text: string): boolean {
+  return FIELD_VALUE.test(text);
+}
+
 /** Names of headers, as CORS lists them: in lower case, or `*`. */
 export const headerName: Schema<string> = v.pipe(
   v.string(),
@@ -38,7 +43,7 @@ export const headerName: Schema<string> = v.pipe(
 const value: Schema<string> = v.pipe(
   v.string(),
   v.check(
-    (text) => FIELD_VALUE.test(text),
+    isFieldValue,
     wrong("a header's value has no control characters and no line breaks"),
   ),
   v.check((text) => !COMMAND_OPERATOR.test(withoutEscapes(text)), unimplementedValue("Envoy's %COMMAND%")),

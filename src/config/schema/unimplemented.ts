@@ -76,7 +76,6 @@ export const UNIMPLEMENTED_KINDS: ReadonlySet<string> = new Set([
   "RequestAuthentication",
   "Sidecar",
   "Telemetry",
-  "WorkloadGroup",
   // The classic Mixer kinds (config.istio.io/v1alpha2).
   "QuotaSpec",
   "QuotaSpecBinding",

@@ -1,7 +1,7 @@
 /** WorkloadGroup (networking.istio.io): what workloads that join by themselves have in common, and how they are probed. */
 import * as v from "valibot";
 import { fields, list, listOfSome, map, optional, type Schema } from "./fields.ts";
-import { isToken } from "./header_operations.ts";
+import { isFieldValue, isToken } from "./header_operations.ts";
 import type { Immutable } from "./immutable.ts";
 import { INT32_MAX, wholeNumber } from "./numbers.ts";
 import { wrong } from "./problem.ts";
@@ -25,12 +25,24 @@ export type ProbeMethod =
 
 const header = fields({
   name: v.pipe(v.string(), v.check(isToken, wrong("{} is not the name of a header"))),
-  value: v.nullish(v.string(), ""),
+  value: v.nullish(
+    v.pipe(
+      v.string(),
+      v.check(isFieldValue, wrong("a header's value has no control characters and no line breaks")),
+    ),
+    "",
+  ),
 });
+
+/** What a request line can carry: no spaces, no controls. */
+const path = v.pipe(
+  v.string(),
+  v.check((text) => /^[!-~]*$/.test(text), wrong("{} is not the path of a URL")),
+);
 
 const methods = {
   httpGet: optional(fields({
-    path: v.nullish(v.string(), "/"),
+    path: v.nullish(path, "/"),
     port: portNumber,
     host: text,
     scheme: v.nullish(oneOf(["HTTP", "HTTPS"], "a scheme"), "HTTP"),

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { TokenRequest } from "../../../src/citadel/citadel.ts";
 import { certificateInfo } from "../../../src/identity/certificate_info.ts";
 import { createCsr } from "../../../src/identity/csr.ts";
 import { readJoinToken } from "../../../src/identity/join_token_claims.ts";
@@ -25,7 +26,7 @@ afterAll(removeDirectories);
 
 const DAY_MS = 86_400_000;
 
-async function enrolled(more: Partial<typeof CART> = {}) {
+async function enrolled(more: Partial<TokenRequest> = {}) {
   const opened = await openCitadel();
   const { token } = await opened.citadel.createToken({ ...CART, ...more });
   return { ...opened, issued: await opened.citadel.enrol({ token, csr: await newCsr() }) };
@@ -121,6 +122,33 @@ describe("Citadel.enrol()", () => {
       expect(broken.citadel.enrolledWorkloads().size).toBe(0);
     }
     expect((await citadel.enrol({ token, csr: await newCsr() })).workload).toBe(CART.workload);
+  });
+});
+
+describe("Citadel.groupOf()", () => {
+  test("Citadel.groupOf() knows the group of a token's workload, through renewals and restarts", async () => {
+    const { citadel, clock, dataDirectory, issued } = await enrolled({ group: "shop/cart" });
+    expect(citadel.groupOf(CART.workload)).toBe("shop/cart");
+    await citadel.renew(issued.reply.spiffeId, CART.workload, { csr: await newCsr() });
+    const again = await openCitadel({ clock, dataDirectory });
+    expect(again.citadel.groupOf(CART.workload)).toBe("shop/cart");
+    clock.advance(DAY_MS + 1);
+    expect(again.citadel.groupOf(CART.workload)).toBeUndefined();
+  });
+
+  test("Citadel.groupOf() knows no group of who joined without one", async () => {
+    const { citadel } = await enrolled();
+    expect(citadel.groupOf(CART.workload)).toBeUndefined();
+    expect(citadel.groupOf("shop/nobody")).toBeUndefined();
+  });
+
+  test("Citadel.createToken() refuses a group of another namespace", async () => {
+    const { citadel } = await openCitadel();
+    for (const group of ["bank/cart", "cart", ""]) {
+      await expect(citadel.createToken({ ...CART, group })).rejects.toThrow(
+        "is no WorkloadGroup of namespace shop",
+      );
+    }
   });
 });
 

@@ -183,7 +183,9 @@ describe("runTokenCreate()", () => {
     [["--workload", "customer"], "NAMESPACE/NAME"],
     [["--workload", "Tutorial/customer"], "NAMESPACE/NAME"],
     [["--workload", "tutorial/customer", "--ttl", "15"], '"15" is not a duration'],
-    [[], "required option '--workload <ns/name>' not specified"],
+    [[], "a token needs either --workload or --group"],
+    [["--workload", "shop/a", "--group", "shop/b"], "a token needs either --workload or --group"],
+    [["--group", "shop"], 'The group must be NAMESPACE/NAME in lower case, not "shop"'],
   ])("refuses %j with 64 and asks nobody", async (args, message) => {
     const { exitCode, stdout, stderr, asked } = await create(...args);
     expect([exitCode, stdout, asked]).toEqual([64, "", []]);

@@ -360,6 +360,7 @@ describe("DiscoveryServer", () => {
       address: "10.0.0.9",
       connectedAtMs,
       state: "synced",
+      health: null,
       reason: null,
       snapshotVersion: expect.stringMatching(/^[0-9a-f]{32}$/),
       ackedAtMs: connectedAtMs + 5,
