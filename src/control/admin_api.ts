@@ -78,5 +78,6 @@ function joinerOf(
       `A workload is NAMESPACE/NAME in lower case, not ${JSON.stringify(workload ?? null)}`,
     );
   }
-  return { workload, spiffeId };
+  // Who is a member joins again as one.
+  return { workload, group: registry.groups.keyOf(workload), spiffeId };
 }

@@ -12,7 +12,7 @@ import {
   type ServerUnaryCall,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
-import { ORDERS, type ServerEvent } from "./grpc_service.ts";
+import { HEALTH, ORDERS, type ServerEvent } from "./grpc_service.ts";
 
 const echo: handleUnaryCall<Buffer, Buffer> = (call, answer) => {
   const initial = new Metadata();
@@ -60,6 +60,14 @@ const watch: handleServerStreamingCall<Buffer, Buffer> = (call) => {
   tellOf(call);
 };
 
+/** Requests are `string service = 1`, answers `enum status = 1`, as bytes. */
+const check: handleUnaryCall<Buffer, Buffer> = (call, answer) => {
+  const service = call.request.subarray(2).toString();
+  if (service === "") answer(null, Buffer.from([8, 1]));
+  else if (service === "down") answer(null, Buffer.from([8, 2]));
+  else answer(wantedError(Buffer.from("5 unknown service")));
+};
+
 function wantedError(request: Buffer) {
   const [code = "2", ...words] = request.toString().split(" ");
   const metadata = new Metadata();
@@ -82,6 +90,7 @@ function tell(event: ServerEvent): void {
 
 const server = new Server({ "grpc.max_receive_message_length": -1 });
 server.addService(ORDERS, { echo, collect, count, chat, fail, failLate, hang, watch });
+server.addService(HEALTH, { check });
 server.bindAsync(process.argv[2] as string, ServerCredentials.createInsecure(), (error) => {
   if (error !== null) throw error;
   tell({ event: "listening" });

@@ -36,6 +36,11 @@ export const ORDERS = {
   watch: method("Watch", false, true),
 } as const;
 
+/** gRPC's own health service: the server as a whole is well, its service `down` is not, and no other is known. */
+export const HEALTH = {
+  check: { ...method("Check", false, false), path: "/grpc.health.v1.Health/Check" },
+} as const;
+
 /** What the server tells on its standard output, a line each. */
 export type ServerEvent =
   | { readonly event: "listening" }

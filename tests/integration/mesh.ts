@@ -8,8 +8,10 @@ import { Bowline, bowline, printLogs, until } from "./bowline.ts";
 const CONTROL_PLANE = 9;
 
 export interface TokenRequest {
-  /** `NAMESPACE/NAME`. */
-  readonly workload: string;
+  /** `NAMESPACE/NAME`; either this or `group`. */
+  readonly workload?: string;
+  /** `NAMESPACE/NAME` of a WorkloadGroup. */
+  readonly group?: string;
   /** @default "15m" */
   readonly ttl?: string;
 }
@@ -18,6 +20,7 @@ export interface TokenRequest {
 export interface ProxyRow {
   readonly workload: string;
   readonly state: string;
+  readonly health: "healthy" | "unhealthy" | null;
   readonly address: string;
 }
 
@@ -145,11 +148,12 @@ export class Mesh {
   }
 
   /** A new join token, from `bowline token create`. */
-  async token({ workload, ttl = "15m" }: TokenRequest): Promise<string> {
+  async token({ workload, group, ttl = "15m" }: TokenRequest): Promise<string> {
+    const whom = group === undefined ? ["--workload", workload ?? ""] : ["--group", group];
     const { code, stdout, stderr } = await bowline([
-      ...["token", "create", "--workload", workload, "--ttl", ttl, "--data", this.controlPlaneData],
+      ...["token", "create", ...whom, "--ttl", ttl, "--data", this.controlPlaneData],
     ]);
-    if (code !== 0) throw new Error(`No token for ${workload}: ${stderr}`);
+    if (code !== 0) throw new Error(`No token for ${workload ?? group}: ${stderr}`);
     return stdout.trim();
   }
 

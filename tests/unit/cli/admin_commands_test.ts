@@ -88,6 +88,7 @@ describe("runProxyStatus()", () => {
     // In the future of any test run: the age does not depend on the clock.
     connectedAtMs: 8_000_000_000_000,
     state: "synced",
+    health: null,
     reason: null,
     snapshotVersion: "abc",
     ackedAtMs: 8_000_000_000_001,

@@ -61,6 +61,15 @@ describe("WorkloadGroup", () => {
     expect(specFaults("WorkloadGroup", group("probe: {exec: {command: []}}"))).toHaveLength(1);
   });
 
+  test("an httpGet probe has nothing in its path or headers that would end the line", () => {
+    const httpGet = (rest: string) =>
+      specFaults("WorkloadGroup", group(`probe: {httpGet: {port: 80, ${rest}}}`));
+    for (const path of ['"/a b"', '"/a\\r\\nx: y"', "/ä"]) expect(httpGet(`path: ${path}`)).toHaveLength(1);
+    expect(httpGet('httpHeaders: [{name: a, value: "b\\nc: d"}]')).toHaveLength(1);
+    expect(httpGet('httpHeaders: [{name: "a b", value: c}]')).toHaveLength(1);
+    expect(httpGet('path: "/a?b=%20", httpHeaders: [{name: a, value: "b c"}]')).toEqual([]);
+  });
+
   test("a template has neither address nor labels", () => {
     expect(specFaults("WorkloadGroup", "template: {address: 1.2.3.4, labels: {a: b}}")).toHaveLength(2);
     expect(specFaults("WorkloadGroup", "metadata: {}")[0]).toContain('"template" is required');

@@ -27,10 +27,17 @@ describe("readJoinToken()", () => {
     expect(readJoinToken(`\n ${tokenOf({ ...claims, aud: "é" })}\r\n`, "the token")).toMatchObject(claims);
   });
 
+  test("readJoinToken() reads the group of a token that has one", () => {
+    const group = "shop/carts";
+    expect(readJoinToken(tokenOf({ ...claims, group }), "the token").group).toBe(group);
+    expect(readJoinToken(tokenOf(claims), "the token").group).toBeUndefined();
+  });
+
   test("readJoinToken() names the claim that is missing or wrong", () => {
     const odd: Record<string, unknown[]> = {
       jti: ["short", "a".repeat(65), "../../../../etc/passwd", 7],
       workload: ["cart", "a/b/c", "Shop/cart", null],
+      group: ["carts", "a/b/c", "Shop/carts", null],
       sub: ["cart", "https://mesh.test/ns/shop/sa/cart"],
       controlPlane: ["host", "host:0", "host:65536", "http://host:1", "a b:1"],
       caPin: ["sha256:00", "0a".repeat(32)],

@@ -214,6 +214,18 @@ describe("DiscoveryServer with WorkloadGroups", () => {
     expect(started.registry.get(MEMBER)?.unhealthy).toBe(true);
   });
 
+  test("DiscoveryServer leaves in who is about to stop, while nobody who stays is healthy", () => {
+    const started = start(group(PROBE));
+    const old = join(started, { health: "healthy", address: "10.0.0.8" });
+    const fresh = new FakeProxy("shop/search-ghjk2456");
+    fresh.connect(started.server, { health: "unknown" }, SEARCH_ID);
+    told(started);
+    old.session?.receive({ type: "goodbye" });
+    expect(told(started)).toEqual(["10.0.0.8:9090 healthy", "10.0.0.9:9090 unhealthy"]);
+    fresh.session?.receive({ type: "health", health: "healthy" });
+    expect(told(started)).toEqual(["10.0.0.9:9090 healthy"]);
+  });
+
   test("DiscoveryServer takes nobody out because a probe is new: who was healthy is, until the probe has spoken", () => {
     const started = start(group());
     const member = join(started, { health: "unknown" });

@@ -138,7 +138,10 @@ describe("a grpc check", () => {
       asked.push(headers);
       let request = Buffer.alloc(0);
       stream.on("data", (chunk: Buffer) => request = Buffer.concat([request, chunk]));
-      stream.on("end", () => answers[request.subarray(7).toString() || "serving"]?.(stream));
+      stream.on(
+        "end",
+        () => answers[request.subarray(7).toString() || "serving"]?.(stream as ServerHttp2Stream),
+      );
     });
     await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
   });

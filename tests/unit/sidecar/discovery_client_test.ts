@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import { DISCOVERY_PROTOCOL } from "../../../src/model/discovery.ts";
+import type { WorkloadHealth } from "../../../src/model/health_probe.ts";
 import type { Resource, Snapshot } from "../../../src/model/snapshot.ts";
 import type { ControlClient } from "../../../src/sidecar/control_client.ts";
 import { DiscoveryClient } from "../../../src/sidecar/discovery_client.ts";
@@ -18,7 +19,7 @@ interface Stream {
 }
 
 /** A client, its streams, and the snapshots that wait to be applied. */
-function build() {
+function build(health: () => WorkloadHealth = () => "healthy") {
   const clock = new ManualClock();
   const streams: Stream[] = [];
   const applying: { snapshot: Snapshot; done: PromiseWithResolvers<void> }[] = [];
@@ -43,6 +44,7 @@ function build() {
       address: "",
       meshPort: 15008,
     },
+    health,
     apply(snapshot) {
       const done = Promise.withResolvers<void>();
       applying.push({ snapshot, done });
@@ -50,7 +52,7 @@ function build() {
     },
   }, new Map());
   discovery.start();
-  return { clock, streams, applying };
+  return { clock, discovery, streams, applying };
 }
 
 function push(nonce: number, version: string, body: Resource): string {
@@ -88,5 +90,24 @@ describe("DiscoveryClient", () => {
     applying[0]?.done.resolve();
     await settle();
     expect(streams[1]?.sent.at(-1)).toMatchObject({ type: "hello", known: { "cluster/one": "a" } });
+  });
+
+  test("tells the workload's health in the hello, and after it when it changes", async () => {
+    let health: WorkloadHealth = "unknown";
+    const { clock, discovery, streams } = build(() => health);
+    discovery.tellHealth(health = "healthy");
+    streams[0]?.onOpen();
+    await settle();
+    discovery.tellHealth(health = "unhealthy");
+    expect(streams[0]?.sent).toMatchObject([{ type: "hello", health: "healthy" }, {
+      type: "health",
+      health,
+    }]);
+    streams[0]?.onEnd("broken");
+    discovery.tellHealth(health = "healthy");
+    clock.advance(10_000);
+    streams[1]?.onOpen();
+    await settle();
+    expect(streams[1]?.sent).toMatchObject([{ type: "hello", health: "healthy" }]);
   });
 });
