@@ -17,6 +17,8 @@ export interface Running {
   /** Resident set size, MiB. */
   residentMiB(): number;
   stop(): Promise<void>;
+  /** Ends it at once, as a crash would. */
+  kill(): Promise<void>;
 }
 
 export function start(name: string, argv: readonly string[]): Running {
@@ -45,6 +47,11 @@ export function start(name: string, argv: readonly string[]): Running {
       const timer = setTimeout(() => child.kill("SIGKILL"), 3_000);
       await child.exited;
       clearTimeout(timer);
+    },
+    async kill() {
+      stopping = true;
+      child.kill("SIGKILL");
+      await child.exited;
     },
   };
 }

@@ -6,7 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { FileReadError, SourceFile } from "../runtime/read_files.ts";
 import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
-import { loadConfig, type LoadOptions } from "./loader.ts";
+import { allFindings, ConfigReader, type LoadOptions } from "./loader.ts";
 import type { ResourceSet } from "./resource.ts";
 
 export interface Generation {
@@ -15,7 +15,10 @@ export interface Generation {
   readonly resources: ResourceSet;
   /** Milliseconds since 1970. */
   readonly loadedAtMs: number;
-  /** Warnings: nothing of them kept the files from loading. */
+  /**
+   * Warnings: nothing of them kept the files from loading. Worked out when they are first asked for, since proxies must
+   * not wait for it.
+   */
   readonly findings: readonly Finding[];
 }
 
@@ -34,14 +37,14 @@ export type Outcome =
 
 export class ConfigStore {
   readonly #clock: Clock;
-  readonly #options: LoadOptions;
+  readonly #reader: ConfigReader;
   readonly #listeners = new Set<(generation: Generation) => void>();
   #current: Generation | null = null;
   #rejection: Rejection | null = null;
 
   constructor(clock: Clock, options: LoadOptions = {}) {
     this.#clock = clock;
-    this.#options = options;
+    this.#reader = new ConfigReader(options);
   }
 
   /** What serves; null until the first load that succeeds. */
@@ -56,10 +59,18 @@ export class ConfigStore {
 
   /** Loads the whole content of the directory, and tells the listeners when it is good. */
   apply(files: readonly SourceFile[]): Outcome {
-    const { resources, findings } = loadConfig(files, this.#options);
-    if (resources === null) return this.#reject(findings);
+    const { resources, findings } = this.#reader.read(files);
+    if (resources === null) return this.#reject(allFindings(null, findings));
     const number = (this.#current?.number ?? 0) + 1;
-    const generation = { number, resources, loadedAtMs: this.#clock.now(), findings };
+    let all: readonly Finding[] | undefined;
+    const generation: Generation = {
+      number,
+      resources,
+      loadedAtMs: this.#clock.now(),
+      get findings() {
+        return all ??= allFindings(resources, findings);
+      },
+    };
     this.#current = generation;
     this.#rejection = null;
     for (const listener of [...this.#listeners]) listener(generation);

@@ -34,34 +34,130 @@ export interface LoadResult {
 
 /** Reads all documents of `files`, validates each, and then the whole. Never throws. */
 export function loadConfig(files: readonly SourceFile[], options: LoadOptions = {}): LoadResult {
-  const load = new Load(options.lenient ?? false);
-  for (const file of files) {
-    const { nodes, findings } = parseYaml(file);
-    load.findings.push(...findings);
-    for (const node of nodes) load.document(node);
-  }
-  const broken = load.findings.some((finding) => finding.severity === "error");
-  const resources = broken ? null : load.resources();
-  if (resources !== null) load.findings.push(...analyze(resources));
-  return { resources, findings: limited(load.findings.sort(byPosition)), resourceCount: load.count };
+  const { resources, findings, resourceCount } = new ConfigReader(options).read(files);
+  return { resources, findings: allFindings(resources, findings), resourceCount };
 }
 
-/** One load in progress. */
+/** What was found while reading, and what only shows across resources; by position, and no more than FINDINGS_MAX. */
+export function allFindings(resources: ResourceSet | null, findings: readonly Finding[]): readonly Finding[] {
+  const found = [...findings, ...resources === null ? [] : analyze(resources)];
+  return limited(found.sort(byPosition));
+}
+
+/**
+ * Reads one state of the same files after the other. A file that is as it was keeps its resources, the very objects, so
+ * that an edit costs the files that it touches.
+ */
+export class ConfigReader {
+  readonly #lenient: boolean;
+  #known: ReadonlyMap<string, ReadDocuments> = new Map();
+
+  constructor(options: LoadOptions = {}) {
+    this.#lenient = options.lenient ?? false;
+  }
+
+  /** All but allFindings(): its findings are those of the files, in no order. Never throws. */
+  read(files: readonly SourceFile[]): LoadResult {
+    const read = new Map<string, ReadDocuments>();
+    const load = new Load();
+    for (const { file, text } of files) {
+      const known = this.#known.get(file);
+      const documents = known?.text === text ? known : new Documents(this.#lenient).read({ file, text });
+      read.set(file, documents);
+      load.add(documents);
+    }
+    this.#known = read;
+    const broken = load.findings.some((finding) => finding.severity === "error");
+    const resources = broken ? null : load.resources();
+    return { resources, findings: load.findings, resourceCount: load.count };
+  }
+}
+
+/** What one file says for itself. */
+interface ReadDocuments {
+  readonly text: string;
+  readonly resources: readonly ReadResource[];
+  readonly findings: readonly Finding[];
+}
+
+interface ReadResource {
+  readonly set: keyof ResourceSet;
+  readonly resource: ConfigResource<unknown>;
+}
+
+/** All files together. */
 class Load {
   readonly findings: Finding[] = [];
-  readonly #lenient: boolean;
   readonly #byKey = new Map<string, ConfigResource<unknown>>();
   readonly #sets = new Map<keyof ResourceSet, ConfigResource<unknown>[]>();
-
-  constructor(lenient: boolean) {
-    this.#lenient = lenient;
-  }
 
   get count(): number {
     return this.#byKey.size;
   }
 
-  document(node: YamlNode): void {
+  add({ resources, findings }: ReadDocuments): void {
+    this.findings.push(...findings);
+    for (const { set, resource } of resources) {
+      const key = `${resource.kind} ${resource.namespace}/${resource.name}`;
+      const first = this.#byKey.get(key);
+      if (first !== undefined) {
+        this.findings.push(duplicate(key, resource, first));
+        continue;
+      }
+      this.#byKey.set(key, resource);
+      const others = this.#sets.get(set);
+      if (others === undefined) this.#sets.set(set, [resource]);
+      else others.push(resource);
+    }
+  }
+
+  resources(): ResourceSet {
+    const of = (set: keyof ResourceSet) => (this.#sets.get(set) ?? []).sort(byName) as never[];
+    return {
+      services: of("services"),
+      serviceEntries: of("serviceEntries"),
+      workloadEntries: of("workloadEntries"),
+      virtualServices: of("virtualServices"),
+      destinationRules: of("destinationRules"),
+      gateways: of("gateways"),
+      sidecars: of("sidecars"),
+      workloadGroups: of("workloadGroups"),
+      proxyConfigs: of("proxyConfigs"),
+      meshConfigs: of("meshConfigs"),
+    };
+  }
+}
+
+function duplicate(key: string, resource: ConfigResource<unknown>, first: ConfigResource<unknown>): Finding {
+  return {
+    code: CODES.duplicateResource,
+    severity: "error",
+    ...resource.positionOf(["metadata", "name"]),
+    resource: key,
+    field: "metadata.name",
+    message: `${key} is already defined at ${formatPosition(first.position)}`,
+    hint: "rename or remove one of them",
+  };
+}
+
+/** One file in progress. */
+class Documents {
+  readonly findings: Finding[] = [];
+  readonly resources: ReadResource[] = [];
+  readonly #lenient: boolean;
+
+  constructor(lenient: boolean) {
+    this.#lenient = lenient;
+  }
+
+  read(file: SourceFile): ReadDocuments {
+    const { nodes, findings } = parseYaml(file);
+    this.findings.push(...findings);
+    for (const node of nodes) this.#document(node);
+    return { text: file.text, resources: this.resources, findings: this.findings };
+  }
+
+  #document(node: YamlNode): void {
     const { value } = node;
     if (!isMap(value)) {
       return this.#refuse(
@@ -97,27 +193,11 @@ class Load {
     this.#resource(node, name, kind);
   }
 
-  resources(): ResourceSet {
-    const of = (set: keyof ResourceSet) => (this.#sets.get(set) ?? []).sort(byName) as never[];
-    return {
-      services: of("services"),
-      serviceEntries: of("serviceEntries"),
-      workloadEntries: of("workloadEntries"),
-      virtualServices: of("virtualServices"),
-      destinationRules: of("destinationRules"),
-      gateways: of("gateways"),
-      sidecars: of("sidecars"),
-      workloadGroups: of("workloadGroups"),
-      proxyConfigs: of("proxyConfigs"),
-      meshConfigs: of("meshConfigs"),
-    };
-  }
-
   #list(node: YamlNode): void {
     if (!Array.isArray((node.value as Record<string, unknown>)["items"])) {
       return this.#refuse(node, ["items"], CODES.schema, "a List needs a list of items");
     }
-    for (const item of node.items(["items"])) this.document(item);
+    for (const item of node.items(["items"])) this.#document(item);
   }
 
   #otherKind(node: YamlNode, name: string): void {
@@ -154,22 +234,7 @@ class Load {
       position: node.positionOf([]),
       positionOf: (path) => node.positionOf(path),
     };
-    const key = `${resource.kind} ${namespace}/${resource.name}`;
-    const first = this.#byKey.get(key);
-    if (first !== undefined) {
-      const message = `${key} is already defined at ${formatPosition(first.position)}`;
-      return this.#refuse(
-        node,
-        ["metadata", "name"],
-        CODES.duplicateResource,
-        message,
-        "rename or remove one of them",
-      );
-    }
-    this.#byKey.set(key, resource);
-    const set = this.#sets.get(kind.set);
-    if (set === undefined) this.#sets.set(kind.set, [resource]);
-    else set.push(resource);
+    this.resources.push({ set: kind.set, resource });
   }
 
   #refuse(node: YamlNode, path: string[], code: string, message: string, hint: string | null = null): void {

@@ -2,7 +2,7 @@
  * Keeps the configuration store fed from its directory, and the last good content on disk: a control plane that starts
  * while the files hold a mistake goes on with what was good, since certificates and discovery must not wait for it.
  */
-import { ConfigStore, type Outcome } from "../config/config_store.ts";
+import { ConfigStore, type Generation, type Outcome } from "../config/config_store.ts";
 import { formatFinding } from "../config/format_finding.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type DirectoryWatch, watchDirectory } from "../runtime/directory_watch.ts";
@@ -13,6 +13,9 @@ import type { Log } from "../telemetry/log.ts";
 /** Name in the data directory. */
 const LAST_GOOD_FILE = "config-last-good.json";
 const LAST_GOOD_BYTES_MAX = 256 * 1024 * 1024;
+
+/** What an edit means for the proxies goes first; then it is analyzed, and kept for a start without it. */
+const AFTERWORK_DELAY_MS = 300;
 
 export interface ConfigSourceOptions {
   readonly path: string;
@@ -35,6 +38,10 @@ export class ConfigSource {
   readonly store: ConfigStore;
   readonly #options: ConfigSourceOptions;
   #watch: DirectoryWatch | null = null;
+  /** Accepted, and yet to be analyzed and kept. */
+  #unfinished: { readonly generation: Generation; readonly files: readonly SourceFile[] | null } | null =
+    null;
+  #cancelAfterwork: (() => void) | null = null;
   #saving: Promise<void> = Promise.resolve();
 
   constructor(options: ConfigSourceOptions) {
@@ -60,15 +67,18 @@ export class ConfigSource {
 
   close(): void {
     this.#watch?.close();
+    this.#cancelAfterwork?.();
   }
 
   #settle(outcome: Outcome, files: readonly SourceFile[] | null): void {
     const { log } = this.#options;
     if (outcome.accepted) {
-      const { number, findings } = outcome.generation;
-      log.info("Loaded the configuration", { generation: number, files: files?.length ?? 0 });
-      for (const finding of findings) log.warn(formatFinding(finding));
-      if (files !== null) this.#save(files);
+      log.info("Loaded the configuration", {
+        generation: outcome.generation.number,
+        files: files?.length ?? 0,
+      });
+      this.#unfinished = { generation: outcome.generation, files };
+      this.#cancelAfterwork ??= this.#options.clock.after(AFTERWORK_DELAY_MS, () => this.#finish());
       return;
     }
     const { current } = this.store;
@@ -79,6 +89,15 @@ export class ConfigSource {
       });
     }
     for (const finding of outcome.rejection.findings) log.error(formatFinding(finding));
+  }
+
+  #finish(): void {
+    this.#cancelAfterwork = null;
+    if (this.#unfinished === null) return;
+    const { generation, files } = this.#unfinished;
+    this.#unfinished = null;
+    for (const finding of generation.findings) this.#options.log.warn(formatFinding(finding));
+    if (files !== null) this.#save(files);
   }
 
   /** In the background, one after the other; a full disk must not keep a good edit from serving. */

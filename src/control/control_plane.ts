@@ -26,6 +26,9 @@ import { createStatusApi } from "./status_api.ts";
 const ANY_ADDRESS = "0.0.0.0";
 const LOOPBACK = "127.0.0.1";
 
+/** How long after a certificate was issued those that have expired are forgotten. */
+const ENROLLED_EXPIRY_MS = 60_000;
+
 export interface ControlPlaneOptions {
   readonly configPath: string;
   readonly dataDirectory: string;
@@ -48,6 +51,7 @@ export class ControlPlane {
   #endpoint: MtlsEndpoint | null = null;
   #citadel: Citadel | null = null;
   #cancelRenewal: () => void = () => {};
+  #cancelExpiry: (() => void) | null = null;
   #certificate!: OwnCertificate;
 
   private constructor(options: ControlPlaneOptions) {
@@ -80,6 +84,7 @@ export class ControlPlane {
   /** Closes the doors and ends all streams; proxies go on with what they have. */
   async stop(): Promise<void> {
     this.#cancelRenewal();
+    this.#cancelExpiry?.();
     this.#source.close();
     this.#discovery.close();
     this.#registry.close();
@@ -118,8 +123,12 @@ export class ControlPlane {
         citadel,
         discovery,
         store,
+        clock,
         log,
-        onEnrolled: () => this.#registry.setEnrolled(citadel.enrolledWorkloads()),
+        onEnrolled: (workload) => {
+          this.#registry.addEnrolled(workload);
+          this.#expireEnrolled(citadel);
+        },
       }),
     });
     const statusAddress = { hostname: bind ?? LOOPBACK, port: PORTS.controlPlaneApi };
@@ -131,6 +140,14 @@ export class ControlPlane {
     log.info("The control plane is ready", {
       proxies: advertised,
       api: `${statusAddress.hostname}:${PORTS.controlPlaneApi}`,
+    });
+  }
+
+  /** Some time after a certificate was issued, not after each: it looks at all of them. */
+  #expireEnrolled(citadel: Citadel): void {
+    this.#cancelExpiry ??= this.#options.clock.after(ENROLLED_EXPIRY_MS, () => {
+      this.#cancelExpiry = null;
+      this.#registry.setEnrolled(citadel.enrolledWorkloads());
     });
   }
 

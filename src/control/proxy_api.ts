@@ -8,13 +8,17 @@ import { CitadelError } from "../citadel/citadel_error.ts";
 import type { ReportingPeer, TelemetryStore } from "../mixer/telemetry_store.ts";
 import { REPORT_BYTES_MAX, ReportError, validateReport } from "../mixer/report_validation.ts";
 import { LineReader, LineTooLongError } from "../lib/line_reader.ts";
-import type { ControlMessage, Hello, ProxyMessage } from "../model/discovery.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Hello, ProxyMessage } from "../model/discovery.ts";
 import type { EnrolRequest, ErrorReply } from "../model/enrolment.ts";
 import { parseSpiffeId } from "../model/spiffe_id.ts";
+import type { WorkloadKey } from "../model/workload.ts";
 import type { DiscoveryServer } from "../pilot/discovery_server.ts";
 import type { DiscoverySession } from "../pilot/discovery_session.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Peer } from "./fetch_bridge.ts";
+import { LargePushes } from "./large_pushes.ts";
+import { OutgoingMessages } from "./outgoing_messages.ts";
 import { BodyError, readJson } from "./read_body.ts";
 
 /** A CSR and a token, with room to spare. */
@@ -27,9 +31,10 @@ export interface ProxyApiOptions {
   readonly citadel: Citadel;
   readonly discovery: DiscoveryServer;
   readonly store: TelemetryStore;
+  readonly clock: Clock;
   readonly log: Log;
   /** A certificate was issued: the workload has a sidecar from now on. */
-  onEnrolled(): void;
+  onEnrolled(workload: WorkloadKey): void;
 }
 
 type Environment = { Bindings: Peer };
@@ -40,6 +45,7 @@ export function createProxyApi(
   options: ProxyApiOptions,
 ): (request: Request, peer: Peer) => Response | Promise<Response> {
   const { citadel, log } = options;
+  const largePushes = new LargePushes(options.clock);
   const app = new Hono<Environment>();
 
   app.get("/v1/trust-bundle", (context) => context.json(citadel.trustBundle()));
@@ -88,7 +94,7 @@ export function createProxyApi(
     }
     const { body } = context.req.raw;
     if (body === null) return refuse(context, 400, "body_required", "The stream has no body");
-    const stream = serveDiscovery(body, { ...context.env, spiffeId }, options);
+    const stream = serveDiscovery(body, { ...context.env, spiffeId }, options, largePushes);
     return new Response(stream, { headers: { "content-type": "application/jsonl" } });
   });
 
@@ -112,7 +118,7 @@ function issuedReply(
   what: string,
 ): Response {
   const { reply, workload, serial, notAfterMs } = issued;
-  options.onEnrolled();
+  options.onEnrolled(workload);
   options.log.info(what, {
     workload,
     spiffeId: reply.spiffeId,
@@ -163,36 +169,30 @@ function serveDiscovery(
   body: ReadableStream<Uint8Array>,
   peer: Peer & { readonly spiffeId: string },
   { discovery, log }: ProxyApiOptions,
+  largePushes: LargePushes,
 ): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
   let session: DiscoverySession | null = null;
   let over = false;
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      const end = (reason: string) => {
-        if (over) return;
-        over = true;
-        log.info("Ended a discovery stream", { peer: peer.spiffeId, reason });
-        session?.close();
-        controller.close();
-      };
-      const send = (message: ControlMessage) => {
-        if (!over) controller.enqueue(encoder.encode(`${JSON.stringify(message)}\n`));
-      };
-      const receive = (message: ProxyMessage | Hello) => {
-        if (session !== null) return session.receive(message as ProxyMessage);
-        if (!isHello(message)) return end("The first message is no hello");
-        // A workload that does not say where it is, is where its connection comes from.
-        const hello = message.address === "" ? { ...message, address: peer.address } : message;
-        session = discovery.connect(hello, peer.spiffeId, send, end);
-      };
-      void readMessages(body, receive, () => over).then(end, (error) => end(reasonOf(error)));
-    },
-    cancel() {
-      over = true;
-      session?.close();
-    },
+  const outgoing = new OutgoingMessages(largePushes, () => {
+    over = true;
+    session?.close();
   });
+  const end = (reason: string) => {
+    if (over) return;
+    over = true;
+    log.info("Ended a discovery stream", { peer: peer.spiffeId, reason });
+    session?.close();
+    outgoing.end();
+  };
+  const receive = (message: ProxyMessage | Hello) => {
+    if (session !== null) return session.receive(message as ProxyMessage);
+    if (!isHello(message)) return end("The first message is no hello");
+    // A workload that does not say where it is, is where its connection comes from.
+    const hello = message.address === "" ? { ...message, address: peer.address } : message;
+    session = discovery.connect(hello, peer.spiffeId, (sent) => outgoing.send(sent), end);
+  };
+  void readMessages(body, receive, () => over).then(end, (error) => end(reasonOf(error)));
+  return outgoing.stream;
 }
 
 /** Hands on each line's message; resolves with why it ended. */

@@ -12,7 +12,7 @@ import {
 } from "../model/discovery.ts";
 import { readHealth } from "../model/health_probe.ts";
 import type { WorkloadKey } from "../model/workload.ts";
-import { DiscoverySession, type ProxyStatus } from "./discovery_session.ts";
+import { DiscoverySession, type Greeting, type ProxyStatus } from "./discovery_session.ts";
 import { Farewells } from "./farewells.ts";
 import type { ProxyView } from "./proxy_view.ts";
 import type { WorkloadRegistry } from "./registry.ts";
@@ -90,7 +90,9 @@ export class DiscoveryServer {
     send: (message: ControlMessage) => void,
     end: (reason: string) => void,
   ): DiscoverySession | null {
-    const refusal = this.#refusalOf(hello, peerSpiffeId);
+    const namesVersions = typeof hello.known === "object" && hello.known !== null;
+    const refusal = this.#refusalOf(hello, peerSpiffeId) ??
+      (namesVersions ? null : `The hello of ${hello.workload} does not say which versions it knows`);
     if (refusal !== null) {
       send({ type: "refusal", reason: refusal });
       end(refusal);
@@ -154,7 +156,7 @@ export class DiscoveryServer {
     for (const session of [...this.#sessions]) session.end("The control plane is stopping");
   }
 
-  #refusalOf(hello: Hello, peerSpiffeId: string): string | null {
+  #refusalOf(hello: Greeting, peerSpiffeId: string): string | null {
     if (!(Math.abs(hello.protocol - DISCOVERY_PROTOCOL) <= 1)) {
       return `Protocol ${hello.protocol} is not understood, only ${DISCOVERY_PROTOCOL - 1} to ` +
         `${DISCOVERY_PROTOCOL + 1}: bring the proxy and the control plane to neighbouring versions`;
@@ -175,9 +177,6 @@ export class DiscoveryServer {
     }
     if (!isPort(hello.meshPort)) {
       return `Mesh port ${hello.meshPort} of ${hello.workload} is not a port number`;
-    }
-    if (typeof hello.known !== "object" || hello.known === null) {
-      return `The hello of ${hello.workload} does not say which versions it knows`;
     }
     return null;
   }

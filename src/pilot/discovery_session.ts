@@ -46,6 +46,9 @@ export interface ProxyStatus {
   readonly counts: ViewCounts | null;
 }
 
+/** What a proxy said of itself; what it knew, thousands of names, is not kept. */
+export type Greeting = Omit<Hello, "known">;
+
 export interface SessionOptions {
   readonly hello: Hello;
   /** The authenticated peer. */
@@ -67,9 +70,10 @@ export interface SessionOptions {
 }
 
 export class DiscoverySession {
-  readonly hello: Hello;
+  readonly hello: Greeting;
   readonly peerSpiffeId: string;
-  readonly #options: SessionOptions;
+  readonly #options: Omit<SessionOptions, "hello">;
+  readonly #cameWithKnowledge: boolean;
   readonly #connectedAtMs: number;
   #known: Known;
   #acked: { view: ProxyView; atMs: number } | null = null;
@@ -82,17 +86,19 @@ export class DiscoverySession {
   #heardAtMs: number;
 
   constructor(options: SessionOptions) {
-    this.#options = options;
-    this.hello = options.hello;
+    const { hello: { known, ...greeting }, ...others } = options;
+    this.#options = others;
+    this.hello = greeting;
     this.peerSpiffeId = options.peerSpiffeId;
-    this.#known = new Map(Object.entries(options.hello.known));
+    this.#known = new Map(Object.entries(known));
+    this.#cameWithKnowledge = this.#known.size > 0;
     this.#connectedAtMs = options.clock.now();
     this.#heardAtMs = options.clock.monotonic();
   }
 
   /** It came with a configuration from before and has yet to confirm one of this control plane's. */
   get resuming(): boolean {
-    return this.#acked === null && Object.keys(this.hello.known).length > 0;
+    return this.#acked === null && this.#cameWithKnowledge;
   }
 
   /** A push is on its way. */

@@ -36,7 +36,7 @@ export function snapshotOfView(view: ProxyView): Snapshot {
 
 /** What turns `known` into `target`. Equal pairs of shared parts give the same object, so that it can be encoded once. */
 export function difference(known: Known, target: ProxyView): Difference {
-  if (!("shared" in known)) return compareVersions(known, snapshotOfView(target));
+  if (!("shared" in known)) return compareVersions(known, target);
   const shared = sharedDifference(known.shared, target.shared);
   if (known.self.version === target.self.version) return shared;
   return { set: [target.self, ...shared.set], remove: shared.remove };
@@ -68,11 +68,12 @@ function compareSnapshots(from: Snapshot, to: Snapshot): Difference {
   return { set, remove: [...from.keys()].filter((key) => !to.has(key)) };
 }
 
-function compareVersions(from: ReadonlyMap<ResourceKey, string>, to: Snapshot): Difference {
-  const set = [...to].filter(([key, { version }]) => from.get(key) !== version).map(([, resource]) =>
-    resource
-  );
-  return { set, remove: [...from.keys()].filter((key) => !to.has(key)) };
+function compareVersions(from: ReadonlyMap<ResourceKey, string>, { self, shared }: ProxyView): Difference {
+  const selfKey = resourceKey(self.body);
+  const set = from.get(selfKey) === self.version ? [] : [self];
+  for (const [key, resource] of shared) if (from.get(key) !== resource.version) set.push(resource);
+  const isGone = (key: ResourceKey) => key !== selfKey && !shared.has(key);
+  return { set, remove: [...from.keys()].filter(isGone) };
 }
 
 const versions = new WeakMap<Snapshot, string>();

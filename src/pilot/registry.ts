@@ -36,14 +36,22 @@ export interface RegistryOptions {
   readonly groupOf?: (workload: WorkloadKey) => WorkloadKey | undefined;
 }
 
+/** A WorkloadEntry, and what becomes of it. */
+interface FileWorkload {
+  readonly entry: ConfigResource<WorkloadEntrySpec>;
+  readonly workload: MeshWorkload;
+}
+
 export class WorkloadRegistry {
   readonly #clock: Clock;
   readonly #trustDomain: string;
   readonly groups: WorkloadGroups;
   readonly #health = new HealthReports();
   /** What the files say, by key. */
-  #files = new Map<WorkloadKey, MeshWorkload>();
-  #enrolled: ReadonlySet<WorkloadKey> = new Set();
+  #files: ReadonlyMap<WorkloadKey, FileWorkload> = new Map();
+  #enrolled = new Set<WorkloadKey>();
+  /** Enrolled, and in no file and without a connection: whose address is not known. */
+  readonly #awaited = new Set<WorkloadKey>();
   /** The latest connection of a workload comes last; a reconnect may be here before the old one is given up. */
   readonly #connections = new Map<WorkloadKey, ConnectedWorkload[]>();
   /** Workloads without a live connection, but in their grace period. */
@@ -53,6 +61,7 @@ export class WorkloadRegistry {
   /** Has run a sidecar since this control plane started: never plain text again. */
   readonly #everConnected = new Set<WorkloadKey>();
   readonly #workloads = new Map<WorkloadKey, MeshWorkload>();
+  #keys: readonly WorkloadKey[] | null = null;
   #sorted: readonly MeshWorkload[] | null = null;
   readonly #listeners = new Set<() => void>();
 
@@ -63,11 +72,20 @@ export class WorkloadRegistry {
     this.groups = new WorkloadGroups({ trustDomain, groupOf });
   }
 
-  /** Takes the WorkloadEntries of a new generation. */
+  /** Takes the WorkloadEntries of a new generation; costs what differs from the one before. */
   setFiles(entries: readonly ConfigResource<WorkloadEntrySpec>[]): void {
     const before = this.#files;
-    this.#files = new Map(entries.map((entry) => [workloadKey(entry), workloadOfEntry(entry)]));
-    this.#refresh(new Set([...before.keys(), ...this.#files.keys()]));
+    const files = new Map<WorkloadKey, FileWorkload>();
+    const changed: WorkloadKey[] = [];
+    for (const entry of entries) {
+      const key = workloadKey(entry);
+      const known = before.get(key);
+      if (known?.entry !== entry) changed.push(key);
+      files.set(key, known?.entry === entry ? known : { entry, workload: workloadOfEntry(entry) });
+    }
+    for (const key of before.keys()) if (!files.has(key)) changed.push(key);
+    this.#files = files;
+    this.#refresh(changed);
   }
 
   /** Takes the WorkloadGroups of a new generation. */
@@ -81,7 +99,13 @@ export class WorkloadRegistry {
   setEnrolled(keys: ReadonlySet<WorkloadKey>): void {
     const before = this.#enrolled;
     this.#enrolled = new Set(keys);
-    this.#refresh(new Set([...before, ...keys]));
+    this.#refresh(before.symmetricDifference(keys));
+  }
+
+  /** One more of them. */
+  addEnrolled(key: WorkloadKey): void {
+    this.#enrolled.add(key);
+    this.#refresh([key]);
   }
 
   /** A proxy has connected; the returned function says that this connection has ended. */
@@ -111,9 +135,8 @@ export class WorkloadRegistry {
 
   /** All workloads, sorted by key. The same array, with the same objects in it, as long as nothing changed. */
   workloads(): readonly MeshWorkload[] {
-    this.#sorted ??= [...this.#workloads.keys()].sort().map((key) =>
-      this.#workloads.get(key) as MeshWorkload
-    );
+    this.#keys ??= [...this.#workloads.keys()].sort();
+    this.#sorted ??= this.#keys.map((key) => this.#workloads.get(key) as MeshWorkload);
     return this.#sorted;
   }
 
@@ -129,7 +152,7 @@ export class WorkloadRegistry {
   expectedSpiffeId(key: WorkloadKey): string | undefined {
     const parsed = parseWorkloadKey(key);
     if (parsed === undefined) return undefined;
-    const file = this.#files.get(key);
+    const file = this.#files.get(key)?.workload;
     const group = file === undefined ? this.groups.keyOf(key) : undefined;
     if (group !== undefined) return this.groups.spiffeId(group);
     const serviceAccount = file?.serviceAccount ?? parsed.name;
@@ -138,12 +161,12 @@ export class WorkloadRegistry {
 
   /** The address that the files give for a workload, whatever it reports itself. */
   fileAddress(key: WorkloadKey): string | undefined {
-    return this.#files.get(key)?.address;
+    return this.#files.get(key)?.workload.address;
   }
 
   /** Some workload holds a certificate, is in no file and has yet to connect: its address is not known. */
   awaitsConnections(): boolean {
-    for (const key of this.#enrolled) if (!this.#workloads.has(key) && this.#mayConnect(key)) return true;
+    for (const key of this.#awaited) if (this.#mayConnect(key)) return true;
     return false;
   }
 
@@ -186,8 +209,11 @@ export class WorkloadRegistry {
     for (const key of keys) {
       const before = this.#workloads.get(key);
       const after = this.#compute(key);
+      if (after === undefined && this.#enrolled.has(key)) this.#awaited.add(key);
+      else this.#awaited.delete(key);
       if (JSON.stringify(before) === JSON.stringify(after)) continue;
       changed = true;
+      if (before === undefined || after === undefined) this.#keys = null;
       if (after === undefined) this.#workloads.delete(key);
       else this.#workloads.set(key, after);
     }
@@ -197,7 +223,7 @@ export class WorkloadRegistry {
   }
 
   #compute(key: WorkloadKey): MeshWorkload | undefined {
-    const file = this.#files.get(key);
+    const file = this.#files.get(key)?.workload;
     const reported = this.#connections.get(key)?.at(-1) ?? this.#lingering.get(key)?.last;
     const leaving = this.#left.has(key)
       ? { leaving: this.#connections.has(key) ? "draining" : "gone" } as const

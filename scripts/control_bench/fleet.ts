@@ -1,0 +1,137 @@
+/** Many light clients as one: connected together, waited for together. */
+import { percentile } from "../bench/row.ts";
+import { LightClient, type ReceivedPush } from "./light_client.ts";
+import type { TlsMaterial } from "../../src/runtime/socket.ts";
+
+export interface FleetOptions {
+  readonly address: { readonly hostname: string; readonly port: number };
+  /** `NAMESPACE/NAME`. */
+  readonly workloads: readonly string[];
+  /** In the order of the workloads. */
+  readonly tls: readonly TlsMaterial[];
+}
+
+/** Connections that are opened in one go: listeners queue no more than some hundreds. */
+const OPENED_AT_ONCE = 100;
+const RECONNECT_MS = 200;
+const HEARTBEAT_MS = 10_000;
+const WAIT_MAX_MS = 60_000;
+
+/** How long after the start each client was done, milliseconds. */
+export interface Times {
+  readonly p50: number;
+  readonly p99: number;
+  readonly last: number;
+}
+
+export class Fleet {
+  readonly #clients: LightClient[];
+  readonly #namespaceOf = new Map<LightClient, string>();
+  /** Namespace -> the client whose pushes are read, for what all of the namespace know. */
+  readonly #readers = new Map<string, LightClient>();
+  readonly #known = new Map<string, Map<string, string>>();
+  readonly #selfVersions = new Map<LightClient, string>();
+  /** When each client was sent what is waited for. */
+  readonly #done = new Map<LightClient, number>();
+  #wanted: string | null = null;
+  #remembers = true;
+  readonly #heartbeat: ReturnType<typeof setInterval>;
+  /** Length of the last push that a client got, for what it costs. */
+  lastPushBytes = 0;
+
+  constructor({ address, workloads, tls }: FleetOptions) {
+    this.#clients = workloads.map((workload, index) => {
+      const client = new LightClient({
+        address,
+        workload,
+        tls: tls[index] as TlsMaterial,
+        onPush: (from, push) => this.#onPush(from, push),
+        onClosed: (from) => setTimeout(() => this.#open(from), RECONNECT_MS * (0.5 + Math.random())),
+      });
+      const namespace = workload.split("/")[0] as string;
+      this.#namespaceOf.set(client, namespace);
+      if (!this.#readers.has(namespace)) {
+        this.#readers.set(namespace, client);
+        this.#known.set(namespace, new Map());
+        client.keepsWhole = true;
+      }
+      return client;
+    });
+    this.#heartbeat = setInterval(() => {
+      for (const client of this.#clients) client.heartbeat();
+    }, HEARTBEAT_MS);
+  }
+
+  get bytesReceived(): number {
+    return this.#clients.reduce((sum, client) => sum + client.bytesReceived, 0);
+  }
+
+  async connect(): Promise<void> {
+    for (const [index, client] of this.#clients.entries()) {
+      if (index % OPENED_AT_ONCE === 0) await Bun.sleep(1);
+      this.#open(client);
+    }
+  }
+
+  /** From now on all come as if they had never been there. */
+  forget(): void {
+    this.#remembers = false;
+  }
+
+  /** Clients that connect from now on know what they had. */
+  remember(): void {
+    this.#remembers = true;
+  }
+
+  /** Begins a count: all clients are to get a push that has `mark` in it; null: any push. */
+  await(mark: string | null): void {
+    this.#wanted = mark;
+    this.#done.clear();
+  }
+
+  /** Resolves when all clients have ACKed what await() asked for. */
+  async all(startMs: number, what: string): Promise<Times> {
+    const deadline = performance.now() + WAIT_MAX_MS;
+    while (this.#done.size < this.#clients.length) {
+      if (performance.now() > deadline) {
+        throw new Error(
+          `${what}: ${this.#done.size} of ${this.#clients.length} proxies in ${WAIT_MAX_MS} ms`,
+        );
+      }
+      await Bun.sleep(5);
+    }
+    const sorted = [...this.#done.values()].map((atMs) => atMs - startMs).sort((a, b) => a - b);
+    return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), last: sorted.at(-1) as number };
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat);
+  }
+
+  #open(client: LightClient): void {
+    const known = this.#remembers ? this.#known.get(this.#namespaceOf.get(client) as string) : undefined;
+    const self = this.#selfVersions.get(client);
+    if (known === undefined || known.size === 0 || self === undefined) return client.open("{}");
+    client.open(JSON.stringify({ "proxy/self": self, ...Object.fromEntries(known) }));
+  }
+
+  #onPush(client: LightClient, push: ReceivedPush): void {
+    this.lastPushBytes = push.bytes;
+    if (this.#wanted === null || push.text.includes(this.#wanted)) {
+      if (!this.#done.has(client)) this.#done.set(client, push.atMs);
+    }
+    const self = /\{"version":"([0-9a-f]+)","body":\{"kind":"proxy"/.exec(push.text.slice(0, 1_000))?.[1];
+    if (self !== undefined) this.#selfVersions.set(client, self);
+    const namespace = this.#namespaceOf.get(client) as string;
+    if (this.#readers.get(namespace) !== client) return;
+    const { set, remove } = JSON.parse(push.text) as {
+      set: { version: string; body: { kind: string; name: string } }[];
+      remove: string[];
+    };
+    const known = this.#known.get(namespace) as Map<string, string>;
+    for (const key of remove) known.delete(key);
+    for (const { version, body } of set) {
+      if (body.kind !== "proxy") known.set(`${body.kind}/${body.name}`, version);
+    }
+  }
+}

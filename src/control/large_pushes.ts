@@ -1,0 +1,47 @@
+/**
+ * Takes turns with pushes that are large: when all proxies come at once, as after a restart of the control plane, some
+ * are served quickly and the others wait, instead of all being served slowly and held in memory in part.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { Push } from "../model/discovery.ts";
+
+/** A push of more resources is large: about 50 kB. */
+export const SMALL_PUSH_RESOURCES_MAX = 50;
+
+/** Large pushes that are being sent at once. */
+export const LARGE_PUSHES_MAX = 64;
+
+/** After this time a push goes on, but does not hold up others any more: its proxy reads slowly. */
+export const TURN_MS = 2_000;
+
+export class LargePushes {
+  readonly #clock: Clock;
+  readonly #waiting: (() => void)[] = [];
+  #sending = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  isLarge(push: Push): boolean {
+    return push.set.length > SMALL_PUSH_RESOURCES_MAX;
+  }
+
+  /** Resolves when it is the caller's turn, first come, first served; the function gives it back. */
+  async turn(): Promise<() => void> {
+    if (this.#sending < LARGE_PUSHES_MAX) this.#sending++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    let over = false;
+    const giveBack = () => {
+      if (over) return;
+      over = true;
+      cancel();
+      // The turn passes on, or ends.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#sending--;
+      else next();
+    };
+    const cancel = this.#clock.after(TURN_MS, giveBack);
+    return giveBack;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The sending half of a discovery stream: messages as bytes, made piece by piece as the peer takes them. Of a snapshot
+ * that thousands of proxies are sent at once there is one copy, resource by resource, and not one for each of them.
+ */
+import type { ControlMessage, Push } from "../model/discovery.ts";
+import type { VersionedResource } from "../model/snapshot.ts";
+import type { LargePushes } from "./large_pushes.ts";
+
+/** A piece is handed on when it has this many bytes, or a resource more. */
+export const PIECE_BYTES = 32 * 1024;
+
+const encoder = new TextEncoder();
+const COMMA = 0x2c;
+
+/** The JSON of each resource, for as long as the resource is in some snapshot. */
+const encodedResources = new WeakMap<VersionedResource, Uint8Array>();
+
+export class OutgoingMessages {
+  /** The bytes of all messages, one line each; ends after `end()`. */
+  readonly stream: ReadableStream<Uint8Array>;
+  readonly #largePushes: LargePushes;
+  readonly #waiting: ControlMessage[] = [];
+  /** The pieces of the message that is being sent. */
+  #pieces: Iterator<Uint8Array> | null = null;
+  /** Gives back the turn of a large push. */
+  #done: () => void = () => {};
+  #ended = false;
+  #cancelled = false;
+  #wake: () => void = () => {};
+
+  /** `onCancel` is called when nobody reads any more. */
+  constructor(largePushes: LargePushes, onCancel: () => void) {
+    this.#largePushes = largePushes;
+    this.stream = new ReadableStream<Uint8Array>({
+      pull: (controller) => this.#pull(controller),
+      cancel: () => {
+        this.#cancelled = true;
+        this.#waiting.length = 0;
+        this.#done();
+        this.#wake();
+        onCancel();
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  send(message: ControlMessage): void {
+    if (this.#ended || this.#cancelled) return;
+    // Behind something that waits, a sign of life is none.
+    if (message.type === "heartbeat" && (this.#pieces !== null || this.#waiting.length > 0)) return;
+    this.#waiting.push(message);
+    this.#wake();
+  }
+
+  /** Ends the stream after what was sent. */
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    for (;;) {
+      const piece = this.#pieces?.next();
+      if (piece?.done === false) return controller.enqueue(piece.value);
+      this.#pieces = null;
+      this.#done();
+      this.#done = () => {};
+      const message = this.#waiting.shift();
+      if (message !== undefined) await this.#begin(message);
+      else if (this.#ended) return controller.close();
+      else if (this.#cancelled) return;
+      else await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  async #begin(message: ControlMessage): Promise<void> {
+    if (message.type === "push" && this.#largePushes.isLarge(message)) {
+      this.#done = await this.#largePushes.turn();
+      if (this.#cancelled) return this.#done();
+    }
+    this.#pieces = message.type === "push" ? pushPieces(message) : [line(JSON.stringify(message))].values();
+  }
+}
+
+/** `JSON.stringify(push)` and the end of the line. */
+export function* pushPieces({ nonce, set, remove }: Push): Generator<Uint8Array> {
+  let parts: Uint8Array[] = [encoder.encode(`{"type":"push","nonce":${nonce},"set":[`)];
+  let bytes = 0;
+  for (const [index, resource] of set.entries()) {
+    const encoded = resourceBytes(resource);
+    if (index > 0) parts.push(Uint8Array.of(COMMA));
+    parts.push(encoded);
+    bytes += encoded.length;
+    if (bytes < PIECE_BYTES) continue;
+    yield Buffer.concat(parts);
+    parts = [];
+    bytes = 0;
+  }
+  parts.push(line(`],"remove":${JSON.stringify(remove)}}`));
+  yield Buffer.concat(parts);
+}
+
+function resourceBytes(resource: VersionedResource): Uint8Array {
+  let encoded = encodedResources.get(resource);
+  if (encoded === undefined) {
+    encoded = encoder.encode(JSON.stringify(resource));
+    encodedResources.set(resource, encoded);
+  }
+  return encoded;
+}
+
+function line(text: string): Uint8Array {
+  return encoder.encode(`${text}\n`);
+}
