@@ -4,7 +4,6 @@
  */
 import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
-import { contentHash } from "../lib/hash.ts";
 import {
   type Cluster,
   clusterName,
@@ -15,8 +14,9 @@ import {
   type VersionedResource,
   type VirtualHost,
 } from "../model/snapshot.ts";
+import { BodyCache } from "./body_cache.ts";
 import { type DestinationPolicy, DestinationRules } from "./destination_rules.ts";
-import type { Membership } from "./endpoints.ts";
+import { type Membership, membershipOf } from "./endpoints.ts";
 import { listenerOf } from "./listeners.ts";
 import { defaultRoutes, NO_ROUTES, type RouteScope, routesOf } from "./routes.ts";
 import { ServiceCatalogue, type VisibleHost, type VisiblePort } from "./service_catalogue.ts";
@@ -36,56 +36,119 @@ export interface Viewer {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** What a kind of caller sees, without endpoints. */
-export interface ConfigView {
+/** What one host comes to. Equal causes give the same object. */
+export interface ConfigPart {
   readonly resources: readonly (readonly [key: ResourceKey, resource: VersionedResource])[];
   /** One for each cluster. */
   readonly memberships: readonly Membership[];
 }
 
+/** What a kind of caller sees, without endpoints. */
+export interface ConfigView {
+  readonly viewer: Viewer;
+  readonly claims: DomainClaims;
+  /** By host of a service; what no service has is under NO_SERVICE. */
+  readonly parts: ReadonlyMap<string, ConfigPart>;
+}
+
+/** No host is called so. */
+const NO_SERVICE = "";
+
 export class CompiledConfig {
+  readonly #resources: ResourceSet;
   readonly services: ServiceCatalogue;
   readonly #virtualServices: VirtualServices;
   readonly #destinationRules: DestinationRules;
   readonly #tellsSkipped: boolean;
   readonly #views = new Map<string, ConfigView>();
-  /** Versioned bodies by all that they are made of. */
-  readonly #bodies = new Map<string, VersionedResource>();
-  readonly #memberships = new Map<string, Membership>();
+  readonly #asked = new Set<ConfigView>();
+  /** Versioned bodies by all that they are made of; taken over from generation to generation. */
+  readonly #bodies: BodyCache;
 
-  /** `tellsSkipped`: virtual hosts also have the rules that were left out, which proxies have no use for. */
-  constructor(resources: ResourceSet, tellsSkipped: boolean) {
+  /**
+   * `tellsSkipped`: virtual hosts also have the rules that were left out, which proxies have no use for. `previous` is
+   * the generation before, with the same answer to that; null: there is none. What it has and still holds is taken over.
+   */
+  constructor(resources: ResourceSet, tellsSkipped: boolean, previous: CompiledConfig | null) {
     this.#tellsSkipped = tellsSkipped;
-    this.services = new ServiceCatalogue(servicesOf(resources));
-    this.#virtualServices = new VirtualServices(resources.virtualServices);
-    this.#destinationRules = new DestinationRules(resources.destinationRules);
+    this.#resources = resources;
+    const before = previous === null ? null : previous.#resources;
+    const sameServices = before?.services === resources.services &&
+      before.serviceEntries === resources.serviceEntries;
+    this.services = previous !== null && sameServices
+      ? previous.services
+      : new ServiceCatalogue(servicesOf(resources));
+    this.#virtualServices = previous !== null && before?.virtualServices === resources.virtualServices
+      ? previous.#virtualServices
+      : new VirtualServices(resources.virtualServices);
+    this.#destinationRules = previous !== null && before?.destinationRules === resources.destinationRules
+      ? previous.#destinationRules
+      : new DestinationRules(resources.destinationRules);
+    this.#bodies = previous === null ? new BodyCache() : previous.#bodies;
+    this.#bodies.beginGeneration();
+    if (previous !== null) this.#takeViews(previous);
   }
 
   viewFor(viewer: Viewer): ConfigView {
-    const key = keyOf(viewer.namespace, ...this.#relevantLabels(viewer));
+    const key = this.#viewKey(viewer);
     let view = this.#views.get(key);
     if (view === undefined) {
       view = this.#build(viewer);
       this.#views.set(key, view);
     }
+    this.#asked.add(view);
     return view;
+  }
+
+  /** The view of the same kind of caller in this generation, if anybody has asked for one. */
+  successorOf(view: ConfigView): ConfigView | undefined {
+    return this.#views.get(this.#viewKey(view.viewer));
+  }
+
+  /** The views that somebody has asked for; with the same services, they change where a rule for a host of theirs did. */
+  #takeViews(previous: CompiledConfig): void {
+    const rules = this.#virtualServices;
+    const before = previous.#virtualServices;
+    // Callers are told apart by other labels now.
+    if (rules.sourceLabelKeys.join("\n") !== before.sourceLabelKeys.join("\n")) return;
+    const rerouted = rules.changedHosts(before);
+    const changed = rerouted.union(this.#destinationRules.changedHosts(previous.#destinationRules));
+    for (const view of previous.#asked) {
+      const { viewer, claims } = view;
+      const visible = this.services.visibleFrom(viewer.namespace);
+      let next = view;
+      if (this.services !== previous.services) next = this.#build(viewer);
+      else if (changed.size > 0) {
+        const parts = new Map(view.parts);
+        for (const host of matching(changed, visible)) {
+          parts.set(host.host, this.#partOf(host, claims, viewer));
+        }
+        if (rerouted.size > 0) parts.set(NO_SERVICE, this.#partWithoutService(claims, viewer));
+        next = { viewer, claims, parts };
+      }
+      this.#views.set(this.#viewKey(viewer), next);
+    }
   }
 
   #build(viewer: Viewer): ConfigView {
     const visible = this.services.visibleFrom(viewer.namespace);
     const claims = new DomainClaims(visible.values(), viewer.namespace);
+    const parts = new Map<string, ConfigPart>();
+    for (const host of visible.values()) parts.set(host.host, this.#partOf(host, claims, viewer));
+    parts.set(NO_SERVICE, this.#partWithoutService(claims, viewer));
+    return { viewer, claims, parts };
+  }
+
+  #partOf(host: VisibleHost, claims: DomainClaims, viewer: Viewer): ConfigPart {
     const resources: (readonly [ResourceKey, VersionedResource])[] = [];
     const memberships: Membership[] = [];
     const add = (resource: VersionedResource) => resources.push([resourceKey(resource.body), resource]);
-    for (const host of visible.values()) {
-      for (const found of host.ports) {
-        const routed = this.#virtualHost(host, found, claims, viewer);
-        if (routed !== null) add(routed);
-        add(this.#listener(host, found, claims));
-        this.#addClusters(found, viewer, add, memberships);
-      }
+    for (const found of host.ports) {
+      const routed = this.#virtualHost(host, found, claims, viewer);
+      if (routed !== null) add(routed);
+      add(this.#listener(host, found, claims));
+      this.#addClusters(found, viewer, add, memberships);
     }
-    for (const resource of this.#hostsWithoutService(claims, viewer)) add(resource);
     return { resources, memberships };
   }
 
@@ -93,6 +156,11 @@ export class CompiledConfig {
     const names = claims.namesOf(host);
     const listener = listenerOf(host, found, names);
     return this.#body(keyOf("listener", JSON.stringify(listener)), () => listener);
+  }
+
+  #partWithoutService(claims: DomainClaims, viewer: Viewer): ConfigPart {
+    const found = [...this.#hostsWithoutService(claims, viewer)];
+    return { resources: found.map((resource) => [resourceKey(resource.body), resource]), memberships: [] };
   }
 
   /**
@@ -132,8 +200,9 @@ export class CompiledConfig {
       "virtualHost",
       info.host,
       info.namespace,
+      info.name,
       port,
-      rule?.key,
+      rule?.serial,
       inferred,
       source,
       ...domains,
@@ -178,6 +247,7 @@ export class CompiledConfig {
         "cluster",
         name,
         info.namespace,
+        info.name,
         balancer,
         port.http,
         String(service.toOriginalDestination),
@@ -193,10 +263,7 @@ export class CompiledConfig {
         protocol: port.http,
         ...(service.toOriginalDestination ? { toOriginalDestination: true } : {}),
       })));
-      const memberKey = keyOf(name, info.namespace, ...Object.entries(labels).flat());
-      const membership = this.#memberships.get(memberKey) ?? { cluster: name, service, port, labels };
-      this.#memberships.set(memberKey, membership);
-      memberships.push(membership);
+      memberships.push(membershipOf({ cluster: name, service, port, labels }));
     }
   }
 
@@ -206,12 +273,14 @@ export class CompiledConfig {
    */
   *#hostsWithoutService(claims: DomainClaims, viewer: Viewer): Generator<VersionedResource> {
     const visible = this.services.visibleFrom(viewer.namespace);
+    const done = new Set<string>();
     for (const rule of this.#virtualServices.visibleFrom(viewer.namespace)) {
       for (const host of rule.hosts) {
+        if (claims.has(host) || done.has(host)) continue;
         const { namespace } = rule.resource;
         if (this.#virtualServices.select(host, namespace, viewer.namespace) !== rule) continue;
         if (host.startsWith("*") && [...visible.keys()].some((known) => hostMatches(host, known))) continue;
-        if (!claims.claimHost(host)) continue;
+        done.add(host);
         for (const port of this.#portsFor(rule, host, viewer)) {
           const scope: RouteScope = {
             ...viewer,
@@ -237,6 +306,11 @@ export class CompiledConfig {
     return numbers.length > 0 ? [...new Set(numbers)] : [PORT_OF_UNKNOWN_HOST];
   }
 
+  /** Callers with equal keys see the same. */
+  #viewKey(viewer: Viewer): string {
+    return keyOf(viewer.namespace, ...this.#relevantLabels(viewer));
+  }
+
   /** The labels of a caller that some rule asks for. */
   #relevantLabels({ labels }: Viewer): readonly string[] {
     return this.#virtualServices.sourceLabelKeys.map((key) =>
@@ -245,14 +319,23 @@ export class CompiledConfig {
   }
 
   #body(key: string, build: () => Resource): VersionedResource {
-    let resource = this.#bodies.get(key);
-    if (resource === undefined) {
-      const body = build();
-      resource = { version: contentHash(body), body };
-      this.#bodies.set(key, resource);
-    }
-    return resource;
+    return this.#bodies.get(key, build);
   }
+}
+
+/** The hosts that a set of hosts and wildcards names. */
+function matching(
+  patterns: ReadonlySet<string>,
+  visible: ReadonlyMap<string, VisibleHost>,
+): ReadonlySet<VisibleHost> {
+  const found = new Set<VisibleHost>();
+  for (const pattern of patterns) {
+    const exact = visible.get(pattern);
+    if (exact !== undefined) found.add(exact);
+    if (!pattern.startsWith("*")) continue;
+    for (const host of visible.values()) if (hostMatches(pattern, host.host)) found.add(host);
+  }
+  return found;
 }
 
 /** One key of several parts; none of them, all being names, numbers or labels, can have a line break in it. */

@@ -34,9 +34,11 @@ interface Level {
 }
 
 export class DestinationRules {
+  readonly #rules: readonly Rule[];
   readonly #levels: ReadonlyMap<string, Level>;
 
   constructor(rules: readonly Rule[]) {
+    this.#rules = rules;
     const byNamespace = Map.groupBy(rules, (rule) => rule.namespace);
     this.#levels = new Map([...byNamespace].map(([namespace, own]) => [namespace, levelOf(own)]));
   }
@@ -52,6 +54,13 @@ export class DestinationRules {
       if (rules !== undefined) return merge(rules);
     }
     return { balancer: BALANCER_DEFAULT, subsets: [] };
+  }
+
+  /** Hosts and wildcards of the rules that are here or there alone. */
+  changedHosts(other: DestinationRules): ReadonlySet<string> {
+    if (other === this) return new Set();
+    const changed = new Set(this.#rules).symmetricDifference(new Set(other.#rules));
+    return new Set([...changed].map((rule) => resolveHost(rule.spec.host, rule.namespace)));
   }
 }
 

@@ -15,44 +15,123 @@ export interface Membership {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** Equal memberships of one service are one object, from generation to generation. */
+const memberships = new WeakMap<MeshService, Map<string, Membership>>();
+
+export function membershipOf(membership: Membership): Membership {
+  const { cluster, service, port, labels } = membership;
+  const known = memberships.get(service) ?? new Map<string, Membership>();
+  memberships.set(service, known);
+  const key = [cluster, service.ports.indexOf(port), ...Object.entries(labels).flat()].join("\n");
+  const same = known.get(key) ?? membership;
+  known.set(key, same);
+  return same;
+}
+
 interface Built {
   readonly members: readonly MeshWorkload[];
   readonly resource: VersionedResource;
+  /** Nothing has changed that could make the members others. */
+  readonly isCurrent: boolean;
 }
 
 export class EndpointIndex {
   readonly #trustDomain: string;
-  readonly #byLabel = new Map<string, MeshWorkload[]>();
-  readonly #members = new Map<MeshService, readonly MeshWorkload[]>();
-  readonly #built = new Map<Membership, Built>();
-  /** What the last world had; consulted for the memberships of the same configuration. */
-  readonly #before: ReadonlyMap<Membership, Built>;
+  readonly #workloads: readonly MeshWorkload[];
+  /** Workloads by namespace and label, in the order of all workloads. */
+  readonly #byLabel: Map<string, readonly MeshWorkload[]>;
+  readonly #members: Map<MeshService, readonly MeshWorkload[]>;
+  readonly #built: Map<Membership, Built>;
+  /** Services whose members may be others than in the index before. */
+  readonly #touched = new Set<MeshService>();
 
+  /** `previous` is the index before; what it has and still holds is taken over. */
   constructor(workloads: readonly MeshWorkload[], trustDomain: string, previous: EndpointIndex | null) {
     this.#trustDomain = trustDomain;
-    this.#before = previous === null ? new Map() : previous.#takeBuilt();
-    for (const workload of workloads) {
-      for (const [key, value] of Object.entries(workload.labels)) {
-        const bucket = bucketOf(workload.namespace, key, value);
-        const members = this.#byLabel.get(bucket);
-        if (members === undefined) this.#byLabel.set(bucket, [workload]);
+    this.#workloads = workloads;
+    this.#byLabel = new Map(previous === null ? [] : previous.#byLabel);
+    this.#members = new Map(previous === null ? [] : previous.#members);
+    this.#built = new Map(previous === null ? [] : previous.#built);
+    if (previous === null) this.#fill();
+    else if (previous.#workloads !== workloads) this.#follow(previous);
+  }
+
+  /** Whether a service may have other members than in the index before. */
+  touches(service: MeshService): boolean {
+    return this.#touched.has(service);
+  }
+
+  /** Forgets services and clusters that are no more. */
+  keepOnly(alive: ReadonlySet<Membership>): void {
+    for (const membership of this.#built.keys()) if (!alive.has(membership)) this.#built.delete(membership);
+    const services = new Set([...alive].map(({ service }) => service));
+    for (const service of this.#members.keys()) if (!services.has(service)) this.#members.delete(service);
+  }
+
+  #fill(): void {
+    const byLabel = new Map<string, MeshWorkload[]>();
+    for (const workload of this.#workloads) {
+      for (const bucket of bucketsOf(workload.namespace, workload.labels)) {
+        const members = byLabel.get(bucket);
+        if (members === undefined) byLabel.set(bucket, [workload]);
         else members.push(workload);
       }
+    }
+    for (const [bucket, members] of byLabel) this.#byLabel.set(bucket, members);
+  }
+
+  /** Buckets of workloads that came or went are made anew; services that look into one of them, too. */
+  #follow(previous: EndpointIndex): void {
+    const after = new Set(this.#workloads);
+    const before = new Set(previous.#workloads);
+    const added = this.#workloads.filter((workload) => !before.has(workload));
+    const removed = new Set(previous.#workloads.filter((workload) => !after.has(workload)));
+    const changes = new Map<string, MeshWorkload[]>();
+    for (const workload of removed) {
+      for (const bucket of bucketsOf(workload.namespace, workload.labels)) {
+        if (!changes.has(bucket)) changes.set(bucket, []);
+      }
+    }
+    for (const workload of added) {
+      for (const bucket of bucketsOf(workload.namespace, workload.labels)) {
+        const joining = changes.get(bucket);
+        if (joining === undefined) changes.set(bucket, [workload]);
+        else joining.push(workload);
+      }
+    }
+    for (const [bucket, joining] of changes) {
+      const staying = (this.#byLabel.get(bucket) ?? []).filter((workload) => !removed.has(workload));
+      const members = [...staying, ...joining].sort(byKey);
+      if (members.length === 0) this.#byLabel.delete(bucket);
+      else this.#byLabel.set(bucket, members);
+    }
+    this.#touch(changes);
+  }
+
+  /** What looks into one of these buckets is looked at again when it is asked for, whenever that is. */
+  #touch(buckets: ReadonlyMap<string, unknown>): void {
+    const isTouched = ({ selector, info }: MeshService) =>
+      bucketsOf(info.namespace, selector ?? {}).some((bucket) => buckets.has(bucket));
+    for (const service of this.#members.keys()) {
+      if (!isTouched(service)) continue;
+      this.#touched.add(service);
+      this.#members.delete(service);
+    }
+    for (const [membership, built] of this.#built) {
+      if (this.#touched.has(membership.service)) this.#built.set(membership, { ...built, isCurrent: false });
     }
   }
 
   /** The endpoint set of a cluster; the same object as before when its members are. */
   endpointSet(membership: Membership): VersionedResource {
     const known = this.#built.get(membership);
-    if (known !== undefined) return known.resource;
+    if (known?.isCurrent === true) return known.resource;
     const all = this.#membersOf(membership.service);
     const members = staying(all.filter((workload) => hasLabels(workload.labels, membership.labels)));
-    const before = this.#before.get(membership);
-    const built = before !== undefined && sameMembers(before.members, members)
-      ? before
-      : { members, resource: this.#build(membership, members) };
-    this.#built.set(membership, built);
-    return built.resource;
+    const isSame = known !== undefined && sameMembers(known.members, members);
+    const resource = isSame ? known.resource : this.#build(membership, members);
+    this.#built.set(membership, { members, resource, isCurrent: true });
+    return resource;
   }
 
   #build({ cluster, port }: Membership, members: readonly MeshWorkload[]): VersionedResource {
@@ -84,11 +163,6 @@ export class EndpointIndex {
     const smallest = buckets.sort((a, b) => a.length - b.length)[0] ?? [];
     return smallest.filter((workload) => selects(selector, workload.labels));
   }
-
-  /** Hands over, so that worlds do not hold on to all worlds before them. */
-  #takeBuilt(): ReadonlyMap<Membership, Built> {
-    return new Map([...this.#before, ...this.#built]);
-  }
 }
 
 /** What metrics and the graph call a workload. */
@@ -116,8 +190,18 @@ function staying(members: readonly MeshWorkload[]): readonly MeshWorkload[] {
   return answering.length > 0 ? answering : members;
 }
 
+function bucketsOf(namespace: string, labels: Readonly<Record<string, string>>): string[] {
+  return Object.entries(labels).map(([key, value]) => bucketOf(namespace, key, value));
+}
+
 function bucketOf(namespace: string, key: string, value: string): string {
   return `${namespace}\n${key}\n${value}`;
+}
+
+/** The order of all workloads, by `NAMESPACE/NAME`. */
+function byKey(a: MeshWorkload, b: MeshWorkload): number {
+  const [one, other] = [workloadKey(a), workloadKey(b)];
+  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 function sameMembers(a: readonly MeshWorkload[], b: readonly MeshWorkload[]): boolean {

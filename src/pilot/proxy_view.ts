@@ -76,6 +76,31 @@ function compareVersions(from: ReadonlyMap<ResourceKey, string>, { self, shared 
   return { set, remove: [...from.keys()].filter(isGone) };
 }
 
+/**
+ * `from` with some resources set, and of the keys in `gone` those removed that were not set. What that comes to is
+ * remembered as the difference; the same object when it comes to nothing.
+ */
+export function changedSnapshot(
+  from: Snapshot,
+  changed: Snapshot,
+  gone: ReadonlySet<ResourceKey>,
+): Snapshot {
+  const set: VersionedResource[] = [];
+  const to = new Map(from);
+  let differs = false;
+  for (const [key, resource] of changed) {
+    const before = from.get(key);
+    if (before === resource) continue;
+    differs = true;
+    to.set(key, resource);
+    if (before?.version !== resource.version) set.push(resource);
+  }
+  const remove = [...gone].filter((key) => !changed.has(key) && to.delete(key));
+  if (!differs && remove.length === 0) return from;
+  differences.set(from, new WeakMap([[to, { set, remove }]]));
+  return to;
+}
+
 const versions = new WeakMap<Snapshot, string>();
 
 /** One version for all that a proxy has: equal versions mean equal snapshots. */

@@ -73,7 +73,25 @@ const HTTP2_PROTOCOLS = new Set(["http2", "h2c", "kubernetes.io/h2c", "grpc", "g
 
 /** All services; ServiceEntries after Services, so that of two with one host in one namespace the Service comes first. */
 export function servicesOf(resources: ResourceSet): readonly MeshService[] {
-  return [...resources.services.map(fromService), ...resources.serviceEntries.flatMap(fromServiceEntry)];
+  return [
+    ...resources.services.flatMap((resource) => remembered(resource, (made) => [fromService(made)])),
+    ...resources.serviceEntries.flatMap((resource) => remembered(resource, fromServiceEntry)),
+  ];
+}
+
+/** Of resources that serve on: the next generation has the same objects. */
+const meshServices = new WeakMap<object, readonly MeshService[]>();
+
+function remembered<Made extends object>(
+  resource: Made,
+  make: (resource: Made) => readonly MeshService[],
+): readonly MeshService[] {
+  let services = meshServices.get(resource);
+  if (services === undefined) {
+    services = make(resource);
+    meshServices.set(resource, services);
+  }
+  return services;
 }
 
 /**

@@ -35,11 +35,9 @@ export class DomainClaims {
     return [...new Set([host, ...aliases])].filter((name) => this.#owners.get(name) === host);
   }
 
-  /** Takes a host that is no service's; false when it is taken already. */
-  claimHost(host: string): boolean {
-    if (this.#owners.has(host)) return false;
-    this.#owners.set(host, host);
-    return true;
+  /** Whether a name leads to some service. */
+  has(name: string): boolean {
+    return this.#owners.has(name);
   }
 
   #aliasesOf(service: MeshService): readonly string[] {

@@ -13,28 +13,31 @@ export interface MeshRule {
   readonly resource: ConfigResource<VirtualServiceSpec>;
   /** `NAMESPACE/NAME`. */
   readonly key: string;
+  /** No other rule has it, in no generation. */
+  readonly serial: number;
   /** Full names and wildcards, lower case. */
   readonly hosts: readonly string[];
   /** In order, those of delegates in the place of the rules that delegate. */
   readonly rules: readonly PlacedRule[];
   /** Some match asks for labels or the namespace of the caller. */
   readonly asksForSource: boolean;
+  /** Keys of labels of the caller that some match asks for. */
+  readonly sourceLabelKeys: readonly string[];
   /** Full hosts of destinations that leave their port to be inferred. */
   readonly portlessHosts: readonly string[];
 }
 
-/** What one namespace sees. */
-interface Visible {
-  readonly rules: readonly MeshRule[];
-  readonly exact: ReadonlyMap<string, readonly MeshRule[]>;
-  /** Most specific first. */
-  readonly wildcards: readonly (readonly [host: string, rules: readonly MeshRule[]])[];
-}
+/** Of resources that serve on: the next generation has the same objects. */
+const meshRules = new WeakMap<ConfigResource<VirtualServiceSpec>, MeshRule>();
+
+let nextSerial = 1;
 
 export class VirtualServices {
   /** Those that sidecars heed; what is bound to gateways alone is none of their business. */
   readonly #rules: readonly MeshRule[];
-  readonly #visible = new Map<string, Visible>();
+  readonly #exact = new Map<string, MeshRule[]>();
+  /** Most specific first. */
+  readonly #wildcards: readonly (readonly [host: string, rules: readonly MeshRule[]])[];
   /** Keys of labels that some rule asks the caller for: proxies alike in these see the same routes. */
   readonly sourceLabelKeys: readonly string[];
 
@@ -42,13 +45,20 @@ export class VirtualServices {
     const delegates = new Delegates(resources);
     this.#rules = resources.filter(({ spec }) => spec.gateways.includes(MESH_GATEWAY))
       .map((resource) => meshRule(resource, delegates.rulesOf(resource).rules));
-    const matches = this.#rules.flatMap(({ rules }) => rules.flatMap(({ http }) => http.match));
-    const keys = new Set(matches.flatMap((match) => Object.keys(match.sourceLabels)));
-    this.sourceLabelKeys = [...keys].sort();
+    for (const rule of this.#rules) {
+      for (const host of rule.hosts) {
+        const others = this.#exact.get(host);
+        if (others === undefined) this.#exact.set(host, [rule]);
+        else others.push(rule);
+      }
+    }
+    const wildcards = [...this.#exact].filter(([host]) => host.startsWith("*"));
+    this.#wildcards = wildcards.sort(([a], [b]) => b.length - a.length);
+    this.sourceLabelKeys = [...new Set(this.#rules.flatMap((rule) => rule.sourceLabelKeys))].sort();
   }
 
   visibleFrom(namespace: string): readonly MeshRule[] {
-    return this.#view(namespace).rules;
+    return visibleOf(this.#rules, namespace);
   }
 
   /**
@@ -57,31 +67,53 @@ export class VirtualServices {
    * first by namespace and name: nobody takes over a service of another namespace that has rules of its own.
    */
   select(host: string, serviceNamespace: string, clientNamespace: string): MeshRule | undefined {
-    const view = this.#view(clientNamespace);
-    const rules = view.exact.get(host) ??
-      view.wildcards.find(([pattern]) => hostMatches(pattern, host))?.[1] ?? [];
+    const rules = this.#candidates(host, clientNamespace);
     const ofNamespace = (namespace: string) => rules.find((rule) => rule.resource.namespace === namespace);
     return ofNamespace(clientNamespace) ?? ofNamespace(serviceNamespace) ?? rules[0];
   }
 
-  #view(namespace: string): Visible {
-    const known = this.#visible.get(namespace);
-    if (known !== undefined) return known;
-    const rules = this.#rules.filter(({ resource }) =>
-      isVisible(resource.spec.exportTo, resource.namespace, namespace)
-    );
-    const byHost = new Map<string, MeshRule[]>();
-    for (const rule of rules) {
-      for (const host of rule.hosts) byHost.set(host, [...(byHost.get(host) ?? []), rule]);
+  /** Hosts and wildcards of the rules that are here or there alone. */
+  changedHosts(other: VirtualServices): ReadonlySet<string> {
+    if (other === this) return new Set();
+    const changed = new Set(this.#rules).symmetricDifference(new Set(other.#rules));
+    return new Set([...changed].flatMap((rule) => rule.hosts));
+  }
+
+  #candidates(host: string, clientNamespace: string): readonly MeshRule[] {
+    const exact = visibleOf(this.#exact.get(host) ?? [], clientNamespace);
+    if (exact.length > 0) return exact;
+    for (const [pattern, rules] of this.#wildcards) {
+      const visible = hostMatches(pattern, host) ? visibleOf(rules, clientNamespace) : [];
+      if (visible.length > 0) return visible;
     }
-    const wildcards = [...byHost].filter(([host]) => host.startsWith("*"));
-    const view = { rules, exact: byHost, wildcards: wildcards.sort(([a], [b]) => b.length - a.length) };
-    this.#visible.set(namespace, view);
-    return view;
+    return [];
   }
 }
 
+function visibleOf(rules: readonly MeshRule[], namespace: string): readonly MeshRule[] {
+  return rules.filter(({ resource }) => isVisible(resource.spec.exportTo, resource.namespace, namespace));
+}
+
+/** The same as before where the resource and those that it delegates to are. */
 function meshRule(
+  resource: ConfigResource<VirtualServiceSpec>,
+  rules: readonly PlacedRule[],
+): MeshRule {
+  const known = meshRules.get(resource);
+  const isSame = known !== undefined && known.rules.length === rules.length &&
+    known.rules.every((rule, index) => isSameRule(rule, rules[index] as PlacedRule));
+  if (isSame) return known;
+  const rule = buildRule(resource, rules);
+  meshRules.set(resource, rule);
+  return rule;
+}
+
+/** A rule that was merged with its delegate's is another object each time. */
+function isSameRule(a: PlacedRule, b: PlacedRule): boolean {
+  return a.resource === b.resource && a.index === b.index;
+}
+
+function buildRule(
   resource: ConfigResource<VirtualServiceSpec>,
   rules: readonly PlacedRule[],
 ): MeshRule {
@@ -94,11 +126,13 @@ function meshRule(
   return {
     resource,
     key: `${namespace}/${name}`,
+    serial: nextSerial++,
     hosts: [...new Set(spec.hosts.map((host) => resolveHost(host, namespace)))],
     rules,
     asksForSource: matches.some((match) =>
       match.sourceNamespace !== null || Object.keys(match.sourceLabels).length > 0
     ),
+    sourceLabelKeys: matches.flatMap((match) => Object.keys(match.sourceLabels)),
     portlessHosts: [...new Set(portless)].sort(),
   };
 }

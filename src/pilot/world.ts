@@ -11,12 +11,12 @@ import type {
   Snapshot,
   VersionedResource,
 } from "../model/snapshot.ts";
-import { CompiledConfig, type ConfigView } from "./compiled_config.ts";
-import { configFingerprint } from "./config_fingerprint.ts";
-import { EndpointIndex, workloadInfo } from "./endpoints.ts";
+import { CompiledConfig, type ConfigPart, type ConfigView } from "./compiled_config.ts";
+import { EndpointIndex, type Membership, workloadInfo } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
-import type { ProxyView } from "./proxy_view.ts";
+import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
 import { selects, targetPortOf } from "./services.ts";
+import { stableResources } from "./stable_resources.ts";
 
 export interface WorldInput {
   readonly resources: ResourceSet;
@@ -29,30 +29,34 @@ export interface WorldInput {
 
 export class World {
   readonly #input: WorldInput;
-  /** Of everything but the workloads. */
-  readonly #fingerprint: string;
+  /** Of the input, with the objects of the world before wherever they mean the same. */
+  readonly #resources: ResourceSet;
   readonly #config: CompiledConfig;
   readonly #endpoints: EndpointIndex;
   readonly #shared = new Map<ConfigView, Snapshot>();
-  readonly #settings: Map<MeshWorkload, VersionedResource>;
+  readonly #settings = new Map<MeshWorkload, VersionedResource>();
 
   /** What `previous` had and is still true is taken over, so that the cost is that of the change. */
   constructor(input: WorldInput, previous: World | null) {
+    const { resources, workloads, trustDomain } = input;
     this.#input = input;
-    const same = previous !== null && previous.#input.resources === input.resources;
-    this.#fingerprint = same ? previous.#fingerprint : configFingerprint(input.resources);
-    const kept = previous !== null && previous.#fingerprint === this.#fingerprint ? previous : null;
-    this.#config = kept === null
-      ? new CompiledConfig(input.resources, input.tellsSkipped ?? false)
-      : kept.#config;
+    this.#resources = previous === null ? resources : stableResources(resources, previous.#resources);
+    this.#config = previous !== null && this.#resources === previous.#resources
+      ? previous.#config
+      : new CompiledConfig(
+        this.#resources,
+        input.tellsSkipped ?? false,
+        previous === null ? null : previous.#config,
+      );
     this.#endpoints = new EndpointIndex(
-      input.workloads,
-      input.trustDomain,
-      kept === null ? null : kept.#endpoints,
+      workloads,
+      trustDomain,
+      previous === null ? null : previous.#endpoints,
     );
-    const alive = new Set(input.workloads);
-    const settings = kept === null ? [] : [...kept.#settings];
-    this.#settings = new Map(settings.filter(([workload]) => alive.has(workload)));
+    if (previous === null) return;
+    for (const [view, snapshot] of previous.#shared) this.#takeSnapshot(view, snapshot);
+    if (this.#config.services !== previous.#config.services) this.#endpoints.keepOnly(this.#memberships());
+    this.#takeSettings(previous);
   }
 
   /** What the proxy of a workload should have. */
@@ -63,14 +67,64 @@ export class World {
   #sharedBy(view: ConfigView): Snapshot {
     let snapshot = this.#shared.get(view);
     if (snapshot === undefined) {
-      const built = new Map<ResourceKey, VersionedResource>(view.resources);
-      for (const membership of view.memberships) {
-        built.set(`endpoints/${membership.cluster}`, this.#endpoints.endpointSet(membership));
-      }
+      const built = new Map<ResourceKey, VersionedResource>();
+      const parts = [...view.parts.values()];
+      for (const part of parts) addResources(built, part);
+      for (const part of parts) this.#addEndpoints(built, part);
       snapshot = built;
       this.#shared.set(view, snapshot);
     }
     return snapshot;
+  }
+
+  #addEndpoints(to: Map<ResourceKey, VersionedResource>, { memberships }: ConfigPart): void {
+    for (const membership of memberships) {
+      to.set(endpointsKey(membership), this.#endpoints.endpointSet(membership));
+    }
+  }
+
+  /** The snapshot of a view's successor: the same object if nothing in it changed. */
+  #takeSnapshot(before: ConfigView, snapshot: Snapshot): void {
+    const view = this.#config.successorOf(before);
+    if (view === undefined) return;
+    const gone = new Set<ResourceKey>();
+    const changed = new Map<ResourceKey, VersionedResource>();
+    for (const [host, part] of view.parts) {
+      const old = before.parts.get(host);
+      if (old === part && !part.memberships.some(({ service }) => this.#endpoints.touches(service))) continue;
+      if (old !== part && old !== undefined) { for (const key of keysOf(old)) gone.add(key); }
+      addResources(changed, part);
+      this.#addEndpoints(changed, part);
+    }
+    for (const [host, old] of before.parts) {
+      if (!view.parts.has(host)) { for (const key of keysOf(old)) gone.add(key); }
+    }
+    this.#shared.set(view, changedSnapshot(snapshot, changed, gone));
+  }
+
+  #memberships(): ReadonlySet<Membership> {
+    const alive = new Set<Membership>();
+    for (const view of this.#shared.keys()) {
+      for (const { memberships } of view.parts.values()) for (const one of memberships) alive.add(one);
+    }
+    return alive;
+  }
+
+  /** A workload's settings depend on itself and on the services of its namespace. */
+  #takeSettings(previous: World): void {
+    const alive = new Set(this.#input.workloads);
+    const same = new Map<string, boolean>();
+    for (const [workload, resource] of previous.#settings) {
+      if (!alive.has(workload)) continue;
+      const { namespace } = workload;
+      const isSame = same.get(namespace) ??
+        sameElements(
+          this.#config.services.ofNamespace(namespace),
+          previous.#config.services.ofNamespace(namespace),
+        );
+      same.set(namespace, isSame);
+      if (isSame) this.#settings.set(workload, resource);
+    }
   }
 
   #settingsOf(workload: MeshWorkload): VersionedResource {
@@ -113,4 +167,20 @@ export class World {
       a.port - b.port || (a.service.host < b.service.host ? -1 : a.service.host > b.service.host ? 1 : 0)
     );
   }
+}
+
+function addResources(to: Map<ResourceKey, VersionedResource>, { resources }: ConfigPart): void {
+  for (const [key, resource] of resources) to.set(key, resource);
+}
+
+function endpointsKey({ cluster }: Membership): ResourceKey {
+  return `endpoints/${cluster}`;
+}
+
+function keysOf({ resources, memberships }: ConfigPart): readonly ResourceKey[] {
+  return [...resources.map(([key]) => key), ...memberships.map(endpointsKey)];
+}
+
+function sameElements(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a === b || (a.length === b.length && a.every((element, index) => element === b[index]));
 }

@@ -1,0 +1,165 @@
+import { expect, test } from "bun:test";
+import { ConfigReader } from "../../../src/config/loader.ts";
+import type { ResourceSet } from "../../../src/config/resource.ts";
+import { ManualClock } from "../../../src/lib/clock.ts";
+import { Prng } from "../../../src/lib/prng.ts";
+import type { ResourceKey } from "../../../src/model/snapshot.ts";
+import { resourceKey } from "../../../src/model/snapshot.ts";
+import { difference, type ProxyView, snapshotOfView, viewVersion } from "../../../src/pilot/proxy_view.ts";
+import { WorkloadRegistry } from "../../../src/pilot/registry.ts";
+import { World } from "../../../src/pilot/world.ts";
+import { caller, networking, TRUST_DOMAIN, workloadEntry } from "./fixture.ts";
+
+const SEEDS = 12;
+const STEPS = 30;
+const NAMES = ["a", "b", "c", "d"];
+const NAMESPACES = ["one", "two"];
+const HOSTS = [
+  "a",
+  "b",
+  "c.two.svc.cluster.local",
+  "*.two.svc.cluster.local",
+  "elsewhere.example.com",
+  "*.example.com",
+];
+const CALLERS = [
+  ...NAMESPACES.map((namespace) => caller(namespace)),
+  caller("one", { app: "a" }),
+  caller("three"),
+];
+
+/** A directory of files, each with resources of one kind and namespace, and random edits of it. */
+class Files {
+  readonly #random: Prng;
+  readonly #texts = new Map<string, string>();
+
+  constructor(random: Prng) {
+    this.#random = random;
+    for (let edit = 0; edit < 12; edit++) this.edit();
+  }
+
+  edit(): void {
+    const kinds = {
+      service: this.#service,
+      entry: this.#entry,
+      rule: this.#rule,
+      destination: this.#subsets,
+    };
+    const kind = this.#one(Object.keys(kinds) as (keyof typeof kinds)[]);
+    const namespace = this.#one(NAMESPACES);
+    const documents = NAMES.filter(() => this.#random.below(3) > 0)
+      .map((name) => kinds[kind].call(this, name, namespace));
+    const blank = "\n".repeat(this.#random.below(2));
+    this.#texts.set(`${kind}-${namespace}.yaml`, blank + documents.join("\n---\n"));
+  }
+
+  read(): { file: string; text: string }[] {
+    return [...this.#texts].map(([file, text]) => ({ file, text }));
+  }
+
+  #one<Item>(items: readonly Item[]): Item {
+    return items[this.#random.below(items.length)] as Item;
+  }
+
+  #exportTo(): string {
+    return this.#one(["", "exportTo: ['.'], ", "exportTo: [one], "]);
+  }
+
+  #service(name: string, namespace: string): string {
+    const annotation = this.#one(["", ", annotations: {networking.istio.io/exportTo: '.'}"]);
+    const ports = this.#one([
+      "{name: http, port: 80}",
+      "{name: http, port: 80}, {name: http-more, port: 81}",
+    ]);
+    return `{apiVersion: v1, kind: Service, metadata: {name: ${name}, namespace: ${namespace}${annotation}}, ` +
+      `spec: {selector: {app: ${this.#one(NAMES)}}, ports: [${ports}]}}`;
+  }
+
+  #entry(name: string, namespace: string): string {
+    const address = `10.0.0.${this.#random.below(3)}`;
+    const labels = `{app: ${this.#one(NAMES)}, version: v${this.#random.below(2)}}`;
+    return workloadEntry(
+      name,
+      namespace,
+      `{address: ${address}, labels: ${labels}, serviceAccount: ${name}}`,
+    );
+  }
+
+  #rule(name: string, namespace: string): string {
+    const match = this.#one(["", "match: [{sourceLabels: {app: a}}], ", "match: [{uri: {prefix: /x}}], "]);
+    const subset = this.#one(["", ", subset: v1"]);
+    const to = this.#one(["a", "b", "d.one.svc.cluster.local"]);
+    return networking(
+      "VirtualService",
+      name,
+      namespace,
+      `{${this.#exportTo()}hosts: ['${this.#one(HOSTS)}'], ` +
+        `http: [{${match}route: [{destination: {host: ${to}${subset}}}]}]}`,
+    );
+  }
+
+  #subsets(name: string, namespace: string): string {
+    const balancer = this.#one(["ROUND_ROBIN", "RANDOM"]);
+    return networking(
+      "DestinationRule",
+      name,
+      namespace,
+      `{${this.#exportTo()}host: '${this.#one(HOSTS.slice(0, 4))}', ` +
+        `trafficPolicy: {loadBalancer: {simple: ${balancer}}}, ` +
+        `subsets: [{name: v1, labels: {version: v${this.#random.below(2)}}}]}`,
+    );
+  }
+}
+
+function versionsOf(view: ProxyView): [ResourceKey, string][] {
+  return [...snapshotOfView(view)].map(([key, { version }]): [ResourceKey, string] => [key, version]).sort();
+}
+
+function simulate(seed: number): void {
+  const random = new Prng(seed);
+  const files = new Files(random);
+  const reader = new ConfigReader();
+  const registry = new WorkloadRegistry({ clock: new ManualClock(), trustDomain: TRUST_DOMAIN });
+  const had = new Map<number, ProxyView>();
+  let world: World | null = null;
+  for (let step = 0; step < STEPS; step++) {
+    for (let edits = random.below(3); edits >= 0; edits--) files.edit();
+    const { resources, findings } = reader.read(files.read());
+    if (resources === null) throw new Error(JSON.stringify(findings));
+    registry.setFiles(resources.workloadEntries);
+    const input = { resources, workloads: registry.workloads(), trustDomain: TRUST_DOMAIN };
+    world = new World(input, world);
+    const fresh = new World({ ...input, resources: freshly(files) }, null);
+    for (const [index, proxy] of CALLERS.entries()) {
+      // Not everybody asks each time.
+      if (random.below(4) === 0) continue;
+      const view = world.view(proxy);
+      const wanted = fresh.view(proxy);
+      expect(versionsOf(view)).toEqual(versionsOf(wanted));
+      expect(viewVersion(view)).toBe(viewVersion(wanted));
+      const before = had.get(index);
+      if (before !== undefined) expect(after(before, view)).toEqual(versionsOf(wanted));
+      had.set(index, view);
+    }
+  }
+}
+
+function freshly(files: Files): ResourceSet {
+  return new ConfigReader().read(files.read()).resources as ResourceSet;
+}
+
+/** What a proxy has once it has taken the difference. */
+function after(before: ProxyView, next: ProxyView): [ResourceKey, string][] {
+  const { set, remove } = difference(before, next);
+  const result = new Map(versionsOf(before));
+  for (const key of remove) expect(result.delete(key)).toBe(true);
+  for (const { version, body } of set) {
+    expect(result.get(resourceKey(body))).not.toBe(version);
+    result.set(resourceKey(body), version);
+  }
+  return [...result].sort();
+}
+
+for (let seed = 1; seed <= SEEDS; seed++) {
+  test(`World that follows edits is the World made afresh, seed ${seed}`, () => simulate(seed));
+}
