@@ -78,8 +78,12 @@ async function run(): Promise<void> {
   const connectMs = performance.now();
   await fleet.connect();
   showTimes("first configuration of all", "30 s", await fleet.all(connectMs, "the first configuration"));
-  show("one snapshot", "", `${(fleet.lastPushBytes / 1e6).toFixed(2)} MB`);
-  show("sent for it", "", `${(fleet.bytesReceived / 1e6).toFixed(0)} MB`);
+  show(
+    "one snapshot, and as it is sent",
+    "",
+    `${megabytes(fleet.snapshotBytes)}, ${megabytes(fleet.lastPushBytes)}`,
+  );
+  show("sent for it in all", "", megabytes(fleet.bytesReceived));
   await edits(fleet, "one endpoint", "1 s", (round) => config.moveWorkload(config.workloadCount - 1 - round));
   await edits(fleet, "one VirtualService", "1 s", (round) => config.changeRoute(services - 1 - round));
   show("resident set, peak", "600 MB", `${peakMegabytes(controlPlane).toFixed(0)} MB`);
@@ -156,6 +160,10 @@ function showTimes(what: string, goal: string, times: Times): void {
 
 function describe({ p50, p99, last }: Times): string {
   return `p50 ${seconds(p50)}, p99 ${seconds(p99)}, last ${seconds(last)}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(2)} MB`;
 }
 
 function seconds(ms: number): string {

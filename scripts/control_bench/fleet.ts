@@ -1,6 +1,10 @@
 /** Many light clients as one: connected together, waited for together. */
 import { percentile } from "../bench/row.ts";
 import { LightClient, type ReceivedPush } from "./light_client.ts";
+import { unpackText } from "../../src/lib/packed_text.ts";
+import { DISCOVERY_LINE_BYTES_MAX, type Push } from "../../src/model/discovery.ts";
+import { resourceKey, type VersionedResource } from "../../src/model/snapshot.ts";
+import { versionOfSum, versionShare } from "../../src/model/snapshot_version.ts";
 import type { TlsMaterial } from "../../src/runtime/socket.ts";
 
 export interface FleetOptions {
@@ -29,7 +33,7 @@ export class Fleet {
   readonly #namespaceOf = new Map<LightClient, string>();
   /** Namespace -> the client whose pushes are read, for what all of the namespace know. */
   readonly #readers = new Map<string, LightClient>();
-  readonly #known = new Map<string, Map<string, string>>();
+  readonly #known = new Map<string, Known>();
   readonly #selfVersions = new Map<LightClient, string>();
   /** When each client was sent what is waited for. */
   readonly #done = new Map<LightClient, number>();
@@ -38,6 +42,10 @@ export class Fleet {
   readonly #heartbeat: ReturnType<typeof setInterval>;
   /** Length of the last push that a client got, for what it costs. */
   lastPushBytes = 0;
+  /** Length of a snapshot that was packed. */
+  snapshotBytes = 0;
+  /** Of one reader in each namespace: pushes that said that nothing had changed. */
+  resumed = 0;
 
   constructor({ address, workloads, tls }: FleetOptions) {
     this.#clients = workloads.map((workload, index) => {
@@ -52,7 +60,7 @@ export class Fleet {
       this.#namespaceOf.set(client, namespace);
       if (!this.#readers.has(namespace)) {
         this.#readers.set(namespace, client);
-        this.#known.set(namespace, new Map());
+        this.#known.set(namespace, new Known());
         client.keepsWhole = true;
       }
       return client;
@@ -109,10 +117,10 @@ export class Fleet {
   }
 
   #open(client: LightClient): void {
-    const known = this.#remembers ? this.#known.get(this.#namespaceOf.get(client) as string) : undefined;
+    const known = this.#known.get(this.#namespaceOf.get(client) as string) as Known;
     const self = this.#selfVersions.get(client);
-    if (known === undefined || known.size === 0 || self === undefined) return client.open("{}");
-    client.open(JSON.stringify({ "proxy/self": self, ...Object.fromEntries(known) }));
+    if (!this.#remembers || self === undefined) return client.open(undefined);
+    client.open(versionOfSum(known.sum + versionShare("proxy/self", self)));
   }
 
   #onPush(client: LightClient, push: ReceivedPush): void {
@@ -120,18 +128,40 @@ export class Fleet {
     if (this.#wanted === null || push.text.includes(this.#wanted)) {
       if (!this.#done.has(client)) this.#done.set(client, push.atMs);
     }
-    const self = /\{"version":"([0-9a-f]+)","body":\{"kind":"proxy"/.exec(push.text.slice(0, 1_000))?.[1];
+    const self = /\{"version":"([0-9a-f]+)","body":\{"kind":"proxy"/.exec(push.text.slice(0, 8_000))?.[1];
     if (self !== undefined) this.#selfVersions.set(client, self);
     const namespace = this.#namespaceOf.get(client) as string;
     if (this.#readers.get(namespace) !== client) return;
-    const { set, remove } = JSON.parse(push.text) as {
-      set: { version: string; body: { kind: string; name: string } }[];
-      remove: string[];
-    };
-    const known = this.#known.get(namespace) as Map<string, string>;
-    for (const key of remove) known.delete(key);
-    for (const { version, body } of set) {
-      if (body.kind !== "proxy") known.set(`${body.kind}/${body.name}`, version);
+    const { base, set, packed, remove } = JSON.parse(push.text) as Push;
+    let known = this.#known.get(namespace) as Known;
+    const more = packed === undefined ? [] : JSON.parse(unpackText(packed, DISCOVERY_LINE_BYTES_MAX));
+    if (packed !== undefined) {
+      this.#known.set(namespace, known = new Known());
+      this.snapshotBytes = JSON.stringify(more).length;
     }
+    if (base !== undefined) this.resumed++;
+    for (const key of remove) known.remove(key);
+    for (const resource of [...set, ...more] as VersionedResource[]) {
+      if (resource.body.kind !== "proxy") known.set(resourceKey(resource.body), resource.version);
+    }
+  }
+}
+
+/** What all proxies of a namespace have, but for their own settings. */
+class Known {
+  readonly #versions = new Map<string, string>();
+  sum = 0n;
+
+  set(key: string, version: string): void {
+    this.remove(key);
+    this.#versions.set(key, version);
+    this.sum += versionShare(key, version);
+  }
+
+  remove(key: string): void {
+    const version = this.#versions.get(key);
+    if (version === undefined) return;
+    this.#versions.delete(key);
+    this.sum -= versionShare(key, version);
   }
 }

@@ -2,7 +2,7 @@
  * A proxy as the control plane sees one, in a few kilobytes: TLS 1.3 with a workload certificate, one discovery stream on
  * HTTP/1.1, an ACK for every push. It keeps no snapshot: what it knows is a record that all clients with one view share.
  */
-import { DISCOVERY_PROTOCOL } from "../../src/model/discovery.ts";
+import { DISCOVERY_PROTOCOL, type Hello } from "../../src/model/discovery.ts";
 import {
   connect,
   type TlsMaterial,
@@ -60,11 +60,22 @@ export class LightClient implements TlsWireOwner {
     return this.#options.workload;
   }
 
-  /** `known` is JSON: resource key -> version. */
-  open(known: string): void {
+  /** `snapshot` is the version of what it has from before. */
+  open(snapshot: string | undefined): void {
     const { address, workload, tls } = this.#options;
-    this.hello = `{"type":"hello","protocol":${DISCOVERY_PROTOCOL},"version":"0.1.0","role":"sidecar",` +
-      `"workload":"${workload}","address":"127.0.0.1","meshPort":15008,"known":${known}}\n`;
+    const hello: Hello = {
+      type: "hello",
+      protocol: DISCOVERY_PROTOCOL,
+      version: "0.1.0",
+      role: "sidecar",
+      workload,
+      address: "127.0.0.1",
+      meshPort: 15_008,
+      known: {},
+      unpacks: true,
+      ...snapshot === undefined ? {} : { snapshot },
+    };
+    this.hello = `${JSON.stringify(hello)}\n`;
     this.#headRead = false;
     this.#chunkLeft = null;
     this.#sizeText = "";

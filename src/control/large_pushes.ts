@@ -3,7 +3,10 @@
  * are served quickly and the others wait, instead of all being served slowly and held in memory in part.
  */
 import type { Clock } from "../lib/clock.ts";
+import { packText } from "../lib/packed_text.ts";
 import type { Push } from "../model/discovery.ts";
+import type { VersionedResource } from "../model/snapshot.ts";
+import type { OutgoingPush } from "../pilot/discovery_session.ts";
 
 /** A push of more resources is large: about 50 kB. */
 export const SMALL_PUSH_RESOURCES_MAX = 50;
@@ -14,9 +17,14 @@ export const LARGE_PUSHES_MAX = 64;
 /** After this time a push goes on, but does not hold up others any more: its proxy reads slowly. */
 export const TURN_MS = 2_000;
 
+/** Those who come at once are sent the same; what comes later may differ anyway. */
+export const PACKED_KEPT_MS = 10_000;
+
 export class LargePushes {
   readonly #clock: Clock;
   readonly #waiting: (() => void)[] = [];
+  readonly #packed = new Map<readonly VersionedResource[], string>();
+  #cancelForget: (() => void) | null = null;
   #sending = 0;
 
   constructor(clock: Clock) {
@@ -25,6 +33,22 @@ export class LargePushes {
 
   isLarge(push: Push): boolean {
     return push.set.length > SMALL_PUSH_RESOURCES_MAX;
+  }
+
+  /** The same push, with what others are sent too in a packed form that is made once for all of them. */
+  packed(push: OutgoingPush): Push {
+    const { whole, set, ...rest } = push;
+    if (whole === undefined) return push;
+    let packed = this.#packed.get(whole);
+    if (packed === undefined) {
+      packed = packText(JSON.stringify(whole));
+      this.#packed.set(whole, packed);
+      this.#cancelForget ??= this.#clock.after(PACKED_KEPT_MS, () => {
+        this.#cancelForget = null;
+        this.#packed.clear();
+      });
+    }
+    return { ...rest, set: set.slice(0, set.length - whole.length), packed };
   }
 
   /** Resolves when it is the caller's turn, first come, first served; the function gives it back. */

@@ -2,8 +2,9 @@
  * The sending half of a discovery stream: messages as bytes, made piece by piece as the peer takes them. Of a snapshot
  * that thousands of proxies are sent at once there is one copy, resource by resource, and not one for each of them.
  */
-import type { ControlMessage, Push } from "../model/discovery.ts";
+import type { Push } from "../model/discovery.ts";
 import type { VersionedResource } from "../model/snapshot.ts";
+import type { OutgoingMessage } from "../pilot/discovery_session.ts";
 import type { LargePushes } from "./large_pushes.ts";
 
 /** A piece is handed on when it has this many bytes, or a resource more. */
@@ -19,11 +20,13 @@ export class OutgoingMessages {
   /** The bytes of all messages, one line each; ends after `end()`. */
   readonly stream: ReadableStream<Uint8Array>;
   readonly #largePushes: LargePushes;
-  readonly #waiting: ControlMessage[] = [];
+  readonly #waiting: OutgoingMessage[] = [];
   /** The pieces of the message that is being sent. */
   #pieces: Iterator<Uint8Array> | null = null;
   /** Gives back the turn of a large push. */
   #done: () => void = () => {};
+  /** The peer reads `packed`. */
+  unpacks = false;
   #ended = false;
   #cancelled = false;
   #wake: () => void = () => {};
@@ -43,7 +46,7 @@ export class OutgoingMessages {
     }, { highWaterMark: 0 });
   }
 
-  send(message: ControlMessage): void {
+  send(message: OutgoingMessage): void {
     if (this.#ended || this.#cancelled) return;
     // Behind something that waits, a sign of life is none.
     if (message.type === "heartbeat" && (this.#pieces !== null || this.#waiting.length > 0)) return;
@@ -72,18 +75,25 @@ export class OutgoingMessages {
     }
   }
 
-  async #begin(message: ControlMessage): Promise<void> {
-    if (message.type === "push" && this.#largePushes.isLarge(message)) {
+  async #begin(message: OutgoingMessage): Promise<void> {
+    if (message.type !== "push") {
+      this.#pieces = [line(JSON.stringify(message))].values();
+      return;
+    }
+    const isLarge = this.#largePushes.isLarge(message);
+    if (isLarge) {
       this.#done = await this.#largePushes.turn();
       if (this.#cancelled) return this.#done();
     }
-    this.#pieces = message.type === "push" ? pushPieces(message) : [line(JSON.stringify(message))].values();
+    this.#pieces = pushPieces(isLarge && this.unpacks ? this.#largePushes.packed(message) : message);
   }
 }
 
-/** `JSON.stringify(push)` and the end of the line. */
-export function* pushPieces({ nonce, set, remove }: Push): Generator<Uint8Array> {
-  let parts: Uint8Array[] = [encoder.encode(`{"type":"push","nonce":${nonce},"set":[`)];
+/** The push as JSON and the end of the line. */
+export function* pushPieces({ nonce, base, set, remove, packed }: Push): Generator<Uint8Array> {
+  // A member that is undefined is left out.
+  const head = JSON.stringify({ type: "push", nonce, base, remove });
+  let parts: Uint8Array[] = [encoder.encode(`${head.slice(0, -1)},"set":[`)];
   let bytes = 0;
   for (const [index, resource] of set.entries()) {
     const encoded = resourceBytes(resource);
@@ -95,7 +105,7 @@ export function* pushPieces({ nonce, set, remove }: Push): Generator<Uint8Array>
     parts = [];
     bytes = 0;
   }
-  parts.push(line(`],"remove":${JSON.stringify(remove)}}`));
+  parts.push(line(packed === undefined ? "]}" : `],"packed":${JSON.stringify(packed)}}`));
   yield Buffer.concat(parts);
 }
 

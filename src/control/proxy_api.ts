@@ -189,6 +189,7 @@ function serveDiscovery(
     if (!isHello(message)) return end("The first message is no hello");
     // A workload that does not say where it is, is where its connection comes from.
     const hello = message.address === "" ? { ...message, address: peer.address } : message;
+    outgoing.unpacks = hello.unpacks === true;
     session = discovery.connect(hello, peer.spiffeId, (sent) => outgoing.send(sent), end);
   };
   void readMessages(body, receive, () => over).then(end, (error) => end(reasonOf(error)));

@@ -34,6 +34,14 @@ export interface Hello {
   readonly known: Readonly<Record<ResourceKey, string>>;
   /** What its probe says now. Absent from a proxy that knows no probes: it counts as healthy. */
   readonly health?: WorkloadHealth;
+  /**
+   * snapshotVersion() of all that it still has, in place of naming it in `known`. Until it has ACKed a push of this
+   * stream, a push that does not name it as `base` is everything: a control plane that does not read this field says so
+   * too, since `known` is empty.
+   */
+  readonly snapshot?: string;
+  /** It reads `packed`. @default false */
+  readonly unpacks?: boolean;
 }
 
 /** The push with this nonce was compiled and serves. */
@@ -75,6 +83,10 @@ export interface Push {
   readonly nonce: number;
   readonly set: readonly VersionedResource[];
   readonly remove: readonly ResourceKey[];
+  /** The `snapshot` of the hello, where `set` and `remove` are relative to that. */
+  readonly base?: string;
+  /** More to set: packText() of a JSON list of resources. Only for those who say that they read it. */
+  readonly packed?: string;
 }
 
 /** The last message before the control plane ends the stream: trying again without a change is of no use. */

@@ -4,15 +4,15 @@
  */
 import type { ResourceSet } from "../config/resource.ts";
 import type { Clock } from "../lib/clock.ts";
-import {
-  type ControlMessage,
-  DISCOVERY_HEARTBEAT_MS,
-  DISCOVERY_PROTOCOL,
-  type Hello,
-} from "../model/discovery.ts";
+import { DISCOVERY_HEARTBEAT_MS, DISCOVERY_PROTOCOL, type Hello } from "../model/discovery.ts";
 import { readHealth } from "../model/health_probe.ts";
 import type { WorkloadKey } from "../model/workload.ts";
-import { DiscoverySession, type Greeting, type ProxyStatus } from "./discovery_session.ts";
+import {
+  DiscoverySession,
+  type Greeting,
+  type OutgoingMessage,
+  type ProxyStatus,
+} from "./discovery_session.ts";
 import { Farewells } from "./farewells.ts";
 import type { ProxyView } from "./proxy_view.ts";
 import type { WorkloadRegistry } from "./registry.ts";
@@ -87,7 +87,7 @@ export class DiscoveryServer {
   connect(
     hello: Hello,
     peerSpiffeId: string,
-    send: (message: ControlMessage) => void,
+    send: (message: OutgoingMessage) => void,
     end: (reason: string) => void,
   ): DiscoverySession | null {
     const namesVersions = typeof hello.known === "object" && hello.known !== null;

@@ -3,10 +3,11 @@
  * flight; the next one is computed when its answer arrives, so a burst of changes becomes one push.
  */
 import type { Clock } from "../lib/clock.ts";
-import type { ControlMessage, Hello, ProxyMessage } from "../model/discovery.ts";
+import type { ControlMessage, Hello, ProxyMessage, Push } from "../model/discovery.ts";
 import { readHealth, type WorkloadHealth } from "../model/health_probe.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import {
+  type Difference,
   difference,
   isEmpty,
   type Known,
@@ -49,6 +50,10 @@ export interface ProxyStatus {
 /** What a proxy said of itself; what it knew, thousands of names, is not kept. */
 export type Greeting = Omit<Hello, "known">;
 
+/** A push, and what of it many proxies are sent alike. */
+export type OutgoingPush = Push & Pick<Difference, "whole">;
+export type OutgoingMessage = OutgoingPush | Exclude<ControlMessage, Push>;
+
 export interface SessionOptions {
   readonly hello: Hello;
   /** The authenticated peer. */
@@ -56,7 +61,7 @@ export interface SessionOptions {
   readonly clock: Clock;
   /** What the proxy should have now; null while there is nothing to say. */
   readonly view: (session: DiscoverySession) => ProxyView | null;
-  readonly send: (message: ControlMessage) => void;
+  readonly send: (message: OutgoingMessage) => void;
   /** Asks the transport to end the stream. */
   readonly end: (reason: string) => void;
   /** The proxy is about to stop. */
@@ -91,7 +96,7 @@ export class DiscoverySession {
     this.hello = greeting;
     this.peerSpiffeId = options.peerSpiffeId;
     this.#known = new Map(Object.entries(known));
-    this.#cameWithKnowledge = this.#known.size > 0;
+    this.#cameWithKnowledge = this.#known.size > 0 || greeting.snapshot !== undefined;
     this.#connectedAtMs = options.clock.now();
     this.#heardAtMs = options.clock.monotonic();
   }
@@ -117,7 +122,9 @@ export class DiscoverySession {
     const view = this.#options.view(this);
     if (view === null) return;
     if (this.#refused !== null && isEmpty(difference(this.#refused.view, view))) return;
-    const change = difference(this.#known, view);
+    const { snapshot } = this.hello;
+    const hasIt = this.#acked === null && snapshot !== undefined && snapshot === viewVersion(view);
+    const change = hasIt ? difference(view, view) : difference(this.#known, view);
     if (this.#acked !== null && isEmpty(change)) {
       // The same in other objects: holding on to the old ones would keep an old world in memory.
       this.#known = view;
@@ -127,7 +134,8 @@ export class DiscoverySession {
     }
     this.#nonce++;
     this.#inFlight = { nonce: this.#nonce, view };
-    this.#options.send({ type: "push", nonce: this.#nonce, set: change.set, remove: change.remove });
+    const base = hasIt ? { base: snapshot } : {};
+    this.#options.send({ type: "push", nonce: this.#nonce, ...base, ...change });
   }
 
   /** Takes a message from the proxy. Answers to anything but the push in flight are out of date and ignored. */

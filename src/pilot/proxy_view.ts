@@ -2,8 +2,8 @@
  * What one proxy should have, in two parts: what it shares with every proxy that sees the mesh alike, and its own
  * settings. Thousands of proxies then cost one snapshot per kind of view, and one comparison per change of it.
  */
-import { contentHash } from "../lib/hash.ts";
 import { type ResourceKey, resourceKey, type Snapshot, type VersionedResource } from "../model/snapshot.ts";
+import { versionOfSum, versionShare } from "../model/snapshot_version.ts";
 
 export interface ProxyView {
   /** Everything but the proxy's settings; the same object for all proxies that see the same. */
@@ -16,6 +16,8 @@ export interface ProxyView {
 export interface Difference {
   readonly set: readonly VersionedResource[];
   readonly remove: readonly ResourceKey[];
+  /** `set` but for the proxy's own settings, where that is all there is: one list for all who are sent it. */
+  readonly whole?: readonly VersionedResource[];
 }
 
 /** What a proxy is known to have: versions that it named in its hello, or a view that it ACKed. */
@@ -36,10 +38,18 @@ export function snapshotOfView(view: ProxyView): Snapshot {
 
 /** What turns `known` into `target`. Equal pairs of shared parts give the same object, so that it can be encoded once. */
 export function difference(known: Known, target: ProxyView): Difference {
-  if (!("shared" in known)) return compareVersions(known, target);
+  if (!("shared" in known)) return known.size === 0 ? everything(target) : compareVersions(known, target);
   const shared = sharedDifference(known.shared, target.shared);
   if (known.self.version === target.self.version) return shared;
   return { set: [target.self, ...shared.set], remove: shared.remove };
+}
+
+const wholes = new WeakMap<Snapshot, readonly VersionedResource[]>();
+
+function everything({ self, shared }: ProxyView): Difference {
+  const whole = wholes.get(shared) ?? [...shared.values()];
+  wholes.set(shared, whole);
+  return { set: [self, ...whole], remove: [], whole };
 }
 
 export function isEmpty(change: Difference): boolean {
@@ -98,19 +108,40 @@ export function changedSnapshot(
   const remove = [...gone].filter((key) => !changed.has(key) && to.delete(key));
   if (!differs && remove.length === 0) return from;
   differences.set(from, new WeakMap([[to, { set, remove }]]));
+  let sum = sums.get(from);
+  if (sum !== undefined) {
+    for (const resource of set) sum += shareOf(resourceKey(resource.body), resource);
+    for (const key of [...set.map(({ body }) => resourceKey(body)), ...remove]) {
+      const before = from.get(key);
+      if (before !== undefined) sum -= shareOf(key, before);
+    }
+    sums.set(to, sum);
+  }
   return to;
 }
 
-const versions = new WeakMap<Snapshot, string>();
+/** Sum of all shares of a shared part. */
+const sums = new WeakMap<Snapshot, bigint>();
+const shares = new WeakMap<VersionedResource, bigint>();
 
-/** One version for all that a proxy has: equal versions mean equal snapshots. */
-export function viewVersion(view: ProxyView): string {
-  let shared = versions.get(view.shared);
-  if (shared === undefined) {
-    shared = contentHash([...view.shared].map(([key, { version }]) => `${key}=${version}`).sort());
-    versions.set(view.shared, shared);
+/** snapshotVersion() of all that a proxy has. */
+export function viewVersion({ self, shared }: ProxyView): string {
+  let sum = sums.get(shared);
+  if (sum === undefined) {
+    sum = 0n;
+    for (const [key, resource] of shared) sum += shareOf(key, resource);
+    sums.set(shared, sum);
   }
-  return contentHash([view.self.version, shared]);
+  return versionOfSum(sum + shareOf(resourceKey(self.body), self));
+}
+
+function shareOf(key: ResourceKey, resource: VersionedResource): bigint {
+  let share = shares.get(resource);
+  if (share === undefined) {
+    share = versionShare(key, resource.version);
+    shares.set(resource, share);
+  }
+  return share;
 }
 
 const counts = new WeakMap<Snapshot, ViewCounts>();

@@ -2,15 +2,18 @@
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
+import { unpackText } from "../lib/packed_text.ts";
 import {
   type ControlMessage,
   DISCOVERY_HEARTBEAT_MS,
+  DISCOVERY_LINE_BYTES_MAX,
   type Health,
   type Hello,
   type Push,
 } from "../model/discovery.ts";
 import type { WorkloadHealth } from "../model/health_probe.ts";
-import type { Snapshot } from "../model/snapshot.ts";
+import type { Snapshot, VersionedResource } from "../model/snapshot.ts";
+import { snapshotVersion } from "../model/snapshot_version.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ControlClient, LineStream } from "./control_client.ts";
 import { changedSnapshot } from "./snapshot_change.ts";
@@ -38,6 +41,8 @@ export class DiscoveryClient {
   readonly #options: DiscoveryClientOptions;
   readonly #backoff: Backoff;
   #snapshot: Snapshot;
+  /** What the hello of this stream said that it has, until a push of this stream serves. */
+  #claimed: string | null = null;
   #stream: LineStream | null = null;
   /** The push that is being applied, if any. */
   #applying: Promise<void> = Promise.resolve();
@@ -109,13 +114,14 @@ export class DiscoveryClient {
     // It may have been given up meanwhile.
     if (stream !== this.#stream) return;
     const { hello, health } = this.#options;
-    stream.send({ ...hello, known: this.#known(), health: health() } satisfies Hello);
+    stream.send({ ...hello, ...this.#knowledge(), unpacks: true, health: health() } satisfies Hello);
     this.#greeted = true;
   }
 
   /** What the next push builds on: nothing may be half applied when it is told. */
-  #known(): Record<string, string> {
-    return Object.fromEntries([...this.#snapshot].map(([key, { version }]) => [key, version]));
+  #knowledge(): Pick<Hello, "known" | "snapshot"> {
+    this.#claimed = this.#snapshot.size === 0 ? null : snapshotVersion(this.#snapshot);
+    return this.#claimed === null ? { known: {} } : { known: {}, snapshot: this.#claimed };
   }
 
   #receive(line: string, stream: LineStream): void {
@@ -137,8 +143,11 @@ export class DiscoveryClient {
   /** All or nothing: a push that does not compile leaves everything as it was. */
   async #take(push: Push, stream: LineStream): Promise<void> {
     const { log } = this.#options;
-    const next = changedSnapshot(this.#snapshot, push);
+    const isRelative = this.#claimed === null || push.base === this.#claimed;
+    let next: Snapshot;
     try {
+      const set = [...push.set, ...unpacked(push)];
+      next = changedSnapshot(isRelative ? this.#snapshot : new Map(), { set, remove: push.remove });
       await this.#options.apply(next);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -147,8 +156,9 @@ export class DiscoveryClient {
       return;
     }
     this.#snapshot = next;
+    this.#claimed = null;
     stream.send({ type: "ack", nonce: push.nonce });
-    log.info("Applied a push", { nonce: push.nonce, set: push.set.length, removed: push.remove.length });
+    log.info("Applied a push", { nonce: push.nonce, resources: next.size, removed: push.remove.length });
   }
 
   #heartbeat(): void {
@@ -177,4 +187,9 @@ export class DiscoveryClient {
     }
     this.#cancelRetry = clock.after(this.#backoff.next(), () => this.start());
   }
+}
+
+/** Throws PackedTextError, SyntaxError. */
+function unpacked({ packed }: Push): readonly VersionedResource[] {
+  return packed === undefined ? [] : JSON.parse(unpackText(packed, DISCOVERY_LINE_BYTES_MAX));
 }
