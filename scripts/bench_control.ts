@@ -11,6 +11,7 @@ import { type Running, start, until } from "./bench/processes.ts";
 import { percentile } from "./bench/row.ts";
 import { Fleet, type Times } from "./control_bench/fleet.ts";
 import { type Edit, GeneratedConfig } from "./control_bench/generated_config.ts";
+import { type TranslationTimes, translationTimes } from "./control_bench/translation.ts";
 import { issueIdentities } from "./control_bench/identities.ts";
 
 const BOWLINE = process.env["BOWLINE_BIN"] ?? new URL("../dist/bowline", import.meta.url).pathname;
@@ -19,6 +20,8 @@ const TRUST_DOMAIN = "cluster.local";
 const NAMESPACES = 20;
 const ENDPOINTS_PER_SERVICE = 5;
 const PAUSE_MS = 500;
+/** Edits whose translation is timed in this process. */
+const TRANSLATIONS = 15;
 
 interface Measured {
   readonly what: string;
@@ -70,6 +73,7 @@ async function run(): Promise<void> {
   mkdirSync(data, { mode: 0o700 });
   const { tls, signMs } = await issueIdentities(data, TRUST_DOMAIN, workloads);
   show("signing one certificate, CPU", "2 ms", `${signMs.toFixed(2)} ms`);
+  await translation(config, workloads);
   const startedMs = performance.now();
   controlPlane = await startControlPlane();
   show("start with the configuration", "", seconds(performance.now() - startedMs));
@@ -93,6 +97,17 @@ async function run(): Promise<void> {
   await restart(fleet, "all come again, knowing nothing");
   show("resident set, peak after that", "600 MB", `${peakMegabytes(controlPlane).toFixed(0)} MB`);
   fleet.close();
+}
+
+async function translation(config: GeneratedConfig, workloads: readonly string[]): Promise<void> {
+  const path = join(directory, "config");
+  const of = (edits: readonly (() => Edit)[]) => translationTimes(path, TRUST_DOMAIN, workloads, edits);
+  const times = Array.from({ length: TRANSLATIONS }, (_, index) => index);
+  const rules = await of(times.map((index) => () => config.changeRoute(index)));
+  const moves = await of(times.map((index) => () => config.moveWorkload(config.workloadCount / 2 + index)));
+  const text = ({ one, all }: TranslationTimes) => `${one.toFixed(1)} ms, for all ${all.toFixed(1)} ms`;
+  show("translation of one VirtualService's change, for one proxy", "5 ms", text(rules));
+  show("translation of one endpoint's change, for one proxy", "", text(moves));
 }
 
 async function edits(

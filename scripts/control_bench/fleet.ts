@@ -39,6 +39,7 @@ export class Fleet {
   readonly #done = new Map<LightClient, number>();
   #wanted: string | null = null;
   #remembers = true;
+  #closed = false;
   readonly #heartbeat: ReturnType<typeof setInterval>;
   /** Length of the last push that a client got, for what it costs. */
   lastPushBytes = 0;
@@ -54,7 +55,8 @@ export class Fleet {
         workload,
         tls: tls[index] as TlsMaterial,
         onPush: (from, push) => this.#onPush(from, push),
-        onClosed: (from) => setTimeout(() => this.#open(from), RECONNECT_MS * (0.5 + Math.random())),
+        onClosed: (from) =>
+          this.#closed || setTimeout(() => this.#open(from), RECONNECT_MS * (0.5 + Math.random())),
       });
       const namespace = workload.split("/")[0] as string;
       this.#namespaceOf.set(client, namespace);
@@ -86,11 +88,6 @@ export class Fleet {
     this.#remembers = false;
   }
 
-  /** Clients that connect from now on know what they had. */
-  remember(): void {
-    this.#remembers = true;
-  }
-
   /** Begins a count: all clients are to get a push that has `mark` in it; null: any push. */
   await(mark: string | null): void {
     this.#wanted = mark;
@@ -112,8 +109,11 @@ export class Fleet {
     return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), last: sorted.at(-1) as number };
   }
 
+  /** Ends all connections for good. */
   close(): void {
+    this.#closed = true;
     clearInterval(this.#heartbeat);
+    for (const client of this.#clients) client.close();
   }
 
   #open(client: LightClient): void {

@@ -38,7 +38,7 @@ export class GeneratedConfig {
   constructor(directory: string, size: ConfigSize) {
     this.#directory = directory;
     this.#size = size;
-    mkdirSync(directory);
+    mkdirSync(directory, { recursive: true });
     for (let file = 0; file * SERVICES_PER_FILE < size.services; file++) {
       for (const kind of KINDS) this.#write(kind, file);
     }

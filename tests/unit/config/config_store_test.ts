@@ -94,4 +94,26 @@ describe("ConfigStore", () => {
     expect(store.apply([{ file: "g.yaml", text }]).accepted).toBe(true);
     expect(store.current?.findings).toMatchObject([{ code: "BOW0007", severity: "warning" }]);
   });
+
+  test("apply() keeps the very resources of files that are as they were", () => {
+    const store = new ConfigStore(new ManualClock());
+    const file = (name: string, text: string) => ({ file: `${name}.yaml`, text });
+    store.apply([file("a", service("a")), file("b", service("b"))]);
+    const before = store.current?.resources.services;
+    store.apply([file("b", service("b")), file("a", service("a") + "\n# edited\n")]);
+    const after = store.current?.resources.services;
+    expect(after?.map(({ name }) => name)).toEqual(["a", "b"]);
+    expect(after?.[0]).not.toBe(before?.[0] as never);
+    expect(after?.[1]).toBe(before?.[1] as never);
+  });
+
+  test("apply() finds a second definition in a file that it did not read anew", () => {
+    const store = new ConfigStore(new ManualClock());
+    store.apply([{ file: "a.yaml", text: service("a") }, { file: "b.yaml", text: service("b") }]);
+    const twice = store.apply([{ file: "a.yaml", text: service("b") }, {
+      file: "b.yaml",
+      text: service("b"),
+    }]);
+    expect(twice).toMatchObject({ accepted: false, rejection: { findings: [{ file: "b.yaml" }] } });
+  });
 });

@@ -399,3 +399,37 @@ test("a VirtualService for one caller's labels reaches that caller only", () => 
     `virtualHost/${WEB}:8080`,
   ]);
 });
+
+describe("DiscoveryServer, to a proxy that names its snapshot by a version", () => {
+  test("DiscoveryServer says in an empty push that it is current", () => {
+    const { server, update } = start();
+    update(ONE);
+    const proxy = new FakeProxy("shop/customer");
+    proxy.connect(server);
+    proxy.ack();
+    const snapshot = server.status()[0]?.snapshotVersion as string;
+    proxy.disconnect();
+    proxy.connect(server, { known: {}, snapshot });
+    expect(proxy.pushes).toEqual([{ type: "push", nonce: 1, base: snapshot, set: [], remove: [] }]);
+    proxy.ack();
+    expect(stateOf(server)).toBe("synced");
+    update(TWO);
+    expect(proxy.pushes.at(-1)?.base).toBeUndefined();
+    expect(keysOf(proxy)).toContain("cluster/outbound|8080||api.shop.svc.cluster.local");
+    expect(keysOf(proxy)).not.toContain(`cluster/outbound|8080||${WEB}`);
+  });
+
+  test("DiscoveryServer sends everything to a proxy whose version is another, again after a NACK", () => {
+    const { server, update } = start();
+    update(ONE);
+    const proxy = new FakeProxy("shop/customer");
+    proxy.connect(server, { known: {}, snapshot: "0".repeat(32) });
+    expect(proxy.pushes[0]?.base).toBeUndefined();
+    expect(keysOf(proxy)).toContain("proxy/self");
+    expect(keysOf(proxy)).toContain(`cluster/outbound|8080||${WEB}`);
+    proxy.nack();
+    update(TWO);
+    expect(keysOf(proxy)).toContain("proxy/self");
+    expect(keysOf(proxy)).toContain(`cluster/outbound|8080||${WEB}`);
+  });
+});

@@ -167,4 +167,29 @@ describe("WorkloadRegistry", () => {
     made.connect(CONNECTED);
     expect(made.awaitsConnections()).toBe(false);
   });
+
+  test("WorkloadRegistry takes one more enrolled workload, and forgets those whose certificate has expired", () => {
+    const { registry: made } = registry();
+    made.addEnrolled(KEY);
+    expect(made.awaitsConnections()).toBe(true);
+    made.setEnrolled(new Set());
+    expect(made.awaitsConnections()).toBe(false);
+    made.setFiles([entry()]);
+    expect(made.get(KEY)?.hasSidecar).toBe(false);
+    made.addEnrolled(KEY);
+    expect(made.get(KEY)?.hasSidecar).toBe(true);
+    made.setFiles([]);
+    expect(made.awaitsConnections()).toBe(true);
+  });
+
+  test("WorkloadRegistry sorts by key whatever came and went", () => {
+    const { registry: made } = registry();
+    const keys = () => made.workloads().map(({ namespace, name }) => `${namespace}/${name}`);
+    made.setFiles([entry()]);
+    made.connect({ ...CONNECTED, workload: "tutorial/a" });
+    made.connect({ ...CONNECTED, workload: "tutorial/z" });
+    expect(keys()).toEqual(["tutorial/a", KEY, "tutorial/z"]);
+    made.setFiles([]);
+    expect(keys()).toEqual(["tutorial/a", "tutorial/z"]);
+  });
 });
