@@ -89,12 +89,24 @@ class Files {
     const match = this.#one(["", "match: [{sourceLabels: {app: a}}], ", "match: [{uri: {prefix: /x}}], "]);
     const subset = this.#one(["", ", subset: v1"]);
     const to = this.#one(["a", "b", "d.one.svc.cluster.local"]);
+    const delegate = `{name: delegate-${this.#one(NAMES)}, namespace: ${this.#one(NAMESPACES)}}`;
+    const action = this.#one([`route: [{destination: {host: ${to}${subset}}}]`, `delegate: ${delegate}`]);
     return networking(
       "VirtualService",
       name,
       namespace,
       `{${this.#exportTo()}hosts: ['${this.#one(HOSTS)}'], ` +
-        `http: [{${match}route: [{destination: {host: ${to}${subset}}}]}]}`,
+        `http: [{${match}${action}}]}`,
+    );
+  }
+
+  #delegate(name: string, namespace: string): string {
+    const to = this.#one(NAMES);
+    return networking(
+      "VirtualService",
+      `delegate-${name}`,
+      namespace,
+      `{${this.#exportTo()}http: [{match: [{uri: {prefix: /x/y}}], route: [{destination: {host: ${to}}}]}]}`,
     );
   }
 

@@ -3,8 +3,10 @@ import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import { DISCOVERY_PROTOCOL } from "../../../src/model/discovery.ts";
+import { packText } from "../../../src/lib/packed_text.ts";
 import type { WorkloadHealth } from "../../../src/model/health_probe.ts";
 import type { Resource, Snapshot } from "../../../src/model/snapshot.ts";
+import { snapshotVersion } from "../../../src/model/snapshot_version.ts";
 import type { ControlClient } from "../../../src/sidecar/control_client.ts";
 import { DiscoveryClient } from "../../../src/sidecar/discovery_client.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
@@ -52,7 +54,17 @@ function build(health: () => WorkloadHealth = () => "healthy") {
     },
   }, new Map());
   discovery.start();
-  return { clock, discovery, streams, applying };
+  /** All that came is applied; the stream breaks, and the next one opens. */
+  const again = async () => {
+    await settle();
+    applying.at(-1)?.done.resolve();
+    await settle();
+    streams.at(-1)?.onEnd("broken");
+    clock.advance(10_000);
+    streams.at(-1)?.onOpen();
+    await settle();
+  };
+  return { clock, discovery, streams, applying, again };
 }
 
 function push(nonce: number, version: string, body: Resource): string {
@@ -89,7 +101,43 @@ describe("DiscoveryClient", () => {
     expect(streams[1]?.sent.filter(({ type }) => type === "hello")).toEqual([]);
     applying[0]?.done.resolve();
     await settle();
-    expect(streams[1]?.sent.at(-1)).toMatchObject({ type: "hello", known: { "cluster/one": "a" } });
+    const snapshot = snapshotVersion(applying[0]?.snapshot as Snapshot);
+    expect(streams[1]?.sent.at(-1)).toMatchObject({ type: "hello", known: {}, snapshot });
+  });
+
+  test("takes the first push of a stream for everything, unless it names what the hello said", async () => {
+    const { streams, applying, again } = build();
+    const keys = () => [...applying.at(-1)?.snapshot.keys() ?? []];
+    streams[0]?.onLine(push(1, "a", cluster({ name: "one" })));
+    await again();
+    // Nothing is relative to what was never named, as with a control plane that does not read the version.
+    streams[1]?.onLine(push(1, "b", cluster({ name: "two" })));
+    await again();
+    expect(keys()).toEqual(["cluster/two"]);
+    const { snapshot } = streams[2]?.sent.at(-1) as unknown as { snapshot: string };
+    const change = JSON.parse(push(1, "c", cluster({ name: "three" })));
+    streams[2]?.onLine(JSON.stringify({ ...change, base: snapshot }));
+    await settle();
+    expect(keys()).toEqual(["cluster/two", "cluster/three"]);
+    applying.at(-1)?.done.resolve();
+    await settle();
+    streams[2]?.onLine(push(2, "d", cluster({ name: "four" })));
+    await settle();
+    expect(keys()).toEqual(["cluster/two", "cluster/three", "cluster/four"]);
+  });
+
+  test("unpacks what is packed, and refuses what cannot be unpacked", async () => {
+    const { streams: [stream], applying } = build();
+    const packed = packText(JSON.stringify([{ version: "b", body: cluster({ name: "two" }) }]));
+    const one = JSON.parse(push(1, "a", cluster({ name: "one" })));
+    stream?.onLine(JSON.stringify({ ...one, packed }));
+    await settle();
+    expect([...applying[0]?.snapshot.keys() ?? []]).toEqual(["cluster/one", "cluster/two"]);
+    applying[0]?.done.resolve();
+    await settle();
+    stream?.onLine(JSON.stringify({ ...one, nonce: 2, packed: "?" }));
+    await settle();
+    expect(stream?.sent.at(-1)).toEqual({ type: "nack", nonce: 2, reason: "It is not base64 of gzip" });
   });
 
   test("tells the workload's health in the hello, and after it when it changes", async () => {
