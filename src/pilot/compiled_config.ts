@@ -62,6 +62,7 @@ export class CompiledConfig {
   readonly #tellsSkipped: boolean;
   readonly #views = new Map<string, ConfigView>();
   readonly #asked = new Set<ConfigView>();
+  readonly #changedHosts = new WeakMap<ConfigView, ReadonlySet<string>>();
   /** Versioned bodies by all that they are made of; taken over from generation to generation. */
   readonly #bodies: BodyCache;
 
@@ -100,6 +101,11 @@ export class CompiledConfig {
     return view;
   }
 
+  /** The parts in which a view differs from the one that it is the successor of; undefined: perhaps in all. */
+  changedParts(successor: ConfigView): ReadonlySet<string> | undefined {
+    return this.#changedHosts.get(successor);
+  }
+
   /** The view of the same kind of caller in this generation, if anybody has asked for one. */
   successorOf(view: ConfigView): ConfigView | undefined {
     return this.#views.get(this.#viewKey(view.viewer));
@@ -120,11 +126,18 @@ export class CompiledConfig {
       if (this.services !== previous.services) next = this.#build(viewer);
       else if (changed.size > 0) {
         const parts = new Map(view.parts);
+        const hosts = new Set<string>();
         for (const host of matching(changed, visible)) {
+          hosts.add(host.host);
           parts.set(host.host, this.#partOf(host, claims, viewer));
         }
-        if (rerouted.size > 0) parts.set(NO_SERVICE, this.#partWithoutService(claims, viewer));
+        // Rules for services alone leave the rest as it is: for a host of a rule that is none, no wildcard counts.
+        if ([...rerouted].some((host) => !claims.has(host))) {
+          hosts.add(NO_SERVICE);
+          parts.set(NO_SERVICE, this.#partWithoutService(claims, viewer));
+        }
         next = { viewer, claims, parts };
+        this.#changedHosts.set(next, hosts);
       }
       this.#views.set(this.#viewKey(viewer), next);
     }

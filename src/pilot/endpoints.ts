@@ -42,7 +42,6 @@ export class EndpointIndex {
   readonly #byLabel: Map<string, readonly MeshWorkload[]>;
   readonly #members: Map<MeshService, readonly MeshWorkload[]>;
   readonly #built: Map<Membership, Built>;
-  /** Services whose members may be others than in the index before. */
   readonly #touched = new Set<MeshService>();
 
   /** `previous` is the index before; what it has and still holds is taken over. */
@@ -56,9 +55,9 @@ export class EndpointIndex {
     else if (previous.#workloads !== workloads) this.#follow(previous);
   }
 
-  /** Whether a service may have other members than in the index before. */
-  touches(service: MeshService): boolean {
-    return this.#touched.has(service);
+  /** Services that may have other members than in the index before. */
+  get touched(): ReadonlySet<MeshService> {
+    return this.#touched;
   }
 
   /** Forgets services and clusters that are no more. */
@@ -112,7 +111,11 @@ export class EndpointIndex {
   #touch(buckets: ReadonlyMap<string, unknown>): void {
     const isTouched = ({ selector, info }: MeshService) =>
       bucketsOf(info.namespace, selector ?? {}).some((bucket) => buckets.has(bucket));
-    for (const service of this.#members.keys()) {
+    const services = new Set([
+      ...this.#members.keys(),
+      ...[...this.#built.keys()].map(({ service }) => service),
+    ]);
+    for (const service of services) {
       if (!isTouched(service)) continue;
       this.#touched.add(service);
       this.#members.delete(service);

@@ -28,7 +28,9 @@ function stableList(
   if (next.length === known.size && next.every((resource, index) => resource === before[index])) {
     return before;
   }
-  const byKey = new Map(before.map((resource) => [keyOf(resource), resource]));
+  const kept = new Set(next);
+  const replaced = before.filter((resource) => !kept.has(resource));
+  const byKey = new Map(replaced.map((resource) => [keyOf(resource), resource]));
   const stable = next.map((resource) => {
     const old = known.has(resource) ? resource : byKey.get(keyOf(resource));
     return old !== undefined && (old === resource || essence(old) === essence(resource)) ? old : resource;

@@ -44,7 +44,7 @@ export class VirtualServices {
   constructor(resources: readonly ConfigResource<VirtualServiceSpec>[]) {
     const delegates = new Delegates(resources);
     this.#rules = resources.filter(({ spec }) => spec.gateways.includes(MESH_GATEWAY))
-      .map((resource) => meshRule(resource, delegates.rulesOf(resource).rules));
+      .map((resource) => meshRule(resource, delegates));
     for (const rule of this.#rules) {
       for (const host of rule.hosts) {
         const others = this.#exact.get(host);
@@ -95,11 +95,10 @@ function visibleOf(rules: readonly MeshRule[], namespace: string): readonly Mesh
 }
 
 /** The same as before where the resource and those that it delegates to are. */
-function meshRule(
-  resource: ConfigResource<VirtualServiceSpec>,
-  rules: readonly PlacedRule[],
-): MeshRule {
+function meshRule(resource: ConfigResource<VirtualServiceSpec>, delegates: Delegates): MeshRule {
   const known = meshRules.get(resource);
+  if (known !== undefined && resource.spec.http.every(({ delegate }) => delegate === null)) return known;
+  const { rules } = delegates.rulesOf(resource);
   const isSame = known !== undefined && known.rules.length === rules.length &&
     known.rules.every((rule, index) => isSameRule(rule, rules[index] as PlacedRule));
   if (isSame) return known;

@@ -27,6 +27,11 @@ export interface WorldInput {
   readonly tellsSkipped?: boolean;
 }
 
+interface Before {
+  readonly view: ConfigView;
+  readonly snapshot: Snapshot;
+}
+
 export class World {
   readonly #input: WorldInput;
   /** Of the input, with the objects of the world before wherever they mean the same. */
@@ -34,12 +39,16 @@ export class World {
   readonly #config: CompiledConfig;
   readonly #endpoints: EndpointIndex;
   readonly #shared = new Map<ConfigView, Snapshot>();
+  /** What the views of this world were in the world before, until they are asked for. */
+  readonly #before = new Map<ConfigView, Before>();
   readonly #settings = new Map<MeshWorkload, VersionedResource>();
 
   /** What `previous` had and is still true is taken over, so that the cost is that of the change. */
   constructor(input: WorldInput, previous: World | null) {
     const { resources, workloads, trustDomain } = input;
     this.#input = input;
+    // Snapshots are made when they are asked for: those that nobody asked for, before what they are made of is lost.
+    if (previous !== null) { for (const view of [...previous.#before.keys()]) previous.#sharedBy(view); }
     this.#resources = previous === null ? resources : stableResources(resources, previous.#resources);
     this.#config = previous !== null && this.#resources === previous.#resources
       ? previous.#config
@@ -54,7 +63,10 @@ export class World {
       previous === null ? null : previous.#endpoints,
     );
     if (previous === null) return;
-    for (const [view, snapshot] of previous.#shared) this.#takeSnapshot(view, snapshot);
+    for (const [view, snapshot] of previous.#shared) {
+      const successor = this.#config.successorOf(view);
+      if (successor !== undefined) this.#before.set(successor, { view, snapshot });
+    }
     if (this.#config.services !== previous.#config.services) this.#endpoints.keepOnly(this.#memberships());
     this.#takeSettings(previous);
   }
@@ -67,14 +79,20 @@ export class World {
   #sharedBy(view: ConfigView): Snapshot {
     let snapshot = this.#shared.get(view);
     if (snapshot === undefined) {
-      const built = new Map<ResourceKey, VersionedResource>();
-      const parts = [...view.parts.values()];
-      for (const part of parts) addResources(built, part);
-      for (const part of parts) this.#addEndpoints(built, part);
-      snapshot = built;
+      const before = this.#before.get(view);
+      snapshot = before === undefined ? this.#newSnapshot(view) : this.#nextSnapshot(view, before);
+      this.#before.delete(view);
       this.#shared.set(view, snapshot);
     }
     return snapshot;
+  }
+
+  #newSnapshot(view: ConfigView): Snapshot {
+    const built = new Map<ResourceKey, VersionedResource>();
+    const parts = [...view.parts.values()];
+    for (const part of parts) addResources(built, part);
+    for (const part of parts) this.#addEndpoints(built, part);
+    return built;
   }
 
   #addEndpoints(to: Map<ResourceKey, VersionedResource>, { memberships }: ConfigPart): void {
@@ -83,28 +101,30 @@ export class World {
     }
   }
 
-  /** The snapshot of a view's successor: the same object if nothing in it changed. */
-  #takeSnapshot(before: ConfigView, snapshot: Snapshot): void {
-    const view = this.#config.successorOf(before);
-    if (view === undefined) return;
+  /** The same object as before if nothing in it changed. */
+  #nextSnapshot(view: ConfigView, before: Before): Snapshot {
     const gone = new Set<ResourceKey>();
     const changed = new Map<ResourceKey, VersionedResource>();
-    for (const [host, part] of view.parts) {
-      const old = before.parts.get(host);
-      if (old === part && !part.memberships.some(({ service }) => this.#endpoints.touches(service))) continue;
-      if (old !== part && old !== undefined) { for (const key of keysOf(old)) gone.add(key); }
+    for (const host of this.#changedParts(view, before.view)) {
+      const [old, part] = [before.view.parts.get(host), view.parts.get(host)];
+      if (old !== undefined && old !== part) { for (const key of keysOf(old)) gone.add(key); }
+      if (part === undefined) continue;
       addResources(changed, part);
       this.#addEndpoints(changed, part);
     }
-    for (const [host, old] of before.parts) {
-      if (!view.parts.has(host)) { for (const key of keysOf(old)) gone.add(key); }
-    }
-    this.#shared.set(view, changedSnapshot(snapshot, changed, gone));
+    return changedSnapshot(before.snapshot, changed, gone);
+  }
+
+  #changedParts(view: ConfigView, before: ConfigView): ReadonlySet<string> {
+    const moved = new Set([...this.#endpoints.touched].map(({ info }) => info.host));
+    if (view === before) return moved;
+    const known = this.#config.changedParts(view);
+    return moved.union(known ?? new Set([...before.parts.keys(), ...view.parts.keys()]));
   }
 
   #memberships(): ReadonlySet<Membership> {
     const alive = new Set<Membership>();
-    for (const view of this.#shared.keys()) {
+    for (const view of this.#before.keys()) {
       for (const { memberships } of view.parts.values()) for (const one of memberships) alive.add(one);
     }
     return alive;
