@@ -1,6 +1,5 @@
 /** The control plane and many proxies, in small: light clients that speak the real protocol over mutual TLS. */
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, expect } from "bun:test";
 import { Fleet } from "../../scripts/control_bench/fleet.ts";
 import { GeneratedConfig } from "../../scripts/control_bench/generated_config.ts";
