@@ -45,6 +45,8 @@ export const CODES = {
   onlyOneHolds: "BOW0020",
   /** A VirtualService without hosts that nothing delegates to. */
   delegateUnused: "BOW0021",
+  /** Outlier detection whose maxEjectionPercent is less than one endpoint. */
+  ejectsNobody: "BOW0022",
   /** A rule of a delegate that delegation drops: it asks for what the rule that delegates does not let through. */
   delegateDropped: "BOW0030",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */

@@ -345,6 +345,31 @@ export interface Cluster {
   readonly outlier?: OutlierDetection;
   /** Captured bytes go on to where they were going (ServiceEntry `resolution: NONE`). @default false */
   readonly toOriginalDestination?: boolean;
+  /** How endpoints without a mesh listener are spoken to. @default in plain text */
+  readonly tls?: UpstreamTls;
+  /** What becomes of endpoints whose address is a name. @default "STRICT_DNS" */
+  readonly resolution?: Resolution;
+}
+
+/**
+ * STRICT_DNS: every address of the name is an endpoint, as long as DNS says so. LOGICAL_DNS: the name is one endpoint, at
+ * its first address. ON_DEMAND: the name is looked up for each connection. AUTHORITY: it only stands for where the
+ * request itself wants to go, a host that the request names, and the endpoint's port.
+ */
+export type Resolution = "STRICT_DNS" | "LOGICAL_DNS" | "ON_DEMAND" | "AUTHORITY";
+
+/** TLS to servers outside the mesh. Paths are of PEM files on the proxy's own disk. */
+export interface UpstreamTls {
+  /** The name to ask for (SNI); null: none. */
+  readonly sni: string | null;
+  /** Shown where the server asks for one; null: none. */
+  readonly certificate: { readonly chainFile: string; readonly keyFile: string } | null;
+  /** Roots of the server's certificate; null: those that the executable brings along. */
+  readonly rootsFile: string | null;
+  /** One of them must be in the server's certificate. */
+  readonly names: readonly string[];
+  /** Neither roots nor names are looked at. */
+  readonly insecure: boolean;
 }
 
 export interface HashSettings {

@@ -6,7 +6,7 @@ export type WorkloadKey = string;
 export interface Workload {
   readonly namespace: string;
   readonly name: string;
-  /** An IP address. */
+  /** An IP address, a DNS name that its clients look up, or `unix:///PATH` on their machine. */
   readonly address: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly serviceAccount: string;
@@ -14,6 +14,8 @@ export interface Workload {
   readonly ports: Readonly<Record<string, number>>;
   /** Share of the traffic relative to its siblings, 1 or more. */
   readonly weight: number;
+  /** `REGION/ZONE/SUBZONE`; what is missing from the end is unknown. @default unknown */
+  readonly locality?: string;
   /** It runs bowline: clients reach it over mTLS on its mesh port and never in plain text. */
   readonly hasSidecar: boolean;
 }

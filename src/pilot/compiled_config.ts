@@ -4,6 +4,7 @@
  */
 import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
+import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import {
   type Cluster,
   clusterName,
@@ -15,17 +16,18 @@ import {
   type VirtualHost,
 } from "../model/snapshot.ts";
 import { BodyCache } from "./body_cache.ts";
-import { type DestinationPolicy, DestinationRules } from "./destination_rules.ts";
+import { type ClusterSettings, clusterSettings, comparedLabels } from "./cluster_settings.ts";
+import { DestinationRules } from "./destination_rules.ts";
 import { type Membership, membershipOf } from "./endpoints.ts";
 import { listenerOf } from "./listeners.ts";
+import { meshConfigOf, withDefaultExports } from "./mesh_defaults.ts";
 import { defaultRoutes, NO_ROUTES, type RouteScope, routesOf } from "./routes.ts";
 import { ServiceCatalogue, type VisibleHost, type VisiblePort } from "./service_catalogue.ts";
 import { servicesOf } from "./services.ts";
+import { effectivePolicy } from "./traffic_policies.ts";
+import { reachOf } from "./upstream_security.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
 import { type MeshRule, VirtualServices } from "./virtual_services.ts";
-
-/** DestinationRule's `connectionPool.tcp.connectTimeout` when nothing is said. */
-const CONNECT_TIMEOUT_DEFAULT_MS = 10_000;
 
 /** Istio's port of a VirtualService's host that no service has. */
 const PORT_OF_UNKNOWN_HOST = 80;
@@ -55,8 +57,11 @@ export interface ConfigView {
 const NO_SERVICE = "";
 
 export class CompiledConfig {
-  readonly #resources: ResourceSet;
+  readonly #written: ResourceSet;
+  readonly mesh: MeshConfigSpec;
   readonly services: ServiceCatalogue;
+  /** Keys of labels that some cluster compares with the proxy's own. */
+  readonly comparedLabels: readonly string[];
   readonly #virtualServices: VirtualServices;
   readonly #destinationRules: DestinationRules;
   readonly #tellsSkipped: boolean;
@@ -70,24 +75,29 @@ export class CompiledConfig {
    * `tellsSkipped`: virtual hosts also have the rules that were left out, which proxies have no use for. `previous` is
    * the generation before, with the same answer to that; null: there is none. What it has and still holds is taken over.
    */
-  constructor(resources: ResourceSet, tellsSkipped: boolean, previous: CompiledConfig | null) {
+  constructor(written: ResourceSet, tellsSkipped: boolean, previous: CompiledConfig | null) {
     this.#tellsSkipped = tellsSkipped;
-    this.#resources = resources;
-    const before = previous === null ? null : previous.#resources;
-    const sameServices = before?.services === resources.services &&
-      before.serviceEntries === resources.serviceEntries;
-    this.services = previous !== null && sameServices
-      ? previous.services
+    this.#written = written;
+    this.mesh = meshConfigOf(written);
+    // What the mesh says may stand in every body.
+    const kept = previous !== null && previous.mesh === this.mesh ? previous : null;
+    const before = kept === null ? null : kept.#written;
+    const resources = withDefaultExports(written);
+    const sameServices = before?.services === written.services &&
+      before.serviceEntries === written.serviceEntries;
+    this.services = kept !== null && sameServices
+      ? kept.services
       : new ServiceCatalogue(servicesOf(resources));
-    this.#virtualServices = previous !== null && before?.virtualServices === resources.virtualServices
-      ? previous.#virtualServices
+    this.#virtualServices = kept !== null && before?.virtualServices === written.virtualServices
+      ? kept.#virtualServices
       : new VirtualServices(resources.virtualServices);
-    this.#destinationRules = previous !== null && before?.destinationRules === resources.destinationRules
-      ? previous.#destinationRules
-      : new DestinationRules(resources.destinationRules);
-    this.#bodies = previous === null ? new BodyCache() : previous.#bodies;
+    this.#destinationRules = kept !== null && before?.destinationRules === written.destinationRules
+      ? kept.#destinationRules
+      : new DestinationRules(resources.destinationRules, this.mesh.rootNamespace);
+    this.comparedLabels = comparedByAny(resources, this.mesh);
+    this.#bodies = kept === null ? new BodyCache() : kept.#bodies;
     this.#bodies.beginGeneration();
-    if (previous !== null) this.#takeViews(previous);
+    if (kept !== null) this.#takeViews(kept);
   }
 
   viewFor(viewer: Viewer): ConfigView {
@@ -116,7 +126,7 @@ export class CompiledConfig {
     const rules = this.#virtualServices;
     const before = previous.#virtualServices;
     // Callers are told apart by other labels now.
-    if (rules.sourceLabelKeys.join("\n") !== before.sourceLabelKeys.join("\n")) return;
+    if (this.#labelKeys.join("\n") !== previous.#labelKeys.join("\n")) return;
     const rerouted = rules.changedHosts(before);
     const changed = rerouted.union(this.#destinationRules.changedHosts(previous.#destinationRules));
     for (const view of previous.#asked) {
@@ -248,36 +258,22 @@ export class CompiledConfig {
     memberships: Membership[],
   ): void {
     const { info } = service;
-    const policy: DestinationPolicy = this.#destinationRules.policyFor(
-      info.host,
-      info.namespace,
-      viewer.namespace,
-    );
-    const whole = { name: null, labels: {}, balancer: policy.balancer };
-    for (const { name: subset, labels, balancer } of [whole, ...policy.subsets]) {
+    const { trafficPolicy, subsets } = this.#destinationRules.policyFor(info.host, info.namespace, viewer);
+    const whole = { name: null, labels: {}, trafficPolicy: null };
+    for (const { name: subset, labels, trafficPolicy: own } of [whole, ...subsets]) {
+      const policy = effectivePolicy(trafficPolicy, own, port.number);
+      const settings = clusterSettings(policy, this.mesh, service, port);
       const name = clusterName(port.number, subset, info.host);
-      const clusterKey = keyOf(
-        "cluster",
-        name,
-        info.namespace,
-        info.name,
-        balancer,
-        port.http,
-        String(service.toOriginalDestination),
-      );
-      add(this.#body(clusterKey, (): Cluster => ({
-        kind: "cluster",
-        name,
-        service: info,
-        subset,
-        port: port.number,
-        balancer,
-        connectTimeoutMs: CONNECT_TIMEOUT_DEFAULT_MS,
-        protocol: port.http,
-        ...(service.toOriginalDestination ? { toOriginalDestination: true } : {}),
-      })));
-      memberships.push(membershipOf({ cluster: name, service, port, labels }));
+      add(this.#cluster({ kind: "cluster", name, service: info, subset, port: port.number }, settings));
+      const reach = reachOf(policy.tls, this.mesh.enableAutoMtls);
+      const labelKeys = comparedLabels(settings);
+      memberships.push(membershipOf({ cluster: name, service, port, labels, reach, labelKeys }));
     }
+  }
+
+  #cluster(named: Omit<Cluster, keyof ClusterSettings>, settings: ClusterSettings): VersionedResource {
+    const key = keyOf("cluster", JSON.stringify([named, settings]));
+    return this.#body(key, (): Cluster => ({ ...named, ...settings }));
   }
 
   /**
@@ -324,11 +320,14 @@ export class CompiledConfig {
     return keyOf(viewer.namespace, ...this.#relevantLabels(viewer));
   }
 
+  /** Keys of the labels by which rules tell callers apart. */
+  get #labelKeys(): readonly string[] {
+    return [...this.#virtualServices.sourceLabelKeys, ...this.#destinationRules.selectorLabelKeys];
+  }
+
   /** The labels of a caller that some rule asks for. */
   #relevantLabels({ labels }: Viewer): readonly string[] {
-    return this.#virtualServices.sourceLabelKeys.map((key) =>
-      Object.hasOwn(labels, key) ? `=${labels[key]}` : ""
-    );
+    return this.#labelKeys.map((key) => Object.hasOwn(labels, key) ? `=${labels[key]}` : "");
   }
 
   #body(key: string, build: () => Resource): VersionedResource {
@@ -349,6 +348,19 @@ function matching(
     for (const host of visible.values()) if (hostMatches(pattern, host.host)) found.add(host);
   }
   return found;
+}
+
+function comparedByAny({ destinationRules }: ResourceSet, mesh: MeshConfigSpec): readonly string[] {
+  const policies = destinationRules.flatMap(({ spec }) => [
+    spec.trafficPolicy,
+    ...spec.subsets.map((subset) => subset.trafficPolicy),
+  ]).filter((policy) => policy !== null);
+  const balancers = policies.flatMap((policy) => [policy, ...policy.portLevelSettings])
+    .map(({ loadBalancer }) => loadBalancer?.localityLbSetting ?? null);
+  return [
+    ...new Set([mesh.localityLbSetting, ...balancers].flatMap((locality) => comparedLabels({ locality }))),
+  ]
+    .sort();
 }
 
 /** One key of several parts; none of them, all being names, numbers or labels, can have a line break in it. */

@@ -1,16 +1,15 @@
 /** The endpoints behind each cluster: found by label through an index, and kept from world to world where unchanged. */
 import { contentHash } from "../lib/hash.ts";
-import type { Endpoint, EndpointSet, VersionedResource, WorkloadInfo } from "../model/snapshot.ts";
-import { formatSpiffeId } from "../model/spiffe_id.ts";
-import { canonicalRevision, canonicalService, type WorkloadKey, workloadKey } from "../model/workload.ts";
+import type { EndpointSet, VersionedResource } from "../model/snapshot.ts";
+import { workloadKey } from "../model/workload.ts";
+import { endpointOf, type EndpointScope } from "./endpoint_of.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
-import { hasLabels, type MeshService, selects, type ServicePort, targetPortOf } from "./services.ts";
+import { hasLabels, type MeshService, selects } from "./services.ts";
 
 /** A cluster, as far as its members depend on it. */
-export interface Membership {
+export interface Membership extends EndpointScope {
   readonly cluster: string;
   readonly service: MeshService;
-  readonly port: ServicePort;
   /** Labels of the subset; empty takes all. */
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -19,10 +18,11 @@ export interface Membership {
 const memberships = new WeakMap<MeshService, Map<string, Membership>>();
 
 export function membershipOf(membership: Membership): Membership {
-  const { cluster, service, port, labels } = membership;
+  const { cluster, service, port, labels, reach, labelKeys } = membership;
   const known = memberships.get(service) ?? new Map<string, Membership>();
   memberships.set(service, known);
-  const key = [cluster, service.ports.indexOf(port), ...Object.entries(labels).flat()].join("\n");
+  const index = service.ports.indexOf(port);
+  const key = [cluster, index, reach, ...labelKeys, "", ...Object.entries(labels).flat()].join("\n");
   const same = known.get(key) ?? membership;
   known.set(key, same);
   return same;
@@ -137,16 +137,9 @@ export class EndpointIndex {
     return resource;
   }
 
-  #build({ cluster, port }: Membership, members: readonly MeshWorkload[]): VersionedResource {
-    const endpoints = members.map((workload): Endpoint => ({
-      address: workload.address,
-      port: targetPortOf(port, workload),
-      weight: workload.weight,
-      workload: workloadInfo(workload, this.#trustDomain),
-      meshPort: workload.hasSidecar ? workload.meshPort : null,
-      ...(workload.unhealthy ? { health: "unhealthy" } : {}),
-    }));
-    const body: EndpointSet = { kind: "endpoints", name: cluster, endpoints };
+  #build(membership: Membership, members: readonly MeshWorkload[]): VersionedResource {
+    const endpoints = members.map((workload) => endpointOf(workload, membership, this.#trustDomain));
+    const body: EndpointSet = { kind: "endpoints", name: membership.cluster, endpoints };
     return { version: contentHash(body), body };
   }
 
@@ -166,20 +159,6 @@ export class EndpointIndex {
     const smallest = buckets.sort((a, b) => a.length - b.length)[0] ?? [];
     return smallest.filter((workload) => selects(selector, workload.labels));
   }
-}
-
-/** What metrics and the graph call a workload. */
-export function workloadInfo(workload: MeshWorkload, trustDomain: string): WorkloadInfo {
-  const { namespace, name, serviceAccount, labels } = workload;
-  const key: WorkloadKey = workloadKey(workload);
-  return {
-    key,
-    namespace,
-    name,
-    principal: workload.hasSidecar ? formatSpiffeId({ trustDomain, namespace, serviceAccount }) : "",
-    app: canonicalService(labels, name),
-    version: canonicalRevision(labels),
-  };
 }
 
 /**

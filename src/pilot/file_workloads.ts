@@ -35,9 +35,15 @@ export function workloadOfEntry(entry: ConfigResource<WorkloadEntrySpec>): MeshW
     serviceAccount: spec.serviceAccount ?? entry.name,
     ports: spec.ports,
     weight: spec.weight,
+    ...placeOf(spec),
     hasSidecar: declaresSidecar(labels, spec.serviceAccount),
     meshPort: PORTS.mesh,
   };
+}
+
+/** Where the files say that a workload stands. */
+export function placeOf({ locality }: Pick<WorkloadEntrySpec, "locality">): Pick<Workload, "locality"> {
+  return locality === null ? {} : { locality };
 }
 
 /** Every workload that the files alone know, sorted as the resource set is: what `explain` works with. */

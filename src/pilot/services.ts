@@ -5,8 +5,8 @@ import { isIp } from "../config/schema/scalars.ts";
 import type { ServiceEntrySpec } from "../config/schema/service_entry.ts";
 import type { ServiceSpec } from "../config/schema/service.ts";
 import { PORTS, SERVER_FIRST_PORTS } from "../model/ports.ts";
-import type { HttpProtocol, PortProtocol, ServiceInfo } from "../model/snapshot.ts";
-import { declaresSidecar, type MeshWorkload } from "./file_workloads.ts";
+import type { HttpProtocol, PortProtocol, Resolution, ServiceInfo } from "../model/snapshot.ts";
+import { declaresSidecar, type MeshWorkload, placeOf } from "./file_workloads.ts";
 import { EXPORT_TO_ANNOTATION } from "./visibility.ts";
 
 export interface MeshService {
@@ -28,6 +28,10 @@ export interface MeshService {
   readonly toOriginalDestination: boolean;
   /** MESH_EXTERNAL: a call without a port means port 80 there and nothing else. */
   readonly external: boolean;
+  /** What becomes of endpoints that are DNS names; null: what proxies do with any. */
+  readonly resolution: Resolution | null;
+  /** Of the certificates of its endpoints, where a DestinationRule with TLS names none. */
+  readonly subjectAltNames: readonly string[];
 }
 
 export interface ServicePort {
@@ -160,6 +164,8 @@ function fromService(resource: ConfigResource<ServiceSpec>): MeshService {
     addresses: clusterIps,
     toOriginalDestination: false,
     external: false,
+    resolution: null,
+    subjectAltNames: [],
   };
 }
 
@@ -182,19 +188,30 @@ function fromServiceEntry(resource: ConfigResource<ServiceEntrySpec>): MeshServi
     addresses: spec.addresses,
     toOriginalDestination: spec.resolution === "NONE" && spec.workloadSelector === null,
     external: spec.location === "MESH_EXTERNAL",
+    resolution: resolutionOf(spec, host),
+    subjectAltNames: spec.subjectAltNames,
   }));
 }
 
 /**
  * With resolution NONE the caller's own address would count; the proxy is called by name, so the host itself is the
- * endpoint, and what DNS says about it.
+ * endpoint, and what DNS says about it whenever somebody connects. A wildcard means the host that the request names.
  */
+function resolutionOf({ resolution }: ServiceEntrySpec, host: string): Resolution | null {
+  const dynamic = resolution === "NONE" || resolution === "DYNAMIC_DNS";
+  if (dynamic && host.startsWith("*")) return "AUTHORITY";
+  if (resolution === "NONE") return "ON_DEMAND";
+  return resolution === "DNS_ROUND_ROBIN" ? "LOGICAL_DNS" : null;
+}
+
+/** Where nobody wrote endpoints, the host itself is the one. */
 function inlineEndpoints(resource: ConfigResource<ServiceEntrySpec>, host: string): MeshWorkload[] {
   const { namespace, spec } = resource;
-  if (spec.resolution === "NONE") {
-    return spec.workloadSelector !== null || host.startsWith("*") ? [] : [outsider(namespace, host)];
+  const { endpoints, resolution, workloadSelector } = spec;
+  if (endpoints.length === 0) {
+    return workloadSelector === null && resolution !== "STATIC" ? [outsider(namespace, host)] : [];
   }
-  return spec.endpoints.map((endpoint) => ({
+  return endpoints.map((endpoint) => ({
     namespace,
     name: endpoint.address,
     address: endpoint.address,
@@ -202,6 +219,7 @@ function inlineEndpoints(resource: ConfigResource<ServiceEntrySpec>, host: strin
     serviceAccount: endpoint.serviceAccount ?? "",
     ports: endpoint.ports,
     weight: endpoint.weight,
+    ...placeOf(endpoint),
     // The location says nothing about it: whoever is declared to have a sidecar is never called in plain text.
     hasSidecar: declaresSidecar(endpoint.labels, endpoint.serviceAccount),
     meshPort: PORTS.mesh,

@@ -12,7 +12,8 @@ import type {
   VersionedResource,
 } from "../model/snapshot.ts";
 import { CompiledConfig, type ConfigPart, type ConfigView } from "./compiled_config.ts";
-import { EndpointIndex, type Membership, workloadInfo } from "./endpoints.ts";
+import { labelsOf, workloadInfo } from "./endpoint_of.ts";
+import { EndpointIndex, type Membership } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
 import { selects, targetPortOf } from "./services.ts";
@@ -132,6 +133,8 @@ export class World {
 
   /** A workload's settings depend on itself and on the services of its namespace. */
   #takeSettings(previous: World): void {
+    const [config, before] = [this.#config, previous.#config];
+    if (config.mesh !== before.mesh || !sameElements(config.comparedLabels, before.comparedLabels)) return;
     const alive = new Set(this.#input.workloads);
     const same = new Map<string, boolean>();
     for (const [workload, resource] of previous.#settings) {
@@ -150,6 +153,7 @@ export class World {
   #settingsOf(workload: MeshWorkload): VersionedResource {
     let resource = this.#settings.get(workload);
     if (resource === undefined) {
+      const labels = labelsOf(workload, this.#config.comparedLabels);
       const body: ProxySettings = {
         kind: "proxy",
         name: "self",
@@ -157,10 +161,11 @@ export class World {
         // Whoever asks has a sidecar, whatever the files let others believe.
         workload: workloadInfo({ ...workload, hasSidecar: true }, this.#input.trustDomain),
         address: workload.address,
-        // Istio's default; there is no MeshConfig yet that could say otherwise.
-        outboundPolicy: "ALLOW_ANY",
+        outboundPolicy: this.#config.mesh.outboundTrafficPolicy.mode,
         inbound: this.#inboundOf(workload),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
+        ...(workload.locality === undefined ? {} : { locality: workload.locality }),
+        ...(Object.keys(labels).length === 0 ? {} : { labels }),
       };
       resource = { version: contentHash(body), body };
       this.#settings.set(workload, resource);

@@ -10,6 +10,7 @@ import { destinationPort } from "./destination_port.ts";
 import { destinationRuleHost } from "./destination_rule_host.ts";
 import { destinationRuleOrder } from "./destination_rule_order.ts";
 import { destinationSubset } from "./destination_subset.ts";
+import { ejectionShare } from "./ejection_share.ts";
 import { gatewayHosts } from "./gateway_hosts.ts";
 import { gatewayReference } from "./gateway_reference.ts";
 import { HostRegistry } from "./host_registry.ts";
@@ -35,6 +36,7 @@ const ANALYZERS: readonly Analyzer[] = [
   destinationRuleHost,
   destinationRuleOrder,
   destinationSubset,
+  ejectionShare,
   gatewayHosts,
   gatewayReference,
   ineffectiveSelectors,

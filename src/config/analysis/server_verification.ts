@@ -6,10 +6,16 @@ import { policies } from "./policies.ts";
 export const serverVerification: Analyzer = function* (resources) {
   for (const { resource, path, policy: { tls }, port } of policies(resources)) {
     if (tls === null || (tls.mode !== "SIMPLE" && tls.mode !== "MUTUAL")) continue;
-    if (tls.caCertificates !== null || tls.credentialName !== null || tls.insecureSkipVerify) continue;
+    if (!tls.insecureSkipVerify) continue;
     const code = port === null ? CODES.serverNotVerified : CODES.serverNotVerifiedAtPort;
     const message =
-      `the mode ${tls.mode} without caCertificates encrypts, and does not verify who the server is`;
-    yield notice(code, resource, [...path, "tls"], message, "add caCertificates:, a path");
+      `the mode ${tls.mode} with insecureSkipVerify encrypts, and does not verify who the server is`;
+    yield notice(
+      code,
+      resource,
+      [...path, "tls"],
+      message,
+      "remove it, and add caCertificates: where need be",
+    );
   }
 };

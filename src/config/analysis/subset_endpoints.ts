@@ -1,19 +1,16 @@
 /** IST0173: a subset whose labels no endpoint of its host has, though the host has endpoints. */
 import { CODES } from "../codes.ts";
-import { hostMatches, resolveHost, serviceHost } from "../host.ts";
-import type { ResourceSet } from "../resource.ts";
+import { resolveHost } from "../host.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
-import { formatLabels, hasAll, KnownWorkloads, type Labels } from "./known_workloads.ts";
-
-/** The labels of each endpoint of a host. */
-type Endpoints = () => readonly Labels[];
+import { HostEndpoints } from "./host_endpoints.ts";
+import { formatLabels, hasAll, type Labels } from "./known_workloads.ts";
 
 export const subsetEndpoints: Analyzer = function* (resources) {
-  const hosts = endpointsByHost(resources);
+  const hosts = new HostEndpoints(resources);
   for (const resource of resources.destinationRules) {
     if (resource.spec.subsets.length === 0) continue;
     const host = resolveHost(resource.spec.host, resource.namespace);
-    const labels = endpointsOf(host, hosts);
+    const labels = hosts.labelsOf(host);
     // Workloads that are in no file join later.
     if (labels.length === 0) continue;
     for (const [index, subset] of resource.spec.subsets.entries()) {
@@ -31,32 +28,6 @@ export const subsetEndpoints: Analyzer = function* (resources) {
     }
   }
 };
-
-function endpointsOf(host: string, hosts: ReadonlyMap<string, readonly Endpoints[]>): readonly Labels[] {
-  const known = host.startsWith("*")
-    ? [...hosts].filter(([name]) => hostMatches(host, name)).flatMap(([, endpoints]) => endpoints)
-    : hosts.get(host) ?? [];
-  return known.flatMap((endpoints) => endpoints());
-}
-
-function endpointsByHost(resources: ResourceSet): ReadonlyMap<string, readonly Endpoints[]> {
-  const workloads = new KnownWorkloads(resources);
-  const hosts = new Map<string, Endpoints[]>();
-  const add = (host: string, endpoints: Endpoints) =>
-    hosts.set(host, [...(hosts.get(host) ?? []), endpoints]);
-  for (const { name, namespace, spec } of resources.services) {
-    if (Object.keys(spec.selector).length === 0) continue;
-    add(serviceHost(name, namespace), () => workloads.selected(namespace, spec.selector));
-  }
-  for (const { namespace, spec } of resources.serviceEntries) {
-    const selector = spec.workloadSelector;
-    const endpoints = selector === null
-      ? () => spec.endpoints.map((endpoint) => endpoint.labels)
-      : () => workloads.selected(namespace, selector.labels);
-    for (const host of spec.hosts) add(host, endpoints);
-  }
-  return hosts;
-}
 
 /** The values that endpoints have for the first label that is asked for. */
 function hintFor(wanted: Labels, labels: readonly Labels[]): string | null {

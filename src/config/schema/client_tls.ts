@@ -13,7 +13,7 @@ const written = fields({
   /** Paths of PEM files. */
   clientCertificate: text,
   privateKey: text,
-  /** Null: the server's certificate is not verified, as in Istio. */
+  /** Null: the public authorities that every machine trusts, as in Istio since 1.21. */
   caCertificates: text,
   caCrl: text,
   credentialName: text,

@@ -114,3 +114,6 @@ export const meshConfigSpec = fields({
 
 /** In what comes out, empty `default…ExportTo` is everybody. */
 export type MeshConfigSpec = Immutable<v.InferOutput<typeof meshConfigSpec>>;
+
+/** What holds where nobody wrote a MeshConfig: its defaults. */
+export const MESH_CONFIG_DEFAULT: MeshConfigSpec = v.parse(meshConfigSpec, {});

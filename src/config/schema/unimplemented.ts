@@ -4,7 +4,6 @@
  */
 import { isMap } from "./fields.ts";
 import { type Problem, unimplementedFieldProblem, unimplementedValueProblem } from "./problem.ts";
-import { isDnsName, isUnixAddress } from "./scalars.ts";
 
 /** A field of a kind, below `spec`: `http[].timeout`. */
 export interface Refusal {
@@ -24,45 +23,36 @@ const POLICIES = ["trafficPolicy", "subsets[].trafficPolicy"].flatMap((policy) =
   `${policy}.portLevelSettings[]`,
 ]);
 
-/** Where files have the address of a workload. */
-const ADDRESSES = [
-  { kind: "WorkloadEntry", path: "address" },
-  { kind: "ServiceEntry", path: "endpoints[].address" },
-];
-
-const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(value);
-const isName = (value: unknown) => typeof value === "string" && isDnsName(value);
+const isSome = (value: unknown) =>
+  Array.isArray(value) ? value.length > 0 : typeof value === "string" && value !== "";
 
 export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
-  retryBudget: policy("retryBudget"),
   tcpAndTls: virtualService("tcp", "tls"),
-  balancers: [
-    ...policy("loadBalancer.consistentHash", "loadBalancer.warmup", "loadBalancer.warmupDurationSecs"),
-    ...values("DestinationRule", POLICIES.map((at) => `${at}.loadBalancer.simple`), {
-      when: (value) => value === "PASSTHROUGH",
-      what: "the load balancer PASSTHROUGH",
+  connectionPools: values(
+    "DestinationRule",
+    POLICIES.map((at) => `${at}.connectionPool.http.useClientProtocol`),
+    {
+      when: (value) => value === true,
+    },
+  ),
+  clientTls: [
+    ...policy("tls.caCrl", "tls.credentialName"),
+    ...values("DestinationRule", POLICIES.map((at) => `${at}.tls`), {
+      when: (value) =>
+        isMap(value) && value["mode"] === "ISTIO_MUTUAL" &&
+        (isSome(value["sni"]) || isSome(value["subjectAltNames"])),
+      what: "sni or subjectAltNames with the mode ISTIO_MUTUAL",
+      hint: "remove them; the identity of each endpoint is verified",
     }),
   ],
-  locality: policy("loadBalancer.localityLbSetting"),
-  pools: policy("connectionPool"),
-  outlier: policy("outlierDetection"),
-  clientTls: policy("tls"),
-  resolutionDns: [
-    ...values("ServiceEntry", ["resolution"], {
-      when: (value) => typeof value === "string" && value.includes("DNS"),
-      what: "finding endpoints by DNS",
-      hint: "use resolution: STATIC with endpoints",
-    }),
-    ...ADDRESSES.flatMap(({ kind, path }) => [
-      { kind, path, when: isUnix, what: "a unix:// address" },
-      { kind, path, when: isName, what: "a DNS name as an address", hint: "give the IP address" },
-    ]),
-    { kind: "ServiceEntry", path: "subjectAltNames" },
-  ],
-  portsAndSelectors: [
-    ...policy("portLevelSettings"),
-    { kind: "DestinationRule", path: "workloadSelector" },
-  ],
+  mesh: [
+    "defaultHttpRetryPolicy",
+    "pathNormalization",
+    "protocolDetectionTimeout",
+    "trustDomain",
+    "trustDomainAliases",
+    "defaultConfig.concurrency",
+  ].map((path) => ({ kind: "MeshConfig", path })),
 };
 
 /** Kinds that this version does not implement, whether or not there is a schema for them. */
@@ -70,7 +60,6 @@ export const UNIMPLEMENTED_KINDS: ReadonlySet<string> = new Set([
   "AuthorizationPolicy",
   "EnvoyFilter",
   "Gateway",
-  "MeshConfig",
   "PeerAuthentication",
   "ProxyConfig",
   "RequestAuthentication",

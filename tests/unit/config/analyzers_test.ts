@@ -203,13 +203,36 @@ describe("DestinationRules", () => {
   const policy = (text: string) => dr(`trafficPolicy: ${text}`);
 
   test("serverVerification finds TLS that does not verify the server", () => {
-    expect(findings(A, policy("{tls: {mode: SIMPLE}}"))).toEqual(["IST0128 spec.trafficPolicy.tls"]);
+    expect(findings(A, policy("{tls: {mode: SIMPLE}}"))).toEqual([]);
+    expect(findings(A, policy("{tls: {mode: SIMPLE, insecureSkipVerify: true}}"))).toEqual([
+      "IST0128 spec.trafficPolicy.tls",
+    ]);
     expect(findings(A, policy("{tls: {mode: SIMPLE, caCertificates: /ca.pem}}"))).toEqual([]);
-    expect(findings(A, policy("{tls: {mode: SIMPLE, insecureSkipVerify: true}}"))).toEqual([]);
     expect(findings(A, policy("{tls: {mode: ISTIO_MUTUAL}}"))).toEqual([]);
-    expect(findings(A, policy("{portLevelSettings: [{port: {number: 1}, tls: {mode: SIMPLE}}]}"))).toEqual([
+    expect(
+      findings(
+        A,
+        policy("{portLevelSettings: [{port: {number: 1}, tls: {mode: SIMPLE, insecureSkipVerify: true}}]}"),
+      ),
+    ).toEqual([
       "IST0129 spec.trafficPolicy.portLevelSettings[0].tls",
     ]);
+  });
+
+  test("ejectionShare finds outlier detection whose share is less than one endpoint", () => {
+    const members = (count: number) =>
+      Array.from({ length: count }, (_, i) => entry(`w${i}`, "{app: a, v: x}"));
+    const of = (count: number, spec: string) =>
+      findings(A, ...members(count), policy(`{outlierDetection: ${spec}}`));
+    expect(of(9, "{}")).toEqual(["BOW0022 spec.trafficPolicy.outlierDetection"]);
+    expect(of(10, "{}")).toEqual([]);
+    expect(of(2, "{maxEjectionPercent: 49}")).toHaveLength(1);
+    expect(of(2, "{maxEjectionPercent: 50}")).toEqual([]);
+    expect(of(0, "{}")).toEqual([]);
+    const subset = dr("subsets: [{name: x, labels: {v: x}, trafficPolicy: {outlierDetection: {}}}]");
+    expect(findings(A, ...members(9), subset)).toContain(
+      "BOW0022 spec.subsets[0].trafficPolicy.outlierDetection",
+    );
   });
 
   test("localityFailover finds failing over without outlier detection", () => {

@@ -95,6 +95,75 @@ describe("DestinationRule", () => {
     expect(clusters([wide, exact], "shop").slice(1)).toEqual(["x LEAST_REQUEST"]);
   });
 
+  test("the longest wildcard wins, and a namespace nearer to the client with a wildcard beats an exact host further on", () => {
+    const wide = (name: string, namespace: string, host: string, label: string) =>
+      networking("DestinationRule", name, namespace, `{host: '${host}', subsets: [${subset(label)}]}`);
+    const short = wide("a", "shop", "*.cluster.local", "s");
+    const long = wide("b", "shop", "*.shop.svc.cluster.local", "l");
+    const exact = destinationRule("c", "shop", `subsets: [${subset("x")}]`);
+    expect(clusters([short, long], "shop").slice(1)).toEqual(["l LEAST_REQUEST"]);
+    expect(clusters([wide("n", "front", "*.local", "n"), exact], "front").slice(1)).toEqual([
+      "n LEAST_REQUEST",
+    ]);
+  });
+
+  test("a caller in the root namespace heeds the service's rules before those for everybody, but its private ones first", () => {
+    const everybody = destinationRule("r", "istio-system", `subsets: [${subset("e")}]`);
+    const owner = destinationRule("r", "shop", `subsets: [${subset("o")}]`);
+    const own = destinationRule("p", "istio-system", `exportTo: ['.'], subsets: [${subset("p")}]`);
+    const names = (documents: string[]) =>
+      clusters(documents, "istio-system").slice(1).map((text) => text[0]);
+    expect(names([everybody, owner])).toEqual(["o"]);
+    expect(names([everybody])).toEqual(["e"]);
+    expect(names([everybody, owner, own])).toEqual(["p"]);
+  });
+
+  test("the MeshConfig names the root namespace, and who sees rules that do not say so", () => {
+    const mesh = (spec: string) =>
+      `{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh}, spec: ${spec}}`;
+    const root = destinationRule("r", "mesh-root", `subsets: [${subset("c")}]`);
+    expect(clusters([root], "front")).toHaveLength(1);
+    expect(clusters([root, mesh("{rootNamespace: mesh-root}")], "front")).toHaveLength(2);
+    const owner = destinationRule("r", "shop", `subsets: [${subset("b")}]`);
+    const local = mesh("{defaultDestinationRuleExportTo: ['.']}");
+    expect(clusters([owner, local], "front")).toHaveLength(1);
+    expect(clusters([owner, local], "shop")).toHaveLength(2);
+    const open = destinationRule("r", "shop", `exportTo: ['*'], subsets: [${subset("b")}]`);
+    expect(clusters([open, local], "front")).toHaveLength(2);
+  });
+
+  describe("workloadSelector", () => {
+    const chosen = destinationRule(
+      "a",
+      "front",
+      `workloadSelector: {matchLabels: {app: desk}}, subsets: [${subset("d")}]`,
+    );
+    const all = destinationRule("b", "front", `subsets: [${subset("a")}]`);
+    const names = (documents: string[], namespace: string, labels: Record<string, string>) =>
+      [...snapshotFor(load(service("web", "shop"), ...documents), caller(namespace, labels)).values()]
+        .map(({ body }) => body.kind === "cluster" ? body.subset : null).filter((name) => name !== null);
+
+    test("a rule that selects the caller goes before one for all", () => {
+      expect(names([chosen, all], "front", { app: "desk", tier: "x" })).toEqual(["d"]);
+      expect(names([chosen, all], "front", { app: "till" })).toEqual(["a"]);
+    });
+
+    test("one that selects others still wins its level, and says nothing", () => {
+      const owner = destinationRule("r", "shop", `subsets: [${subset("o")}]`);
+      expect(names([chosen, owner], "front", { app: "till" })).toEqual([]);
+      expect(names([owner], "front", { app: "till" })).toEqual(["o"]);
+    });
+
+    test("a selector selects nobody of another namespace", () => {
+      const foreign = destinationRule(
+        "r",
+        "shop",
+        `workloadSelector: {matchLabels: {app: desk}}, subsets: [${subset("f")}]`,
+      );
+      expect(names([foreign], "front", { app: "desk" })).toEqual([]);
+    });
+  });
+
   test("a subset takes the workloads with its labels, and may be empty", () => {
     const rule = destinationRule("r", "shop", `subsets: [${subset("v1")}, ${subset("v9")}]`);
     const entry = (name: string, version: string, address: string) =>

@@ -177,7 +177,7 @@ describe("services", () => {
     expect(virtualHost(snapshot, "api.example.com:8080")?.domains).toEqual(["api.example.com:8080"]);
   });
 
-  test("a wildcard ServiceEntry with endpoints answers to its wildcard; one without passes through", () => {
+  test("a wildcard ServiceEntry with endpoints answers to its wildcard; one without leads to where requests want to go", () => {
     const entry = (rest: string) =>
       networking(
         "ServiceEntry",
@@ -191,7 +191,12 @@ describe("services", () => {
       caller("shop"),
     );
     expect(virtualHost(fixed, "*.example.com:80")?.domains).toEqual(["*.example.com", "*.example.com:80"]);
-    expect(virtualHost(snapshotFor(load(entry("")), caller("shop")), "*.example.com:80")).toBeUndefined();
+    expect(cluster(fixed, "outbound|80||*.example.com")).not.toHaveProperty("resolution");
+    for (const resolution of ["NONE", "DYNAMIC_DNS"]) {
+      const open = snapshotFor(load(entry(`, resolution: ${resolution}`)), caller("shop"));
+      expect(virtualHost(open, "*.example.com:80")?.domains).toContain("*.example.com");
+      expect(cluster(open, "outbound|80||*.example.com")?.resolution).toBe("AUTHORITY");
+    }
   });
 
   test.each(

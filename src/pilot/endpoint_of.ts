@@ -1,0 +1,67 @@
+/** One member of a cluster, as its clients are told of it. */
+import type { Endpoint, Labels, WorkloadInfo } from "../model/snapshot.ts";
+import { formatSpiffeId } from "../model/spiffe_id.ts";
+import { canonicalRevision, canonicalService, type WorkloadKey, workloadKey } from "../model/workload.ts";
+import type { MeshWorkload } from "./file_workloads.ts";
+import { type ServicePort, targetPortOf } from "./services.ts";
+import type { Reach } from "./upstream_security.ts";
+
+/** What an endpoint depends on besides its workload. */
+export interface EndpointScope {
+  readonly port: ServicePort;
+  readonly reach: Reach;
+  /** Labels that the cluster compares. */
+  readonly labelKeys: readonly string[];
+}
+
+/** Labels that say where a workload stands, for `failoverPriority`; the locality speaks for those that it does not have. */
+const TOPOLOGY_LABELS = [
+  "topology.kubernetes.io/region",
+  "topology.kubernetes.io/zone",
+  "topology.istio.io/subzone",
+];
+
+export function endpointOf(
+  workload: MeshWorkload,
+  { port, reach, labelKeys }: EndpointScope,
+  trustDomain: string,
+): Endpoint {
+  const overMesh = reach === "mesh" || (reach === "auto" && workload.hasSidecar);
+  const labels = labelsOf(workload, labelKeys);
+  return {
+    address: workload.address,
+    port: targetPortOf(port, workload),
+    weight: workload.weight,
+    // Who is not known to have a sidecar must show the identity that it would have.
+    workload: workloadInfo(overMesh ? { ...workload, hasSidecar: true } : workload, trustDomain),
+    meshPort: overMesh ? workload.meshPort : null,
+    ...(workload.unhealthy ? { health: "unhealthy" as const } : {}),
+    ...(workload.locality === undefined ? {} : { locality: workload.locality }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+  };
+}
+
+/** The labels of a workload as far as somebody compares them. */
+export function labelsOf(workload: MeshWorkload, keys: readonly string[]): Labels {
+  const place = workload.locality?.split("/") ?? [];
+  const found = keys.map((key) => {
+    const own = Object.hasOwn(workload.labels, key) ? workload.labels[key] : undefined;
+    return [key, own ?? place[TOPOLOGY_LABELS.indexOf(key)]] as const;
+  });
+  return Object.fromEntries(found.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+/** What metrics and the graph call a workload. */
+export function workloadInfo(workload: MeshWorkload, trustDomain: string): WorkloadInfo {
+  const { namespace, name, serviceAccount, labels } = workload;
+  const key: WorkloadKey = workloadKey(workload);
+  const identified = workload.hasSidecar && serviceAccount !== "";
+  return {
+    key,
+    namespace,
+    name,
+    principal: identified ? formatSpiffeId({ trustDomain, namespace, serviceAccount }) : "",
+    app: canonicalService(labels, name),
+    version: canonicalRevision(labels),
+  };
+}
