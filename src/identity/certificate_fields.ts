@@ -12,7 +12,7 @@ export const CERTIFICATE_BYTES_MAX = 16 * 1024;
 export const CERTIFICATE_LIST_LENGTH_MAX = 64;
 
 /** Identifier octets of GeneralName (RFC 5280 §4.2.1.6). */
-export const GENERAL_NAME = { email: 0x81, dns: 0x82, uri: 0x86 } as const;
+export const GENERAL_NAME = { email: 0x81, dns: 0x82, uri: 0x86, ip: 0x87 } as const;
 
 /** Bits of KeyUsage (RFC 5280 §4.2.1.3), counted from the first. */
 export const KEY_USAGE = { digitalSignature: 0, keyCertSign: 5, crlSign: 6 } as const;
@@ -36,7 +36,7 @@ export interface CertificateFields {
   readonly keyUsage: ReadonlySet<number> | undefined;
   /** OIDs as hex; undefined without the extension. */
   readonly extendedKeyUsage: ReadonlySet<string> | undefined;
-  /** In their order, one character an octet; empty without the extension. */
+  /** In their order, one character an octet, or hex where it is no text; empty without the extension. */
   readonly alternativeNames: readonly { readonly tag: number; readonly value: string }[];
 }
 
@@ -47,13 +47,25 @@ const OID = {
   extendedKeyUsage: "551d25",
 } as const;
 
+/** How large a certificate may be. */
+export interface CertificateLimits {
+  readonly bytesMax: number;
+  /** Of alternative names. */
+  readonly namesMax: number;
+}
+
+const MESH_LIMITS: CertificateLimits = {
+  bytesMax: CERTIFICATE_BYTES_MAX,
+  namesMax: CERTIFICATE_LIST_LENGTH_MAX,
+};
+
 /** Reads a DER certificate; throws IdentityError `certificate_malformed`. */
-export function readCertificate(der: Uint8Array): CertificateFields {
+export function readCertificate(der: Uint8Array, limits: CertificateLimits = MESH_LIMITS): CertificateFields {
   try {
-    if (der.length > CERTIFICATE_BYTES_MAX) {
-      throw new IdentityError("certificate_malformed", `it is longer than ${CERTIFICATE_BYTES_MAX} bytes`);
+    if (der.length > limits.bytesMax) {
+      throw new IdentityError("certificate_malformed", `it is longer than ${limits.bytesMax} bytes`);
     }
-    return readFields(der);
+    return readFields(der, limits.namesMax);
   } catch (cause) {
     if (!(cause instanceof IdentityError)) throw cause;
     throw new IdentityError("certificate_malformed", `The certificate cannot be read: ${cause.message}`, {
@@ -62,7 +74,7 @@ export function readCertificate(der: Uint8Array): CertificateFields {
   }
 }
 
-function readFields(der: Uint8Array): CertificateFields {
+function readFields(der: Uint8Array, namesMax: number): CertificateFields {
   const outer = new DerReader(der);
   const certificate = outer.enter(DER_TAG.sequence);
   outer.finish();
@@ -97,7 +109,7 @@ function readFields(der: Uint8Array): CertificateFields {
     isCa: readIsCa(extensions.get(OID.basicConstraints)),
     keyUsage: usage && readKeyUsage(usage),
     extendedKeyUsage: purposes && readExtendedKeyUsage(purposes),
-    alternativeNames: names === undefined ? [] : readAlternativeNames(names),
+    alternativeNames: names === undefined ? [] : readAlternativeNames(names, namesMax),
   };
 }
 
@@ -159,7 +171,7 @@ function readExtendedKeyUsage(extension: Uint8Array): Set<string> {
   return purposes;
 }
 
-function readAlternativeNames(extension: Uint8Array): { tag: number; value: string }[] {
+function readAlternativeNames(extension: Uint8Array, max: number): { tag: number; value: string }[] {
   const outer = new DerReader(extension);
   const list = outer.enter(DER_TAG.sequence);
   outer.finish();
@@ -168,16 +180,11 @@ function readAlternativeNames(extension: Uint8Array): { tag: number; value: stri
     const { tag, content } = list.readAny();
     const isText = tag === GENERAL_NAME.email || tag === GENERAL_NAME.dns || tag === GENERAL_NAME.uri;
     names.push({ tag, value: isText ? latin1(content) : hex(content) });
-    checkLength(names.length, "alternative names");
+    checkLength(names.length, "alternative names", max);
   }
   return names;
 }
 
-function checkLength(length: number, what: string): void {
-  if (length > CERTIFICATE_LIST_LENGTH_MAX) {
-    throw new IdentityError(
-      "certificate_malformed",
-      `it has more than ${CERTIFICATE_LIST_LENGTH_MAX} ${what}`,
-    );
-  }
+function checkLength(length: number, what: string, max = CERTIFICATE_LIST_LENGTH_MAX): void {
+  if (length > max) throw new IdentityError("certificate_malformed", `it has more than ${max} ${what}`);
 }

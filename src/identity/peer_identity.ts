@@ -52,7 +52,7 @@ export interface PeerExpectation {
  * Bun compares the host name too, and a SPIFFE certificate has none. It reports this only when the chain is good: any
  * fault of the chain comes first, under another code.
  */
-const NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
+export const NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
 
 /** How much of a name that the peer chose goes into the log. */
 const QUOTED_CHARACTERS_MAX = 300;

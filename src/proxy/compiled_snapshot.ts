@@ -5,7 +5,6 @@ import type { TimerWheel } from "../lib/timer_wheel.ts";
 import {
   type Cluster,
   clusterName,
-  type Endpoint,
   type EndpointSet,
   type HttpProtocol,
   type Listener,
@@ -16,13 +15,15 @@ import {
   type ServiceInfo,
   type Snapshot,
   type VirtualHost,
+  type WorkloadInfo,
 } from "../model/snapshot.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../telemetry/edge_metrics.ts";
-import { CompiledCluster } from "./cluster/cluster.ts";
-import { ClusterEndpoint } from "./cluster/cluster_endpoint.ts";
+import type { CompiledCluster } from "./cluster/cluster.ts";
+import type { ClusterEndpoint } from "./cluster/cluster_endpoint.ts";
+import { ClusterCompiler, type EdgeTo } from "./cluster/cluster_compiler.ts";
 import type { Host } from "./cluster/host.ts";
 import type { HostTable } from "./cluster/host_table.ts";
-import { PoolLimits } from "./cluster/pool_limits.ts";
+import type { AddressesOf } from "./cluster/dns/resolved_endpoints.ts";
 import { ListenerTable, type Member } from "./route/listener_table.ts";
 import { RouteTable } from "./route/route_table.ts";
 
@@ -46,6 +47,8 @@ export interface CompiledSnapshot {
   /** Counts connections from outside the mesh to a port of the own workload that no service declares. */
   readonly inboundPassthrough: Edge;
   readonly hosts: ReadonlySet<Host>;
+  /** Clusters with an endpoint of that name go on with the addresses that it has now. True: `hosts` are others than before. */
+  onNameChange(name: string): boolean;
 }
 
 /** An endpoint that a captured connection was dialled to, and the cluster in which it is. */
@@ -80,11 +83,93 @@ export interface CompileContext {
   readonly previous: CompiledSnapshot | null;
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
+  /** Addresses of endpoints that are names. @default names are looked up by whoever connects */
+  readonly addressesOf?: AddressesOf;
 }
 
 /** Throws when a resource cannot be compiled; nothing is changed then but hosts that were made and are not used. */
 export function compileSnapshot(snapshot: Snapshot, context: CompileContext): CompiledSnapshot {
-  const { hosts: hostTable, edges, previous, deliverTo } = context;
+  const { hosts, random, clock, wheel, edges, previous, deliverTo, addressesOf } = context;
+  const sorted = sortResources(snapshot);
+  const { settings, endpointSets } = sorted;
+  const edgeTo = edgesFrom(edges, settings.workload);
+  const place = { locality: settings.locality ?? "", labels: settings.labels ?? {} };
+  const named = addressesOf === undefined ? {} : { addressesOf };
+  const compiler = new ClusterCompiler({
+    ...{ random, clock, wheel, hosts, place, endpointSets, edgeTo },
+    ...named,
+  });
+  const unchanged = (key: ResourceKey) => previous?.snapshot.get(key)?.version === snapshot.get(key)?.version;
+  const sameSelf = unchanged(resourceKey(settings));
+  const compile = (cluster: Cluster): CompiledCluster => {
+    const old = previous?.clusters.get(cluster.name) ?? null;
+    const same = sameSelf && unchanged(resourceKey(cluster)) && unchanged(`endpoints/${cluster.name}`);
+    return old !== null && same ? old : compiler.compile(cluster, old);
+  };
+  const clusters = new Map(sorted.clusters.map((cluster) => [cluster.name, compile(cluster)]));
+  const callOf = edgesOfCalls(edges, settings.workload);
+  const deliver = (port: number, protocol: HttpProtocol | "tcp" = "http1"): Host =>
+    hosts.get({ hostname: deliverTo, port, spiffeId: null, protocol });
+  const inbound = inboundServices(settings, deliver, callOf);
+  const compiled = assemble({ snapshot, clusters, inbound }, sorted, compiler, { edgeTo, callOf });
+  replaceClusters(previous?.clusters ?? new Map(), clusters);
+  return compiled;
+}
+
+type Parts = Pick<CompiledSnapshot, "snapshot" | "clusters" | "inbound">;
+
+interface Counters {
+  readonly edgeTo: EdgeTo;
+  /** Of calls to the own workload from outside the mesh. */
+  readonly callOf: (service: ServiceInfo) => Edge;
+}
+
+/** By itself, so that what it hands out holds on to nothing of the snapshot before. */
+function assemble(
+  parts: Parts,
+  { settings, virtualHosts, listeners }: SortedResources,
+  compiler: ClusterCompiler,
+  { edgeTo, callOf }: Counters,
+): CompiledSnapshot {
+  const { clusters, inbound } = parts;
+  const find = (name: string) => clusters.get(name) ?? null;
+  const hosts = new Set<Host>();
+  const named = [...clusters.values()].filter(({ hasNames }) => hasNames);
+  const unserved = new Map<ServiceInfo, Edge>();
+  const tableOf = () => new ListenerTable(listeners, { find, members: (one) => membersOf(one, find) });
+  const collectHosts = () => {
+    hosts.clear();
+    for (const { host, tunnelHost } of inbound.values()) hosts.add(host).add(tunnelHost);
+    for (const { endpoints } of clusters.values()) for (const { host } of endpoints) hosts.add(host);
+  };
+  collectHosts();
+  const compiled = {
+    ...parts,
+    settings,
+    hosts,
+    routes: new RouteTable(virtualHosts, find),
+    listeners: tableOf(),
+    inboundPassthrough: callOf(INBOUND_PASSTHROUGH),
+    unserved: (service: ServiceInfo) => {
+      let edge = unserved.get(service);
+      if (edge === undefined) unserved.set(service, edge = edgeTo(UNKNOWN_WORKLOAD, service, false));
+      return edge;
+    },
+    unrouted: edgeTo(UNKNOWN_WORKLOAD, UNROUTED, false),
+    passthrough: edgeTo(UNKNOWN_WORKLOAD, PASSTHROUGH, false),
+    onNameChange: (name: string) => {
+      if (named.filter((cluster) => compiler.move(cluster, name)).length === 0) return false;
+      collectHosts();
+      compiled.listeners = tableOf();
+      return true;
+    },
+  };
+  return compiled;
+}
+
+type SortedResources = ReturnType<typeof sortResources>;
+
+function sortResources(snapshot: Snapshot) {
   const listeners: Listener[] = [];
   const virtualHosts: VirtualHost[] = [];
   const clusters: Cluster[] = [];
@@ -99,76 +184,17 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     // A kind that is not known yet is a newer control plane's; without it all works as it did.
   }
   if (settings === undefined) throw new Error("The snapshot has no proxy settings");
-  const { workload: source } = settings;
-  const hosts = new Set<Host>();
-  const edgeTo = (destination: Endpoint["workload"], service: ServiceInfo, mtls: boolean) =>
-    edges.edge({ reporter: "source", source, destination, service, mtls });
+  return { settings, listeners, virtualHosts, clusters, endpointSets };
+}
 
-  const bind = (endpoint: Endpoint, cluster: Cluster, limits: PoolLimits | null): ClusterEndpoint => {
-    const { service, protocol = "http1" } = cluster;
-    const mtls = endpoint.meshPort !== null;
-    const host = hostTable.get({
-      hostname: endpoint.address,
-      port: endpoint.meshPort ?? endpoint.port,
-      spiffeId: mtls ? endpoint.workload.principal : null,
-      // The mesh hop carries many exchanges on one connection.
-      protocol: mtls ? "http2" : protocol,
-      ...(limits === null ? {} : { pool: cluster.name }),
-    }, limits);
-    return new ClusterEndpoint(endpoint, host, edgeTo(endpoint.workload, service, mtls));
-  };
-  const deliver = (port: number, protocol: HttpProtocol | "tcp" = "http1"): Host => {
-    const host = hostTable.get({ hostname: deliverTo, port, spiffeId: null, protocol });
-    hosts.add(host);
-    return host;
-  };
-  const place = { locality: settings.locality ?? "", labels: settings.labels ?? {} };
-  const unchanged = (key: ResourceKey) => previous?.snapshot.get(key)?.version === snapshot.get(key)?.version;
-  const sameSelf = unchanged(resourceKey(settings));
-  const compile = (cluster: Cluster): CompiledCluster => {
-    const { name, service } = cluster;
-    const old = previous?.clusters.get(name) ?? null;
-    if (old !== null && sameSelf && unchanged(resourceKey(cluster)) && unchanged(`endpoints/${name}`)) {
-      return old;
-    }
-    const limits = cluster.limits === undefined ? null : old?.limits ?? new PoolLimits();
-    const endpoints = (endpointSets.get(name)?.endpoints ?? []).map((one) => bind(one, cluster, limits));
-    const unserved = edgeTo(UNKNOWN_WORKLOAD, service, false);
-    return new CompiledCluster({ cluster, endpoints, unserved, limits }, { ...context, place }, old);
-  };
-  const compiled = new Map(clusters.map((cluster) => [cluster.name, compile(cluster)]));
-  const find = (name: string) => compiled.get(name) ?? null;
-  const routes = new RouteTable(virtualHosts, find);
-  for (const { endpoints } of compiled.values()) for (const { host } of endpoints) hosts.add(host);
-  const listenerTable = new ListenerTable(listeners, { find, members: (one) => membersOf(one, find) });
-  const callOf = (service: ServiceInfo): Edge =>
-    edges.edge({
-      reporter: "destination",
-      source: UNKNOWN_WORKLOAD,
-      destination: source,
-      service,
-      mtls: false,
-    });
-  const inbound = inboundServices(settings, deliver, callOf);
-  replaceClusters(previous?.clusters ?? new Map(), compiled);
-  const unserved = new Map<ServiceInfo, Edge>();
-  return {
-    snapshot,
-    settings,
-    routes,
-    clusters: compiled,
-    listeners: listenerTable,
-    inbound,
-    inboundPassthrough: callOf(INBOUND_PASSTHROUGH),
-    unserved: (service) => {
-      let edge = unserved.get(service);
-      if (edge === undefined) unserved.set(service, edge = edgeTo(UNKNOWN_WORKLOAD, service, false));
-      return edge;
-    },
-    unrouted: edgeTo(UNKNOWN_WORKLOAD, UNROUTED, false),
-    passthrough: edgeTo(UNKNOWN_WORKLOAD, PASSTHROUGH, false),
-    hosts,
-  };
+function edgesOfCalls(edges: EdgeRegistry, destination: WorkloadInfo): (service: ServiceInfo) => Edge {
+  return (service) =>
+    edges.edge({ reporter: "destination", source: UNKNOWN_WORKLOAD, destination, service, mtls: false });
+}
+
+function edgesFrom(edges: EdgeRegistry, source: WorkloadInfo): EdgeTo {
+  return (destination, service, mtls) =>
+    edges.edge({ reporter: "source", source, destination, service, mtls });
 }
 
 function inboundServices(

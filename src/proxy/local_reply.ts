@@ -54,6 +54,12 @@ export const LOCAL_REPLY = {
     details: "no_healthy_upstream",
     text: "no healthy upstream",
   },
+  dnsFailure: {
+    status: 503,
+    flags: FLAG.dnsFailure,
+    details: "dns_resolution_failure",
+    text: "no healthy upstream: the name of the upstream has no address",
+  },
   overflow: {
     status: 503,
     flags: FLAG.overflow,

@@ -8,6 +8,7 @@ import { TimerWheel } from "../lib/timer_wheel.ts";
 import { peerIdentity } from "../identity/peer_identity.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { resolveName } from "../runtime/dns.ts";
 import { originalDestination } from "../runtime/original_destination.ts";
 import {
   connect,
@@ -21,10 +22,14 @@ import {
   type TlsWire,
   type Wire,
 } from "../runtime/socket.ts";
+import { setTcpKeepalive } from "../runtime/tcp_keepalive.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
 import { BoundedConnect, type ConnectRefusals } from "./cluster/bounded_connect.ts";
+import { NameCache } from "./cluster/dns/name_cache.ts";
+import { namesIn } from "./cluster/dns/resolved_endpoints.ts";
 import { HostTable } from "./cluster/host_table.ts";
+import { TlsFiles } from "./cluster/tls_files.ts";
 import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
 import { type ExchangeContext, exchangeContext } from "./filters/exchange_context.ts";
 import { InFlight } from "./filters/in_flight.ts";
@@ -74,6 +79,7 @@ export class Proxy {
   readonly #inFlight: InFlight;
   readonly #listeners: Record<Side, Listener[]> = { inbound: [], outbound: [] };
   readonly #exchanges: ExchangeContext;
+  readonly #names: NameCache;
   #current: CompiledSnapshot | null = null;
 
   constructor(options: ProxyOptions) {
@@ -88,14 +94,31 @@ export class Proxy {
     this.#upstream = new BoundedConnect(connect, options.caps);
     this.#inFlight = new InFlight(options.caps.requests);
     this.#exchanges = exchangeContext(options.clock, this.#inFlight);
+    this.#names = new NameCache({
+      clock: options.clock,
+      wheel: this.#wheel,
+      resolve: resolveName,
+      warn: options.warn,
+      onChange: (name) => this.#onNameChange(name),
+    });
     this.#hosts = new HostTable({
       clock: options.clock,
       wheel: this.#wheel,
       trustDomain: options.trustDomain,
       connect: this.#upstream.connect,
       tlsMaterial: options.tlsMaterial,
+      tlsFiles: new TlsFiles(),
+      setTcpKeepalive,
       warn: options.warn,
     });
+  }
+
+  /**
+   * Begins to look up what the snapshot's endpoints are called; resolves when there is an answer about each, or not for
+   * a while. Null: nothing in it is new, and it can be applied at once. One that is applied without has no endpoints yet.
+   */
+  warm(snapshot: Snapshot): Promise<void> | null {
+    return this.#names.warm(namesIn(snapshot));
   }
 
   /**
@@ -112,9 +135,11 @@ export class Proxy {
       wheel: this.#wheel,
       previous: this.#current,
       deliverTo,
+      addressesOf: (name) => this.#names.addressesOf(name),
     });
     this.#current = compiled;
     this.#hosts.retain(compiled.hosts);
+    this.#names.retain(namesIn(snapshot));
   }
 
   /**
@@ -167,6 +192,11 @@ export class Proxy {
     while (this.#gate.open(side) > 0 && clock.monotonic() < until) {
       await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve));
     }
+  }
+
+  #onNameChange(name: string): void {
+    const current = this.#current;
+    if (current !== null && current.onNameChange(name)) this.#hosts.retain(current.hosts);
   }
 
   /** Breaks off what is in flight. */

@@ -11,6 +11,11 @@ import { boundLocalReceiveBuffer } from "./receive_buffer.ts";
  */
 const TLS_OPTIONS = 0x08000000 | 0x10000000 | 0x04000000;
 
+/** TLS 1.2 and 1.3, for servers that are not of the mesh. */
+const TLS_OPTIONS_FROM_1_2 = 0x10000000 | 0x04000000;
+
+const UNIX = "unix://";
+
 /** A connected byte stream, plain or TLS. */
 export interface Wire {
   /** Returns how many of the bytes were taken; keep the rest and go on at `onDrain`. -1 when closed. */
@@ -67,9 +72,14 @@ export type Alpn = readonly ("h2" | "http/1.1")[];
 /** What a client of TLS shows and offers. */
 export interface TlsClient extends TlsMaterial {
   readonly alpn?: Alpn;
+  /** The name to ask for (SNI). @default none */
+  readonly serverName?: string;
+  /** @default "1.3" */
+  readonly oldest?: "1.2";
 }
 
 export interface Address {
+  /** For connections also `unix:///PATH`, which has no port. */
   readonly hostname: string;
   readonly port: number;
 }
@@ -202,9 +212,9 @@ export const connect: Connect = (address, tls, on) => {
       on.failed(error);
     },
   };
+  const { hostname, port } = address;
   const options = {
-    hostname: address.hostname,
-    port: address.port,
+    ...(hostname.startsWith(UNIX) ? { unix: hostname.slice(UNIX.length) } : { hostname, port }),
     allowHalfOpen: true,
     socket,
     ...(tls === null ? {} : { tls: verifiedByOwner(tls) }),
@@ -222,12 +232,14 @@ export const connect: Connect = (address, tls, on) => {
 function verifiedByOwner(tls: TlsClient): object {
   const offered = tls.alpn === undefined ? {} : { ALPNProtocols: alpnList(tls.alpn) };
   const trusted = tls.roots === "" ? {} : { ca: tls.roots };
+  const named = tls.serverName === undefined ? {} : { serverName: tls.serverName };
   return {
     ...ownCertificate(tls),
     ...offered,
     ...trusted,
+    ...named,
     rejectUnauthorized: false,
-    secureOptions: TLS_OPTIONS,
+    secureOptions: tls.oldest === undefined ? TLS_OPTIONS : TLS_OPTIONS_FROM_1_2,
   };
 }
 

@@ -46,6 +46,7 @@ export class LocalDataPlane implements DataPlane {
   }
 
   async apply(snapshot: Snapshot): Promise<void> {
+    await this.#proxy.warm(snapshot);
     this.#proxy.apply(snapshot);
   }
 

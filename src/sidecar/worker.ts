@@ -21,6 +21,7 @@ export const ORPHAN_DRAIN_MS = 5_000;
 
 export type WorkerProxy = Pick<
   Proxy,
+  | "warm"
   | "apply"
   | "listen"
   | "stopListening"
@@ -61,9 +62,13 @@ export class Worker {
     try {
       this.#obey(readToWorker(value));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#options.send({ type: "failed", reason }, () => this.#options.end("failed"));
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#options.send({ type: "failed", reason }, () => this.#options.end("failed"));
   }
 
   /** The main process is gone. */
@@ -79,13 +84,14 @@ export class Worker {
         this.#identity = identity;
         this.#snapshot = new Map(snapshot);
         this.#proxy = this.#options.createProxy(settings, () => this.#identity);
-        this.#proxy.apply(this.#snapshot);
-        this.#proxy.listen();
-        return this.#options.send({ type: "done", id });
+        return this.#apply(() => {
+          this.#proxy?.listen();
+          this.#options.send({ type: "done", id });
+        });
       }
       case "change":
-        this.#change(message);
-        return this.#options.send({ type: "done", id: message.id });
+        this.#snapshot = changedSnapshot(this.#snapshot, message);
+        return this.#apply(() => this.#options.send({ type: "done", id: message.id }));
       case "identity":
         this.#identity = message.identity;
         return;
@@ -107,10 +113,15 @@ export class Worker {
     }
   }
 
-  #change(change: SnapshotChange): void {
-    const next = changedSnapshot(this.#snapshot, change);
-    this.#proxy?.apply(next);
-    this.#snapshot = next;
+  /** At once, unless names in the snapshot have to be looked up; then what is the latest by that time. */
+  #apply(applied: () => void): void {
+    const finish = () => {
+      this.#proxy?.apply(this.#snapshot);
+      applied();
+    };
+    const warming = this.#proxy?.warm(this.#snapshot) ?? null;
+    if (warming === null) finish();
+    else warming.then(finish).catch((error: unknown) => this.#fail(error));
   }
 
   async #drain({ id, side, timeoutMs }: Drain): Promise<void> {

@@ -9,6 +9,7 @@ export const FLAG = {
   upstreamClosed: "UC",
   upstreamProtocolError: "UPE",
   upstreamTimeout: "UT",
+  dnsFailure: "DF",
   overflow: "UO",
   delayInjected: "DI",
   faultInjected: "FI",

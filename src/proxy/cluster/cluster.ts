@@ -27,21 +27,26 @@ export interface ClusterParts {
   readonly unserved: Edge;
   /** Null: its connections are shared with whoever calls the same addresses. */
   readonly limits: PoolLimits | null;
+  /** Some endpoint is a name: where there is none, DNS may be why. @default false */
+  readonly hasNames?: boolean;
 }
 
 export class CompiledCluster implements ClusterParts {
   readonly cluster: Cluster;
-  readonly endpoints: readonly ClusterEndpoint[];
+  /** As DNS has them, where some of them are names. */
+  endpoints: readonly ClusterEndpoint[];
   readonly unserved: Edge;
   readonly limits: PoolLimits | null;
   /** What requests are hashed by; null: they are not. */
   readonly hashPolicy: HashPolicy | null;
+  readonly hasNames: boolean;
   /** For counters; null: nobody is ejected. */
-  readonly outlier: OutlierDetector | null;
-  readonly #pools: EndpointPools<ClusterEndpoint>;
+  outlier: OutlierDetector | null;
+  #pools: EndpointPools<ClusterEndpoint>;
+  readonly #context: ClusterContext;
   /** Those whose probe found them healthy again. */
-  readonly #recovered: readonly EndpointHealth[];
-  readonly #startMs: number;
+  #recovered: readonly EndpointHealth[];
+  #startMs: number;
   /** Made when it is asked for. */
   #byAddress: Map<string, ClusterEndpoint> | null = null;
 
@@ -55,6 +60,8 @@ export class CompiledCluster implements ClusterParts {
     this.endpoints = endpoints;
     this.unserved = unserved;
     this.limits = limits;
+    this.hasNames = parts.hasNames === true;
+    this.#context = context;
     const hashes = cluster.balancer === "RING_HASH" || cluster.balancer === "MAGLEV";
     this.hashPolicy = hashes && cluster.hash !== undefined
       ? new HashPolicy(cluster.hash.keys, context.random)
@@ -62,14 +69,20 @@ export class CompiledCluster implements ClusterParts {
     this.#startMs = context.clock.monotonic();
     this.#recovered = this.#takeOverHealth(previous);
     this.#pools = new EndpointPools(cluster, endpoints, context, previous === null ? null : previous.#pools);
-    const counters = previous?.outlier?.counters ?? { ejections: 0, overflow: 0 };
-    this.outlier = cluster.outlier === undefined ? null : new OutlierDetector(
-      cluster.outlier,
-      endpoints.map(({ health }) => health as EndpointHealth),
-      context,
-      counters,
-      () => this.#pools.refresh(),
-    );
+    this.outlier = this.#detect(previous);
+  }
+
+  /** DNS has other addresses: from now on these are asked. What is known of those that stay is taken over. */
+  replaceEndpoints(endpoints: readonly ClusterEndpoint[]): void {
+    const before = { endpoints: this.endpoints, outlier: this.outlier };
+    this.outlier?.stop();
+    this.endpoints = endpoints;
+    this.#byAddress = null;
+    this.#startMs = this.#context.clock.monotonic();
+    this.#recovered = this.#takeOverHealth(before);
+    this.#pools = new EndpointPools(this.cluster, endpoints, this.#context, this.#pools);
+    this.outlier = this.#detect(before);
+    this.start();
   }
 
   /** The cluster serves now, instead of the previous one. */
@@ -104,7 +117,15 @@ export class CompiledCluster implements ClusterParts {
     return found?.isHealthy ? found : null;
   }
 
-  #takeOverHealth(previous: CompiledCluster | null): EndpointHealth[] {
+  #detect(previous: Known | null): OutlierDetector | null {
+    const { outlier } = this.cluster;
+    if (outlier === undefined) return null;
+    const health = this.endpoints.map((one) => one.health as EndpointHealth);
+    const counters = previous?.outlier?.counters ?? { ejections: 0, overflow: 0 };
+    return new OutlierDetector(outlier, health, this.#context, counters, () => this.#pools.refresh());
+  }
+
+  #takeOverHealth(previous: Known | null): EndpointHealth[] {
     const { outlier, warmup } = this.cluster;
     if (outlier === undefined && warmup === undefined) return [];
     const recovered: EndpointHealth[] = [];
@@ -122,6 +143,9 @@ export class CompiledCluster implements ClusterParts {
     return recovered;
   }
 }
+
+/** What was known before. */
+type Known = Pick<CompiledCluster, "endpoints" | "outlier">;
 
 /** The same endpoint in another snapshot. */
 function identityOf({ key, endpoint }: ClusterEndpoint): string {

@@ -1,9 +1,13 @@
-/** One connection on its way: TCP, then for mTLS the handshake and the check of who answered. */
+/** One connection on its way: TCP, then for TLS the handshake and the check of who answered. */
 import type { Clock } from "../../lib/clock.ts";
-import { peerIdentity } from "../../identity/peer_identity.ts";
+import { type PeerIdentity, peerIdentity } from "../../identity/peer_identity.ts";
+import { judgeServer, type ServerVerdict } from "../../identity/server_certificate.ts";
+import type { UpstreamTls } from "../../model/snapshot.ts";
+import { FileError } from "../../runtime/files.ts";
 import {
   type Connect,
   setOwner,
+  type TlsClient,
   type TlsMaterial,
   type TlsWire,
   type TlsWireOwner,
@@ -11,13 +15,16 @@ import {
   type WireOwner,
 } from "../../runtime/socket.ts";
 import type { ResetReason } from "../exchange.ts";
+import type { TlsFiles } from "./tls_files.ts";
 
 /** Where a host is, who must answer there, and what is spoken. */
 export interface HostAddress {
   readonly hostname: string;
   readonly port: number;
-  /** The SPIFFE ID that must answer, over mTLS; null: plain text. */
+  /** The SPIFFE ID that must answer, over mTLS; null: plain text, or `tls`. */
   readonly spiffeId: string | null;
+  /** TLS to a server outside the mesh. @default none */
+  readonly tls?: UpstreamTls;
   /** `tcp`: one tunnel a connection, whatever is spoken in it. */
   readonly protocol: "http1" | "http2" | "tcp";
   /** Whose connections these are: a cluster with limits shares its own with nobody. @default everybody's */
@@ -30,6 +37,8 @@ export interface ConnectContext {
   readonly trustDomain: string;
   /** The own certificate and the trusted roots, fresh at every connection; null: there is none yet. */
   tlsMaterial(): TlsMaterial | null;
+  /** Absent: nobody outside the mesh is called with TLS. */
+  readonly tlsFiles?: TlsFiles;
   /** One line for the log: a peer that was refused, and why. */
   warn(message: string): void;
 }
@@ -56,12 +65,9 @@ export class ConnectAttempt implements TlsWireOwner {
   }
 
   start(timeoutMs: number): void {
-    const plain = this.#address.spiffeId === null;
-    const material = plain ? null : this.#context.tlsMaterial();
-    // Without a certificate of its own the proxy is nobody, and calls nobody.
-    if (!plain && material === null) return this.#fail("connect-failure");
-    const alpn = ALPN[this.#address.protocol];
-    const tls = material === null ? null : { ...material, ...(alpn === undefined ? {} : { alpn }) };
+    const plain = this.#address.spiffeId === null && this.#address.tls === undefined;
+    const tls = plain ? null : this.#tlsClient();
+    if (!plain && tls === null) return this.#fail("connect-failure");
     this.#cancelTimer = this.#context.clock.after(timeoutMs, () => this.#fail("connect-timeout"));
     this.#context.connect(this.#address, tls, {
       opened: (wire) => {
@@ -78,12 +84,7 @@ export class ConnectAttempt implements TlsWireOwner {
 
   onHandshake(wire: TlsWire, error: Error | null): void {
     if (this.#over) return;
-    const verdict = peerIdentity({ error, certificate: wire.getPeerCertificate() }, {
-      peer: "server",
-      trustDomain: this.#context.trustDomain,
-      spiffeId: this.#address.spiffeId,
-      nowMs: this.#context.clock.now(),
-    });
+    const verdict = this.#judge(wire, error);
     if (!verdict.ok) {
       const { hostname, port } = this.#address;
       this.#context.warn(`Refused the peer at ${hostname}:${port} (${verdict.code}): ${verdict.detail}`);
@@ -92,6 +93,36 @@ export class ConnectAttempt implements TlsWireOwner {
     }
     if (this.#address.protocol === "http2" && wire.alpnProtocol !== "h2") return this.#fail("protocol-error");
     setOwner(wire, this.#succeed(wire));
+  }
+
+  /** Null: there is nothing to show, and without it the proxy calls nobody. */
+  #tlsClient(): TlsClient | null {
+    const { protocol, tls } = this.#address;
+    const alpn = ALPN[protocol];
+    if (tls === undefined) {
+      const material = this.#context.tlsMaterial();
+      return material && { ...material, ...(alpn === undefined ? {} : { alpn }) };
+    }
+    try {
+      return this.#context.tlsFiles?.client(tls, alpn) ?? null;
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      const { hostname, port } = this.#address;
+      this.#context.warn(`No TLS to ${hostname}:${port}: ${error.message}`);
+      return null;
+    }
+  }
+
+  #judge(wire: TlsWire, error: Error | null): PeerIdentity | ServerVerdict {
+    const handshake = { error, certificate: wire.getPeerCertificate() };
+    const { spiffeId, tls } = this.#address;
+    if (tls !== undefined) return tls.insecure ? { ok: true } : judgeServer(handshake, tls.names);
+    return peerIdentity(handshake, {
+      peer: "server",
+      trustDomain: this.#context.trustDomain,
+      spiffeId,
+      nowMs: this.#context.clock.now(),
+    });
   }
 
   /** Bytes before the handshake is judged are nobody's. */

@@ -8,6 +8,8 @@ import { Http1ClientConnection } from "../http1/client_connection.ts";
 import { Http2ClientConnection } from "../http2/client_connection.ts";
 import { STREAMS_MAX } from "../http2/limits.ts";
 import { TcpClientConnection } from "../tcp/client_connection.ts";
+import type { Wire } from "../../runtime/socket.ts";
+import type { TcpKeepalive } from "../../runtime/tcp_keepalive.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { ConnectAttempt, type ConnectContext, type HostAddress } from "./connect_attempt.ts";
 import { HostUsage } from "./host_usage.ts";
@@ -19,13 +21,16 @@ export const PENDING_REQUESTS_MAX = 10_000;
 export const IDLE_CONNECTIONS_MAX = 1_024;
 
 export function hostKey(address: HostAddress): string {
-  const { hostname, port, spiffeId, protocol, pool } = address;
-  return `${hostname}|${port}|${spiffeId ?? "plain"}|${protocol}|${pool ?? ""}`;
+  const { hostname, port, spiffeId, protocol, pool, tls } = address;
+  const peer = spiffeId ?? (tls === undefined ? "plain" : JSON.stringify(tls));
+  return `${hostname}|${port}|${peer}|${protocol}|${pool ?? ""}`;
 }
 
 /** What hosts need from the process around them. */
 export interface HostContext extends ConnectContext {
   readonly wheel: TimerWheel;
+  /** Absent: the kernel watches over no connection. */
+  setTcpKeepalive?(wire: Wire, keepalive: TcpKeepalive): void;
 }
 
 /** A request that waits for its connection. */
@@ -60,7 +65,7 @@ export class Host implements UpstreamOwner {
   constructor(address: HostAddress, context: HostContext, limits: PoolLimits | null = null) {
     this.address = address;
     this.#context = context;
-    this.usage = limits === null ? null : new HostUsage(limits);
+    this.usage = limits === null ? null : new HostUsage(limits, context.wheel);
     this.#perConnection = address.protocol === "http2" ? STREAMS_MAX : 1;
   }
 
@@ -187,7 +192,9 @@ export class Host implements UpstreamOwner {
       ready: (wire) => {
         this.#connecting--;
         const { wheel } = this.#context;
-        const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel);
+        const limits = this.usage?.limits;
+        if (limits?.tcpKeepalive !== undefined) this.#context.setTcpKeepalive?.(wire, limits.tcpKeepalive);
+        const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel, limits?.terms);
         this.usage?.onConnected(connection);
         this.#give(connection, this.#wary);
         this.onCapacity(connection);

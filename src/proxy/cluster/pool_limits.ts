@@ -1,5 +1,6 @@
 /** What a cluster's connection pools have in use, and how much they may (Envoy's circuit breakers). Outlives snapshots. */
 import type { ClusterLimits } from "../../model/snapshot.ts";
+import { type ConnectionTerms, connectionTerms } from "../connection_terms.ts";
 
 export class PoolLimits {
   /** Open, or on their way. */
@@ -10,9 +11,21 @@ export class PoolLimits {
   requests = 0;
   retries = 0;
   #limits: ClusterLimits = {};
+  #terms: ConnectionTerms = connectionTerms({});
 
   configure(limits: ClusterLimits): void {
     this.#limits = limits;
+    this.#terms = connectionTerms(limits);
+  }
+
+  /** Of each connection that is made from now on. */
+  get terms(): ConnectionTerms {
+    return this.#terms;
+  }
+
+  /** How the kernel watches over new connections; undefined: not at all. */
+  get tcpKeepalive(): ClusterLimits["tcpKeepalive"] {
+    return this.#limits.tcpKeepalive;
   }
 
   get connectionsFull(): boolean {

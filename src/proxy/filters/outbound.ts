@@ -1,6 +1,7 @@
 /** The calls of the own workload: from the request's authority to a route, a cluster, an endpoint. */
 import type { ProxySettings } from "../../model/snapshot.ts";
 import type { Address } from "../../runtime/socket.ts";
+import { splitAuthority } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { HostAddress } from "../cluster/connect_attempt.ts";
 import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
@@ -9,7 +10,7 @@ import { LOCAL_REPLY } from "../local_reply.ts";
 import { describePeer, takeMeshHeaders } from "../mesh_headers.ts";
 import type { Found } from "../route/listener_table.ts";
 import { normalPath } from "../route/normal_path.ts";
-import { canonicalAuthority, type CompiledVirtualHost, findRoute } from "../route/route_table.ts";
+import { type CompiledVirtualHost, findRoute } from "../route/route_table.ts";
 import { pickTarget } from "../route/weighted_targets.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
@@ -21,8 +22,6 @@ const PASSTHROUGH_CONNECT_TIMEOUT_MS = 10_000;
 export interface OutboundOptions extends OutboundContext {
   /** The snapshot that serves now. */
   current(): CompiledSnapshot;
-  /** An address that leads back to this proxy: passing a request on to it would never end. */
-  isOwnAddress(hostname: string, port: number): boolean;
 }
 
 /** Where a captured connection was going, and how requests on it are passed on to there. */
@@ -197,12 +196,4 @@ export class OutboundAcceptor implements Acceptor {
     }
     return this.#peer;
   }
-}
-
-/** Host and port of an authority; port 80 when it has none. Null: there is no host. */
-function splitAuthority(authority: string): { hostname: string; port: number } | null {
-  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::([0-9]+))?$/.exec(canonicalAuthority(authority));
-  if (match === null) return null;
-  const port = match[3] === undefined ? 80 : Number(match[3]);
-  return port > 0 && port < 65_536 ? { hostname: (match[1] ?? match[2]) as string, port } : null;
 }

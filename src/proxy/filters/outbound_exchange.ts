@@ -1,10 +1,11 @@
 /** One call of the own workload: what its route says becomes of it, attempt by attempt. */
 import type { Random } from "../../lib/prng.ts";
-import type { Fault, ServiceInfo } from "../../model/snapshot.ts";
+import type { Cluster, Fault, ServiceInfo } from "../../model/snapshot.ts";
 import type { Address } from "../../runtime/socket.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
 import { NO_KEY } from "../cluster/balancer/balancer.ts";
+import { hostOfAuthority } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
 import { answerOutcome, outcomeFollows } from "../cluster/health/answer_outcome.ts";
@@ -37,6 +38,8 @@ import { lostOnKeptConnection } from "./upstream_failure.ts";
 export interface OutboundContext extends ExchangeContext {
   readonly random: Random;
   readonly hosts: HostTable;
+  /** An address that leads back to this proxy: passing a request on to it would never end. */
+  isOwnAddress(hostname: string, port: number): boolean;
 }
 
 type ClusterRoute = CompiledRoute<CompiledCluster>;
@@ -155,8 +158,9 @@ export class OutboundExchange extends HttpExchange {
   ): void {
     if (destination !== null && cluster.cluster.toOriginalDestination === true) {
       const { hosts } = this.context;
-      const host = hosts.passthrough({ ...destination, spiffeId: null, protocol: "tcp" });
-      const { connectTimeoutMs } = cluster.cluster;
+      const { connectTimeoutMs, tls } = cluster.cluster;
+      const security = tls === undefined ? {} : { tls };
+      const host = hosts.passthrough({ ...destination, spiffeId: null, ...security, protocol: "tcp" });
       return this.send({ host, edge: cluster.unserved, connectTimeoutMs });
     }
     this.#retries = DEFAULT_RETRIES;
@@ -172,7 +176,11 @@ export class OutboundExchange extends HttpExchange {
       ({ key: this.#key, setCookie: this.#setCookie } = cluster.hashPolicy.keyOf(this.head, address));
     }
     const target = this.#pick();
-    if (target === null) return this.reply(LOCAL_REPLY.noHealthyUpstream, cluster.unserved);
+    if (target === null) {
+      const unresolved = cluster.hasNames && cluster.endpoints.length === 0;
+      const reply = unresolved ? LOCAL_REPLY.dnsFailure : LOCAL_REPLY.noHealthyUpstream;
+      return this.reply(reply, cluster.unserved);
+    }
     if (this.requestEnded) this.onRequestComplete();
     this.send(target);
   }
@@ -353,15 +361,21 @@ export class OutboundExchange extends HttpExchange {
     return endpoint === null ? null : this.#targetAt(cluster, endpoint);
   }
 
-  #targetAt({ cluster }: CompiledCluster, endpoint: ClusterEndpoint): Target {
-    return { host: this.#hostOf(endpoint), edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
+  #targetAt({ cluster }: CompiledCluster, endpoint: ClusterEndpoint): Target | null {
+    const host = this.#hostOf(endpoint, cluster);
+    return host && { host, edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
   }
 
-  /** A proxy understands CONNECT; a plain endpoint is what the tunnel leads to. */
-  #hostOf({ endpoint, host }: ClusterEndpoint): Host {
+  /** A proxy understands CONNECT; a plain endpoint is what the tunnel leads to. Null: it would lead back here. */
+  #hostOf({ endpoint, host }: ClusterEndpoint, cluster: Cluster): Host | null {
+    const { hosts, isOwnAddress } = this.context;
+    if (cluster.resolution === "AUTHORITY") {
+      const address = hostOfAuthority(this.head, endpoint, cluster);
+      const leadsBack = address === null || isOwnAddress(address.hostname, address.port);
+      return leadsBack ? null : hosts.passthrough(address);
+    }
     if (this.head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
-    const { address: hostname, port } = endpoint;
-    return this.context.hosts.passthrough({ hostname, port, spiffeId: null, protocol: "tcp" });
+    return hosts.passthrough({ ...host.address, protocol: "tcp" });
   }
 
   #addMeshFields(headers: HeaderList, { endpoint }: ClusterEndpoint): void {
@@ -378,10 +392,11 @@ export class OutboundExchange extends HttpExchange {
     if (body?.lost) return;
     for (const { target: cluster } of mirrors) {
       const endpoint = cluster?.pick() ?? null;
-      if (cluster === null || endpoint === null) continue;
+      const to = cluster !== null && endpoint !== null ? this.#targetAt(cluster, endpoint) : null;
+      if (endpoint === null || to === null) continue;
       const headers = head.headers.slice(0, this.#fieldCount);
       this.#addMeshFields(headers, endpoint);
-      Mirror.send(this.context, this.#targetAt(cluster, endpoint), {
+      Mirror.send(this.context, to, {
         head: { ...head, authority: shadowAuthority(head.authority), headers },
         body: this.bodiless ? null : [...body?.chunks ?? []],
         trailers,

@@ -17,12 +17,13 @@ import {
 } from "../exchange.ts";
 import { ByteWriter } from "../io/byte_writer.ts";
 import { Tunnel } from "../io/tunnel.ts";
+import { type ConnectionTerms, TERMS_DEFAULT } from "../connection_terms.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { BodyReader, type BodySink } from "./body_reader.ts";
 import { HeadBuffer } from "./head_buffer.ts";
 import { writeChunk, writeLastChunk, writeRequestHead } from "./head_writer.ts";
 import { parseResponseHead } from "./head.ts";
-import { IDLE_TIMEOUT_MS, STREAM_IDLE_TIMEOUT_MS } from "./limits.ts";
+import { STREAM_IDLE_TIMEOUT_MS } from "./limits.ts";
 import { Malformed } from "./malformed.ts";
 
 /** 1xx responses before the final one; more is an upstream gone wrong. */
@@ -41,6 +42,7 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   readonly #owner: UpstreamOwner;
   readonly #wheel: TimerWheel;
   readonly #writer: ByteWriter;
+  readonly #idleTimeoutMs: number;
   readonly #heads = new HeadBuffer();
   readonly #response = new BodyReader(this);
   #handler: ClientHandler | null = null;
@@ -61,12 +63,18 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   /** Who owns the wire after the upstream granted a tunnel. */
   #tunnel: Tunnel | null = null;
 
-  constructor(wire: Wire, owner: UpstreamOwner, wheel: TimerWheel) {
+  constructor(
+    wire: Wire,
+    owner: UpstreamOwner,
+    wheel: TimerWheel,
+    { idleTimeoutMs }: Pick<ConnectionTerms, "idleTimeoutMs"> = TERMS_DEFAULT,
+  ) {
     this.#wire = wire;
     this.#owner = owner;
     this.#wheel = wheel;
     this.#writer = new ByteWriter(wire, () => this.#handler?.onUpstreamWritable());
-    wheel.set(this, IDLE_TIMEOUT_MS);
+    this.#idleTimeoutMs = idleTimeoutMs;
+    this.#rest();
   }
 
   /** Sends a request; the connection must be idle. `ended`: it has no body. */
@@ -277,7 +285,7 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     this.#handler = null;
     if (!reusable) return this.#terminate();
     this.resumeResponse();
-    this.#wheel.set(this, IDLE_TIMEOUT_MS);
+    this.#rest();
     this.#owner.onCapacity(this);
   }
 
@@ -297,6 +305,12 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     this.#writer.close();
     this.#wire.terminate();
     this.#owner.onGone(this);
+  }
+
+  /** No request is in flight. */
+  #rest(): void {
+    if (this.#idleTimeoutMs === 0) this.#wheel.clear(this);
+    else this.#wheel.set(this, this.#idleTimeoutMs);
   }
 
   #touch(): void {

@@ -12,6 +12,7 @@ import {
   type ResponseHead,
   type TunnelRequest,
 } from "../exchange.ts";
+import { type ConnectionTerms, TERMS_DEFAULT } from "../connection_terms.ts";
 import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { Http2Connection } from "./connection.ts";
@@ -36,12 +37,20 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   /** The peer takes no new streams, or we give it none. */
   #retired = false;
   readonly #keepalive: Keepalive;
+  readonly #streamsMax: number;
 
-  constructor(wire: Wire, owner: UpstreamOwner, wheel: TimerWheel) {
+  constructor(
+    wire: Wire,
+    owner: UpstreamOwner,
+    wheel: TimerWheel,
+    { idleTimeoutMs, streamsMax, keepalive }: ConnectionTerms = TERMS_DEFAULT,
+  ) {
     super(wire, wheel);
     this.#owner = owner;
-    this.#keepalive = new Keepalive(wheel, this);
+    this.#streamsMax = streamsMax;
+    this.#keepalive = new Keepalive(wheel, this, keepalive.intervalMs, keepalive.timeoutMs);
     this.peerStreamsMax = STREAMS_ASSUMED;
+    this.idleTimeoutMs = idleTimeoutMs;
     wheel.set(this, IDLE_TIMEOUT_MS);
     this.writer.bytes(PREFACE);
     this.sendSettings([Setting.EnablePush, 0]);
@@ -50,7 +59,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   /** Requests that it takes now. */
   get capacity(): number {
     if (this.#retired || this.isOver || this.writer.unsent > UNSENT_BYTES_MAX) return 0;
-    return Math.max(0, this.peerStreamsMax - this.streams.size);
+    return Math.max(0, Math.min(this.peerStreamsMax, this.#streamsMax) - this.streams.size);
   }
 
   /** `ended`: it has no body. There must be capacity. */

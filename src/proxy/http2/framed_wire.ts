@@ -31,6 +31,8 @@ export abstract class FramedWire implements WireOwner, Timed {
   readonly frames: FrameWriter;
   protected closed = false;
   protected readonly block = new HeaderBlock();
+  /** Without a stream; 0: for ever. */
+  protected idleTimeoutMs = IDLE_TIMEOUT_MS;
   readonly #wire: Wire;
   readonly #reader = new FrameReader();
   #settingsSeen = false;
@@ -102,7 +104,9 @@ export abstract class FramedWire implements WireOwner, Timed {
 
   /** A new hour for an idle connection, unless something more urgent is awaited. */
   protected rest(): void {
-    if (this.#settingsSeen && this.#blockTimed < 0) this.wheel.set(this, IDLE_TIMEOUT_MS);
+    if (!this.#settingsSeen || this.#blockTimed >= 0) return;
+    if (this.idleTimeoutMs === 0) this.wheel.clear(this);
+    else this.wheel.set(this, this.idleTimeoutMs);
   }
 
   #outOfPlace(frame: Frame): ConnectionError | null {

@@ -25,18 +25,28 @@ export class Keepalive implements Timed {
   wheelIndex = 0;
   readonly #wheel: TimerWheel;
   readonly #kept: Kept;
+  readonly #intervalMs: number;
+  readonly #timeoutMs: number;
   #state: "listening" | "silent" | "asked" = "listening";
 
-  constructor(wheel: TimerWheel, kept: Kept) {
+  /** Silence after which the peer is asked, and after which it is given up. */
+  constructor(
+    wheel: TimerWheel,
+    kept: Kept,
+    intervalMs: number = KEEPALIVE_INTERVAL_MS,
+    timeoutMs: number = KEEPALIVE_TIMEOUT_MS,
+  ) {
     this.#wheel = wheel;
     this.#kept = kept;
+    this.#intervalMs = intervalMs;
+    this.#timeoutMs = timeoutMs;
     this.heard();
   }
 
   /** Anything came: whatever it is, the peer lives. */
   heard(): void {
     this.#state = "listening";
-    this.#wheel.set(this, KEEPALIVE_INTERVAL_MS);
+    this.#wheel.set(this, this.#intervalMs);
   }
 
   /** A stream was opened, the connection is busy now. It may have been silent for long, which was no matter before. */
@@ -57,6 +67,6 @@ export class Keepalive implements Timed {
   #ask(): void {
     this.#state = "asked";
     this.#kept.ping();
-    this.#wheel.set(this, KEEPALIVE_TIMEOUT_MS);
+    this.#wheel.set(this, this.#timeoutMs);
   }
 }

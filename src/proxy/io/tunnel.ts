@@ -29,17 +29,28 @@ export class Tunnel implements WireOwner, Timed {
   readonly #writer: ByteWriter;
   readonly #wheel: TimerWheel;
   readonly #sink: TunnelSink;
+  readonly #idleTimeoutMs: number;
   #localEnded = false;
   #peerEnded = false;
   #paused = false;
   #gone = false;
 
-  /** The writer may have something to say yet. The caller makes the tunnel the wire's owner. */
-  constructor(wire: Wire, writer: ByteWriter, wheel: TimerWheel, sink: TunnelSink) {
+  /**
+   * The writer may have something to say yet. The caller makes the tunnel the wire's owner. `idleTimeoutMs`: without a
+   * byte; 0: for ever.
+   */
+  constructor(
+    wire: Wire,
+    writer: ByteWriter,
+    wheel: TimerWheel,
+    sink: TunnelSink,
+    idleTimeoutMs: number = TUNNEL_IDLE_TIMEOUT_MS,
+  ) {
     this.#wire = wire;
     this.#writer = writer;
     this.#wheel = wheel;
     this.#sink = sink;
+    this.#idleTimeoutMs = idleTimeoutMs;
     this.#touch();
   }
 
@@ -125,6 +136,6 @@ export class Tunnel implements WireOwner, Timed {
   }
 
   #touch(): void {
-    this.#wheel.set(this, TUNNEL_IDLE_TIMEOUT_MS);
+    if (this.#idleTimeoutMs > 0) this.#wheel.set(this, this.#idleTimeoutMs);
   }
 }

@@ -10,6 +10,7 @@ import {
 } from "../exchange.ts";
 import { ByteWriter } from "../io/byte_writer.ts";
 import { Tunnel, type TunnelSink } from "../io/tunnel.ts";
+import { type ConnectionTerms, TERMS_DEFAULT } from "../connection_terms.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 
 export class TcpClientConnection implements WireOwner, UpstreamConnection, ClientStream, TunnelSink {
@@ -21,10 +22,15 @@ export class TcpClientConnection implements WireOwner, UpstreamConnection, Clien
   /** What a server says before the tunnel is taken. */
   #early: Uint8Array[] = [];
 
-  constructor(wire: Wire, owner: UpstreamOwner, wheel: TimerWheel) {
+  constructor(
+    wire: Wire,
+    owner: UpstreamOwner,
+    wheel: TimerWheel,
+    { idleTimeoutMs }: Pick<ConnectionTerms, "idleTimeoutMs"> = TERMS_DEFAULT,
+  ) {
     this.#owner = owner;
     const writer = new ByteWriter(wire, () => this.#handler?.onUpstreamWritable());
-    this.#tunnel = new Tunnel(wire, writer, wheel, this);
+    this.#tunnel = new Tunnel(wire, writer, wheel, this, idleTimeoutMs);
   }
 
   get capacity(): number {

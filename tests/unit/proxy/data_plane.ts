@@ -15,6 +15,7 @@ import {
   type WorkloadInfo,
 } from "../../../src/model/snapshot.ts";
 import { HostTable } from "../../../src/proxy/cluster/host_table.ts";
+import { TlsFiles } from "../../../src/proxy/cluster/tls_files.ts";
 import { type CompiledSnapshot, compileSnapshot } from "../../../src/proxy/compiled_snapshot.ts";
 import type { Acceptor } from "../../../src/proxy/exchange.ts";
 import { ConnectionGate } from "../../../src/proxy/listener/connection_gate.ts";
@@ -138,8 +139,11 @@ export class DataPlane {
     trustDomain: "mesh.test",
     connect: this.network.connect,
     tlsMaterial: () => ({ chain: "chain", key: "key", roots: "roots" }),
+    tlsFiles: new TlsFiles(),
     warn: (message) => this.warnings.push(message),
   });
+  /** What DNS knows. */
+  readonly dns = new Map<string, readonly string[]>();
   readonly random = new Prng(1);
   readonly inFlight = new InFlight(IN_FLIGHT_MAX);
   readonly exchanges = exchangeContext(this.clock, this.inFlight);
@@ -167,7 +171,11 @@ export class DataPlane {
   apply(snapshot: Snapshot): void {
     const { hosts, edges, random, clock, wheel, compiled: previous = null } = this;
     const deliverTo = "127.0.0.1";
-    this.compiled = compileSnapshot(snapshot, { hosts, edges, random, clock, wheel, previous, deliverTo });
+    const addressesOf = (name: string) => this.dns.get(name) ?? null;
+    this.compiled = compileSnapshot(snapshot, {
+      ...{ hosts, edges, random, clock, wheel, previous, deliverTo },
+      addressesOf,
+    });
     hosts.retain(this.compiled.hosts);
   }
 
@@ -197,6 +205,12 @@ export class DataPlane {
       current,
     });
     return new Arrival(listener.accept);
+  }
+
+  /** DNS says something new. */
+  move(name: string, ...addresses: string[]): void {
+    this.dns.set(name, addresses);
+    if (this.compiled.onNameChange(name)) this.hosts.retain(this.compiled.hosts);
   }
 
   /** The own workload, calling out. */

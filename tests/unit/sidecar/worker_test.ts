@@ -39,6 +39,12 @@ class FakeProxy implements WorkerProxy {
 
   constructor(readonly identity: () => TlsMaterial | null) {}
 
+  warming: Promise<void> | null = null;
+
+  warm(): Promise<void> | null {
+    return this.warming;
+  }
+
   apply(snapshot: Snapshot): void {
     this.did.push("apply");
     this.applied = snapshot;
@@ -112,6 +118,26 @@ describe("Worker", () => {
     expect(said.slice(1)).toEqual([{ type: "done", id: 2 }, { type: "done", id: 3 }]);
     worker.receive({ type: "identity", identity: { ...IDENTITY, key: "new" } });
     expect(proxy.identity()?.key).toBe("new");
+  });
+
+  test("waits for the names in a change before it applies it, and fails with it", async () => {
+    const { worker, proxy, said, ends } = started();
+    const names = Promise.withResolvers<void>();
+    proxy.warming = names.promise;
+    const added = snapshotOf(settings({ outboundPolicy: "REGISTRY_ONLY" }));
+    worker.receive({ type: "change", id: 2, set: [...added.values()], remove: [] });
+    expect([proxy.did.length, said.length]).toEqual([2, 1]);
+    names.resolve();
+    await names.promise;
+    expect(said[1]).toEqual({ type: "done", id: 2 });
+    expect(proxy.applied?.get("proxy/self")).toEqual(added.get("proxy/self"));
+    proxy.apply = () => {
+      throw new Error("It does not compile");
+    };
+    worker.receive({ type: "change", id: 3, set: [], remove: ["proxy/self"] });
+    for (let i = 0; i < 5; i++) await Promise.resolve();
+    expect(said[2]).toEqual({ type: "failed", reason: "It does not compile" });
+    expect(ends).toEqual(["failed"]);
   });
 
   test("tells what it counted once", () => {

@@ -1,0 +1,80 @@
+/** Makes clusters of what a snapshot says: their endpoints bound to hosts and counters, and to the addresses of their names. */
+import type { Cluster, Endpoint, EndpointSet, ServiceInfo, WorkloadInfo } from "../../model/snapshot.ts";
+import { type Edge, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
+import { type ClusterContext, CompiledCluster } from "./cluster.ts";
+import { ClusterEndpoint } from "./cluster_endpoint.ts";
+import { type AddressesOf, namesOf, resolvedEndpoints } from "./dns/resolved_endpoints.ts";
+import type { HostTable } from "./host_table.ts";
+import { PoolLimits } from "./pool_limits.ts";
+
+/** The counters of calls to a workload. */
+export type EdgeTo = (destination: WorkloadInfo, service: ServiceInfo, mtls: boolean) => Edge;
+
+/** It is kept as long as its clusters, and must not hold on to other snapshots. */
+export interface ClusterCompilerOptions extends ClusterContext {
+  readonly hosts: HostTable;
+  /** By the name of the cluster. */
+  readonly endpointSets: ReadonlyMap<string, EndpointSet>;
+  readonly edgeTo: EdgeTo;
+  /** Addresses of endpoints that are names. @default names are looked up by whoever connects */
+  readonly addressesOf?: AddressesOf;
+}
+
+export class ClusterCompiler {
+  readonly #options: ClusterCompilerOptions;
+
+  constructor(options: ClusterCompilerOptions) {
+    this.#options = options;
+  }
+
+  /** `old`: what serves under the name. Throws when the cluster's settings cannot be followed. */
+  compile(cluster: Cluster, old: CompiledCluster | null): CompiledCluster {
+    const limits = cluster.limits === undefined ? null : old?.limits ?? new PoolLimits();
+    const endpoints = this.#endpointsOf(cluster, limits);
+    const unserved = this.#options.edgeTo(UNKNOWN_WORKLOAD, cluster.service, false);
+    const hasNames = this.#namesOf(cluster).length > 0;
+    return new CompiledCluster({ cluster, endpoints, unserved, limits, hasNames }, this.#options, old);
+  }
+
+  /** The name has other addresses: the cluster goes on with those. False: nothing changes for it. */
+  move(compiled: CompiledCluster, name: string): boolean {
+    const { cluster, endpoints: before, limits } = compiled;
+    if (!this.#namesOf(cluster).includes(name)) return false;
+    const endpoints = this.#endpointsOf(cluster, limits);
+    if (before.length === endpoints.length && before.every(({ host }, i) => host === endpoints[i]?.host)) {
+      return false;
+    }
+    compiled.replaceEndpoints(endpoints);
+    return true;
+  }
+
+  #namesOf(cluster: Cluster): readonly string[] {
+    return this.#options.addressesOf === undefined ? [] : namesOf(cluster, this.#written(cluster));
+  }
+
+  #endpointsOf(cluster: Cluster, limits: PoolLimits | null): ClusterEndpoint[] {
+    const { addressesOf } = this.#options;
+    const written = this.#written(cluster);
+    const resolved = addressesOf === undefined ? written : resolvedEndpoints(cluster, written, addressesOf);
+    return resolved.map((one) => this.#bind(one, cluster, limits));
+  }
+
+  #written({ name }: Cluster): readonly Endpoint[] {
+    return this.#options.endpointSets.get(name)?.endpoints ?? [];
+  }
+
+  #bind(endpoint: Endpoint, cluster: Cluster, limits: PoolLimits | null): ClusterEndpoint {
+    const { service, protocol = "http1", tls } = cluster;
+    const mtls = endpoint.meshPort !== null;
+    const host = this.#options.hosts.get({
+      hostname: endpoint.address,
+      port: endpoint.meshPort ?? endpoint.port,
+      spiffeId: mtls ? endpoint.workload.principal : null,
+      // The mesh hop carries many exchanges on one connection.
+      protocol: mtls ? "http2" : protocol,
+      ...(mtls || tls === undefined ? {} : { tls }),
+      ...(limits === null ? {} : { pool: cluster.name }),
+    }, limits);
+    return new ClusterEndpoint(endpoint, host, this.#options.edgeTo(endpoint.workload, service, mtls));
+  }
+}

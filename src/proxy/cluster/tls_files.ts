@@ -1,0 +1,37 @@
+/** Certificates, keys and roots on the proxy's disk, for TLS to servers outside the mesh; read anew when they change. */
+import type { UpstreamTls } from "../../model/snapshot.ts";
+import { ChangingFile } from "../../runtime/changing_file.ts";
+import type { Alpn, TlsClient } from "../../runtime/socket.ts";
+
+/** Of one PEM file; a bundle of all public roots has a quarter of that. */
+export const PEM_FILE_BYTES_MAX = 1024 * 1024;
+
+/** Files that are remembered; when there are more, all are forgotten and read again. */
+export const TLS_FILES_MAX = 1_024;
+
+export class TlsFiles {
+  readonly #files = new Map<string, ChangingFile>();
+
+  /** What a connection that begins now shows and trusts. Throws FileError. */
+  client({ certificate, rootsFile, sni }: UpstreamTls, alpn: Alpn | undefined): TlsClient {
+    return {
+      chain: certificate === null ? "" : this.#read(certificate.chainFile),
+      key: certificate === null ? "" : this.#read(certificate.keyFile),
+      // Without any, those that Bun has from Mozilla.
+      roots: rootsFile === null ? "" : this.#read(rootsFile),
+      oldest: "1.2",
+      ...(sni === null ? {} : { serverName: sni }),
+      ...(alpn === undefined ? {} : { alpn }),
+    };
+  }
+
+  #read(path: string): string {
+    let file = this.#files.get(path);
+    if (file === undefined) {
+      if (this.#files.size >= TLS_FILES_MAX) this.#files.clear();
+      file = new ChangingFile(path, PEM_FILE_BYTES_MAX);
+      this.#files.set(path, file);
+    }
+    return file.read();
+  }
+}
