@@ -364,7 +364,7 @@ export interface UpstreamTls {
   readonly sni: string | null;
   /** Shown where the server asks for one; null: none. */
   readonly certificate: { readonly chainFile: string; readonly keyFile: string } | null;
-  /** Roots of the server's certificate; null: those that the executable brings along. */
+  /** Roots of the server's certificate; null: the public authorities that the machine trusts. */
   readonly rootsFile: string | null;
   /** One of them must be in the server's certificate. */
   readonly names: readonly string[];

@@ -4,7 +4,7 @@ import type { Proxy } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { DataPlaneSettings } from "./data_plane.ts";
 import { NO_REFUSALS } from "./refusal_sums.ts";
-import { changedSnapshot, type SnapshotChange } from "./snapshot_change.ts";
+import { changedSnapshot } from "./snapshot_change.ts";
 import {
   type Drain,
   type FromWorker,

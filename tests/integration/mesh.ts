@@ -35,6 +35,8 @@ export interface SidecarOptions {
   readonly openFilesMax?: number;
   /** Processes that share its ports. @default 1 */
   readonly workers?: number;
+  /** A command that becomes the sidecar. @default none */
+  readonly within?: readonly string[];
 }
 
 export class Mesh {
@@ -105,14 +107,14 @@ export class Mesh {
 
   /** Starts a sidecar, whatever becomes of it. */
   async launchSidecar(workload: string, options: SidecarOptions): Promise<Bowline> {
-    const { at, tokenFile, data, openFilesMax, workers } = options;
+    const { at, tokenFile, data, openFilesMax, workers, within = [] } = options;
     const file = tokenFile === undefined ? await this.tokenFile({ workload }) : tokenFile;
     return new Bowline(`sidecar of ${workload}`, [
       ...["run", "--role", "sidecar", "--bind", this.address(at)],
       ...["--data", this.dataOf(data ?? workload)],
       ...(file === null ? [] : ["--token-file", file]),
       ...(workers === undefined ? [] : ["--workers", String(workers)]),
-    ], { openFilesMax });
+    ], { openFilesMax, within });
   }
 
   async untilReady(sidecar: Bowline, at: number): Promise<void> {

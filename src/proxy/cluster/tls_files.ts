@@ -1,6 +1,7 @@
 /** Certificates, keys and roots on the proxy's disk, for TLS to servers outside the mesh; read anew when they change. */
 import type { UpstreamTls } from "../../model/snapshot.ts";
 import { ChangingFile } from "../../runtime/changing_file.ts";
+import { FileError } from "../../runtime/files.ts";
 import type { Alpn, TlsClient } from "../../runtime/socket.ts";
 
 /** Of one PEM file; a bundle of all public roots has a quarter of that. */
@@ -9,20 +10,46 @@ export const PEM_FILE_BYTES_MAX = 1024 * 1024;
 /** Files that are remembered; when there are more, all are forgotten and read again. */
 export const TLS_FILES_MAX = 1_024;
 
+/** Where machines keep the public authorities that they trust: Debian, Red Hat, SUSE, Alpine. */
+const SYSTEM_ROOTS = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/ca-bundle.pem",
+  "/etc/ssl/cert.pem",
+];
+
 export class TlsFiles {
   readonly #files = new Map<string, ChangingFile>();
+  readonly #systemRoots: readonly string[];
+
+  /** `systemRoots`: files, the first of which that can be read counts where no other is named. */
+  constructor(systemRoots: readonly string[] = SYSTEM_ROOTS) {
+    this.#systemRoots = systemRoots;
+  }
 
   /** What a connection that begins now shows and trusts. Throws FileError. */
   client({ certificate, rootsFile, sni }: UpstreamTls, alpn: Alpn | undefined): TlsClient {
     return {
       chain: certificate === null ? "" : this.#read(certificate.chainFile),
       key: certificate === null ? "" : this.#read(certificate.keyFile),
-      // Without any, those that Bun has from Mozilla.
-      roots: rootsFile === null ? "" : this.#read(rootsFile),
+      roots: rootsFile === null ? this.#system() : this.#read(rootsFile),
       oldest: "1.2",
       ...(sni === null ? {} : { serverName: sni }),
       ...(alpn === undefined ? {} : { alpn }),
     };
+  }
+
+  /** Empty: a machine without any trusts those that Bun has from Mozilla. */
+  #system(): string {
+    for (const path of this.#systemRoots) {
+      try {
+        return this.#read(path);
+      } catch (error) {
+        if (!(error instanceof FileError)) throw error;
+      }
+    }
+    return "";
   }
 
   #read(path: string): string {

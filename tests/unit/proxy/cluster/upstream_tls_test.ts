@@ -140,9 +140,12 @@ describe("TLS to a server outside the mesh", () => {
     expect(await attempt(port, { sni: null, names: [], rootsFile: null, insecure: true })).toBe("ok -");
   });
 
-  test("without a file of roots only public authorities are trusted", async () => {
+  test("without a file of roots the machine's authorities are trusted", async () => {
     const { port } = await serve(good);
     expect(await attempt(port, { rootsFile: null })).toBe("peer-refused");
+    const missing = join(directory, "no-such-bundle.pem");
+    expect(await attempt(port, { rootsFile: null }, { files: new TlsFiles([missing]) })).toBe("peer-refused");
+    expect(await attempt(port, { rootsFile: null }, { files: new TlsFiles([missing, ROOTS]) })).toBe("ok -");
   });
 
   test("a server that asks for a certificate gets the one on the disk, a new one as soon as it is there", async () => {

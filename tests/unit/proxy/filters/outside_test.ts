@@ -146,7 +146,7 @@ describe("TLS to endpoints", () => {
     expect(plane.network.last.tls).toMatchObject({ chain: "chain", roots: "roots" });
     const straight = planeOf({ tls: { ...TLS, sni: "shop.test" } }, [endpoint(1)]);
     straight.caller().get();
-    expect(straight.network.last.tls).toMatchObject({ chain: "", roots: "", serverName: "shop.test" });
+    expect(straight.network.last.tls).toMatchObject({ chain: "", serverName: "shop.test" });
     expect(straight.network.last.tls?.alpn).toEqual(["http/1.1"]);
   });
 
