@@ -3,6 +3,7 @@
  * Pilot writes it, discovery carries it, the proxy compiles it. Nothing in it is an Istio resource.
  */
 import type { HealthProbe } from "./health_probe.ts";
+import type { UpstreamTls } from "./upstream_tls.ts";
 import type { WorkloadKey } from "./workload.ts";
 
 export type Resource = ProxySettings | Listener | VirtualHost | Cluster | EndpointSet;
@@ -357,20 +358,6 @@ export interface Cluster {
  * request itself wants to go, a host that the request names, and the endpoint's port.
  */
 export type Resolution = "STRICT_DNS" | "LOGICAL_DNS" | "ON_DEMAND" | "AUTHORITY";
-
-/** TLS to servers outside the mesh. Paths are of PEM files on the proxy's own disk. */
-export interface UpstreamTls {
-  /** The name to ask for (SNI); null: none. */
-  readonly sni: string | null;
-  /** Shown where the server asks for one; null: none. */
-  readonly certificate: { readonly chainFile: string; readonly keyFile: string } | null;
-  /** Roots of the server's certificate; null: the public authorities that the machine trusts. */
-  readonly rootsFile: string | null;
-  /** One of them must be in the server's certificate. */
-  readonly names: readonly string[];
-  /** Neither roots nor names are looked at. */
-  readonly insecure: boolean;
-}
 
 export interface HashSettings {
   /** What is hashed; those that a request has are taken together, and with none of them chance decides. */

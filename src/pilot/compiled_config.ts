@@ -231,7 +231,14 @@ export class CompiledConfig {
       ...domains,
     );
     return this.#body(key, (): VirtualHost => {
-      const scope: RouteScope = { port, namespace: viewer.namespace, labels: viewer.labels, inferredPort };
+      const retries = this.mesh.defaultHttpRetryPolicy;
+      const scope: RouteScope = {
+        port,
+        namespace: viewer.namespace,
+        labels: viewer.labels,
+        inferredPort,
+        retries,
+      };
       const { routes, skipped } = rule === undefined ? NO_ROUTES : routesOf(rule, scope);
       return {
         kind: "virtualHost",
@@ -239,7 +246,7 @@ export class CompiledConfig {
         service: info,
         port,
         domains,
-        routes: routes.length > 0 ? routes : defaultRoutes(host, port),
+        routes: routes.length > 0 ? routes : defaultRoutes(host, port, retries),
         ...this.#tellsSkipped && skipped.length > 0 ? { skipped } : {},
       };
     });
@@ -294,6 +301,7 @@ export class CompiledConfig {
           const scope: RouteScope = {
             ...viewer,
             port,
+            retries: this.mesh.defaultHttpRetryPolicy,
             inferredPort: (to) => this.#inferredPort(to, port, viewer),
           };
           // Nothing stands behind the host itself: without routes there is nothing to fall back to.

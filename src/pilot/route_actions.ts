@@ -38,6 +38,8 @@ export interface DestinationScope {
   readonly port: number;
   /** The port of a destination that names none. */
   inferredPort(host: string): number;
+  /** What holds for rules that say nothing of retries; null: what every proxy does. */
+  readonly retries: HttpRetry | null;
 }
 
 type RouteEffects = Pick<Route, "action" | "requestHeaders" | "responseHeaders" | "cors" | "fault">;
@@ -69,7 +71,8 @@ function actionOf(http: HttpRule, scope: DestinationScope): RouteAction {
 }
 
 function forwardOf(http: HttpRule, scope: DestinationScope): ForwardAction {
-  const { timeout, retries } = http;
+  const { timeout } = http;
+  const retries = http.retries ?? scope.retries;
   const rewrite = rewriteOf(http);
   const mirrors = [...http.mirror === null ? [] : [http.mirror], ...http.mirrors]
     .filter(({ percentage }) => percentage > 0)
@@ -144,7 +147,7 @@ function headerEdits(all: readonly (HeaderOperations | null)[]): HeaderEdits | n
   return edits.set.length + edits.add.length + edits.remove.length === 0 ? null : edits;
 }
 
-function retryPolicy(retries: HttpRetry): RetryPolicy {
+export function retryPolicy(retries: HttpRetry): RetryPolicy {
   const { attempts, retryOn, perTryTimeout, backoff, retryIgnorePreviousHosts, retryRemoteLocalities } =
     retries;
   return {

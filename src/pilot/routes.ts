@@ -2,6 +2,7 @@
 import type { PlacedRule } from "../config/delegation.ts";
 import { MESH_GATEWAY } from "../config/schema/gateway_name.ts";
 import type { HttpMatch } from "../config/schema/http_match.ts";
+import type { HttpRetry } from "../config/schema/http_retry.ts";
 import {
   clusterName,
   type Route,
@@ -9,7 +10,7 @@ import {
   type RouteOrigin,
   type SkippedRule,
 } from "../model/snapshot.ts";
-import { routeEffects } from "./route_actions.ts";
+import { retryPolicy, routeEffects } from "./route_actions.ts";
 import type { MeshRule } from "./virtual_services.ts";
 
 /** Istio's name of the route of a service that no VirtualService routes. */
@@ -28,6 +29,8 @@ export interface RouteScope {
   readonly labels: Readonly<Record<string, string>>;
   /** The port of a destination that names none. */
   inferredPort(host: string): number;
+  /** What holds for rules that say nothing of retries (MeshConfig.defaultHttpRetryPolicy); null: what every proxy does. */
+  readonly retries: HttpRetry | null;
 }
 
 export interface BuiltRoutes {
@@ -54,17 +57,21 @@ export function routesOf(rule: MeshRule, scope: RouteScope): BuiltRoutes {
       skipped.push({ origin, before: routes.length, why: [...new Set(reasons)].join("; or ") });
       continue;
     }
-    const { port, inferredPort } = scope;
-    const effects = routeEffects(http, { namespace: resource.namespace, port, inferredPort });
+    const { port, inferredPort, retries } = scope;
+    const effects = routeEffects(http, { namespace: resource.namespace, port, inferredPort, retries });
     routes.push({ name: http.name, origin, matches: matches.map(routeMatch), ...effects });
   }
   return { routes, skipped };
 }
 
 /** Everything to the service itself. */
-export function defaultRoutes(host: string, port: number): readonly Route[] {
-  const destinations = [{ cluster: clusterName(port, null, host), weight: WEIGHT_WHOLE }];
-  return [{ name: DEFAULT_ROUTE_NAME, origin: null, matches: [], action: { type: "forward", destinations } }];
+export function defaultRoutes(host: string, port: number, retries: HttpRetry | null): readonly Route[] {
+  const action = {
+    type: "forward",
+    destinations: [{ cluster: clusterName(port, null, host), weight: WEIGHT_WHOLE }],
+    ...retries === null ? {} : { retries: retryPolicy(retries) },
+  } as const;
+  return [{ name: DEFAULT_ROUTE_NAME, origin: null, matches: [], action }];
 }
 
 function originOf({ resource, index }: PlacedRule): RouteOrigin {

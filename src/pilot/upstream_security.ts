@@ -1,6 +1,6 @@
 /** How a client reaches the endpoints of a cluster: over the mesh, with TLS to the workload itself, or in plain text. */
 import type { ClientTls } from "../config/schema/client_tls.ts";
-import type { UpstreamTls } from "../model/snapshot.ts";
+import type { UpstreamTls } from "../model/upstream_tls.ts";
 import type { MeshService } from "./services.ts";
 
 /**

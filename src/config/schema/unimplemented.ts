@@ -46,7 +46,6 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
     }),
   ],
   mesh: [
-    "defaultHttpRetryPolicy",
     "pathNormalization",
     "protocolDetectionTimeout",
     "trustDomain",

@@ -1,5 +1,5 @@
 /** Certificates, keys and roots on the proxy's disk, for TLS to servers outside the mesh; read anew when they change. */
-import type { UpstreamTls } from "../../model/snapshot.ts";
+import type { UpstreamTls } from "../../model/upstream_tls.ts";
 import { ChangingFile } from "../../runtime/changing_file.ts";
 import { FileError } from "../../runtime/files.ts";
 import type { Alpn, TlsClient } from "../../runtime/socket.ts";

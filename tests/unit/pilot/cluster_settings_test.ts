@@ -1,6 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import type { Cluster, EndpointSet, ProxySettings } from "../../../src/model/snapshot.ts";
-import { caller, cluster, load, networking, service, snapshotFor, workloadEntry } from "./fixture.ts";
+import {
+  caller,
+  cluster,
+  load,
+  networking,
+  service,
+  snapshotFor,
+  virtualHost,
+  workloadEntry,
+} from "./fixture.ts";
 
 const FQDN = "web.shop.svc.cluster.local";
 const PORTS = "{name: http, port: 8080}, {name: tcp, port: 9000}";
@@ -225,6 +234,25 @@ describe("MeshConfig", () => {
     expect(self().outboundPolicy).toBe("ALLOW_ANY");
     const strict = mesh("{outboundTrafficPolicy: {mode: REGISTRY_ONLY}}");
     expect(self(strict).outboundPolicy).toBe("REGISTRY_ONLY");
+  });
+
+  test("routes that say nothing of retries have the mesh's, also where no VirtualService is", () => {
+    const retrying = mesh("{defaultHttpRetryPolicy: {attempts: 7, retryOn: '503'}}");
+    const rules = networking(
+      "VirtualService",
+      "web",
+      "shop",
+      "{hosts: [web], http: [" +
+        "{match: [{uri: {prefix: /own}}], retries: {attempts: 1}, route: [{destination: {host: web}}]}, " +
+        "{route: [{destination: {host: web}}]}]}",
+    );
+    const attempts = (...documents: string[]) =>
+      virtualHost(snapshotOf(...documents), `${FQDN}:8080`)?.routes.map(({ action }) =>
+        action.type === "forward" ? action.retries?.attempts : null
+      );
+    expect(attempts()).toEqual([undefined]);
+    expect(attempts(retrying)).toEqual([7]);
+    expect(attempts(retrying, rules)).toEqual([1, 7]);
   });
 
   test("services that do not say who sees them are seen by whom the mesh says", () => {

@@ -5,7 +5,7 @@ import { createServer, type Server, type TlsOptions } from "node:tls";
 import { type AddressInfo, createServer as createPlainServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { UpstreamTls } from "../../../../src/model/snapshot.ts";
+import type { UpstreamTls } from "../../../../src/model/upstream_tls.ts";
 import { ConnectAttempt, type HostAddress } from "../../../../src/proxy/cluster/connect_attempt.ts";
 import { TlsFiles } from "../../../../src/proxy/cluster/tls_files.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";

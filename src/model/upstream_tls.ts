@@ -1,0 +1,15 @@
+/** How a proxy speaks TLS to servers that are not of the mesh: a part of what a snapshot says of a cluster. */
+
+/** TLS to servers outside the mesh. Paths are of PEM files on the proxy's own disk. */
+export interface UpstreamTls {
+  /** The name to ask for (SNI); null: none. */
+  readonly sni: string | null;
+  /** Shown where the server asks for one; null: none. */
+  readonly certificate: { readonly chainFile: string; readonly keyFile: string } | null;
+  /** Roots of the server's certificate; null: the public authorities that the machine trusts. */
+  readonly rootsFile: string | null;
+  /** One of them must be in the server's certificate. */
+  readonly names: readonly string[];
+  /** Neither roots nor names are looked at. */
+  readonly insecure: boolean;
+}
