@@ -7,7 +7,7 @@ import type { Probe, WorkloadGroupSpec } from "../config/schema/workload_group.t
 import type { HealthProbe, ProbeMethod } from "../model/health_probe.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey, type WorkloadKey, workloadKey } from "../model/workload.ts";
-import { deniesSidecar, type MeshWorkload } from "./file_workloads.ts";
+import { deniesSidecar, type MeshWorkload, placeOf } from "./file_workloads.ts";
 
 const SECOND_MS = 1_000;
 
@@ -80,6 +80,7 @@ export function workloadOfGroup(
     serviceAccount: serviceAccountOf(group),
     ports: template.ports,
     weight: template.weight,
+    ...placeOf(template),
     hasSidecar: !deniesSidecar(labels),
     meshPort,
     ...(probe === null ? {} : { probe: healthProbe(probe) }),

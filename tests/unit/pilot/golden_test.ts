@@ -18,6 +18,7 @@ describe("translate()", () => {
       ["config/tutorial", "tutorial/preference", "tutorial_preference.json"],
       ["config/tutorial", "tutorial/recommendation-v1", "tutorial_recommendation_v1.json"],
       ["config/examples/safari", "tutorial/preference", "safari_preference.json"],
+      ["config/examples/destinations", "shop/web", "destinations_web.json"],
     ] as const
   ) {
     test(`translate() gives ${workload} in ${directory} its golden snapshot`, () => {

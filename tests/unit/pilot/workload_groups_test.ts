@@ -20,7 +20,7 @@ function group(
     "WorkloadGroup",
     "search",
     "shop",
-    `{metadata: {labels: ${labels}}, template: {${template}, weight: 3, ports: {http: 9090}}${probe}}`,
+    `{metadata: {labels: ${labels}}, template: {${template}, weight: 3, locality: eu/one, ports: {http: 9090}}${probe}}`,
   );
 }
 
@@ -78,6 +78,7 @@ describe("WorkloadRegistry with WorkloadGroups", () => {
       serviceAccount: "searcher",
       ports: { http: 9090 },
       weight: 3,
+      locality: "eu/one",
       hasSidecar: true,
       meshPort: 15008,
     });
