@@ -44,6 +44,7 @@ class Files {
       entry: this.#entry,
       rule: this.#rule,
       destination: this.#subsets,
+      mesh: this.#mesh,
     };
     const kind = this.#one(Object.keys(kinds) as (keyof typeof kinds)[]);
     const namespace = this.#one(NAMESPACES);
@@ -110,14 +111,33 @@ class Files {
     );
   }
 
+  /** One of the names makes the one that there may be, or there is none. */
+  #mesh(name: string, namespace: string): string {
+    if (name !== "a" || namespace !== "one") return "";
+    const says = this.#one([
+      "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
+      "defaultVirtualServiceExportTo: ['.']",
+      "defaultServiceExportTo: ['.']",
+      "defaultDestinationRuleExportTo: ['.']",
+      "defaultHttpRetryPolicy: {attempts: 4}",
+      "enableAutoMtls: false",
+      "rootNamespace: two",
+    ]);
+    return "{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh, namespace: one}, " +
+      `spec: {${says}}}`;
+  }
+
   #subsets(name: string, namespace: string): string {
-    const balancer = this.#one(["ROUND_ROBIN", "RANDOM"]);
+    const balancer = this.#one(["simple: ROUND_ROBIN", "simple: RANDOM"]);
+    const locality = this.#one(["", ", localityLbSetting: {failoverPriority: [version]}"]);
+    const selector = this.#one(["", "workloadSelector: {matchLabels: {app: a}}, "]);
+    const more = this.#one(["", ", tls: {mode: DISABLE}", ", outlierDetection: {interval: 5s}"]);
     return networking(
       "DestinationRule",
       name,
       namespace,
-      `{${this.#exportTo()}host: '${this.#one(HOSTS.slice(0, 4))}', ` +
-        `trafficPolicy: {loadBalancer: {simple: ${balancer}}}, ` +
+      `{${selector === "" ? this.#exportTo() : selector}host: '${this.#one(HOSTS.slice(0, 4))}', ` +
+        `trafficPolicy: {loadBalancer: {${balancer}${locality}}${more}}, ` +
         `subsets: [{name: v1, labels: {version: v${this.#random.below(2)}}}]}`,
     );
   }
