@@ -90,7 +90,7 @@ export function createProgram(finish: Finish): Command {
 
 function addRun(program: Command, finish: Finish): void {
   program.command("run")
-    .description("run the control plane or a sidecar")
+    .description("run the control plane, a sidecar or a gateway")
     .addHelpText(
       "before",
       "Examples:\n" +
@@ -99,7 +99,7 @@ function addRun(program: Command, finish: Finish): void {
         "  bowline run --role sidecar --data /var/lib/bowline --address 10.0.0.7\n",
     )
     .addOption(
-      flag("--role <role>", "what to be").choices(["control-plane", "sidecar"])
+      flag("--role <role>", "what to be").choices(["control-plane", "sidecar", "gateway"])
         .makeOptionMandatory(),
     )
     .addOption(flag("--config <dir>", "control plane: directory of Istio YAML files"))
@@ -109,13 +109,17 @@ function addRun(program: Command, finish: Finish): void {
     .addOption(
       flag("--cert-ttl <duration>", "control plane: life of certificates, 1m to 2160h (default: 24h)"),
     )
-    .addOption(flag("--token-file <file>", "sidecar: the join token, needed until it has joined"))
-    .addOption(flag("--control-plane <host:port>", "sidecar: instead of the address in the token"))
-    .addOption(flag("--address <address>", "sidecar: where others reach the workload"))
+    .addOption(flag("--token-file <file>", "sidecar, gateway: the join token, needed until it has joined"))
+    .addOption(flag("--control-plane <host:port>", "sidecar, gateway: instead of the address in the token"))
+    .addOption(flag("--address <address>", "sidecar, gateway: where others reach the workload"))
     .addOption(
-      flag("--workers <n>", "sidecar: processes that share its ports and its work (default: 1)")
+      flag(
+        "--workers <n>",
+        "processes that share the ports and the work (default: 1 for a sidecar, all cores for a gateway)",
+      )
         .argParser(wholeNumber(1, WORKERS_MAX)),
     )
+    .addOption(flag("--credentials <dir>", "gateway: NAME/tls.crt, tls.key, ca.crt of each credentialName"))
     .addOption(dataOption("where keys and state are kept"))
     .addOption(flag("--bind <address>", "move all listeners to this address"))
     .action(async (options) => {

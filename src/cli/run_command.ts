@@ -5,7 +5,7 @@ import { Prng, randomSeed } from "../lib/prng.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import { BUILD_INFO } from "../runtime/build_info.ts";
 import { chooseDataDirectory } from "../runtime/data_directory.ts";
-import { isTerminal, writeStderr } from "../runtime/process.ts";
+import { isTerminal, processorCount, writeStderr } from "../runtime/process.ts";
 import { onReload, onTerminate } from "../runtime/signals.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
@@ -16,7 +16,7 @@ export const TRUST_DOMAIN_DEFAULT = "cluster.local";
 const SIDECAR_WORKERS = 1;
 
 export interface RunOptions {
-  readonly role: "control-plane" | "sidecar";
+  readonly role: "control-plane" | "sidecar" | "gateway";
   readonly config?: string;
   readonly trustDomain?: string;
   /** A Go duration. */
@@ -24,6 +24,7 @@ export interface RunOptions {
   readonly tokenFile?: string;
   readonly controlPlane?: string;
   readonly address?: string;
+  readonly credentials?: string;
   readonly workers?: number;
   readonly data?: string;
   readonly bind?: string;
@@ -49,7 +50,7 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
   try {
     const starting = options.role === "control-plane"
       ? startControlPlane(options, log)
-      : startSidecar(options, log);
+      : startSidecar(options.role, options, log);
     // A signal while the role still starts, such as a sidecar that waits for its control plane, ends the process too.
     const role = await Promise.race([starting, stopped.then(() => null)]);
     if (role === null) return EXIT.ok;
@@ -117,18 +118,20 @@ async function badConfig(error: unknown): Promise<CommandError | undefined> {
   });
 }
 
-async function startSidecar(options: RunOptions, log: Log): Promise<Role> {
+async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, log: Log): Promise<Role> {
   const { JoinError, Sidecar } = await import("../sidecar/sidecar.ts");
   const { EnrolmentRefused } = await import("../sidecar/enrolment.ts");
   const { IdentityError } = await import("../identity/identity_error.ts");
   try {
     return await Sidecar.start({
+      role,
+      credentials: options.credentials,
       dataDirectory: options.data ?? chooseDataDirectory(),
       tokenFile: options.tokenFile,
       controlPlane: options.controlPlane,
       bind: options.bind,
       address: options.address,
-      workers: options.workers ?? SIDECAR_WORKERS,
+      workers: options.workers ?? (role === "gateway" ? processorCount() : SIDECAR_WORKERS),
       version: BUILD_INFO.version,
       clock: systemClock,
       random: new Prng(randomSeed()),
@@ -154,16 +157,22 @@ async function startSidecar(options: RunOptions, log: Log): Promise<Role> {
 
 /** A flag that the role does not read would be ignored in silence. */
 function refuseForeignFlags(
-  { role, config, trustDomain, certTtl, tokenFile, controlPlane, address, workers }: RunOptions,
+  { role, config, trustDomain, certTtl, tokenFile, controlPlane, address, credentials, workers }: RunOptions,
 ): void {
   const foreign = role === "control-plane"
     ? {
       "--token-file": tokenFile,
       "--control-plane": controlPlane,
       "--address": address,
+      "--credentials": credentials,
       "--workers": workers,
     }
-    : { "--config": config, "--trust-domain": trustDomain, "--cert-ttl": certTtl };
+    : {
+      "--config": config,
+      "--trust-domain": trustDomain,
+      "--cert-ttl": certTtl,
+      ...(role === "sidecar" ? { "--credentials": credentials } : {}),
+    };
   for (const [flag, value] of Object.entries(foreign)) {
     if (value !== undefined) {
       throw new CommandError(

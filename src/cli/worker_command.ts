@@ -31,10 +31,9 @@ export async function runWorker({ number }: WorkerCommandOptions): Promise<ExitC
     throw new CommandError(EXIT.usage, "A worker cannot be started by hand", "see bowline run --workers");
   }
   const worker = new Worker({
-    createProxy: ({ addresses, ...settings }, identity) =>
+    createProxy: (settings, identity) =>
       new Proxy({
         ...settings,
-        ...addresses,
         clock: systemClock,
         random: new Prng(randomSeed()),
         caps: proxyCaps(openFilesMax()),

@@ -2,11 +2,12 @@
  * What one proxy is told: plain immutable data, a set of resources that each have a name and a version.
  * Pilot writes it, discovery carries it, the proxy compiles it. Nothing in it is an Istio resource.
  */
+import type { GatewayListener } from "./gateway_listener.ts";
 import type { HealthProbe } from "./health_probe.ts";
 import type { UpstreamTls } from "./upstream_tls.ts";
 import type { WorkloadKey } from "./workload.ts";
 
-export type Resource = ProxySettings | Listener | VirtualHost | Cluster | EndpointSet;
+export type Resource = ProxySettings | Listener | GatewayListener | VirtualHost | Cluster | EndpointSet;
 
 /** `KIND/NAME`: the key of a resource in a snapshot and on the wire. */
 export type ResourceKey = string;
@@ -71,6 +72,8 @@ export interface InboundPort {
   readonly protocol?: HttpProtocol;
   /** What connections to it carry, where they come in plain text. Older snapshots do not say. @default "auto" */
   readonly declared?: PortProtocol;
+  /** Where the workload takes them, if not at that port of its own address (Sidecar `defaultEndpoint`). */
+  readonly deliverTo?: { readonly hostname: string; readonly port: number };
   /**
    * Whether calls from outside the mesh are let in, which come in plain text (PeerAuthentication).
    * @default "permissive"
@@ -99,22 +102,36 @@ export interface Listener {
   readonly addresses: readonly string[];
   /** Names, lower case, that TLS clients call it by; empty where the port carries HTTP. `*.example.com` too. */
   readonly serverNames: readonly string[];
-  /** For connections of which no request is read: the first one takes all. */
+  /** For connections of which no request is read: the first match wins. */
   readonly routes: readonly TcpRoute[];
 }
 
 /** Where bytes go (VirtualService `tcp` and `tls`). */
 export interface TcpRoute {
-  /** Null for the default route of a service. */
+  /** Null for the default route of a service; else `rule` counts from 0 in `tls[]` or `tcp[]`. */
   readonly origin: RouteOrigin | null;
+  /** Alternatives; empty matches everything. Older snapshots do not say. @default [] */
+  readonly matches?: readonly TcpMatch[];
   /** As in ForwardAction. */
   readonly destinations: readonly WeightedCluster[];
 }
 
-/** The routes of one service port, found by authority. `name` is `HOST:PORT`. */
+/** Both conditions must hold (VirtualService `TLSMatchAttributes` and `L4MatchAttributes`). */
+export interface TcpMatch {
+  /** Names of which TLS asks for one, lower case, `*.example.com` too; empty: any, and bytes that are no TLS. */
+  readonly serverNames: readonly string[];
+  /** IP addresses and networks of which the dialled address is in one; empty: any. */
+  readonly addresses: readonly string[];
+}
+
+/** The routes of one service port, found by authority. `name` is `HOST:PORT`, at gateways behind `TABLE|`. */
 export interface VirtualHost {
   readonly kind: "virtualHost";
   readonly name: string;
+  /** At a gateway: the ports where it is found, by whatever port the authority has. @default none */
+  readonly table?: string;
+  /** Requests in plain text are sent to HTTPS (Gateway `httpsRedirect`). @default false */
+  readonly requiresTls?: boolean;
   readonly service: ServiceInfo;
   readonly port: number;
   /**

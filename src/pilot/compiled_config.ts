@@ -5,6 +5,7 @@
 import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
+import type { SidecarSpec } from "../config/schema/sidecar.ts";
 import {
   type Cluster,
   clusterName,
@@ -19,15 +20,24 @@ import { BodyCache } from "./body_cache.ts";
 import { type ClusterSettings, clusterSettings, comparedLabels } from "./cluster_settings.ts";
 import { DestinationRules } from "./destination_rules.ts";
 import { type Membership, membershipOf } from "./endpoints.ts";
+import { clustersOf, gatewayDoors } from "./gateway_listeners.ts";
+import { GatewayRules } from "./gateway_rules.ts";
 import { listenerOf } from "./listeners.ts";
 import { meshConfigOf, withDefaultExports } from "./mesh_defaults.ts";
 import { defaultRoutes, NO_ROUTES, type RouteScope, routesOf } from "./routes.ts";
-import { ServiceCatalogue, type VisibleHost, type VisiblePort } from "./service_catalogue.ts";
+import {
+  ServiceCatalogue,
+  type ServiceScope,
+  type VisibleHost,
+  type VisiblePort,
+} from "./service_catalogue.ts";
 import { servicesOf } from "./services.ts";
 import { effectivePolicy } from "./traffic_policies.ts";
 import { reachOf } from "./upstream_security.ts";
+import { SidecarScopes } from "./sidecar_scopes.ts";
+import { tcpRoutesOf } from "./tcp_routes.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
-import { type MeshRule, VirtualServices } from "./virtual_services.ts";
+import { type MeshRule, type RuleScope, VirtualServices } from "./virtual_services.ts";
 
 /** Istio's port of a VirtualService's host that no service has. */
 const PORT_OF_UNKNOWN_HOST = 80;
@@ -36,6 +46,13 @@ const PORT_OF_UNKNOWN_HOST = 80;
 export interface Viewer {
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** @default "sidecar" */
+  readonly role?: "sidecar" | "gateway";
+}
+
+/** A caller, and what its Sidecar lets it see; null is everything. */
+interface ScopedViewer extends Viewer {
+  readonly scope: (ServiceScope & RuleScope) | null;
 }
 
 /** What one host comes to. Equal causes give the same object. */
@@ -63,6 +80,8 @@ export class CompiledConfig {
   /** Keys of labels that some cluster compares with the proxy's own. */
   readonly comparedLabels: readonly string[];
   readonly #virtualServices: VirtualServices;
+  readonly #gatewayRules: GatewayRules;
+  readonly #sidecars: SidecarScopes;
   readonly #destinationRules: DestinationRules;
   readonly #tellsSkipped: boolean;
   readonly #views = new Map<string, ConfigView>();
@@ -95,6 +114,12 @@ export class CompiledConfig {
       ? kept.#destinationRules
       : new DestinationRules(resources.destinationRules, this.mesh.rootNamespace);
     this.comparedLabels = comparedByAny(resources, this.mesh);
+    const sameGateways = before?.gateways === written.gateways &&
+      before.virtualServices === written.virtualServices;
+    this.#gatewayRules = kept !== null && sameGateways ? kept.#gatewayRules : new GatewayRules(resources);
+    this.#sidecars = kept !== null && before?.sidecars === written.sidecars
+      ? kept.#sidecars
+      : new SidecarScopes(resources.sidecars, this.mesh.rootNamespace);
     this.#bodies = kept === null ? new BodyCache() : kept.#bodies;
     this.#bodies.beginGeneration();
     if (kept !== null) this.#takeViews(kept);
@@ -104,7 +129,7 @@ export class CompiledConfig {
     const key = this.#viewKey(viewer);
     let view = this.#views.get(key);
     if (view === undefined) {
-      view = this.#build(viewer);
+      view = this.#buildAny(viewer);
       this.#views.set(key, view);
     }
     this.#asked.add(view);
@@ -125,26 +150,33 @@ export class CompiledConfig {
   #takeViews(previous: CompiledConfig): void {
     const rules = this.#virtualServices;
     const before = previous.#virtualServices;
-    // Callers are told apart by other labels now.
+    // Callers are told apart by other labels now, or see another part.
     if (this.#labelKeys.join("\n") !== previous.#labelKeys.join("\n")) return;
+    if (this.#sidecars !== previous.#sidecars) return;
+    if (this.#gatewayRules.labelKeys.join("\n") !== previous.#gatewayRules.labelKeys.join("\n")) return;
     const rerouted = rules.changedHosts(before);
     const changed = rerouted.union(this.#destinationRules.changedHosts(previous.#destinationRules));
     for (const view of previous.#asked) {
       const { viewer, claims } = view;
       const visible = this.services.visibleFrom(viewer.namespace);
       let next = view;
-      if (this.services !== previous.services) next = this.#build(viewer);
-      else if (changed.size > 0) {
+      const narrowed = viewer.role === "gateway" || this.#sidecars.scopeFor(viewer) !== null;
+      if (this.services !== previous.services) next = this.#buildAny(viewer);
+      else if (narrowed) {
+        // What it has hangs on where rules lead; it is little.
+        const touched = changed.size > 0 || this.#gatewayRules !== previous.#gatewayRules;
+        if (touched) next = this.#buildAny(viewer);
+      } else if (changed.size > 0) {
         const parts = new Map(view.parts);
         const hosts = new Set<string>();
         for (const host of matching(changed, visible)) {
           hosts.add(host.host);
-          parts.set(host.host, this.#partOf(host, claims, viewer));
+          parts.set(host.host, this.#partOf(host, claims, { ...viewer, scope: null }));
         }
         // Rules for services alone leave the rest as it is: for a host of a rule that is none, no wildcard counts.
         if ([...rerouted].some((host) => !claims.has(host))) {
           hosts.add(NO_SERVICE);
-          parts.set(NO_SERVICE, this.#partWithoutService(claims, viewer));
+          parts.set(NO_SERVICE, this.#partWithoutService(claims, { ...viewer, scope: null }));
         }
         next = { viewer, claims, parts };
         this.#changedHosts.set(next, hosts);
@@ -153,8 +185,62 @@ export class CompiledConfig {
     }
   }
 
-  #build(viewer: Viewer): ConfigView {
+  #buildAny(viewer: Viewer): ConfigView {
+    if (viewer.role === "gateway") return this.#buildGateway(viewer);
+    return { ...this.#build({ ...viewer, scope: this.#scopeOf(viewer) }), viewer };
+  }
+
+  /** The Sidecar of a workload; null: there is none. */
+  sidecarOf(viewer: Viewer): SidecarSpec | null {
+    return viewer.role === "gateway" ? null : this.#sidecars.scopeFor(viewer)?.resource.spec ?? null;
+  }
+
+  /** As the workload's Sidecar says, and besides, as in Istio, where the VirtualServices in it lead. */
+  #scopeOf(viewer: Viewer): (ServiceScope & RuleScope) | null {
+    const scope = this.#sidecars.scopeFor(viewer);
+    if (scope === null) return null;
+    const rules = this.#virtualServices.visibleFrom(viewer.namespace, scope);
+    const reached = new Set(rules.flatMap(({ destinationHosts }) => destinationHosts));
+    return {
+      key: keyOf(scope.key, ...rules.map(({ serial }) => serial)),
+      seesPort: (host, namespace, port) => reached.has(host) || scope.seesPort(host, namespace, port),
+      seesRule: scope.seesRule,
+    };
+  }
+
+  /** The ports of a gateway, and of the mesh what is routed to from there. */
+  #buildGateway(viewer: Viewer): ConfigView {
+    const inferredPort = (host: string, port: number) => this.#inferredPort(host, port, viewer);
+    const doors = gatewayDoors(this.#gatewayRules, {
+      ...viewer,
+      inferredPort,
+      retries: this.mesh.defaultHttpRetryPolicy,
+    });
+    const bodies = [...doors.listeners, ...doors.virtualHosts]
+      .map((body) => this.#body(keyOf(body.kind, JSON.stringify(body)), () => body));
+    const parts = new Map<string, ConfigPart>();
+    parts.set(NO_SERVICE, {
+      resources: bodies.map((resource) => [resourceKey(resource.body), resource]),
+      memberships: [],
+    });
+    const used = clustersOf(doors);
     const visible = this.services.visibleFrom(viewer.namespace);
+    for (const { host, ports } of visible.values()) {
+      const resources: (readonly [ResourceKey, VersionedResource])[] = [];
+      const memberships: Membership[] = [];
+      const add = (resource: VersionedResource) => resources.push([resourceKey(resource.body), resource]);
+      for (const found of ports) this.#addClusters(found, viewer, add, memberships);
+      const part = {
+        resources: resources.filter(([, { body }]) => used.has(body.name)),
+        memberships: memberships.filter(({ cluster }) => used.has(cluster)),
+      };
+      if (part.resources.length > 0) parts.set(host, part);
+    }
+    return { viewer, claims: new DomainClaims(visible.values(), viewer.namespace), parts };
+  }
+
+  #build(viewer: ScopedViewer): ConfigView {
+    const visible = this.services.visibleFrom(viewer.namespace, viewer.scope);
     const claims = new DomainClaims(visible.values(), viewer.namespace);
     const parts = new Map<string, ConfigPart>();
     for (const host of visible.values()) parts.set(host.host, this.#partOf(host, claims, viewer));
@@ -162,26 +248,42 @@ export class CompiledConfig {
     return { viewer, claims, parts };
   }
 
-  #partOf(host: VisibleHost, claims: DomainClaims, viewer: Viewer): ConfigPart {
+  #partOf(host: VisibleHost, claims: DomainClaims, viewer: ScopedViewer): ConfigPart {
     const resources: (readonly [ResourceKey, VersionedResource])[] = [];
     const memberships: Membership[] = [];
     const add = (resource: VersionedResource) => resources.push([resourceKey(resource.body), resource]);
     for (const found of host.ports) {
       const routed = this.#virtualHost(host, found, claims, viewer);
       if (routed !== null) add(routed);
-      add(this.#listener(host, found, claims));
+      add(this.#listener(host, found, claims, viewer));
       this.#addClusters(found, viewer, add, memberships);
     }
     return { resources, memberships };
   }
 
-  #listener(host: VisibleHost, found: VisiblePort, claims: DomainClaims): VersionedResource {
-    const names = claims.namesOf(host);
-    const listener = listenerOf(host, found, names);
+  #listener(
+    host: VisibleHost,
+    found: VisiblePort,
+    claims: DomainClaims,
+    viewer: ScopedViewer,
+  ): VersionedResource {
+    const { service, port } = found;
+    const { namespace } = service.info;
+    const rule = this.#virtualServices.select(host.host, namespace, viewer.namespace, viewer.scope);
+    const scope = {
+      port: port.number,
+      namespace: viewer.namespace,
+      labels: viewer.labels,
+      inferredPort: (to: string) => this.#inferredPort(to, port.number, viewer),
+      retries: null,
+    };
+    const mayBeTls = port.declared === "tls" || port.declared === "auto";
+    const routes = tcpRoutesOf(rule, host.host, mayBeTls, scope);
+    const listener = listenerOf(host, found, claims.namesOf(host), routes);
     return this.#body(keyOf("listener", JSON.stringify(listener)), () => listener);
   }
 
-  #partWithoutService(claims: DomainClaims, viewer: Viewer): ConfigPart {
+  #partWithoutService(claims: DomainClaims, viewer: ScopedViewer): ConfigPart {
     const found = [...this.#hostsWithoutService(claims, viewer)];
     return { resources: found.map((resource) => [resourceKey(resource.body), resource]), memberships: [] };
   }
@@ -194,11 +296,11 @@ export class CompiledConfig {
     host: VisibleHost,
     { service, port }: VisiblePort,
     claims: DomainClaims,
-    viewer: Viewer,
+    viewer: ScopedViewer,
   ): VersionedResource | null {
     if (port.protocol === "tls") return null;
     const rule = port.protocol === "http"
-      ? this.#virtualServices.select(host.host, service.info.namespace, viewer.namespace)
+      ? this.#virtualServices.select(host.host, service.info.namespace, viewer.namespace, viewer.scope)
       : undefined;
     const wildcard = host.host.startsWith("*");
     if (wildcard && rule === undefined && service.selector === null && service.inline.length === 0) {
@@ -287,14 +389,15 @@ export class CompiledConfig {
    * Hosts of VirtualServices that no service has: Istio routes them all the same, at the ports of the services that the
    * VirtualService also names, else of a wildcard service that covers them, else at port 80.
    */
-  *#hostsWithoutService(claims: DomainClaims, viewer: Viewer): Generator<VersionedResource> {
-    const visible = this.services.visibleFrom(viewer.namespace);
+  *#hostsWithoutService(claims: DomainClaims, viewer: ScopedViewer): Generator<VersionedResource> {
+    const visible = this.services.visibleFrom(viewer.namespace, viewer.scope);
     const done = new Set<string>();
-    for (const rule of this.#virtualServices.visibleFrom(viewer.namespace)) {
+    for (const rule of this.#virtualServices.visibleFrom(viewer.namespace, viewer.scope)) {
       for (const host of rule.hosts) {
         if (claims.has(host) || done.has(host)) continue;
         const { namespace } = rule.resource;
-        if (this.#virtualServices.select(host, namespace, viewer.namespace) !== rule) continue;
+        const selected = this.#virtualServices.select(host, namespace, viewer.namespace, viewer.scope);
+        if (selected !== rule) continue;
         if (host.startsWith("*") && [...visible.keys()].some((known) => hostMatches(host, known))) continue;
         done.add(host);
         for (const port of this.#portsFor(rule, host, viewer)) {
@@ -325,7 +428,11 @@ export class CompiledConfig {
 
   /** Callers with equal keys see the same. */
   #viewKey(viewer: Viewer): string {
-    return keyOf(viewer.namespace, ...this.#relevantLabels(viewer));
+    if (viewer.role === "gateway") {
+      return keyOf("gateway", viewer.namespace, ...labelsOf(viewer, this.#gatewayRules.labelKeys));
+    }
+    const scope = this.#sidecars.scopeFor(viewer);
+    return keyOf("sidecar", viewer.namespace, ...this.#relevantLabels(viewer), scope?.key);
   }
 
   /** Keys of the labels by which rules tell callers apart. */
@@ -334,8 +441,8 @@ export class CompiledConfig {
   }
 
   /** The labels of a caller that some rule asks for. */
-  #relevantLabels({ labels }: Viewer): readonly string[] {
-    return this.#labelKeys.map((key) => Object.hasOwn(labels, key) ? `=${labels[key]}` : "");
+  #relevantLabels(viewer: Viewer): readonly string[] {
+    return labelsOf(viewer, this.#labelKeys);
   }
 
   #body(key: string, build: () => Resource): VersionedResource {
@@ -369,6 +476,11 @@ function comparedByAny({ destinationRules }: ResourceSet, mesh: MeshConfigSpec):
     ...new Set([mesh.localityLbSetting, ...balancers].flatMap((locality) => comparedLabels({ locality }))),
   ]
     .sort();
+}
+
+/** A caller's labels of these keys; nothing for those that it has not. */
+function labelsOf({ labels }: Viewer, keys: readonly string[]): readonly string[] {
+  return keys.map((key) => Object.hasOwn(labels, key) ? `=${labels[key]}` : "");
 }
 
 /** One key of several parts; none of them, all being names, numbers or labels, can have a line break in it. */

@@ -103,9 +103,9 @@ export class DiscoveryServer {
       return null;
     }
     this.#makeRoom(hello.workload);
-    const { workload, address, meshPort } = hello;
+    const { workload, address, meshPort, role } = hello;
     const health = readHealth(hello.health);
-    const disconnect = this.#registry.connect({ workload, address, meshPort, health });
+    const disconnect = this.#registry.connect({ workload, address, meshPort, role, health });
     const session = new DiscoverySession({
       hello,
       peerSpiffeId,

@@ -11,6 +11,8 @@ export interface MeshWorkload extends Workload {
   readonly meshPort: number;
   /** Its proxy has said good-bye, and is still there or not: nobody is sent there while there is anybody else. */
   readonly leaving?: "draining" | "gone";
+  /** It serves Gateways, and nothing stands behind it. @default "sidecar" */
+  readonly role?: "sidecar" | "gateway";
   /** How its health is found out. @default none */
   readonly probe?: HealthProbe;
   /** Its probe failed, or has yet to speak: nobody is sent there. */

@@ -1,7 +1,6 @@
 /** Service ports as captured connections find them: by address, or by the name that TLS asks for. */
-import { clusterName, type Listener, type TcpRoute } from "../model/snapshot.ts";
+import type { Listener, TcpRoute } from "../model/snapshot.ts";
 import type { VisibleHost, VisiblePort } from "./service_catalogue.ts";
-import { WEIGHT_WHOLE } from "./routes.ts";
 
 /** Istio opens `0.0.0.0:PORT` for a TCP port whose service says neither where it is nor by which addresses it is called. */
 const ANYWHERE = ["0.0.0.0/0", "::/0"];
@@ -11,6 +10,7 @@ export function listenerOf(
   { host }: VisibleHost,
   { service, port }: VisiblePort,
   names: readonly string[],
+  routes: readonly TcpRoute[],
 ): Listener {
   const readable = port.declared === "http";
   const anywhere = service.toOriginalDestination && port.declared === "tcp" && service.addresses.length === 0;
@@ -23,11 +23,6 @@ export function listenerOf(
     addresses: anywhere ? ANYWHERE : service.addresses,
     // Nobody puts an address into a server name.
     serverNames: readable ? [] : names.filter((name) => !/^\[|^[0-9.]+$/.test(name)),
-    routes: defaultTcpRoutes(host, port.number),
+    routes,
   };
-}
-
-/** Everything to the service itself. */
-function defaultTcpRoutes(host: string, port: number): readonly TcpRoute[] {
-  return [{ origin: null, destinations: [{ cluster: clusterName(port, null, host), weight: WEIGHT_WHOLE }] }];
 }

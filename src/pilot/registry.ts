@@ -25,6 +25,7 @@ export interface ConnectedWorkload {
   /** An IP address. */
   readonly address: string;
   readonly meshPort: number;
+  readonly role: "sidecar" | "gateway";
   /** What its probe says; undefined: it knows of none. */
   readonly health?: WorkloadHealth;
 }
@@ -228,12 +229,14 @@ export class WorkloadRegistry {
     const leaving = this.#left.has(key)
       ? { leaving: this.#connections.has(key) ? "draining" : "gone" } as const
       : {};
+    // A gateway has no mesh listener: whoever calls it calls one of its own ports.
+    const role = reported?.role === "gateway" ? { role: "gateway", hasSidecar: false } as const : {};
     if (file === undefined) {
       const workload = reported && this.#computeUnwritten(key, reported);
-      return workload && { ...workload, ...leaving };
+      return workload && { ...workload, ...role, ...leaving };
     }
     const meshPort = reported?.meshPort ?? file.meshPort;
-    return { ...file, hasSidecar: this.#hasSidecar(key, file), meshPort, ...leaving };
+    return { ...file, hasSidecar: this.#hasSidecar(key, file), meshPort, ...role, ...leaving };
   }
 
   #computeUnwritten(key: WorkloadKey, reported: ConnectedWorkload): MeshWorkload | undefined {

@@ -1,6 +1,7 @@
 /** What a rule of a VirtualService does with requests, in the words of the snapshot. */
 import { resolveHost } from "../config/host.ts";
 import type { CorsPolicy as CorsSpec } from "../config/schema/cors_policy.ts";
+import type { Destination } from "../config/schema/destination.ts";
 import type { HeaderOperations, Headers } from "../config/schema/header_operations.ts";
 import type { HttpRedirect } from "../config/schema/http_actions.ts";
 import { GRPC_STATUSES, type HttpFault } from "../config/schema/http_fault.ts";
@@ -79,7 +80,7 @@ function forwardOf(http: HttpRule, scope: DestinationScope): ForwardAction {
     .map(({ destination, percentage }): Mirror => ({ cluster: clusterOf(destination, scope), percentage }));
   return {
     type: "forward",
-    destinations: destinationsOf(http, scope),
+    destinations: destinationsOf(http.route, scope),
     ...timeout === null ? {} : { timeoutMs: timeout },
     ...retries === null ? {} : { retries: retryPolicy(retries) },
     ...rewrite === null ? {} : { rewrite },
@@ -87,13 +88,23 @@ function forwardOf(http: HttpRule, scope: DestinationScope): ForwardAction {
   };
 }
 
+/** Of requests, or of bytes, which have no headers. */
+interface WeightedDestination {
+  readonly destination: Destination;
+  readonly weight: number;
+  readonly headers?: Headers | null;
+}
+
 /** A single destination gets everything whatever its weight; among several, weight 0 takes a destination out. */
-function destinationsOf(http: HttpRule, scope: DestinationScope): readonly WeightedCluster[] {
-  const [only, ...others] = http.route;
+export function destinationsOf(
+  route: readonly WeightedDestination[],
+  scope: DestinationScope,
+): readonly WeightedCluster[] {
+  const [only, ...others] = route;
   if (only !== undefined && others.length === 0) {
     return [{ cluster: clusterOf(only.destination, scope), weight: WEIGHT_WHOLE }];
   }
-  return http.route.filter(({ weight }) => weight > 0).map(({ destination, weight, headers }) => {
+  return route.filter(({ weight }) => weight > 0).map(({ destination, weight, headers = null }) => {
     const request = headerEdits([headers?.request ?? null]);
     const response = headerEdits([headers?.response ?? null]);
     const authority = authorityOf(headers);
@@ -108,7 +119,7 @@ function destinationsOf(http: HttpRule, scope: DestinationScope): readonly Weigh
 }
 
 function clusterOf(
-  { host: written, port, subset }: HttpRule["route"][number]["destination"],
+  { host: written, port, subset }: Destination,
   { namespace, inferredPort }: DestinationScope,
 ): string {
   const host = resolveHost(written, namespace);

@@ -1,6 +1,6 @@
 /** The rules of a VirtualService as the routes of one virtual host, for one kind of caller. */
 import type { PlacedRule } from "../config/delegation.ts";
-import { MESH_GATEWAY } from "../config/schema/gateway_name.ts";
+import { MESH_GATEWAY, resolveGateway } from "../config/schema/gateway_name.ts";
 import type { HttpMatch } from "../config/schema/http_match.ts";
 import type { HttpRetry } from "../config/schema/http_retry.ts";
 import {
@@ -27,6 +27,8 @@ export interface RouteScope {
   readonly namespace: string;
   /** Of the caller. */
   readonly labels: Readonly<Record<string, string>>;
+  /** `NAMESPACE/NAME` of the gateway where they hold. @default that of sidecars, `mesh` */
+  readonly gateway?: string;
   /** The port of a destination that names none. */
   inferredPort(host: string): number;
   /** What holds for rules that say nothing of retries (MeshConfig.defaultHttpRetryPolicy); null: what every proxy does. */
@@ -50,7 +52,7 @@ export function routesOf(rule: MeshRule, scope: RouteScope): BuiltRoutes {
   const skipped: SkippedRule[] = [];
   for (const placed of rule.rules) {
     const { http, resource } = placed;
-    const reasons = http.match.map((match) => whyNot(match, scope));
+    const reasons = http.match.map((match) => whyNot(match, resource.namespace, scope));
     const matches = http.match.filter((_, index) => reasons[index] === null);
     const origin = originOf(placed);
     if (http.match.length > 0 && matches.length === 0) {
@@ -79,11 +81,21 @@ function originOf({ resource, index }: PlacedRule): RouteOrigin {
   return { virtualService: `${resource.namespace}/${resource.name}`, rule: index, file, line };
 }
 
-/** The part of a match that is decided once per caller and port, not per request: a clause, or null when it holds. */
-function whyNot(match: HttpMatch, scope: RouteScope): string | null {
-  // A match's own list replaces that of the VirtualService, which is known to have the mesh.
-  if (match.gateways.length > 0 && !match.gateways.includes(MESH_GATEWAY)) {
-    return `it is for the gateways ${match.gateways.join(", ")}, and "${MESH_GATEWAY}" is not among them`;
+/** What of a match is decided once per caller and port, for requests as for connections. */
+interface BuildConditions {
+  readonly gateways: readonly string[];
+  readonly port: number | null;
+  readonly sourceNamespace: string | null;
+  readonly sourceLabels: Readonly<Record<string, string>>;
+}
+
+/** Why those conditions do not hold, as a clause; null when they do. `namespace` is where they are written. */
+export function whyNot(match: BuildConditions, namespace: string, scope: RouteScope): string | null {
+  const { gateway = MESH_GATEWAY } = scope;
+  // A match's own list replaces that of the VirtualService, which is known to have the gateway.
+  const named = match.gateways.map((written) => resolveGateway(written, namespace));
+  if (named.length > 0 && !named.includes(gateway)) {
+    return `it is for the gateways ${match.gateways.join(", ")}, and "${gateway}" is not among them`;
   }
   if (match.port !== null && match.port !== scope.port) {
     return `it is for port ${match.port}, and this is port ${scope.port}`;

@@ -17,6 +17,13 @@ export interface VisibleHost {
   readonly ports: readonly VisiblePort[];
 }
 
+/** The part of the mesh that a Sidecar lets its workloads see. */
+export interface ServiceScope {
+  /** Tells scopes apart. */
+  readonly key: string;
+  seesPort(host: string, namespace: string, port: number): boolean;
+}
+
 export class ServiceCatalogue {
   readonly #services: readonly MeshService[];
   readonly #byNamespace: ReadonlyMap<string, readonly MeshService[]>;
@@ -34,19 +41,21 @@ export class ServiceCatalogue {
 
   /**
    * What a namespace sees, by host, in order of namespace and name. Where several namespaces have the same host, the
-   * client's own wins, then the first.
+   * client's own wins, then the first. A scope leaves out services, and ports of services.
    */
-  visibleFrom(namespace: string): ReadonlyMap<string, VisibleHost> {
-    const known = this.#visible.get(namespace);
+  visibleFrom(namespace: string, scope: ServiceScope | null = null): ReadonlyMap<string, VisibleHost> {
+    const key = `${namespace} ${scope?.key ?? ""}`;
+    const known = this.#visible.get(key);
     if (known !== undefined) return known;
-    const seen = this.#services.filter((service) =>
+    const exported = this.#services.filter((service) =>
       isVisible(service.exportTo, service.info.namespace, namespace)
     );
+    const seen = scope === null ? exported : exported.flatMap((service) => narrowed(service, scope));
     const hosts = new Map<string, VisibleHost>();
     for (const [host, candidates] of Map.groupBy(seen, (service) => service.info.host)) {
       hosts.set(host, visibleHost(host, candidates, namespace));
     }
-    this.#visible.set(namespace, hosts);
+    this.#visible.set(key, hosts);
     return hosts;
   }
 
@@ -56,6 +65,14 @@ export class ServiceCatalogue {
       .filter((visible) => visible.host.startsWith("*") && hostMatches(visible.host, host));
     return covering.sort((a, b) => b.host.length - a.host.length)[0];
   }
+}
+
+/** A service with the ports that are seen; nothing when it has none. */
+function narrowed(service: MeshService, scope: ServiceScope): readonly MeshService[] {
+  const { host, namespace } = service.info;
+  const ports = service.ports.filter(({ number }) => scope.seesPort(host, namespace, number));
+  if (ports.length === service.ports.length) return [service];
+  return ports.length === 0 ? [] : [{ ...service, ports }];
 }
 
 function visibleHost(host: string, candidates: readonly MeshService[], namespace: string): VisibleHost {

@@ -245,7 +245,8 @@ function protocolInName(name: string): string {
   return /^grpc-web(-|$)/.test(name) ? "grpc-web" : name.split("-")[0] as string;
 }
 
-function protocolsOf(name: string, port: number): Pick<ServicePort, "protocol" | "declared" | "http"> {
+/** What a protocol's name, or what stands before the dash in a port's name, says of the port. */
+export function protocolsOf(name: string, port: number): Pick<ServicePort, "protocol" | "declared" | "http"> {
   const known = name.toLowerCase();
   const said = Object.hasOwn(PROTOCOLS, known) ? PROTOCOLS[known] as ServicePort["protocol"] : null;
   return {

@@ -47,11 +47,12 @@ function keyOf({ namespace, name }: ConfigResource<unknown>): string {
 /** Specs come out of their schemas with their keys in one order. */
 function essence(resource: ConfigResource<unknown>): string {
   const { annotations, labels, spec } = resource;
-  const { http } = spec as { http?: unknown };
-  const rules = Array.isArray(http) ? http : [];
-  const lines = rules.map((_, index) => {
-    const { file, line } = resource.positionOf(["spec", "http", index]);
-    return `${file}:${line}`;
+  const lines = ["http", "tls", "tcp"].flatMap((field) => {
+    const rules = (spec as Record<string, unknown>)[field];
+    return (Array.isArray(rules) ? rules : []).map((_, index) => {
+      const { file, line } = resource.positionOf(["spec", field, index]);
+      return `${file}:${line}`;
+    });
   });
   return JSON.stringify([annotations, labels, spec, lines]);
 }

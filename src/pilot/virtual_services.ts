@@ -8,7 +8,7 @@ import type { HttpRule } from "../config/schema/http_rule.ts";
 import type { VirtualServiceSpec } from "../config/schema/virtual_service.ts";
 import { isVisible } from "./visibility.ts";
 
-/** A VirtualService that sidecars heed. */
+/** A VirtualService, and what is asked of it again and again. */
 export interface MeshRule {
   readonly resource: ConfigResource<VirtualServiceSpec>;
   /** `NAMESPACE/NAME`. */
@@ -23,6 +23,8 @@ export interface MeshRule {
   readonly asksForSource: boolean;
   /** Keys of labels of the caller that some match asks for. */
   readonly sourceLabelKeys: readonly string[];
+  /** Full hosts to which requests, their copies and bytes go. */
+  readonly destinationHosts: readonly string[];
   /** Full hosts of destinations that leave their port to be inferred. */
   readonly portlessHosts: readonly string[];
 }
@@ -31,6 +33,13 @@ export interface MeshRule {
 const meshRules = new WeakMap<ConfigResource<VirtualServiceSpec>, MeshRule>();
 
 let nextSerial = 1;
+
+/** The VirtualServices that a Sidecar lets its workloads see. */
+export interface RuleScope {
+  /** Tells scopes apart. */
+  readonly key: string;
+  seesRule(hosts: readonly string[], namespace: string): boolean;
+}
 
 export class VirtualServices {
   /** Those that sidecars heed; what is bound to gateways alone is none of their business. */
@@ -42,9 +51,7 @@ export class VirtualServices {
   readonly sourceLabelKeys: readonly string[];
 
   constructor(resources: readonly ConfigResource<VirtualServiceSpec>[]) {
-    const delegates = new Delegates(resources);
-    this.#rules = resources.filter(({ spec }) => spec.gateways.includes(MESH_GATEWAY))
-      .map((resource) => meshRule(resource, delegates));
+    this.#rules = routingRules(resources, ({ spec }) => spec.gateways.includes(MESH_GATEWAY));
     for (const rule of this.#rules) {
       for (const host of rule.hosts) {
         const others = this.#exact.get(host);
@@ -57,8 +64,8 @@ export class VirtualServices {
     this.sourceLabelKeys = [...new Set(this.#rules.flatMap((rule) => rule.sourceLabelKeys))].sort();
   }
 
-  visibleFrom(namespace: string): readonly MeshRule[] {
-    return visibleOf(this.#rules, namespace);
+  visibleFrom(namespace: string, scope: RuleScope | null = null): readonly MeshRule[] {
+    return visibleOf(this.#rules, namespace, scope);
   }
 
   /**
@@ -66,8 +73,13 @@ export class VirtualServices {
    * several for the same host win; files have no age, so the client's own namespace wins, then the service's, then the
    * first by namespace and name: nobody takes over a service of another namespace that has rules of its own.
    */
-  select(host: string, serviceNamespace: string, clientNamespace: string): MeshRule | undefined {
-    const rules = this.#candidates(host, clientNamespace);
+  select(
+    host: string,
+    serviceNamespace: string,
+    clientNamespace: string,
+    scope: RuleScope | null = null,
+  ): MeshRule | undefined {
+    const rules = this.#candidates(host, clientNamespace, scope);
     const ofNamespace = (namespace: string) => rules.find((rule) => rule.resource.namespace === namespace);
     return ofNamespace(clientNamespace) ?? ofNamespace(serviceNamespace) ?? rules[0];
   }
@@ -79,19 +91,35 @@ export class VirtualServices {
     return new Set([...changed].flatMap((rule) => rule.hosts));
   }
 
-  #candidates(host: string, clientNamespace: string): readonly MeshRule[] {
-    const exact = visibleOf(this.#exact.get(host) ?? [], clientNamespace);
+  #candidates(host: string, clientNamespace: string, scope: RuleScope | null): readonly MeshRule[] {
+    const exact = visibleOf(this.#exact.get(host) ?? [], clientNamespace, scope);
     if (exact.length > 0) return exact;
     for (const [pattern, rules] of this.#wildcards) {
-      const visible = hostMatches(pattern, host) ? visibleOf(rules, clientNamespace) : [];
+      const visible = hostMatches(pattern, host) ? visibleOf(rules, clientNamespace, scope) : [];
       if (visible.length > 0) return visible;
     }
     return [];
   }
 }
 
-function visibleOf(rules: readonly MeshRule[], namespace: string): readonly MeshRule[] {
-  return rules.filter(({ resource }) => isVisible(resource.spec.exportTo, resource.namespace, namespace));
+function visibleOf(
+  rules: readonly MeshRule[],
+  namespace: string,
+  scope: RuleScope | null,
+): readonly MeshRule[] {
+  return rules.filter(({ resource, hosts }) =>
+    isVisible(resource.spec.exportTo, resource.namespace, namespace) &&
+    (scope === null || scope.seesRule(hosts, resource.namespace))
+  );
+}
+
+/** Those of the VirtualServices that are `wanted`. */
+export function routingRules(
+  resources: readonly ConfigResource<VirtualServiceSpec>[],
+  wanted: (resource: ConfigResource<VirtualServiceSpec>) => boolean,
+): readonly MeshRule[] {
+  const delegates = new Delegates(resources);
+  return resources.filter(wanted).map((resource) => meshRule(resource, delegates));
 }
 
 /** The same as before where the resource and those that it delegates to are. */
@@ -118,9 +146,14 @@ function buildRule(
 ): MeshRule {
   const { namespace, name, spec } = resource;
   const matches = rules.flatMap(({ http }) => http.match);
-  const portless = rules.flatMap(({ http, resource }) =>
-    destinationsOf(http).filter((to) => to.port === null)
-      .map((to) => resolveHost(to.host, resource.namespace))
+  const labels = [...matches, ...[...spec.tls, ...spec.tcp].flatMap((rule): readonly Asking[] => rule.match)]
+    .map(({ sourceLabels }) => sourceLabels);
+  const destinations = rules.flatMap(({ http, resource }) =>
+    destinationsOf(http).map(({ host, port }) => ({ host: resolveHost(host, resource.namespace), port }))
+  );
+  const portless = destinations.filter(({ port }) => port === null).map(({ host }) => host);
+  const bytes = [...spec.tls, ...spec.tcp].flatMap(({ route }) =>
+    route.map(({ destination }) => resolveHost(destination.host, namespace))
   );
   return {
     resource,
@@ -131,9 +164,14 @@ function buildRule(
     asksForSource: matches.some((match) =>
       match.sourceNamespace !== null || Object.keys(match.sourceLabels).length > 0
     ),
-    sourceLabelKeys: matches.flatMap((match) => Object.keys(match.sourceLabels)),
+    sourceLabelKeys: [...new Set(labels.flatMap((asked) => Object.keys(asked)))],
+    destinationHosts: [...new Set([...destinations.map(({ host }) => host), ...bytes])],
     portlessHosts: [...new Set(portless)].sort(),
   };
+}
+
+interface Asking {
+  readonly sourceLabels: Readonly<Record<string, string>>;
 }
 
 /** Where requests and their copies go. */

@@ -4,19 +4,13 @@
  */
 import type { ResourceSet } from "../config/resource.ts";
 import { contentHash } from "../lib/hash.ts";
-import type {
-  InboundPort,
-  ProxySettings,
-  ResourceKey,
-  Snapshot,
-  VersionedResource,
-} from "../model/snapshot.ts";
+import type { ProxySettings, ResourceKey, Snapshot, VersionedResource } from "../model/snapshot.ts";
 import { CompiledConfig, type ConfigPart, type ConfigView } from "./compiled_config.ts";
 import { labelsOf, workloadInfo } from "./endpoint_of.ts";
 import { EndpointIndex, type Membership } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
+import { inboundPorts } from "./inbound_ports.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
-import { selects, targetPortOf } from "./services.ts";
 import { stableResources } from "./stable_resources.ts";
 
 export interface WorldInput {
@@ -131,10 +125,11 @@ export class World {
     return alive;
   }
 
-  /** A workload's settings depend on itself and on the services of its namespace. */
+  /** A workload's settings depend on itself, on the services of its namespace and on its Sidecar. */
   #takeSettings(previous: World): void {
     const [config, before] = [this.#config, previous.#config];
     if (config.mesh !== before.mesh || !sameElements(config.comparedLabels, before.comparedLabels)) return;
+    if (this.#resources.sidecars !== previous.#resources.sidecars) return;
     const alive = new Set(this.#input.workloads);
     const same = new Map<string, boolean>();
     for (const [workload, resource] of previous.#settings) {
@@ -154,6 +149,8 @@ export class World {
     let resource = this.#settings.get(workload);
     if (resource === undefined) {
       const labels = labelsOf(workload, this.#config.comparedLabels);
+      const sidecar = this.#config.sidecarOf(workload);
+      const services = this.#config.services.ofNamespace(workload.namespace);
       const body: ProxySettings = {
         kind: "proxy",
         name: "self",
@@ -161,8 +158,8 @@ export class World {
         // Whoever asks has a sidecar, whatever the files let others believe.
         workload: workloadInfo({ ...workload, hasSidecar: true }, this.#input.trustDomain),
         address: workload.address,
-        outboundPolicy: this.#config.mesh.outboundTrafficPolicy.mode,
-        inbound: this.#inboundOf(workload),
+        outboundPolicy: (sidecar?.outboundTrafficPolicy ?? this.#config.mesh.outboundTrafficPolicy).mode,
+        inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
         ...(workload.locality === undefined ? {} : { locality: workload.locality }),
         ...(Object.keys(labels).length === 0 ? {} : { labels }),
@@ -171,26 +168,6 @@ export class World {
       this.#settings.set(workload, resource);
     }
     return resource;
-  }
-
-  /** The ports at which services lead to a workload, by number and then by host. */
-  #inboundOf(workload: MeshWorkload): readonly InboundPort[] {
-    const inbound = new Map<string, InboundPort>();
-    for (const service of this.#config.services.ofNamespace(workload.namespace)) {
-      if (!selects(service.selector, workload.labels)) continue;
-      for (const servicePort of service.ports) {
-        const port = targetPortOf(servicePort, workload);
-        inbound.set(`${port} ${service.info.host}`, {
-          port,
-          service: service.info,
-          protocol: servicePort.http,
-          declared: servicePort.declared,
-        });
-      }
-    }
-    return [...inbound.values()].sort((a, b) =>
-      a.port - b.port || (a.service.host < b.service.host ? -1 : a.service.host > b.service.host ? 1 : 0)
-    );
   }
 }
 

@@ -2,11 +2,13 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
+import type { GatewayListener } from "../model/gateway_listener.ts";
 import {
   type Cluster,
   clusterName,
   type EndpointSet,
   type HttpProtocol,
+  type InboundPort,
   type Listener,
   type PortProtocol,
   type ProxySettings,
@@ -24,6 +26,8 @@ import { ClusterCompiler, type EdgeTo } from "./cluster/cluster_compiler.ts";
 import type { Host } from "./cluster/host.ts";
 import type { HostTable } from "./cluster/host_table.ts";
 import type { AddressesOf } from "./cluster/dns/resolved_endpoints.ts";
+import { describePeer } from "./mesh_headers.ts";
+import { GatewayTable } from "./route/gateway_table.ts";
 import { ListenerTable, type Member } from "./route/listener_table.ts";
 import { RouteTable } from "./route/route_table.ts";
 
@@ -34,6 +38,12 @@ export interface CompiledSnapshot {
   readonly routes: RouteTable<CompiledCluster>;
   /** By name. */
   readonly clusters: ReadonlyMap<string, CompiledCluster>;
+  /** The own description for the mesh hop. */
+  readonly peer: string;
+  /** Of a gateway: its ports, by the names of their listeners. */
+  readonly gateway: ReadonlyMap<string, GatewayTable<CompiledCluster>>;
+  /** Of a gateway: virtual hosts by the tables that its listeners name. */
+  readonly tables: ReadonlyMap<string, RouteTable<CompiledCluster>>;
   /** Where captured connections were going. */
   readonly listeners: ListenerTable<CompiledCluster, PinnedEndpoint>;
   /** What the own workload serves, by its port; nothing else is open to the mesh. */
@@ -108,8 +118,10 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
   };
   const clusters = new Map(sorted.clusters.map((cluster) => [cluster.name, compile(cluster)]));
   const callOf = edgesOfCalls(edges, settings.workload);
-  const deliver = (port: number, protocol: HttpProtocol | "tcp" = "http1"): Host =>
-    hosts.get({ hostname: deliverTo, port, spiffeId: null, protocol });
+  const deliver = (inbound: InboundPort, protocol: HttpProtocol | "tcp"): Host => {
+    const address = inbound.deliverTo ?? { hostname: deliverTo, port: inbound.port };
+    return hosts.get({ ...address, spiffeId: null, protocol });
+  };
   const inbound = inboundServices(settings, deliver, callOf);
   const compiled = assemble({ snapshot, clusters, inbound }, sorted, compiler, { edgeTo, callOf });
   replaceClusters(previous?.clusters ?? new Map(), clusters);
@@ -127,7 +139,7 @@ interface Counters {
 /** By itself, so that what it hands out holds on to nothing of the snapshot before. */
 function assemble(
   parts: Parts,
-  { settings, virtualHosts, listeners }: SortedResources,
+  { settings, virtualHosts, listeners, gatewayListeners }: SortedResources,
   compiler: ClusterCompiler,
   { edgeTo, callOf }: Counters,
 ): CompiledSnapshot {
@@ -143,11 +155,18 @@ function assemble(
     for (const { endpoints } of clusters.values()) for (const { host } of endpoints) hosts.add(host);
   };
   collectHosts();
+  const tables = new Map(
+    [...Map.groupBy(virtualHosts, ({ table = "" }) => table)]
+      .map(([name, hosts]) => [name, new RouteTable(hosts, find)]),
+  );
   const compiled = {
     ...parts,
     settings,
     hosts,
-    routes: new RouteTable(virtualHosts, find),
+    routes: tables.get("") ?? new RouteTable([], find),
+    peer: describePeer(settings.workload),
+    gateway: new Map(gatewayListeners.map((one) => [one.name, new GatewayTable(one, find)])),
+    tables,
     listeners: tableOf(),
     inboundPassthrough: callOf(INBOUND_PASSTHROUGH),
     unserved: (service: ServiceInfo) => {
@@ -171,6 +190,7 @@ type SortedResources = ReturnType<typeof sortResources>;
 
 function sortResources(snapshot: Snapshot) {
   const listeners: Listener[] = [];
+  const gatewayListeners: GatewayListener[] = [];
   const virtualHosts: VirtualHost[] = [];
   const clusters: Cluster[] = [];
   const endpointSets = new Map<string, EndpointSet>();
@@ -180,11 +200,12 @@ function sortResources(snapshot: Snapshot) {
     else if (body.kind === "cluster") clusters.push(body);
     else if (body.kind === "endpoints") endpointSets.set(body.name, body);
     else if (body.kind === "listener") listeners.push(body);
+    else if (body.kind === "gatewayListener") gatewayListeners.push(body);
     else if (body.kind === "proxy") settings = body;
     // A kind that is not known yet is a newer control plane's; without it all works as it did.
   }
   if (settings === undefined) throw new Error("The snapshot has no proxy settings");
-  return { settings, listeners, virtualHosts, clusters, endpointSets };
+  return { settings, listeners, gatewayListeners, virtualHosts, clusters, endpointSets };
 }
 
 function edgesOfCalls(edges: EdgeRegistry, destination: WorkloadInfo): (service: ServiceInfo) => Edge {
@@ -199,17 +220,17 @@ function edgesFrom(edges: EdgeRegistry, source: WorkloadInfo): EdgeTo {
 
 function inboundServices(
   settings: ProxySettings,
-  deliver: (port: number, protocol?: HttpProtocol | "tcp") => Host,
+  deliver: (inbound: InboundPort, protocol: HttpProtocol | "tcp") => Host,
   plainEdge: (service: ServiceInfo) => Edge,
 ): ReadonlyMap<number, InboundService> {
   return new Map(
-    settings.inbound.map(({ port, service, protocol, declared = "auto", mtls }) => [port, {
-      service,
-      declared,
-      strict: mtls === "strict",
-      plainEdge: plainEdge(service),
-      host: deliver(port, protocol),
-      tunnelHost: deliver(port, "tcp"),
+    settings.inbound.map((inbound) => [inbound.port, {
+      service: inbound.service,
+      declared: inbound.declared ?? "auto",
+      strict: inbound.mtls === "strict",
+      plainEdge: plainEdge(inbound.service),
+      host: deliver(inbound, inbound.protocol ?? "http1"),
+      tunnelHost: deliver(inbound, "tcp"),
     }]),
   );
 }

@@ -36,7 +36,7 @@ import { InFlight } from "./filters/in_flight.ts";
 import { InboundAcceptor } from "./filters/inbound.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
 import { ConnectionGate, type ConnectionRefusals, type Side } from "./listener/connection_gate.ts";
-import { HandshakingConnection } from "./listener/handshaking_connection.ts";
+import { Gateway, type GatewayPlace } from "./gateway.ts";
 import { type ListenerWarning, OutboundListener } from "./listener/outbound_listener.ts";
 import { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
 import { Reception } from "./listener/reception.ts";
@@ -49,16 +49,23 @@ export interface ProxyRefusals {
   readonly requests: number;
 }
 
-export interface ProxyOptions {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly trustDomain: string;
+export interface SidecarAddresses {
   /** Where the own workload's calls come in, normally loopback. */
   readonly outbound: ListenAddress;
   /** Where plain calls to the own workload come in, captured. */
   readonly inboundPlain: ListenAddress;
   /** Where the mesh calls in. */
   readonly mesh: ListenAddress;
+}
+
+export interface ProxyOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trustDomain: string;
+  /** The ports of a sidecar; null: it is a gateway, whose ports are what its configuration says. */
+  readonly addresses: SidecarAddresses | null;
+  /** For a gateway. */
+  readonly gateway: GatewayPlace | null;
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
   readonly caps: ProxyCaps;
@@ -80,6 +87,7 @@ export class Proxy {
   readonly #listeners: Record<Side, Listener[]> = { inbound: [], outbound: [] };
   readonly #exchanges: ExchangeContext;
   readonly #names: NameCache;
+  readonly #gateway: Gateway | null;
   #current: CompiledSnapshot | null = null;
 
   constructor(options: ProxyOptions) {
@@ -111,6 +119,7 @@ export class Proxy {
       setTcpKeepalive,
       warn: options.warn,
     });
+    this.#gateway = options.gateway && this.#createGateway(options.gateway);
   }
 
   /**
@@ -140,6 +149,7 @@ export class Proxy {
     this.#current = compiled;
     this.#hosts.retain(compiled.hosts);
     this.#names.retain(namesIn(snapshot));
+    this.#gateway?.update(compiled);
   }
 
   /**
@@ -147,19 +157,17 @@ export class Proxy {
    * snapshot to serve by. Throws ListenError, and then listens nowhere.
    */
   listen(): void {
-    const { outbound, inboundPlain, mesh, tlsMaterial } = this.#options;
-    const shakeHands = (wire: Wire) => {
-      const { releaseUnproven } = this.#gate;
-      const connection = new HandshakingConnection(wire, this.#wheel, this.#judge, releaseUnproven);
-      return this.#gate.holdHandshaking(connection);
-    };
+    const { addresses, tlsMaterial } = this.#options;
+    if (addresses === null) return this.#gateway?.listen();
+    const { outbound, inboundPlain, mesh } = addresses;
+    const shakeHands = (wire: Wire) => this.#receptions.inbound.shakeHands(wire, this.#judge);
     const material = (wire: Wire) => {
       const serves = this.#current !== null && this.#gate.admit(descriptorOf(wire)) === "serve";
       return serves ? tlsMaterial() : null;
     };
     try {
       this.#listeners.outbound.push(listenTcp(outbound, this.#outboundListener().accept));
-      this.#listeners.inbound.push(listenTcp(inboundPlain, this.#plainInboundListener().accept));
+      this.#listeners.inbound.push(listenTcp(inboundPlain, this.#plainInboundListener(addresses).accept));
       this.#listeners.inbound.push(listenMutualTls(mesh, material, shakeHands, MESH_TLS));
     } catch (error) {
       for (const side of SIDES) this.stopListening(side);
@@ -179,6 +187,7 @@ export class Proxy {
 
   /** Closes the ports of one side; its connections go on. */
   stopListening(side: Side): void {
+    if (side === "inbound") this.#gateway?.close();
     for (const listener of this.#listeners[side].splice(0)) listener.stop();
   }
 
@@ -242,8 +251,26 @@ export class Proxy {
     });
   }
 
-  #plainInboundListener(): PlainInboundListener {
-    const { random, outbound, inboundPlain, mesh } = this.#options;
+  #createGateway(place: GatewayPlace): Gateway {
+    const { clock, random, trustDomain, tlsMaterial, warn } = this.#options;
+    return new Gateway(place, {
+      clock,
+      reception: this.#receptions.inbound,
+      context: {
+        ...this.#exchanges,
+        random,
+        hosts: this.#hosts,
+        current: this.#serving,
+        isOwnAddress: this.#isOwnAddress,
+      },
+      trustDomain,
+      meshMaterial: tlsMaterial,
+      warn,
+    });
+  }
+
+  #plainInboundListener({ outbound, inboundPlain, mesh }: SidecarAddresses): PlainInboundListener {
+    const { random } = this.#options;
     const ports = [outbound.port, inboundPlain.port, mesh.port, PORTS.admin, PORTS.health, PORTS.metrics];
     return new PlainInboundListener({
       reception: this.#receptions.inbound,
@@ -257,9 +284,9 @@ export class Proxy {
 
   /** Whether a connection to there would come out at a listener of this proxy. */
   readonly #isOwnAddress = (hostname: string, port: number): boolean => {
-    const { outbound, inboundPlain, mesh } = this.#options;
+    const addresses = Object.values(this.#options.addresses ?? {}) as readonly ListenAddress[];
     const here = this.#current?.settings.address;
-    return [outbound, inboundPlain, mesh].some((own) =>
+    return addresses.some((own) =>
       port === own.port && (hostname === here || leadsTo(hostname, own.hostname))
     );
   };

@@ -1,5 +1,6 @@
 /** The process's own edges: arguments, environment, standard streams and exit. */
 import { writeFileSync, writeSync } from "node:fs";
+import { availableParallelism } from "node:os";
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -93,4 +94,9 @@ function writeAll(descriptor: number, text: string): boolean {
     }
   }
   return true;
+}
+
+/** Processors that this process may use. */
+export function processorCount(): number {
+  return availableParallelism();
 }

@@ -15,6 +15,11 @@ const TLS_OPTIONS = 0x08000000 | 0x10000000 | 0x04000000;
 const TLS_OPTIONS_FROM_1_2 = 0x10000000 | 0x04000000;
 
 const UNIX = "unix://";
+/** Versions of TLS as bits of `secureOptions` that forbid them (SSL_OP_NO_TLSv1_2 and the like). */
+const FORBIDS = { "TLSv1.2": 0x08000000, "TLSv1.3": 0x20000000 } as const;
+
+/** Of TLS 1.2: with forward secrecy and authenticated encryption only; 1.3 has no others. */
+const CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 /** A connected byte stream, plain or TLS. */
 export interface Wire {
@@ -82,6 +87,16 @@ export interface Address {
   /** For connections also `unix:///PATH`, which has no port. */
   readonly hostname: string;
   readonly port: number;
+}
+
+/** How an accepted connection becomes one of TLS. */
+export interface TlsServer extends TlsMaterial {
+  /** Whether a client shows a certificate that chains to `roots`: it must; it may, and the owner judges; it is not asked. */
+  readonly clients: "required" | "optional" | "anonymous";
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
+  readonly maxVersion: "TLSv1.2" | "TLSv1.3";
+  /** Empty: none is agreed on. */
+  readonly alpn: Alpn;
 }
 
 /** Where to listen. */
@@ -184,6 +199,42 @@ export function listenMutualTls(
     drain() {},
     error() {},
   });
+}
+
+/**
+ * Makes an accepted plain connection one of TLS, of which the first bytes were read already. The plain wire is nobody's
+ * from then on; null when it closed in the meantime. Throws what Bun says of a certificate that it does not take.
+ */
+export function upgradeTls(
+  wire: Wire,
+  firstBytes: Buffer,
+  server: TlsServer,
+  accept: (wire: Wire) => TlsWireOwner,
+): TlsWireOwner | null {
+  const { clients, minVersion, maxVersion, alpn, roots } = server;
+  const forbidden = (minVersion === "TLSv1.3" ? FORBIDS["TLSv1.2"] : 0) |
+    (maxVersion === "TLSv1.2" ? FORBIDS["TLSv1.3"] : 0);
+  const socket = wire as unknown as BunSocket;
+  socket.data = NOBODY;
+  const pair = socket.upgradeTLS({
+    isServer: true,
+    initialData: firstBytes,
+    tls: {
+      ...ownCertificate(server),
+      ...(clients === "anonymous" ? {} : { ca: roots }),
+      requestCert: clients !== "anonymous",
+      rejectUnauthorized: clients === "required",
+      secureOptions: TLS_OPTIONS_FROM_1_2 | forbidden,
+      ciphers: CIPHERS,
+      ...(alpn.length === 0 ? {} : { ALPNProtocols: alpnList(alpn) }),
+    },
+    socket: tlsHandlers,
+  } as unknown as Bun.TLSUpgradeOptions<WireOwner>) as readonly BunSocket[] | undefined;
+  const tls = pair?.[1];
+  if (tls === undefined) return null;
+  const owner = accept(tls as unknown as Wire);
+  tls.data = owner;
+  return owner;
 }
 
 export interface ConnectHandlers {

@@ -10,8 +10,10 @@ import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 /** Where a data plane stands; plain data. */
 export interface DataPlaneSettings {
   readonly trustDomain: string;
-  /** All ports on which it listens. */
-  readonly addresses: Pick<ProxyOptions, "outbound" | "inboundPlain" | "mesh">;
+  /** As in ProxyOptions: all ports of a sidecar. */
+  readonly addresses: ProxyOptions["addresses"];
+  /** As in ProxyOptions. */
+  readonly gateway: ProxyOptions["gateway"];
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
 }

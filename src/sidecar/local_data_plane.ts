@@ -21,8 +21,8 @@ export class LocalDataPlane implements DataPlane {
   readonly #proxy: Proxy;
   #identity: TlsMaterial | null = null;
 
-  constructor({ settings: { addresses, ...settings }, ...options }: LocalDataPlaneOptions) {
-    this.#proxy = new Proxy({ ...options, ...settings, ...addresses, tlsMaterial: () => this.#identity });
+  constructor({ settings, ...options }: LocalDataPlaneOptions) {
+    this.#proxy = new Proxy({ ...options, ...settings, tlsMaterial: () => this.#identity });
   }
 
   get edges(): EdgeRegistry {

@@ -46,6 +46,8 @@ export const DRAIN_MS = 30_000;
 export const LEAVE_MS = 5_000;
 
 export interface SidecarOptions {
+  /** A gateway has no workload of its own: it serves the Gateways that select it. */
+  readonly role: "sidecar" | "gateway";
   readonly dataDirectory: string;
   /** Holds the join token; needed until the sidecar has joined once. */
   readonly tokenFile: string | undefined;
@@ -55,6 +57,8 @@ export interface SidecarOptions {
   readonly bind: string | undefined;
   /** Where others reach the workload; undefined: `bind`, else where its connection to the control plane comes from. */
   readonly address: string | undefined;
+  /** Directory of the credentials that Gateways name, each in a directory of its name. */
+  readonly credentials: string | undefined;
   /** Processes that carry requests; 1 is this one alone. */
   readonly workers: number;
   /** The program's version. */
@@ -168,10 +172,11 @@ export class Sidecar {
   }
 
   #createPlane(trustDomain: string): DataPlane {
-    const { clock, random, log, bind, workers } = this.#options;
+    const { clock, random, log, bind, workers, role, credentials = null } = this.#options;
     const settings = {
       trustDomain,
-      addresses: {
+      gateway: role === "sidecar" ? null : { hostname: bind ?? ANY_ADDRESS, shared: false, credentials },
+      addresses: role === "gateway" ? null : {
         outbound: { hostname: bind ?? LOOPBACK, port: PORTS.outbound },
         inboundPlain: { hostname: bind ?? ANY_ADDRESS, port: PORTS.inboundPlain },
         mesh: { hostname: bind ?? ANY_ADDRESS, port: PORTS.mesh },
@@ -197,12 +202,12 @@ export class Sidecar {
   }
 
   #subscribe(client: ControlClient, identity: SidecarIdentity, plane: DataPlane): void {
-    const { clock, random, log, version, address, bind } = this.#options;
+    const { clock, random, log, role, version, address, bind } = this.#options;
     const hello = {
       type: "hello",
       protocol: DISCOVERY_PROTOCOL,
       version,
-      role: "sidecar",
+      role,
       workload: identity.workload,
       // Empty: the control plane takes the address that it sees.
       address: address ?? bind ?? "",
@@ -210,7 +215,7 @@ export class Sidecar {
     } as const;
     const apply = async (snapshot: Snapshot) => {
       await plane.apply(snapshot);
-      if (this.#snapshot === null) log.info("The sidecar is ready", { workload: identity.workload });
+      if (this.#snapshot === null) log.info(`The ${role} is ready`, { workload: identity.workload });
       this.#useSnapshot(snapshot);
       this.#snapshots.save(snapshot);
     };

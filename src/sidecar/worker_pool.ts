@@ -6,7 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { checkSnapshot } from "../proxy/check_snapshot.ts";
-import { type ProxyRefusals, SIDES } from "../proxy/proxy.ts";
+import { type ProxyRefusals, type SidecarAddresses, SIDES } from "../proxy/proxy.ts";
 import type { ListenAddress, Listener, TlsMaterial } from "../runtime/socket.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -77,7 +77,9 @@ export class WorkerPool implements DataPlane {
   listen(): void {
     const { settings: { addresses }, hold } = this.#options;
     try {
-      for (const address of Object.values(addresses)) this.#held.push(hold(address));
+      for (const address of Object.values(addresses ?? {}) as readonly ListenAddress[]) {
+        this.#held.push(hold(address));
+      }
     } catch (error) {
       this.#release();
       throw error;
@@ -124,7 +126,11 @@ export class WorkerPool implements DataPlane {
     if (this.#identity === null || this.#snapshot === null) return null;
     this.#release();
     return {
-      settings: { ...settings, addresses: shared(settings.addresses) },
+      settings: {
+        ...settings,
+        addresses: settings.addresses && shared(settings.addresses),
+        gateway: settings.gateway && { ...settings.gateway, shared: true },
+      },
       identity: this.#identity,
       snapshot: [...this.#snapshot],
     };
@@ -150,7 +156,7 @@ export class WorkerPool implements DataPlane {
   }
 }
 
-function shared<Addresses extends DataPlaneSettings["addresses"]>(addresses: Addresses): Addresses {
+function shared<Addresses extends SidecarAddresses>(addresses: Addresses): Addresses {
   const entries = Object.entries(addresses).map(([name, address]) => [name, { ...address, shared: true }]);
   return Object.fromEntries(entries) as Addresses;
 }

@@ -37,6 +37,10 @@ export interface SidecarOptions {
   readonly workers?: number;
   /** A command that becomes the sidecar. @default none */
   readonly within?: readonly string[];
+  /** @default "sidecar" */
+  readonly role?: "sidecar" | "gateway";
+  /** Directory of a gateway's credentials. */
+  readonly credentials?: string;
 }
 
 export class Mesh {
@@ -107,12 +111,14 @@ export class Mesh {
 
   /** Starts a sidecar, whatever becomes of it. */
   async launchSidecar(workload: string, options: SidecarOptions): Promise<Bowline> {
-    const { at, tokenFile, data, openFilesMax, workers, within = [] } = options;
+    const { at, tokenFile, data, openFilesMax, workers, within = [], role = "sidecar", credentials } =
+      options;
     const file = tokenFile === undefined ? await this.tokenFile({ workload }) : tokenFile;
-    return new Bowline(`sidecar of ${workload}`, [
-      ...["run", "--role", "sidecar", "--bind", this.address(at)],
+    return new Bowline(`${role} of ${workload}`, [
+      ...["run", "--role", role, "--bind", this.address(at)],
       ...["--data", this.dataOf(data ?? workload)],
       ...(file === null ? [] : ["--token-file", file]),
+      ...(credentials === undefined ? [] : ["--credentials", credentials]),
       ...(workers === undefined ? [] : ["--workers", String(workers)]),
     ], { openFilesMax, within });
   }

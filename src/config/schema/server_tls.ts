@@ -1,10 +1,10 @@
 /** ServerTLSSettings: how a Gateway's server speaks to those who call it. */
 import * as v from "valibot";
 import { across, type Fault } from "./across.ts";
-import { fields, list, type Schema } from "./fields.ts";
+import { fields, list, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
-import { oneOf, text } from "./scalars.ts";
+import { oneOf, subdomain, text } from "./scalars.ts";
 
 const MODES = [
   "PASSTHROUGH",
@@ -37,13 +37,14 @@ const written = fields({
   serverCertificate: text,
   privateKey: text,
   caCertificates: text,
+  /** Instead of paths: a directory of the gateway's `--credentials`, with what a secret of Kubernetes has. */
+  credentialName: optional(subdomain),
   /** Names of which a caller's certificate must have one; empty is any. */
   subjectAltNames: list(v.string() as Schema<string>),
   minProtocolVersion: version("TLSV1_2"),
   maxProtocolVersion: version("TLSV1_3"),
 }, [
   "caCrl",
-  "credentialName",
   "credentialNames",
   "tlsCertificates",
   "verifyCertificateSpki",
@@ -57,18 +58,25 @@ export const serverTls = v.pipe(written, across(faults));
 
 export type ServerTls = Immutable<Written>;
 
+/** Modes in which the gateway shows a certificate from outside the mesh. */
+const CERTIFIED: readonly Written["mode"][] = ["SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"];
+
 const FILES = ["serverCertificate", "privateKey", "caCertificates"] as const;
 
 function* faults(tls: Written): Generator<Fault> {
   const { mode } = tls;
-  const needed = neededFor(mode, tls.httpsRedirect);
+  const needed = tls.credentialName === null ? neededFor(mode, tls.httpsRedirect) : [];
+  if (tls.credentialName !== null && !CERTIFIED.includes(mode)) {
+    yield { message: wrong(`is of no use in the mode ${mode}`), at: ["credentialName"] };
+  }
   for (const field of FILES) {
     if (tls[field] === null && needed.includes(field)) {
       yield { message: wrong(`the mode ${mode} needs ${field}, a path`), at: [] };
     }
     // A CA besides a certificate of one's own is not asked for, but no contradiction.
     if (tls[field] === null || needed.length > 0) continue;
-    yield { message: wrong(`is of no use in the mode ${mode}`), at: [field] };
+    const useless = tls.credentialName === null ? `in the mode ${mode}` : "besides credentialName";
+    yield { message: wrong(`is of no use ${useless}`), at: [field] };
   }
   if (tls.minProtocolVersion === "TLSV1_3" && tls.maxProtocolVersion === "TLSV1_2") {
     yield { message: wrong("is below minProtocolVersion"), at: ["maxProtocolVersion"] };

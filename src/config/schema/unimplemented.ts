@@ -4,6 +4,7 @@
  */
 import { isMap } from "./fields.ts";
 import { type Problem, unimplementedFieldProblem, unimplementedValueProblem } from "./problem.ts";
+import { isUnixAddress } from "./scalars.ts";
 
 /** A field of a kind, below `spec`: `http[].timeout`. */
 export interface Refusal {
@@ -23,11 +24,11 @@ const POLICIES = ["trafficPolicy", "subsets[].trafficPolicy"].flatMap((policy) =
   `${policy}.portLevelSettings[]`,
 ]);
 
+const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(value);
 const isSome = (value: unknown) =>
   Array.isArray(value) ? value.length > 0 : typeof value === "string" && value !== "";
 
 export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
-  tcpAndTls: virtualService("tcp", "tls"),
   connectionPools: values(
     "DestinationRule",
     POLICIES.map((at) => `${at}.connectionPool.http.useClientProtocol`),
@@ -45,6 +46,24 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
       hint: "remove them; the identity of each endpoint is verified",
     }),
   ],
+  sidecar: [
+    ...[
+      "inboundConnectionPool",
+      "ingress[].connectionPool",
+      "ingress[].bind",
+      "egress[].bind",
+    ].map((path) => ({ kind: "Sidecar", path })),
+    ...values("Sidecar", ["ingress[].captureMode", "egress[].captureMode"], {
+      when: (value) => value === "NONE",
+      what: "the capture mode NONE",
+    }),
+    ...values("Sidecar", ["ingress[].defaultEndpoint"], { when: isUnix, what: "a unix:// address" }),
+  ],
+  gatewayTls: values("Gateway", ["servers[].tls.mode"], {
+    when: (value) => value === "AUTO_PASSTHROUGH",
+    what: "the TLS mode AUTO_PASSTHROUGH",
+    hint: "use PASSTHROUGH with a VirtualService",
+  }),
   mesh: [
     "pathNormalization",
     "protocolDetectionTimeout",
@@ -58,11 +77,9 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
 export const UNIMPLEMENTED_KINDS: ReadonlySet<string> = new Set([
   "AuthorizationPolicy",
   "EnvoyFilter",
-  "Gateway",
   "PeerAuthentication",
   "ProxyConfig",
   "RequestAuthentication",
-  "Sidecar",
   "Telemetry",
   // The classic Mixer kinds (config.istio.io/v1alpha2).
   "QuotaSpec",
@@ -106,10 +123,6 @@ const BY_KIND: ReadonlyMap<string, readonly Refusal[]> = Map.groupBy(
   Object.values(UNIMPLEMENTED).flat(),
   ({ kind }) => kind,
 );
-
-function virtualService(...paths: readonly string[]): Refusal[] {
-  return paths.map((path) => ({ kind: "VirtualService", path }));
-}
 
 /** A field of every policy of a DestinationRule. */
 function policy(...fields: readonly string[]): Refusal[] {

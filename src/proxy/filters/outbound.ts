@@ -1,5 +1,4 @@
 /** The calls of the own workload: from the request's authority to a route, a cluster, an endpoint. */
-import type { ProxySettings } from "../../model/snapshot.ts";
 import type { Address } from "../../runtime/socket.ts";
 import { splitAuthority } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
@@ -7,8 +6,9 @@ import type { HostAddress } from "../cluster/connect_attempt.ts";
 import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
-import { describePeer, takeMeshHeaders } from "../mesh_headers.ts";
+import { takeMeshHeaders } from "../mesh_headers.ts";
 import type { Found } from "../route/listener_table.ts";
+import { findTcpRoute } from "../route/tcp_route.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { type CompiledVirtualHost, findRoute } from "../route/route_table.ts";
 import { pickTarget } from "../route/weighted_targets.ts";
@@ -43,9 +43,6 @@ const HTTPS_PORT = 443;
 
 export class OutboundAcceptor implements Acceptor {
   readonly #options: OutboundOptions;
-  /** Own description for the mesh hop, of the settings that it was made from. */
-  #described: ProxySettings | null = null;
-  #peer = "";
 
   constructor(options: OutboundOptions) {
     this.#options = options;
@@ -85,7 +82,7 @@ export class OutboundAcceptor implements Acceptor {
     const to = destination ?? { hostname: serverName ?? "", port };
     const exchange = this.#exchange(snapshot, stream, connectHead(formatAuthority(to)), false);
     if (this.#options.inFlight.refuses()) exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
-    else if (found) this.#routeTcp(exchange, snapshot, found, to);
+    else if (found) this.#routeTcp(exchange, snapshot, found, connection, to);
     else this.#passOn(exchange, snapshot, { ...to, protocol: "tcp" });
     return exchange;
   }
@@ -100,7 +97,7 @@ export class OutboundAcceptor implements Acceptor {
     head: RequestHead,
     ended: boolean,
   ): OutboundExchange {
-    return new OutboundExchange(this.#options, snapshot, this.#describe(snapshot), stream, head, ended);
+    return new OutboundExchange(this.#options, snapshot, stream, head, ended);
   }
 
   #route(
@@ -125,11 +122,14 @@ export class OutboundAcceptor implements Acceptor {
     exchange: OutboundExchange,
     snapshot: CompiledSnapshot,
     { listener: { routes, listener }, endpoint }: Found<CompiledCluster, PinnedEndpoint>,
+    { destination: dialled, serverName }: TcpConnection,
     destination: Address,
   ): void {
     if (endpoint !== null) return exchange.sendTo(endpoint.cluster, endpoint, destination);
-    const [route] = routes;
-    const cluster = route === undefined ? null : pickTarget(route, this.#options.random);
+    const route = findTcpRoute(routes, serverName, dialled?.hostname ?? null);
+    // Rules that are for other names say nothing about this one.
+    if (route === undefined) return this.#passOn(exchange, snapshot, { ...destination, protocol: "tcp" });
+    const cluster = pickTarget(route.targets, this.#options.random);
     if (cluster !== null) exchange.sendTo(cluster, null, destination);
     else exchange.reply(LOCAL_REPLY.noCluster, snapshot.unserved(listener.service));
   }
@@ -187,13 +187,5 @@ export class OutboundAcceptor implements Acceptor {
       edge: snapshot.passthrough,
       connectTimeoutMs: PASSTHROUGH_CONNECT_TIMEOUT_MS,
     });
-  }
-
-  #describe(snapshot: CompiledSnapshot): string {
-    if (this.#described !== snapshot.settings) {
-      this.#described = snapshot.settings;
-      this.#peer = describePeer(snapshot.settings.workload);
-    }
-    return this.#peer;
   }
 }

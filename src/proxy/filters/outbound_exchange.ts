@@ -47,7 +47,6 @@ type ClusterRoute = CompiledRoute<CompiledCluster>;
 export class OutboundExchange extends HttpExchange {
   declare protected readonly context: OutboundContext;
   readonly #snapshot: CompiledSnapshot;
-  readonly #peer: string;
   /** Fields of the request itself; those for the mesh hop come after. */
   #fieldCount: number;
   #service: ServiceInfo | null = null;
@@ -83,14 +82,12 @@ export class OutboundExchange extends HttpExchange {
   constructor(
     context: OutboundContext,
     snapshot: CompiledSnapshot,
-    peer: string,
     stream: ServerStream,
     head: RequestHead,
     ended: boolean,
   ) {
     super(context, stream, head, ended);
     this.#snapshot = snapshot;
-    this.#peer = peer;
     this.#fieldCount = head.headers.length;
   }
 
@@ -171,9 +168,9 @@ export class OutboundExchange extends HttpExchange {
   #sendTo(cluster: CompiledCluster): void {
     this.#cluster = cluster;
     if (cluster.hashPolicy !== null) {
-      // Whoever calls on 15001 is the own workload.
-      const { address } = this.#snapshot.settings;
-      ({ key: this.#key, setCookie: this.#setCookie } = cluster.hashPolicy.keyOf(this.head, address));
+      const { key, setCookie } = cluster.hashPolicy.keyOf(this.head, this.clientAddress);
+      this.#key = key;
+      this.#setCookie = setCookie;
     }
     const target = this.#pick();
     if (target === null) {
@@ -317,6 +314,11 @@ export class OutboundExchange extends HttpExchange {
     return meshPort !== null;
   }
 
+  /** Of whoever calls: on 15001 it is the own workload. */
+  protected get clientAddress(): string {
+    return this.#snapshot.settings.address;
+  }
+
   protected override get proxyName(): string {
     return `outbound ${this.#snapshot.settings.workload.key}`;
   }
@@ -380,7 +382,7 @@ export class OutboundExchange extends HttpExchange {
 
   #addMeshFields(headers: HeaderList, { endpoint }: ClusterEndpoint): void {
     if (endpoint.meshPort !== null) {
-      headers.push(PORT_HEADER, String(endpoint.port), PEER_HEADER, this.#peer);
+      headers.push(PORT_HEADER, String(endpoint.port), PEER_HEADER, this.#snapshot.peer);
     }
   }
 

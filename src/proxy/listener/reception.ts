@@ -1,11 +1,12 @@
 /** Gives accepted connections to whoever speaks their protocol, and keeps the books of all that are open. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
-import { descriptorOf, NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { descriptorOf, NOBODY, type TlsWireOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import type { Acceptor, ServerHandler, ServerStream } from "../exchange.ts";
 import { Http1ServerConnection } from "../http1/server_connection.ts";
 import { Http2ServerConnection } from "../http2/server_connection.ts";
 import { TcpServerConnection } from "../tcp/server_connection.ts";
 import type { ConnectionGate, Side } from "./connection_gate.ts";
+import { type HandshakeJudge, HandshakingConnection } from "./handshaking_connection.ts";
 import { PlainConnection, type PlainProtocols } from "./plain_connection.ts";
 import type { Expectation } from "./protocol_detector.ts";
 import { HTTP1_REFUSAL, HTTP2_REFUSAL, RefusedConnection } from "./refused_connection.ts";
@@ -43,10 +44,11 @@ export class Reception {
     );
   }
 
-  http1(wire: Wire, acceptor: Acceptor): WireOwner {
+  /** `scheme`: what the client spoke. */
+  http1(wire: Wire, acceptor: Acceptor, scheme: "http" | "https" = "http"): WireOwner {
     const { releaseProven } = this.gate;
     return this.gate.holdProven(
-      new Http1ServerConnection(wire, acceptor, this.#wheel, "http", releaseProven),
+      new Http1ServerConnection(wire, acceptor, this.#wheel, scheme, releaseProven),
       this.#side,
     );
   }
@@ -57,6 +59,12 @@ export class Reception {
       new Http2ServerConnection(wire, acceptor, this.#wheel, releaseProven),
       this.#side,
     );
+  }
+
+  /** One that is to show in a handshake who it is. */
+  shakeHands(wire: Wire, judge: HandshakeJudge): TlsWireOwner {
+    const { releaseUnproven } = this.gate;
+    return this.gate.holdHandshaking(new HandshakingConnection(wire, this.#wheel, judge, releaseUnproven));
   }
 
   /** Bytes: `accept` plays the part of an acceptor. */

@@ -1,12 +1,12 @@
 /** Which service port a captured connection was on its way to: by the address that it dialled, or by TLS server name. */
 import { formatIp, Network, parseIp } from "../../lib/ip.ts";
 import type { Listener } from "../../model/snapshot.ts";
-import { type WeightedTargets, weightedTargets } from "./weighted_targets.ts";
+import { type CompiledTcpRoute, compileTcpRoute } from "./tcp_route.ts";
 
 export interface CompiledListener<Target> {
   readonly listener: Listener;
   /** As in Listener. */
-  readonly routes: readonly WeightedTargets<Target>[];
+  readonly routes: readonly CompiledTcpRoute<Target>[];
 }
 
 /** One member of a service, at the address that it has itself. */
@@ -112,5 +112,5 @@ function compile<Target, Endpoint>(
   listener: Listener,
   { find }: ClusterLookup<Target, Endpoint>,
 ): CompiledListener<Target> {
-  return { listener, routes: listener.routes.map((route) => weightedTargets(route.destinations, find)) };
+  return { listener, routes: listener.routes.map((route) => compileTcpRoute(route, find)) };
 }

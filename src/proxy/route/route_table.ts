@@ -62,7 +62,7 @@ export class RouteTable<Target> {
       const wildcard = this.#byDomain.get(`*${canonical.slice(dot)}`);
       if (wildcard !== undefined) return wildcard;
     }
-    return undefined;
+    return this.#byDomain.get("*");
   }
 }
 

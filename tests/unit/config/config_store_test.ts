@@ -90,7 +90,7 @@ describe("ConfigStore", () => {
 
   test("apply() with lenient lets unimplemented kinds pass as warnings", () => {
     const store = new ConfigStore(new ManualClock(), { lenient: true });
-    const text = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g}\n";
+    const text = "apiVersion: networking.istio.io/v1\nkind: Telemetry\nmetadata: {name: g}\n";
     expect(store.apply([{ file: "g.yaml", text }]).accepted).toBe(true);
     expect(store.current?.findings).toMatchObject([{ code: "BOW0007", severity: "warning" }]);
   });

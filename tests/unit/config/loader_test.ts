@@ -224,8 +224,8 @@ status: {loadBalancer: {}}
         appendHeaders: {a: b}
       `,
     );
-    const gateway = document("Gateway", "g", "selector: {a: b}");
-    const files = [{ file: "mesh.yaml", text: [service("a"), rule, gateway].join("---\n") }];
+    const telemetry = document("Telemetry", "t", "selector: {a: b}");
+    const files = [{ file: "mesh.yaml", text: [service("a"), rule, telemetry].join("---\n") }];
     expect(loadConfig(files).resources).toBeNull();
     const { resources, findings } = loadConfig(files, { lenient: true });
     expect(resources?.virtualServices[0]?.spec.http[0]?.timeout).toBe(5_000);

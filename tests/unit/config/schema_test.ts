@@ -153,15 +153,6 @@ describe("VirtualService", () => {
       ]);
     });
   }
-
-  test("tls and tcp are refused by name, even when they are all there is", () => {
-    for (const field of ["tls", "tcp"]) {
-      expect(faults("VirtualService", `hosts: [a]\n${field}: [{match: []}]`)).toEqual([
-        `BOW0004 spec.${field}: the field "${field}" is Istio's, but this version of bowline does not implement it; ` +
-        "remove it, or pass --lenient to load without it",
-      ]);
-    }
-  });
 });
 
 describe("DestinationRule", () => {

@@ -118,7 +118,19 @@ describe("Gateway", () => {
       "IST0106 spec.servers[0].tls: the mode MUTUAL needs caCertificates, a path",
     ]);
     expect(faults(`${port("TLS")}, tls: {privateKey: /k}`)[0]).toContain("of no use in the mode PASSTHROUGH");
-    expect(faults(`${port("HTTPS")}, tls: {mode: SIMPLE, credentialName: a}`)[0]).toStartWith("BOW0004 ");
+  });
+
+  test("a credential stands for the files, and nothing else beside it", () => {
+    for (const mode of ["SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"]) {
+      expect(faults(`${port("HTTPS")}, tls: {mode: ${mode}, credentialName: a}`)).toEqual([]);
+    }
+    expect(faults(`${port("HTTPS")}, tls: {mode: SIMPLE, credentialName: a, privateKey: /k}`)).toEqual([
+      "IST0106 spec.servers[0].tls.privateKey: is of no use besides credentialName",
+    ]);
+    expect(faults(`${port("TLS")}, tls: {credentialName: a}`)[0]).toContain(
+      "of no use in the mode PASSTHROUGH",
+    );
+    expect(faults(`${port("HTTPS")}, tls: {mode: SIMPLE, credentialName: ../a}`)).toHaveLength(1);
   });
 });
 

@@ -40,7 +40,7 @@ function registry(): { registry: WorkloadRegistry; clock: ManualClock; changes: 
   return { registry: made, clock, changes: () => count };
 }
 
-const CONNECTED = { workload: KEY, address: "10.0.0.9", meshPort: 15008 };
+const CONNECTED = { workload: KEY, address: "10.0.0.9", meshPort: 15008, role: "sidecar" } as const;
 
 describe("workloadOfEntry()", () => {
   test("workloadOfEntry() takes the entry's name for a service account that is not written", () => {
@@ -166,6 +166,22 @@ describe("WorkloadRegistry", () => {
     expect(made.awaitsConnections()).toBe(true);
     made.connect(CONNECTED);
     expect(made.awaitsConnections()).toBe(false);
+  });
+
+  test("WorkloadRegistry takes a gateway for one that is called at its own ports, whatever the files say", () => {
+    const { registry: made } = registry();
+    made.setFiles([entry({ serviceAccount: "edge" })]);
+    made.setEnrolled(new Set([KEY]));
+    expect(made.get(KEY)).toMatchObject({ hasSidecar: true });
+    made.connect({ ...CONNECTED, role: "gateway" });
+    expect(made.get(KEY)).toMatchObject({ hasSidecar: false, role: "gateway" });
+    const { registry: unwritten } = registry();
+    unwritten.connect({ ...CONNECTED, role: "gateway" });
+    expect(unwritten.get(KEY)).toMatchObject({
+      hasSidecar: false,
+      role: "gateway",
+      labels: { app: "customer" },
+    });
   });
 
   test("WorkloadRegistry takes one more enrolled workload, and forgets those whose certificate has expired", () => {

@@ -28,6 +28,7 @@ const SETTINGS = {
     inboundPlain: { hostname: "0.0.0.0", port: 15006 },
     mesh: { hostname: "0.0.0.0", port: 15008 },
   },
+  gateway: null,
   deliverTo: "127.0.0.1",
 };
 const IDENTITY = { chain: "chain", key: "key", roots: "roots" };

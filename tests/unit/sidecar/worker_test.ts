@@ -16,6 +16,7 @@ const START: ToWorker = {
   id: 1,
   settings: {
     trustDomain: "mesh.test",
+    gateway: null,
     addresses: {
       outbound: { hostname: "127.0.0.1", port: 1 },
       inboundPlain: { hostname: "127.0.0.1", port: 3 },

@@ -20,6 +20,7 @@ import { message, records, serverName } from "./hello_parts.ts";
 
 const SERVICE_ADDRESS = { hostname: "10.96.0.1", port: 80 };
 const ELSEWHERE = { hostname: "198.51.100.7", port: 80 };
+const GONE = { cluster: "gone", weight: 1 };
 const hello = (name: string) => records(message(serverName(name)));
 
 interface World {
@@ -170,6 +171,17 @@ describe("OutboundListener, TCP", () => {
     expect([mesh.gate.proven, mesh.active]).toEqual([0, 0]);
   });
 
+  test("OutboundListener sends TLS by the rules for its name, and where it was going when there are none", () => {
+    const [route] = listener().routes;
+    if (route === undefined) throw new Error("The listener has no route");
+    const routes = [{ ...route, matches: [{ serverNames: ["shop.test"], addresses: [] }] }];
+    const mesh = plane({ listener: { protocol: "tls", routes } });
+    mesh.arrives(SERVICE_ADDRESS).send(hello("shop.test"));
+    expect(went(mesh)).toBe("192.0.2.11:8080");
+    mesh.arrives(SERVICE_ADDRESS).send(hello("other.test"));
+    expect(went(mesh)).toBe("10.96.0.1:80");
+  });
+
   test("OutboundListener resets what leads nowhere", async () => {
     const refused = plane({ listener: { protocol: "tcp" } });
     const client = refused.arrives(SERVICE_ADDRESS);
@@ -180,7 +192,9 @@ describe("OutboundListener, TCP", () => {
     expect([client.wire.terminated, client.wire.written]).toEqual([true, ""]);
     const empty = plane({ listener: { protocol: "tcp" }, endpoints: [] });
     expect(empty.arrives(SERVICE_ADDRESS).wire.terminated).toBe(true);
-    const unknown = plane({ listener: { protocol: "tcp", routes: [] } });
+    const unknown = plane({
+      listener: { protocol: "tcp", routes: [{ origin: null, destinations: [GONE] }] },
+    });
     expect(unknown.arrives(SERVICE_ADDRESS).wire.terminated).toBe(true);
     expect([empty.gate.proven, unknown.gate.proven, refused.gate.proven]).toEqual([0, 0, 0]);
   });

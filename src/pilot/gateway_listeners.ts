@@ -1,0 +1,231 @@
+/** The ports of a gateway, and the virtual hosts behind them: what the Gateways that select it ask for, together. */
+import type { ConfigResource } from "../config/resource.ts";
+import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
+import type { ServerTls } from "../config/schema/server_tls.ts";
+import type {
+  CertificateSource,
+  GatewayChain,
+  GatewayListener,
+  GatewayTls,
+} from "../model/gateway_listener.ts";
+import type { Route, TcpRoute, VirtualHost } from "../model/snapshot.ts";
+import type { GatewayRules } from "./gateway_rules.ts";
+import { type RouteScope, routesOf } from "./routes.ts";
+import { tcpRulesOf, tlsRulesOf } from "./tcp_routes.ts";
+
+/** A gateway, as far as its routes depend on it. */
+export type GatewayScope = Omit<RouteScope, "port" | "gateway" | "inferredPort"> & {
+  /** The port of a destination that names none, at a port of the gateway. */
+  inferredPort(host: string, port: number): number;
+};
+
+export interface GatewayDoors {
+  readonly listeners: readonly GatewayListener[];
+  readonly virtualHosts: readonly VirtualHost[];
+}
+
+/** One `servers[]` of a Gateway. */
+interface Placed {
+  readonly gateway: ConfigResource<GatewaySpec>;
+  readonly server: GatewayServer;
+}
+
+/** What is spoken at a server: requests; bytes; TLS that is decrypted, then either; TLS that is passed on. */
+type Speech = "http" | "tcp" | "https" | "tls-tcp" | "passthrough";
+
+/** One that has no TLS, or is decrypted, and then carries requests. */
+const REQUESTS: ReadonlySet<Speech> = new Set(["http", "https"]);
+
+/** Of several servers that a port cannot be at once, the first one by namespace, name and place decides what it is. */
+export function gatewayDoors(rules: GatewayRules, scope: GatewayScope): GatewayDoors {
+  const placed = rules.selecting(scope.labels).flatMap((gateway) =>
+    gateway.spec.servers.map((server) => ({ gateway, server }))
+  );
+  const listeners: GatewayListener[] = [];
+  const virtualHosts: VirtualHost[] = [];
+  for (const [name, servers] of Map.groupBy(placed, ({ server }) => listenerName(server))) {
+    const { server: { bind, port } } = servers[0] as Placed;
+    const chains = isPlain(servers[0] as Placed)
+      ? plainChain(rules, scope, servers.filter(isPlain), virtualHosts)
+      : servers.filter((one) => !isPlain(one)).map((one) => tlsChain(rules, scope, one, virtualHosts));
+    listeners.push({ kind: "gatewayListener", name, bind, port: port.number, chains });
+  }
+  return { listeners, virtualHosts };
+}
+
+/** The clusters that something leads to, for all that is routed. */
+export function clustersOf({ listeners, virtualHosts }: GatewayDoors): ReadonlySet<string> {
+  const bytes = listeners.flatMap(({ chains }) => chains.flatMap(({ routes }) => routes));
+  const requests = virtualHosts.flatMap(({ routes }) => routes.map(({ action }) => action))
+    .filter((action) => action.type === "forward");
+  const mirrors = requests.flatMap(({ mirrors = [] }) => mirrors);
+  const all = [...bytes, ...requests].flatMap(({ destinations }): readonly { cluster: string }[] =>
+    destinations
+  );
+  return new Set([...all, ...mirrors].map(({ cluster }) => cluster));
+}
+
+/** All servers of a plain port share it: either its requests or its bytes. */
+function plainChain(
+  rules: GatewayRules,
+  scope: GatewayScope,
+  servers: readonly Placed[],
+  virtualHosts: VirtualHost[],
+): readonly GatewayChain[] {
+  const first = servers[0] as Placed;
+  const alike = servers.filter((one) => speechOf(one) === speechOf(first));
+  if (speechOf(first) === "tcp") {
+    const routes = alike.flatMap((one) => bytes(rules, scope, one));
+    return [{ serverNames: [], tls: null, table: null, routes }];
+  }
+  const table = `http.${listenerName(first.server)}`;
+  virtualHosts.push(...tableOf(rules, scope, table, alike));
+  return [{ serverNames: [], tls: null, table, routes: [] }];
+}
+
+function tlsChain(
+  rules: GatewayRules,
+  scope: GatewayScope,
+  placed: Placed,
+  virtualHosts: VirtualHost[],
+): GatewayChain {
+  const { gateway, server } = placed;
+  const speech = speechOf(placed);
+  const serverNames = [...new Set(server.hosts.map(({ host }) => host))];
+  const tls = speech === "passthrough" || server.tls === null ? null : gatewayTls(server.tls);
+  if (!REQUESTS.has(speech)) return { serverNames, tls, table: null, routes: bytes(rules, scope, placed) };
+  const { number, name } = server.port;
+  const table = `https.${number}.${name}.${gateway.name}.${gateway.namespace}`;
+  virtualHosts.push(...tableOf(rules, scope, table, [placed]));
+  return { serverNames, tls, table, routes: [] };
+}
+
+/** The virtual hosts of some servers; a host that several have is one, with the rules of all. */
+function tableOf(
+  rules: GatewayRules,
+  scope: GatewayScope,
+  table: string,
+  servers: readonly Placed[],
+): VirtualHost[] {
+  const routes = new Map<string, { routes: Route[]; namespace: string; requiresTls: boolean }>();
+  for (const placed of servers) {
+    const { gateway, server } = placed;
+    const requiresTls = server.tls?.httpsRedirect === true;
+    const own = routeScope(scope, placed);
+    for (const { host, rules: bound } of rules.hostsOf(gateway, server, scope.namespace)) {
+      const namespace = (bound[0] as (typeof bound)[number]).resource.namespace;
+      const known = routes.get(host) ?? { routes: [], namespace, requiresTls: false };
+      known.routes.push(...bound.flatMap((rule) => routesOf(rule, own).routes));
+      routes.set(host, { ...known, requiresTls: known.requiresTls || requiresTls });
+    }
+    if (!requiresTls) continue;
+    // Redirected whether or not anything is routed there.
+    for (const { host } of server.hosts) {
+      const known = routes.get(host) ?? { routes: [], namespace: gateway.namespace, requiresTls };
+      routes.set(host, { ...known, requiresTls });
+    }
+  }
+  return [...routes].map(([host, { routes, namespace, requiresTls }]) => ({
+    kind: "virtualHost",
+    name: `${table}|${host}`,
+    table,
+    ...(requiresTls ? { requiresTls } : {}),
+    service: { host, name: host, namespace },
+    port: (servers[0] as Placed).server.port.number,
+    domains: [host],
+    routes: catchAllLast(distinctRoutes(routes)),
+  }));
+}
+
+/** Two servers of one port may lead to the same VirtualService. */
+function distinctRoutes(routes: readonly Route[]): Route[] {
+  const seen = new Set<string>();
+  return routes.filter(({ origin }) => {
+    const key = `${origin?.virtualService} ${origin?.rule}`;
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+/** Several VirtualServices for one host become one: what takes everything must not hide the others (Istio). */
+function catchAllLast(routes: readonly Route[]): readonly Route[] {
+  return [...routes.filter((route) => !takesAll(route)), ...routes.filter(takesAll)];
+}
+
+function takesAll({ matches }: Route): boolean {
+  return matches.length === 0 || matches.some((match) => {
+    const { path, method, scheme, authority, headers, withoutHeaders, queryParams } = match;
+    const others = headers.length + withoutHeaders.length + queryParams.length;
+    if (others > 0 || method !== null || scheme !== null || authority !== null) return false;
+    if (path === null || path.type === "present") return true;
+    if (path.type === "exact") return false;
+    return path.value === (path.type === "prefix" ? "/" : ".*");
+  });
+}
+
+/** The routes for bytes of all VirtualServices that have a host of the server. */
+function bytes(rules: GatewayRules, scope: GatewayScope, placed: Placed): readonly TcpRoute[] {
+  const { gateway, server } = placed;
+  const own = routeScope(scope, placed);
+  const bound = new Set(rules.hostsOf(gateway, server, scope.namespace).flatMap((host) => host.rules));
+  return [...bound].flatMap((rule) =>
+    speechOf(placed) === "passthrough" ? tlsRulesOf(rule, own) : tcpRulesOf(rule, own)
+  );
+}
+
+function routeScope(scope: GatewayScope, { gateway, server }: Placed): RouteScope {
+  const { number: port } = server.port;
+  return {
+    ...scope,
+    port,
+    gateway: `${gateway.namespace}/${gateway.name}`,
+    inferredPort: (host) => scope.inferredPort(host, port),
+  };
+}
+
+function listenerName({ bind, port }: GatewayServer): string {
+  return `${bind ?? ""}:${port.number}`;
+}
+
+function isPlain(placed: Placed): boolean {
+  const speech = speechOf(placed);
+  return speech === "http" || speech === "tcp";
+}
+
+function speechOf({ server: { port: { protocol }, tls } }: Placed): Speech {
+  if (protocol === "HTTPS" || protocol === "TLS") {
+    if (tls === null || tls.mode === "PASSTHROUGH") return "passthrough";
+    return protocol === "HTTPS" ? "https" : "tls-tcp";
+  }
+  return protocol.startsWith("HTTP") || protocol.startsWith("GRPC") ? "http" : "tcp";
+}
+
+const CLIENTS = {
+  SIMPLE: "anonymous",
+  MUTUAL: "required",
+  OPTIONAL_MUTUAL: "optional",
+  ISTIO_MUTUAL: "mesh",
+} as const;
+
+const VERSIONS = { TLSV1_2: "TLSv1.2", TLSV1_3: "TLSv1.3" } as const;
+
+function gatewayTls(tls: ServerTls): GatewayTls {
+  const clients = CLIENTS[tls.mode as keyof typeof CLIENTS];
+  return {
+    clients,
+    certificate: clients === "mesh" ? null : certificateOf(tls, clients !== "anonymous"),
+    subjectAltNames: tls.subjectAltNames,
+    minVersion: VERSIONS[tls.minProtocolVersion],
+    maxVersion: VERSIONS[tls.maxProtocolVersion],
+  };
+}
+
+function certificateOf(tls: ServerTls, withRoots: boolean): CertificateSource {
+  const { credentialName, serverCertificate, privateKey, caCertificates } = tls;
+  if (credentialName !== null) return { type: "credential", name: credentialName, withRoots };
+  return {
+    type: "files",
+    chain: serverCertificate ?? "",
+    key: privateKey ?? "",
+    roots: withRoots ? caCertificates : null,
+  };
+}

@@ -1,0 +1,83 @@
+/** Which VirtualServices apply to the hosts of a gateway's server. */
+import { hostMatches, resolveHost } from "../config/host.ts";
+import type { ConfigResource, ResourceSet } from "../config/resource.ts";
+import { MESH_GATEWAY, resolveGateway } from "../config/schema/gateway_name.ts";
+import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
+import { hasLabels } from "./services.ts";
+import { type MeshRule, routingRules } from "./virtual_services.ts";
+import { isVisible } from "./visibility.ts";
+
+/** A host at a server, and the VirtualServices that route it, in order. */
+export interface BoundHost {
+  readonly host: string;
+  readonly rules: readonly MeshRule[];
+}
+
+export class GatewayRules {
+  readonly #gateways: readonly ConfigResource<GatewaySpec>[];
+  /** By the gateway's `NAMESPACE/NAME`. */
+  readonly #bound = new Map<string, MeshRule[]>();
+  /** Keys of labels by which gateways are selected, or that a rule for one of them asks for. */
+  readonly labelKeys: readonly string[];
+
+  constructor({ gateways, virtualServices }: ResourceSet) {
+    this.#gateways = gateways;
+    const keys = new Set(gateways.flatMap(({ spec }) => Object.keys(spec.selector)));
+    const rules = routingRules(
+      virtualServices,
+      ({ spec }) => spec.gateways.some((name) => name !== MESH_GATEWAY),
+    );
+    for (const bound of rules) {
+      const { namespace, spec } = bound.resource;
+      for (const label of bound.sourceLabelKeys) keys.add(label);
+      const named = spec.gateways.filter((name) => name !== MESH_GATEWAY);
+      for (const key of new Set(named.map((name) => resolveGateway(name, namespace)))) {
+        const known = this.#bound.get(key);
+        if (known === undefined) this.#bound.set(key, [bound]);
+        else known.push(bound);
+      }
+    }
+    this.labelKeys = [...keys].sort();
+  }
+
+  /** The Gateways that select a workload with these labels; without a selector they select all gateways. */
+  selecting(labels: Readonly<Record<string, string>>): readonly ConfigResource<GatewaySpec>[] {
+    return this.#gateways.filter(({ spec }) => hasLabels(labels, spec.selector));
+  }
+
+  /** Every VirtualService that names the Gateway and that the gateway's namespace sees, by namespace and name. */
+  boundTo(gateway: ConfigResource<GatewaySpec>, namespace: string): readonly MeshRule[] {
+    const bound = this.#bound.get(`${gateway.namespace}/${gateway.name}`) ?? [];
+    return bound.filter(({ resource }) => isVisible(resource.spec.exportTo, resource.namespace, namespace));
+  }
+
+  /** What both a server and its VirtualServices have, each host once: of two that overlap, the narrower. */
+  hostsOf(gateway: ConfigResource<GatewaySpec>, server: GatewayServer, namespace: string): BoundHost[] {
+    const hosts = new Map<string, MeshRule[]>();
+    for (const rule of this.boundTo(gateway, namespace)) {
+      for (const host of sharedHosts(gateway, server, rule)) {
+        hosts.set(host, [...(hosts.get(host) ?? []), rule]);
+      }
+    }
+    return [...hosts].map(([host, rules]) => ({ host, rules }));
+  }
+}
+
+/** Lower case. */
+export function sharedHosts(
+  gateway: ConfigResource<GatewaySpec>,
+  server: GatewayServer,
+  { hosts, resource }: MeshRule,
+): readonly string[] {
+  const shared = new Set<string>();
+  for (const served of server.hosts) {
+    const from = served.namespace === "." ? gateway.namespace : served.namespace;
+    if (from !== "*" && from !== resource.namespace) continue;
+    const full = resolveHost(served.host, gateway.namespace);
+    for (const host of hosts) {
+      if (hostMatches(full, host)) shared.add(host);
+      else if (hostMatches(host, full)) shared.add(full);
+    }
+  }
+  return [...shared];
+}

@@ -1,0 +1,88 @@
+/** What a Sidecar lets its workloads see of the mesh, and how it delivers to them. */
+import { hostMatches, resolveHost } from "../config/host.ts";
+import type { ConfigResource } from "../config/resource.ts";
+import type { EgressHost } from "../config/schema/scoped_host.ts";
+import type { SidecarSpec } from "../config/schema/sidecar.ts";
+import { hasLabels } from "./services.ts";
+
+type SidecarResource = ConfigResource<SidecarSpec>;
+
+/** One kind of caller's part of the mesh; the same object for all whom one Sidecar selects. */
+export interface SidecarScope {
+  /** Tells scopes apart. */
+  readonly key: string;
+  readonly resource: SidecarResource;
+  /** Whether a service's port is seen. */
+  seesPort(host: string, namespace: string, port: number): boolean;
+  /** Whether a VirtualService is, by one of its full hosts. */
+  seesRule(hosts: readonly string[], namespace: string): boolean;
+}
+
+export class SidecarScopes {
+  readonly #byNamespace: ReadonlyMap<string, readonly SidecarResource[]>;
+  readonly #rootNamespace: string;
+  readonly #scopes = new Map<string, SidecarScope>();
+  /** Keys of labels by which workloads are selected. */
+  readonly labelKeys: readonly string[];
+
+  constructor(sidecars: readonly SidecarResource[], rootNamespace: string) {
+    this.#rootNamespace = rootNamespace;
+    this.#byNamespace = Map.groupBy(sidecars, ({ namespace }) => namespace);
+    const labels = sidecars.map(({ spec }) => spec.workloadSelector?.labels ?? {});
+    this.labelKeys = [...new Set(labels.flatMap((asked) => Object.keys(asked)))].sort();
+  }
+
+  /**
+   * The Sidecar of a workload: one that selects it by its labels, else that of its namespace, else that of the root
+   * namespace; of several the first by name. Null: it sees everything.
+   */
+  scopeFor(
+    { namespace, labels }: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
+  ): SidecarScope | null {
+    const own = this.#byNamespace.get(namespace) ?? [];
+    const chosen = own.find(({ spec }) => selectsByLabels(spec) && hasLabels(labels, labelsOf(spec))) ??
+      own.find(({ spec }) => !selectsByLabels(spec)) ??
+      this.#byNamespace.get(this.#rootNamespace)?.find(({ spec }) => !selectsByLabels(spec));
+    if (chosen === undefined) return null;
+    const key = `${chosen.namespace}/${chosen.name} ${namespace}`;
+    const known = this.#scopes.get(key) ?? scopeOf(key, chosen, namespace);
+    this.#scopes.set(key, known);
+    return known;
+  }
+}
+
+/** `namespace` is the workload's, which `.` means. */
+function scopeOf(key: string, resource: SidecarResource, namespace: string): SidecarScope {
+  const { egress } = resource.spec;
+  const ports = new Map(egress.map((listener) => [listener.port?.number ?? null, listener.hosts]));
+  const sees = (hosts: readonly EgressHost[], host: string, from: string) => {
+    const covers = (one: EgressHost) =>
+      coversNamespace(one, from, namespace) && hostMatches(resolveHost(one.host, namespace), host);
+    return hosts.some((one) => !one.excluded && covers(one)) &&
+      !hosts.some((one) => one.excluded && covers(one));
+  };
+  const all = egress.flatMap(({ hosts }) => hosts);
+  return {
+    key,
+    resource,
+    seesPort: (host, from, port) => {
+      if (egress.length === 0) return true;
+      // A listener of the port takes all of it; the one without a port takes the other ports.
+      return sees(ports.get(port) ?? ports.get(null) ?? [], host, from);
+    },
+    seesRule: (hosts, from) => egress.length === 0 || hosts.some((host) => sees(all, host, from)),
+  };
+}
+
+function coversNamespace({ namespace }: EgressHost, from: string, own: string): boolean {
+  return namespace === "*" || namespace === from || (namespace === "." && from === own);
+}
+
+/** An empty selector selects the whole namespace, as none does. */
+function selectsByLabels(spec: SidecarSpec): boolean {
+  return Object.keys(labelsOf(spec)).length > 0;
+}
+
+function labelsOf(spec: SidecarSpec): Readonly<Record<string, string>> {
+  return spec.workloadSelector?.labels ?? {};
+}

@@ -1,0 +1,95 @@
+/** The gateway's half of the data plane: ports by configuration, certificates from files. */
+import type { Clock } from "../lib/clock.ts";
+import type { GatewayListener } from "../model/gateway_listener.ts";
+import { keyPairFault } from "../runtime/key_pair_check.ts";
+import { listenTcp, type TlsMaterial } from "../runtime/socket.ts";
+import { readTextSync, WatchedFiles } from "../runtime/watched_files.ts";
+import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
+import type { CompiledSnapshot } from "./compiled_snapshot.ts";
+import type { GatewayContext } from "./filters/gateway.ts";
+import { CertificateStore } from "./listener/certificate_store.ts";
+import { GatewayDoors } from "./listener/gateway_doors.ts";
+import { GatewayPort, type GatewayWarning } from "./listener/gateway_port.ts";
+import type { Reception } from "./listener/reception.ts";
+
+/** Where a gateway stands; plain data. */
+export interface GatewayPlace {
+  /** Address of its ports, unless a Gateway says otherwise. */
+  readonly hostname: string;
+  /** Other processes have the same ports. */
+  readonly shared: boolean;
+  /** Directory of the credentials that Gateways name. */
+  readonly credentials: string | null;
+}
+
+export interface GatewayOptions {
+  readonly clock: Clock;
+  readonly reception: Reception;
+  readonly context: GatewayContext;
+  readonly trustDomain: string;
+  /** The gateway's own certificate; null before it has joined. */
+  meshMaterial(): TlsMaterial | null;
+  warn(message: string): void;
+}
+
+export class Gateway {
+  readonly #certificates: CertificateStore;
+  readonly #files: WatchedFiles;
+  readonly #doors: GatewayDoors;
+  #compiled: CompiledSnapshot | null = null;
+  #listens = false;
+
+  constructor(place: GatewayPlace, options: GatewayOptions) {
+    const { clock, warn } = options;
+    this.#files = new WatchedFiles({ clock, onChange: () => this.#certificates.refresh() });
+    this.#certificates = new CertificateStore({
+      directory: place.credentials,
+      read: readTextSync,
+      check: keyPairFault,
+      watch: (paths) => this.#files.watch(paths),
+      warn,
+    });
+    const port = {
+      ...options,
+      warnings: new LimitedWarnings<GatewayWarning>(clock, warn),
+      current: () => this.#compiled,
+      certificate: (source: Parameters<CertificateStore["get"]>[0]) => this.#certificates.get(source),
+    };
+    this.#doors = new GatewayDoors({
+      ...place,
+      clock,
+      listen: listenTcp,
+      accept: (name) => new GatewayPort(name, port).accept,
+      warn,
+    });
+  }
+
+  /** Serves by a snapshot: certificates are there before the ports that show them. */
+  update(compiled: CompiledSnapshot): void {
+    this.#compiled = compiled;
+    const listeners = [...compiled.gateway.values()].map(({ listener }) => listener);
+    this.#certificates.retain(listeners.flatMap(certificatesOf));
+    if (this.#listens) this.#open();
+  }
+
+  listen(): void {
+    this.#listens = true;
+    this.#open();
+  }
+
+  /** Closes the ports; connections go on. */
+  close(): void {
+    this.#listens = false;
+    this.#doors.close();
+    this.#files.close();
+  }
+
+  #open(): void {
+    const tables = [...this.#compiled?.gateway ?? []];
+    this.#doors.update(new Map(tables.map(([name, { listener }]) => [name, listener])));
+  }
+}
+
+function certificatesOf({ chains }: GatewayListener) {
+  return chains.flatMap(({ tls }) => tls?.certificate ?? []);
+}

@@ -1,0 +1,117 @@
+/**
+ * The certificates that a gateway shows, from files that somebody else renews: read again when they change. What cannot
+ * serve is told and not used, so that a broken renewal leaves the pair that works.
+ */
+import { textHash } from "../../lib/hash.ts";
+import type { CertificateSource } from "../../model/gateway_listener.ts";
+import { FileError } from "../../runtime/files.ts";
+import type { TlsMaterial } from "../../runtime/socket.ts";
+import type { ReadText } from "../../runtime/watched_files.ts";
+
+/** Names in the directory of a credential, as in a TLS secret of Kubernetes. */
+const CREDENTIAL = { chain: "tls.crt", key: "tls.key", roots: "ca.crt" } as const;
+
+export interface CertificateStoreOptions {
+  /** Where credentials are, each in a directory of its name; null: nowhere. */
+  readonly directory: string | null;
+  readonly read: ReadText;
+  /** Why a pair cannot serve; null when it can. */
+  check(material: TlsMaterial): string | null;
+  /** Asks that `refresh` be called when one of these files may have changed. */
+  watch(paths: readonly string[]): void;
+  warn(message: string): void;
+}
+
+interface Held {
+  readonly source: CertificateSource;
+  material: TlsMaterial | null;
+  /** Of what was last seen in the files, or why it could not be read. */
+  seen: string;
+}
+
+interface Paths {
+  readonly chain: string;
+  readonly key: string;
+  readonly roots: string | null;
+}
+
+export class CertificateStore {
+  readonly #options: CertificateStoreOptions;
+  #held = new Map<string, Held>();
+
+  constructor(options: CertificateStoreOptions) {
+    this.#options = options;
+  }
+
+  /** Keeps these, and no others any more; new ones are read at once. */
+  retain(sources: Iterable<CertificateSource>): void {
+    const held = new Map<string, Held>();
+    for (const source of sources) {
+      const key = keyOf(source);
+      if (held.has(key)) continue;
+      const known = this.#held.get(key) ?? { source, material: null, seen: "" };
+      held.set(key, known);
+      if (known.material === null) this.#load(known);
+    }
+    this.#held = held;
+    const paths = [...held.values()].flatMap(({ source }) => Object.values(this.#pathsOf(source) ?? {}));
+    this.#options.watch(paths.filter((path) => path !== null));
+  }
+
+  /** The pair that serves now; null when there was never one. */
+  get(source: CertificateSource): TlsMaterial | null {
+    return this.#held.get(keyOf(source))?.material ?? null;
+  }
+
+  /** Reads all files again. */
+  refresh(): void {
+    for (const held of this.#held.values()) this.#load(held);
+  }
+
+  #load(held: Held): void {
+    const { read, check } = this.#options;
+    const paths = this.#pathsOf(held.source);
+    if (paths === null) {
+      const name = held.source.type === "credential" ? held.source.name : "";
+      return this.#fault(
+        held,
+        `the credential "${name}" needs a directory: start the gateway with --credentials`,
+      );
+    }
+    let material: TlsMaterial;
+    try {
+      const roots = paths.roots === null ? "" : read(paths.roots);
+      material = { chain: read(paths.chain), key: read(paths.key), roots };
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      return this.#fault(held, error.message);
+    }
+    const seen = textHash(JSON.stringify(material));
+    if (seen === held.seen) return;
+    const fault = check(material);
+    if (fault !== null) return this.#fault(held, `${paths.chain}: ${fault}`);
+    held.seen = seen;
+    held.material = material;
+  }
+
+  /** Told once for as long as it stays the same. */
+  #fault(held: Held, fault: string): void {
+    if (held.seen === fault) return;
+    held.seen = fault;
+    const rest = held.material === null ? "nobody is served with it" : "the one from before goes on serving";
+    this.#options.warn(`Cannot use a certificate, ${rest}: ${fault}`);
+  }
+
+  #pathsOf(source: CertificateSource): Paths | null {
+    if (source.type === "files") return source;
+    const { directory } = this.#options;
+    if (directory === null) return null;
+    const at = (file: string) => `${directory}/${source.name}/${file}`;
+    const { chain, key, roots } = CREDENTIAL;
+    return { chain: at(chain), key: at(key), roots: source.withRoots ? at(roots) : null };
+  }
+}
+
+function keyOf(source: CertificateSource): string {
+  return JSON.stringify(source);
+}

@@ -1,0 +1,26 @@
+/** Whether a certificate, its key and roots can serve, found out before anything relies on them. */
+import type * as Crypto from "node:crypto";
+import type { TlsMaterial } from "./socket.ts";
+
+/** Why the pair cannot serve, as one clause; null when it can. */
+export function keyPairFault({ chain, key, roots }: TlsMaterial): string | null {
+  // Loaded on use: it costs a megabyte, which sidecars do not have to spend.
+  const { X509Certificate, createPrivateKey } = process.getBuiltinModule("node:crypto") as typeof Crypto;
+  let leaf: Crypto.X509Certificate;
+  try {
+    leaf = new X509Certificate(chain);
+  } catch {
+    return "the certificate is no PEM certificate";
+  }
+  try {
+    if (!leaf.checkPrivateKey(createPrivateKey(key))) return "the key is not that of the certificate";
+  } catch {
+    return "the key is no PEM private key";
+  }
+  try {
+    if (roots !== "") new X509Certificate(roots);
+  } catch {
+    return "the CA's file is no PEM certificate";
+  }
+  return null;
+}

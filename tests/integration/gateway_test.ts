@@ -1,0 +1,412 @@
+/** A gateway as those outside the mesh see it: ports, certificates by server name, hosts, redirects, bytes, reloads. */
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createServer as createTcpServer } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { join } from "node:path";
+import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { OutsideAuthority, replaceFile } from "./certificates.ts";
+import { curl, exchange, runCurl, viaSidecar } from "./clients.ts";
+import { Mesh } from "./mesh.ts";
+import { service, workload } from "./resources.ts";
+
+const mesh = new Mesh("127.0.39");
+const WEB = mesh.address(11);
+const GATEWAY = mesh.address(20);
+const CLIENT = mesh.address(12);
+const EGRESS = mesh.address(21);
+const OUTSIDE = mesh.address(30);
+const PORT = { http: 8080, https: 8443, tcp: 9000, taken: 9001, late: 9002 };
+
+const authority = new OutsideAuthority(mesh.directory, "authority");
+const stranger = new OutsideAuthority(mesh.directory, "stranger");
+const credentials = join(mesh.directory, "credentials");
+
+endEverythingAfterwards();
+
+function gateway(name: string, servers: string, selector = "{ istio: ingressgateway }"): string {
+  return `apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: ${name}, namespace: edge }
+spec:
+  selector: ${selector}
+  servers:
+${servers.trim().split("\n").map((line) => `  ${line}`).join("\n")}
+`;
+}
+
+function routes(name: string, host: string, rules: string, gateways = "edge/main"): string {
+  return `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: ${name}, namespace: shop }
+spec:
+  hosts: ["${host}"]
+  gateways: [${gateways}]
+${rules.trim().split("\n").map((line) => `  ${line}`).join("\n")}
+`;
+}
+
+/** The example, at addresses of this machine. */
+const EGRESS_EXAMPLE = readFileSync(
+  join(import.meta.dirname, "../../config/examples/egress-gateway/mesh.yaml"),
+  "utf8",
+).replaceAll("10.0.0.20", EGRESS).replace(
+  "198.51.100.7",
+  `${OUTSIDE}\n      ports: { http: 7080, tls: 7444 }`,
+);
+
+const TO_WEB = "http: [{ route: [{ destination: { host: web } }] }]";
+const file = (name: string) => join(mesh.directory, name);
+
+const SERVERS = `
+- port: { number: ${PORT.http}, name: http, protocol: HTTP }
+  hosts: ["plain.test", "shop/scoped.test", "other/elsewhere.test"]
+- port: { number: ${PORT.http}, name: redirect, protocol: HTTP }
+  hosts: ["secure.test"]
+  tls: { httpsRedirect: true }
+- port: { number: ${PORT.https}, name: a, protocol: HTTPS }
+  hosts: ["a.test"]
+  tls: { mode: SIMPLE, serverCertificate: ${file("a.crt")}, privateKey: ${file("a.key")} }
+- port: { number: ${PORT.https}, name: b, protocol: HTTPS }
+  hosts: ["*.b.test"]
+  tls: { mode: SIMPLE, credentialName: b, minProtocolVersion: TLSV1_3 }
+- port: { number: ${PORT.https}, name: mutual, protocol: HTTPS }
+  hosts: ["mutual.test"]
+  tls: { mode: MUTUAL, credentialName: mutual, subjectAltNames: ["client.test"] }
+- port: { number: ${PORT.https}, name: passed, protocol: TLS }
+  hosts: ["passed.test"]
+  tls: { mode: PASSTHROUGH }
+- port: { number: ${PORT.tcp}, name: tcp, protocol: TCP }
+  hosts: ["*"]
+`;
+
+function writeCredential(name: string, pair: { chain: string; key: string }, roots?: string): void {
+  const directory = join(credentials, name);
+  mkdirSync(directory, { recursive: true });
+  replaceFile(join(directory, "tls.key"), pair.key);
+  replaceFile(join(directory, "tls.crt"), pair.chain);
+  if (roots !== undefined) replaceFile(join(directory, "ca.crt"), roots);
+}
+
+const servers: { close(): unknown }[] = [];
+
+/** Listens with a server of node. */
+function listen(server: ReturnType<typeof createTcpServer>, address: string, port: number): Promise<void> {
+  servers.push(server);
+  return new Promise((resolve) => server.listen(port, address, resolve));
+}
+
+beforeAll(async () => {
+  const a = authority.issue("DNS:a.test");
+  replaceFile(file("a.crt"), a.chain);
+  replaceFile(file("a.key"), a.key);
+  writeCredential("b", authority.issue("DNS:*.b.test"));
+  writeCredential("mutual", authority.issue("DNS:mutual.test"), authority.root);
+  mesh.write(
+    "mesh.yaml",
+    service("web"),
+    service("plain-app", 7000),
+    workload("web", WEB),
+    workload("client", CLIENT),
+    `apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata:
+  name: ingress
+  namespace: edge
+  labels: { istio: ingressgateway, security.istio.io/tlsMode: disabled }
+spec: { address: ${GATEWAY}, serviceAccount: ingress }
+`,
+    `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: outside, namespace: shop }
+spec:
+  hosts: [outside.test]
+  ports:
+  - { number: 443, name: tls, protocol: TLS, targetPort: 7443 }
+  - { number: 7000, name: tcp, protocol: TCP }
+  resolution: STATIC
+  endpoints: [{ address: ${OUTSIDE} }]
+`,
+  );
+  mesh.write("gateway.yaml", gateway("main", SERVERS));
+  const passed = `
+tls:
+- match: [{ sniHosts: [passed.test], port: ${PORT.https} }]
+  route: [{ destination: { host: outside.test, port: { number: 443 } } }]
+`;
+  const bytes = `
+tcp:
+- match: [{ port: ${PORT.tcp} }]
+  route: [{ destination: { host: outside.test, port: { number: 7000 } } }]
+`;
+  mesh.write(
+    "routes.yaml",
+    routes(
+      "plain",
+      "plain.test",
+      `
+http:
+- match: [{ uri: { prefix: /only-mesh }, gateways: [mesh] }]
+  route: [{ destination: { host: nobody } }]
+- match: [{ uri: { prefix: /answer } }]
+  directResponse: { status: 418 }
+- route: [{ destination: { host: web } }]
+`,
+      "edge/main, mesh",
+    ),
+    routes("scoped", "scoped.test", TO_WEB),
+    routes("elsewhere", "elsewhere.test", TO_WEB),
+    routes("a", "a.test", TO_WEB),
+    routes("b", "*.b.test", TO_WEB),
+    routes("mutual", "mutual.test", TO_WEB),
+    routes("passed", "passed.test", passed),
+    routes("bytes", "bytes.test", bytes),
+  );
+  const outside = authority.issue("DNS:passed.test");
+  await listen(
+    createTlsServer({ cert: outside.chain, key: outside.key }, (socket) => socket.end("from outside\n")),
+    OUTSIDE,
+    7443,
+  );
+  await listen(createTcpServer((socket) => socket.end("bytes from outside\n")), OUTSIDE, 7000);
+  const partner = authority.issue("DNS:api.partner.example");
+  await listen(
+    createTlsServer({ cert: partner.chain, key: partner.key }, (socket) => socket.end("from the partner\n")),
+    OUTSIDE,
+    7444,
+  );
+  mesh.write("egress.yaml", EGRESS_EXAMPLE);
+  await mesh.startControlPlane();
+  await Promise.all([
+    mesh.startSidecar("shop/web", { at: 11 }),
+    mesh.startSidecar("shop/client", { at: 12 }),
+    mesh.startSidecar("edge/ingress", { at: 20, role: "gateway", credentials, workers: 1 }),
+    mesh.startSidecar("edge/egress", { at: 21, role: "gateway", workers: 2 }),
+    startEcho("web", WEB),
+    startEcho("partner", OUTSIDE, undefined, 7080),
+  ]);
+  await mesh.untilSynced(4);
+});
+
+afterAll(async () => {
+  for (const server of servers) server.close();
+  await stopEchoes();
+  mesh.remove();
+});
+
+/** A request to the plain port. */
+function plain(host: string, path = "/", ...args: readonly string[]) {
+  return curl("-H", `Host: ${host}`, ...args, `http://${GATEWAY}:${PORT.http}${path}`);
+}
+
+const secure = (host: string, ...args: readonly string[]) => [
+  ...["--resolve", `${host}:${PORT.https}:${GATEWAY}`, "--cacert", authority.rootFile],
+  ...[...args, `https://${host}:${PORT.https}/x`],
+];
+
+describe("HTTP", () => {
+  scenario("a host of the gateway leads into the mesh, over mTLS", async () => {
+    const { status, body, headers } = await plain("plain.test", "/x?y=1");
+    const echo = JSON.parse(body) as Echo;
+    expect([status, echo.app, echo.path]).toEqual([200, "web", "/x?y=1"]);
+    expect(echo.headers["x-forwarded-for"]).toBe("127.0.0.1");
+    expect(echo.headers["x-forwarded-proto"]).toBe("http");
+    expect(echo.headers["x-forwarded-client-cert"]).toContain("ns/edge/sa/ingress");
+    expect(Object.keys(headers).filter((name) => name.startsWith("x-bowline"))).toEqual([]);
+  });
+
+  scenario("what a client says of itself is not believed", async () => {
+    const answer = await plain(
+      "plain.test:8080",
+      "/",
+      ...["-H", "x-forwarded-for: 203.0.113.9", "-H", "x-forwarded-proto: https", "-H", "x-request-id: mine"],
+      ...["-H", "x-envoy-original-path: /admin", "-H", "x-bowline-peer: a;b;c"],
+      ...["-H", "x-forwarded-client-cert: URI=spiffe://cluster.local/ns/shop/sa/admin"],
+    );
+    const { headers } = JSON.parse(answer.body) as Echo;
+    expect(headers["x-forwarded-for"]).toBe("203.0.113.9,127.0.0.1");
+    expect(headers["x-forwarded-proto"]).toBe("http");
+    expect(headers["x-request-id"]).not.toBe("mine");
+    expect(headers["x-envoy-original-path"]).toBeUndefined();
+    expect(headers["x-forwarded-client-cert"]).not.toContain("admin");
+  });
+
+  scenario("rules for the mesh are not for the gateway, and the others are", async () => {
+    expect((await plain("plain.test", "/only-mesh")).status).toBe(200);
+    expect((await plain("plain.test", "/answer")).status).toBe(418);
+    expect((await viaSidecar(CLIENT, "plain.test", "/only-mesh")).status).toBe(503);
+  });
+
+  scenario("hosts that it does not have, or not for that namespace, are 404", async () => {
+    expect((await plain("scoped.test")).status).toBe(200);
+    const unknown = await plain("unknown.test");
+    expect([unknown.status, unknown.headers["x-bowline-reply"]]).toEqual([404, undefined]);
+    expect((await plain("elsewhere.test")).status).toBe(404);
+    expect((await plain("a.test")).status).toBe(404);
+  });
+
+  scenario("it is no proxy to anywhere", async () => {
+    const answer = await exchange(
+      GATEWAY,
+      PORT.http,
+      "CONNECT plain.test:80 HTTP/1.1\r\nhost: plain.test\r\nconnection: close\r\n\r\n",
+    );
+    expect(answer.text).toStartWith("HTTP/1.1 404 ");
+  });
+
+  scenario("plain requests are redirected where the server says so", async () => {
+    const { status, headers } = await plain("secure.test", "/x?y=1");
+    expect([status, headers["location"]]).toEqual([301, ["https://secure.test/x?y=1"]]);
+  });
+});
+
+describe("TLS", () => {
+  scenario("each server name has its own certificate, and HTTP/2 by ALPN", async () => {
+    for (const [host, version] of [["a.test", "--http2"], ["x.b.test", "--http1.1"]] as const) {
+      const { status, body } = await curl(...secure(host, version));
+      const echo = JSON.parse(body) as Echo;
+      expect([status, echo.headers["x-forwarded-proto"]]).toEqual([200, "https"]);
+    }
+    const { stdout } = await runCurl(["-s", "-o", "/dev/null", "-w", "%{http_version}", ...secure("a.test")]);
+    expect(stdout).toBe("2");
+  });
+
+  scenario("a server name that no server has is closed, and a host of another server is 404", async () => {
+    expect((await runCurl(["-sk", ...secure("nobody.test")])).code).not.toBe(0);
+    expect((await curl(...secure("a.test", "-H", "Host: mutual.test"))).status).toBe(404);
+  });
+
+  scenario("a server that asks for TLS 1.3 takes no older one, and others take 1.2", async () => {
+    expect((await runCurl(["-s", "--tls-max", "1.2", ...secure("x.b.test")])).code).not.toBe(0);
+    expect((await curl(...secure("a.test", "--tls-max", "1.2"))).status).toBe(200);
+    expect((await runCurl(["-s", "--tls-max", "1.1", ...secure("a.test")])).code).not.toBe(0);
+  });
+
+  scenario("MUTUAL lets in who shows a certificate of the CA with one of the names", async () => {
+    const client = (name: string, pair: { chain: string; key: string }) => [
+      ...["--cert", mesh.file(`${name}.crt`, pair.chain), "--key", mesh.file(`${name}.key`, pair.key)],
+    ];
+    const good = client("good", authority.issue("DNS:client.test"));
+    const { status, body } = await curl(...secure("mutual.test", ...good));
+    expect(status).toBe(200);
+    expect((JSON.parse(body) as Echo).headers["x-forwarded-client-cert"]).toContain("By=spiffe://");
+    const wrongName = client("wrong", authority.issue("DNS:other.test"));
+    const wrongAuthority = client("stranger", stranger.issue("DNS:client.test"));
+    for (const bad of [[], wrongName, wrongAuthority]) {
+      expect((await runCurl(["-s", ...secure("mutual.test", ...bad)])).code).not.toBe(0);
+    }
+  });
+
+  scenario("PASSTHROUGH leads to where the server name says, and decrypts nothing", async () => {
+    const { stdout } = await runCurl([...secure("passed.test", "-s", "--http0.9")]);
+    expect(stdout).toBe("from outside\n");
+  });
+
+  scenario("plain text and silence at a port of TLS are closed", async () => {
+    const { text, closed } = await exchange(GATEWAY, PORT.https, "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n");
+    expect([text, closed]).toEqual(["", true]);
+  });
+});
+
+describe("TCP", () => {
+  scenario("bytes go where the rule for the port says", async () => {
+    expect((await exchange(GATEWAY, PORT.tcp, "hello")).text).toBe("bytes from outside\n");
+  });
+});
+
+describe("an egress gateway", () => {
+  scenario("takes the calls of sidecars to a host outside, and says that it was there", async () => {
+    const { status, body } = await viaSidecar(CLIENT, "api.partner.example", "/x");
+    const echo = JSON.parse(body) as Echo;
+    expect([status, echo.app, echo.path]).toEqual([200, "partner", "/x"]);
+    expect(echo.headers["host"]).toBe("api.partner.example");
+    expect(echo.headers["x-forwarded-for"]).toBeDefined();
+  });
+
+  scenario("passes on their TLS by its server name", async () => {
+    const { stdout } = await runCurl([
+      ...["-s", "--http0.9", "--cacert", authority.rootFile],
+      ...["--connect-to", `api.partner.example:443:${CLIENT}:15001`, "https://api.partner.example/"],
+    ]);
+    expect(stdout).toBe("from the partner\n");
+  });
+});
+
+describe("Sidecar", () => {
+  scenario("what it leaves out is unknown, and blocked where only what is known is let through", async () => {
+    mesh.write(
+      "sidecar.yaml",
+      `apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: client, namespace: shop }
+spec:
+  workloadSelector: { labels: { app: client } }
+  egress: [{ hosts: ["./web.shop.svc.cluster.local"] }]
+  outboundTrafficPolicy: { mode: REGISTRY_ONLY }
+`,
+    );
+    const partner = async () => (await viaSidecar(CLIENT, "api.partner.example")).status;
+    await until("the partner is blocked", async () => await partner() === 502);
+    expect((await viaSidecar(CLIENT, "web")).status).toBe(200);
+    mesh.write("sidecar.yaml", "");
+    await until("the partner is back", async () => await partner() === 200);
+  });
+});
+
+describe("changes", () => {
+  scenario("a renewed certificate is shown without a failed request, and a broken one is not", async () => {
+    let failed = 0;
+    let done = 0;
+    let over = false;
+    const load = Array.from({ length: 3 }, async () => {
+      while (!over) {
+        if ((await runCurl(["-sf", "-o", "/dev/null", ...secure("a.test")])).code !== 0) failed++;
+        done++;
+      }
+    });
+    const shown = async () => await shownCertificate("a.test");
+    const first = await shown();
+    const next = authority.issue("DNS:a.test");
+    replaceFile(file("a.crt"), next.chain);
+    replaceFile(file("a.key"), next.key);
+    await until("the new certificate is shown", async () => (await shown()) !== first);
+    const second = await shown();
+    replaceFile(file("a.key"), "broken");
+    await Bun.sleep(500);
+    expect(await shown()).toBe(second);
+    over = true;
+    await Promise.all(load);
+    expect(failed).toBe(0);
+    expect(done).toBeGreaterThan(10);
+  });
+
+  scenario("ports open and close with Gateways; one that is taken keeps no other shut", async () => {
+    const occupied = createTcpServer((socket) => socket.end("occupied"));
+    await listen(occupied, GATEWAY, PORT.taken);
+    const server = (name: string, number: number) =>
+      `- port: { number: ${number}, name: ${name}, protocol: HTTP }\n  hosts: ["plain.test"]\n`;
+    mesh.write(
+      "late.yaml",
+      gateway("late", server("taken", PORT.taken) + server("late", PORT.late)),
+      routes("late", "plain.test", TO_WEB, "edge/late"),
+    );
+    const late = () => runCurl(["-s", "-H", "Host: plain.test", `http://${GATEWAY}:${PORT.late}/`]);
+    await until("the late port serves", async () => (await late()).code === 0);
+    expect((await exchange(GATEWAY, PORT.taken, "")).text).toBe("occupied");
+    expect((await plain("plain.test")).status).toBe(200);
+    mesh.write("late.yaml", "");
+    await until("the late port is closed", async () => (await late()).code === 7);
+    expect((await plain("plain.test")).status).toBe(200);
+  });
+});
+
+/** The certificate that is shown for a server name, in PEM. */
+async function shownCertificate(host: string): Promise<string> {
+  const child = Bun.spawn(
+    ["openssl", "s_client", "-connect", `${GATEWAY}:${PORT.https}`, "-servername", host],
+    { stdin: "ignore", stdout: "pipe", stderr: "ignore" },
+  );
+  const text = await new Response(child.stdout).text();
+  return /-----BEGIN CERTIFICATE-----[^-]*/.exec(text)?.[0] ?? "";
+}

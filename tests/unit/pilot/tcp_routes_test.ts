@@ -1,0 +1,75 @@
+/** The `tls` and `tcp` rules of VirtualServices, as the listeners of sidecars have them. */
+import { describe, expect, test } from "bun:test";
+import type { Listener, TcpRoute } from "../../../src/model/snapshot.ts";
+import { caller, load, networking, snapshotFor } from "./fixture.ts";
+
+const entry = (protocol: string) =>
+  networking(
+    "ServiceEntry",
+    "db",
+    "shop",
+    `{hosts: [db.test], ports: [{number: 443, name: p, protocol: ${protocol}}], resolution: STATIC, ` +
+      "endpoints: [{address: 192.0.2.9}]}",
+  );
+const to = (host: string, port = 443) => `route: [{destination: {host: ${host}, port: {number: ${port}}}}]`;
+
+/** `MATCHES -> CLUSTERS` of each route of db.test:443. */
+function routes(protocol: string, rules: string, labels: Record<string, string> = {}): string[] {
+  const resources = load(
+    entry(protocol),
+    networking("VirtualService", "db", "shop", `{hosts: [db.test], ${rules}}`),
+  );
+  const snapshot = snapshotFor(resources, caller("shop", labels));
+  const { routes } = snapshot.get("listener/db.test:443")?.body as Listener;
+  return routes.map((route) => `${matchesOf(route)} -> ${clustersOf(route)}`);
+}
+
+function matchesOf({ matches = [] }: TcpRoute): string {
+  return matches.map(({ serverNames, addresses }) => [...serverNames, ...addresses].join("+")).join(" or ") ||
+    "all";
+}
+
+function clustersOf({ destinations }: TcpRoute): string {
+  return destinations.map(({ cluster, weight }) => `${cluster.split("|").at(-1)}*${weight}`).join(" ");
+}
+
+const SERVICE = "all -> db.test*100";
+
+describe("tcpRoutesOf()", () => {
+  test("rules of tls go by server name, and leave nothing for other names", () => {
+    expect(routes("TLS", `tls: [{match: [{sniHosts: [db.test]}], ${to("a.test")}}]`)).toEqual([
+      "db.test -> a.test*100",
+    ]);
+  });
+
+  test("rules of tls say nothing of a port that carries TCP", () => {
+    expect(routes("TCP", `tls: [{match: [{sniHosts: [db.test]}], ${to("a.test")}}]`)).toEqual([SERVICE]);
+  });
+
+  test("rules of tls for another port, gateway or caller leave the service as it is", () => {
+    for (const other of ["port: 444", "gateways: [edge]", "sourceLabels: {app: x}", "sourceNamespace: web"]) {
+      const rule = `tls: [{match: [{sniHosts: [db.test], ${other}}], ${to("a.test")}}]`;
+      expect(routes("TLS", rule)).toEqual([SERVICE]);
+    }
+    const rule = `tls: [{match: [{sniHosts: [db.test], sourceLabels: {app: x}}], ${to("a.test")}}]`;
+    expect(routes("TLS", rule, { app: "x" })).toEqual(["db.test -> a.test*100"]);
+  });
+
+  test("rules of tcp by network leave the other addresses to the service", () => {
+    expect(routes("TCP", `tcp: [{match: [{destinationSubnets: [10.0.0.0/8]}], ${to("a.test")}}]`)).toEqual([
+      "10.0.0.0/8 -> a.test*100",
+      SERVICE,
+    ]);
+  });
+
+  test("of rules of tcp one that takes everything is the last", () => {
+    const rules = `tcp: [{match: [{port: 443}], ${to("a.test")}}, {${to("b.test")}}]`;
+    expect(routes("TCP", rules)).toEqual(["all -> a.test*100"]);
+  });
+
+  test("weights are kept among several, and one of 0 takes its destination out", () => {
+    const rule = "tcp: [{route: [{destination: {host: a.test}, weight: 3}, " +
+      "{destination: {host: b.test}, weight: 0}, {destination: {host: c.test}, weight: 1}]}]";
+    expect(routes("TCP", rule)).toEqual(["all -> a.test*3 c.test*1"]);
+  });
+});
