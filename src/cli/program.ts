@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { ListenError } from "../runtime/listen_error.ts";
 import { environmentVariable, writeStderr, writeStdout } from "../runtime/process.ts";
 import { SEVERITIES } from "../config/finding.ts";
+import { limitsHelp } from "./limit_flag.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { OUTPUT_FORMATS, type OutputFormat, printError, printMessage } from "./output.ts";
 
@@ -96,8 +97,10 @@ function addRun(program: Command, finish: Finish): void {
       "Examples:\n" +
         "  bowline run --role control-plane --config /etc/bowline\n" +
         "  bowline run --role sidecar --token-file token.jwt\n" +
-        "  bowline run --role sidecar --data /var/lib/bowline --address 10.0.0.7\n",
+        "  bowline run --role sidecar --data /var/lib/bowline --address 10.0.0.7\n" +
+        "  bowline run --role sidecar --limit drain-time=2m --limit http2-streams=250\n",
     )
+    .addHelpText("after", limitsHelp)
     .addOption(
       flag("--role <role>", "what to be").choices(["control-plane", "sidecar", "gateway"])
         .makeOptionMandatory(),
@@ -120,6 +123,10 @@ function addRun(program: Command, finish: Finish): void {
         .argParser(wholeNumber(1, WORKERS_MAX)),
     )
     .addOption(flag("--credentials <dir>", "gateway: NAME/tls.crt, tls.key, ca.crt of each credentialName"))
+    .addOption(
+      flag("--limit <name=value>", "sidecar, gateway: change one of the limits below; may be repeated")
+        .argParser(collect),
+    )
     .addOption(dataOption("where keys and state are kept"))
     .addOption(flag("--bind <address>", "move all listeners to this address"))
     .action(async (options) => {

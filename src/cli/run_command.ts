@@ -8,6 +8,7 @@ import { chooseDataDirectory } from "../runtime/data_directory.ts";
 import { isTerminal, processorCount, writeStderr } from "../runtime/process.ts";
 import { onReload, onTerminate } from "../runtime/signals.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
+import { readLimits } from "./limit_flag.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 
 export const TRUST_DOMAIN_DEFAULT = "cluster.local";
@@ -26,6 +27,8 @@ export interface RunOptions {
   readonly address?: string;
   readonly credentials?: string;
   readonly workers?: number;
+  /** `NAME=VALUE`. */
+  readonly limit?: readonly string[];
   readonly data?: string;
   readonly bind?: string;
 }
@@ -119,6 +122,7 @@ async function badConfig(error: unknown): Promise<CommandError | undefined> {
 }
 
 async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, log: Log): Promise<Role> {
+  const limits = readLimits(options.limit ?? []);
   const { JoinError, Sidecar } = await import("../sidecar/sidecar.ts");
   const { EnrolmentRefused } = await import("../sidecar/enrolment.ts");
   const { IdentityError } = await import("../identity/identity_error.ts");
@@ -132,6 +136,7 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
       bind: options.bind,
       address: options.address,
       workers: options.workers ?? (role === "gateway" ? processorCount() : SIDECAR_WORKERS),
+      limits,
       version: BUILD_INFO.version,
       clock: systemClock,
       random: new Prng(randomSeed()),
@@ -157,7 +162,8 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
 
 /** A flag that the role does not read would be ignored in silence. */
 function refuseForeignFlags(
-  { role, config, trustDomain, certTtl, tokenFile, controlPlane, address, credentials, workers }: RunOptions,
+  { role, config, trustDomain, certTtl, tokenFile, controlPlane, address, credentials, workers, limit }:
+    RunOptions,
 ): void {
   const foreign = role === "control-plane"
     ? {
@@ -166,6 +172,7 @@ function refuseForeignFlags(
       "--address": address,
       "--credentials": credentials,
       "--workers": workers,
+      "--limit": limit,
     }
     : {
       "--config": config,

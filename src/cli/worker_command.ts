@@ -36,7 +36,7 @@ export async function runWorker({ number }: WorkerCommandOptions): Promise<ExitC
         ...settings,
         clock: systemClock,
         random: new Prng(randomSeed()),
-        caps: proxyCaps(openFilesMax()),
+        caps: proxyCaps(openFilesMax(), settings.limits),
         tlsMaterial: identity,
         warn: (message) => log.warn(message, { worker: number }),
       }),

@@ -1,32 +1,35 @@
 /** How long connections to upstreams live, and how much they carry: what a cluster's limits say of each one by itself. */
+import { DEFAULT_LIMITS, type Limits } from "../model/limits.ts";
 import type { ClusterLimits } from "../model/snapshot.ts";
-import { IDLE_TIMEOUT_MS } from "./http1/limits.ts";
-import { KEEPALIVE_INTERVAL_MS, KEEPALIVE_TIMEOUT_MS } from "./http2/keepalive.ts";
+import type { KeepaliveTimes } from "./http2/keepalive.ts";
 
 export interface ConnectionTerms {
-  /** Without a request, or for TCP without a byte; 0: for ever. */
+  /** Without a request; 0: for ever. */
   readonly idleTimeoutMs: number;
+  /** The same without a byte, for TCP. */
+  readonly tunnelIdleTimeoutMs: number;
   /** From its beginning until it takes no more requests; 0: for ever. */
   readonly durationMs: number;
   /** Requests at once on an HTTP/2 connection, where the peer allows more. */
   readonly streamsMax: number;
-  /** When an HTTP/2 peer that says nothing is asked, and when it is given up after that. */
-  readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number };
+  /** Of an HTTP/2 peer that says nothing. */
+  readonly keepalive: KeepaliveTimes;
+  /** The proxy's own, of which a cluster has no say. */
+  readonly limits: Limits;
+}
+
+/** What a cluster says, and where it says nothing what holds for all. */
+export function connectionTerms(cluster: ClusterLimits, limits: Limits): ConnectionTerms {
+  return {
+    idleTimeoutMs: cluster.idleTimeoutMs ?? limits.connectionIdleMs,
+    tunnelIdleTimeoutMs: cluster.idleTimeoutMs ?? limits.tunnelIdleMs,
+    durationMs: cluster.maxConnectionDurationMs ?? 0,
+    streamsMax: cluster.maxConcurrentStreams ?? Infinity,
+    keepalive: cluster.http2KeepAlive ??
+      { intervalMs: limits.keepaliveIntervalMs, timeoutMs: limits.keepaliveTimeoutMs },
+    limits,
+  };
 }
 
 /** What holds where nobody says otherwise. */
-export const TERMS_DEFAULT: ConnectionTerms = {
-  idleTimeoutMs: IDLE_TIMEOUT_MS,
-  durationMs: 0,
-  streamsMax: Infinity,
-  keepalive: { intervalMs: KEEPALIVE_INTERVAL_MS, timeoutMs: KEEPALIVE_TIMEOUT_MS },
-};
-
-export function connectionTerms(limits: ClusterLimits): ConnectionTerms {
-  return {
-    idleTimeoutMs: limits.idleTimeoutMs ?? TERMS_DEFAULT.idleTimeoutMs,
-    durationMs: limits.maxConnectionDurationMs ?? TERMS_DEFAULT.durationMs,
-    streamsMax: limits.maxConcurrentStreams ?? TERMS_DEFAULT.streamsMax,
-    keepalive: limits.http2KeepAlive ?? TERMS_DEFAULT.keepalive,
-  };
-}
+export const TERMS_DEFAULT: ConnectionTerms = connectionTerms({}, DEFAULT_LIMITS);

@@ -6,6 +6,7 @@ import { bytesHash } from "../lib/hash.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import { peerIdentity } from "../identity/peer_identity.ts";
+import type { Limits } from "../model/limits.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { resolveName } from "../runtime/dns.ts";
@@ -30,6 +31,7 @@ import { NameCache } from "./cluster/dns/name_cache.ts";
 import { namesIn } from "./cluster/dns/resolved_endpoints.ts";
 import { HostTable } from "./cluster/host_table.ts";
 import { TlsFiles } from "./cluster/tls_files.ts";
+import { connectionTerms } from "./connection_terms.ts";
 import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
 import { type ExchangeContext, exchangeContext } from "./filters/exchange_context.ts";
 import { InFlight } from "./filters/in_flight.ts";
@@ -69,6 +71,7 @@ export interface ProxyOptions {
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
   readonly caps: ProxyCaps;
+  readonly limits: Limits;
   /** The own certificate and the trusted roots, fresh at every connection; null before the workload has joined. */
   tlsMaterial(): TlsMaterial | null;
   warn(message: string): void;
@@ -95,13 +98,13 @@ export class Proxy {
     this.#wheel = new TimerWheel(options.clock);
     this.#gate = new ConnectionGate(options.caps, options.clock);
     this.#receptions = {
-      inbound: new Reception(this.#gate, this.#wheel, "inbound"),
-      outbound: new Reception(this.#gate, this.#wheel, "outbound"),
+      inbound: new Reception(this.#gate, this.#wheel, "inbound", options.limits),
+      outbound: new Reception(this.#gate, this.#wheel, "outbound", options.limits),
     };
     this.#warnings = new LimitedWarnings(options.clock, options.warn);
     this.#upstream = new BoundedConnect(connect, options.caps);
     this.#inFlight = new InFlight(options.caps.requests);
-    this.#exchanges = exchangeContext(options.clock, this.#inFlight);
+    this.#exchanges = exchangeContext(options.clock, this.#inFlight, options.limits);
     this.#names = new NameCache({
       clock: options.clock,
       wheel: this.#wheel,
@@ -112,6 +115,7 @@ export class Proxy {
     this.#hosts = new HostTable({
       clock: options.clock,
       wheel: this.#wheel,
+      terms: connectionTerms({}, options.limits),
       trustDomain: options.trustDomain,
       connect: this.#upstream.connect,
       tlsMaterial: options.tlsMaterial,

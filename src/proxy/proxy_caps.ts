@@ -2,6 +2,7 @@
  * How much a proxy takes on at once. What is above is refused at once, so that what is in its hands goes on. Each worker
  * of a sidecar has these caps for itself: descriptors and memory are those of a process.
  */
+import { DEFAULT_LIMITS, type Limits } from "../model/limits.ts";
 
 export interface ProxyCaps {
   /**
@@ -36,19 +37,17 @@ const CONNECTING_TO_ONE_SHARE = 0.15;
 
 /** A half-done TLS handshake costs tens of kilobytes, however many descriptors there are. */
 export const HANDSHAKES_MAX = 4_096;
-/** linkerd2-proxy's limit. */
-export const REQUESTS_IN_FLIGHT_MAX = 100_000;
 
 /** `openFilesMax` is RLIMIT_NOFILE. */
-export function proxyCaps(openFilesMax: number): ProxyCaps {
+export function proxyCaps(openFilesMax: number, limits: Limits = DEFAULT_LIMITS): ProxyCaps {
   const share = (part: number) => Math.max(1, Math.floor(openFilesMax * part));
   return {
-    connections: share(CONNECTIONS_SHARE),
+    connections: limits.connections || share(CONNECTIONS_SHARE),
     handshakes: Math.min(share(HANDSHAKES_SHARE), HANDSHAKES_MAX),
     refused: share(REFUSED_SHARE),
     descriptors: share(DESCRIPTORS_SHARE),
     connecting: share(CONNECTING_SHARE),
     connectingToOne: share(CONNECTING_TO_ONE_SHARE),
-    requests: REQUESTS_IN_FLIGHT_MAX,
+    requests: limits.requestsInFlight,
   };
 }

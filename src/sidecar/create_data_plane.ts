@@ -25,7 +25,7 @@ export function createDataPlane({ workers, ...options }: CreateDataPlaneOptions)
   const { log } = options;
   if (workers === 1) {
     const warn = (message: string) => log.warn(message);
-    return new LocalDataPlane({ ...options, caps: proxyCaps(openFilesMax()), warn });
+    return new LocalDataPlane({ ...options, caps: proxyCaps(openFilesMax(), options.settings.limits), warn });
   }
   return new WorkerPool({
     ...options,

@@ -2,6 +2,7 @@
  * What the rest of a sidecar sees of its data plane, wherever that runs: in this process (local_data_plane.ts), or in
  * several that share the ports (worker_pool.ts).
  */
+import type { Limits } from "../model/limits.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { ProxyOptions, ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
@@ -16,6 +17,7 @@ export interface DataPlaneSettings {
   readonly gateway: ProxyOptions["gateway"];
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
+  readonly limits: Limits;
 }
 
 export interface DataPlane {

@@ -9,6 +9,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import { DISCOVERY_PROTOCOL } from "../model/discovery.ts";
+import type { Limits } from "../model/limits.ts";
 import { PORTS } from "../model/ports.ts";
 import type { ProxySettings, Snapshot } from "../model/snapshot.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
@@ -39,10 +40,7 @@ const TOKEN_FILE_BYTES_MAX = 64 * 1024;
 const JOIN_BACKOFF_BASE_MS = 200;
 const JOIN_BACKOFF_MAX_MS = 10_000;
 
-/** What is in flight at a SIGTERM gets this long. */
-export const DRAIN_MS = 30_000;
-
-/** Before that, others are given this long to hear that they must call elsewhere (Istio's MINIMUM_DRAIN_DURATION). */
+/** Before what is in flight drains, others are given this long to hear that they must call elsewhere (Istio's MINIMUM_DRAIN_DURATION). */
 export const LEAVE_MS = 5_000;
 
 export interface SidecarOptions {
@@ -61,6 +59,7 @@ export interface SidecarOptions {
   readonly credentials: string | undefined;
   /** Processes that carry requests; 1 is this one alone. */
   readonly workers: number;
+  readonly limits: Limits;
   /** The program's version. */
   readonly version: string;
   readonly clock: Clock;
@@ -125,7 +124,7 @@ export class Sidecar {
     this.#stopping = true;
     this.#prober.stop();
     await this.#discovery?.leave(LEAVE_MS);
-    await this.#plane?.drain(DRAIN_MS);
+    await this.#plane?.drain(this.#options.limits.drainMs);
     await this.#reporter?.report();
     await this.#close();
   }
@@ -172,7 +171,7 @@ export class Sidecar {
   }
 
   #createPlane(trustDomain: string): DataPlane {
-    const { clock, random, log, bind, workers, role, credentials = null } = this.#options;
+    const { clock, random, log, bind, workers, limits, role, credentials = null } = this.#options;
     const settings = {
       trustDomain,
       gateway: role === "sidecar" ? null : { hostname: bind ?? ANY_ADDRESS, shared: false, credentials },
@@ -182,6 +181,7 @@ export class Sidecar {
         mesh: { hostname: bind ?? ANY_ADDRESS, port: PORTS.mesh },
       },
       deliverTo: bind ?? LOOPBACK,
+      limits,
     };
     return createDataPlane({ workers, settings, clock, random, log });
   }

@@ -10,6 +10,7 @@ import { createProgram } from "../../src/cli/program.ts";
 import { loadConfig } from "../../src/config/loader.ts";
 import { IMPLEMENTED_KINDS } from "../../src/config/schema/kinds.ts";
 import { UNIMPLEMENTED_KINDS } from "../../src/config/schema/unimplemented.ts";
+import { formatLimit, type Limit, LIMITS } from "../../src/model/limits.ts";
 import { PORTS } from "../../src/model/ports.ts";
 import type { SourceFile } from "../../src/runtime/read_files.ts";
 
@@ -143,6 +144,21 @@ describe("README.md", () => {
 
   test("has every port that is listened on", () => {
     expect(Object.values(PORTS).filter((port) => !hasRow(readme, port))).toEqual([]);
+  });
+
+  test("has every limit that can be set, as the table of limits has it", () => {
+    const rows = readme.text.split("\n").filter((line) => line.startsWith("|"))
+      .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+    const named = rows.filter(([name = ""]) =>
+      Object.values(LIMITS).some((limit) => `\`${limit.name}\`` === name)
+    );
+    expect(named).toEqual(
+      Object.values(LIMITS).map((limit: Limit) => {
+        const zero = limit.zero === undefined || limit.default === 0 ? "" : `; 0: ${limit.zero}`;
+        const envoy = limit.envoy === null ? "" : `\`${limit.envoy}\``;
+        return [`\`${limit.name}\``, formatLimit(limit.default, limit), `${limit.what}${zero}`, envoy];
+      }),
+    );
   });
 
   test("has every kind that is read, and every one of Istio's that is refused", () => {

@@ -29,7 +29,8 @@ export class ClusterCompiler {
 
   /** `old`: what serves under the name. Throws when the cluster's settings cannot be followed. */
   compile(cluster: Cluster, old: CompiledCluster | null): CompiledCluster {
-    const limits = cluster.limits === undefined ? null : old?.limits ?? new PoolLimits();
+    const { ownLimits } = this.#options.hosts;
+    const limits = cluster.limits === undefined ? null : old?.limits ?? new PoolLimits(ownLimits);
     const endpoints = this.#endpointsOf(cluster, limits);
     const unserved = this.#options.edgeTo(UNKNOWN_WORKLOAD, cluster.service, false);
     const hasNames = this.#namesOf(cluster).length > 0;

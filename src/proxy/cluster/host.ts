@@ -3,10 +3,10 @@
  * listener in front of it. Hosts outlive snapshots, so that a change of routes costs no connection.
  */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import type { ConnectionTerms } from "../connection_terms.ts";
 import type { ClientHandler, ClientStream, RequestHead } from "../exchange.ts";
 import { Http1ClientConnection } from "../http1/client_connection.ts";
-import { Http2ClientConnection } from "../http2/client_connection.ts";
-import { STREAMS_MAX } from "../http2/limits.ts";
+import { Http2ClientConnection, STREAMS_ASSUMED } from "../http2/client_connection.ts";
 import { TcpClientConnection } from "../tcp/client_connection.ts";
 import type { Wire } from "../../runtime/socket.ts";
 import type { TcpKeepalive } from "../../runtime/tcp_keepalive.ts";
@@ -31,6 +31,8 @@ export interface HostContext extends ConnectContext {
   readonly wheel: TimerWheel;
   /** Absent: the kernel watches over no connection. */
   setTcpKeepalive?(wire: Wire, keepalive: TcpKeepalive): void;
+  /** Of connections for which no cluster has others. @default TERMS_DEFAULT */
+  readonly terms?: ConnectionTerms;
 }
 
 /** A request that waits for its connection. */
@@ -66,7 +68,7 @@ export class Host implements UpstreamOwner {
     this.address = address;
     this.#context = context;
     this.usage = limits === null ? null : new HostUsage(limits, context.wheel);
-    this.#perConnection = address.protocol === "http2" ? STREAMS_MAX : 1;
+    this.#perConnection = address.protocol === "http2" ? STREAMS_ASSUMED : 1;
   }
 
   /** Requests in flight, from being sent here to their end: what least-request balancing compares. */
@@ -191,10 +193,10 @@ export class Host implements UpstreamOwner {
     const attempt = new ConnectAttempt(this.#context, this.address, {
       ready: (wire) => {
         this.#connecting--;
-        const { wheel } = this.#context;
+        const { wheel, terms } = this.#context;
         const limits = this.usage?.limits;
         if (limits?.tcpKeepalive !== undefined) this.#context.setTcpKeepalive?.(wire, limits.tcpKeepalive);
-        const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel, limits?.terms);
+        const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel, limits?.terms ?? terms);
         this.usage?.onConnected(connection);
         this.#give(connection, this.#wary);
         this.onCapacity(connection);

@@ -1,4 +1,6 @@
 /** All hosts of a proxy, one for each address and identity, shared by the clusters of every snapshot. */
+import type { Limits } from "../../model/limits.ts";
+import { TERMS_DEFAULT } from "../connection_terms.ts";
 import type { HostAddress } from "./connect_attempt.ts";
 import { Host, type HostContext, hostKey } from "./host.ts";
 import type { PoolLimits } from "./pool_limits.ts";
@@ -13,6 +15,11 @@ export class HostTable {
 
   constructor(context: HostContext) {
     this.#context = context;
+  }
+
+  /** Of the process around the hosts, for whoever has connections of its own. */
+  get ownLimits(): Limits {
+    return (this.#context.terms ?? TERMS_DEFAULT).limits;
   }
 
   /** The host of an address in a snapshot. `limits`: of the cluster that `address.pool` names. */

@@ -1,4 +1,5 @@
 /** What a cluster's connection pools have in use, and how much they may (Envoy's circuit breakers). Outlives snapshots. */
+import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import type { ClusterLimits } from "../../model/snapshot.ts";
 import { type ConnectionTerms, connectionTerms } from "../connection_terms.ts";
 
@@ -11,11 +12,18 @@ export class PoolLimits {
   requests = 0;
   retries = 0;
   #limits: ClusterLimits = {};
-  #terms: ConnectionTerms = connectionTerms({});
+  readonly #own: Limits;
+  #terms: ConnectionTerms;
+
+  /** `own`: the proxy's limits, which hold where the cluster says nothing. */
+  constructor(own: Limits = DEFAULT_LIMITS) {
+    this.#own = own;
+    this.#terms = connectionTerms({}, own);
+  }
 
   configure(limits: ClusterLimits): void {
     this.#limits = limits;
-    this.#terms = connectionTerms(limits);
+    this.#terms = connectionTerms(limits, this.#own);
   }
 
   /** Of each connection that is made from now on. */

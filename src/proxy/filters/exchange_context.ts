@@ -1,6 +1,7 @@
 /** What exchanges need from the proxy around them, and share. */
 import type { Clock } from "../../lib/clock.ts";
 import { TimerWheel } from "../../lib/timer_wheel.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import { DEADLINE_TICK_MS } from "./deadline.ts";
 import type { InFlight } from "./in_flight.ts";
 import { ReplayBudget } from "./request_body.ts";
@@ -20,12 +21,16 @@ export interface MirrorCount {
 }
 
 /** The one context of a proxy. */
-export function exchangeContext(clock: Clock, inFlight: InFlight): ExchangeContext {
+export function exchangeContext(
+  clock: Clock,
+  inFlight: InFlight,
+  limits: Limits = DEFAULT_LIMITS,
+): ExchangeContext {
   return {
     clock,
     inFlight,
     deadlines: new TimerWheel(clock, DEADLINE_TICK_MS),
-    replay: new ReplayBudget(),
+    replay: new ReplayBudget(limits),
     mirrors: { count: 0 },
   };
 }

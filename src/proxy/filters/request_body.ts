@@ -1,15 +1,19 @@
 /** The body of a request as long as it may have to be sent again: to another endpoint, or as a copy. Bounded. */
+import type { Limits } from "../../model/limits.ts";
 import type { HeaderList } from "../exchange.ts";
-
-/** Bytes that are kept of one request; of a larger one nothing is, and it is not sent again. */
-export const REPLAY_BYTES_MAX = 256 * 1024;
-
-/** Bytes that a proxy keeps of all requests together; what comes on top is not sent again. */
-export const REPLAY_TOTAL_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What a proxy keeps of all its requests. */
 export class ReplayBudget {
   bytes = 0;
+  /** Bytes that are kept of one request; of a larger one nothing is, and it is not sent again. */
+  readonly bytesMax: number;
+  /** The same of all requests together; what comes on top is not sent again. */
+  readonly totalBytesMax: number;
+
+  constructor({ replayBytes, replayTotalBytes }: Pick<Limits, "replayBytes" | "replayTotalBytes">) {
+    this.bytesMax = replayBytes;
+    this.totalBytesMax = replayTotalBytes;
+  }
 }
 
 export class RequestBody {
@@ -41,7 +45,8 @@ export class RequestBody {
 
   /** All of it was sent: lets go of it if it is too much. */
   sent(): void {
-    if (this.#bytes > REPLAY_BYTES_MAX || this.#budget.bytes > REPLAY_TOTAL_BYTES_MAX) this.release();
+    const { bytes, bytesMax, totalBytesMax } = this.#budget;
+    if (this.#bytes > bytesMax || bytes > totalBytesMax) this.release();
   }
 
   /** Keeps a chunk that was sent, if there is room for all of them. */

@@ -1,7 +1,7 @@
 /** Message bodies of HTTP/1 (RFC 9112 §6, §7): by length, in chunks, or until the connection closes. */
 import type { HeaderList } from "../exchange.ts";
 import { Fields, parseFields } from "./fields.ts";
-import { CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX } from "./limits.ts";
+import { CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "./limits.ts";
 
 export interface BodySink {
   onBody(chunk: Uint8Array): void;
@@ -192,7 +192,7 @@ function part(chunk: Buffer, from: number, to: number): Uint8Array {
 function parseTrailers(text: string): HeaderList | null | undefined {
   if (text === "") return null;
   const fields = new Fields();
-  if (parseFields(text, 0, fields) !== null) return undefined;
+  if (parseFields(text, 0, fields, TRAILER_FIELDS_MAX) !== null) return undefined;
   if (fields.host !== null || fields.chunked || fields.contentLength >= 0) return undefined;
   return fields.headers;
 }

@@ -23,7 +23,6 @@ import { BodyReader, type BodySink } from "./body_reader.ts";
 import { HeadBuffer } from "./head_buffer.ts";
 import { writeChunk, writeLastChunk, writeRequestHead } from "./head_writer.ts";
 import { parseResponseHead } from "./head.ts";
-import { STREAM_IDLE_TIMEOUT_MS } from "./limits.ts";
 import { Malformed } from "./malformed.ts";
 
 /** 1xx responses before the final one; more is an upstream gone wrong. */
@@ -42,8 +41,8 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   readonly #owner: UpstreamOwner;
   readonly #wheel: TimerWheel;
   readonly #writer: ByteWriter;
-  readonly #idleTimeoutMs: number;
-  readonly #heads = new HeadBuffer();
+  readonly #terms: Pick<ConnectionTerms, "idleTimeoutMs" | "limits">;
+  readonly #heads: HeadBuffer;
   readonly #response = new BodyReader(this);
   #handler: ClientHandler | null = null;
   #closed = false;
@@ -67,13 +66,14 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     wire: Wire,
     owner: UpstreamOwner,
     wheel: TimerWheel,
-    { idleTimeoutMs }: Pick<ConnectionTerms, "idleTimeoutMs"> = TERMS_DEFAULT,
+    terms: Pick<ConnectionTerms, "idleTimeoutMs" | "limits"> = TERMS_DEFAULT,
   ) {
+    this.#terms = terms;
+    this.#heads = new HeadBuffer(terms.limits.responseHeaderBytes);
     this.#wire = wire;
     this.#owner = owner;
     this.#wheel = wheel;
     this.#writer = new ByteWriter(wire, () => this.#handler?.onUpstreamWritable());
-    this.#idleTimeoutMs = idleTimeoutMs;
     this.#rest();
   }
 
@@ -213,7 +213,9 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     }
     const text = this.#heads.take(chunk, from);
     if (text === null) return -1;
-    const parsed = text instanceof Malformed ? text : parseResponseHead(text, this.#toHead);
+    const parsed = text instanceof Malformed
+      ? text
+      : parseResponseHead(text, this.#toHead, this.#terms.limits.responseHeaderCount);
     if (parsed instanceof Malformed) {
       this.#fail("protocol-error");
       return -1;
@@ -253,7 +255,7 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     const handler = this.#handler as ClientHandler;
     this.#heads.clear();
     this.#wheel.clear(this);
-    const tunnel = new Tunnel(this.#wire, this.#writer, this.#wheel, {
+    const tunnel = new Tunnel(this.#wire, this.#writer, this.#wheel, this.#terms.limits.tunnelIdleMs, {
       onBytes: (chunk) => this.#handler?.onResponseBody(chunk),
       onBytesEnd: () => this.#handler?.onResponseEnd(null),
       onBroken: (reason) => this.#handler?.onUpstreamReset(reason, true),
@@ -309,11 +311,12 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
 
   /** No request is in flight. */
   #rest(): void {
-    if (this.#idleTimeoutMs === 0) this.#wheel.clear(this);
-    else this.#wheel.set(this, this.#idleTimeoutMs);
+    const { idleTimeoutMs } = this.#terms;
+    if (idleTimeoutMs === 0) this.#wheel.clear(this);
+    else this.#wheel.set(this, idleTimeoutMs);
   }
 
   #touch(): void {
-    this.#wheel.set(this, STREAM_IDLE_TIMEOUT_MS);
+    this.#wheel.set(this, this.#terms.limits.streamIdleMs);
   }
 }

@@ -4,7 +4,6 @@
  */
 import type { HeaderList } from "../exchange.ts";
 import { isToken, TOKEN_UPPER, tokenByte, valueByte } from "../message_syntax.ts";
-import { FIELDS_MAX } from "./limits.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
 /** What the fields of one message said. */
@@ -102,13 +101,21 @@ function hashStep(hash: number, code: number): number {
   return (Math.imul(hash, 31) + code) | 0;
 }
 
-/** Reads all lines of `text` from `start`; each ends with CRLF, the last one too. Null: well-formed. */
-export function parseFields(text: string, start: number, fields: Fields): Malformed | null {
+/**
+ * Reads all lines of `text` from `start`, no more than `countMax`; each ends with CRLF, the last one too. Null:
+ * well-formed.
+ */
+export function parseFields(
+  text: string,
+  start: number,
+  fields: Fields,
+  countMax: number,
+): Malformed | null {
   const length = text.length;
   let position = start;
   let nominated: Set<string> | null = null;
   while (position < length) {
-    if (++fields.count > FIELDS_MAX) return MALFORMED.tooManyFields;
+    if (++fields.count > countMax) return MALFORMED.tooManyFields;
     let colon = position;
     let kinds = 0;
     let hash = 0;

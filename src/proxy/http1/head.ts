@@ -1,5 +1,6 @@
 /** Request and response heads of HTTP/1 (RFC 9112 §2–4): text in, neutral head and framing out. */
 import { BODY_LENGTH_UNKNOWN, type RequestHead, type ResponseHead } from "../exchange.ts";
+import { DEFAULT_LIMITS } from "../../model/limits.ts";
 import { isAuthority, isTarget, isToken } from "../message_syntax.ts";
 import { endOfValue, Fields, parseFields } from "./fields.ts";
 import { REQUEST_LINE_BYTES_MAX } from "./limits.ts";
@@ -27,7 +28,11 @@ const VERSION = /^HTTP\/([0-9])\.([0-9])$/;
  * `text` is the head without the empty line: every line in it ends with CRLF. `scheme` is that of the connection;
  * an absolute-form target says its own.
  */
-export function parseRequestHead(text: string, scheme: string): ParsedRequest | Malformed {
+export function parseRequestHead(
+  text: string,
+  scheme: string,
+  countMax = DEFAULT_LIMITS.requestHeaderCount,
+): ParsedRequest | Malformed {
   const lineEnd = text.indexOf("\r\n");
   if (lineEnd > REQUEST_LINE_BYTES_MAX) return MALFORMED.lineTooLong;
   const methodEnd = text.indexOf(" ");
@@ -50,7 +55,7 @@ export function parseRequestHead(text: string, scheme: string): ParsedRequest | 
   if (!isTarget(target)) return MALFORMED.target;
 
   const fields = new Fields();
-  const malformed = parseFields(text, lineEnd + 2, fields);
+  const malformed = parseFields(text, lineEnd + 2, fields, countMax);
   if (malformed !== null) return malformed;
   if (fields.host === null ? !http10 : !isAuthority(fields.host)) return MALFORMED.host;
   if (fields.chunked) {
@@ -100,7 +105,11 @@ function isWebSocket(fields: Fields, method: string): boolean {
 }
 
 /** `toHead`: the request was HEAD, so no body follows whatever the fields say. */
-export function parseResponseHead(text: string, toHead: boolean): ParsedResponse | Malformed {
+export function parseResponseHead(
+  text: string,
+  toHead: boolean,
+  countMax = DEFAULT_LIMITS.responseHeaderCount,
+): ParsedResponse | Malformed {
   const lineEnd = text.indexOf("\r\n");
   const status = digit(text, 9) * 100 + digit(text, 10) * 10 + digit(text, 11);
   const http11 = text.startsWith("HTTP/1.1 ");
@@ -110,7 +119,7 @@ export function parseResponseHead(text: string, toHead: boolean): ParsedResponse
   if (lineEnd !== 12 && text.charCodeAt(12) !== 0x20) return MALFORMED.statusLine;
   if (endOfValue(text, 12) !== lineEnd) return MALFORMED.statusLine;
   const fields = new Fields();
-  const malformed = parseFields(text, lineEnd + 2, fields);
+  const malformed = parseFields(text, lineEnd + 2, fields, countMax);
   if (malformed !== null) return malformed;
   if (fields.chunked && (fields.contentLength >= 0 || !http11)) return MALFORMED.bothLengths;
   const bodiless = toHead || status < 200 || status === 204 || status === 304;

@@ -1,15 +1,21 @@
 /** Finds the head of a message in the bytes of a connection, however they were split, within the limit. */
-import { HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX } from "./limits.ts";
+import { REQUEST_LINE_BYTES_MAX } from "./limits.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 
 export class HeadBuffer {
+  /** Bytes of a head, first line and fields with their line ends. */
+  readonly #bytesMax: number;
   /** What came of a head that is not whole yet. */
   #partial: Buffer | null = null;
   /** After `take` returned a text: where in which bytes the rest begins. */
   rest: Buffer | null = null;
   restFrom = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
 
   get isEmpty(): boolean {
     return this.#partial === null;
@@ -41,13 +47,13 @@ export class HeadBuffer {
     const end = bytes.indexOf(HEAD_END, searchFrom);
     if (end < 0) {
       // One byte more may be the carriage return of the empty line.
-      if (bytes.length - from > HEAD_BYTES_MAX + 1) return tooLarge(bytes, from);
+      if (bytes.length - from > this.#bytesMax + 1) return tooLarge(bytes, from);
       // A peer that ends lines with bare LF would wait for ever.
       if (hasBareLineFeed(bytes, from, searchFrom)) return MALFORMED.bareLineFeed;
       this.#partial = from === 0 ? bytes : bytes.subarray(from);
       return null;
     }
-    if (end + 2 - from > HEAD_BYTES_MAX) return tooLarge(bytes, from);
+    if (end + 2 - from > this.#bytesMax) return tooLarge(bytes, from);
     this.rest = bytes;
     this.restFrom = end + 4;
     return bytes.toString("latin1", from, end + 2);

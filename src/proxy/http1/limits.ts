@@ -1,27 +1,18 @@
-/** Limits of the HTTP/1 codec, and what a message above them is answered with. */
+/** Limits of the HTTP/1 codec beside those that can be set (model/limits.ts), and what a message above them is answered with. */
 
-/** Bytes of a head, first line and fields with their line ends; above: 431. */
-export const HEAD_BYTES_MAX = 60 * 1024;
 /** Bytes of a request line; above: 414. */
 export const REQUEST_LINE_BYTES_MAX = 16 * 1024;
-/** Fields of a head; above: 431, and 502 for an upstream. */
-export const FIELDS_MAX = 100;
+/** Fields of a trailer section. */
+export const TRAILER_FIELDS_MAX = 100;
 /** Bytes of a chunk's size line, with extensions, without its end (RFC 9112 §7.1.1 asks for a limit). */
 export const CHUNK_LINE_BYTES_MAX = 256;
 /** Bytes of a trailer section. */
 export const TRAILER_BYTES_MAX = 8 * 1024;
-/** A head must be whole this long after its first byte; else 408. */
-export const HEAD_TIMEOUT_MS = 10_000;
 /**
- * A body whose length was announced must come at this many bytes in each such time, until it is answered; else 408. One
- * in chunks may be a stream that has nothing to say for a while, and has the time of any exchange.
+ * A body whose length was announced must come at `requestBodyRateBytes` in each such time, until it is answered; else
+ * 408. One in chunks may be a stream that has nothing to say for a while, and has the time of any exchange.
  */
-export const BODY_BYTES_MIN = 1_000;
 export const BODY_TIMEOUT_MS = 10_000;
-/** A connection without a request is closed after this long. */
-export const IDLE_TIMEOUT_MS = 3_600_000;
-/** An exchange in which nothing moves is broken off after this long. */
-export const STREAM_IDLE_TIMEOUT_MS = 300_000;
 /** Bytes of pipelined requests that are kept while one is answered. */
 export const PIPELINE_BYTES_MAX = 64 * 1024;
 /** After the last response the peer gets this long to read it and close (RFC 9112 §9.6). */

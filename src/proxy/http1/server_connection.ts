@@ -3,6 +3,7 @@
  * response. One request is in flight at a time; pipelined ones wait in the buffer.
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import {
   type Acceptor,
@@ -28,16 +29,12 @@ import {
 } from "./head_writer.ts";
 import { parseRequestHead } from "./head.ts";
 import {
-  BODY_BYTES_MIN,
   BODY_TIMEOUT_MS,
   DISCARD_BYTES_MAX,
   DRAIN_IDLE_MS,
   HALF_CLOSED_MS,
-  HEAD_TIMEOUT_MS,
-  IDLE_TIMEOUT_MS,
   LINGER_MS,
   PIPELINE_BYTES_MAX,
-  STREAM_IDLE_TIMEOUT_MS,
 } from "./limits.ts";
 import { MALFORMED, Malformed } from "./malformed.ts";
 import { reasonPhrase } from "./reason_phrase.ts";
@@ -62,7 +59,8 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   readonly #scheme: string;
   readonly #onClosed: (connection: Http1ServerConnection) => void;
   readonly #writer: ByteWriter;
-  readonly #heads = new HeadBuffer();
+  readonly #limits: Limits;
+  readonly #heads: HeadBuffer;
   readonly #request = new BodyReader(this);
   #state = State.Head;
   #handler: ServerHandler | null = null;
@@ -83,7 +81,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   #asked: TunnelRequest | null = null;
   /** Who owns the wire after a tunnel was asked for and granted. */
   #tunnel: Tunnel | null = null;
-  /** A body of known length is on its way, and the deadline is that of its next BODY_BYTES_MIN. */
+  /** A body of known length is on its way, and the deadline is that of its next bytes. */
   #timesBody = false;
   #bodyBytes = 0;
   /** The response is over before the request; the rest of that is thrown away. */
@@ -97,14 +95,17 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     wheel: TimerWheel,
     scheme: string,
     onClosed: (connection: Http1ServerConnection) => void,
+    limits: Limits = DEFAULT_LIMITS,
   ) {
+    this.#limits = limits;
+    this.#heads = new HeadBuffer(limits.requestHeaderBytes);
     this.#wire = wire;
     this.#onClosed = onClosed;
     this.#acceptor = acceptor;
     this.#wheel = wheel;
     this.#scheme = scheme;
     this.#writer = new ByteWriter(wire, () => this.#handler?.onDownstreamWritable());
-    wheel.set(this, IDLE_TIMEOUT_MS);
+    wheel.set(this, limits.connectionIdleMs);
   }
 
   /** Answers what is in flight, or comes in the next moment, with `connection: close`, and ends. */
@@ -174,11 +175,11 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     const text = this.#heads.take(chunk, from);
     if (text === null) {
       if (this.#peerEnded) this.#linger();
-      else if (fresh && !this.#heads.isEmpty) this.#wheel.set(this, HEAD_TIMEOUT_MS);
+      else if (fresh && !this.#heads.isEmpty) this.#wheel.set(this, this.#limits.requestHeadersMs);
       return;
     }
     if (text instanceof Malformed) return this.#refuse(text);
-    const parsed = parseRequestHead(text, this.#scheme);
+    const parsed = parseRequestHead(text, this.#scheme, this.#limits.requestHeaderCount);
     if (parsed instanceof Malformed) return this.#refuse(parsed);
     const { head } = parsed;
     this.#state = State.Exchange;
@@ -197,8 +198,9 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     this.#timesBody = false;
     this.#discards = false;
     if (this.#peerEnded) this.#awaitHalfClosed();
-    else if (head.bodyLength > 0 && this.#asked === null) this.#timeBody();
-    else this.#touch();
+    else if (head.bodyLength > 0 && this.#asked === null && this.#limits.requestBodyRateBytes > 0) {
+      this.#timeBody();
+    } else this.#touch();
     const rest = this.#heads.rest as Buffer;
     const restFrom = this.#heads.restFrom;
     this.#heads.clear();
@@ -331,7 +333,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     writeTunnelHead(this.#writer, head);
     this.#writer.flushSoon();
     this.#wheel.clear(this);
-    const tunnel = new Tunnel(this.#wire, this.#writer, this.#wheel, {
+    const tunnel = new Tunnel(this.#wire, this.#writer, this.#wheel, this.#limits.tunnelIdleMs, {
       onBytes: (chunk) => this.#handler?.onRequestBody(chunk),
       onBytesEnd: () => this.#handler?.onRequestEnd(null),
       onBroken: (reason) => this.#handler?.onDownstreamReset(reason),
@@ -373,7 +375,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     // A client that sends and does not read is not answered on and on.
     if (this.#isCongested()) return this.#pauseWire();
     this.#state = State.Head;
-    this.#wheel.set(this, IDLE_TIMEOUT_MS);
+    this.#wheel.set(this, this.#limits.connectionIdleMs);
     const next = this.#pipelined;
     this.#pipelined = null;
     this.#resumeWire();
@@ -465,7 +467,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   #touch(): void {
-    if (!this.#timesBody) this.#wheel.set(this, STREAM_IDLE_TIMEOUT_MS);
+    if (!this.#timesBody) this.#wheel.set(this, this.#limits.streamIdleMs);
   }
 
   #timeBody(): void {
@@ -477,7 +479,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   /** A body that trickles holds an upstream for nothing; one that we hold up ourselves does not. */
   #judgeBody(): void {
     const held = this.#requestPaused || this.#awaitsContinue;
-    if (held || this.#bodyBytes >= BODY_BYTES_MIN) this.#timeBody();
+    if (held || this.#bodyBytes >= this.#limits.requestBodyRateBytes) this.#timeBody();
     else this.#breakOff("timeout", MALFORMED.bodyTimeout);
   }
 

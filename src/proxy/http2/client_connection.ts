@@ -13,7 +13,6 @@ import {
   type TunnelRequest,
 } from "../exchange.ts";
 import { type ConnectionTerms, TERMS_DEFAULT } from "../connection_terms.ts";
-import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { Http2Connection } from "./connection.ts";
 import type { FieldSection } from "./field_section.ts";
@@ -24,7 +23,7 @@ import { UNSENT_BYTES_MAX } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
 
 /** What a peer allows before it has said so: an honest guess, so that the first requests need not wait for its settings. */
-const STREAMS_ASSUMED = 100;
+export const STREAMS_ASSUMED = 100;
 
 /** 1xx responses before the final one; more is an upstream gone wrong. */
 const INFORMATIONAL_MAX = 16;
@@ -43,15 +42,16 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     wire: Wire,
     owner: UpstreamOwner,
     wheel: TimerWheel,
-    { idleTimeoutMs, streamsMax, keepalive }: ConnectionTerms = TERMS_DEFAULT,
+    { idleTimeoutMs, streamsMax, keepalive, limits }: ConnectionTerms = TERMS_DEFAULT,
   ) {
-    super(wire, wheel);
+    super(wire, wheel, limits, { bytes: limits.responseHeaderBytes, count: limits.responseHeaderCount });
     this.#owner = owner;
     this.#streamsMax = streamsMax;
-    this.#keepalive = new Keepalive(wheel, this, keepalive.intervalMs, keepalive.timeoutMs);
+    this.#keepalive = new Keepalive(wheel, this, keepalive);
     this.peerStreamsMax = STREAMS_ASSUMED;
     this.idleTimeoutMs = idleTimeoutMs;
-    wheel.set(this, IDLE_TIMEOUT_MS);
+    // For the peer's settings; after them it may be idle for as long as the terms say.
+    wheel.set(this, limits.connectionIdleMs);
     this.writer.bytes(PREFACE);
     this.sendSettings([Setting.EnablePush, 0]);
   }

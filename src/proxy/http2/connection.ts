@@ -3,10 +3,9 @@
  * settings, windows, and the guard against floods.
  */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import type { Limits } from "../../model/limits.ts";
 import type { Wire } from "../../runtime/socket.ts";
 import type { HeaderList, ResetReason } from "../exchange.ts";
-import { STREAM_IDLE_TIMEOUT_MS } from "../http1/limits.ts";
-import { TUNNEL_IDLE_TIMEOUT_MS } from "../io/tunnel.ts";
 import { calm, ConnectionError, frameSizeError, protocolError } from "./connection_error.ts";
 import { FieldSection } from "./field_section.ts";
 import { FloodGuard } from "./flood_guard.ts";
@@ -15,18 +14,20 @@ import { DEFAULT_WINDOW_BYTES, ErrorCode, Flag, FrameType, readUint32, WINDOW_BY
 import { FramedWire } from "./framed_wire.ts";
 import { HpackDecoder } from "./hpack/decoder.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
-import {
-  CONNECTION_WINDOW_BYTES,
-  CONTROL_FRAMES_WAITING_MAX,
-  FIELDS_MAX,
-  HEADER_LIST_BYTES_MAX,
-  PREMATURE_RESET_AGE_MS,
-} from "./limits.ts";
-import { applySetting, OWN_SETTINGS, type PeerSettingsTarget } from "./peer_settings.ts";
+import { CONTROL_FRAMES_WAITING_MAX, PREMATURE_RESET_AGE_MS } from "./limits.ts";
+import { applySetting, ownSettings, type PeerSettingsTarget } from "./peer_settings.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { RecentStreams } from "./recent_streams.ts";
 import { SendWindows } from "./send_windows.ts";
 import type { Http2Stream } from "./stream.ts";
+
+/** Of the heads that a peer sends. */
+export interface HeadLimits {
+  /** Bytes of a decoded header list (SETTINGS_MAX_HEADER_LIST_SIZE); above: 431 or a reset. */
+  readonly bytes: number;
+  /** Fields of it; above: the same. Pseudo-header fields do not count. */
+  readonly count: number;
+}
 
 export abstract class Http2Connection extends FramedWire implements PeerSettingsTarget {
   readonly windows: SendWindows;
@@ -39,12 +40,19 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   readonly #decoder = new HpackDecoder();
   /** What the last header block said. */
   readonly #section = new FieldSection();
-  readonly #receiveWindow = new ReceiveWindow(CONNECTION_WINDOW_BYTES);
-  readonly #recent = new RecentStreams();
+  readonly #receiveWindow: ReceiveWindow;
+  /** What the windows of streams may still grow by. */
+  #growthBytes: number;
+  readonly #recent: RecentStreams;
+  readonly #heads: HeadLimits;
   #controlWaiting = 0;
 
-  constructor(wire: Wire, wheel: TimerWheel) {
-    super(wire, wheel);
+  constructor(wire: Wire, wheel: TimerWheel, limits: Limits, heads: HeadLimits) {
+    super(wire, wheel, limits, heads.bytes);
+    this.#heads = heads;
+    this.#receiveWindow = new ReceiveWindow(limits.http2ConnectionWindowBytes);
+    this.#growthBytes = limits.http2ConnectionWindowBytes;
+    this.#recent = new RecentStreams(limits.http2Streams);
     this.windows = new SendWindows(this.frames, () => this.writer.hasRoom);
   }
 
@@ -108,7 +116,8 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     if (!this.#receiveWindow.take(size)) {
       return new ConnectionError(ErrorCode.FlowControlError, "http2.connection_window");
     }
-    // At once, whether the stream is read or not: one slow reader must not hold up the others.
+    // At once, whether the stream is read or not: one slow reader must not hold up the others. What they may leave unread
+    // is bounded by their own windows, see creditStream().
     this.creditWindow(0, this.#receiveWindow);
     if (!frame.unpad()) return protocolError("http2.padding");
     const stream = this.streams.get(id);
@@ -165,7 +174,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     this.block.done++;
     const section = this.#section;
     section.begin();
-    const outcome = this.#decoder.decode(bytes, section, HEADER_LIST_BYTES_MAX, FIELDS_MAX, from, to);
+    const outcome = this.#decoder.decode(bytes, section, this.#heads.bytes, this.#heads.count, from, to);
     if (outcome === "malformed") return new ConnectionError(ErrorCode.CompressionError, "http2.compression");
     const ended = (flags & Flag.EndStream) !== 0;
     const tooLarge = outcome === "tooLarge";
@@ -288,7 +297,8 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   }
 
   touch(stream: Http2Stream): void {
-    this.wheel.set(stream, stream.tunnelling ? TUNNEL_IDLE_TIMEOUT_MS : STREAM_IDLE_TIMEOUT_MS);
+    const { tunnelIdleMs, streamIdleMs } = this.limits;
+    this.wheel.set(stream, stream.tunnelling ? tunnelIdleMs : streamIdleMs);
   }
 
   /** The peer's half is over. */
@@ -354,6 +364,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     stream.dropPending();
     this.wheel.clear(stream);
     this.streams.delete(stream.id);
+    this.#growthBytes += stream.receiveWindow.grown;
     this.#recent.add(stream.id, "ended");
     this.windows.forget(stream);
     if (!this.closed) this.onStreamsChanged();
@@ -363,8 +374,10 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
 
   /** The first frame of each end, and a larger window for the connection. */
   protected sendSettings(...more: readonly (readonly [number, number])[]): void {
-    this.frames.settings([...more, ...OWN_SETTINGS]);
-    this.frames.windowUpdate(0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES);
+    this.frames.settings([...more, ...ownSettings(this.limits, this.#heads.bytes)]);
+    const growth = this.limits.http2ConnectionWindowBytes - DEFAULT_WINDOW_BYTES;
+    // An increment of 0 is an error (§6.9).
+    if (growth > 0) this.frames.windowUpdate(0, growth);
   }
 
   /** Fields that were begun with `encoder.begin()`. */
@@ -396,6 +409,26 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   creditWindow(id: number, window: ReceiveWindow): void {
     const bytes = window.credit();
     if (bytes > 0) this.frames.windowUpdate(id, bytes);
+  }
+
+  /** A window for a new stream. */
+  newReceiveWindow(): ReceiveWindow {
+    return new ReceiveWindow(this.limits.http2StreamWindowBytes);
+  }
+
+  /**
+   * What came on a stream was read: its peer may send more, and more at once than before. All streams together may
+   * hold, unread, their first windows and what this gives: one connection's worth.
+   */
+  creditStream(id: number, window: ReceiveWindow): void {
+    const bytes = window.credit();
+    if (bytes === 0) return;
+    const growth = Math.min(this.#growthBytes, this.limits.http2StreamBufferBytes - window.bytes);
+    if (growth > 0) {
+      window.grow(growth);
+      this.#growthBytes -= growth;
+    }
+    this.frames.windowUpdate(id, growth > 0 ? bytes + growth : bytes);
   }
 
   protected override onClosed(reason: ResetReason): void {

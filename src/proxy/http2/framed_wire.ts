@@ -4,9 +4,9 @@
  * write.
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
+import type { Limits } from "../../model/limits.ts";
 import type { Wire, WireOwner } from "../../runtime/socket.ts";
 import type { ResetReason } from "../exchange.ts";
-import { IDLE_TIMEOUT_MS } from "../http1/limits.ts";
 import { ByteWriter } from "../io/byte_writer.ts";
 import { calm, type ConnectionError, protocolError } from "./connection_error.ts";
 import { checkForm } from "./frame_form.ts";
@@ -15,9 +15,6 @@ import { FrameWriter } from "./frame_writer.ts";
 import { ErrorCode, Flag, FrameType } from "./frames.ts";
 import { HeaderBlock } from "./header_block.ts";
 import { UNSENT_BYTES_MAX } from "./limits.ts";
-
-/** A header block must be whole this long after its first frame began. */
-const BLOCK_TIMEOUT_MS = 10_000;
 
 /** A peer that was told good-bye gets this long to take the last bytes. */
 const ENDING_TIMEOUT_MS = 10_000;
@@ -30,9 +27,10 @@ export abstract class FramedWire implements WireOwner, Timed {
   protected readonly writer: ByteWriter;
   readonly frames: FrameWriter;
   protected closed = false;
-  protected readonly block = new HeaderBlock();
+  protected readonly limits: Limits;
+  protected readonly block: HeaderBlock;
   /** Without a stream; 0: for ever. */
-  protected idleTimeoutMs = IDLE_TIMEOUT_MS;
+  protected idleTimeoutMs: number;
   readonly #wire: Wire;
   readonly #reader = new FrameReader();
   #settingsSeen = false;
@@ -41,7 +39,11 @@ export abstract class FramedWire implements WireOwner, Timed {
   /** GOAWAY is said, and the socket has yet to take the last bytes. */
   #ending = false;
 
-  constructor(wire: Wire, wheel: TimerWheel) {
+  /** `listBytesMax`: bytes of a header list of the peer's. */
+  constructor(wire: Wire, wheel: TimerWheel, limits: Limits, listBytesMax: number) {
+    this.limits = limits;
+    this.idleTimeoutMs = limits.connectionIdleMs;
+    this.block = new HeaderBlock(listBytesMax);
     this.#wire = wire;
     this.wheel = wheel;
     this.writer = new ByteWriter(wire, () => this.onRoom(), "turn");
@@ -132,7 +134,7 @@ export abstract class FramedWire implements WireOwner, Timed {
       this.rest();
     } else if (this.#blockTimed !== this.block.done) {
       this.#blockTimed = this.block.done;
-      this.wheel.set(this, BLOCK_TIMEOUT_MS);
+      this.wheel.set(this, this.limits.requestHeadersMs);
     }
   }
 

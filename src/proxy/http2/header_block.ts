@@ -1,8 +1,9 @@
 /** A header block over its frames: HEADERS, then CONTINUATION until the one that ends it (RFC 9113 §4.3, §6.10). */
 import type { Frame } from "./frame_reader.ts";
-import { CONTINUATIONS_MAX, HEADER_BLOCK_BYTES_MAX } from "./limits.ts";
+import { CONTINUATIONS_MAX, HEADER_BLOCK_EXTRA_BYTES } from "./limits.ts";
 
 export class HeaderBlock {
+  readonly #bytesMax: number;
   /** Stream whose block is not whole yet; 0: none. */
   streamId = 0;
   /** Flags of the HEADERS frame. */
@@ -12,6 +13,11 @@ export class HeaderBlock {
   #pieces: Buffer[] = [];
   #bytes = 0;
   #continuations = 0;
+
+  /** `listBytesMax`: bytes of the decoded list. */
+  constructor(listBytesMax: number) {
+    this.#bytesMax = listBytesMax + HEADER_BLOCK_EXTRA_BYTES;
+  }
 
   begin(frame: Frame): void {
     this.streamId = frame.streamId;
@@ -25,7 +31,7 @@ export class HeaderBlock {
   add(frame: Frame): boolean {
     this.#pieces.push(frame.content);
     this.#bytes += frame.length;
-    return ++this.#continuations <= CONTINUATIONS_MAX && this.#bytes <= HEADER_BLOCK_BYTES_MAX;
+    return ++this.#continuations <= CONTINUATIONS_MAX && this.#bytes <= this.#bytesMax;
   }
 
   /** The whole block. */

@@ -5,11 +5,11 @@
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 
-/** Silence after which a peer is asked. */
-export const KEEPALIVE_INTERVAL_MS = 30_000;
-
-/** Silence after the question that means that the peer is gone. */
-export const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** When a peer that says nothing is asked, and when it is given up after that. */
+export interface KeepaliveTimes {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
 
 /** The connection that is watched. */
 export interface Kept {
@@ -30,12 +30,7 @@ export class Keepalive implements Timed {
   #state: "listening" | "silent" | "asked" = "listening";
 
   /** Silence after which the peer is asked, and after which it is given up. */
-  constructor(
-    wheel: TimerWheel,
-    kept: Kept,
-    intervalMs: number = KEEPALIVE_INTERVAL_MS,
-    timeoutMs: number = KEEPALIVE_TIMEOUT_MS,
-  ) {
+  constructor(wheel: TimerWheel, kept: Kept, { intervalMs, timeoutMs }: KeepaliveTimes) {
     this.#wheel = wheel;
     this.#kept = kept;
     this.#intervalMs = intervalMs;

@@ -1,21 +1,11 @@
-/** Limits of the HTTP/2 codec. A peer that goes beyond one gets GOAWAY ENHANCE_YOUR_CALM, or what is said there. */
+/** Limits of the HTTP/2 codec beside those that can be set (model/limits.ts). A peer that goes beyond one gets GOAWAY ENHANCE_YOUR_CALM, or what is said there. */
 
-/** Streams that a peer may have open at once (SETTINGS_MAX_CONCURRENT_STREAMS); above: REFUSED_STREAM. */
-export const STREAMS_MAX = 100;
-/** Bytes of a stream that may be on their way to us unread (SETTINGS_INITIAL_WINDOW_SIZE). */
-export const STREAM_WINDOW_BYTES = 256 * 1024;
-/** The same for a connection. */
-export const CONNECTION_WINDOW_BYTES = 1024 * 1024;
 /** The largest frame that we take: the default of SETTINGS_MAX_FRAME_SIZE; above: FRAME_SIZE_ERROR. */
 export const FRAME_BYTES_MAX = 16 * 1024;
-/** Octets of a header block as it travels, over all its frames. */
-export const HEADER_BLOCK_BYTES_MAX = 64 * 1024;
+/** Octets of a header block as it travels, over all its frames, beyond the bytes that may be in its list. */
+export const HEADER_BLOCK_EXTRA_BYTES = 4 * 1024;
 /** Frames of a header block. */
 export const CONTINUATIONS_MAX = 64;
-/** Bytes of a decoded header list (SETTINGS_MAX_HEADER_LIST_SIZE); above: 431 or a reset. */
-export const HEADER_LIST_BYTES_MAX = 60 * 1024;
-/** Fields of a header list; above: the same. Pseudo-header fields do not count. */
-export const FIELDS_MAX = 100;
 /** Streams that a peer opened and reset, or made us reset, before they were answered; one that ends makes up for one. */
 export const PREMATURE_RESETS_MAX = 250;
 /** Answers to PING and SETTINGS beyond what the socket takes, because the peer does not read. */
@@ -30,12 +20,8 @@ export const PRIORITY_FRAMES_PER_STREAM_MAX = 100;
 export const WINDOW_UPDATES_EXTRA_MAX = 5;
 /** Frames on streams that are closed already, one after the other; DATA that was on its way does not count. */
 export const STRAY_FRAMES_MAX = 1_000;
-/** Ended streams that a connection remembers, to tell a late frame from a wrong one: as many as may be open. */
-export const RECENT_STREAMS_MAX = STREAMS_MAX;
 /** Streams that we reset and remember, since more of them may be on its way. */
 export const RECENT_RESETS_MAX = 1_000;
-/** A client must have sent its preface and settings this long after it connected. */
-export const PREFACE_TIMEOUT_MS = 10_000;
 /** A stream that lived longer than this before the peer reset it was no rapid reset: somebody's patience ended. */
 export const PREMATURE_RESET_AGE_MS = 1_000;
 /** Bytes that wait for a peer that does not read: body stops long before, what is beyond it are answers nobody takes. */

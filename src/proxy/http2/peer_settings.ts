@@ -2,19 +2,21 @@
 import { ConnectionError, protocolError } from "./connection_error.ts";
 import { DEFAULT_FRAME_BYTES_MAX, ErrorCode, Setting, WINDOW_BYTES_MAX } from "./frames.ts";
 import type { FrameWriter } from "./frame_writer.ts";
+import type { Limits } from "../../model/limits.ts";
 import type { HpackEncoder } from "./hpack/encoder.ts";
-import { HEADER_LIST_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX } from "./limits.ts";
 import type { SendWindows } from "./send_windows.ts";
 import type { Http2Stream } from "./stream.ts";
 
 const FRAME_BYTES_LARGEST = 0xffffff;
 
-/** What both ends of ours say. */
-export const OWN_SETTINGS: readonly (readonly [number, number])[] = [
-  [Setting.MaxConcurrentStreams, STREAMS_MAX],
-  [Setting.InitialWindowSize, STREAM_WINDOW_BYTES],
-  [Setting.MaxHeaderListSize, HEADER_LIST_BYTES_MAX],
-];
+/** What both ends of ours say; `listBytesMax`: bytes of a header list of the peer's. */
+export function ownSettings(limits: Limits, listBytesMax: number): readonly (readonly [number, number])[] {
+  return [
+    [Setting.MaxConcurrentStreams, limits.http2Streams],
+    [Setting.InitialWindowSize, limits.http2StreamWindowBytes],
+    [Setting.MaxHeaderListSize, listBytesMax],
+  ];
+}
 
 export interface PeerSettingsTarget {
   readonly encoder: HpackEncoder;

@@ -1,10 +1,11 @@
 /** Streams that ended not long ago: what tells a frame that was on its way from one that should not be (RFC 9113 §5.1). */
-import { RECENT_RESETS_MAX, RECENT_STREAMS_MAX } from "./limits.ts";
+import { RECENT_RESETS_MAX } from "./limits.ts";
 
 /** How a stream ended: `reset` by us, so that the peer may not have known yet, or `ended` by both. */
 export type StreamEnding = "reset" | "ended";
 
 export class RecentStreams {
+  readonly #endedMax: number;
   /** The last streams that ended well, in a ring: that is what most do, and nearly nobody asks for them afterwards. */
   readonly #ended: number[] = [];
   #endedAt = 0;
@@ -13,10 +14,15 @@ export class RecentStreams {
   /** Highest reset stream that had to be forgotten: up to it, an unknown stream may be one that we reset. */
   #resetsForgotten = 0;
 
+  /** `endedMax`: ended streams to remember, to tell a late frame from a wrong one: as many as may be open. */
+  constructor(endedMax: number) {
+    this.#endedMax = endedMax;
+  }
+
   add(id: number, ending: StreamEnding): void {
     if (ending === "ended") {
       this.#ended[this.#endedAt] = id;
-      this.#endedAt = (this.#endedAt + 1) % RECENT_STREAMS_MAX;
+      this.#endedAt = (this.#endedAt + 1) % this.#endedMax;
       return;
     }
     const ended = this.#ended.indexOf(id);

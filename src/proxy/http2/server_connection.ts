@@ -1,5 +1,6 @@
 /** The server's side of an HTTP/2 connection: many requests at once, each handed to the acceptor. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import type { Wire } from "../../runtime/socket.ts";
 import {
   type Acceptor,
@@ -16,7 +17,7 @@ import type { FieldSection } from "./field_section.ts";
 import type { FrameReader } from "./frame_reader.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeResponseHead, readRequestHead, readTrailers } from "./heads.ts";
-import { DRAIN_PING_TIMEOUT_MS, PREFACE_TIMEOUT_MS, STREAMS_MAX } from "./limits.ts";
+import { DRAIN_PING_TIMEOUT_MS } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
 
 export class Http2ServerConnection extends Http2Connection {
@@ -35,11 +36,12 @@ export class Http2ServerConnection extends Http2Connection {
     acceptor: Acceptor,
     wheel: TimerWheel,
     onClosed: (connection: Http2ServerConnection) => void,
+    limits: Limits = DEFAULT_LIMITS,
   ) {
-    super(wire, wheel);
+    super(wire, wheel, limits, { bytes: limits.requestHeaderBytes, count: limits.requestHeaderCount });
     this.#acceptor = acceptor;
     this.#onClosed = onClosed;
-    wheel.set(this, PREFACE_TIMEOUT_MS);
+    wheel.set(this, limits.requestHeadersMs);
     this.sendSettings([Setting.EnableConnectProtocol, 1]);
   }
 
@@ -102,7 +104,7 @@ export class Http2ServerConnection extends Http2Connection {
     this.#lastId = id;
     const stream = new Http2ServerStream(this, id, this.windows.initial);
     this.open(stream);
-    if (this.#drainHeard || this.streams.size > STREAMS_MAX) {
+    if (this.#drainHeard || this.streams.size > this.limits.http2Streams) {
       return this.resetStream(stream, ErrorCode.RefusedStream);
     }
     if (tooLarge) return this.#refuse(stream, 431, "http2.head_too_large", ended);

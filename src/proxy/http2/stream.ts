@@ -3,9 +3,8 @@ import type { Timed } from "../../lib/timer_wheel.ts";
 import type { HeaderList, ResetReason } from "../exchange.ts";
 import type { Http2Connection } from "./connection.ts";
 import { ErrorCode } from "./frames.ts";
-import { STREAM_WINDOW_BYTES } from "./limits.ts";
 import { PendingBody } from "./pending_body.ts";
-import { ReceiveWindow } from "./receive_window.ts";
+import type { ReceiveWindow } from "./receive_window.ts";
 
 export abstract class Http2Stream implements Timed {
   deadlineMs = 0;
@@ -15,7 +14,7 @@ export abstract class Http2Stream implements Timed {
   protected readonly connection: Http2Connection;
   /** Bytes that the peer still takes. */
   sendWindow: number;
-  readonly receiveWindow = new ReceiveWindow(STREAM_WINDOW_BYTES);
+  readonly receiveWindow: ReceiveWindow;
   #paused = false;
   /** We ended our half. */
   localEnded = false;
@@ -39,6 +38,7 @@ export abstract class Http2Stream implements Timed {
 
   constructor(connection: Http2Connection, id: number, sendWindow: number) {
     this.connection = connection;
+    this.receiveWindow = connection.newReceiveWindow();
     this.id = id;
     this.sendWindow = sendWindow;
   }
@@ -131,14 +131,17 @@ export abstract class Http2Stream implements Timed {
 
   resume(): void {
     this.#paused = false;
-    this.credit();
+    // No more at once than before: it is the reader that is slow, not the way.
+    if (this.#mayCredit) this.connection.creditWindow(this.id, this.receiveWindow);
   }
 
   /** What came was passed on: lets the peer send more, unless the reader waits. */
   credit(): void {
-    if (!this.#paused && !this.closed && !this.remoteEnded) {
-      this.connection.creditWindow(this.id, this.receiveWindow);
-    }
+    if (this.#mayCredit) this.connection.creditStream(this.id, this.receiveWindow);
+  }
+
+  get #mayCredit(): boolean {
+    return !this.#paused && !this.closed && !this.remoteEnded;
   }
 
   /** Lets go of everything: no byte goes out any more. */

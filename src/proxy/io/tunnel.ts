@@ -7,9 +7,6 @@ import type { Wire, WireOwner } from "../../runtime/socket.ts";
 import type { ResetReason } from "../exchange.ts";
 import type { ByteWriter } from "./byte_writer.ts";
 
-/** A tunnel in which nothing moves is closed after this long (Envoy's idle timeout of a TCP proxy). */
-export const TUNNEL_IDLE_TIMEOUT_MS = 3_600_000;
-
 /** Hears what comes out of the tunnel. */
 export interface TunnelSink {
   onBytes(chunk: Uint8Array): void;
@@ -28,29 +25,23 @@ export class Tunnel implements WireOwner, Timed {
   readonly #wire: Wire;
   readonly #writer: ByteWriter;
   readonly #wheel: TimerWheel;
+  readonly #idleMs: number;
   readonly #sink: TunnelSink;
-  readonly #idleTimeoutMs: number;
   #localEnded = false;
   #peerEnded = false;
   #paused = false;
   #gone = false;
 
   /**
-   * The writer may have something to say yet. The caller makes the tunnel the wire's owner. `idleTimeoutMs`: without a
-   * byte; 0: for ever.
+   * The writer may have something to say yet. The caller makes the tunnel the wire's owner. `idleMs`: it is reset when
+   * nothing moved in it for so long; 0: it never is.
    */
-  constructor(
-    wire: Wire,
-    writer: ByteWriter,
-    wheel: TimerWheel,
-    sink: TunnelSink,
-    idleTimeoutMs: number = TUNNEL_IDLE_TIMEOUT_MS,
-  ) {
+  constructor(wire: Wire, writer: ByteWriter, wheel: TimerWheel, idleMs: number, sink: TunnelSink) {
     this.#wire = wire;
     this.#writer = writer;
     this.#wheel = wheel;
+    this.#idleMs = idleMs;
     this.#sink = sink;
-    this.#idleTimeoutMs = idleTimeoutMs;
     this.#touch();
   }
 
@@ -136,6 +127,6 @@ export class Tunnel implements WireOwner, Timed {
   }
 
   #touch(): void {
-    if (this.#idleTimeoutMs > 0) this.#wheel.set(this, this.#idleTimeoutMs);
+    if (this.#idleMs > 0) this.#wheel.set(this, this.#idleMs);
   }
 }

@@ -1,11 +1,8 @@
 /** An accepted TLS connection until its handshake is done and judged: then somebody else owns it, or it is closed. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { TlsWire, TlsWireOwner, Wire } from "../../runtime/socket.ts";
-
+import { DEFAULT_LIMITS } from "../../model/limits.ts";
 import { DRAIN_IDLE_MS } from "../http1/limits.ts";
-
-/** A handshake must be done within this. */
-export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Decides about the peer: hands the wire to another owner with `setOwner`, or terminates it. */
 export type HandshakeJudge = (wire: TlsWire, error: Error | null) => void;
@@ -22,18 +19,19 @@ export class HandshakingConnection implements TlsWireOwner {
   #closed = false;
   #draining = false;
 
-  /** `onOver`: the handshake is done, or the wire is closed. */
+  /** `onOver`: the handshake is done, or the wire is closed. `timeoutMs`: it must be done within this. */
   constructor(
     wire: Wire,
     wheel: TimerWheel,
     judge: HandshakeJudge,
     onOver: (connection: HandshakingConnection) => void = () => {},
+    timeoutMs = DEFAULT_LIMITS.tlsHandshakeMs,
   ) {
     this.#wire = wire;
     this.#wheel = wheel;
     this.#judge = judge;
     this.#onOver = onOver;
-    wheel.set(this, HANDSHAKE_TIMEOUT_MS);
+    wheel.set(this, timeoutMs);
   }
 
   onHandshake(wire: TlsWire, error: Error | null): void {

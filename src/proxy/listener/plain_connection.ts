@@ -1,15 +1,9 @@
 /** An accepted plain connection until its first bytes tell what it speaks; then somebody else owns it. */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
-import { DRAIN_IDLE_MS, HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS } from "../http1/limits.ts";
+import { DRAIN_IDLE_MS } from "../http1/limits.ts";
 import { type Expectation, ProtocolDetector } from "./protocol_detector.ts";
-
-/**
- * A captured connection of which nothing is declared says within this what it speaks, or its bytes so far, perhaps none,
- * go on as TCP: its server may be the one to speak first. Istio waits for ever unless `protocolDetectionTimeout` is set,
- * and such a server's clients with it; Envoy's default for its listener filters is 15 s, Linkerd's is 10 s.
- */
-export const DETECTION_TIMEOUT_MS = 5_000;
 
 /** Who owns the connection from now on. */
 export interface PlainProtocols {
@@ -29,6 +23,7 @@ export class PlainConnection implements WireOwner, Timed {
   wheelIndex = 0;
   readonly #wire: Wire;
   readonly #wheel: TimerWheel;
+  readonly #limits: Limits;
   readonly #detector: ProtocolDetector;
   readonly #protocols: PlainProtocols;
   readonly #onOver: (connection: PlainConnection) => void;
@@ -43,13 +38,17 @@ export class PlainConnection implements WireOwner, Timed {
     expectation: Expectation,
     protocols: PlainProtocols,
     onOver: (connection: PlainConnection) => void,
+    limits: Limits = DEFAULT_LIMITS,
   ) {
     this.#wire = wire;
+    this.#limits = limits;
     this.#wheel = wheel;
     this.#detector = new ProtocolDetector(expectation);
     this.#protocols = protocols;
     this.#onOver = onOver;
-    wheel.set(this, this.#mayBeTcp ? DETECTION_TIMEOUT_MS : IDLE_TIMEOUT_MS);
+    // Its server may be the one to speak first. Istio waits for ever unless `protocolDetectionTimeout` is set, and such a
+    // server's clients with it; Envoy's default for its listener filters is 15 s, Linkerd's is 10 s.
+    wheel.set(this, this.#mayBeTcp ? limits.detectionMs : limits.connectionIdleMs);
   }
 
   onData(chunk: Buffer): void {
@@ -59,7 +58,7 @@ export class PlainConnection implements WireOwner, Timed {
       if (this.#length > 0) return;
       this.#append(chunk);
       // Each byte more gives no more time.
-      if (!this.#mayBeTcp) this.#wheel.set(this, HEAD_TIMEOUT_MS);
+      if (!this.#mayBeTcp) this.#wheel.set(this, this.#limits.requestHeadersMs);
       return;
     }
     if (detected === "malformed") return this.close();

@@ -1,5 +1,6 @@
 /** Gives accepted connections to whoever speaks their protocol, and keeps the books of all that are open. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import { descriptorOf, NOBODY, type TlsWireOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import type { Acceptor, ServerHandler, ServerStream } from "../exchange.ts";
 import { Http1ServerConnection } from "../http1/server_connection.ts";
@@ -15,11 +16,13 @@ export class Reception {
   readonly gate: ConnectionGate;
   readonly #wheel: TimerWheel;
   readonly #side: Side;
+  readonly #limits: Limits;
 
-  constructor(gate: ConnectionGate, wheel: TimerWheel, side: Side) {
+  constructor(gate: ConnectionGate, wheel: TimerWheel, side: Side, limits: Limits = DEFAULT_LIMITS) {
     this.gate = gate;
     this.#wheel = wheel;
     this.#side = side;
+    this.#limits = limits;
   }
 
   /** As `ConnectionGate.admit`. */
@@ -31,7 +34,7 @@ export class Reception {
   sniff(wire: Wire, expectation: Expectation, protocols: PlainProtocols): WireOwner {
     const { releaseUnproven } = this.gate;
     return this.gate.holdSilent(
-      new PlainConnection(wire, this.#wheel, expectation, protocols, releaseUnproven),
+      new PlainConnection(wire, this.#wheel, expectation, protocols, releaseUnproven, this.#limits),
       this.#side,
     );
   }
@@ -40,7 +43,7 @@ export class Reception {
   refuse(wire: Wire, expectation: Expectation): WireOwner {
     const { releaseUnproven } = this.gate;
     return this.gate.holdRefused(
-      new PlainConnection(wire, this.#wheel, expectation, this.#refusing, releaseUnproven),
+      new PlainConnection(wire, this.#wheel, expectation, this.#refusing, releaseUnproven, this.#limits),
     );
   }
 
@@ -48,7 +51,7 @@ export class Reception {
   http1(wire: Wire, acceptor: Acceptor, scheme: "http" | "https" = "http"): WireOwner {
     const { releaseProven } = this.gate;
     return this.gate.holdProven(
-      new Http1ServerConnection(wire, acceptor, this.#wheel, scheme, releaseProven),
+      new Http1ServerConnection(wire, acceptor, this.#wheel, scheme, releaseProven, this.#limits),
       this.#side,
     );
   }
@@ -56,7 +59,7 @@ export class Reception {
   http2(wire: Wire, acceptor: Acceptor): WireOwner {
     const { releaseProven } = this.gate;
     return this.gate.holdProven(
-      new Http2ServerConnection(wire, acceptor, this.#wheel, releaseProven),
+      new Http2ServerConnection(wire, acceptor, this.#wheel, releaseProven, this.#limits),
       this.#side,
     );
   }
@@ -64,14 +67,17 @@ export class Reception {
   /** One that is to show in a handshake who it is. */
   shakeHands(wire: Wire, judge: HandshakeJudge): TlsWireOwner {
     const { releaseUnproven } = this.gate;
-    return this.gate.holdHandshaking(new HandshakingConnection(wire, this.#wheel, judge, releaseUnproven));
+    const { tlsHandshakeMs } = this.#limits;
+    return this.gate.holdHandshaking(
+      new HandshakingConnection(wire, this.#wheel, judge, releaseUnproven, tlsHandshakeMs),
+    );
   }
 
   /** Bytes: `accept` plays the part of an acceptor. */
   tcp(wire: Wire, accept: (stream: ServerStream) => ServerHandler): WireOwner {
     const { releaseProven } = this.gate;
     const connection = this.gate.holdProven(
-      new TcpServerConnection(wire, this.#wheel, releaseProven),
+      new TcpServerConnection(wire, this.#wheel, releaseProven, this.#limits),
       this.#side,
     );
     connection.start(accept);

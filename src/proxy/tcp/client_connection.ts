@@ -26,11 +26,11 @@ export class TcpClientConnection implements WireOwner, UpstreamConnection, Clien
     wire: Wire,
     owner: UpstreamOwner,
     wheel: TimerWheel,
-    { idleTimeoutMs }: Pick<ConnectionTerms, "idleTimeoutMs"> = TERMS_DEFAULT,
+    { tunnelIdleTimeoutMs }: Pick<ConnectionTerms, "tunnelIdleTimeoutMs"> = TERMS_DEFAULT,
   ) {
     this.#owner = owner;
     const writer = new ByteWriter(wire, () => this.#handler?.onUpstreamWritable());
-    this.#tunnel = new Tunnel(wire, writer, wheel, this, idleTimeoutMs);
+    this.#tunnel = new Tunnel(wire, writer, wheel, tunnelIdleTimeoutMs, this);
   }
 
   get capacity(): number {

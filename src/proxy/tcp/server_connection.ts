@@ -4,6 +4,7 @@
  * upstream stands; a refusal, which HTTP would tell, is a reset.
  */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import type { Address, Wire, WireOwner } from "../../runtime/socket.ts";
 import {
   opensTunnel,
@@ -46,10 +47,15 @@ export class TcpServerConnection implements WireOwner, ServerStream, TunnelSink 
   #early: Uint8Array[] | null = [];
   #earlyEnd = false;
 
-  constructor(wire: Wire, wheel: TimerWheel, onClosed: (connection: TcpServerConnection) => void) {
+  constructor(
+    wire: Wire,
+    wheel: TimerWheel,
+    onClosed: (connection: TcpServerConnection) => void,
+    limits: Limits = DEFAULT_LIMITS,
+  ) {
     this.#onClosed = onClosed;
     const writer = new ByteWriter(wire, () => this.#handler?.onDownstreamWritable());
-    this.#tunnel = new Tunnel(wire, writer, wheel, this);
+    this.#tunnel = new Tunnel(wire, writer, wheel, limits.tunnelIdleMs, this);
   }
 
   /** Gives the connection to an acceptor; called once, before the connection hears of anything. */

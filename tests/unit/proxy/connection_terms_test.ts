@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../src/lib/timer_wheel.ts";
+import { DEFAULT_LIMITS } from "../../../src/model/limits.ts";
 import type { ClusterLimits } from "../../../src/model/snapshot.ts";
 import { Host } from "../../../src/proxy/cluster/host.ts";
 import { PoolLimits } from "../../../src/proxy/cluster/pool_limits.ts";
@@ -55,7 +56,7 @@ function limited(limits: ClusterLimits, protocol: "http1" | "http2" | "tcp" = "h
 
 describe("connectionTerms()", () => {
   test("without limits all is as everywhere", () => {
-    expect(connectionTerms({})).toEqual(TERMS_DEFAULT);
+    expect(connectionTerms({}, DEFAULT_LIMITS)).toEqual(TERMS_DEFAULT);
   });
 });
 

@@ -1,5 +1,6 @@
+import { DEFAULT_LIMITS } from "../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
-import { HANDSHAKES_MAX, proxyCaps, REQUESTS_IN_FLIGHT_MAX } from "../../../src/proxy/proxy_caps.ts";
+import { HANDSHAKES_MAX, proxyCaps } from "../../../src/proxy/proxy_caps.ts";
 
 describe("proxyCaps()", () => {
   test("proxyCaps() takes shares of the descriptors", () => {
@@ -10,7 +11,7 @@ describe("proxyCaps()", () => {
       descriptors: 768,
       connecting: 204,
       connectingToOne: 153,
-      requests: REQUESTS_IN_FLIGHT_MAX,
+      requests: DEFAULT_LIMITS.requestsInFlight,
     });
   });
 

@@ -1,4 +1,5 @@
 /** Two proxies on real sockets: plain text in, mutual TLS between them, plain text out. */
+import { DEFAULT_LIMITS } from "../../../src/model/limits.ts";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
@@ -52,6 +53,7 @@ function proxyOf(leaf: TlsLeaf, outbound: number, mesh: number, caps = proxyCaps
     },
     gateway: null,
     deliverTo: HERE,
+    limits: DEFAULT_LIMITS,
     caps,
     tlsMaterial: () => ({ chain: leaf.chain, key: leaf.key, roots: authority.roots }),
     warn: (message) => warnings.push(message),

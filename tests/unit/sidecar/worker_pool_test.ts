@@ -1,4 +1,5 @@
 /** The pool against workers of which the test decides what they do, on a clock that it moves. */
+import { DEFAULT_LIMITS } from "../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
@@ -30,6 +31,7 @@ const SETTINGS = {
   },
   gateway: null,
   deliverTo: "127.0.0.1",
+  limits: DEFAULT_LIMITS,
 };
 const IDENTITY = { chain: "chain", key: "key", roots: "roots" };
 const RENEWED = { chain: "chain 2", key: "key 2", roots: "roots" };

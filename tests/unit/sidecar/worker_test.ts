@@ -1,3 +1,4 @@
+import { DEFAULT_LIMITS } from "../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import type { Side } from "../../../src/proxy/listener/connection_gate.ts";
@@ -23,6 +24,7 @@ const START: ToWorker = {
       mesh: { hostname: "127.0.0.1", port: 2 },
     },
     deliverTo: "127.0.0.1",
+    limits: DEFAULT_LIMITS,
   },
   identity: IDENTITY,
   snapshot: [...FIRST],

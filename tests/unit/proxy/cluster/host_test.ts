@@ -1,4 +1,5 @@
 /** The pool of one host: who gets which connection, and what becomes of those who wait. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel } from "../../../../src/lib/timer_wheel.ts";
@@ -10,7 +11,6 @@ import {
   type PendingRequest,
 } from "../../../../src/proxy/cluster/host.ts";
 import { HostTable, PASSTHROUGH_HOSTS_MAX } from "../../../../src/proxy/cluster/host_table.ts";
-import { STREAMS_MAX } from "../../../../src/proxy/http2/limits.ts";
 import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import { FakeNetwork, OTHER_NAME } from "../fake_network.ts";
@@ -252,7 +252,7 @@ describe("Host over mTLS", () => {
 describe("Host with HTTP/2", () => {
   test("Host connects once for as many requests as share a connection, and once more for one more", () => {
     const { network, request } = hostOf(ID, {}, "http2");
-    for (let i = 0; i < STREAMS_MAX; i++) request();
+    for (let i = 0; i < DEFAULT_LIMITS.http2Streams; i++) request();
     expect(network.attempts).toHaveLength(1);
     request();
     expect(network.attempts).toHaveLength(2);
@@ -260,13 +260,13 @@ describe("Host with HTTP/2", () => {
 
   test("Host leaves nobody waiting for a connection that will not come", () => {
     const { network, request, host } = hostOf(ID, {}, "http2");
-    const all = Array.from({ length: 2 * STREAMS_MAX }, () => request());
+    const all = Array.from({ length: 2 * DEFAULT_LIMITS.http2Streams }, () => request());
     expect(network.attempts).toHaveLength(2);
     const failed = () => all.filter(({ reset }) => reset !== null).length;
     network.attempts[0]?.refuse();
-    expect(failed()).toBe(STREAMS_MAX);
+    expect(failed()).toBe(DEFAULT_LIMITS.http2Streams);
     network.attempts[1]?.refuse();
-    expect(failed()).toBe(2 * STREAMS_MAX);
+    expect(failed()).toBe(2 * DEFAULT_LIMITS.http2Streams);
     expect(host.isIdle).toBe(true);
   });
 

@@ -1,7 +1,7 @@
 /** One request through the proxy: what is retried, what is answered in whose name, what is counted. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { RETRY_POLICY_DEFAULT } from "../../../../src/model/snapshot.ts";
-import { REPLAY_BYTES_MAX } from "../../../../src/proxy/filters/request_body.ts";
 import { DataPlane, endpoint, shopSnapshot } from "../data_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";
@@ -138,7 +138,9 @@ describe("retries", () => {
     ["a PATCH", "PATCH / HTTP/1.1\r\nHost: shop\r\n\r\n"],
     [
       "a PUT that is too large to be kept",
-      `PUT / HTTP/1.1\r\nHost: shop\r\nContent-Length: 999999\r\n\r\n${"x".repeat(REPLAY_BYTES_MAX + 1)}`,
+      `PUT / HTTP/1.1\r\nHost: shop\r\nContent-Length: 999999\r\n\r\n${
+        "x".repeat(DEFAULT_LIMITS.replayBytes + 1)
+      }`,
     ],
   ])("HttpExchange does not send %s again on a kept connection: 503 UC", async (_what, request) => {
     const { plane, client, connection } = warm();

@@ -1,7 +1,7 @@
 /** Copies of requests: where they go, what is in them, and that nobody waits for them. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { MIRRORS_IN_FLIGHT_MAX, shadowAuthority } from "../../../../src/proxy/filters/mirror.ts";
-import { REPLAY_BYTES_MAX } from "../../../../src/proxy/filters/request_body.ts";
 import { forward, OTHER_CLUSTER, routedPlane } from "../routed_plane.ts";
 import { OK } from "../http1/upstream.ts";
 
@@ -67,7 +67,9 @@ describe("Mirror", () => {
   });
 
   test("is sent when the request is complete, and not when it is too large to keep", async () => {
-    for (const [length, sent] of [[REPLAY_BYTES_MAX, 2], [REPLAY_BYTES_MAX + 1, 1]] as const) {
+    for (
+      const [length, sent] of [[DEFAULT_LIMITS.replayBytes, 2], [DEFAULT_LIMITS.replayBytes + 1, 1]] as const
+    ) {
       const { plane, client, primary } = mirrored();
       client.send(`POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: ${length}\r\n\r\n`, "x");
       primary();

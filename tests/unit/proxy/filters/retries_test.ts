@@ -1,7 +1,7 @@
 /** Attempts after the first by a route's own policy, and the times that limit them. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import type { RetryPolicy } from "../../../../src/model/snapshot.ts";
-import { REPLAY_BYTES_MAX } from "../../../../src/proxy/filters/request_body.ts";
 import { accepted, forward, retries, routedPlane } from "../routed_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";
@@ -75,7 +75,7 @@ describe("answers that are retried", () => {
     expect(plane.exchanges.replay.bytes).toBe(0);
   });
 
-  test.each([[REPLAY_BYTES_MAX, 2], [REPLAY_BYTES_MAX + 1, 1]])(
+  test.each([[DEFAULT_LIMITS.replayBytes, 2], [DEFAULT_LIMITS.replayBytes + 1, 1]])(
     "a body of %d bytes is sent %d times",
     async (length, times) => {
       const { plane, client, backOff } = planeWith({ attempts: 1, retryOn: ["5xx"] });

@@ -1,7 +1,11 @@
 /** RFC 9112 §6–7: where a body ends, and what no body may be. */
 import { describe, expect, test } from "bun:test";
 import { BodyReader } from "../../../../src/proxy/http1/body_reader.ts";
-import { CHUNK_LINE_BYTES_MAX, FIELDS_MAX, TRAILER_BYTES_MAX } from "../../../../src/proxy/http1/limits.ts";
+import {
+  CHUNK_LINE_BYTES_MAX,
+  TRAILER_BYTES_MAX,
+  TRAILER_FIELDS_MAX,
+} from "../../../../src/proxy/http1/limits.ts";
 import { latin1 } from "../fake_wire.ts";
 
 interface Outcome {
@@ -205,8 +209,13 @@ describe("trailers", () => {
 
   test("BodyReader takes the largest number of trailers and refuses one more", () => {
     const fields = (count: number) => "a: b\r\n".repeat(count);
-    expect(read(chunked, trailers(fields(FIELDS_MAX))).trailers).toHaveLength(2 * FIELDS_MAX);
-    expect(read(chunked, trailers(fields(FIELDS_MAX + 1)))).toEqual({ body: "", ...MALFORMED });
+    expect(read(chunked, trailers(fields(TRAILER_FIELDS_MAX))).trailers).toHaveLength(
+      2 * TRAILER_FIELDS_MAX,
+    );
+    expect(read(chunked, trailers(fields(TRAILER_FIELDS_MAX + 1)))).toEqual({
+      body: "",
+      ...MALFORMED,
+    });
   });
 
   test("BodyReader.remaining tells what is still to come", () => {

@@ -1,7 +1,7 @@
 /** Requests to an upstream on one connection, and everything that an upstream may do wrong. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
-import { IDLE_TIMEOUT_MS, STREAM_IDLE_TIMEOUT_MS } from "../../../../src/proxy/http1/limits.ts";
 import { WRITE_HIGH_WATER_BYTES } from "../../../../src/proxy/io/byte_writer.ts";
 import { latin1, settle } from "../fake_wire.ts";
 import { OK, SeenResponse, Upstream } from "./upstream.ts";
@@ -261,7 +261,7 @@ describe("backpressure and time", () => {
   test("Http1ClientConnection gives up on an upstream that does not answer", () => {
     const up = new Upstream();
     const response = up.request();
-    up.clock.advance(STREAM_IDLE_TIMEOUT_MS - 1);
+    up.clock.advance(DEFAULT_LIMITS.streamIdleMs - 1);
     expect(response.reset).toBeNull();
     up.clock.advance(WHEEL_LATENESS_MS + 1);
     expect(response.reset).toEqual(["timeout", true]);
@@ -273,20 +273,20 @@ describe("backpressure and time", () => {
     const waiting = sending.request({ method: "POST", bodyLength: 10 });
     sending.connection.body(latin1("01234"));
     await settle();
-    sending.clock.advance(2 * STREAM_IDLE_TIMEOUT_MS);
+    sending.clock.advance(2 * DEFAULT_LIMITS.streamIdleMs);
     expect(waiting.reset).toBeNull();
     sending.connection.end(null);
-    sending.clock.advance(2 * STREAM_IDLE_TIMEOUT_MS);
+    sending.clock.advance(2 * DEFAULT_LIMITS.streamIdleMs);
     expect(waiting.reset).toEqual(["timeout", true]);
 
     const reading = new Upstream();
     const held = reading.request();
     reading.answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
     reading.connection.pauseResponse();
-    reading.clock.advance(2 * STREAM_IDLE_TIMEOUT_MS);
+    reading.clock.advance(2 * DEFAULT_LIMITS.streamIdleMs);
     expect(held.reset).toBeNull();
     reading.connection.resumeResponse();
-    reading.clock.advance(2 * STREAM_IDLE_TIMEOUT_MS);
+    reading.clock.advance(2 * DEFAULT_LIMITS.streamIdleMs);
     expect(held.reset).toEqual(["timeout", true]);
   });
 
@@ -295,7 +295,7 @@ describe("backpressure and time", () => {
     up.wire.room = 0;
     const response = up.request({ method: "POST", bodyLength: 100_000 });
     up.connection.body(new Uint8Array(50_000));
-    up.clock.advance(STREAM_IDLE_TIMEOUT_MS + WHEEL_LATENESS_MS);
+    up.clock.advance(DEFAULT_LIMITS.streamIdleMs + WHEEL_LATENESS_MS);
     expect(response.reset).toEqual(["timeout", true]);
   });
 
@@ -306,7 +306,7 @@ describe("backpressure and time", () => {
         up.request();
         up.answer(OK);
       }
-      up.clock.advance(IDLE_TIMEOUT_MS + WHEEL_LATENESS_MS);
+      up.clock.advance(DEFAULT_LIMITS.connectionIdleMs + WHEEL_LATENESS_MS);
       expect([up.gone, up.wire.closed]).toEqual([1, true]);
     }
   });

@@ -1,13 +1,18 @@
 /** RFC 9112 §5 and RFC 9110 §5–7, rule by rule. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { Fields, parseFields } from "../../../../src/proxy/http1/fields.ts";
 import { isToken } from "../../../../src/proxy/message_syntax.ts";
-import { FIELDS_MAX } from "../../../../src/proxy/http1/limits.ts";
 
 /** The fields of some lines, or the details of what is wrong with them. */
 function parse(...lines: string[]): Fields | string {
   const fields = new Fields();
-  const malformed = parseFields(lines.map((line) => `${line}\r\n`).join(""), 0, fields);
+  const malformed = parseFields(
+    lines.map((line) => `${line}\r\n`).join(""),
+    0,
+    fields,
+    DEFAULT_LIMITS.requestHeaderCount,
+  );
   return malformed === null ? fields : `${malformed.status} ${malformed.details}`;
 }
 
@@ -85,13 +90,13 @@ describe("parseFields()", () => {
 
   test("parseFields() refuses text that ends within a line", () => {
     for (const text of ["a", "a:", "a: b", "a: b\r", "a: b\n", "a: b\r\nc"]) {
-      expect(parseFields(text, 0, new Fields())).not.toBeNull();
+      expect(parseFields(text, 0, new Fields(), 1)).not.toBeNull();
     }
   });
 
   test("parseFields() takes the largest number of fields and refuses one more", () => {
-    const lines = Array.from({ length: FIELDS_MAX }, (_, i) => `x-${i}: ${i}`);
-    expect(headers(...lines)).toHaveLength(2 * FIELDS_MAX);
+    const lines = Array.from({ length: DEFAULT_LIMITS.requestHeaderCount }, (_, i) => `x-${i}: ${i}`);
+    expect(headers(...lines)).toHaveLength(2 * DEFAULT_LIMITS.requestHeaderCount);
     expect(parse(...lines, "host: a")).toBe("431 http1.too_many_fields");
     expect(parse(...lines.slice(1), "te: a", "te: b")).toBe("431 http1.too_many_fields");
   });

@@ -1,12 +1,13 @@
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { HeadBuffer } from "../../../../src/proxy/http1/head_buffer.ts";
-import { HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX } from "../../../../src/proxy/http1/limits.ts";
+import { REQUEST_LINE_BYTES_MAX } from "../../../../src/proxy/http1/limits.ts";
 import { Malformed } from "../../../../src/proxy/http1/malformed.ts";
 import { latin1 } from "../fake_wire.ts";
 
 /** What came of the pieces: a head and the bytes behind it, `"more"`, or the details of a refusal. */
 function take(...pieces: string[]): { head: string; rest: string } | string {
-  const buffer = new HeadBuffer();
+  const buffer = new HeadBuffer(DEFAULT_LIMITS.requestHeaderBytes);
   for (const [i, piece] of pieces.entries()) {
     const taken = buffer.take(latin1(piece), 0);
     if (taken instanceof Malformed) return taken.details;
@@ -44,7 +45,7 @@ describe("HeadBuffer", () => {
   });
 
   test("HeadBuffer.take() begins where it is told", () => {
-    const buffer = new HeadBuffer();
+    const buffer = new HeadBuffer(DEFAULT_LIMITS.requestHeaderBytes);
     expect(buffer.take(latin1(`xyz${HEAD}\r\n`), 3)).toBe(HEAD);
     buffer.clear();
     expect(buffer.isEmpty).toBe(true);
@@ -65,13 +66,23 @@ describe("HeadBuffer", () => {
     }
     expect(take("GET / HTTP/1.1\r", "\nHost: a\r", "\n")).toBe("more");
     // What ends the message before is no part of this one.
-    expect(new HeadBuffer().take(latin1("body\r\nGET"), 5)).toBeInstanceOf(Malformed);
+    expect(new HeadBuffer(DEFAULT_LIMITS.requestHeaderBytes).take(latin1("body\r\nGET"), 5)).toBeInstanceOf(
+      Malformed,
+    );
   });
 
   test("HeadBuffer.take() takes the largest head and refuses one byte more, whole or in pieces", () => {
-    const largest = headOf(HEAD_BYTES_MAX);
-    const above = headOf(HEAD_BYTES_MAX + 1);
-    for (const cut of [0, 20_000, HEAD_BYTES_MAX - 2, HEAD_BYTES_MAX, HEAD_BYTES_MAX + 1]) {
+    const largest = headOf(DEFAULT_LIMITS.requestHeaderBytes);
+    const above = headOf(DEFAULT_LIMITS.requestHeaderBytes + 1);
+    for (
+      const cut of [
+        0,
+        20_000,
+        DEFAULT_LIMITS.requestHeaderBytes - 2,
+        DEFAULT_LIMITS.requestHeaderBytes,
+        DEFAULT_LIMITS.requestHeaderBytes + 1,
+      ]
+    ) {
       const split = (text: string) => take(text.slice(0, cut), text.slice(cut));
       expect(split(`${largest}\r\n`)).toEqual({ head: largest, rest: "" });
       expect(split(`${above}\r\n`)).toBe("http1.head_too_large");
@@ -82,15 +93,20 @@ describe("HeadBuffer", () => {
 
   test("HeadBuffer.take() calls a request line without end too long, not the head too large", () => {
     // RFC 9112 §3: a target longer than any that is parsed MUST be answered 414.
-    expect(take("GET /".padEnd(HEAD_BYTES_MAX + 10, "x"))).toBe("http1.request_line_too_long");
-    expect(take("GET /".padEnd(REQUEST_LINE_BYTES_MAX, "x"), "x".repeat(HEAD_BYTES_MAX))).toBe(
+    expect(take("GET /".padEnd(DEFAULT_LIMITS.requestHeaderBytes + 10, "x"))).toBe(
       "http1.request_line_too_long",
     );
-    expect(take(`${HEAD}x: `.padEnd(HEAD_BYTES_MAX + 10, "x"))).toBe("http1.head_too_large");
+    expect(take("GET /".padEnd(REQUEST_LINE_BYTES_MAX, "x"), "x".repeat(DEFAULT_LIMITS.requestHeaderBytes)))
+      .toBe(
+        "http1.request_line_too_long",
+      );
+    expect(take(`${HEAD}x: `.padEnd(DEFAULT_LIMITS.requestHeaderBytes + 10, "x"))).toBe(
+      "http1.head_too_large",
+    );
   });
 
   test("HeadBuffer.clear() forgets all", () => {
-    const buffer = new HeadBuffer();
+    const buffer = new HeadBuffer(DEFAULT_LIMITS.requestHeaderBytes);
     buffer.take(latin1("GET"), 0);
     buffer.clear();
     expect(buffer.isEmpty).toBe(true);

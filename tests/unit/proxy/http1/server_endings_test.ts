@@ -1,16 +1,13 @@
 /** How a connection with a client ends: refusals, half-closes, timeouts, drains. Nothing said is lost, nothing looks whole that is not. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import {
-  BODY_BYTES_MIN,
   BODY_TIMEOUT_MS,
   DISCARD_BYTES_MAX,
   DRAIN_IDLE_MS,
   HALF_CLOSED_MS,
-  HEAD_TIMEOUT_MS,
-  IDLE_TIMEOUT_MS,
   LINGER_MS,
-  STREAM_IDLE_TIMEOUT_MS,
 } from "../../../../src/proxy/http1/limits.ts";
 import { latin1, settle } from "../fake_wire.ts";
 import { Downstream, GET, ok, post } from "./downstream.ts";
@@ -251,7 +248,7 @@ describe("a client that closes", () => {
     down.last.stream.reset();
     down.last.stream.resumeRequest();
     await settle();
-    down.clock.advance(IDLE_TIMEOUT_MS);
+    down.clock.advance(DEFAULT_LIMITS.connectionIdleMs);
     expect(down.last).toMatchObject({ ended: false, body: "01234" });
     expect(down.wire.written).toBe("");
     expect(down.wheel.size).toBe(0);
@@ -270,7 +267,7 @@ describe("timeouts", () => {
     const down = new Downstream();
     down.clock.advance(60_000);
     down.send("GET / HT");
-    down.clock.advance(HEAD_TIMEOUT_MS - 1);
+    down.clock.advance(DEFAULT_LIMITS.requestHeadersMs - 1);
     // Every byte more does not give more time.
     down.send("T");
     expect(down.wire.written).toBe("");
@@ -283,14 +280,14 @@ describe("timeouts", () => {
 
   test("Http1ServerConnection closes an idle connection without a word", () => {
     const down = new Downstream();
-    down.clock.advance(IDLE_TIMEOUT_MS - 1);
+    down.clock.advance(DEFAULT_LIMITS.connectionIdleMs - 1);
     expect(down.wire.closed).toBe(false);
     down.clock.advance(WHEEL_LATENESS_MS + 1);
     expect(down.wire).toMatchObject({ ended: true, written: "" });
   });
 
   test("Http1ServerConnection answers 408 to a body that comes too slowly, and bears one that is just fast enough", () => {
-    for (const bytes of [BODY_BYTES_MIN - 1, BODY_BYTES_MIN]) {
+    for (const bytes of [DEFAULT_LIMITS.requestBodyRateBytes - 1, DEFAULT_LIMITS.requestBodyRateBytes]) {
       const down = new Downstream();
       down.send(post("x".repeat(100_000)).slice(0, -100_000));
       for (let window = 0; window < 5; window++) {
@@ -298,7 +295,7 @@ describe("timeouts", () => {
         down.send("x".repeat(bytes));
         down.clock.advance(BODY_TIMEOUT_MS / 2 + WHEEL_LATENESS_MS);
       }
-      const slow = bytes < BODY_BYTES_MIN;
+      const slow = bytes < DEFAULT_LIMITS.requestBodyRateBytes;
       expect(down.last.reset).toBe(slow ? "timeout" : null);
       expect(down.wire.written).toBe(slow ? refusal("408 Request Timeout") : "");
     }
@@ -340,7 +337,7 @@ describe("timeouts", () => {
   test("Http1ServerConnection answers 408 to a body in chunks that stops coming, much later", () => {
     const down = new Downstream();
     down.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
-    down.clock.advance(STREAM_IDLE_TIMEOUT_MS - 1);
+    down.clock.advance(DEFAULT_LIMITS.streamIdleMs - 1);
     expect(down.last.reset).toBeNull();
     down.clock.advance(WHEEL_LATENESS_MS + 1);
     expect(down.last.reset).toBe("timeout");
@@ -354,7 +351,7 @@ describe("timeouts", () => {
     down.send(GET);
     down.last.stream.respond({ status: 200, headers: [], bodyLength: 100_000 });
     down.last.stream.body(new Uint8Array(50_000));
-    down.clock.advance(STREAM_IDLE_TIMEOUT_MS + WHEEL_LATENESS_MS);
+    down.clock.advance(DEFAULT_LIMITS.streamIdleMs + WHEEL_LATENESS_MS);
     expect(down.last.reset).toBe("timeout");
     expect(down.wire.terminated).toBe(true);
   });
@@ -365,7 +362,7 @@ describe("timeouts", () => {
     down.send("GET / HTTP/1.0\r\n\r\n");
     down.last.answer("x".repeat(50_000));
     await settle();
-    down.clock.advance(STREAM_IDLE_TIMEOUT_MS + WHEEL_LATENESS_MS);
+    down.clock.advance(DEFAULT_LIMITS.streamIdleMs + WHEEL_LATENESS_MS);
     expect(down.wire).toMatchObject({ terminated: true, shut: false });
     expect(down.last.reset).toBeNull();
   });
@@ -375,7 +372,7 @@ describe("timeouts", () => {
       const down = new Downstream();
       down.send(pause ? post("0123456789").slice(0, -5) : GET);
       if (pause) down.last.stream.pauseRequest();
-      down.clock.advance(3 * STREAM_IDLE_TIMEOUT_MS);
+      down.clock.advance(3 * DEFAULT_LIMITS.streamIdleMs);
       expect(down.last.reset).toBeNull();
       expect(down.wire.closed).toBe(false);
     }

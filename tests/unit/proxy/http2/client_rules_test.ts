@@ -108,7 +108,7 @@ describe("Http2ClientConnection ends the stream:", () => {
 describe("Http2ClientConnection", () => {
   test("begins with the preface and its settings", async () => {
     const up = new Http2Upstream();
-    expect(await up.read()).toEqual(["SETTINGS 2=0 3=100 4=262144 6=61440", "WINDOW_UPDATE 0 983041"]);
+    expect(await up.read()).toEqual(["SETTINGS 2=0 3=100 4=65536 6=61440", "WINDOW_UPDATE 0 983041"]);
     expect(up.connection.capacity).toBe(100);
   });
 

@@ -1,18 +1,15 @@
 /** Peers that only want to keep us busy (CVE-2019-9511 and its kin, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671): each guard at its limit and one above. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import {
   CONTINUATIONS_MAX,
   CONTROL_FRAMES_IDLE_MAX,
   CONTROL_FRAMES_WAITING_MAX,
   EMPTY_DATA_FRAMES_MAX,
-  FIELDS_MAX,
-  HEADER_BLOCK_BYTES_MAX,
-  HEADER_LIST_BYTES_MAX,
+  HEADER_BLOCK_EXTRA_BYTES,
   PREMATURE_RESETS_MAX,
   PRIORITY_FRAMES_PER_STREAM_MAX,
   STRAY_FRAMES_MAX,
-  STREAM_WINDOW_BYTES,
-  STREAMS_MAX,
   UNSENT_BYTES_MAX,
   WINDOW_UPDATES_EXTRA_MAX,
 } from "../../../../src/proxy/http2/limits.ts";
@@ -39,7 +36,9 @@ import {
 import { Http2Upstream } from "./upstream.ts";
 
 const REQUEST = post();
-const MANY_FIELDS = literals(get(...Array.from({ length: FIELDS_MAX + 1 }, () => ["a", "b"]).flat()));
+const MANY_FIELDS = literals(
+  get(...Array.from({ length: DEFAULT_LIMITS.requestHeaderCount + 1 }, () => ["a", "b"]).flat()),
+);
 const priority = (id: number) => raw(PRIORITY, 0, id, "\0\0\0\0\x10");
 
 /** A flood: how many rounds of it are borne, and what a round is. `round` counts from 0. */
@@ -193,12 +192,13 @@ describe("Http2ServerConnection limits header blocks:", () => {
 
   test("decoded bytes", async () => {
     const down = await Http2Downstream.greeted();
-    expect(await down.exchange(...block(1, literals(listOf(HEADER_LIST_BYTES_MAX))))).toEqual([]);
+    expect(await down.exchange(...block(1, literals(listOf(DEFAULT_LIMITS.requestHeaderBytes))))).toEqual([]);
     expect(down.requests).toHaveLength(1);
     const other = await Http2Downstream.greeted();
-    expect(await other.exchange(...block(1, literals(listOf(HEADER_LIST_BYTES_MAX + 1))))).toEqual([
-      TOO_LARGE,
-    ]);
+    expect(await other.exchange(...block(1, literals(listOf(DEFAULT_LIMITS.requestHeaderBytes + 1)))))
+      .toEqual([
+        TOO_LARGE,
+      ]);
     expect(other.requests).toEqual([]);
     expect(other.malformed).toEqual(["431 http2.head_too_large"]);
     // The connection goes on, and the table is as the client thinks it is.
@@ -209,8 +209,12 @@ describe("Http2ServerConnection limits header blocks:", () => {
   test("fields, not counting pseudo-header fields", async () => {
     const extra = (count: number) => get(...Array.from({ length: count }, (_, i) => [`x-${i}`, ""]).flat());
     const down = await Http2Downstream.greeted();
-    expect(await down.exchange(headers(1, extra(FIELDS_MAX), true))).toEqual([]);
-    expect(await (await Http2Downstream.greeted()).exchange(headers(1, extra(FIELDS_MAX + 1), true))).toEqual(
+    expect(await down.exchange(headers(1, extra(DEFAULT_LIMITS.requestHeaderCount), true))).toEqual([]);
+    expect(
+      await (await Http2Downstream.greeted()).exchange(
+        headers(1, extra(DEFAULT_LIMITS.requestHeaderCount + 1), true),
+      ),
+    ).toEqual(
       [TOO_LARGE],
     );
   });
@@ -218,8 +222,12 @@ describe("Http2ServerConnection limits header blocks:", () => {
   test("cookie crumbs", async () => {
     const crumbs = (count: number) => get(...Array.from({ length: count }, () => ["cookie", "a=b"]).flat());
     const down = await Http2Downstream.greeted();
-    expect(await down.exchange(headers(1, crumbs(FIELDS_MAX), true))).toEqual([]);
-    expect(await (await Http2Downstream.greeted()).exchange(headers(1, crumbs(FIELDS_MAX + 1), true)))
+    expect(await down.exchange(headers(1, crumbs(DEFAULT_LIMITS.requestHeaderCount), true))).toEqual([]);
+    expect(
+      await (await Http2Downstream.greeted()).exchange(
+        headers(1, crumbs(DEFAULT_LIMITS.requestHeaderCount + 1), true),
+      ),
+    )
       .toEqual([TOO_LARGE]);
   });
 
@@ -228,11 +236,20 @@ describe("Http2ServerConnection limits header blocks:", () => {
       const head = literals(get());
       return Buffer.concat([head, literals(["x", "y".repeat(bytes - head.length - 7)])]);
     };
-    expect(fill(HEADER_BLOCK_BYTES_MAX)).toHaveLength(HEADER_BLOCK_BYTES_MAX);
-    expect(await (await Http2Downstream.greeted()).exchange(...block(1, fill(HEADER_BLOCK_BYTES_MAX))))
+    const most = DEFAULT_LIMITS.requestHeaderBytes + HEADER_BLOCK_EXTRA_BYTES;
+    expect(fill(most)).toHaveLength(most);
+    expect(
+      await (await Http2Downstream.greeted()).exchange(
+        ...block(1, fill(most)),
+      ),
+    )
       .toEqual([TOO_LARGE]);
     const down = await Http2Downstream.greeted();
-    expect((await down.exchange(...block(1, fill(HEADER_BLOCK_BYTES_MAX + 1)))).at(-1)).toBe(
+    expect(
+      (await down.exchange(
+        ...block(1, fill(most + 1)),
+      )).at(-1),
+    ).toBe(
       "GOAWAY 0 ENHANCE_YOUR_CALM",
     );
   });
@@ -256,7 +273,11 @@ describe("Http2ServerConnection limits header blocks:", () => {
     up.answer(
       headers(
         1,
-        [":status", "200", ...Array.from({ length: FIELDS_MAX + 1 }, () => ["a", "b"]).flat()],
+        [
+          ":status",
+          "200",
+          ...Array.from({ length: DEFAULT_LIMITS.requestHeaderCount + 1 }, () => ["a", "b"]).flat(),
+        ],
         true,
       ),
     );
@@ -268,15 +289,15 @@ describe("Http2ServerConnection limits header blocks:", () => {
 describe("Http2ServerConnection limits streams:", () => {
   test("above SETTINGS_MAX_CONCURRENT_STREAMS they are refused", async () => {
     const down = await Http2Downstream.greeted();
-    for (let n = 0; n < STREAMS_MAX; n++) down.send(headers(2 * n + 1, get(), true));
+    for (let n = 0; n < DEFAULT_LIMITS.http2Streams; n++) down.send(headers(2 * n + 1, get(), true));
     expect(await down.read()).toEqual([]);
-    expect(down.requests).toHaveLength(STREAMS_MAX);
+    expect(down.requests).toHaveLength(DEFAULT_LIMITS.http2Streams);
     expect(await down.exchange(headers(201, get(), true))).toEqual(["RST_STREAM 201 REFUSED_STREAM"]);
-    expect(down.requests).toHaveLength(STREAMS_MAX);
+    expect(down.requests).toHaveLength(DEFAULT_LIMITS.http2Streams);
     down.last.answer();
     await down.read();
     expect(await down.exchange(headers(203, get(), true))).toEqual([]);
-    expect(down.requests).toHaveLength(STREAMS_MAX + 1);
+    expect(down.requests).toHaveLength(DEFAULT_LIMITS.http2Streams + 1);
   });
 
   test("a client that opens more from the start is refused politely, again and again", async () => {
@@ -286,7 +307,7 @@ describe("Http2ServerConnection limits streams:", () => {
       if (n % 100 === 0) await down.read();
     }
     expect(down.closed).toBe(0);
-    expect(down.requests).toHaveLength(STREAMS_MAX);
+    expect(down.requests).toHaveLength(DEFAULT_LIMITS.http2Streams);
   });
 });
 
@@ -328,8 +349,12 @@ describe("Http2ServerConnection and a client that does not read:", () => {
     const down = await Http2Downstream.greeted([4, 2 ** 31 - 1]);
     down.send(windowUpdate(0, 2 ** 31 - 1 - 65_535));
     down.onAccept = (request) => request.answer("x".repeat(1_000));
-    down.send(...Array.from({ length: STREAMS_MAX }, (_, n) => headers(2 * n + 1, get(), true)));
-    expect((await down.read()).filter((line) => line.startsWith("DATA"))).toHaveLength(STREAMS_MAX);
+    down.send(
+      ...Array.from({ length: DEFAULT_LIMITS.http2Streams }, (_, n) => headers(2 * n + 1, get(), true)),
+    );
+    expect((await down.read()).filter((line) => line.startsWith("DATA"))).toHaveLength(
+      DEFAULT_LIMITS.http2Streams,
+    );
     expect(down.closed).toBe(0);
   });
 });
@@ -388,15 +413,20 @@ describe("Memory does not grow by more than a few megabytes:", () => {
     source.last.onRequestBody = (chunk) => void stream.body(chunk);
     const octet = data(1, "x");
     const before = heldBytes();
-    for (let sent = 0; sent < STREAM_WINDOW_BYTES; sent += 64) {
+    for (let sent = 0; sent < DEFAULT_LIMITS.http2StreamWindowBytes; sent += 64) {
       source.send(...Array.from({ length: 64 }, () => octet));
     }
     expect(heldBytes() - before).toBeLessThan(4_000_000);
     expect(source.closed).toBe(0);
-    sink.answer(windowUpdate(1, STREAM_WINDOW_BYTES), windowUpdate(0, STREAM_WINDOW_BYTES));
+    sink.answer(
+      windowUpdate(1, DEFAULT_LIMITS.http2StreamWindowBytes),
+      windowUpdate(0, DEFAULT_LIMITS.http2StreamWindowBytes),
+    );
     await settle();
     const frames = new FrameLog().cut(sink.wire.take()).filter(({ type }) => type === 0);
-    expect(frames.reduce((sum, { payload }) => sum + payload.length, 0)).toBe(STREAM_WINDOW_BYTES);
+    expect(frames.reduce((sum, { payload }) => sum + payload.length, 0)).toBe(
+      DEFAULT_LIMITS.http2StreamWindowBytes,
+    );
   });
 
   test("an octet that waits does not hold on to all that came with it", async () => {

@@ -1,6 +1,6 @@
 /** Windows (RFC 9113 §5.2, §6.9): never one byte over, none left unused, nothing lost, everybody gets a turn. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
-import { STREAM_WINDOW_BYTES } from "../../../../src/proxy/http2/limits.ts";
 import type { ServerStream } from "../../../../src/proxy/exchange.ts";
 import { Http2Downstream } from "./downstream.ts";
 import {
@@ -271,11 +271,21 @@ async function bodies(down: Http2Downstream, ids: readonly number[], go: () => v
 
 describe("Receiving", () => {
   const chunk = Buffer.alloc(16 * KIB, "x");
-  const chunks = (bytes: number) => Array.from({ length: bytes / chunk.length }, () => data(1, chunk));
+  const chunks = (bytes: number) => chunksOf(1, bytes);
+  const chunksOf = (id: number, bytes: number) =>
+    Array.from(
+      { length: Math.ceil(bytes / chunk.length) },
+      (_, i) => data(id, chunk.subarray(0, bytes - i * chunk.length)),
+    );
 
   test("gives credit in halves of a window, for the stream and for the connection", async () => {
     const down = await Http2Downstream.greeted();
     down.send(headers(1, post()));
+    const half = DEFAULT_LIMITS.http2StreamWindowBytes / 2;
+    expect(await down.exchange(...chunks(half - chunk.length))).toEqual([]);
+    // With the first half it grows, by as much as makes its whole buffer.
+    const growth = DEFAULT_LIMITS.http2StreamBufferBytes - DEFAULT_LIMITS.http2StreamWindowBytes;
+    expect(await down.exchange(data(1, chunk))).toEqual([`WINDOW_UPDATE 1 ${half + growth}`]);
     expect(await down.exchange(...chunks(128 * KIB - chunk.length))).toEqual([]);
     expect(await down.exchange(data(1, chunk))).toEqual([`WINDOW_UPDATE 1 ${128 * KIB}`]);
     expect(await down.exchange(...chunks(384 * KIB))).toEqual([
@@ -289,18 +299,21 @@ describe("Receiving", () => {
     const down = await Http2Downstream.greeted();
     down.send(headers(1, post()));
     down.last.stream.pauseRequest();
-    expect(await down.exchange(...chunks(STREAM_WINDOW_BYTES))).toEqual([]);
-    expect(down.last.body).toHaveLength(STREAM_WINDOW_BYTES);
+    expect(await down.exchange(...chunks(DEFAULT_LIMITS.http2StreamWindowBytes))).toEqual([]);
+    expect(down.last.body).toHaveLength(DEFAULT_LIMITS.http2StreamWindowBytes);
     down.last.stream.resumeRequest();
-    expect(await down.read()).toEqual([`WINDOW_UPDATE 1 ${STREAM_WINDOW_BYTES}`]);
-    expect(await down.exchange(...chunks(STREAM_WINDOW_BYTES))).toContain(`WINDOW_UPDATE 1 ${128 * KIB}`);
+    expect(await down.read()).toEqual([`WINDOW_UPDATE 1 ${DEFAULT_LIMITS.http2StreamWindowBytes}`]);
+    const growth = DEFAULT_LIMITS.http2StreamBufferBytes - DEFAULT_LIMITS.http2StreamWindowBytes;
+    expect(await down.exchange(...chunks(DEFAULT_LIMITS.http2StreamWindowBytes))).toEqual([
+      `WINDOW_UPDATE 1 ${DEFAULT_LIMITS.http2StreamWindowBytes / 2 + growth}`,
+    ]);
   });
 
   test("one byte above the stream's window is an error of the stream (§6.9.1)", async () => {
     const down = await Http2Downstream.greeted();
     down.send(headers(1, post()));
     down.last.stream.pauseRequest();
-    down.send(...chunks(STREAM_WINDOW_BYTES));
+    down.send(...chunks(DEFAULT_LIMITS.http2StreamWindowBytes));
     expect(await down.exchange(data(1, "x"))).toEqual(["RST_STREAM 1 FLOW_CONTROL_ERROR"]);
     expect(down.last.reset).toBe("protocol-error");
   });
@@ -310,9 +323,55 @@ describe("Receiving", () => {
     const ids = Array.from({ length: 8 }, (_, i) => 2 * i + 1);
     down.send(...ids.map((id) => headers(id, post())));
     for (const { stream } of down.requests.slice(0, 7)) stream.pauseRequest();
-    for (const id of ids) down.send(...Array.from({ length: 16 }, () => data(id, chunk)));
+    for (const id of ids) down.send(...chunksOf(id, DEFAULT_LIMITS.http2StreamWindowBytes));
     expect(down.closed).toBe(0);
-    expect(await down.read()).toContain("WINDOW_UPDATE 15 131072");
+    expect((await down.read()).some((line) => line.startsWith("WINDOW_UPDATE 15 "))).toBeTrue();
+  });
+
+  test("all streams of a connection, unread, hold their first windows and one connection's worth", async () => {
+    const { http2Streams, http2StreamWindowBytes, http2ConnectionWindowBytes } = DEFAULT_LIMITS;
+    const down = await Http2Downstream.greeted();
+    const ids = Array.from({ length: http2Streams }, (_, i) => 2 * i + 1);
+    const windows = new Map(ids.map((id) => [id, http2StreamWindowBytes]));
+    const send = async (id: number, bytes: number) => {
+      windows.set(id, windows.get(id) as number - bytes);
+      for (const line of await down.exchange(...chunksOf(id, bytes))) {
+        const [what, at, credit] = line.split(" ");
+        const left = windows.get(Number(at));
+        if (what === "WINDOW_UPDATE" && left !== undefined) windows.set(Number(at), left + Number(credit));
+      }
+    };
+    down.send(...ids.map((id) => headers(id, post())));
+    // Read at first, until each window has grown as far as it will.
+    for (const id of ids) await send(id, http2StreamWindowBytes);
+    for (const { stream } of down.requests) stream.pauseRequest();
+    const read = down.requests.reduce((sum, { body }) => sum + body.length, 0);
+    const left = [...windows.values()].reduce((sum, bytes) => sum + bytes, 0);
+    for (const id of ids) await send(id, windows.get(id) as number);
+    const unread = down.requests.reduce((sum, { body }) => sum + body.length, 0) - read;
+    expect(unread).toBe(left);
+    expect(unread).toBeLessThanOrEqual(http2Streams * http2StreamWindowBytes + http2ConnectionWindowBytes);
+    expect(unread).toBeGreaterThan(http2ConnectionWindowBytes);
+    expect([...windows.values()].every((bytes) => bytes === 0)).toBeTrue();
+    expect(down.closed).toBe(0);
+  });
+
+  test("a stream that ends gives back what its window grew by", async () => {
+    const down = await Http2Downstream.greeted();
+    const { http2StreamWindowBytes, http2StreamBufferBytes, http2ConnectionWindowBytes } = DEFAULT_LIMITS;
+    const growth = http2StreamBufferBytes - http2StreamWindowBytes;
+    const half = http2StreamWindowBytes / 2;
+    const whole = Math.floor(http2ConnectionWindowBytes / growth);
+    const grown = async (id: number) => {
+      down.send(headers(id, post()));
+      const lines = await down.exchange(...chunksOf(id, half));
+      return Number(lines.find((line) => line.startsWith(`WINDOW_UPDATE ${id} `))?.split(" ")[2]) - half;
+    };
+    for (let i = 0; i < whole; i++) expect(await grown(2 * i + 1)).toBe(growth);
+    expect(await grown(2 * whole + 1)).toBe(http2ConnectionWindowBytes - whole * growth);
+    expect(await grown(2 * whole + 3)).toBe(0);
+    down.requests[0]?.stream.reset();
+    expect(await grown(2 * whole + 5)).toBe(growth);
   });
 
   test("padding counts, and what comes for a stream that is gone counts for the connection", async () => {
@@ -325,7 +384,8 @@ describe("Receiving", () => {
       Buffer.concat([Buffer.from([255]), Buffer.from("x"), Buffer.alloc(255)]),
     );
     const lines = await down.exchange(...Array.from({ length: 511 }, () => padded));
-    expect(lines).toEqual([`WINDOW_UPDATE 1 ${511 * 257}`]);
+    const growth = DEFAULT_LIMITS.http2StreamBufferBytes - DEFAULT_LIMITS.http2StreamWindowBytes;
+    expect(lines).toEqual([`WINDOW_UPDATE 1 ${128 * 257 + growth}`]);
     down.last.stream.reset();
     const late = await down.exchange(...Array.from({ length: 32 }, () => data(1, chunk)));
     expect(late.some((line) => line.startsWith("WINDOW_UPDATE 0 "))).toBeTrue();
@@ -338,7 +398,7 @@ describe("Receiving", () => {
     stream.pauseResponse();
     up.answer(
       headers(1, [":status", "200"]),
-      ...chunks(STREAM_WINDOW_BYTES - chunk.length),
+      ...chunks(DEFAULT_LIMITS.http2StreamWindowBytes - chunk.length),
       data(1, chunk, true),
     );
     expect(response.ended).toBeTrue();

@@ -1,9 +1,7 @@
 /** Peers that are gone without a word, and peers that only have nothing to say. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
-import { IDLE_TIMEOUT_MS } from "../../../../src/proxy/http1/limits.ts";
-import { KEEPALIVE_INTERVAL_MS, KEEPALIVE_TIMEOUT_MS } from "../../../../src/proxy/http2/keepalive.ts";
-import { TUNNEL_IDLE_TIMEOUT_MS } from "../../../../src/proxy/io/tunnel.ts";
 import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "../data_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { MeshUpstream } from "../mesh_upstream.ts";
@@ -25,11 +23,11 @@ describe("Keepalive", () => {
     const { response } = up.request();
     await up.read();
     for (let i = 0; i < 3; i++) {
-      up.clock.advance(KEEPALIVE_INTERVAL_MS - 100);
+      up.clock.advance(DEFAULT_LIMITS.keepaliveIntervalMs - 100);
       expect(await up.read()).toEqual([]);
       pass(up, 100);
       expect(await up.read()).toEqual([PING]);
-      up.clock.advance(KEEPALIVE_TIMEOUT_MS - 100);
+      up.clock.advance(DEFAULT_LIMITS.keepaliveTimeoutMs - 100);
       up.answer(ping("\0".repeat(8), ACK));
     }
     up.answer(headers(1, OK, true));
@@ -40,13 +38,13 @@ describe("Keepalive", () => {
     const up = await Http2Upstream.greeted();
     const responses = [up.request().response, up.request().response];
     up.answer(headers(3, OK), data(3, "x"));
-    pass(up, KEEPALIVE_INTERVAL_MS);
-    up.clock.advance(KEEPALIVE_TIMEOUT_MS - WHEEL_LATENESS_MS);
+    pass(up, DEFAULT_LIMITS.keepaliveIntervalMs);
+    up.clock.advance(DEFAULT_LIMITS.keepaliveTimeoutMs - WHEEL_LATENESS_MS);
     expect([up.gone, up.wire.closed]).toEqual([0, false]);
     pass(up, WHEEL_LATENESS_MS);
     expect(responses.map(({ reset }) => reset)).toEqual([["closed", true], ["closed", true]]);
     expect([up.gone, up.wire.closed, up.connection.capacity]).toEqual([1, true, 0]);
-    up.clock.advance(2 * IDLE_TIMEOUT_MS);
+    up.clock.advance(2 * DEFAULT_LIMITS.connectionIdleMs);
     expect([up.wheel.size, up.clock.pending]).toEqual([0, 0]);
   });
 
@@ -56,33 +54,33 @@ describe("Keepalive", () => {
     up.answer(headers(1, OK));
     await up.read();
     for (let i = 0; i < 20; i++) {
-      up.clock.advance(KEEPALIVE_INTERVAL_MS - 1_000);
+      up.clock.advance(DEFAULT_LIMITS.keepaliveIntervalMs - 1_000);
       up.answer(data(1, "x"));
     }
     expect(await up.read()).toEqual([]);
-    pass(up, KEEPALIVE_INTERVAL_MS);
+    pass(up, DEFAULT_LIMITS.keepaliveIntervalMs);
     expect(await up.read()).toEqual([PING]);
     up.answer(data(1, "y"));
-    pass(up, KEEPALIVE_TIMEOUT_MS);
+    pass(up, DEFAULT_LIMITS.keepaliveTimeoutMs);
     expect(up.gone).toBe(0);
   });
 
   test("nobody is asked while nobody waits; whoever comes after a long silence is not kept waiting", async () => {
     const up = await Http2Upstream.greeted();
-    up.clock.advance(10 * KEEPALIVE_INTERVAL_MS);
+    up.clock.advance(10 * DEFAULT_LIMITS.keepaliveIntervalMs);
     expect(await up.read()).toEqual([]);
     const { response } = up.request();
     expect((await up.read()).at(-1)).toBe(PING);
-    pass(up, KEEPALIVE_TIMEOUT_MS);
+    pass(up, DEFAULT_LIMITS.keepaliveTimeoutMs);
     expect(response.reset).toEqual(["closed", true]);
   });
 
   test("a peer that owes an answer is given up though the stream is over", async () => {
     const up = await Http2Upstream.greeted();
     const { stream } = up.request();
-    pass(up, KEEPALIVE_INTERVAL_MS);
+    pass(up, DEFAULT_LIMITS.keepaliveIntervalMs);
     stream.reset();
-    pass(up, KEEPALIVE_TIMEOUT_MS);
+    pass(up, DEFAULT_LIMITS.keepaliveTimeoutMs);
     expect([up.gone, up.wire.closed]).toEqual([1, true]);
   });
 });
@@ -100,8 +98,8 @@ describe("a machine that is gone without a word", () => {
     expect(upstream.requests).toHaveLength(1);
     // Nothing arrives any more, in either direction.
     first.wire.write = (_, _offset = 0, length = 0) => length;
-    pass(plane, KEEPALIVE_INTERVAL_MS);
-    pass(plane, KEEPALIVE_TIMEOUT_MS);
+    pass(plane, DEFAULT_LIMITS.keepaliveIntervalMs);
+    pass(plane, DEFAULT_LIMITS.keepaliveTimeoutMs);
     expect(await lost.read()).toContain("x-bowline-reply: UC ");
     expect(plane.counted()).toEqual(["503 UC shop-1"]);
 
@@ -131,7 +129,7 @@ describe("a quiet tunnel", () => {
     } as const;
     const { response } = up.request(request);
     up.answer(headers(1, OK));
-    for (let ms = 0; ms < TUNNEL_IDLE_TIMEOUT_MS; ms += 20_000) {
+    for (let ms = 0; ms < DEFAULT_LIMITS.tunnelIdleMs; ms += 20_000) {
       expect([down.last.reset, response.reset]).toEqual([null, null]);
       down.clock.advance(20_000);
       up.clock.advance(20_000);
@@ -150,7 +148,7 @@ describe("a client that pings by itself", () => {
 
   test("is answered for as long as its connection may be idle", async () => {
     const down = await Http2Downstream.greeted();
-    for (let ms = 0; ms < IDLE_TIMEOUT_MS - EVERY_MS; ms += EVERY_MS) {
+    for (let ms = 0; ms < DEFAULT_LIMITS.connectionIdleMs - EVERY_MS; ms += EVERY_MS) {
       expect(await down.exchange(ping())).toEqual(["PING ACK abcdefgh"]);
       down.clock.advance(EVERY_MS);
     }

@@ -261,7 +261,7 @@ describe("Http2ServerConnection takes:", () => {
 describe("Http2ServerConnection at the beginning (§3.4)", () => {
   test("says its settings, and a window for the connection", async () => {
     expect(await new Http2Downstream().read()).toEqual([
-      "SETTINGS 8=1 3=100 4=262144 6=61440",
+      "SETTINGS 8=1 3=100 4=65536 6=61440",
       "WINDOW_UPDATE 0 983041",
     ]);
   });

@@ -1,8 +1,9 @@
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel } from "../../../../src/lib/timer_wheel.ts";
 import { ByteWriter } from "../../../../src/proxy/io/byte_writer.ts";
-import { Tunnel, TUNNEL_IDLE_TIMEOUT_MS } from "../../../../src/proxy/io/tunnel.ts";
+import { Tunnel } from "../../../../src/proxy/io/tunnel.ts";
 import { FakeWire, latin1, settle } from "../fake_wire.ts";
 
 function build() {
@@ -10,7 +11,7 @@ function build() {
   const clock = new ManualClock();
   const events: string[] = [];
   const writer = new ByteWriter(wire, () => events.push("writable"));
-  const tunnel = new Tunnel(wire, writer, new TimerWheel(clock), {
+  const tunnel = new Tunnel(wire, writer, new TimerWheel(clock), DEFAULT_LIMITS.tunnelIdleMs, {
     onBytes: (chunk) => events.push(`bytes ${Buffer.from(chunk).toString("latin1")}`),
     onBytesEnd: () => events.push("end"),
     onBroken: (reason) => events.push(`broken ${reason}`),
@@ -84,7 +85,7 @@ describe("Tunnel", () => {
 
   test("Tunnel breaks when nothing moved for an hour, and no earlier", () => {
     const { clock, events, tunnel } = build();
-    const half = TUNNEL_IDLE_TIMEOUT_MS / 2;
+    const half = DEFAULT_LIMITS.tunnelIdleMs / 2;
     for (let i = 0; i < 2; i++) {
       for (let ms = 0; ms < half; ms += 100) clock.advance(100);
       if (i === 0) tunnel.send(latin1("x"));

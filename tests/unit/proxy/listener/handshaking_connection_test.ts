@@ -1,10 +1,8 @@
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
-import {
-  HANDSHAKE_TIMEOUT_MS,
-  HandshakingConnection,
-} from "../../../../src/proxy/listener/handshaking_connection.ts";
+import { HandshakingConnection } from "../../../../src/proxy/listener/handshaking_connection.ts";
 import type { TlsWire } from "../../../../src/runtime/socket.ts";
 import { FakeWire } from "../fake_wire.ts";
 
@@ -26,13 +24,13 @@ describe("HandshakingConnection", () => {
     const { clock, wire, told, connection } = shaking();
     connection.onHandshake(wire as unknown as TlsWire, null);
     expect(told).toEqual(["over", "judged"]);
-    clock.advance(2 * HANDSHAKE_TIMEOUT_MS);
+    clock.advance(2 * DEFAULT_LIMITS.tlsHandshakeMs);
     expect(wire.closed).toBe(false);
   });
 
   test("HandshakingConnection closes at its time, and not before", () => {
     const { clock, wire } = shaking();
-    clock.advance(HANDSHAKE_TIMEOUT_MS - 1);
+    clock.advance(DEFAULT_LIMITS.tlsHandshakeMs - 1);
     expect(wire.closed).toBe(false);
     clock.advance(WHEEL_LATENESS_MS + 1);
     expect(wire.terminated).toBe(true);

@@ -1,8 +1,8 @@
 /** What arrives at 15001: where it goes is decided by its authority, its server name, or where it was going. */
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import type { Endpoint, Listener, ProxySettings } from "../../../../src/model/snapshot.ts";
-import { DETECTION_TIMEOUT_MS } from "../../../../src/proxy/listener/plain_connection.ts";
 import {
   type Arrival,
   cluster,
@@ -250,7 +250,7 @@ describe("OutboundListener, TCP", () => {
     expect(went(mesh)).toBe("192.0.2.11:8080");
     const silent = plane();
     silent.arrives(ELSEWHERE);
-    silent.clock.advance(DETECTION_TIMEOUT_MS + WHEEL_LATENESS_MS);
+    silent.clock.advance(DEFAULT_LIMITS.detectionMs + WHEEL_LATENESS_MS);
     expect(went(silent)).toBe("198.51.100.7:80");
   });
 

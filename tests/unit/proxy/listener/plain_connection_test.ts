@@ -1,8 +1,8 @@
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
-import { HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS } from "../../../../src/proxy/http1/limits.ts";
-import { DETECTION_TIMEOUT_MS, PlainConnection } from "../../../../src/proxy/listener/plain_connection.ts";
+import { PlainConnection } from "../../../../src/proxy/listener/plain_connection.ts";
 import type { Expectation } from "../../../../src/proxy/listener/protocol_detector.ts";
 import type { WireOwner } from "../../../../src/runtime/socket.ts";
 import { FakeWire, latin1 } from "../fake_wire.ts";
@@ -73,7 +73,7 @@ describe("PlainConnection", () => {
 
   test("PlainConnection closes when nothing comes, or only the beginning of something", () => {
     const silent = accepted();
-    silent.clock.advance(IDLE_TIMEOUT_MS - 1);
+    silent.clock.advance(DEFAULT_LIMITS.connectionIdleMs - 1);
     expect(silent.wire.closed).toBe(false);
     silent.clock.advance(WHEEL_LATENESS_MS + 1);
     expect(silent.wire.closed).toBe(true);
@@ -81,7 +81,7 @@ describe("PlainConnection", () => {
     // As slow as a head may be, and no slower: each byte more gives no more time.
     const slow = accepted();
     slow.send("P");
-    slow.clock.advance(HEAD_TIMEOUT_MS - 1_000);
+    slow.clock.advance(DEFAULT_LIMITS.requestHeadersMs - 1_000);
     slow.send("R");
     expect(slow.wire.closed).toBe(false);
     slow.clock.advance(1_000 + WHEEL_LATENESS_MS);
@@ -128,7 +128,7 @@ describe("PlainConnection", () => {
     for (const said of ["", "GET /begun", "\x16\x03"]) {
       const { connection, clock, heard, owned, over } = accepted("any");
       if (said !== "") connection.onData(latin1(said));
-      clock.advance(DETECTION_TIMEOUT_MS - 1);
+      clock.advance(DEFAULT_LIMITS.detectionMs - 1);
       expect(owned).toEqual([]);
       clock.advance(WHEEL_LATENESS_MS + 1);
       expect([owned, over]).toEqual([["tcp"], [1]]);
@@ -138,7 +138,7 @@ describe("PlainConnection", () => {
 
   test("PlainConnection gives no more time for each byte more", () => {
     const { connection, clock, owned } = accepted("tls");
-    clock.advance(DETECTION_TIMEOUT_MS - 1);
+    clock.advance(DEFAULT_LIMITS.detectionMs - 1);
     connection.onData(latin1("\x16"));
     clock.advance(WHEEL_LATENESS_MS + 1);
     expect(owned).toEqual(["tcp"]);
@@ -153,7 +153,7 @@ describe("PlainConnection", () => {
 
   test("PlainConnection waits for HTTP where HTTP is declared", () => {
     const { connection, clock, wire, owned } = accepted("http");
-    clock.advance(DETECTION_TIMEOUT_MS + WHEEL_LATENESS_MS);
+    clock.advance(DEFAULT_LIMITS.detectionMs + WHEEL_LATENESS_MS);
     expect(wire.closed).toBe(false);
     connection.onData(latin1("\x16\x03"));
     expect(owned).toEqual(["h1"]);
