@@ -41,6 +41,8 @@ export interface SidecarOptions {
   readonly role?: "sidecar" | "gateway";
   /** Directory of a gateway's credentials. */
   readonly credentials?: string;
+  /** More of the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class Mesh {
@@ -111,7 +113,7 @@ export class Mesh {
 
   /** Starts a sidecar, whatever becomes of it. */
   async launchSidecar(workload: string, options: SidecarOptions): Promise<Bowline> {
-    const { at, tokenFile, data, openFilesMax, workers, within = [], role = "sidecar", credentials } =
+    const { at, tokenFile, data, openFilesMax, workers, within = [], role = "sidecar", credentials, env } =
       options;
     const file = tokenFile === undefined ? await this.tokenFile({ workload }) : tokenFile;
     return new Bowline(`${role} of ${workload}`, [
@@ -120,7 +122,7 @@ export class Mesh {
       ...(file === null ? [] : ["--token-file", file]),
       ...(credentials === undefined ? [] : ["--credentials", credentials]),
       ...(workers === undefined ? [] : ["--workers", String(workers)]),
-    ], { openFilesMax, within });
+    ], { openFilesMax, within, env });
   }
 
   async untilReady(sidecar: Bowline, at: number): Promise<void> {
