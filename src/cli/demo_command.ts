@@ -65,7 +65,7 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
     const result = await Promise.race([work, mesh.failed, interrupted]);
     if (result === "interrupted") return EXIT.error;
     await printData(options.output, result, () => resultTable(result));
-    return EXIT.ok;
+    return result.errors === 0 ? EXIT.ok : EXIT.error;
   } catch (error) {
     if (error instanceof DemoError) {
       const exitCode = error.exitCode === EXIT.badInput ? EXIT.badInput : EXIT.unavailable;

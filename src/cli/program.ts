@@ -184,7 +184,7 @@ function addDemo(program: Command, finish: Finish): void {
         "  bowline demo --requests 100 --header 'baggage-user-agent: Safari'\n",
     )
     .addOption(
-      flag("--requests <n>", "send this many requests, print what came back, and end")
+      flag("--requests <n>", "send this many requests, print what came back, and end: with 1 if any failed")
         .argParser(wholeNumber(1, DEMO_REQUESTS_MAX)),
     )
     .addOption(

@@ -1,6 +1,6 @@
 /** `bowline demo`, as the README walks through it. It has addresses of its own: 127.0.0.9 to 127.0.0.22. */
 import { afterAll, describe, expect } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { curl } from "./clients.ts";
 
 const ENTRY = "http://127.0.0.10:8080/";
 const API = "http://127.0.0.9:15014";
+const TUTORIAL = join(import.meta.dirname, "../../config/tutorial");
 const SAFARI = join(import.meta.dirname, "../../config/examples/safari");
 const V1 = /^customer => preference => recommendation v1 from 'recommendation-v1': \d+\n$/;
 const V2 = /^customer => preference => recommendation v2 from 'recommendation-v2': \d+\n$/;
@@ -200,6 +201,27 @@ describe("when it cannot start, one message says why, and nothing is left", () =
       expect(readdirSync(temporary)).toEqual([]);
     });
   }
+
+  scenario("requests that fail: 1, and the numbers all the same", async () => {
+    const config = mkdtempSync(join(tmpdir(), "bowline-it-"));
+    cpSync(TUTORIAL, config, { recursive: true });
+    writeFileSync(
+      join(config, "fault.yaml"),
+      `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: customer, namespace: tutorial }
+spec:
+  hosts: [customer]
+  http:
+  - fault: { abort: { httpStatus: 555, percentage: { value: 100 } } }
+    route: [{ destination: { host: customer } }]
+`,
+    );
+    const { code, stdout } = await demo("--config", config, "--requests", "5");
+    rmSync(config, { recursive: true });
+    expect(stdout).toContain("5 requests, 0 ok, 5 errors;");
+    expect(code).toBe(1);
+  });
 
   scenario("a configuration with a mistake: 65, and where it is", async () => {
     const config = mkdtempSync(join(tmpdir(), "bowline-it-"));
