@@ -7,6 +7,7 @@ import type { ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { Log } from "../telemetry/log.ts";
+import { OpenConnections } from "./open_connections.ts";
 import { addRefusals, NO_REFUSALS } from "./refusal_sums.ts";
 import type { SnapshotChange } from "./snapshot_change.ts";
 import { startFailure, type StartWorker, WorkerLink } from "./worker_link.ts";
@@ -54,6 +55,7 @@ export class WorkerSlot {
   #cancelRestart: () => void = () => {};
   #stopping = false;
   #connections = 0;
+  readonly #open = new OpenConnections();
   #refusals = NO_REFUSALS;
   /** What the workers refused that are gone. */
   #refusalsBefore = NO_REFUSALS;
@@ -160,7 +162,7 @@ export class WorkerSlot {
   }
 
   #take({ edges, refusals, connections }: WorkerCounts): void {
-    for (const report of edges) this.#options.edges.absorb(report);
+    for (const report of edges) this.#open.add(this.#options.edges.absorb(report), report);
     this.#refusals = refusals;
     this.#connections = connections;
   }
@@ -172,6 +174,7 @@ export class WorkerSlot {
     this.#greeted = this.#started = false;
     this.#servesSinceMs = null;
     this.#connections = 0;
+    this.#open.closeAll();
     this.#refusalsBefore = this.refusals;
     this.#refusals = NO_REFUSALS;
     this.#arrived.resolve();

@@ -194,11 +194,13 @@ export class EdgeRegistry {
 
   /**
    * Adds what another process of the same proxy gave by takeReport(), as if its requests had been recorded here: this
-   * registry tells of them in its own next report.
+   * registry tells of them in its own next report. Returns the edge that it is about.
    */
-  absorb(report: EdgeReport): void {
+  absorb(report: EdgeReport): Edge {
     const { reporter, source, destination, service, mtls } = report;
-    this.edge({ reporter, source, destination, service, mtls }).absorb(report);
+    const edge = this.edge({ reporter, source, destination, service, mtls });
+    edge.absorb(report);
+    return edge;
   }
 
   /** Differences since the last call. */

@@ -17,4 +17,6 @@ export const FLAG = {
   downstreamClosed: "DC",
   downstreamProtocolError: "DPE",
   streamIdleTimeout: "SI",
+  /** The proxy itself broke it off: a worker of it crashed. */
+  localReset: "LR",
 } as const;

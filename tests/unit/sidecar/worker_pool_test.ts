@@ -228,6 +228,38 @@ describe("a worker that ends", () => {
     expect(pool.workers).toEqual({ serving: 2, restarts: 1 });
   });
 
+  test("takes the TCP connections with it that stood, and those that ended already not", async () => {
+    const { pool, workers, clock } = await serving();
+    const registry = new EdgeRegistry();
+    const edge = registry.edge({
+      reporter: "source",
+      source: UNKNOWN_WORKLOAD,
+      destination: UNKNOWN_WORKLOAD,
+      service: { host: "shop", name: "shop", namespace: "ns" },
+      mtls: true,
+    });
+    const told = async (worker: number) => {
+      clock.advance(COLLECT_INTERVAL_MS);
+      await workers[worker]?.answers("collect", { edges: registry.takeReport() });
+    };
+    const sums = () =>
+      [...pool.edges.edges()].flatMap(({ connections }) =>
+        connections.map(({ flags, opened, closed }) => `${flags} +${opened} -${closed}`)
+      );
+    for (let i = 0; i < 3; i++) edge.openConnection();
+    await told(0);
+    edge.openConnection();
+    edge.closeConnection("DC");
+    await told(0);
+    edge.openConnection();
+    await told(1);
+    expect(sums()).toEqual(["- +5 -0", "DC +0 -1"]);
+    await workers[0]?.ends();
+    expect(sums()).toEqual(["- +5 -0", "DC +0 -1", "LR +0 -3"]);
+    await workers[1]?.ends();
+    expect(sums()).toEqual(["- +5 -0", "DC +0 -1", "LR +0 -4"]);
+  });
+
   test("waits longer each time, and is tried for ever; one that was steady begins anew", async () => {
     const { workers, clock } = await serving(1);
     for (let i = 0; i < 20; i++) {
