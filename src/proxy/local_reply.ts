@@ -25,6 +25,9 @@ export interface LocalReply {
 
 const UPSTREAM = "upstream connect error or disconnect/reset before headers. reset reason:";
 
+/** What a proxy that has too much asks for (RFC 9110 §10.2.3): most of it is over by then. */
+export const RETRY_AFTER_SECONDS = "1";
+
 export const LOCAL_REPLY = {
   noRoute: { status: 404, flags: FLAG.noRoute, details: "route_not_found", text: "" },
   pathEscape: badPath("invalid_escape", "The path has a % without two hexadecimal digits behind it"),
@@ -39,6 +42,7 @@ export const LOCAL_REPLY = {
     flags: FLAG.overflow,
     details: "overload",
     text: "too many requests in flight",
+    headers: ["retry-after", RETRY_AFTER_SECONDS],
   },
   plainTextRefused: {
     status: 403,
@@ -47,6 +51,13 @@ export const LOCAL_REPLY = {
     text: "this workload is called over mutual TLS only",
   },
   noCluster: { status: 503, flags: FLAG.noCluster, details: "cluster_not_found", text: "" },
+  httpsInPlainText: {
+    status: 400,
+    flags: FLAG.none,
+    details: "https_in_plain_text",
+    text:
+      "an https URL of a host outside the mesh would leave in plain text: ask for it by CONNECT, or by http",
+  },
   blocked: { status: 502, flags: FLAG.none, details: "direct_response", text: "" },
   noHealthyUpstream: {
     status: 503,

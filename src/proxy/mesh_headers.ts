@@ -27,6 +27,28 @@ export const CLIENT_CERT_HEADER = "x-forwarded-client-cert";
 /** Characters of a peer description; a longer one is ignored. */
 export const PEER_LENGTH_MAX = 512;
 
+/**
+ * Descriptions that are believed of one identity, in a process: what a peer says of itself becomes labels of metrics, and
+ * whoever said something else each time would fill the table of edges for all.
+ */
+export const DESCRIPTIONS_PER_IDENTITY_MAX = 500;
+
+/** What each identity said of itself. */
+export class PeerDescriptions {
+  readonly #known = new Map<string, Set<string>>();
+
+  /** The description, or undefined: it is too long, or the identity has given too many others. */
+  admit(principal: string, description: string): string | undefined {
+    if (description.length > PEER_LENGTH_MAX) return undefined;
+    let known = this.#known.get(principal);
+    if (known === undefined) this.#known.set(principal, known = new Set());
+    if (known.has(description)) return description;
+    if (known.size >= DESCRIPTIONS_PER_IDENTITY_MAX) return undefined;
+    known.add(description);
+    return description;
+  }
+}
+
 export function describePeer({ name, app, version }: WorkloadInfo): string {
   return [name, app, version].map(peerPart).join(";");
 }

@@ -42,6 +42,7 @@ import { Gateway, type GatewayPlace } from "./gateway.ts";
 import { type ListenerWarning, OutboundListener } from "./listener/outbound_listener.ts";
 import { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
 import { Reception } from "./listener/reception.ts";
+import { PeerDescriptions } from "./mesh_headers.ts";
 import type { ProxyCaps } from "./proxy_caps.ts";
 
 /** What was refused since the start because it was too much, by the cap that it hit. */
@@ -77,6 +78,9 @@ export interface ProxyOptions {
   warn(message: string): void;
 }
 
+/** What anybody can make the proxy say as often as they like: each kind is said at most once in a while. */
+type ProxyWarning = ListenerWarning | "caller-refused" | "callee-refused";
+
 export class Proxy {
   readonly edges = new EdgeRegistry();
   readonly #options: ProxyOptions;
@@ -84,13 +88,14 @@ export class Proxy {
   readonly #hosts: HostTable;
   readonly #gate: ConnectionGate;
   readonly #receptions: Readonly<Record<Side, Reception>>;
-  readonly #warnings: LimitedWarnings<ListenerWarning>;
+  readonly #warnings: LimitedWarnings<ProxyWarning>;
   readonly #upstream: BoundedConnect;
   readonly #inFlight: InFlight;
   readonly #listeners: Record<Side, Listener[]> = { inbound: [], outbound: [] };
   readonly #exchanges: ExchangeContext;
   readonly #names: NameCache;
   readonly #gateway: Gateway | null;
+  readonly #descriptions = new PeerDescriptions();
   #current: CompiledSnapshot | null = null;
 
   constructor(options: ProxyOptions) {
@@ -121,7 +126,7 @@ export class Proxy {
       tlsMaterial: options.tlsMaterial,
       tlsFiles: new TlsFiles(),
       setTcpKeepalive,
-      warn: options.warn,
+      warn: (message) => this.#warnings.say("callee-refused", message),
     });
     this.#gateway = options.gateway && this.#createGateway(options.gateway);
   }
@@ -297,17 +302,20 @@ export class Proxy {
 
   /** Lets in whoever proved an identity of the trust domain. */
   readonly #judge = (wire: TlsWire, error: Error | null): void => {
-    const { clock, trustDomain, warn } = this.#options;
+    const { clock, trustDomain } = this.#options;
     const expected = { peer: "client", trustDomain, spiffeId: null, nowMs: clock.now() } as const;
     const certificate = wire.getPeerCertificate();
     const verdict = peerIdentity({ error, certificate }, expected);
     if (!verdict.ok) {
-      warn(`Refused the peer from ${wire.remoteAddress} (${verdict.code}): ${verdict.detail}`);
+      this.#warnings.say(
+        "caller-refused",
+        `Refused the peer from ${wire.remoteAddress} (${verdict.code}): ${verdict.detail}`,
+      );
       wire.terminate();
       return;
     }
     const acceptor = new InboundAcceptor(
-      { ...this.#exchanges, edges: this.edges, current: this.#serving },
+      { ...this.#exchanges, edges: this.edges, descriptions: this.#descriptions, current: this.#serving },
       verdict.spiffeId,
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );

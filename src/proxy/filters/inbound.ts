@@ -10,6 +10,7 @@ import {
   CLIENT_CERT_HEADER,
   clientCertificateValue,
   ORIGINAL_PATH_HEADER,
+  type PeerDescriptions,
   readPeer,
   takeMeshHeaders,
 } from "../mesh_headers.ts";
@@ -27,6 +28,7 @@ const RETRIES_MAX = 1;
 
 export interface InboundOptions extends ExchangeContext {
   readonly edges: EdgeRegistry;
+  readonly descriptions: PeerDescriptions;
   current(): CompiledSnapshot;
 }
 
@@ -100,7 +102,12 @@ export class InboundAcceptor implements Acceptor {
     }
     const inbound = /^[1-9][0-9]{0,4}$/.test(port) ? services.get(Number(port)) : undefined;
     if (inbound === undefined) return null;
-    this.#source = readPeer(peer, this.#identity, this.#principal);
+    const { descriptions } = this.#options;
+    this.#source = readPeer(
+      descriptions.admit(this.#principal, peer),
+      this.#identity,
+      this.#principal,
+    );
     const target = {
       host: inbound.host,
       tunnelHost: inbound.tunnelHost,

@@ -24,9 +24,11 @@ export interface OutboundOptions extends OutboundContext {
   current(): CompiledSnapshot;
 }
 
-/** Where a captured connection was going, and how requests on it are passed on to there. */
-export interface Captured {
-  readonly destination: Address;
+/** The connection that a request came on. */
+export interface RequestConnection {
+  /** Where it was going when it was captured; null: it was dialled straight at the proxy. */
+  readonly destination: Address | null;
+  /** What it speaks, which whoever the mesh does not know is spoken to as well, as in Istio's PassthroughCluster. */
   readonly protocol: "http1" | "http2";
 }
 
@@ -41,20 +43,23 @@ export interface TcpConnection {
 /** Where TLS is spoken that was not captured: what a URL without a port means. */
 const HTTPS_PORT = 443;
 
-export class OutboundAcceptor implements Acceptor {
+export class OutboundAcceptor {
   readonly #options: OutboundOptions;
 
   constructor(options: OutboundOptions) {
     this.#options = options;
   }
 
-  accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
-    return this.acceptFrom(null, stream, head, ended);
+  /** Takes the requests of one connection. */
+  requestsOf(connection: RequestConnection): Acceptor {
+    return {
+      accept: (stream, head, ended) => this.#accept(connection, stream, head, ended),
+      onMalformed: (status) => this.onMalformed(status),
+    };
   }
 
-  /** Takes a request that came on a captured connection, or on any other for null. */
-  acceptFrom(
-    captured: Captured | null,
+  #accept(
+    connection: RequestConnection,
     stream: ServerStream,
     head: RequestHead,
     ended: boolean,
@@ -64,7 +69,7 @@ export class OutboundAcceptor implements Acceptor {
     takeMeshHeaders(head.headers);
     ensureEntryHeaders(head, random);
     const exchange = this.#exchange(snapshot, stream, head, ended);
-    this.#route(exchange, snapshot, head, captured);
+    this.#route(exchange, snapshot, head, connection);
     return exchange;
   }
 
@@ -104,7 +109,7 @@ export class OutboundAcceptor implements Acceptor {
     exchange: OutboundExchange,
     snapshot: CompiledSnapshot,
     head: RequestHead,
-    captured: Captured | null,
+    connection: RequestConnection,
   ): void {
     if (this.#options.inFlight.refuses()) {
       return exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
@@ -114,8 +119,9 @@ export class OutboundAcceptor implements Acceptor {
     head.path = path;
     const virtualHost = snapshot.routes.virtualHost(head.authority);
     if (virtualHost !== undefined) this.#routeBy(virtualHost, exchange, snapshot, head);
-    else if (captured === null) this.#passThrough(exchange, snapshot, head);
-    else this.#routeCaptured(exchange, snapshot, head, captured);
+    else if (connection.destination === null) {
+      this.#passThrough(exchange, snapshot, head, connection.protocol);
+    } else this.#routeCaptured(exchange, snapshot, head, connection.destination, connection.protocol);
   }
 
   #routeTcp(
@@ -151,7 +157,8 @@ export class OutboundAcceptor implements Acceptor {
     exchange: OutboundExchange,
     snapshot: CompiledSnapshot,
     head: RequestHead,
-    { destination, protocol }: Captured,
+    destination: Address,
+    protocol: "http1" | "http2",
   ): void {
     const found = snapshot.listeners.byAddress(destination.hostname, destination.port);
     if (found !== undefined && found.endpoint !== null) {
@@ -164,8 +171,15 @@ export class OutboundAcceptor implements Acceptor {
   }
 
   /** Nothing but the authority says where the request is to go. */
-  #passThrough(exchange: OutboundExchange, snapshot: CompiledSnapshot, head: RequestHead): void {
-    const protocol = head.tunnel === "connect" ? "tcp" : "http1";
+  #passThrough(
+    exchange: OutboundExchange,
+    snapshot: CompiledSnapshot,
+    head: RequestHead,
+    spoken: "http1" | "http2",
+  ): void {
+    // Envoy refuses it in HTTP/1 whoever it is for. To a service it is under TLS all the way, whatever the URL says.
+    if (head.scheme === "https") return exchange.reply(LOCAL_REPLY.httpsInPlainText, snapshot.unrouted);
+    const protocol = head.tunnel === "connect" ? "tcp" : spoken;
     const address = splitAuthority(head.authority);
     this.#passOn(exchange, snapshot, address && { ...address, protocol });
   }

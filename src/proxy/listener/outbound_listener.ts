@@ -14,7 +14,7 @@ import type { Reception } from "./reception.ts";
 export interface OutboundListenerOptions {
   readonly reception: Reception;
   readonly acceptor: OutboundAcceptor;
-  readonly warnings: LimitedWarnings<ListenerWarning>;
+  readonly warnings: Pick<LimitedWarnings<ListenerWarning>, "say">;
   readonly originalDestination: OriginalDestination;
   /** An address that leads back to this proxy. */
   isOwnAddress(hostname: string, port: number): boolean;
@@ -28,13 +28,17 @@ export type ListenerWarning = "not-captured" | "own-port" | "unreadable" | "plai
 export class OutboundListener {
   readonly #options: OutboundListenerOptions;
   readonly #direct: PlainProtocols;
+  /** Reads requests of connections that were dialled straight at the proxy. */
+  readonly #http1: Acceptor;
 
   constructor(options: OutboundListenerOptions) {
     this.#options = options;
     const { reception, acceptor } = options;
+    this.#http1 = acceptor.requestsOf({ destination: null, protocol: "http1" });
+    const http2 = acceptor.requestsOf({ destination: null, protocol: "http2" });
     this.#direct = {
-      http1: (wire) => reception.http1(wire, acceptor),
-      http2: (wire) => reception.http2(wire, acceptor),
+      http1: (wire) => reception.http1(wire, this.#http1),
+      http2: (wire) => reception.http2(wire, http2),
       tls: (wire, serverName) =>
         reception.tcp(wire, (stream) => acceptor.acceptTcp(stream, { destination: null, serverName })),
       tcp: (wire) => this.#unreadable(wire),
@@ -68,16 +72,9 @@ export class OutboundListener {
     const bytes = (wire: Wire, serverName: string | null) =>
       reception.tcp(wire, (stream) => acceptor.acceptTcp(stream, { destination, serverName }));
     if (goesStraight(declared, port)) return bytes(wire, null);
-    const requests = (protocol: "http1" | "http2"): Acceptor => {
-      const captured = { destination, protocol };
-      return {
-        accept: (stream, head, ended) => acceptor.acceptFrom(captured, stream, head, ended),
-        onMalformed: (status) => acceptor.onMalformed(status),
-      };
-    };
     return reception.sniff(wire, expectationOf(declared), {
-      http1: (wire) => reception.http1(wire, requests("http1")),
-      http2: (wire) => reception.http2(wire, requests("http2")),
+      http1: (wire) => reception.http1(wire, acceptor.requestsOf({ destination, protocol: "http1" })),
+      http2: (wire) => reception.http2(wire, acceptor.requestsOf({ destination, protocol: "http2" })),
       tls: bytes,
       tcp: (wire) => bytes(wire, null),
     });
@@ -85,13 +82,13 @@ export class OutboundListener {
 
   /** It is read as HTTP, and answered 400: nothing says where else it could go. */
   #unreadable(wire: Wire): WireOwner {
-    const { reception, acceptor, warnings } = this.#options;
+    const { reception, warnings } = this.#options;
     warnings.say(
       "unreadable",
       `A connection from ${wire.remoteAddress} carries neither HTTP nor TLS with a server name, and was dialled ` +
         "straight at the proxy, so nothing says where it is to go: capture it with iptables, or ask by CONNECT",
     );
-    return reception.http1(wire, acceptor);
+    return reception.http1(wire, this.#http1);
   }
 }
 

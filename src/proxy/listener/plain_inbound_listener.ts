@@ -9,7 +9,7 @@ import type { Reception } from "./reception.ts";
 
 export interface PlainInboundListenerOptions {
   readonly reception: Reception;
-  readonly warnings: LimitedWarnings<ListenerWarning>;
+  readonly warnings: Pick<LimitedWarnings<ListenerWarning>, "say">;
   readonly originalDestination: OriginalDestination;
   readonly exchanges: PlainInboundOptions;
   /** Ports of the proxy itself, which are nobody's to be called through it. */

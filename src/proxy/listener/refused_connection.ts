@@ -1,13 +1,14 @@
 /** A plain connection above the cap: it asks something, is told to come again, and is closed. */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import { RETRY_AFTER_SECONDS } from "../local_reply.ts";
 
 /** The peer gets this long to read the answer and close (RFC 9112 §9.6). */
 export const REFUSAL_TIMEOUT_MS = 1_000;
 
-/** 503 with the time to wait in seconds (RFC 9110 §10.2.3). */
+/** 503 with the time to wait. */
 export const HTTP1_REFUSAL: Uint8Array = new TextEncoder().encode(
-  "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+  `HTTP/1.1 503 Service Unavailable\r\nretry-after: ${RETRY_AFTER_SECONDS}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
 );
 
 /** Empty SETTINGS, as every server begins, and GOAWAY: no stream was or will be processed (RFC 9113 §6.8). */

@@ -22,6 +22,7 @@ import { ConnectionGate } from "../../../src/proxy/listener/connection_gate.ts";
 import { type ListenerWarning, OutboundListener } from "../../../src/proxy/listener/outbound_listener.ts";
 import { PlainInboundListener } from "../../../src/proxy/listener/plain_inbound_listener.ts";
 import { Reception } from "../../../src/proxy/listener/reception.ts";
+import { PeerDescriptions } from "../../../src/proxy/mesh_headers.ts";
 import { type ProxyCaps, proxyCaps } from "../../../src/proxy/proxy_caps.ts";
 import { type Address, setOwner, type Wire, type WireOwner } from "../../../src/runtime/socket.ts";
 import { LimitedWarnings } from "../../../src/telemetry/limited_warnings.ts";
@@ -146,6 +147,7 @@ export class DataPlane {
   readonly dns = new Map<string, readonly string[]>();
   readonly random = new Prng(1);
   readonly inFlight = new InFlight(IN_FLIGHT_MAX);
+  readonly descriptions = new PeerDescriptions();
   readonly exchanges = exchangeContext(this.clock, this.inFlight);
   compiled!: CompiledSnapshot;
   /** Called for each request, and for each message that is none. */
@@ -215,24 +217,29 @@ export class DataPlane {
 
   /** The own workload, calling out. */
   caller(): Client {
+    const requests = this.#outbound.requestsOf({ destination: null, protocol: "http1" });
     return new Client(this.wheel, {
       accept: (stream, head, ended) => {
         this.onRequest();
-        return this.#outbound.accept(stream, head, ended);
+        return requests.accept(stream, head, ended);
       },
-      onMalformed: (status) => {
+      onMalformed: (status, details) => {
         this.onRequest();
-        this.#outbound.onMalformed(status);
+        requests.onMalformed(status, details);
       },
     });
   }
 
   /** A proxy that calls in, with this identity. */
   peer(principal = CALLER_ID): Client {
-    const { edges } = this;
+    const { edges, descriptions } = this;
     return new Client(
       this.wheel,
-      new InboundAcceptor({ ...this.exchanges, edges, current: () => this.compiled }, principal, "00ff"),
+      new InboundAcceptor(
+        { ...this.exchanges, edges, descriptions, current: () => this.compiled },
+        principal,
+        "00ff",
+      ),
     );
   }
 

@@ -2,8 +2,10 @@ import { describe, expect, test } from "bun:test";
 import {
   clientCertificateValue,
   describePeer,
+  DESCRIPTIONS_PER_IDENTITY_MAX,
   isMeshHeader,
   PEER_LENGTH_MAX,
+  PeerDescriptions,
   readPeer,
   removeMeshHeaders,
   takeMeshHeaders,
@@ -92,6 +94,23 @@ describe("describePeer()", () => {
     // Written as Latin-1, U+010A and U+010D would be a line feed and a carriage return.
     const peer = { ...workload("a;b"), app: "x\r\ny: z", version: "\u010d\u010a\u00e9 1" };
     expect(describePeer(peer)).toBe("a_b;x__y:_z;____1");
+  });
+});
+
+describe("PeerDescriptions", () => {
+  test("PeerDescriptions admits so many of an identity, those that it has again, and of another as many", () => {
+    const descriptions = new PeerDescriptions();
+    const all = Array.from({ length: DESCRIPTIONS_PER_IDENTITY_MAX }, (_, i) => `caller-${i};a;v1`);
+    for (const one of [...all, ...all]) expect(descriptions.admit(PRINCIPAL, one)).toBe(one);
+    expect(descriptions.admit(PRINCIPAL, "one;more;v1")).toBeUndefined();
+    expect(descriptions.admit(`${PRINCIPAL}2`, "one;more;v1")).toBe("one;more;v1");
+  });
+
+  test("PeerDescriptions keeps none that is too long", () => {
+    const descriptions = new PeerDescriptions();
+    const longest = "x".repeat(PEER_LENGTH_MAX);
+    expect(descriptions.admit(PRINCIPAL, longest)).toBe(longest);
+    expect(descriptions.admit(PRINCIPAL, `${longest}x`)).toBeUndefined();
   });
 });
 

@@ -1,5 +1,6 @@
 /** Calls to the own workload: who calls is what the certificate says, where to is what a service declares. */
 import { describe, expect, test } from "bun:test";
+import { DESCRIPTIONS_PER_IDENTITY_MAX } from "../../../../src/proxy/mesh_headers.ts";
 import { CALLER_ID, type Client, DataPlane, IN_FLIGHT_MAX, settings, snapshotOf } from "../data_plane.ts";
 import { OK } from "../http1/upstream.ts";
 
@@ -51,6 +52,21 @@ describe("InboundAcceptor", () => {
       ["destination", true, CALLER_ID, "web", "other", "other", "latest", 1],
       ["destination", true, CALLER_ID, "web", "caller", "caller", "latest", 3],
     ]);
+  });
+
+  test("InboundAcceptor counts a caller that describes itself anew each time under its certificate alone", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    for (let i = 0; i < DESCRIPTIONS_PER_IDENTITY_MAX + 100; i++) {
+      call(client, "8080", `x-bowline-peer: caller-${i};web;v${i}`);
+      if (i === 0) mesh.network.last.accept();
+      mesh.network.last.say(OK);
+      await client.read();
+    }
+    const edges = [...mesh.edges.edges()].filter(({ series }) => series.length > 0);
+    expect(edges).toHaveLength(DESCRIPTIONS_PER_IDENTITY_MAX + 1);
+    expect(edges.at(-1)?.labels.source).toMatchObject({ name: "caller", app: "caller", version: "latest" });
+    expect(edges.at(-1)?.series[0]?.count).toBe(100);
   });
 
   test.each(["", "22", "0", "-1", "8081", "8080x", "NaN", "80 80"])(

@@ -103,6 +103,7 @@ describe("OutboundAcceptor", () => {
     const answer = await above.read();
     expect(answer).toStartWith("HTTP/1.1 503 Service Unavailable\r\n");
     expect(answer).toContain("x-bowline-reply: UO overload; ");
+    expect(answer).toContain("\r\nretry-after: 1\r\n");
     expect([plane.inFlight.count, plane.inFlight.refused]).toEqual([IN_FLIGHT_MAX, 1]);
     // One ends, and another one may begin.
     clients[0]?.close();
@@ -247,6 +248,25 @@ describe("local replies", () => {
 });
 
 describe("hosts that nobody declared", () => {
+  test.each(["GET https://elsewhere/x", "GET HTTPS://elsewhere:443/x", "POST hTTpS://elsewhere/x"])(
+    "OutboundAcceptor sends nothing in plain text that was asked for by https: %s",
+    async (line) => {
+      const plane = new DataPlane(shopSnapshot(endpoint(1)));
+      const answer = await answerTo(plane, `${line} HTTP/1.1\r\nHost: elsewhere\r\n\r\n`);
+      expect(answer).toStartWith("HTTP/1.1 400 Bad Request\r\n");
+      expect(answer).toContain("\r\nx-bowline-reply: - https_in_plain_text; outbound shop/caller\r\n");
+      expect(answer).toEndWith("ask for it by CONNECT, or by http");
+      expect(plane.network.attempts).toHaveLength(0);
+      expect(plane.counted()).toEqual(["400 - unknown"]);
+    },
+  );
+
+  test("OutboundAcceptor takes https for a service of the mesh, to which TLS leads anyway", async () => {
+    const plane = new DataPlane(shopSnapshot(endpoint(1)));
+    plane.caller().send("GET https://shop/x HTTP/1.1\r\nHost: shop\r\n\r\n");
+    expect(plane.network.attempts).toHaveLength(1);
+  });
+
   test("OutboundAcceptor passes them through, in plain text and without our own fields", async () => {
     const plane = new DataPlane(shopSnapshot());
     const client = plane.caller();

@@ -78,6 +78,30 @@ describe("OutboundListener, HTTP", () => {
     expect(mesh.network.last.address).toMatchObject({ ...ELSEWHERE, protocol: "http2" });
   });
 
+  test("OutboundListener speaks to a host of nobody's as the client speaks, which was not captured", () => {
+    const mesh = plane();
+    const client = mesh.arrives(null);
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Buffer.from("000000040000000000", "hex"));
+    client.send(Buffer.from("000006010500000001828684010178", "hex"));
+    expect(mesh.network.last.address).toMatchObject({ hostname: "x", port: 80, protocol: "http2" });
+    get(mesh.arrives(null), "x");
+    expect(mesh.network.last.address).toMatchObject({ hostname: "x", port: 80, protocol: "http1" });
+  });
+
+  test("OutboundListener sends nothing in plain text whose :scheme is https", async () => {
+    const mesh = plane();
+    const client = mesh.arrives(null);
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Buffer.from("000000040000000000", "hex"));
+    // The same with `:scheme: https`.
+    client.send(Buffer.from("000006010500000001828784010178", "hex"));
+    expect(mesh.network.attempts).toHaveLength(0);
+    expect(await client.read()).toContain("by CONNECT, or by http");
+    // In capitals too (CVE-2023-35944), as a literal.
+    client.send(Buffer.from("00000c0105000000038206054854545053" + "84010178", "hex"));
+    expect(mesh.network.attempts).toHaveLength(0);
+    expect(await client.read()).toContain("by CONNECT, or by http");
+  });
+
   test("OutboundListener leaves a CONNECT to the proxy that it was meant for", async () => {
     const mesh = plane();
     mesh.arrives(ELSEWHERE).send("CONNECT x.example:443 HTTP/1.1\r\nHost: x.example:443\r\n\r\n");
