@@ -34,12 +34,16 @@ export interface RequestHead {
   bodyLength: BodyLength;
   /** @default null */
   tunnel?: TunnelRequest | null;
+  /** Fields, by name, that no hop may index (RFC 7541 §7.1.3), beside those that are never indexed. @default none */
+  neverIndexed?: ReadonlySet<string>;
 }
 
 export interface ResponseHead {
   status: number;
   headers: HeaderList;
   bodyLength: BodyLength;
+  /** As in RequestHead. */
+  neverIndexed?: ReadonlySet<string>;
 }
 
 /** Why an exchange broke off. */

@@ -123,6 +123,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
       return;
     }
     const head = tooLarge ? undefined : readResponseHead(section, ended, one.toHead);
+    if (head !== undefined && section.secrets !== null) head.neverIndexed = section.secrets;
     if (head !== undefined && one.opens(head.status)) return this.#openTunnel(one, head, ended);
     if (head === undefined || head.status === 101) return this.refuseStream(stream);
     if (head.status < 200) {

@@ -2,6 +2,7 @@
 import type { HeaderList } from "../exchange.ts";
 import { FieldKind } from "./field_kind.ts";
 import type { FieldSink } from "./hpack/decoder.ts";
+import { NEVER_INDEXED } from "./hpack/encoder.ts";
 
 /** One per connection, begun anew for each block. */
 export class FieldSection implements FieldSink {
@@ -16,6 +17,8 @@ export class FieldSection implements FieldSink {
   host: string | null = null;
   /** -1: none. */
   contentLength = -1;
+  /** Names of fields that came never indexed, and would not go on so by themselves; null: there are none. */
+  secrets: Set<string> | null = null;
   /** A field, or their order, is what no message may have. */
   malformed = false;
   /** Where the value of the first cookie stands; -1: there is none. */
@@ -32,6 +35,7 @@ export class FieldSection implements FieldSink {
     this.status = null;
     this.host = null;
     this.contentLength = -1;
+    this.secrets = null;
     this.malformed = false;
     this.#cookie = -1;
     this.#regular = false;
@@ -74,6 +78,10 @@ export class FieldSection implements FieldSink {
       default:
         this.malformed = true;
     }
+  }
+
+  neverIndexed(name: string): void {
+    if (!NEVER_INDEXED.has(name)) (this.secrets ??= new Set()).add(name);
   }
 
   #pseudo(value: string, kind: FieldKind): void {

@@ -79,10 +79,11 @@ export function encodeRequestHead(encoder: HpackEncoder, head: RequestHead): voi
   if (head.tunnel === "websocket") encoder.field(":protocol", "websocket");
   if (head.method !== "CONNECT") {
     encoder.field(":scheme", head.scheme);
-    encoder.field(":path", head.path);
+    if (head.neverIndexed?.has(":path")) encoder.secretField(":path", head.path);
+    else encoder.field(":path", head.path);
   }
   if (head.authority !== "") encoder.field(":authority", head.authority);
-  encodeFields(encoder, head.headers);
+  encodeFields(encoder, head.headers, head.neverIndexed);
   if (head.bodyLength > 0) encoder.field("content-length", String(head.bodyLength));
   // gRPC servers want to hear that trailers are understood; the hop before said so to us, not to them.
   if (headerValue(head.headers, "content-type")?.startsWith("application/grpc")) {
@@ -95,12 +96,20 @@ export function encodeResponseHead(encoder: HpackEncoder, head: ResponseHead, bo
   const { status, bodyLength } = head;
   encoder.begin();
   encoder.field(":status", String(status));
-  encodeFields(encoder, head.headers);
+  encodeFields(encoder, head.headers, head.neverIndexed);
   if (bodyLength > 0 || (bodyLength === 0 && !bodiless && status >= 200 && status !== 204)) {
     encoder.field("content-length", String(bodyLength));
   }
 }
 
-function encodeFields(encoder: HpackEncoder, headers: HeaderList): void {
+function encodeFields(encoder: HpackEncoder, headers: HeaderList, secrets?: ReadonlySet<string>): void {
+  if (secrets !== undefined) {
+    for (let i = 0; i < headers.length; i += 2) {
+      const [name, value] = [headers[i] as string, headers[i + 1] as string];
+      if (secrets.has(name)) encoder.secretField(name, value);
+      else encoder.field(name, value);
+    }
+    return;
+  }
   for (let i = 0; i < headers.length; i += 2) encoder.field(headers[i] as string, headers[i + 1] as string);
 }

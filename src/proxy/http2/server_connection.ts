@@ -113,6 +113,7 @@ export class Http2ServerConnection extends Http2Connection {
       this.#acceptor.onMalformed(400, "http2.malformed_request");
       return this.resetStream(stream, ErrorCode.ProtocolError);
     }
+    if (section.secrets !== null) head.neverIndexed = section.secrets;
     stream.expected = head.tunnel === null ? head.bodyLength : -1;
     stream.remoteEnded = ended;
     stream.start(this.#acceptor, head, ended);

@@ -16,6 +16,8 @@ export type DecodeOutcome = "ok" | "tooLarge" | "malformed";
 /** Takes the fields of a block, in their order. */
 export interface FieldSink {
   field(name: string, value: string, kind: FieldKind): void;
+  /** The peer will not have the next field indexed, here or further on (§6.2.3). */
+  neverIndexed(name: string): void;
 }
 
 interface FieldName {
@@ -89,7 +91,9 @@ export class HpackDecoder {
       const { named: { name }, value, kind } = entry;
       bytes += name.length + value.length + ENTRY_OVERHEAD_BYTES;
       if (name.charCodeAt(0) !== 0x3a) fields++;
-      if (bytes <= bytesMax && fields <= fieldsMax) sink.field(name, value, kind);
+      if (bytes > bytesMax || fields > fieldsMax) continue;
+      if ((first & 0xf0) === 0x10) sink.neverIndexed(name);
+      sink.field(name, value, kind);
     }
     return bytes > bytesMax || fields > fieldsMax ? "tooLarge" : "ok";
   }

@@ -22,7 +22,7 @@ const RECENT_VALUES = 4;
 const RECENT_LENGTH_MAX = 256;
 
 /** Secrets: nobody on the way may index them (§7.1.3). */
-const NEVER_INDEXED = new Set(["authorization", "proxy-authorization", "cookie"]);
+export const NEVER_INDEXED: ReadonlySet<string> = new Set(["authorization", "proxy-authorization", "cookie"]);
 
 interface KnownName {
   /** Of the static table; 0: none. */
@@ -76,6 +76,17 @@ export class HpackEncoder {
     if (this.#announce < this.#tableBytesMax) writeInteger(0x20, 5, this.#announce);
     writeInteger(0x20, 5, this.#tableBytesMax);
     this.#announce = -1;
+  }
+
+  /** A field that came never indexed, and so goes on (§6.2.3). */
+  secretField(name: string, value: string): void {
+    const known = this.#names.get(name);
+    const newest = known?.newest ?? -1;
+    const named = STATIC_INDEX_OF_NAME.get(name) ?? (newest < 0 ? 0 : this.#index(newest));
+    reserve(name.length + value.length + 16);
+    writeInteger(0x10, 4, named);
+    if (named === 0) writeString(name);
+    writeString(value);
   }
 
   field(name: string, value: string): void {

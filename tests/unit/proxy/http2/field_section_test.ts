@@ -35,6 +35,17 @@ describe("kindOfName(), kindOfField()", () => {
 });
 
 describe("FieldSection", () => {
+  test("remembers which fields came never indexed, but for those that nobody indexes", () => {
+    const fields = section("x", "y");
+    expect(fields.secrets).toBeNull();
+    fields.neverIndexed("authorization");
+    expect(fields.secrets).toBeNull();
+    fields.neverIndexed("x-key");
+    expect([...fields.secrets ?? []]).toEqual(["x-key"]);
+    fields.begin();
+    expect(fields.secrets).toBeNull();
+  });
+
   test("tells a request, a response and trailers from each other, and all of them from what is none", () => {
     const verdict = (...list: string[]) => {
       const { isRequest, isResponse, isTrailers } = section(...list);

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { HpackDecoder } from "../../../../../src/proxy/http2/hpack/decoder.ts";
 import { HpackEncoder } from "../../../../../src/proxy/http2/hpack/encoder.ts";
-import { decodeList } from "./field_list.ts";
+import { decodeList, FieldList } from "./field_list.ts";
 
 function encode(encoder: HpackEncoder, ...list: string[]): Buffer {
   encoder.begin();
@@ -34,6 +34,25 @@ describe("HpackEncoder", () => {
       expect(decodeList(decoder, Buffer.from([0xbe]))).toBe("malformed");
     },
   );
+
+  test("leaves out of its table what came never indexed, whatever it is, and says so on (§6.2.3)", () => {
+    const encoder = new HpackEncoder();
+    const secret = (name: string) => {
+      encoder.begin();
+      encoder.secretField(name, "s");
+      return Buffer.from(encoder.bytes.subarray(0, encoder.length));
+    };
+    expect(secret("x-key").toString("hex")).toBe("1005782d6b65790173");
+    expect(secret("x-key").toString("hex")).toBe("1005782d6b65790173");
+    // Names that a table has are taken from there.
+    expect(secret(":path").toString("hex")).toBe("140173");
+    encode(encoder, "x-key", "s");
+    expect(secret("x-key").toString("hex")).toBe("1f2f0173");
+    const decoder = new HpackDecoder();
+    const fields = new FieldList();
+    expect(decoder.decode(secret(":path"), fields, 100, 100)).toBe("ok");
+    expect([fields.list, fields.secrets]).toEqual([[":path", "s"], [":path"]]);
+  });
 
   test.each(["x-request-id", "traceparent", "set-cookie"])(
     "does not index %s, which differs every time",

@@ -5,10 +5,15 @@ import type { DecodeOutcome, FieldSink, HpackDecoder } from "../../../../../src/
 export class FieldList implements FieldSink {
   readonly list: string[] = [];
   readonly kinds: FieldKind[] = [];
+  readonly secrets: string[] = [];
 
   field(name: string, value: string, kind: FieldKind): void {
     this.list.push(name, value);
     this.kinds.push(kind);
+  }
+
+  neverIndexed(name: string): void {
+    this.secrets.push(name);
   }
 }
 
