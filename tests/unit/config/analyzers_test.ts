@@ -297,6 +297,34 @@ describe("services and workloads", () => {
     expect(findings(external("a", "HTTP"), external("b", "http"))).toEqual([]);
   });
 
+  test("protocolConflict finds one port of a workload with two protocols, by two Services", () => {
+    const named = (name: string, port: string, selector = "{app: s}"): Written => [
+      "Service",
+      name,
+      `selector: ${selector}\nports: [${port}]`,
+    ];
+    const web = named("a", "{name: http, port: 80, targetPort: 8080}");
+    const workloads = [entry("w1", "{app: s}"), entry("w2", "{app: s, version: v2}")];
+    const conflict = ["IST0177 spec.ports[0]"];
+    expect(findings(...workloads, web, named("b", "{name: grpc, port: 90, targetPort: 8080}"))).toEqual(
+      conflict,
+    );
+    expect(findings(...workloads, web, named("b", "{name: grpc, port: 8080}", "{version: v2}"))).toEqual(
+      conflict,
+    );
+    expect(findings(...workloads, web, named("b", "{name: http-x, port: 8080}"))).toEqual([]);
+    expect(findings(...workloads, web, named("b", "{name: grpc, port: 8081}"))).toEqual([]);
+    expect(
+      findings(
+        ...workloads,
+        entry("w3", "{app: o}"),
+        web,
+        named("b", "{name: grpc, port: 8080}", "{app: o}"),
+      ),
+    )
+      .toEqual([]);
+  });
+
   test("ineffectiveSelectors finds selectors of nothing, but for what may join by its name", () => {
     const sidecar = (labels: string): Written => ["Sidecar", "s", `workloadSelector: {labels: ${labels}}`];
     expect(findings(sidecar("{app: x, version: v1}"))).toEqual(["IST0166 spec.workloadSelector"]);
