@@ -261,7 +261,7 @@ describe("hosts that nobody declared", () => {
     },
   );
 
-  test("OutboundAcceptor takes https for a service of the mesh, to which TLS leads anyway", async () => {
+  test("OutboundAcceptor takes https for a service of the mesh, which is called as the configuration says", async () => {
     const plane = new DataPlane(shopSnapshot(endpoint(1)));
     plane.caller().send("GET https://shop/x HTTP/1.1\r\nHost: shop\r\n\r\n");
     expect(plane.network.attempts).toHaveLength(1);
