@@ -32,10 +32,11 @@ describe("runCommand()", () => {
   });
 
   test("runCommand() kills the program and its children when time is up", async () => {
-    const result = await run(["sh", "-c", "sleep 300 & echo $!; trap '' TERM; wait"], 300);
-    expect(result).toMatchObject({ code: null, trouble: "it did not end within 300 ms" });
+    const result = await run(["sh", "-c", "sleep 300 & echo $!; trap '' TERM; wait"], 2_000);
+    expect(result).toMatchObject({ code: null, trouble: "it did not end within 2000 ms" });
     expect(Number(result.output)).toBeGreaterThan(1);
-    expect(await lives(Number(result.output))).toBe(false);
+    // The signal has been sent; when the child hears it is for the kernel to say.
+    while (await lives(Number(result.output))) await Bun.sleep(10);
   });
 
   test("runCommand() kills it when it is called off", async () => {
