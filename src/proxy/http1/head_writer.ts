@@ -76,6 +76,11 @@ export function writeInformational(writer: ByteWriter, status: number, headers: 
   writer.crlf();
 }
 
+/** The codec's own answer to what is no request, which ends the connection. */
+export function writeRefusal(writer: ByteWriter, status: number): void {
+  writer.text(`${statusLine(status)}content-length: 0\r\nconnection: close\r\n\r\n`);
+}
+
 /** A chunk of a body (RFC 9112 §7.1). False: pause the source. */
 export function writeChunk(writer: ByteWriter, chunk: Uint8Array): boolean {
   // An empty chunk would end the body.

@@ -18,26 +18,21 @@ import {
 } from "../exchange.ts";
 import { ByteWriter, WRITE_HIGH_WATER_BYTES } from "../io/byte_writer.ts";
 import { Tunnel } from "../io/tunnel.ts";
+import { BodyPace } from "./body_pace.ts";
 import { BodyReader, type BodySink } from "./body_reader.ts";
 import { HeadBuffer } from "./head_buffer.ts";
 import {
   writeChunk,
   writeInformational,
   writeLastChunk,
+  writeRefusal,
   writeResponseHead,
   writeTunnelHead,
 } from "./head_writer.ts";
 import { parseRequestHead } from "./head.ts";
-import {
-  BODY_TIMEOUT_MS,
-  DISCARD_BYTES_MAX,
-  DRAIN_IDLE_MS,
-  HALF_CLOSED_MS,
-  LINGER_MS,
-  PIPELINE_BYTES_MAX,
-} from "./limits.ts";
+import { DISCARD_BYTES_MAX, DRAIN_IDLE_MS, HALF_CLOSED_MS, LINGER_MS } from "./limits.ts";
 import { MALFORMED, Malformed } from "./malformed.ts";
-import { reasonPhrase } from "./reason_phrase.ts";
+import { Pipeline } from "./pipeline.ts";
 
 enum State {
   /** Between requests, or in the middle of a head. */
@@ -64,10 +59,9 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   readonly #request = new BodyReader(this);
   #state = State.Head;
   #handler: ServerHandler | null = null;
-  /** Bytes behind the request in flight. */
-  #pipelined: Buffer | null = null;
+  readonly #pace: BodyPace;
+  readonly #pipeline: Pipeline;
   #requestPaused = false;
-  #wirePaused = false;
   #peerEnded = false;
   #draining = false;
   // Of the exchange in flight:
@@ -81,9 +75,6 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   #asked: TunnelRequest | null = null;
   /** Who owns the wire after a tunnel was asked for and granted. */
   #tunnel: Tunnel | null = null;
-  /** A body of known length is on its way, and the deadline is that of its next bytes. */
-  #timesBody = false;
-  #bodyBytes = 0;
   /** The response is over before the request; the rest of that is thrown away. */
   #discards = false;
   /** The client may hold its body back until it hears 100. */
@@ -105,6 +96,8 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     this.#wheel = wheel;
     this.#scheme = scheme;
     this.#writer = new ByteWriter(wire, () => this.#handler?.onDownstreamWritable());
+    this.#pace = new BodyPace(wheel, this, limits.requestBodyRateBytes);
+    this.#pipeline = new Pipeline(wire);
     wheel.set(this, limits.connectionIdleMs);
   }
 
@@ -161,7 +154,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (this.#state === State.Head && !this.#heads.isEmpty) return this.#refuse(MALFORMED.headTimeout);
     if (this.#state !== State.Exchange || this.#responseEnded) return this.#endIdle();
     if (this.#peerEnded && this.#writer.unsent === 0) return this.#abort("closed");
-    if (this.#timesBody) return this.#judgeBody();
+    if (this.#pace.isKept) return this.#judgeBody();
     const clientsTurn = this.#writer.unsent > 0 || (!this.#request.done && !this.#requestPaused);
     // Otherwise the handler is slow, and it has timeouts of its own.
     if (clientsTurn) this.#breakOff("timeout", MALFORMED.bodyTimeout);
@@ -195,11 +188,11 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
       else this.#request.startChunked();
       this.#awaitsContinue = headerValue(head.headers, "expect") !== undefined;
     }
-    this.#timesBody = false;
+    this.#pace.stop();
     this.#discards = false;
     if (this.#peerEnded) this.#awaitHalfClosed();
     else if (head.bodyLength > 0 && this.#asked === null && this.#limits.requestBodyRateBytes > 0) {
-      this.#timeBody();
+      this.#pace.start();
     } else this.#touch();
     const rest = this.#heads.rest as Buffer;
     const restFrom = this.#heads.restFrom;
@@ -222,12 +215,12 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     let position = from;
     if (!this.#request.done) {
       position = this.#request.read(chunk, from);
-      this.#bodyBytes += position - from;
-      if (this.#request.done) this.#timesBody = false;
+      this.#pace.count(position - from);
+      if (this.#request.done) this.#pace.stop();
       if (!this.#inExchange()) return;
       if (position < 0) return this.#breakOff("protocol-error", MALFORMED.chunk);
     }
-    if (position < chunk.length) this.#keepPipelined(chunk.subarray(position));
+    if (position < chunk.length) this.#pipeline.keep(chunk.subarray(position));
   }
 
   onBody(chunk: Uint8Array): void {
@@ -239,35 +232,18 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (!this.#responseEnded) this.#handler?.onRequestEnd(trailers);
   }
 
-  #keepPipelined(bytes: Buffer): void {
-    this.#pipelined = this.#pipelined === null ? bytes : Buffer.concat([this.#pipelined, bytes]);
-    if (this.#pipelined.length > PIPELINE_BYTES_MAX) this.#pauseWire();
-  }
-
   pauseRequest(): void {
     if (this.#tunnel !== null) return this.#tunnel.pause();
     if (this.#state !== State.Exchange || this.#responseEnded) return;
     this.#requestPaused = true;
-    this.#pauseWire();
+    this.#pipeline.pause();
   }
 
   resumeRequest(): void {
     if (this.#tunnel !== null) return this.#tunnel.resume();
     this.#requestPaused = false;
-    if (this.#timesBody) this.#timeBody();
-    if (this.#pipelined === null || this.#pipelined.length <= PIPELINE_BYTES_MAX) this.#resumeWire();
-  }
-
-  #pauseWire(): void {
-    if (this.#wirePaused) return;
-    this.#wirePaused = true;
-    this.#wire.pause();
-  }
-
-  #resumeWire(): void {
-    if (!this.#wirePaused) return;
-    this.#wirePaused = false;
-    this.#wire.resume();
+    if (this.#pace.isKept) this.#pace.start();
+    this.#pipeline.resume();
   }
 
   // The response.
@@ -282,14 +258,14 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   respond(head: ResponseHead): void {
     if (this.#state !== State.Exchange) return;
     this.#responded = true;
-    if (this.#timesBody) {
-      this.#timesBody = false;
+    if (this.#pace.isKept) {
+      this.#pace.stop();
       this.#touch();
     }
     const { status } = head;
     if (opensTunnel(this.#asked, status)) return this.#openTunnel(head);
     // Refused: bytes that came behind the request may be anything, and are not read as another one.
-    if (this.#asked !== null && this.#pipelined !== null) this.#keepAlive = false;
+    if (this.#asked !== null && !this.#pipeline.isEmpty) this.#keepAlive = false;
     this.#bodiless = this.#toHead || status === 204 || status === 304;
     if (this.#draining || !this.#canOvertake()) this.#keepAlive = false;
     // Only the end of the connection can end a body of unknown length for HTTP/1.0.
@@ -328,8 +304,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
 
   /** From here on the connection carries bytes; those that came too early were kept. */
   #openTunnel(head: ResponseHead): void {
-    const early = this.#pipelined;
-    this.#pipelined = null;
+    const early = this.#pipeline.take();
     writeTunnelHead(this.#writer, head);
     this.#writer.flushSoon();
     this.#wheel.clear(this);
@@ -344,7 +319,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     });
     this.#tunnel = tunnel;
     setOwner(this.#wire, tunnel);
-    this.#resumeWire();
+    this.#pipeline.resume();
     // Not inside the upstream's callback that brought the answer.
     queueMicrotask(() => {
       if (early !== null) tunnel.onData(early);
@@ -364,30 +339,22 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (this.#state !== State.Exchange || !this.#responseEnded) return;
     this.#handler = null;
     this.#requestPaused = false;
-    if (!this.#keepAlive || (this.#peerEnded && this.#pipelined === null)) return this.#linger();
+    if (!this.#keepAlive || (this.#peerEnded && this.#pipeline.isEmpty)) return this.#linger();
     if (!this.#request.done) {
-      this.#resumeWire();
+      this.#pipeline.resume();
       // Once: whoever trickles it gets no more time with each byte.
       if (!this.#discards) this.#wheel.set(this, LINGER_MS);
       this.#discards = true;
       return;
     }
     // A client that sends and does not read is not answered on and on.
-    if (this.#isCongested()) return this.#pauseWire();
+    if (this.#writer.holdsMoreThan(WRITE_HIGH_WATER_BYTES)) return this.#pipeline.pause();
     this.#state = State.Head;
     this.#wheel.set(this, this.#limits.connectionIdleMs);
-    const next = this.#pipelined;
-    this.#pipelined = null;
-    this.#resumeWire();
+    const next = this.#pipeline.take();
+    this.#pipeline.resume();
     if (next !== null) this.#readHead(next, 0);
     else if (this.#draining) this.#linger();
-  }
-
-  /** Much is unsent that the socket does not take; its drain will come. */
-  #isCongested(): boolean {
-    if (this.#writer.unsent <= WRITE_HIGH_WATER_BYTES) return false;
-    this.#writer.flush();
-    return this.#writer.unsent > WRITE_HIGH_WATER_BYTES;
   }
 
   // Endings.
@@ -399,15 +366,13 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   #say(status: number): void {
-    this.#writer.text(
-      `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
-    );
+    writeRefusal(this.#writer, status);
     this.#linger();
   }
 
   /** The client failed in the middle of an exchange: answers if nothing was said yet, and closes in any case. */
   #breakOff(reason: ResetReason, answer: Malformed): void {
-    this.#timesBody = false;
+    this.#pace.stop();
     if (this.#responseEnded) return this.#linger();
     if (this.#responded) return this.#abort(reason);
     const handler = this.#handler;
@@ -420,9 +385,9 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   #linger(): void {
     if (this.#state === State.Closed) return;
     this.#state = State.Lingering;
-    this.#pipelined = null;
+    this.#pipeline.take();
     this.#heads.clear();
-    this.#resumeWire();
+    this.#pipeline.resume();
     this.#writer.flush();
     this.#shutdownWhenSent();
   }
@@ -460,27 +425,19 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   #forget(): void {
     this.#state = State.Closed;
     this.#handler = null;
-    this.#pipelined = null;
+    this.#pipeline.take();
     this.#heads.clear();
     this.#wheel.clear(this);
     this.#writer.close();
   }
 
   #touch(): void {
-    if (!this.#timesBody) this.#wheel.set(this, this.#limits.streamIdleMs);
+    if (!this.#pace.isKept) this.#wheel.set(this, this.#limits.streamIdleMs);
   }
 
-  #timeBody(): void {
-    this.#timesBody = true;
-    this.#bodyBytes = 0;
-    this.#wheel.set(this, BODY_TIMEOUT_MS);
-  }
-
-  /** A body that trickles holds an upstream for nothing; one that we hold up ourselves does not. */
   #judgeBody(): void {
     const held = this.#requestPaused || this.#awaitsContinue;
-    if (held || this.#bodyBytes >= this.#limits.requestBodyRateBytes) this.#timeBody();
-    else this.#breakOff("timeout", MALFORMED.bodyTimeout);
+    if (!this.#pace.goesOn(held)) this.#breakOff("timeout", MALFORMED.bodyTimeout);
   }
 
   /** The first write tells whether the client is still there: one that is gone answers it with a reset. */

@@ -140,9 +140,7 @@ export abstract class FramedWire implements WireOwner, Timed {
 
   /** A peer that asks and asks, and does not read what it is told. */
   #unread(): ConnectionError | null {
-    if (this.writer.unsent <= UNSENT_BYTES_MAX) return null;
-    this.writer.flush();
-    return this.writer.unsent > UNSENT_BYTES_MAX ? calm("http2.unread_answers") : null;
+    return this.writer.holdsMoreThan(UNSENT_BYTES_MAX) ? calm("http2.unread_answers") : null;
   }
 
   // Sending.

@@ -97,6 +97,13 @@ export class ByteWriter {
     return this.#queueBytes + this.#end - this.#start;
   }
 
+  /** Whether so much is unsent that the socket does not take; its drain will come. */
+  holdsMoreThan(bytes: number): boolean {
+    if (this.unsent <= bytes) return false;
+    this.flush();
+    return this.unsent > bytes;
+  }
+
   /** Appends a string of Latin-1 characters. */
   text(text: string): void {
     const buffer = this.#reserve(text.length);
