@@ -3,6 +3,7 @@
  * no bare CR or LF, no control characters. Framing and hop-by-hop fields are taken out on the way, the rest is listed.
  */
 import type { HeaderList } from "../exchange.ts";
+import { isSecretField } from "../secret_fields.ts";
 import { isToken, TOKEN_UPPER, tokenByte, valueByte } from "../message_syntax.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
@@ -44,10 +45,9 @@ interface KnownName {
 /** A value is remembered if its head is no longer than this: it keeps all of the head's text alive. */
 const REMEMBERED_HEAD_LENGTH_MAX = 4 * 1024;
 
-const NOT_REMEMBERED = new Set([
-  ...["authorization", "cookie", "set-cookie", "content-length", "etag", "location"],
-  ...["traceparent", "tracestate", "x-request-id"],
-]);
+const SELDOM_REPEATED = new Set(
+  "content-length etag location traceparent tracestate x-request-id".split(" "),
+);
 
 /** A map, since an object would also find `constructor`. */
 const SPECIAL: ReadonlyMap<string, Meaning> = new Map([
@@ -86,7 +86,7 @@ for (
       lower,
       meaning,
       value: "",
-      remembers: !NOT_REMEMBERED.has(lower),
+      remembers: !SELDOM_REPEATED.has(lower) && !isSecretField(lower),
     });
   }
 }

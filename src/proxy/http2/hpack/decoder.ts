@@ -1,14 +1,21 @@
 /** HPACK decoding (RFC 7541 §3, §6): header blocks to fields, with a table that both ends keep alike. */
 import { readLatin1 } from "../../../lib/latin1.ts";
-import { type FieldKind, kindOfField, kindOfName } from "../field_kind.ts";
+import type { FieldKind } from "../field_kind.ts";
+import {
+  type Entry,
+  ENTRY_OVERHEAD_BYTES,
+  type FieldName,
+  newEntry,
+  newName,
+  remember,
+  sizeOf,
+  STATIC_ENTRIES,
+} from "./entry.ts";
 import { decodeHuffman } from "./huffman.ts";
-import { STATIC_NAMES, STATIC_TABLE_SIZE, STATIC_VALUES } from "./static_table.ts";
+import { STATIC_TABLE_SIZE } from "./static_table.ts";
 
 /** Octets of the dynamic table: the default of SETTINGS_HEADER_TABLE_SIZE, which we leave at that. */
 export const TABLE_BYTES_MAX = 4_096;
-
-/** §4.1: what an entry costs beyond its octets. */
-export const ENTRY_OVERHEAD_BYTES = 32;
 
 /** What came of a block. The table is up to date after `tooLarge`; after `malformed` the connection is lost. */
 export type DecodeOutcome = "ok" | "tooLarge" | "malformed";
@@ -19,34 +26,6 @@ export interface FieldSink {
   /** The peer will not have the next field indexed, here or further on (§6.2.3). */
   neverIndexed(name: string): void;
 }
-
-interface FieldName {
-  readonly name: string;
-  readonly kind: FieldKind;
-  /** What the last literal with this name said: peers that make little of their table say the same again. */
-  last: Entry | null;
-}
-
-interface Entry {
-  readonly named: FieldName;
-  readonly value: string;
-  readonly kind: FieldKind;
-}
-
-/** Longer literals are not remembered. */
-const REMEMBERED_LENGTH_MAX = 64;
-
-const STATIC_FIELD_NAMES: ReadonlyMap<string, FieldName> = new Map(
-  STATIC_NAMES.map((name) => [name, newName(name)]),
-);
-
-/** Index 0 is no entry. */
-const STATIC_ENTRIES: readonly (Entry | undefined)[] = STATIC_NAMES.map((name, index) => {
-  if (index === 0) return undefined;
-  const named = STATIC_FIELD_NAMES.get(name) as FieldName;
-  const value = STATIC_VALUES[index] as string;
-  return { named, value, kind: kindOfField(named.kind, value) };
-});
 
 export class HpackDecoder {
   /** Newest last; those before `#first` are evicted. */
@@ -84,9 +63,7 @@ export class HpackDecoder {
         continue;
       }
       begun = true;
-      const entry = (first & 0x80) !== 0
-        ? this.#entry(this.#integer(block, 7))
-        : this.#literal(block, (first & 0x40) !== 0);
+      const entry = (first & 0x80) !== 0 ? this.#entry(this.#integer(block, 7)) : this.#literal(block, first);
       if (entry === undefined) return "malformed";
       const { named: { name }, value, kind } = entry;
       bytes += name.length + value.length + ENTRY_OVERHEAD_BYTES;
@@ -99,27 +76,28 @@ export class HpackDecoder {
   }
 
   /** §6.2; undefined: malformed. */
-  #literal(block: Buffer, indexing: boolean): Entry | undefined {
+  #literal(block: Buffer, first: number): Entry | undefined {
+    const indexing = (first & 0x40) !== 0;
     const index = this.#integer(block, indexing ? 6 : 4);
     const named = index === 0 ? this.#newName(block) : this.#entry(index)?.named;
     if (named === undefined) return undefined;
     const { last } = named;
-    const entry = last !== null && this.#takes(block, last.value) ? last : this.#newEntry(block, named);
-    if (entry !== undefined && indexing) this.#insert(entry);
+    if (last !== null && this.#takes(block, last.value)) {
+      if (indexing) this.#insert(last);
+      return last;
+    }
+    const value = this.#string(block);
+    if (value === undefined) return undefined;
+    const entry = newEntry(named, value);
+    // §6.2.3: what its sender has never indexed is a secret.
+    if (indexing || (first & 0x10) === 0) remember(entry);
+    if (indexing) this.#insert(entry);
     return entry;
   }
 
   #newName(block: Buffer): FieldName | undefined {
     const name = this.#string(block);
     return name === undefined ? undefined : newName(name);
-  }
-
-  #newEntry(block: Buffer, named: FieldName): Entry | undefined {
-    const value = this.#string(block);
-    if (value === undefined) return undefined;
-    const entry = { named, value, kind: kindOfField(named.kind, value) };
-    if (value.length <= REMEMBERED_LENGTH_MAX) named.last = entry;
-    return entry;
   }
 
   /** §5.1; -1: malformed. */
@@ -191,12 +169,4 @@ export class HpackDecoder {
       this.#first = 0;
     }
   }
-}
-
-function newName(name: string): FieldName {
-  return { name, kind: kindOfName(name), last: null };
-}
-
-function sizeOf({ named, value }: Entry): number {
-  return named.name.length + value.length + ENTRY_OVERHEAD_BYTES;
 }

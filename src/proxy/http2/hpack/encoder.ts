@@ -3,7 +3,8 @@
  * are sent as they are: between proxies of one mesh, time is dearer than the few octets that Huffman coding saves.
  */
 import { writeLatin1 } from "../../../lib/latin1.ts";
-import { ENTRY_OVERHEAD_BYTES, TABLE_BYTES_MAX } from "./decoder.ts";
+import { TABLE_BYTES_MAX } from "./decoder.ts";
+import { ENTRY_OVERHEAD_BYTES } from "./entry.ts";
 import { STATIC_INDEX_OF_NAME, STATIC_TABLE_SIZE, staticValuesOf } from "./static_table.ts";
 
 /** Fields whose values often differ: indexing them all would push out those that do not. */
