@@ -55,11 +55,24 @@ export class FrameReader {
   readonly #frame = new Frame();
   #bytes: Buffer = NOTHING;
   #position = 0;
+  /** The chunk whose beginning completes the frame in `#bytes`: it is read next, from there on. */
+  #next: Buffer = NOTHING;
+  #nextPosition = 0;
 
   push(chunk: Buffer): void {
-    const rest = this.#bytes.length - this.#position;
-    this.#bytes = rest === 0 ? chunk : Buffer.concat([this.#bytes.subarray(this.#position), chunk]);
+    const at = this.#position;
     this.#position = 0;
+    if (at === this.#bytes.length) {
+      this.#bytes = chunk;
+      return;
+    }
+    const rest = this.#bytes.subarray(at);
+    // What is behind the frame stays where it is: copying it would be most of what a large body costs here.
+    const missing = missingOctets(rest, chunk);
+    this.#bytes = Buffer.concat([rest, chunk.subarray(0, missing)]);
+    if (missing >= chunk.length) return;
+    this.#next = chunk;
+    this.#nextPosition = missing;
   }
 
   /** What is left is the beginning of a HEADERS frame. */
@@ -70,6 +83,11 @@ export class FrameReader {
 
   /** The next frame, null while it is not whole, or that it is larger than we take. */
   next(): Frame | null | "tooLarge" {
+    if (this.#position === this.#bytes.length && this.#next.length > 0) {
+      this.#bytes = this.#next;
+      this.#position = this.#nextPosition;
+      this.#next = NOTHING;
+    }
     const bytes = this.#bytes;
     const at = this.#position;
     if (bytes.length - at < FRAME_HEADER_BYTES) return this.#wait();
@@ -108,4 +126,15 @@ export class FrameReader {
     this.#position = 0;
     return null;
   }
+}
+
+/**
+ * How many octets of `chunk` the frame that `rest` begins with still needs: all, where not even its length came yet, or
+ * where that is larger than we take, as the preface would be if it were a frame.
+ */
+function missingOctets(rest: Buffer, chunk: Buffer): number {
+  const octet = (at: number) => (at < rest.length ? rest[at] : chunk[at - rest.length]) as number;
+  if (rest.length + chunk.length < 3) return chunk.length;
+  const length = (octet(0) << 16) | (octet(1) << 8) | octet(2);
+  return length > FRAME_BYTES_MAX ? chunk.length : FRAME_HEADER_BYTES + length - rest.length;
 }

@@ -6,9 +6,16 @@ import { writeLatin1 } from "../../lib/latin1.ts";
 import { afterTurn } from "../../lib/turn.ts";
 import type { Wire } from "../../runtime/socket.ts";
 
-/** Size of a gathering buffer; pieces up to a quarter of it are copied, larger ones go to the socket as they are. */
+/** Size of a gathering buffer, and of what TLS puts into one record at most. */
 const BUFFER_BYTES = 16 * 1024;
-const COPY_BYTES_MAX = BUFFER_BYTES / 4;
+
+/**
+ * Larger pieces go to the socket as they are, smaller ones are copied: each write has its price. Frames and their nine
+ * octets, written one after the other, would take two records and two writes each.
+ */
+const COPY_BYTES_MAX = { callback: BUFFER_BYTES / 4, turn: BUFFER_BYTES } as const;
+/** Pieces up to this size are not divided among two buffers. */
+const WHOLE_BYTES_MAX = BUFFER_BYTES / 4;
 
 /** With more than this unsent, `body()` answers false and its source must pause until `onWritable`. */
 export const WRITE_HIGH_WATER_BYTES = 64 * 1024;
@@ -79,12 +86,14 @@ export class ByteWriter {
   #dirty = false;
 
   readonly #flushQueue: FlushQueue;
+  readonly #copyBytesMax: number;
 
   /** `onWritable` is called after a refused `bytes` once everything is sent. */
   constructor(wire: Wire, onWritable: () => void, gather: GatherUntil = "callback") {
     this.#wire = wire;
     this.#onWritable = onWritable;
     this.#flushQueue = flushQueues[gather];
+    this.#copyBytesMax = COPY_BYTES_MAX[gather];
   }
 
   /** False after a refused `bytes`, until `onWritable`. */
@@ -154,10 +163,8 @@ export class ByteWriter {
 
   /** Appends bytes; the caller must not change them afterwards. False: pause the source until `onWritable`. */
   bytes(chunk: Uint8Array): boolean {
-    if (chunk.length <= COPY_BYTES_MAX) {
-      const buffer = this.#reserve(chunk.length);
-      buffer.set(chunk, this.#end);
-      this.#end += chunk.length;
+    if (chunk.length <= this.#copyBytesMax) {
+      this.#gather(chunk);
     } else {
       this.#seal();
       this.#queue.push(chunk);
@@ -170,6 +177,19 @@ export class ByteWriter {
     if (this.#blocked) this.#detach();
     this.#full = true;
     return false;
+  }
+
+  #gather(chunk: Uint8Array): void {
+    let rest = chunk;
+    const room = this.#buffer.length - this.#end;
+    if (rest.length > room && rest.length > WHOLE_BYTES_MAX && room > 0) {
+      this.#buffer.set(rest.subarray(0, room), this.#end);
+      this.#end += room;
+      rest = rest.subarray(room);
+    }
+    const buffer = this.#reserve(rest.length);
+    buffer.set(rest, this.#end);
+    this.#end += rest.length;
   }
 
   /** What waits for a peer that does not read must not keep alive the much larger buffers that it is a part of. */
@@ -212,20 +232,26 @@ export class ByteWriter {
   #send(): boolean {
     if (this.#blocked || this.#closed) return false;
     if (this.#queue.length > 0 && !this.#sendQueue()) return false;
-    const length = this.#end - this.#start;
-    if (length > 0) {
-      const taken = this.#wire.write(this.#buffer, this.#start, length);
-      if (taken < 0) {
-        this.close();
-        return false;
-      }
-      if (taken < length) {
-        this.#start += taken;
-        this.#blocked = true;
-        return false;
-      }
-    }
+    if (this.#end > this.#start && !this.#sendGathered()) return false;
     this.#release();
+    return true;
+  }
+
+  /** True: the buffer is free. */
+  #sendGathered(): boolean {
+    const length = this.#end - this.#start;
+    const taken = this.#wire.write(this.#buffer, this.#start, length);
+    if (taken < 0) {
+      this.close();
+      return false;
+    }
+    if (taken < length) {
+      this.#start += taken;
+      this.#blocked = true;
+      return false;
+    }
+    this.#start = 0;
+    this.#end = 0;
     return true;
   }
 
@@ -253,6 +279,11 @@ export class ByteWriter {
   /** The buffer with room for `length` more bytes at `#end`. */
   #reserve(length: number): Buffer {
     if (this.#end + length <= this.#buffer.length) return this.#buffer;
+    // A full buffer is worth its own write now, and is then free for what follows.
+    const isNext = this.#queue.length === 0 && !this.#blocked && !this.#closed;
+    if (isNext && this.#end > this.#start && this.#sendGathered() && length <= this.#buffer.length) {
+      return this.#buffer;
+    }
     this.#seal();
     this.#buffer = length <= BUFFER_BYTES
       ? freeBuffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)

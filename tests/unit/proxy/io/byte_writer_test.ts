@@ -1,11 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ByteWriter, WRITE_HIGH_WATER_BYTES } from "../../../../src/proxy/io/byte_writer.ts";
+import {
+  ByteWriter,
+  type GatherUntil,
+  WRITE_HIGH_WATER_BYTES,
+} from "../../../../src/proxy/io/byte_writer.ts";
 import { FakeWire, latin1, settle } from "../fake_wire.ts";
 
-function writerOf(wire: FakeWire): { writer: ByteWriter; woken: () => number } {
+function writerOf(wire: FakeWire, gather?: GatherUntil): { writer: ByteWriter; woken: () => number } {
   let woken = 0;
-  const writer = new ByteWriter(wire, () => void woken++);
+  const writer = new ByteWriter(wire, () => void woken++, gather);
   return { writer, woken: () => woken };
 }
 
@@ -78,6 +82,25 @@ describe("ByteWriter", () => {
     wire.room = 100;
     writer.onDrain();
     expect([wire.written, writer.unsent]).toEqual(["hello world", 0]);
+  });
+
+  test("ByteWriter of frames fills its buffers, and sends each as it is full", () => {
+    const wire = new FakeWire();
+    const { writer } = writerOf(wire, "turn");
+    const lengths: number[] = [];
+    const write = wire.write.bind(wire);
+    wire.write = (data, offset, length) => {
+      lengths.push(length as number);
+      return write(data, offset, length);
+    };
+    for (let i = 0; i < 3; i++) {
+      writer.text("123456789");
+      writer.bytes(new Uint8Array(16_384));
+    }
+    expect(lengths).toEqual([16_384, 16_384, 16_384]);
+    expect(writer.unsent).toBe(27);
+    writer.flush();
+    expect(lengths).toEqual([16_384, 16_384, 16_384, 27]);
   });
 
   test("ByteWriter lets go of a much larger buffer than the piece of it that waits", () => {
@@ -167,9 +190,9 @@ describe("ByteWriter", () => {
       fc.constantFrom(1, 16_384, 20_000).map((bytes) => ({ kind: "field" as const, bytes })),
     );
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 30 }), fc.nat(50_000), (pieces, room) => {
+      fc.property(fc.array(piece, { maxLength: 30 }), fc.nat(50_000), fc.boolean(), (pieces, room, turn) => {
         const wire = new FakeWire();
-        const { writer } = writerOf(wire);
+        const { writer } = writerOf(wire, turn ? "turn" : "callback");
         wire.room = room;
         let expected = "";
         let next = 0;
