@@ -1,4 +1,5 @@
 /** `bowline demo-app`: one program of the tutorial; started by `bowline demo`, not meant for people. */
+import { systemClock } from "../lib/clock.ts";
 import { serveHttp } from "../runtime/http_server.ts";
 import { onTerminate } from "../runtime/signals.ts";
 import { createDemoApp } from "./demo/app.ts";
@@ -16,7 +17,8 @@ export interface DemoAppCommandOptions {
 export async function runDemoApp(
   { name, says, next = undefined, bind, proxy }: DemoAppCommandOptions,
 ): Promise<ExitCode> {
-  const handler = createDemoApp({ name, says, next: next ?? null, proxy }, (url, init) => fetch(url, init));
+  const app = { name, says, next: next ?? null, proxy };
+  const handler = createDemoApp(app, (url, init) => fetch(url, init), systemClock);
   const server = await serveHttp({ hostname: bind, port: DEMO_APP_PORT }, handler);
   await new Promise<void>((resolve) => onTerminate(() => resolve()));
   await server.stop();

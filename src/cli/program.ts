@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { ListenError } from "../runtime/listen_error.ts";
 import { environmentVariable, writeStderr, writeStdout } from "../runtime/process.ts";
 import { SEVERITIES } from "../config/finding.ts";
+import { chapterList, DEFAULT_CHAPTER } from "./demo/chapters.ts";
 import { limitsHelp } from "./limit_flag.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { OUTPUT_FORMATS, type OutputFormat, printError, printMessage } from "./output.ts";
@@ -180,9 +181,12 @@ function addDemo(program: Command, finish: Finish): void {
       "before",
       "Examples:\n" +
         "  bowline demo\n" +
+        "  bowline demo mirroring\n" +
         "  bowline demo --requests 1000 -o json\n" +
-        "  bowline demo --requests 100 --header 'baggage-user-agent: Safari'\n",
+        "  bowline demo user-agent --requests 100 --header 'baggage-user-agent: Safari'\n",
     )
+    .argument("[chapter]", `of the tutorial (default: ${DEFAULT_CHAPTER})`)
+    .addHelpText("after", `\nChapters:\n${chapterList()}`)
     .addOption(
       flag("--requests <n>", "send this many requests, print what came back, and end: with 1 if any failed")
         .argParser(wholeNumber(1, DEMO_REQUESTS_MAX)),
@@ -192,9 +196,9 @@ function addDemo(program: Command, finish: Finish): void {
     )
     .addOption(flag("--config <dir>", "use this directory of Istio YAML files instead of the tutorial's"))
     .addOption(outputOption())
-    .action(async ({ header = [], ...options }) => {
+    .action(async (chapter: string | undefined, { header = [], ...options }) => {
       const { runDemo } = await import("./demo_command.ts");
-      finish(await runDemo({ ...options, headers: header }));
+      finish(await runDemo({ ...options, chapter, headers: header }));
     });
 }
 

@@ -9,8 +9,8 @@ import { curl } from "./clients.ts";
 
 const ENTRY = "http://127.0.0.10:8080/";
 const API = "http://127.0.0.9:15014";
-const TUTORIAL = join(import.meta.dirname, "../../config/tutorial");
-const SAFARI = join(import.meta.dirname, "../../config/examples/safari");
+const TUTORIAL = join(import.meta.dirname, "../../config/tutorial/split-90-10");
+const SAFARI = join(import.meta.dirname, "../../config/tutorial/user-agent");
 const V1 = /^customer => preference => recommendation v1 from 'recommendation-v1': \d+\n$/;
 const V2 = /^customer => preference => recommendation v2 from 'recommendation-v2': \d+\n$/;
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bowline } from "./bowline.ts";
 
-const SAFARI = join(import.meta.dir, "../../../config/examples/safari");
+const SAFARI = join(import.meta.dir, "../../../config/tutorial/user-agent");
 
 let root = "";
 
@@ -26,9 +26,9 @@ spec: {host: nowhere}
 
 describe("bowline analyze", () => {
   test("analyze says so when there is nothing to say, and ends with 0", async () => {
-    const { exitCode, stdout, stderr } = await bowline(["analyze", "config/tutorial"]);
+    const { exitCode, stdout, stderr } = await bowline(["analyze", "config/tutorial/split-90-10"]);
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "" });
-    expect(stderr).toBe("No issues found in config/tutorial: 10 resources in 3 files\n");
+    expect(stderr).toBe("No issues found in config/tutorial/split-90-10: 10 resources in 3 files\n");
   });
 
   test("analyze names resource, file and line as Istio's tool does, and ends with 79", async () => {
@@ -78,8 +78,8 @@ describe("bowline diff", () => {
   test("diff prints JSON with what changes for each workload", async () => {
     const { exitCode, stdout } = await bowline([
       "diff",
-      "config/tutorial",
-      "config/examples/safari",
+      "config/tutorial/split-90-10",
+      "config/tutorial/user-agent",
       "-o",
       "json",
     ]);
@@ -91,7 +91,7 @@ describe("bowline diff", () => {
 
   test("diff of what does not load ends with 65 and says why", async () => {
     write("mesh/a.yaml", "kind: Servce\n");
-    const { exitCode, stderr } = await bowline(["diff", "config/tutorial", join(root, "mesh")]);
+    const { exitCode, stderr } = await bowline(["diff", "config/tutorial/split-90-10", join(root, "mesh")]);
     expect(exitCode).toBe(65);
     expect(stderr).toContain("only configurations that load can be compared");
   });

@@ -8,8 +8,8 @@ import { golden } from "../../golden.ts";
 import { load, loadDirectory, networking, service, TRUST_DOMAIN, workloadEntry } from "../pilot/fixture.ts";
 import { bowline } from "./bowline.ts";
 
-const TUTORIAL = loadDirectory("config/tutorial");
-const SAFARI = loadDirectory("config/examples/safari");
+const TUTORIAL = loadDirectory("config/tutorial/split-90-10");
+const SAFARI = loadDirectory("config/tutorial/user-agent");
 
 /** A mesh in which little is as it should be. */
 const BROKEN = load(
@@ -152,7 +152,7 @@ describe("the answers of explain", () => {
 });
 
 describe("runExplain()", () => {
-  const ask = (...args: string[]) => bowline(["explain", "--config", "config/tutorial", ...args]);
+  const ask = (...args: string[]) => bowline(["explain", "--config", "config/tutorial/split-90-10", ...args]);
 
   test("prints the JSON on standard output and notes on standard error", async () => {
     const { exitCode, stdout, stderr } = await ask(
@@ -180,7 +180,7 @@ describe("runExplain()", () => {
       exitCode: 65,
       stdout: "",
       stderr:
-        "Error: No WorkloadEntry in config/tutorial is tutorial/custmer\n  did you mean tutorial/customer?\n",
+        "Error: No WorkloadEntry in config/tutorial/split-90-10 is tutorial/custmer\n  did you mean tutorial/customer?\n",
     });
   });
 

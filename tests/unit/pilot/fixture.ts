@@ -1,5 +1,5 @@
 /** Configuration for pilot's tests: YAML through the real loader, and short ways to what a snapshot says. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { loadConfig } from "../../../src/config/loader.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
 import type { Cluster, EndpointSet, Route, Snapshot, VirtualHost } from "../../../src/model/snapshot.ts";
@@ -13,15 +13,17 @@ export function load(...documents: string[]): ResourceSet {
   return loadFiles([{ file: "test.yaml", text: documents.join("\n---\n") }]);
 }
 
-/** The resources of a directory of this repository, such as `config/tutorial`. */
+/** The resources of a directory of this repository, such as `config/tutorial/retry`. */
 export function loadDirectory(directory: string): ResourceSet {
   return loadFiles(sourceFiles(directory));
 }
 
 export function sourceFiles(directory: string): { file: string; text: string }[] {
   const root = new URL(`../../../${directory}/`, import.meta.url).pathname;
-  const names = readdirSync(root).filter((name) => name.endsWith(".yaml")).sort();
-  return names.map((name) => ({ file: name, text: readFileSync(root + name, "utf8") }));
+  return readdirSync(root).sort().flatMap((name) => {
+    if (name.endsWith(".yaml")) return [{ file: name, text: readFileSync(root + name, "utf8") }];
+    return statSync(root + name).isDirectory() ? sourceFiles(`${directory}/${name}`) : [];
+  });
 }
 
 export function loadFiles(files: { file: string; text: string }[]): ResourceSet {

@@ -15,9 +15,9 @@ function expectGolden(name: string, value: unknown): void {
 describe("translate()", () => {
   for (
     const [directory, workload, golden] of [
-      ["config/tutorial", "tutorial/preference", "tutorial_preference.json"],
-      ["config/tutorial", "tutorial/recommendation-v1", "tutorial_recommendation_v1.json"],
-      ["config/examples/safari", "tutorial/preference", "safari_preference.json"],
+      ["config/tutorial/split-90-10", "tutorial/preference", "tutorial_preference.json"],
+      ["config/tutorial/split-90-10", "tutorial/recommendation-v1", "tutorial_recommendation_v1.json"],
+      ["config/tutorial/user-agent", "tutorial/preference", "safari_preference.json"],
       ["config/examples/destinations", "shop/web", "destinations_web.json"],
     ] as const
   ) {
@@ -28,7 +28,7 @@ describe("translate()", () => {
   }
 
   test("translate() gives the same versions whatever the order of files", () => {
-    const files = sourceFiles("config/tutorial");
+    const files = sourceFiles("config/tutorial/split-90-10");
     const [forward, backward] = [files, files.toReversed()].map((ordered) => {
       const snapshot = translateFiles(loadFiles(ordered), "tutorial/customer", TRUST_DOMAIN) ?? [];
       return [...snapshot].map(([key, { version }]) => `${key} ${version}`).sort();
@@ -38,6 +38,7 @@ describe("translate()", () => {
   });
 
   test("translateFiles() has nothing for a workload that is in no file", () => {
-    expect(translateFiles(loadDirectory("config/tutorial"), "tutorial/nobody", TRUST_DOMAIN)).toBeUndefined();
+    expect(translateFiles(loadDirectory("config/tutorial/mesh"), "tutorial/nobody", TRUST_DOMAIN))
+      .toBeUndefined();
   });
 });

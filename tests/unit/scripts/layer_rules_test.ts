@@ -34,7 +34,7 @@ describe("checkLayers()", () => {
     ["src/proxy/route/matcher.ts", "../http1/parser.ts"],
     ["src/runtime/files.ts", "../lib/clock.ts"],
     ["src/cli/version_command.ts", "../../deno.json"],
-    ["src/cli/demo_command.ts", "../../config/tutorial/services.yaml"],
+    ["src/cli/demo_command.ts", "../../config/tutorial/mesh/services.yaml"],
     ["src/lib/clock.ts", "node:fs"],
   ];
   test.each(allowed)("lets %s import %s", (file, specifier) => {

@@ -103,8 +103,8 @@ describe("meshDiff()", () => {
 
   test("diffText() says of the tutorial's second chapter what the golden file says", () => {
     const step = meshDiff(
-      loadDirectory("config/tutorial"),
-      loadDirectory("config/examples/safari"),
+      loadDirectory("config/tutorial/split-90-10"),
+      loadDirectory("config/tutorial/user-agent"),
       TRUST_DOMAIN,
     );
     golden("cli/diff/safari.txt", diffText(step));
