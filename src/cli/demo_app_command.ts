@@ -11,7 +11,7 @@ export interface DemoAppCommandOptions {
   readonly says: string;
   readonly next?: string;
   readonly bind: string;
-  readonly proxy: string;
+  readonly proxy?: string;
 }
 
 export async function runDemoApp(

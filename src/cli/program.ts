@@ -208,8 +208,8 @@ function addDemoApp(program: Command, finish: Finish): void {
     .requiredOption("--name <name>")
     .requiredOption("--says <text>")
     .requiredOption("--bind <address>")
-    .requiredOption("--proxy <url>")
     .option("--next <service>")
+    .option("--proxy <url>")
     .action(async (options) => {
       const { runDemoApp } = await import("./demo_app_command.ts");
       finish(await runDemoApp(options));

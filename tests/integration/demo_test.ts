@@ -110,8 +110,8 @@ describe("demo, to play with", () => {
     expect(demo.stderr).toContain(`curl ${ENTRY}`);
     expect(demo.stderr).toContain(`${API}/api/graph`);
     family = childrenOf(demo.pid);
-    // A control plane, and five workloads with a program and a sidecar each.
-    expect(family).toHaveLength(11);
+    // A control plane, five workloads with a program and a sidecar each, and a program outside the mesh.
+    expect(family).toHaveLength(12);
   });
 
   scenario("curl gets the tutorial's answer", async () => {

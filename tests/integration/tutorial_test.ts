@@ -7,6 +7,7 @@ import { copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { curl } from "./clients.ts";
 import { scrape, total } from "./scrape.ts";
 
 const ENTRY = "http://127.0.0.10:8080/";
@@ -152,6 +153,15 @@ describe("chapters", () => {
     expectShare(from(answers, "recommendation-v1"), 600, 0.5);
   });
 
+  scenario("load-balancing: v1 and v2 in turn", async () => {
+    await open("load-balancing");
+    // By chance, one of half a million rows of twenty alternates.
+    await until("they alternate", async () => {
+      const answers = await calls(20, 1);
+      return answers.every(({ from }, i) => from !== null && (i === 0 || from !== answers[i - 1]?.from));
+    });
+  });
+
   scenario("retry: v2 fails, and no caller hears of it", async () => {
     await tellV2("misbehave");
     await until("callers hear of it", async () => (await call()).status === 503);
@@ -177,6 +187,34 @@ describe("chapters", () => {
     }
   });
 
+  scenario("circuit-breaking: what is too much is refused at once", async () => {
+    await open("circuit-breaking");
+    await tellV2("slow");
+    const overflow =
+      "customer => 503 preference => 503 upstream connect error or disconnect/reset before headers. reset reason: overflow";
+    let answers: Answer[] = [];
+    await until("some are refused", async () => {
+      answers = await calls(CONCURRENCY);
+      return answers.some(({ status }) => status === 503);
+    });
+    await tellV2("behave");
+    const refused = answers.filter(({ status }) => status === 503);
+    expect(new Set(refused.map(({ body }) => body.trim()))).toEqual(new Set([overflow]));
+    const served = from(answers, "recommendation-v1") + from(answers, "recommendation-v2");
+    expect(served).toBeGreaterThan(0);
+    expect(served + refused.length).toBe(CONCURRENCY);
+  });
+
+  scenario("circuit-breaking: who fails once is not called, until its time is over", async () => {
+    await tellV2("misbehave");
+    await until("v2 fails", async () => (await call()).status === 503);
+    const before = await sentTo("recommendation-v2");
+    expect(from(await calls(30, 1), "recommendation-v1")).toBe(30);
+    expect(await sentTo("recommendation-v2")).toBe(before);
+    await tellV2("behave");
+    await until("v2 is back", byV2);
+  });
+
   scenario("abort: half of the requests fail with 503", async () => {
     await open("abort");
     const aborted = ({ body }: Answer) => body === "customer => 503 preference => 503 fault filter abort\n";
@@ -196,12 +234,29 @@ describe("chapters", () => {
     expect(from(answers, "recommendation-v1") + from(answers, "recommendation-v2")).toBe(100);
     expectShare(answers.filter(({ tookMs }) => tookMs >= 2_000).length, 100, 0.5);
   });
+
+  scenario("egress: customer reaches hosts that are declared, and no others", async () => {
+    const asCustomer = async (url: string) => {
+      const { status, body } = await curl("--proxy", "http://127.0.0.11:15001", url);
+      return [status, body.replace(/\d+\n/, "")];
+    };
+    const undeclared = "http://127.0.0.20:8080/";
+    expect(await asCustomer(undeclared)).toEqual([200, "sunny from 'weather': "]);
+    await open("egress");
+    await until(
+      "a host is declared",
+      async () => (await asCustomer("http://weather.example.com/"))[0] === 200,
+    );
+    expect(await asCustomer("http://weather.example.com/")).toEqual([200, "sunny from 'weather': "]);
+    expect(await asCustomer(undeclared)).toEqual([502, ""]);
+    expect(await asCustomer("http://news.example.com/")).toEqual([502, ""]);
+  });
 });
 
-scenario("demo CHAPTER begins with that chapter, and says what to look for", async () => {
+scenario("demo CHAPTER --requests counts what comes of that chapter", async () => {
   expect(await demo.end("SIGINT")).toBe(0);
   const { code, stdout } = await bowline(["demo", "abort", "--requests", "400", "-o", "json"]);
-  expect(code).toBe(0);
+  expect(code).toBe(1);
   const { requests, ok, errors, mtls } = JSON.parse(stdout);
   expect([requests, ok + errors, mtls]).toEqual([400, 400, true]);
   expectShare(errors, 400, 0.5);

@@ -29,12 +29,12 @@ export interface DemoAppOptions {
   readonly says: string;
   /** Service to call; null: it answers itself. */
   readonly next: string | null;
-  /** The sidecar's outbound address, `http://ADDR:PORT`. */
-  readonly proxy: string;
+  /** The sidecar's outbound address, `http://ADDR:PORT`; undefined for a program that calls nobody. */
+  readonly proxy?: string;
 }
 
 /** Fetch, as far as an app needs it; `proxy` is Bun's option. */
-export type AppFetch = (url: string, init: RequestInit & { proxy: string }) => Promise<Response>;
+export type AppFetch = (url: string, init: RequestInit & { proxy?: string }) => Promise<Response>;
 
 export function createDemoApp(options: DemoAppOptions, fetchNext: AppFetch, clock: Clock): HttpHandler {
   const { name, says, next, proxy } = options;

@@ -15,6 +15,7 @@ export const CHAPTERS = [
     "a copy of each request to version 2",
     "every answer comes from v1, and the graph shows as many calls of v2",
   ),
+  chapter("load-balancing", "v1 and v2 in turn", "v1 and v2 answer in turn"),
   chapter(
     "retry",
     "what fails is tried elsewhere",
@@ -28,11 +29,24 @@ export const CHAPTERS = [
     `${V2}/behave ends that`,
   ),
   chapter(
+    "circuit-breaking",
+    "one request at a time, and none to who fails",
+    `${V2}/slow, then several calls at once: those that come while v2 thinks are refused`,
+    `${V2}/misbehave: after one 503 only v1 is called for 5 s`,
+    `${V2}/behave ends both`,
+  ),
+  chapter(
     "abort",
     "half of the requests fail with 503",
     "half of the answers are 503, and v1 and v2 are well",
   ),
   chapter("delay", "half of the requests wait for 2 s", "half of the answers take 2 s"),
+  chapter(
+    "egress",
+    "calls leave the mesh for declared hosts only",
+    "curl -x http://127.0.0.11:15001 http://weather.example.com/, as customer would: it is sunny",
+    "curl -x http://127.0.0.11:15001 http://127.0.0.20:8080/: nobody declared that",
+  ),
 ] as const;
 
 export type ChapterName = typeof CHAPTERS[number]["name"];

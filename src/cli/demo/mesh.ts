@@ -1,4 +1,4 @@
-/** The tutorial mesh as processes: a control plane, and for every workload a sidecar and its program. */
+/** The tutorial mesh as processes: a control plane, for every workload a sidecar and its program, and a program outside. */
 import type { Clock } from "../../lib/clock.ts";
 import { ADMIN_SOCKET, type TokenCreateReply } from "../../model/admin.ts";
 import { PORTS } from "../../model/ports.ts";
@@ -11,13 +11,17 @@ import {
   DEMO_APP_PORT,
   DEMO_CONTROL_PLANE,
   DEMO_NAMESPACE,
+  DEMO_OUTSIDE,
   DEMO_WORKLOADS,
+  type DemoProgram,
   type DemoWorkload,
 } from "./topology.ts";
 
 /** Everything must be up within this. */
 const START_TIMEOUT_MS = 20_000;
 const LOOK_MS = 20;
+/** A program of the demo answers at once, or is asked again. */
+const ANSWER_TIMEOUT_MS = 1_000;
 /** A child that does not end by itself is killed after this. */
 const STOP_GRACE_MS = 5_000;
 
@@ -72,7 +76,9 @@ export class DemoMesh {
       "the control plane",
       () => this.#isReady(`${this.controlPlaneData}/${ADMIN_SOCKET}`, "/readyz"),
     );
+    this.#startProgram(DEMO_OUTSIDE, []);
     await Promise.all(DEMO_WORKLOADS.map((workload) => this.#startWorkload(workload)));
+    await this.#untilAnswers(DEMO_OUTSIDE);
     await this.#until("the proxies", () => this.#allSynced());
     this.#started = true;
   }
@@ -99,31 +105,28 @@ export class DemoMesh {
 
   async #startWorkload(workload: DemoWorkload): Promise<void> {
     const { directory } = this.#options;
-    const { name, address, next, says } = workload;
+    const { name, address, next } = workload;
     const tokenFile = `${directory}/${name}.token`;
     await writeFileAtomic(tokenFile, await this.#createToken(name));
     const data = `${directory}/${name}`;
     this.#startChild(`${name}-sidecar`, [
       ...["run", "--role", "sidecar", "--token-file", tokenFile, "--data", data, "--bind", address],
     ]);
-    this.#startChild(name, [
-      ...[
-        "demo-app",
-        "--name",
-        name,
-        "--says",
-        says,
-        "--bind",
-        address,
-        "--proxy",
-        `http://${address}:${PORTS.outbound}`,
-      ],
-      ...(next === null ? [] : ["--next", next]),
-    ]);
+    const proxy = `http://${address}:${PORTS.outbound}`;
+    this.#startProgram(workload, next === null ? [] : ["--next", next, "--proxy", proxy]);
     await this.#until(
       `the sidecar of ${name}`,
       () => this.#isReady(`${data}/${ADMIN_SOCKET}`, "/healthz/ready"),
     );
+    await this.#untilAnswers(workload);
+  }
+
+  #startProgram({ name, address, says }: DemoProgram, args: readonly string[]): void {
+    this.#startChild(name, ["demo-app", "--name", name, "--says", says, "--bind", address, ...args]);
+  }
+
+  /** Late, when a program that found its port taken has ended already: so it is not that other one that is asked. */
+  async #untilAnswers({ name, address }: DemoProgram): Promise<void> {
     await this.#until(name, () => answers(`http://${address}:${DEMO_APP_PORT}/healthz`));
   }
 
@@ -203,7 +206,8 @@ export class DemoMesh {
 
 async function answers(url: string): Promise<boolean> {
   try {
-    await fetch(url, { method: "HEAD" });
+    // Whoever else has the port may take connections and say nothing.
+    await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     return true;
   } catch {
     return false;

@@ -4,7 +4,12 @@ import workloads from "../../../config/tutorial/mesh/workloads.yaml" with { type
 import abort from "../../../config/tutorial/abort/recommendation.yaml" with { type: "text" };
 import allToV1 from "../../../config/tutorial/all-to-v1/recommendation.yaml" with { type: "text" };
 import allToV2 from "../../../config/tutorial/all-to-v2/recommendation.yaml" with { type: "text" };
+import circuitBreaking from "../../../config/tutorial/circuit-breaking/recommendation.yaml" with {
+  type: "text",
+};
 import delay from "../../../config/tutorial/delay/recommendation.yaml" with { type: "text" };
+import egress from "../../../config/tutorial/egress/egress.yaml" with { type: "text" };
+import loadBalancing from "../../../config/tutorial/load-balancing/recommendation.yaml" with { type: "text" };
 import mirroring from "../../../config/tutorial/mirroring/recommendation.yaml" with { type: "text" };
 import retry from "../../../config/tutorial/retry/recommendation.yaml" with { type: "text" };
 import split5050 from "../../../config/tutorial/split-50-50/recommendation.yaml" with { type: "text" };
@@ -27,10 +32,13 @@ export const CHAPTER_FILES: Readonly<Record<ChapterName, Files>> = {
   "split-90-10": { "recommendation.yaml": text(split9010) },
   "user-agent": { "recommendation.yaml": text(userAgent) },
   "mirroring": { "recommendation.yaml": text(mirroring) },
+  "load-balancing": { "recommendation.yaml": text(loadBalancing) },
   "retry": { "recommendation.yaml": text(retry) },
   "timeout": { "recommendation.yaml": text(timeout) },
+  "circuit-breaking": { "recommendation.yaml": text(circuitBreaking) },
   "abort": { "recommendation.yaml": text(abort) },
   "delay": { "recommendation.yaml": text(delay) },
+  "egress": { "egress.yaml": text(egress) },
 };
 
 /** What an import as text is; the type checker takes it for a module. */

@@ -4,7 +4,7 @@ import { ManualClock } from "../../../../src/lib/clock.ts";
 
 function lastApp() {
   const clock = new ManualClock();
-  const options = { name: "recommendation-v2", says: "recommendation v2", next: null, proxy: "" };
+  const options = { name: "recommendation-v2", says: "recommendation v2", next: null };
   const app = createDemoApp(options, () => Promise.reject(new Error("it calls nobody")), clock);
   const ask = async (path: string) => await app(new Request(`http://127.0.0.22:8080${path}`));
   return { clock, ask };
