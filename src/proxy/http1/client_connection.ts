@@ -59,6 +59,8 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   #keepAlive = false;
   #informational = 0;
   #asked: TunnelRequest | null = null;
+  /** Bytes for the tunnel before the upstream has granted it: one that refuses would read another request in them. */
+  #early: Uint8Array[] | null = null;
   /** Who owns the wire after the upstream granted a tunnel. */
   #tunnel: Tunnel | null = null;
 
@@ -89,6 +91,7 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     this.#informational = 0;
     this.#toHead = head.method === "HEAD";
     this.#asked = head.tunnel ?? null;
+    this.#early = null;
     this.#chunked = writeRequestHead(this.#writer, head);
     this.#writer.flushSoon();
     this.#touch();
@@ -118,6 +121,10 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     if (this.#tunnel !== null) return this.#tunnel.send(chunk);
     if (this.#closed || this.#handler === null) return true;
     this.#touch();
+    if (this.#asked !== null) {
+      (this.#early ??= []).push(chunk);
+      return false;
+    }
     const room = this.#chunked ? writeChunk(this.#writer, chunk) : this.#writer.bytes(chunk);
     this.#writer.flushSoon();
     return room;
@@ -267,7 +274,17 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
     this.#tunnel = tunnel;
     setOwner(this.#wire, tunnel);
     handler.onResponse({ ...head, bodyLength: BODY_LENGTH_UNKNOWN });
+    this.#sendEarly(tunnel);
     if (from < rest.length) tunnel.onData(rest.subarray(from));
+  }
+
+  #sendEarly(tunnel: Tunnel): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    let room = true;
+    for (const chunk of early) room = tunnel.send(chunk);
+    if (this.#requestEnded) tunnel.finish();
+    else if (room && early.length > 0) this.#handler?.onUpstreamWritable();
   }
 
   onBody(chunk: Uint8Array): void {

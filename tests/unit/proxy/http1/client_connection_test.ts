@@ -25,6 +25,42 @@ describe("Http1ClientConnection", () => {
     expect(up.gone).toBe(0);
   });
 
+  test("Http1ClientConnection keeps bytes for a tunnel back until it is granted", async () => {
+    const up = new Upstream();
+    const response = up.request({ tunnel: "websocket", bodyLength: -1 });
+    expect(up.connection.body(latin1("early"))).toBe(false);
+    up.connection.body(latin1(" bird"));
+    expect(await up.read()).toEndWith("\r\n\r\n");
+    up.answer("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhello");
+    expect(await up.read()).toBe("early bird");
+    expect(response).toMatchObject({ head: { status: 101 }, body: "hello", writable: 1 });
+    expect(up.connection.body(latin1("late"))).toBe(true);
+    expect(await up.read()).toBe("late");
+  });
+
+  test("Http1ClientConnection ends a granted tunnel's half that the client ended early", async () => {
+    const up = new Upstream();
+    up.request({ tunnel: "websocket", bodyLength: -1 });
+    up.connection.body(latin1("all"));
+    up.connection.end(null);
+    up.answer("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    expect(await up.read()).toEndWith("\r\n\r\nall");
+    expect(up.wire.shut).toBe(true);
+  });
+
+  test("Http1ClientConnection sends nothing of a tunnel that is refused: it would be another request", async () => {
+    for (const status of ["200 OK", "403 Forbidden"]) {
+      const up = new Upstream();
+      const response = up.request({ tunnel: "websocket", bodyLength: -1 });
+      up.connection.body(latin1("GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n"));
+      up.connection.end(null);
+      expect(await up.read()).not.toContain("smuggled");
+      up.answer(`HTTP/1.1 ${status}\r\ncontent-length: 2\r\n\r\nno`);
+      expect(response).toMatchObject({ body: "no", ended: true });
+      expect(await up.read()).toBe("");
+    }
+  });
+
   test("Http1ClientConnection sends a body by length, or in chunks with trailers", async () => {
     const up = new Upstream();
     up.request({ method: "POST", bodyLength: 2 });
