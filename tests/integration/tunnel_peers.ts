@@ -7,13 +7,15 @@ import type { HttpTarget } from "./keep_alive_client.ts";
 const MESSAGE_BYTES_MAX = 50 * 1024 * 1024;
 const PIECE = Buffer.alloc(256 * 1024, 7);
 
-/** Echoes messages; `good-bye` closes; refuses `/refused`. */
+/** Echoes messages; `good-bye` closes; refuses `/refused`, and takes no notice of the upgrade at `/ignored`. */
 export function startChat(hostname: string, port: number) {
   return Bun.serve({
     hostname,
     port,
     fetch(request, server) {
-      if (new URL(request.url).pathname === "/refused") return new Response("not you", { status: 403 });
+      const { pathname } = new URL(request.url);
+      if (pathname === "/refused") return new Response("not you", { status: 403 });
+      if (pathname === "/ignored") return new Response("a page");
       return server.upgrade(request) ? undefined : new Response("no upgrade asked", { status: 400 });
     },
     websocket: {
@@ -61,8 +63,8 @@ export async function askUpgrade(
 }
 
 /** An upgrade and, without waiting for the answer, a request behind it. */
-export function earlyUpgrade(host: string): string {
-  return `GET /refused HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+export function earlyUpgrade(host: string, path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" +
     "GET /smuggled HTTP/1.1\r\nHost: store\r\n\r\n";
 }

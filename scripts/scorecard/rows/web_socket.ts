@@ -45,7 +45,11 @@ async function refuses(stand: Stand, rounds: number): Promise<Check[]> {
   let early = 0;
   let smuggled = 0;
   for (let round = 0; round < rounds; round++) {
-    const { text, closed } = await exchange(target.address, target.port, earlyUpgrade(target.host));
+    const { text, closed } = await exchange(
+      target.address,
+      target.port,
+      earlyUpgrade(target.host, "/refused"),
+    );
     if (closed && text.startsWith("HTTP/1.1 403 ")) early++;
     smuggled += (text.match(/HTTP\/1\.1/g)?.length ?? 0) - 1;
     if (round % 10 === 0 && (await askUpgrade(target, "/refused")).body === "not you") refused++;

@@ -17,7 +17,7 @@ import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.t
 import { Http2Connection } from "./connection.ts";
 import type { FieldSection } from "./field_section.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
-import { encodeRequestHead, readResponseHead, readTrailers } from "./heads.ts";
+import { encodeRequestHead, readResponseHead, readTrailers, restoreRefusedUpgrade } from "./heads.ts";
 import { Keepalive, type Kept } from "./keepalive.ts";
 import { UNSENT_BYTES_MAX } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
@@ -131,6 +131,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
       else one.handler?.onInform(head.status, head.headers);
       return;
     }
+    if (one.asked === "websocket") restoreRefusedUpgrade(head);
     one.responded = true;
     const bodiless = one.toHead || head.status === 204 || head.status === 304;
     one.expected = bodiless ? 0 : head.bodyLength;

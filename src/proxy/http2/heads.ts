@@ -10,9 +10,13 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "../exchange.ts";
+import { MESH_HEADER_PREFIX } from "../mesh_headers.ts";
 import { isAuthority, isTarget, isToken } from "../message_syntax.ts";
 import type { FieldSection } from "./field_section.ts";
 import type { HpackEncoder } from "./hpack/encoder.ts";
+
+/** The status of an answer that has none in HTTP/2, for the next proxy. */
+export const TRUE_STATUS_HEADER = `${MESH_HEADER_PREFIX}status`;
 
 /** Undefined: malformed. `ended`: there is no body. */
 export function readRequestHead(section: FieldSection, ended: boolean): RequestHead | undefined {
@@ -112,4 +116,23 @@ function encodeFields(encoder: HpackEncoder, headers: HeaderList, secrets?: Read
     return;
   }
   for (let i = 0; i < headers.length; i += 2) encoder.field(headers[i] as string, headers[i + 1] as string);
+}
+
+/**
+ * The form of an answer to a WebSocket's upgrade that grants no tunnel. An HTTP/1 server that takes no notice of the
+ * upgrade answers 200 as to any request; in HTTP/2 that, as any 2xx, would grant it (RFC 8441 §5).
+ */
+export function refusedUpgrade(head: ResponseHead): ResponseHead {
+  const { status, headers } = head;
+  if (status < 200 || status > 299) return head;
+  return { ...head, status: 502, headers: [...headers, TRUE_STATUS_HEADER, String(status)] };
+}
+
+/** Undoes `refusedUpgrade`, in place. */
+export function restoreRefusedUpgrade(head: ResponseHead): void {
+  const { headers } = head;
+  const at = headers.indexOf(TRUE_STATUS_HEADER);
+  if (head.status !== 502 || at < 0 || at % 2 !== 0) return;
+  const [, status = ""] = headers.splice(at, 2);
+  if (/^2[0-9][0-9]$/.test(status)) head.status = Number(status);
 }

@@ -16,7 +16,7 @@ import { Http2Connection } from "./connection.ts";
 import type { FieldSection } from "./field_section.ts";
 import type { FrameReader } from "./frame_reader.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
-import { encodeResponseHead, readRequestHead, readTrailers } from "./heads.ts";
+import { encodeResponseHead, readRequestHead, readTrailers, refusedUpgrade } from "./heads.ts";
 import { DRAIN_PING_TIMEOUT_MS } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
 
@@ -197,7 +197,8 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     const { status, bodyLength } = head;
     this.#bodiless = this.#toHead || status === 204 || status === 304 || bodyLength === 0;
     this.remaining = bodyLength;
-    this.#server.sendResponse(this, head, this.#bodiless && bodyLength !== 0, this.#bodiless);
+    const said = this.#asked === "websocket" ? refusedUpgrade(head) : head;
+    this.#server.sendResponse(this, said, this.#bodiless && bodyLength !== 0, this.#bodiless);
     if (this.#bodiless) this.#server.endLocal(this);
   }
 
