@@ -71,7 +71,7 @@ export class InboundAcceptor implements Acceptor {
       head,
       ended,
     );
-    const target = this.#target(snapshot, port ?? "", peer ?? "");
+    const target = this.#target(snapshot, port ?? askedPort(head.authority, snapshot.inbound), peer ?? "");
     if (this.#options.inFlight.refuses()) {
       exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
     } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
@@ -171,4 +171,15 @@ export class InboundExchange extends HttpExchange {
   protected override get proxyName(): string {
     return `inbound ${this.#workload}`;
   }
+}
+
+/**
+ * For a peer of the mesh that is no proxy of ours and so names no port: that of the authority if the workload serves
+ * there, else the only one that it serves.
+ */
+function askedPort(authority: string, services: ReadonlyMap<number, InboundService>): string {
+  const port = /:([0-9]{1,5})$/.exec(authority)?.[1] ?? "";
+  if (services.has(Number(port))) return port;
+  const [only, another] = services.keys();
+  return only === undefined || another !== undefined ? port : String(only);
 }

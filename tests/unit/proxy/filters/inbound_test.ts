@@ -1,5 +1,6 @@
 /** Calls to the own workload: who calls is what the certificate says, where to is what a service declares. */
 import { describe, expect, test } from "bun:test";
+import type { InboundPort } from "../../../../src/model/snapshot.ts";
 import { DESCRIPTIONS_PER_IDENTITY_MAX } from "../../../../src/proxy/mesh_headers.ts";
 import { CALLER_ID, type Client, DataPlane, IN_FLIGHT_MAX, settings, snapshotOf } from "../data_plane.ts";
 import { OK } from "../http1/upstream.ts";
@@ -24,6 +25,25 @@ describe("InboundAcceptor", () => {
     );
     mesh.network.last.say(OK);
     expect(await client.read()).toStartWith("HTTP/1.1 200 OK\r\n");
+  });
+
+  test("InboundAcceptor takes the authority's port from a peer that names none, else the only port there is", async () => {
+    const services = (...ports: number[]) => {
+      const { inbound: [first], ...rest } = settings();
+      return snapshotOf({ ...rest, inbound: ports.map((port) => ({ ...first as InboundPort, port })) });
+    };
+    const portFor = async (ports: number[], host: string) => {
+      const mesh = new DataPlane(services(...ports));
+      const client = mesh.peer();
+      client.send(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      if (mesh.network.attempts.length > 0) return mesh.network.last.address.port;
+      return (await client.read()).split(" ")[1];
+    };
+    expect(await portFor([8080, 9090], "shop:9090")).toBe(9090);
+    expect(await portFor([8080], "shop")).toBe(8080);
+    expect(await portFor([8080], "shop:22")).toBe(8080);
+    expect(await portFor([8080, 9090], "shop")).toBe("404");
+    expect(await portFor([8080, 9090], "shop:22")).toBe("404");
   });
 
   test("InboundAcceptor counts the caller under the certificate's namespace and its own description", async () => {
@@ -90,10 +110,10 @@ describe("InboundAcceptor", () => {
     expect(await client.read()).toBe("HTTP/1.1 200 OK\r\n\r\n");
   });
 
-  test("InboundAcceptor refuses a request without a port, and what is no request", async () => {
+  test("InboundAcceptor refuses ports that no service declares, and what is no request", async () => {
     for (
       const [text, status, counted] of [
-        ["GET / HTTP/1.1\r\nHost: shop\r\n\r\n", 404, "404 NR caller"],
+        ["GET / HTTP/1.1\r\nHost: shop\r\nx-bowline-port: 22\r\n\r\n", 404, "404 NR caller"],
         ["CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 22\r\n\r\n", 404, "tcp NR caller +1 -1 0/0"],
         ["nonsense\r\n\r\n", 400, "400 DPE caller"],
       ] as const
