@@ -202,7 +202,6 @@ export class CompiledConfig {
     const rules = this.#virtualServices.visibleFrom(viewer.namespace, scope);
     const reached = new Set(rules.flatMap(({ destinationHosts }) => destinationHosts));
     return {
-      key: keyOf(scope.key, ...rules.map(({ serial }) => serial)),
       seesPort: (host, namespace, port) => reached.has(host) || scope.seesPort(host, namespace, port),
       seesRule: scope.seesRule,
     };

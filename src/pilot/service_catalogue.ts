@@ -17,10 +17,8 @@ export interface VisibleHost {
   readonly ports: readonly VisiblePort[];
 }
 
-/** The part of the mesh that a Sidecar lets its workloads see. */
+/** The part of the mesh that a Sidecar lets its workloads see; another object where it may be another part. */
 export interface ServiceScope {
-  /** Tells scopes apart. */
-  readonly key: string;
   seesPort(host: string, namespace: string, port: number): boolean;
 }
 
@@ -28,6 +26,8 @@ export class ServiceCatalogue {
   readonly #services: readonly MeshService[];
   readonly #byNamespace: ReadonlyMap<string, readonly MeshService[]>;
   readonly #visible = new Map<string, ReadonlyMap<string, VisibleHost>>();
+  /** A scope is one of a namespace's. It goes with its generation of rules, while services may stay. */
+  readonly #inScope = new WeakMap<ServiceScope, ReadonlyMap<string, VisibleHost>>();
 
   constructor(services: readonly MeshService[]) {
     this.#services = services;
@@ -44,8 +44,7 @@ export class ServiceCatalogue {
    * client's own wins, then the first. A scope leaves out services, and ports of services.
    */
   visibleFrom(namespace: string, scope: ServiceScope | null = null): ReadonlyMap<string, VisibleHost> {
-    const key = `${namespace} ${scope?.key ?? ""}`;
-    const known = this.#visible.get(key);
+    const known = scope === null ? this.#visible.get(namespace) : this.#inScope.get(scope);
     if (known !== undefined) return known;
     const exported = this.#services.filter((service) =>
       isVisible(service.exportTo, service.info.namespace, namespace)
@@ -55,7 +54,8 @@ export class ServiceCatalogue {
     for (const [host, candidates] of Map.groupBy(seen, (service) => service.info.host)) {
       hosts.set(host, visibleHost(host, candidates, namespace));
     }
-    this.#visible.set(key, hosts);
+    if (scope === null) this.#visible.set(namespace, hosts);
+    else this.#inScope.set(scope, hosts);
     return hosts;
   }
 

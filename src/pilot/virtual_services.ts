@@ -36,8 +36,6 @@ let nextSerial = 1;
 
 /** The VirtualServices that a Sidecar lets its workloads see. */
 export interface RuleScope {
-  /** Tells scopes apart. */
-  readonly key: string;
   seesRule(hosts: readonly string[], namespace: string): boolean;
 }
 

@@ -8,10 +8,11 @@ import { resourceKey } from "../../../src/model/snapshot.ts";
 import { difference, type ProxyView, snapshotOfView, viewVersion } from "../../../src/pilot/proxy_view.ts";
 import { WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import { World } from "../../../src/pilot/world.ts";
+import type { MeshWorkload } from "../../../src/pilot/file_workloads.ts";
 import { caller, networking, TRUST_DOMAIN, workloadEntry } from "./fixture.ts";
 
 const SEEDS = 12;
-const STEPS = 30;
+const STEPS = 24;
 const NAMES = ["a", "b", "c", "d"];
 const NAMESPACES = ["one", "two"];
 const HOSTS = [
@@ -26,7 +27,13 @@ const CALLERS = [
   ...NAMESPACES.map((namespace) => caller(namespace)),
   caller("one", { app: "a" }),
   caller("three"),
+  gatewayWith("one", { app: "a" }),
+  gatewayWith("two", { app: "b" }),
 ];
+
+function gatewayWith(namespace: string, labels: Record<string, string>): MeshWorkload {
+  return { ...caller(namespace, labels), role: "gateway" };
+}
 
 /** A directory of files, each with resources of one kind and namespace, and random edits of it. */
 class Files {
@@ -43,6 +50,9 @@ class Files {
       service: this.#service,
       entry: this.#entry,
       rule: this.#rule,
+      delegate: this.#delegate,
+      gateway: this.#gateway,
+      sidecar: this.#sidecar,
       destination: this.#subsets,
       mesh: this.#mesh,
     };
@@ -92,12 +102,15 @@ class Files {
     const to = this.#one(["a", "b", "d.one.svc.cluster.local"]);
     const delegate = `{name: delegate-${this.#one(NAMES)}, namespace: ${this.#one(NAMESPACES)}}`;
     const action = this.#one([`route: [{destination: {host: ${to}${subset}}}]`, `delegate: ${delegate}`]);
+    const gateway = `${this.#one(NAMESPACES)}/${this.#one(NAMES)}`;
+    const gateways = this.#one(["", "", `gateways: [mesh, ${gateway}], `, `gateways: [${gateway}], `]);
+    const bytes = this.#one(["", "", `, tcp: [{route: [{destination: {host: ${to}${subset}}}]}]`]);
     return networking(
       "VirtualService",
       name,
       namespace,
-      `{${this.#exportTo()}hosts: ['${this.#one(HOSTS)}'], ` +
-        `http: [{${match}${action}}]}`,
+      `{${this.#exportTo()}${gateways}hosts: ['${this.#one(HOSTS)}'], ` +
+        `http: [{${match}${action}}]${bytes}}`,
     );
   }
 
@@ -109,6 +122,27 @@ class Files {
       namespace,
       `{${this.#exportTo()}http: [{match: [{uri: {prefix: /x/y}}], route: [{destination: {host: ${to}}}]}]}`,
     );
+  }
+
+  #gateway(name: string, namespace: string): string {
+    const hosts = this.#one(["'*'", "'*.example.com'", "'./*'", "c.two.svc.cluster.local"]);
+    const protocol = this.#one(["HTTP", "HTTP", "TCP"]);
+    const port = `{number: ${80 + this.#random.below(2)}, name: ${name}, protocol: ${protocol}}`;
+    const redirect = protocol === "HTTP" ? this.#one(["", ", tls: {httpsRedirect: true}"]) : "";
+    const passed = "{port: {number: 443, name: tls, protocol: TLS}, hosts: ['*.example.com'], " +
+      "tls: {mode: PASSTHROUGH}}";
+    const servers = [`{port: ${port}, hosts: [${hosts}]${redirect}}`, ...this.#one([[], [passed]])];
+    const selector = this.#one(["{}", "{app: a}", "{app: b}", "{app: a}"]);
+    return networking("Gateway", name, namespace, `{selector: ${selector}, servers: [${servers}]}`);
+  }
+
+  /** Few, since each takes much away. */
+  #sidecar(name: string, namespace: string): string {
+    if (this.#random.below(3) > 0) return "";
+    const selector = this.#one(["", "workloadSelector: {labels: {app: a}}, "]);
+    const hosts = this.#one(["'./*'", "'*/*'", "one/a.one.svc.cluster.local", "'two/*'", "'~/*'"]);
+    const egress = this.#one([`{hosts: [${hosts}]}`, `{port: {number: 81, name: http}, hosts: [${hosts}]}`]);
+    return networking("Sidecar", name, namespace, `{${selector}egress: [${egress}]}`);
   }
 
   /** One of the names makes the one that there may be, or there is none. */
