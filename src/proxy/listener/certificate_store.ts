@@ -54,8 +54,11 @@ export class CertificateStore {
       if (known.material === null) this.#load(known);
     }
     this.#held = held;
-    const paths = [...held.values()].flatMap(({ source }) => Object.values(this.#pathsOf(source) ?? {}));
-    this.#options.watch(paths.filter((path) => path !== null));
+    const paths = [...held.values()].map(({ source }) => this.#pathsOf(source)).filter((paths) =>
+      paths !== null
+    );
+    const files = paths.flatMap(({ chain, key, roots }) => [chain, key, ...roots === null ? [] : [roots]]);
+    this.#options.watch(files);
   }
 
   /** The pair that serves now; null when there was never one. */

@@ -1,0 +1,106 @@
+/** Certificates from files that come, change, break and go. */
+import { describe, expect, test } from "bun:test";
+import type { CertificateSource } from "../../../../src/model/gateway_listener.ts";
+import { CertificateStore } from "../../../../src/proxy/listener/certificate_store.ts";
+import { FileError } from "../../../../src/runtime/files.ts";
+
+const FILES: CertificateSource = { type: "files", chain: "/c", key: "/k", roots: null };
+const SHOP: CertificateSource = { type: "credential", name: "shop", withRoots: true };
+
+/** A store over files of the test's making; a pair with the chain `broken` cannot serve. */
+function stored(directory: string | null = "/credentials") {
+  const files = new Map([["/c", "chain"], ["/k", "key"]]);
+  const warnings: string[] = [];
+  const reads: string[] = [];
+  let watched: readonly string[] = [];
+  const store = new CertificateStore({
+    directory,
+    read(path) {
+      reads.push(path);
+      const text = files.get(path);
+      if (text === undefined) throw new FileError("not-found", path, `There is no ${path}`);
+      return text;
+    },
+    check: ({ chain }) => chain === "broken" ? "it is broken" : null,
+    watch: (paths) => void (watched = paths),
+    warn: (message) => void warnings.push(message),
+  });
+  return { files, warnings, reads, store, watched: () => watched };
+}
+
+describe("CertificateStore", () => {
+  test("retain() reads and watches what is new, once for each source", () => {
+    const { store, watched, reads } = stored();
+    store.retain([FILES, { ...FILES }]);
+    expect(store.get(FILES)).toEqual({ chain: "chain", key: "key", roots: "" });
+    expect(reads).toEqual(["/c", "/k"]);
+    expect(watched()).toEqual(["/c", "/k"]);
+    store.retain([FILES]);
+    expect(reads).toHaveLength(2);
+  });
+
+  test("retain() forgets what is no longer named", () => {
+    const { store, watched } = stored();
+    store.retain([FILES]);
+    store.retain([]);
+    expect(store.get(FILES)).toBeNull();
+    expect(watched()).toEqual([]);
+  });
+
+  test("a credential is a directory below that of the credentials, with roots where clients are asked", () => {
+    const { store, files, watched } = stored();
+    for (const name of ["tls.crt", "tls.key", "ca.crt"]) files.set(`/credentials/shop/${name}`, name);
+    store.retain([SHOP, { ...SHOP, withRoots: false }]);
+    expect(store.get(SHOP)).toEqual({ chain: "tls.crt", key: "tls.key", roots: "ca.crt" });
+    expect(store.get({ ...SHOP, withRoots: false })?.roots).toBe("");
+    expect(watched()).toContain("/credentials/shop/ca.crt");
+  });
+
+  test("a credential without a directory is told, and serves nobody", () => {
+    const { store, warnings, reads } = stored(null);
+    store.retain([SHOP]);
+    expect(store.get(SHOP)).toBeNull();
+    expect(reads).toEqual([]);
+    expect(warnings).toEqual([
+      'Cannot use a certificate, nobody is served with it: the credential "shop" needs a directory: start the ' +
+      "gateway with --credentials",
+    ]);
+  });
+
+  test("refresh() takes a renewed pair", () => {
+    const { store, files, warnings } = stored();
+    store.retain([FILES]);
+    files.set("/c", "renewed");
+    expect(store.get(FILES)?.chain).toBe("chain");
+    store.refresh();
+    expect(store.get(FILES)?.chain).toBe("renewed");
+    expect(warnings).toEqual([]);
+  });
+
+  test("refresh() leaves the pair that works when the new one is broken or gone, and tells each fault once", () => {
+    const { store, files, warnings } = stored();
+    store.retain([FILES]);
+    files.set("/c", "broken");
+    for (let i = 0; i < 3; i++) store.refresh();
+    files.delete("/c");
+    for (let i = 0; i < 3; i++) store.refresh();
+    expect(store.get(FILES)?.chain).toBe("chain");
+    const rest = "Cannot use a certificate, the one from before goes on serving";
+    expect(warnings).toEqual([`${rest}: /c: it is broken`, `${rest}: There is no /c`]);
+    files.set("/c", "chain");
+    store.refresh();
+    files.delete("/c");
+    store.refresh();
+    expect(warnings).toHaveLength(3);
+  });
+
+  test("a pair that was missing serves as soon as it is there", () => {
+    const { store, files } = stored();
+    files.delete("/k");
+    store.retain([FILES]);
+    expect(store.get(FILES)).toBeNull();
+    files.set("/k", "key");
+    store.refresh();
+    expect(store.get(FILES)?.key).toBe("key");
+  });
+});

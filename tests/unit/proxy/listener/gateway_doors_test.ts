@@ -1,0 +1,86 @@
+/** Ports of a gateway that come, go, and are somebody else's. */
+import { describe, expect, test } from "bun:test";
+import { ManualClock } from "../../../../src/lib/clock.ts";
+import type { GatewayListener } from "../../../../src/model/gateway_listener.ts";
+import { DOOR_RETRY_MS, GatewayDoors } from "../../../../src/proxy/listener/gateway_doors.ts";
+import type { ListenAddress } from "../../../../src/runtime/socket.ts";
+
+function wanted(...ports: number[]): ReadonlyMap<string, GatewayListener> {
+  return new Map(ports.map((port) => {
+    const name = `:${port}`;
+    return [name, { kind: "gatewayListener", name, bind: port === 81 ? "::1" : null, port, chains: [] }];
+  }));
+}
+
+function doors() {
+  const clock = new ManualClock();
+  const open = new Map<number, ListenAddress>();
+  const taken = new Set<number>();
+  const warnings: string[] = [];
+  let attempts = 0;
+  const held = new GatewayDoors({
+    clock,
+    hostname: "127.0.0.1",
+    shared: true,
+    listen(address) {
+      attempts++;
+      if (taken.has(address.port)) throw new Error(`port ${address.port} is taken`);
+      open.set(address.port, address);
+      return { port: address.port, stop: () => void open.delete(address.port) };
+    },
+    accept: () => () => null,
+    warn: (message) => void warnings.push(message),
+  });
+  return { clock, open, taken, warnings, held, attempts: () => attempts };
+}
+
+describe("GatewayDoors", () => {
+  test("update() opens what is new, closes what is gone, and leaves the rest", () => {
+    const { held, open, attempts } = doors();
+    held.update(wanted(80, 81));
+    expect(open.get(80)).toEqual({ hostname: "127.0.0.1", port: 80, shared: true });
+    expect(open.get(81)?.hostname).toBe("::1");
+    held.update(wanted(81, 82));
+    expect([...open.keys()]).toEqual([81, 82]);
+    expect(attempts()).toBe(3);
+  });
+
+  test("a port that is taken keeps no other shut, is told once, and opens at the first try after it is free", () => {
+    const { held, open, taken, warnings, clock, attempts } = doors();
+    taken.add(80);
+    held.update(wanted(80, 81));
+    expect([...open.keys()]).toEqual([81]);
+    expect(held.shut).toEqual([":80"]);
+    clock.advance(DOOR_RETRY_MS);
+    expect(attempts()).toBe(3);
+    expect(warnings).toEqual([
+      "A port of the gateway is shut, the others serve; it is tried again: port 80 is taken",
+    ]);
+    taken.clear();
+    clock.advance(DOOR_RETRY_MS - 1);
+    expect(open.has(80)).toBe(false);
+    clock.advance(1);
+    expect(open.has(80)).toBe(true);
+    expect(held.shut).toEqual([]);
+    expect(warnings.at(-1)).toBe("The gateway's port 80 could be opened at last");
+    expect(clock.pending).toBe(0);
+  });
+
+  test("a port that is wanted no more is not tried again", () => {
+    const { held, taken, clock } = doors();
+    taken.add(80);
+    held.update(wanted(80));
+    held.update(wanted());
+    expect(held.shut).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("close() closes all and tries nothing again", () => {
+    const { held, open, taken, clock } = doors();
+    taken.add(82);
+    held.update(wanted(80, 82));
+    held.close();
+    expect(open.size).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+});

@@ -1,0 +1,27 @@
+import { describe, expect, test } from "bun:test";
+import { keyPairFault } from "../../../src/runtime/key_pair_check.ts";
+import { TestAuthority } from "../identity/odd_certificates.ts";
+
+const authority = await TestAuthority.make();
+const [pair, other] = await Promise.all([authority.issue({}), authority.issue({})]);
+const good = { chain: pair.chain, key: pair.key, roots: authority.roots };
+
+describe("keyPairFault()", () => {
+  test("keyPairFault() finds none in a pair, with roots or without", () => {
+    expect(keyPairFault(good)).toBeNull();
+    expect(keyPairFault({ ...good, roots: "" })).toBeNull();
+    expect(keyPairFault({ ...good, chain: pair.chain + authority.roots })).toBeNull();
+  });
+
+  test.each([
+    [{ chain: "" }, "the certificate is no PEM certificate"],
+    [{ chain: pair.key }, "the certificate is no PEM certificate"],
+    [{ chain: pair.chain.slice(0, 200) }, "the certificate is no PEM certificate"],
+    [{ key: "" }, "the key is no PEM private key"],
+    [{ key: pair.chain }, "the key is no PEM private key"],
+    [{ key: other.key }, "the key is not that of the certificate"],
+    [{ roots: "nothing" }, "the CA's file is no PEM certificate"],
+  ])("keyPairFault() tells what cannot serve: case %#", (broken, fault) => {
+    expect(keyPairFault({ ...good, ...broken })).toBe(fault);
+  });
+});
