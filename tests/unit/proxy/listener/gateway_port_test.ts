@@ -1,0 +1,214 @@
+/** What arrives at a gateway's port: requests, bytes, TLS that is passed on or has no certificate. */
+import { describe, expect, test } from "bun:test";
+import type { GatewayChain, GatewayListener } from "../../../../src/model/gateway_listener.ts";
+import type { Resource } from "../../../../src/model/snapshot.ts";
+import { GatewayPort, type GatewayWarning } from "../../../../src/proxy/listener/gateway_port.ts";
+import { Reception } from "../../../../src/proxy/listener/reception.ts";
+import { LimitedWarnings } from "../../../../src/telemetry/limited_warnings.ts";
+import {
+  Arrival,
+  cluster,
+  DataPlane,
+  endpoint,
+  IN_FLIGHT_MAX,
+  settings,
+  snapshotOf,
+  virtualHost,
+} from "../data_plane.ts";
+import { settle } from "../fake_wire.ts";
+import { OK } from "../http1/upstream.ts";
+import { CLIENT_HELLOS } from "./client_hellos.ts";
+
+const TABLE = "http.:80";
+
+function listener(...chains: Partial<GatewayChain>[]): GatewayListener {
+  const whole = chains.map((chain) => ({ serverNames: [], tls: null, table: null, routes: [], ...chain }));
+  return { kind: "gatewayListener", name: ":80", bind: null, port: 80, chains: whole };
+}
+
+const REQUESTS = listener({ table: TABLE });
+const TO_SHOP = { origin: null, destinations: [{ cluster: cluster().name, weight: 1 }] };
+
+/** A gateway with this port, before the shop; `shop.test` is known to it, over HTTPS alone if `requiresTls`. */
+class Edge {
+  readonly plane: DataPlane;
+  readonly #warnings: string[] = [];
+  readonly #reception: Reception;
+  #serves = true;
+
+  constructor(port: GatewayListener, more: { readonly requiresTls?: boolean } = {}) {
+    const known: Resource[] = [
+      settings({ inbound: [] }),
+      port,
+      virtualHost({ name: `${TABLE}|shop.test`, table: TABLE, domains: ["shop.test"], ...more }),
+      cluster(),
+      { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1)] },
+    ];
+    this.plane = new DataPlane(snapshotOf(...known));
+    this.#reception = new Reception(this.plane.gate, this.plane.wheel, "inbound");
+  }
+
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  /** There is no snapshot any more. */
+  forget(): void {
+    this.#serves = false;
+  }
+
+  arrives(name = ":80"): Arrival {
+    const { plane } = this;
+    const { random, hosts, clock } = plane;
+    const warn = (message: string) => void this.#warnings.push(message);
+    const port = new GatewayPort(name, {
+      reception: this.#reception,
+      context: {
+        ...plane.exchanges,
+        random,
+        hosts,
+        isOwnAddress: () => false,
+        current: () => plane.compiled,
+      },
+      trustDomain: "mesh.test",
+      warnings: new LimitedWarnings<GatewayWarning>(clock, warn),
+      current: () => this.#serves ? plane.compiled : null,
+      meshMaterial: () => null,
+      certificate: () => null,
+    });
+    return new Arrival(port.accept);
+  }
+
+  /** The answer to a request for `authority` that needs no upstream. */
+  async answer(authority: string, line = "GET /path?q HTTP/1.1", ...fields: string[]): Promise<string> {
+    const client = this.arrives();
+    client.send(`${line}\r\nHost: ${authority}\r\n${fields.map((field) => `${field}\r\n`).join("")}\r\n`);
+    return await client.read();
+  }
+}
+
+describe("GatewayPort that carries requests", () => {
+  test.each(["shop.test", "SHOP.test:8080", "shop.test:80"])(
+    "sends a request for %s on",
+    async (authority) => {
+      const edge = new Edge(REQUESTS);
+      const client = edge.arrives();
+      client.send(`GET / HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
+      const upstream = edge.plane.network.last.accept();
+      expect(upstream.address).toMatchObject({ hostname: "192.0.2.1", port: 8080 });
+      upstream.say(OK);
+      expect(await client.read()).toStartWith("HTTP/1.1 200");
+    },
+  );
+
+  test("tells the upstream who called, and nothing that only proxies may say", async () => {
+    const edge = new Edge(REQUESTS);
+    const said = [
+      "x-bowline-peer: shop/evil",
+      "x-envoy-original-path: /a",
+      "x-forwarded-client-cert: Hash=0",
+    ];
+    void edge.answer("shop.test", "GET / HTTP/1.1", ...said, "x-forwarded-for: 203.0.113.9");
+    const upstream = edge.plane.network.last.accept();
+    await settle();
+    const asked = upstream.wire.written.toLowerCase();
+    expect(asked).toContain("x-forwarded-for: 203.0.113.9,192.0.2.1\r\n");
+    expect(asked).toContain("x-forwarded-proto: http\r\n");
+    for (const name of ["evil", "original-path", "hash=0"]) expect(asked).not.toContain(name);
+  });
+
+  test("has no other host, and is nobody's way to anywhere", async () => {
+    const edge = new Edge(REQUESTS);
+    expect(await edge.answer("shop")).toStartWith("HTTP/1.1 404");
+    expect(await edge.answer("192.0.2.1:8080")).toStartWith("HTTP/1.1 404");
+    expect(await edge.answer("shop.test", "CONNECT shop.test:80 HTTP/1.1")).toStartWith("HTTP/1.1 404");
+    expect(edge.plane.network.attempts).toEqual([]);
+  });
+
+  test("sends plain text to HTTPS where the server says so, at HTTPS' own port", async () => {
+    const edge = new Edge(REQUESTS, { requiresTls: true });
+    const answer = await edge.answer("shop.test:80");
+    expect(answer).toStartWith("HTTP/1.1 301");
+    expect(answer).toMatch(/location: https:\/\/shop\.test(:80)?\/path\?q\r\n/i);
+    expect(edge.plane.network.attempts).toEqual([]);
+  });
+
+  test("refuses one request above the cap", async () => {
+    const edge = new Edge(REQUESTS);
+    for (let i = 0; i < IN_FLIGHT_MAX; i++) expect(await edge.answer("shop.test")).toBe("");
+    const before = edge.plane.network.attempts.length;
+    expect(await edge.answer("shop.test")).toEndWith("too many requests in flight");
+    expect(edge.plane.network.attempts).toHaveLength(before);
+  });
+
+  test("takes TLS for a request that is none", async () => {
+    const client = new Edge(REQUESTS).arrives();
+    client.send(CLIENT_HELLOS.curl);
+    expect(await client.read()).toStartWith("HTTP/1.1 400");
+  });
+});
+
+describe("GatewayPort that carries TLS", () => {
+  const passed = (...serverNames: string[]) => listener({ serverNames, routes: [TO_SHOP] });
+
+  test("passes a connection on by its server name, from the first byte", async () => {
+    for (const name of ["www.example.com", "*.example.com", "*"]) {
+      const edge = new Edge(passed(name));
+      const client = edge.arrives();
+      client.send(CLIENT_HELLOS.curl);
+      const upstream = edge.plane.network.last.accept();
+      await settle();
+      expect(upstream.wire.written).toBe(CLIENT_HELLOS.curl.toString("latin1"));
+    }
+  });
+
+  test("closes on other names, on none unless it takes any, and on what is no TLS", () => {
+    const named = new Edge(passed("api.test", "*.www.example.com"));
+    for (const bytes of [CLIENT_HELLOS.curl, CLIENT_HELLOS.opensslWithoutName, "GET / HTTP/1.1\r\n\r\n"]) {
+      const client = named.arrives();
+      client.send(bytes);
+      expect(client.wire.closed).toBe(true);
+    }
+    expect(named.plane.network.attempts).toEqual([]);
+    const any = new Edge(passed("*"));
+    any.arrives().send(CLIENT_HELLOS.opensslWithoutName);
+    expect(any.plane.network.attempts).toHaveLength(1);
+  });
+
+  test.each(["anonymous", "mesh"] as const)("closes and tells where it has no certificate: %s", (clients) => {
+    const source = { type: "credential", name: "shop", withRoots: false } as const;
+    const tls = {
+      clients,
+      certificate: clients === "mesh" ? null : source,
+      subjectAltNames: [],
+      minVersion: "TLSv1.2",
+      maxVersion: "TLSv1.3",
+    } as const;
+    const edge = new Edge(listener({ serverNames: ["*"], tls, table: TABLE }));
+    const client = edge.arrives();
+    client.send(CLIENT_HELLOS.curl);
+    expect(client.wire.closed).toBe(true);
+    expect(edge.warnings).toEqual(["Closed a connection to :80: there is no certificate for it"]);
+  });
+});
+
+describe("GatewayPort", () => {
+  test("carries bytes to where the routes lead, and closes without one", async () => {
+    const edge = new Edge(listener({ routes: [TO_SHOP] }));
+    const client = edge.arrives();
+    const upstream = edge.plane.network.last.accept();
+    client.send("\x00\x01 anything");
+    await settle();
+    expect(upstream.wire.written).toBe("\x00\x01 anything");
+    const nowhere = new Edge(listener({}));
+    expect(nowhere.arrives().wire.closed).toBe(true);
+    expect(nowhere.plane.network.attempts).toEqual([]);
+  });
+
+  test("takes nothing at a port that is gone, nor before there is a snapshot", () => {
+    const edge = new Edge(REQUESTS);
+    expect(edge.arrives(":81").taken).toBe(false);
+    edge.forget();
+    expect(edge.arrives().taken).toBe(false);
+  });
+});
