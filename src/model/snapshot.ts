@@ -74,6 +74,10 @@ export interface InboundPort {
   readonly declared?: PortProtocol;
   /** Where the workload takes them, if not at that port of its own address (Sidecar `defaultEndpoint`). */
   readonly deliverTo?: { readonly hostname: string; readonly port: number };
+  /** Of the connections to the workload (Sidecar `inboundConnectionPool`, else `connectionPool`). @default none */
+  readonly limits?: ClusterLimits;
+  /** Until the workload has accepted. @default 10 s */
+  readonly connectTimeoutMs?: number;
   /**
    * Whether calls from outside the mesh are let in, which come in plain text (PeerAuthentication).
    * @default "permissive"

@@ -1,4 +1,5 @@
 /** What a policy says about a cluster, in the words of snapshots: balancer, limits, ejection, localities, TLS. */
+import type { ResourceSet } from "../config/resource.ts";
 import type { ConnectionPool, TcpKeepalive } from "../config/schema/connection_pool.ts";
 import type { HashKey as WrittenKey, LoadBalancer } from "../config/schema/load_balancer.ts";
 import type { LocalityLbSetting } from "../config/schema/locality.ts";
@@ -62,6 +63,20 @@ export function comparedLabels({ locality }: Pick<ClusterSettings, "locality">):
   return [...new Set(keys)].sort();
 }
 
+/** The labels of endpoints that some cluster of a configuration may compare, sorted. */
+export function comparedByAny({ destinationRules }: ResourceSet, mesh: MeshConfigSpec): readonly string[] {
+  const policies = destinationRules.flatMap(({ spec }) => [
+    spec.trafficPolicy,
+    ...spec.subsets.map((subset) => subset.trafficPolicy),
+  ]).filter((policy) => policy !== null);
+  const balancers = policies.flatMap((policy) => [policy, ...policy.portLevelSettings])
+    .map(({ loadBalancer }) => loadBalancer?.localityLbSetting ?? null);
+  return [
+    ...new Set([mesh.localityLbSetting, ...balancers].flatMap((locality) => comparedLabels({ locality }))),
+  ]
+    .sort();
+}
+
 function balancing(loadBalancer: LoadBalancer | null): Pick<Cluster, "balancer" | "hash"> {
   if (loadBalancer === null) return { balancer: "LEAST_REQUEST" };
   const { consistentHash, simple } = loadBalancer;
@@ -98,11 +113,11 @@ function protocolOf(pool: ConnectionPool | null, port: ServicePort): HttpProtoco
 }
 
 /** Only what really limits: a cluster with limits has connections of its own. */
-function limitsOf(
+export function limitsOf(
   pool: ConnectionPool | null,
   meshKeepalive: TcpKeepalive | null,
   budget: RetryBudget | null,
-  port: ServicePort,
+  port: Pick<ServicePort, "protocol">,
 ): ClusterLimits {
   const keepalive = pool?.tcp.tcpKeepalive ?? meshKeepalive;
   const idleTimeoutMs = port.protocol === "http" ? pool?.http.idleTimeout : pool?.tcp.idleTimeout;

@@ -4,6 +4,7 @@
  */
 import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
+import type { ConnectionPool } from "../config/schema/connection_pool.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import type { SidecarSpec } from "../config/schema/sidecar.ts";
 import {
@@ -17,7 +18,7 @@ import {
   type VirtualHost,
 } from "../model/snapshot.ts";
 import { BodyCache } from "./body_cache.ts";
-import { type ClusterSettings, clusterSettings, comparedLabels } from "./cluster_settings.ts";
+import { type ClusterSettings, clusterSettings, comparedByAny, comparedLabels } from "./cluster_settings.ts";
 import { DestinationRules } from "./destination_rules.ts";
 import { type Membership, membershipOf } from "./endpoints.ts";
 import { clustersOf, gatewayDoors } from "./gateway_listeners.ts";
@@ -31,7 +32,7 @@ import {
   type VisibleHost,
   type VisiblePort,
 } from "./service_catalogue.ts";
-import { servicesOf } from "./services.ts";
+import { type MeshService, type ServicePort, servicesOf } from "./services.ts";
 import { effectivePolicy } from "./traffic_policies.ts";
 import { reachOf } from "./upstream_security.ts";
 import { SidecarScopes } from "./sidecar_scopes.ts";
@@ -193,6 +194,17 @@ export class CompiledConfig {
   /** The Sidecar of a workload; null: there is none. */
   sidecarOf(viewer: Viewer): SidecarSpec | null {
     return viewer.role === "gateway" ? null : this.#sidecars.scopeFor(viewer)?.resource.spec ?? null;
+  }
+
+  /** What DestinationRules say of the connections to a workload itself, at a port of a service that it stands behind. */
+  inboundPool(workload: Viewer, { info }: MeshService, { number }: ServicePort): ConnectionPool | null {
+    const { trafficPolicy } = this.#destinationRules.policyFor(info.host, info.namespace, workload);
+    return effectivePolicy(trafficPolicy, null, number).connectionPool;
+  }
+
+  /** Hosts and wildcards whose DestinationRules are others than in that generation. */
+  hostsOfOtherPolicies(previous: CompiledConfig): ReadonlySet<string> {
+    return this.#destinationRules.changedHosts(previous.#destinationRules);
   }
 
   /** As the workload's Sidecar says, and besides, as in Istio, where the VirtualServices in it lead. */
@@ -462,19 +474,6 @@ function matching(
     for (const host of visible.values()) if (hostMatches(pattern, host.host)) found.add(host);
   }
   return found;
-}
-
-function comparedByAny({ destinationRules }: ResourceSet, mesh: MeshConfigSpec): readonly string[] {
-  const policies = destinationRules.flatMap(({ spec }) => [
-    spec.trafficPolicy,
-    ...spec.subsets.map((subset) => subset.trafficPolicy),
-  ]).filter((policy) => policy !== null);
-  const balancers = policies.flatMap((policy) => [policy, ...policy.portLevelSettings])
-    .map(({ loadBalancer }) => loadBalancer?.localityLbSetting ?? null);
-  return [
-    ...new Set([mesh.localityLbSetting, ...balancers].flatMap((locality) => comparedLabels({ locality }))),
-  ]
-    .sort();
 }
 
 /** A caller's labels of these keys; nothing for those that it has not. */

@@ -1,28 +1,64 @@
 /** The ports of a workload that are open to the mesh: those to which services lead, or those of its Sidecar's `ingress`. */
+import type { ConnectionPool } from "../config/schema/connection_pool.ts";
 import type { DefaultEndpoint, SidecarSpec } from "../config/schema/sidecar.ts";
 import type { InboundPort } from "../model/snapshot.ts";
+import { limitsOf } from "./cluster_settings.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
-import { type MeshService, protocolsOf, selects, targetPortOf } from "./services.ts";
+import { type MeshService, protocolsOf, selects, type ServicePort, targetPortOf } from "./services.ts";
 
-/** `services` are those of the workload's namespace. By number and then by host. */
+/** What a workload's own DestinationRules say of a port; null: nothing. */
+export type PoolOf = (service: MeshService, port: ServicePort) => ConnectionPool | null;
+
+/**
+ * `services` are those of the workload's namespace. By number and then by host. The pool of an `ingress` goes before that
+ * of the Sidecar, and that before `poolOf`: the first that is written is taken whole (Istio, "overridden, not merged").
+ */
 export function inboundPorts(
   workload: MeshWorkload,
   services: readonly MeshService[],
   sidecar: SidecarSpec | null,
+  poolOf: PoolOf,
 ): readonly InboundPort[] {
-  const ports = servicePorts(workload, services);
+  const whole = sidecar?.inboundConnectionPool ?? null;
+  const ports = servicePorts(workload, services, (service, port) => whole ?? poolOf(service, port));
   if (sidecar === null || sidecar.ingress.length === 0) return ports;
   return sidecar.ingress.flatMap((listener) => {
     const { number, protocol } = listener.port;
     const delivery = deliveryOf(listener.defaultEndpoint, workload);
-    const said = protocol === null ? {} : inboundProtocol(protocol, number);
-    const own = ports.filter(({ port }) => port === number);
-    const served = own.length > 0 ? own : [{ port: number, service: unservedOf(workload) }];
-    return served.map((one): InboundPort => ({ ...one, ...said, ...delivery }));
+    const own = listener.connectionPool;
+    const said: Pick<InboundPort, "protocol" | "declared"> = protocol === null
+      ? {}
+      : inboundProtocol(protocol, number);
+    const known = ports.filter(({ port }) => port === number);
+    const fresh = { port: number, service: unservedOf(workload), ...pooled(whole, said.declared) };
+    return (known.length > 0 ? known : [fresh]).map((one): InboundPort => {
+      const merged = { ...one, ...said, ...delivery };
+      if (own === null) return merged;
+      const { limits: _, connectTimeoutMs: __, ...rest } = merged;
+      return { ...rest, ...pooled(own, rest.declared) };
+    });
   }).sort(byPortAndHost);
 }
 
-function servicePorts(workload: MeshWorkload, services: readonly MeshService[]): readonly InboundPort[] {
+/** The default of a timeout is that of the proxy. */
+function pooled(
+  pool: ConnectionPool | null,
+  declared: InboundPort["declared"] = "auto",
+): Pick<InboundPort, "limits" | "connectTimeoutMs"> {
+  if (pool === null) return {};
+  const limits = limitsOf(pool, null, null, { protocol: declared === "auto" ? "http" : declared });
+  const { connectTimeout } = pool.tcp;
+  return {
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+    ...(connectTimeout === null ? {} : { connectTimeoutMs: connectTimeout }),
+  };
+}
+
+function servicePorts(
+  workload: MeshWorkload,
+  services: readonly MeshService[],
+  poolOf: PoolOf,
+): readonly InboundPort[] {
   const inbound = new Map<string, InboundPort>();
   for (const service of services) {
     if (!selects(service.selector, workload.labels)) continue;
@@ -33,13 +69,17 @@ function servicePorts(workload: MeshWorkload, services: readonly MeshService[]):
         service: service.info,
         protocol: servicePort.http,
         declared: servicePort.declared,
+        ...pooled(poolOf(service, servicePort), servicePort.declared),
       });
     }
   }
   return [...inbound.values()].sort(byPortAndHost);
 }
 
-function inboundProtocol(protocol: string, port: number): Pick<InboundPort, "protocol" | "declared"> {
+function inboundProtocol(
+  protocol: string,
+  port: number,
+): Required<Pick<InboundPort, "protocol" | "declared">> {
   const { http, declared } = protocolsOf(protocol, port);
   return { protocol: http, declared };
 }

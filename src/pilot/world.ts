@@ -2,6 +2,7 @@
  * What is true at one moment: a generation of the configuration and the workloads that there are. Immutable to its
  * users; what a proxy should have is worked out when it is asked for, and shared with whoever sees the same.
  */
+import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import { contentHash } from "../lib/hash.ts";
 import type { ProxySettings, ResourceKey, Snapshot, VersionedResource } from "../model/snapshot.ts";
@@ -9,7 +10,7 @@ import { CompiledConfig, type ConfigPart, type ConfigView } from "./compiled_con
 import { labelsOf, workloadInfo } from "./endpoint_of.ts";
 import { EndpointIndex, type Membership } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
-import { inboundPorts } from "./inbound_ports.ts";
+import { inboundPorts, type PoolOf } from "./inbound_ports.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
 import { stableResources } from "./stable_resources.ts";
 
@@ -125,12 +126,16 @@ export class World {
     return alive;
   }
 
-  /** A workload's settings depend on itself, on the services of its namespace and on its Sidecar. */
+  /**
+   * A workload's settings depend on itself, on the services of its namespace, on its Sidecar, and on the DestinationRules
+   * of services that it stands behind.
+   */
   #takeSettings(previous: World): void {
     const [config, before] = [this.#config, previous.#config];
     if (config.mesh !== before.mesh || !sameElements(config.comparedLabels, before.comparedLabels)) return;
     if (this.#resources.sidecars !== previous.#resources.sidecars) return;
     const alive = new Set(this.#input.workloads);
+    const otherPolicies = [...config.hostsOfOtherPolicies(before)];
     const same = new Map<string, boolean>();
     for (const [workload, resource] of previous.#settings) {
       if (!alive.has(workload)) continue;
@@ -141,7 +146,7 @@ export class World {
           previous.#config.services.ofNamespace(namespace),
         );
       same.set(namespace, isSame);
-      if (isSame) this.#settings.set(workload, resource);
+      if (isSame && !isBehindAny(resource.body, otherPolicies)) this.#settings.set(workload, resource);
     }
   }
 
@@ -151,6 +156,7 @@ export class World {
       const labels = labelsOf(workload, this.#config.comparedLabels);
       const sidecar = this.#config.sidecarOf(workload);
       const services = this.#config.services.ofNamespace(workload.namespace);
+      const poolOf: PoolOf = (service, port) => this.#config.inboundPool(workload, service, port);
       const body: ProxySettings = {
         kind: "proxy",
         name: "self",
@@ -159,7 +165,7 @@ export class World {
         workload: workloadInfo({ ...workload, hasSidecar: true }, this.#input.trustDomain),
         address: workload.address,
         outboundPolicy: (sidecar?.outboundTrafficPolicy ?? this.#config.mesh.outboundTrafficPolicy).mode,
-        inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar),
+        inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar, poolOf),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
         ...(workload.locality === undefined ? {} : { locality: workload.locality }),
         ...(Object.keys(labels).length === 0 ? {} : { labels }),
@@ -169,6 +175,12 @@ export class World {
     }
     return resource;
   }
+}
+
+/** Whether a workload stands behind a service that one of the hosts and wildcards means. */
+function isBehindAny(settings: VersionedResource["body"], hosts: readonly string[]): boolean {
+  return settings.kind === "proxy" &&
+    settings.inbound.some(({ service }) => hosts.some((host) => hostMatches(host, service.host)));
 }
 
 function addResources(to: Map<ResourceKey, VersionedResource>, { resources }: ConfigPart): void {

@@ -25,6 +25,7 @@ import type { ClusterEndpoint } from "./cluster/cluster_endpoint.ts";
 import { ClusterCompiler, type EdgeTo } from "./cluster/cluster_compiler.ts";
 import type { Host } from "./cluster/host.ts";
 import type { HostTable } from "./cluster/host_table.ts";
+import { PoolLimits } from "./cluster/pool_limits.ts";
 import type { AddressesOf } from "./cluster/dns/resolved_endpoints.ts";
 import { describePeer } from "./mesh_headers.ts";
 import { GatewayTable } from "./route/gateway_table.ts";
@@ -77,7 +78,13 @@ export interface InboundService {
   readonly host: Host;
   /** The same address for tunnels. */
   readonly tunnelHost: Host;
+  /** Of both; null: nothing is limited. */
+  readonly limits: PoolLimits | null;
+  readonly connectTimeoutMs: number;
 }
+
+/** The own workload is near: Envoy gives it the same time as anybody, and so do we (Istio's connectTimeout). */
+export const INBOUND_CONNECT_TIMEOUT_MS = 10_000;
 
 const UNROUTED: ServiceInfo = { host: "unknown", name: "unknown", namespace: "unknown" };
 const PASSTHROUGH = passthrough("PassthroughCluster");
@@ -118,13 +125,15 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
   };
   const clusters = new Map(sorted.clusters.map((cluster) => [cluster.name, compile(cluster)]));
   const callOf = edgesOfCalls(edges, settings.workload);
-  const deliver = (inbound: InboundPort, protocol: HttpProtocol | "tcp"): Host => {
+  const deliver: Deliver = (inbound, protocol, limits) => {
     const address = inbound.deliverTo ?? { hostname: deliverTo, port: inbound.port };
-    return hosts.get({ ...address, spiffeId: null, protocol });
+    const pool = limits === null ? {} : { pool: `inbound|${inbound.port}||` };
+    return hosts.get({ ...address, spiffeId: null, protocol, ...pool }, limits);
   };
-  const inbound = inboundServices(settings, deliver, callOf);
+  const inbound = inboundServices(settings, deliver, callOf, previous?.inbound ?? new Map());
   const compiled = assemble({ snapshot, clusters, inbound }, sorted, compiler, { edgeTo, callOf });
   replaceClusters(previous?.clusters ?? new Map(), clusters);
+  for (const { port, limits } of settings.inbound) inbound.get(port)?.limits?.configure(limits ?? {});
   return compiled;
 }
 
@@ -218,21 +227,29 @@ function edgesFrom(edges: EdgeRegistry, source: WorkloadInfo): EdgeTo {
     edges.edge({ reporter: "source", source, destination, service, mtls });
 }
 
+type Deliver = (inbound: InboundPort, protocol: HttpProtocol | "tcp", limits: PoolLimits | null) => Host;
+
+/** Of several services at one port the last has it. What is in use counts on with other limits. */
 function inboundServices(
   settings: ProxySettings,
-  deliver: (inbound: InboundPort, protocol: HttpProtocol | "tcp") => Host,
+  deliver: Deliver,
   plainEdge: (service: ServiceInfo) => Edge,
+  previous: ReadonlyMap<number, InboundService>,
 ): ReadonlyMap<number, InboundService> {
-  return new Map(
-    settings.inbound.map((inbound) => [inbound.port, {
+  const ports = new Map(settings.inbound.map((inbound) => [inbound.port, inbound]));
+  return new Map([...ports].map(([port, inbound]) => {
+    const limits = inbound.limits === undefined ? null : previous.get(port)?.limits ?? new PoolLimits();
+    return [port, {
       service: inbound.service,
       declared: inbound.declared ?? "auto",
       strict: inbound.mtls === "strict",
       plainEdge: plainEdge(inbound.service),
-      host: deliver(inbound, inbound.protocol ?? "http1"),
-      tunnelHost: deliver(inbound, "tcp"),
-    }]),
-  );
+      host: deliver(inbound, inbound.protocol ?? "http1", limits),
+      tunnelHost: deliver(inbound, "tcp", limits),
+      limits,
+      connectTimeoutMs: inbound.connectTimeoutMs ?? INBOUND_CONNECT_TIMEOUT_MS,
+    }];
+  }));
 }
 
 /** Nothing can fail any more: those that are new take over, those that are gone let go of their timers. */

@@ -24,6 +24,8 @@ const POLICIES = ["trafficPolicy", "subsets[].trafficPolicy"].flatMap((policy) =
   `${policy}.portLevelSettings[]`,
 ]);
 
+const INBOUND_POOLS = ["inboundConnectionPool", "ingress[].connectionPool"];
+
 const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(value);
 const isSome = (value: unknown) =>
   Array.isArray(value) ? value.length > 0 : typeof value === "string" && value !== "";
@@ -47,12 +49,15 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
     }),
   ],
   sidecar: [
-    ...[
-      "inboundConnectionPool",
-      "ingress[].connectionPool",
-      "ingress[].bind",
-      "egress[].bind",
-    ].map((path) => ({ kind: "Sidecar", path })),
+    ...["ingress[].bind", "egress[].bind"].map((path) => ({ kind: "Sidecar", path })),
+    ...INBOUND_POOLS.flatMap((pool) => [
+      ...values("Sidecar", [`${pool}.http.useClientProtocol`], { when: (value) => value === true }),
+      ...values("Sidecar", [`${pool}.http.h2UpgradePolicy`], {
+        when: (value) => value === "UPGRADE",
+        what: "h2UpgradePolicy UPGRADE towards the workload",
+        hint: "say by the port's name or appProtocol that the workload speaks HTTP/2",
+      }),
+    ]),
     ...values("Sidecar", ["ingress[].captureMode", "egress[].captureMode"], {
       when: (value) => value === "NONE",
       what: "the capture mode NONE",

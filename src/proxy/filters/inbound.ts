@@ -20,9 +20,6 @@ import type { ExchangeContext } from "./exchange_context.ts";
 import { HttpExchange, type Target } from "./http_exchange.ts";
 import { lostOnKeptConnection } from "./upstream_failure.ts";
 
-/** The own workload is near: Envoy gives it the same time as anybody, and so do we (Istio's connectTimeout). */
-export const CONNECT_TIMEOUT_MS = 10_000;
-
 /** A connection that the workload closed as the request was on its way is tried once more. */
 const RETRIES_MAX = 1;
 
@@ -112,7 +109,7 @@ export class InboundAcceptor implements Acceptor {
       host: inbound.host,
       tunnelHost: inbound.tunnelHost,
       edge: this.#edge(snapshot, inbound),
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      connectTimeoutMs: inbound.connectTimeoutMs,
     };
     this.#latest = { services, port, peer, target };
     return target;

@@ -4,7 +4,11 @@ import type { Address } from "../../runtime/socket.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
 import type { Host } from "../cluster/host.ts";
 import type { HostTable } from "../cluster/host_table.ts";
-import type { CompiledSnapshot, InboundService } from "../compiled_snapshot.ts";
+import {
+  type CompiledSnapshot,
+  INBOUND_CONNECT_TIMEOUT_MS,
+  type InboundService,
+} from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
@@ -12,7 +16,7 @@ import { normalPath } from "../route/normal_path.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
-import { CONNECT_TIMEOUT_MS, InboundExchange } from "./inbound.ts";
+import { InboundExchange } from "./inbound.ts";
 
 export interface PlainInboundOptions extends ExchangeContext {
   readonly random: Random;
@@ -70,7 +74,10 @@ export class PlainInboundAcceptor implements Acceptor {
     if (this.#options.inFlight.refuses()) exchange.reply(LOCAL_REPLY.tooManyRequests, edge);
     // The connection is older than the rule.
     else if (inbound?.strict) exchange.reply(LOCAL_REPLY.plainTextRefused, edge);
-    else exchange.send({ host, edge, connectTimeoutMs: CONNECT_TIMEOUT_MS });
+    else {
+      const connectTimeoutMs = inbound?.connectTimeoutMs ?? INBOUND_CONNECT_TIMEOUT_MS;
+      exchange.send({ host, edge, connectTimeoutMs });
+    }
   }
 
   /** A port that no service declares, where it was dialled: what listens on loopback alone is not for others. */

@@ -165,7 +165,12 @@ class Files {
     const balancer = this.#one(["simple: ROUND_ROBIN", "simple: RANDOM"]);
     const locality = this.#one(["", ", localityLbSetting: {failoverPriority: [version]}"]);
     const selector = this.#one(["", "workloadSelector: {matchLabels: {app: a}}, "]);
-    const more = this.#one(["", ", tls: {mode: DISABLE}", ", outlierDetection: {interval: 5s}"]);
+    const more = this.#one([
+      "",
+      ", tls: {mode: DISABLE}",
+      ", outlierDetection: {interval: 5s}",
+      ", connectionPool: {tcp: {maxConnections: 3}}",
+    ]);
     return networking(
       "DestinationRule",
       name,

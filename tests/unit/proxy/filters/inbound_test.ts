@@ -2,7 +2,15 @@
 import { describe, expect, test } from "bun:test";
 import type { InboundPort } from "../../../../src/model/snapshot.ts";
 import { DESCRIPTIONS_PER_IDENTITY_MAX } from "../../../../src/proxy/mesh_headers.ts";
-import { CALLER_ID, type Client, DataPlane, IN_FLIGHT_MAX, settings, snapshotOf } from "../data_plane.ts";
+import {
+  CALLER_ID,
+  type Client,
+  DataPlane,
+  IN_FLIGHT_MAX,
+  SERVICE,
+  settings,
+  snapshotOf,
+} from "../data_plane.ts";
 import { OK } from "../http1/upstream.ts";
 
 function plane(): DataPlane {
@@ -185,5 +193,69 @@ describe("InboundAcceptor", () => {
     expect(await client.read()).toContain("HTTP/1.1 503 Service Unavailable\r\n");
     expect(mesh.counted()).toHaveLength(2);
     expect(mesh.active).toBe(0);
+  });
+});
+
+describe("InboundPort.limits", () => {
+  const MAX = 2;
+  const limited = (more: Partial<InboundPort> = {}) =>
+    snapshotOf(settings({
+      inbound: [{
+        port: 8080,
+        service: SERVICE,
+        limits: { maxConnections: MAX, maxPendingRequests: 1 },
+        ...more,
+      }],
+    }));
+
+  /** The workload takes the connection, if one was opened for it. */
+  function callAndAccept(mesh: DataPlane): void {
+    const before = mesh.network.attempts.length;
+    call(mesh.peer(), "8080");
+    if (mesh.network.attempts.length > before) mesh.network.last.accept();
+  }
+
+  test("as many requests as there may be go on or wait, and one above is answered 503 UO", async () => {
+    const mesh = new DataPlane(limited());
+    for (let i = 0; i <= MAX; i++) callAndAccept(mesh);
+    expect(mesh.network.attempts).toHaveLength(MAX);
+    const one = mesh.peer();
+    call(one, "8080");
+    expect(await one.read()).toStartWith("HTTP/1.1 503 ");
+    expect(mesh.counted()).toEqual(["503 UO caller"]);
+    expect(mesh.network.attempts).toHaveLength(MAX);
+  });
+
+  test("calls in plain text and tunnels count for the same limits", async () => {
+    const mesh = new DataPlane(limited());
+    callAndAccept(mesh);
+    mesh.peer().send("CONNECT shop:80 HTTP/1.1\r\nHost: shop\r\nx-bowline-port: 8080\r\n\r\n");
+    mesh.network.last.accept();
+    expect(mesh.network.attempts).toHaveLength(MAX);
+    const plain = mesh.arrivesPlain({ hostname: "192.0.2.1", port: 8080 });
+    plain.send("GET / HTTP/1.1\r\nHost: shop\r\n\r\n");
+    const second = mesh.arrivesPlain({ hostname: "192.0.2.1", port: 8080 });
+    second.send("GET / HTTP/1.1\r\nHost: shop\r\n\r\n");
+    expect(mesh.network.attempts).toHaveLength(MAX);
+    expect(await plain.read()).toBe("");
+    expect(await second.read()).toStartWith("HTTP/1.1 503 ");
+  });
+
+  test("what is in use counts on with the limits of the next snapshot", () => {
+    const mesh = new DataPlane(limited());
+    for (let i = 0; i < MAX; i++) callAndAccept(mesh);
+    mesh.apply(limited({ limits: { maxConnections: MAX + 1 } }));
+    for (let i = 0; i < MAX; i++) callAndAccept(mesh);
+    expect(mesh.network.attempts).toHaveLength(MAX + 1);
+  });
+
+  test("a connection to the workload is given up after its time", async () => {
+    const mesh = new DataPlane(limited({ connectTimeoutMs: 1_000 }));
+    const client = mesh.peer();
+    call(client, "8080");
+    mesh.clock.advance(999);
+    expect(await client.read()).toBe("");
+    mesh.clock.advance(201);
+    expect(await client.read()).toStartWith("HTTP/1.1 503 ");
   });
 });
