@@ -38,6 +38,8 @@ function decision({ explanation, origins }: Explained): string[] {
   if (action === "blocked") {
     return [`It is answered 502, since only known services may be called (REGISTRY_ONLY): ${why}.`];
   }
+  if (action === "refused") return [`Nobody can ask for it: ${why}.`];
+  if (action === "not-found" && last?.virtualService === null) return [`It is answered 404 NR: ${why}.`];
   if (action === "not-found") return ["No rule takes it, so it is answered 404 NR."];
   const rule = last === undefined ? null : ruleName(last, origins.at(-1) ?? null);
   const taken = sentence(rule === null ? why : `${rule} takes it: ${why}`);

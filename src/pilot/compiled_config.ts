@@ -225,6 +225,7 @@ export class CompiledConfig {
     const doors = gatewayDoors(this.#gatewayRules, {
       ...viewer,
       inferredPort,
+      tellsSkipped: this.#tellsSkipped,
       retries: this.mesh.defaultHttpRetryPolicy,
     });
     const bodies = [...doors.listeners, ...doors.virtualHosts]

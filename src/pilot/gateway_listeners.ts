@@ -8,13 +8,15 @@ import type {
   GatewayListener,
   GatewayTls,
 } from "../model/gateway_listener.ts";
-import type { Route, TcpRoute, VirtualHost } from "../model/snapshot.ts";
+import type { Route, SkippedRule, TcpRoute, VirtualHost } from "../model/snapshot.ts";
 import type { GatewayRules } from "./gateway_rules.ts";
 import { type RouteScope, routesOf } from "./routes.ts";
 import { tcpRulesOf, tlsRulesOf } from "./tcp_routes.ts";
 
 /** A gateway, as far as its routes depend on it. */
 export type GatewayScope = Omit<RouteScope, "port" | "gateway" | "inferredPort"> & {
+  /** Virtual hosts also have the rules that were left out. */
+  readonly tellsSkipped: boolean;
   /** The port of a destination that names none, at a port of the gateway. */
   inferredPort(host: string, port: number): number;
 };
@@ -100,6 +102,13 @@ function tlsChain(
   return { serverNames, tls, table, routes: [] };
 }
 
+interface Host {
+  readonly routes: Route[];
+  readonly skipped: SkippedRule[];
+  readonly namespace: string;
+  readonly requiresTls: boolean;
+}
+
 /** The virtual hosts of some servers; a host that several have is one, with the rules of all. */
 function tableOf(
   rules: GatewayRules,
@@ -107,25 +116,31 @@ function tableOf(
   table: string,
   servers: readonly Placed[],
 ): VirtualHost[] {
-  const routes = new Map<string, { routes: Route[]; namespace: string; requiresTls: boolean }>();
+  const routes = new Map<string, Host>();
   for (const placed of servers) {
     const { gateway, server } = placed;
     const requiresTls = server.tls?.httpsRedirect === true;
     const own = routeScope(scope, placed);
     for (const { host, rules: bound } of rules.hostsOf(gateway, server, scope.namespace)) {
       const namespace = (bound[0] as (typeof bound)[number]).resource.namespace;
-      const known = routes.get(host) ?? { routes: [], namespace, requiresTls: false };
-      known.routes.push(...bound.flatMap((rule) => routesOf(rule, own).routes));
+      const known = routes.get(host) ?? { routes: [], skipped: [], namespace, requiresTls: false };
+      for (const rule of bound) {
+        const built = routesOf(rule, own);
+        const before = known.routes.length;
+        known.skipped.push(...built.skipped.map((one) => ({ ...one, before: before + one.before })));
+        known.routes.push(...built.routes);
+      }
       routes.set(host, { ...known, requiresTls: known.requiresTls || requiresTls });
     }
     if (!requiresTls) continue;
     // Redirected whether or not anything is routed there.
     for (const { host } of server.hosts) {
-      const known = routes.get(host) ?? { routes: [], namespace: gateway.namespace, requiresTls };
+      const known = routes.get(host) ??
+        { routes: [], skipped: [], namespace: gateway.namespace, requiresTls };
       routes.set(host, { ...known, requiresTls });
     }
   }
-  return [...routes].map(([host, { routes, namespace, requiresTls }]) => ({
+  return [...routes].map(([host, { routes, skipped, namespace, requiresTls }]) => ({
     kind: "virtualHost",
     name: `${table}|${host}`,
     table,
@@ -134,6 +149,7 @@ function tableOf(
     port: (servers[0] as Placed).server.port.number,
     domains: [host],
     routes: catchAllLast(distinctRoutes(routes)),
+    ...scope.tellsSkipped && skipped.length > 0 ? { skipped } : {},
   }));
 }
 

@@ -4,6 +4,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import { type WorkloadKey, workloadKey } from "../model/workload.ts";
 import { fileWorkloads, type MeshWorkload } from "./file_workloads.ts";
 import { snapshotOfView } from "./proxy_view.ts";
+import { hasLabels } from "./services.ts";
 import { World } from "./world.ts";
 
 /** What the proxy of `proxy` should have; it need not be among the workloads. */
@@ -17,6 +18,19 @@ export function translate(
 }
 
 /**
+ * Every workload that the files alone know. Nothing in them says what runs there: whom a Gateway selects by its labels is
+ * taken for a gateway.
+ */
+export function fileProxies({ gateways, workloadEntries }: ResourceSet): readonly MeshWorkload[] {
+  const selectors = gateways.map(({ spec }) => spec.selector).filter((one) => Object.keys(one).length > 0);
+  return fileWorkloads(workloadEntries).map((workload): MeshWorkload =>
+    selectors.some((selector) => hasLabels(workload.labels, selector))
+      ? { ...workload, role: "gateway", hasSidecar: false }
+      : workload
+  );
+}
+
+/**
  * The same from the files alone, for people who ask why: it also has the rules that were left out. Undefined when no
  * WorkloadEntry has that key.
  */
@@ -25,7 +39,7 @@ export function translateFiles(
   proxy: WorkloadKey,
   trustDomain: string,
 ): Snapshot | undefined {
-  const workloads = fileWorkloads(resources.workloadEntries);
+  const workloads = fileProxies(resources);
   const workload = workloads.find((candidate) => workloadKey(candidate) === proxy);
   if (workload === undefined) return undefined;
   return snapshotOfView(

@@ -37,6 +37,7 @@ function groupLines(group: readonly WorkloadDiff[]): string[] {
     ...first.policies.flatMap(policyLines),
     ...first.endpoints.flatMap(endpointLines),
     ...first.listeners.flatMap(listenerLines),
+    ...first.ports.flatMap(portLines),
     ...first.settings.map((change) => `~ own ${fieldText(change)}`),
   ];
   return [`${heading}:`, ...changes.map((line) => `  ${line}`)];
@@ -48,7 +49,7 @@ function hostLines({ host, change, rules, requests }: HostChange): string[] {
     if (rule.before !== null) lines.push(`    - ${routeText(rule.before)}`);
     if (rule.after !== null) lines.push(`    + ${routeText(rule.after)}`);
   }
-  if (change === "changed" && rules.length === 0) lines.push("    the names by which it is called change");
+  if (change === "changed" && rules.length === 0) lines.push("    how it is called changes");
   if (change === "changed" && rules.length > 0 && requests.length === 0) {
     lines.push("    no request that was tried goes elsewhere");
   }
@@ -142,6 +143,13 @@ function endpointLines({ added, removed, changed, ...place }: EndpointsChange): 
 function listenerLines({ host, change, fields }: ListenerChange): string[] {
   if (change !== "changed") return [];
   return [`~ captured connections to ${host}`, ...fields.map((field) => `    ${fieldText(field)}`)];
+}
+
+function portLines({ host, change, fields }: ListenerChange): string[] {
+  return [
+    `${SIGNS[change]} the gateway's port ${host.replace(/^:/, "")}`,
+    ...fields.map((one) => `    ${fieldText(one)}`),
+  ];
 }
 
 function placeText({ host, port, subset }: { host: string; port: number; subset: string | null }): string {

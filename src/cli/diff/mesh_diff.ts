@@ -2,8 +2,9 @@
 import type { ResourceSet } from "../../config/resource.ts";
 import type { ResourceKey, Snapshot, VersionedResource } from "../../model/snapshot.ts";
 import { type WorkloadKey, workloadKey } from "../../model/workload.ts";
-import { fileWorkloads, type MeshWorkload } from "../../pilot/file_workloads.ts";
+import type { MeshWorkload } from "../../pilot/file_workloads.ts";
 import { snapshotOfView } from "../../pilot/proxy_view.ts";
+import { fileProxies } from "../../pilot/translate.ts";
 import { World } from "../../pilot/world.ts";
 import { type Change, type SnapshotDiff, snapshotDiff } from "./snapshot_diff.ts";
 
@@ -19,7 +20,14 @@ export interface MeshDiff {
   readonly workloadCount: number;
 }
 
-const NOTHING: SnapshotDiff = { routes: [], policies: [], endpoints: [], listeners: [], settings: [] };
+const NOTHING: SnapshotDiff = {
+  routes: [],
+  policies: [],
+  endpoints: [],
+  listeners: [],
+  ports: [],
+  settings: [],
+};
 
 /** Workloads are those of the files; `trustDomain` is that of both. */
 export function meshDiff(before: ResourceSet, after: ResourceSet, trustDomain: string): MeshDiff {
@@ -48,7 +56,7 @@ export function meshDiff(before: ResourceSet, after: ResourceSet, trustDomain: s
 }
 
 function meshOf(resources: ResourceSet, trustDomain: string) {
-  const workloads = fileWorkloads(resources.workloadEntries);
+  const workloads = fileProxies(resources);
   return {
     world: new World({ resources, workloads, trustDomain }, null),
     workloads: new Map(workloads.map((one): [WorkloadKey, MeshWorkload] => [workloadKey(one), one])),

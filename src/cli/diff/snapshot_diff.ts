@@ -1,4 +1,5 @@
 /** What changes for a proxy that gets one snapshot in place of another: routes, policies, endpoints. */
+import type { GatewayListener } from "../../model/gateway_listener.ts";
 import type {
   Cluster,
   Endpoint,
@@ -24,6 +25,8 @@ export interface SnapshotDiff {
   readonly endpoints: readonly EndpointsChange[];
   /** How captured connections are told and found. */
   readonly listeners: readonly ListenerChange[];
+  /** A gateway's ports, by `BIND:PORT`. */
+  readonly ports: readonly ListenerChange[];
   /** The proxy's own settings. */
   readonly settings: readonly FieldChange[];
 }
@@ -77,13 +80,14 @@ const REQUESTS_MAX = 20;
 /** Throws when a snapshot has no proxy settings, or a regular expression of it does not compile. */
 export function snapshotDiff(before: Snapshot, after: Snapshot): SnapshotDiff {
   const [old, now] = [meshView(before), meshView(after)];
-  const tables = [new RouteTable(old.virtualHosts, () => null), new RouteTable(now.virtualHosts, () => null)];
+  const tables: TablePair = [tablesOf(old.virtualHosts), tablesOf(now.virtualHosts)];
   const hosts = paired(byName(old.virtualHosts), byName(now.virtualHosts));
   return {
-    routes: hosts.flatMap((pair) => hostChange(pair, tables as [RouteTable<null>, RouteTable<null>])),
+    routes: hosts.flatMap((pair) => hostChange(pair, tables)),
     policies: paired(old.clusters, now.clusters).flatMap(policyChange),
     endpoints: paired(old.endpoints, now.endpoints).flatMap(endpointsChange),
     listeners: paired(old.listeners, now.listeners).flatMap(listenerChange),
+    ports: paired(byName(old.gatewayListeners), byName(now.gatewayListeners)).flatMap(listenerChange),
     settings: fieldChanges(old.settings, now.settings),
   };
 }
@@ -100,13 +104,22 @@ function changeOf([, before, after]: Pair<unknown>): Change {
   return before === null ? "added" : after === null ? "removed" : "changed";
 }
 
-function hostChange(
-  pair: Pair<VirtualHost>,
-  [oldTable, newTable]: readonly [RouteTable<null>, RouteTable<null>],
-): HostChange[] {
+/** By the tables of a gateway's ports; what sidecars have is under none. */
+type Tables = ReadonlyMap<string | undefined, RouteTable<null>>;
+type TablePair = readonly [before: Tables, after: Tables];
+
+function tablesOf(virtualHosts: readonly VirtualHost[]): Tables {
+  const grouped = Map.groupBy(virtualHosts, ({ table }) => table);
+  return new Map([...grouped].map(([table, hosts]) => [table, new RouteTable(hosts, () => null)]));
+}
+
+function hostChange(pair: Pair<VirtualHost>, [old, now]: TablePair): HostChange[] {
   const [host, before, after] = pair;
+  const table = (before ?? after)?.table;
+  const [oldTable, newTable] = [old.get(table), now.get(table)];
   const rules = sequenceDiff(before?.routes ?? [], after?.routes ?? [], sameRoute);
-  if (rules.length === 0 && sameValue(before?.domains, after?.domains)) return [];
+  const sameNames = sameValue(before?.domains, after?.domains) && before?.requiresTls === after?.requiresTls;
+  if (rules.length === 0 && sameNames) return [];
   const tried = new Map<string, MovedRequest>();
   for (const head of [before, after].flatMap((one) => one === null ? [] : sampleRequests(one))) {
     const [was, is] = [actionFor(oldTable, head), actionFor(newTable, head)];
@@ -124,8 +137,8 @@ function sameRoute(a: Route, b: Route): boolean {
   return name(a) === name(b) && sameValue({ ...a, origin: null }, { ...b, origin: null });
 }
 
-function actionFor(table: RouteTable<null>, head: RequestHead): RouteAction | null {
-  const host = table.virtualHost(head.authority);
+function actionFor(table: RouteTable<null> | undefined, head: RequestHead): RouteAction | null {
+  const host = table?.virtualHost(head.authority);
   return host === undefined ? null : findRoute(host, head)?.route.action ?? null;
 }
 
@@ -142,7 +155,7 @@ function policyChange(pair: Pair<Cluster>): PolicyChange[] {
   return [{ ...clusterParts(name), change: changeOf(pair), fields }];
 }
 
-function listenerChange(pair: Pair<Listener>): ListenerChange[] {
+function listenerChange(pair: Pair<Listener | GatewayListener>): ListenerChange[] {
   const [host, before, after] = pair;
   const fields = before === null || after === null ? [] : fieldChanges(before, after);
   if (before !== null && after !== null && fields.length === 0) return [];

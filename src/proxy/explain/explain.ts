@@ -11,6 +11,8 @@ import {
 } from "../route/route_table.ts";
 import { explainAction, type ExplainedAction, NO_ACTION } from "./action.ts";
 import type { Explained, ExplainedRule, Explanation } from "./explanation.ts";
+import { HTTPS_REDIRECT } from "../filters/gateway.ts";
+import { gatewayVerdict } from "./gateway.ts";
 import { type MeshView, meshView } from "./mesh_view.ts";
 import { noteOnUnknownName } from "./notes.ts";
 import type { ExplainRequest } from "./request.ts";
@@ -40,6 +42,7 @@ export function explain(snapshot: Snapshot, request: ExplainRequest): Explained 
 }
 
 function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
+  if (mesh.gatewayListeners.length > 0) return atGateway(mesh, scheme, { ...head, scheme });
   if (scheme === "https") {
     const why = "TLS of the application itself is not opened, so no HTTP rule applies to it";
     return unrouted("passthrough", why);
@@ -54,7 +57,39 @@ function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
   return routed(mesh, found, head);
 }
 
-function unrouted(action: "passthrough" | "blocked", why: string, note?: string): Outcome {
+function atGateway(mesh: MeshView, scheme: "http" | "https", head: RequestHead): Outcome {
+  const verdict = gatewayVerdict(mesh, scheme, head);
+  switch (verdict.type) {
+    case "host":
+      return routed(mesh, verdict.found, head);
+    case "refused":
+    case "not-found":
+      return unrouted(verdict.type, verdict.why);
+    case "redirect": {
+      const { location, service, why } = verdict;
+      const common = { service, route: null, trace: [aside(true, why)], origins: [null], notes: [] };
+      return {
+        ...NO_ACTION,
+        ...common,
+        action: "redirect",
+        redirect: { code: HTTPS_REDIRECT.code, location },
+      };
+    }
+    case "bytes": {
+      const { origin } = verdict.route.route;
+      const { virtualService = null, rule = null } = origin ?? {};
+      const trace = [{ virtualService, rule, matched: true, why: verdict.why }];
+      const common = { service: null, route: routeOf(verdict.route), trace, origins: [origin] };
+      return { ...common, ...explainAction(mesh, verdict.route, head) };
+    }
+  }
+}
+
+function unrouted(
+  action: "passthrough" | "blocked" | "refused" | "not-found",
+  why: string,
+  note?: string,
+): Outcome {
   return {
     ...NO_ACTION,
     action,

@@ -13,7 +13,10 @@ export interface Explanation {
   readonly service: string | null;
   /** The rule that matched; null: none did, or there is none. */
   readonly route: ExplainedRoute | null;
-  /** `abort` where every request is aborted by a fault; one that meets some of them alone is in `fault`. */
+  /**
+   * `refused`: a gateway has no such port, or no server there of that name. `abort` where every request is aborted by a fault; one that meets some of them alone
+   * is in `fault`.
+   */
   readonly action:
     | "forward"
     | "redirect"
@@ -21,7 +24,8 @@ export interface Explanation {
     | "abort"
     | "passthrough"
     | "blocked"
-    | "not-found";
+    | "not-found"
+    | "refused";
   readonly destinations: readonly ExplainedDestination[];
   /** What the upstream sees in place of what was asked; null: what was asked. */
   readonly rewrite: { readonly authority: string | null; readonly path: string | null } | null;

@@ -64,7 +64,7 @@ export class GatewayAcceptor implements Acceptor {
     const path = normalPath(head.path);
     if (typeof path !== "string") return exchange.reply(path, snapshot.unrouted);
     head.path = path;
-    const found = snapshot.tables.get(this.#table)?.virtualHost(hostOf(head.authority));
+    const found = snapshot.tables.get(this.#table)?.virtualHost(edgeHost(head.authority));
     // A gateway is no proxy for hosts that it does not serve, nor for connections to anywhere.
     if (found === undefined || head.tunnel === "connect") {
       return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
@@ -72,7 +72,7 @@ export class GatewayAcceptor implements Acceptor {
     const { service, requiresTls = false } = found.virtualHost;
     if (requiresTls && this.#client.scheme === "http") {
       return exchange.reply(
-        redirect(301, redirectLocation(TO_HTTPS, head, null)),
+        redirect(301, redirectLocation(HTTPS_REDIRECT, head, null)),
         snapshot.unserved(service),
       );
     }
@@ -101,7 +101,7 @@ export function acceptGatewayBytes(
 }
 
 /** `httpsRedirect`: where the client was going, over TLS. */
-const TO_HTTPS = {
+export const HTTPS_REDIRECT = {
   type: "redirect",
   code: 301,
   scheme: "https",
@@ -137,6 +137,6 @@ class GatewayExchange extends OutboundExchange {
 }
 
 /** Of an authority, since a gateway's hosts are the same at whatever port it is reached. */
-function hostOf(authority: string): string {
+export function edgeHost(authority: string): string {
   return canonicalAuthority(authority).replace(/:[0-9]*$/, "");
 }

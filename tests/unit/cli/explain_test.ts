@@ -10,6 +10,29 @@ import { bowline } from "./bowline.ts";
 
 const TUTORIAL = loadDirectory("config/tutorial/split-90-10");
 const SAFARI = loadDirectory("config/tutorial/user-agent");
+const EGRESS = loadDirectory("config/examples/egress-gateway");
+
+/** A gateway with a port of each kind. */
+const EDGE = load(
+  service("web", "shop"),
+  workloadEntry("in", "edge", "{address: 10.0.0.9, labels: {istio: edge}}"),
+  networking(
+    "Gateway",
+    "main",
+    "edge",
+    `{selector: {istio: edge}, servers: [
+      {port: {number: 80, name: http, protocol: HTTP}, hosts: [web.test], tls: {httpsRedirect: true}},
+      {port: {number: 443, name: https, protocol: HTTPS}, hosts: [web.test],
+       tls: {mode: SIMPLE, credentialName: web}}]}`,
+  ),
+  networking(
+    "VirtualService",
+    "web",
+    "shop",
+    `{hosts: [web.test], gateways: [edge/main], http: [
+      {match: [{uri: {prefix: /api}, scheme: {exact: https}}], route: [{destination: {host: web}}]}]}`,
+  ),
+);
 
 /** A mesh in which little is as it should be. */
 const BROKEN = load(
@@ -120,6 +143,14 @@ const CASES: readonly [
   ["unknown_subset", BROKEN, "shop/web", "POST", "http://reviews:9080/api", []],
   ["alternative_match", BROKEN, "shop/web", "GET", "http://reviews:9080/", ["x-debug: on"]],
   ["partly_broken", BROKEN, "shop/web", "GET", "http://reviews:9080/split", []],
+  ["gateway_bytes", EGRESS, "edge/egress", "GET", "https://api.partner.example:8443/", []],
+  ["gateway_host", EGRESS, "edge/egress", "GET", "http://api.partner.example:8080/", []],
+  ["gateway_https", EDGE, "edge/in", "GET", "https://web.test/api", []],
+  ["gateway_no_host", EGRESS, "edge/egress", "GET", "http://other.example:8080/", []],
+  ["gateway_no_port", EGRESS, "edge/egress", "GET", "http://api.partner.example/", []],
+  ["gateway_no_rule", EDGE, "edge/in", "GET", "https://web.test/", []],
+  ["gateway_no_server", EDGE, "edge/in", "GET", "https://other.test/", []],
+  ["gateway_redirect", EDGE, "edge/in", "GET", "http://web.test/api", []],
   ["plain_text", BROKEN, "shop/web", "GET", "http://reviews:9080/?all", []],
   ["no_rule_matches", BROKEN, "shop/web", "GET", "http://reviews:9080/", []],
   ["redirect", ACTIONS, "shop/web", "GET", "http://cart:8080/old/x?q=1", []],

@@ -18,6 +18,7 @@ describe("translate()", () => {
       ["config/tutorial/split-90-10", "tutorial/preference", "tutorial_preference.json"],
       ["config/tutorial/split-90-10", "tutorial/recommendation-v1", "tutorial_recommendation_v1.json"],
       ["config/tutorial/user-agent", "tutorial/preference", "safari_preference.json"],
+      ["config/examples/egress-gateway", "edge/egress", "egress_gateway.json"],
       ["config/examples/destinations", "shop/web", "destinations_web.json"],
     ] as const
   ) {

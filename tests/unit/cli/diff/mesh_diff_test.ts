@@ -110,3 +110,57 @@ describe("meshDiff()", () => {
     golden("cli/diff/safari.txt", diffText(step));
   });
 });
+
+describe("meshDiff() of a gateway", () => {
+  const gateway = (port: number, tls = "") =>
+    networking(
+      "Gateway",
+      "main",
+      "shop",
+      `{selector: {istio: edge}, servers: [
+        {port: {number: 80, name: http, protocol: HTTP}, hosts: [cart.test]${tls}},
+        {port: {number: ${port}, name: more, protocol: HTTP}, hosts: [cart.test]}]}`,
+    );
+  const edge = workloadEntry("edge", "shop", "{address: 10.0.0.9, labels: {istio: edge}}");
+  const rule = (http: string) =>
+    networking("VirtualService", "cart", "shop", `{hosts: [cart.test], gateways: [main], http: [${http}]}`);
+  const toCart = "{route: [{destination: {host: cart}}]}";
+  const toWeb = "{match: [{uri: {prefix: /v2}}], route: [{destination: {host: web}}]}";
+
+  test("meshDiff() tells ports that come and go, with their hosts", () => {
+    const [found, ...others] = diff(
+      load(...SERVICES, edge, gateway(81), rule(toCart)),
+      load(...SERVICES, edge, gateway(82), rule(toCart)),
+    );
+    expect(others).toEqual([]);
+    expect(found?.ports).toEqual([
+      { host: ":81", change: "removed", fields: [] },
+      { host: ":82", change: "added", fields: [] },
+    ]);
+    expect(found?.routes.map(({ host, change }) => `${change} ${host}`)).toEqual([
+      "removed http.:81|cart.test",
+      "added http.:82|cart.test",
+    ]);
+  });
+
+  test("meshDiff() tries the requests of each port with the routes of that port", () => {
+    const [found] = diff(
+      load(...SERVICES, edge, gateway(81), rule(toCart)),
+      load(...SERVICES, edge, gateway(81), rule(`${toWeb}, ${toCart}`)),
+    );
+    expect(found?.routes.map(({ host, requests }) => [host, requests.map(({ url }) => url)])).toEqual([
+      ["http.:80|cart.test", ["http://cart.test/v2"]],
+      ["http.:81|cart.test", ["http://cart.test/v2"]],
+    ]);
+  });
+
+  test("meshDiff() notices a redirect to HTTPS", () => {
+    const [found] = diff(
+      load(...SERVICES, edge, gateway(81), rule(toCart)),
+      load(...SERVICES, edge, gateway(81, ", tls: {httpsRedirect: true}"), rule(toCart)),
+    );
+    expect(found?.routes.map(({ host, change }) => `${change} ${host}`)).toEqual([
+      "changed http.:80|cart.test",
+    ]);
+  });
+});

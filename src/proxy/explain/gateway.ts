@@ -1,0 +1,87 @@
+/** What a gateway does with a request from outside: the port, the server that TLS asks for, then hosts or bytes. */
+import { RETRY_POLICY_DEFAULT, type Route, type TcpRoute } from "../../model/snapshot.ts";
+import type { RequestHead } from "../exchange.ts";
+import { edgeHost, HTTPS_REDIRECT } from "../filters/gateway.ts";
+import { type CompiledRoute, compileRoute } from "../route/compiled_route.ts";
+import { type CompiledChain, GatewayTable } from "../route/gateway_table.ts";
+import { redirectLocation } from "../route/redirect.ts";
+import { type CompiledVirtualHost, RouteTable } from "../route/route_table.ts";
+import { findTcpRoute } from "../route/tcp_route.ts";
+import type { MeshView } from "./mesh_view.ts";
+
+/** What is found before any rule is looked at; each `why` is a clause. */
+export type GatewayVerdict =
+  /** Rules of a host decide. */
+  | { readonly type: "host"; readonly found: CompiledVirtualHost<null> }
+  /** Bytes, by a rule of `tls` or `tcp`. */
+  | { readonly type: "bytes"; readonly route: CompiledRoute<null>; readonly why: string }
+  | { readonly type: "redirect"; readonly location: string; readonly service: string; readonly why: string }
+  /** 404. */
+  | { readonly type: "not-found"; readonly why: string }
+  /** There is no connection on which it could be asked. */
+  | { readonly type: "refused"; readonly why: string };
+
+const DEFAULT_PORTS = { http: 80, https: 443 } as const;
+
+/** Of several listeners at one port, on addresses of their own, the first is asked. */
+export function gatewayVerdict(
+  { gatewayListeners, virtualHosts }: MeshView,
+  scheme: "http" | "https",
+  head: RequestHead,
+): GatewayVerdict {
+  const port = Number(/:([0-9]+)$/.exec(head.authority)?.[1] ?? DEFAULT_PORTS[scheme]);
+  const listener = gatewayListeners.find((one) => one.port === port);
+  if (listener === undefined) {
+    const ports = [...new Set(gatewayListeners.map((one) => one.port))].sort((a, b) => a - b);
+    return { type: "refused", why: `the gateway has no port ${port}; it has ${ports.join(", ")}` };
+  }
+  const table = new GatewayTable<null>(listener, () => null);
+  const host = edgeHost(head.authority);
+  if (scheme === "http" && table.plain === null) {
+    return { type: "refused", why: `port ${port} of the gateway speaks TLS alone` };
+  }
+  if (scheme === "https" && table.plain !== null && table.plain.chain.table !== null) {
+    return { type: "refused", why: `port ${port} of the gateway is in plain text` };
+  }
+  const chain = table.plain ?? table.byServerName(host);
+  if (chain === undefined) {
+    return { type: "refused", why: `no server at port ${port} of the gateway has the name ${quote(host)}` };
+  }
+  if (chain.chain.table === null) return bytesVerdict(chain, scheme === "https" ? host : null, port);
+  const hosts = virtualHosts.filter((one) => one.table === chain.chain.table);
+  const found = new RouteTable<null>(hosts, () => null).virtualHost(host);
+  if (found === undefined) {
+    return {
+      type: "not-found",
+      why: `no VirtualService routes ${quote(host)} at port ${port} of the gateway`,
+    };
+  }
+  const { requiresTls = false, service } = found.virtualHost;
+  if (!requiresTls || scheme === "https") return { type: "host", found };
+  const location = redirectLocation(HTTPS_REDIRECT, head, null);
+  return { type: "redirect", location, service: service.host, why: "the Gateway says httpsRedirect" };
+}
+
+function bytesVerdict(
+  { routes }: CompiledChain<null>,
+  serverName: string | null,
+  port: number,
+): GatewayVerdict {
+  const found = findTcpRoute(routes, serverName, null);
+  const what = serverName === null ? "bytes" : `TLS for ${quote(serverName)}`;
+  if (found === undefined) {
+    return { type: "refused", why: `no rule is for ${what} at port ${port} of the gateway` };
+  }
+  const why = `${what} at port ${port} of the gateway, of which no request is read`;
+  return { type: "bytes", route: compileRoute(asRoute(found.route), () => null), why };
+}
+
+/** Bytes are sent once. */
+function asRoute({ origin, destinations }: TcpRoute): Route {
+  const retries = { ...RETRY_POLICY_DEFAULT, attempts: 0 };
+  return { name: null, origin, matches: [], action: { type: "forward", destinations, retries } };
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
