@@ -1,7 +1,8 @@
 /** Which connection pool holds for the connections of a proxy to its own workload. */
 import { describe, expect, test } from "bun:test";
 import type { ProxySettings } from "../../../src/model/snapshot.ts";
-import { caller, load, networking, service, snapshotFor } from "./fixture.ts";
+import { World } from "../../../src/pilot/world.ts";
+import { caller, load, networking, service, snapshotFor, TRUST_DOMAIN } from "./fixture.ts";
 
 const pool = (maxConnections: number) => `{tcp: {maxConnections: ${maxConnections}}}`;
 const RULE = networking(
@@ -85,4 +86,14 @@ describe("inboundPorts()", () => {
       }
     }
   });
+});
+
+test("World that follows an edit of a DestinationRule limits the workload behind its host", () => {
+  const web = service("web", "shop", PORTS);
+  const workload = caller("shop", { app: "web" });
+  const input = { workloads: [workload], trustDomain: TRUST_DOMAIN };
+  const before = new World({ ...input, resources: load(web) }, null);
+  const unlimited = before.view(workload).self;
+  const after = new World({ ...input, resources: load(web, RULE) }, before);
+  expect(after.view(workload).self.version).not.toBe(unlimited.version);
 });
