@@ -6,7 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { FileReadError, SourceFile } from "../runtime/read_files.ts";
 import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
-import { allFindings, ConfigReader, type LoadOptions } from "./loader.ts";
+import { allFindings, ConfigReader, type LoadOptions, type LoadResult } from "./loader.ts";
 import type { ResourceSet } from "./resource.ts";
 
 export interface Generation {
@@ -57,9 +57,18 @@ export class ConfigStore {
     return this.#rejection;
   }
 
-  /** Loads the whole content of the directory, and tells the listeners when it is good. */
+  /** read() and serve() in one. */
   apply(files: readonly SourceFile[]): Outcome {
-    const { resources, findings } = this.#reader.read(files);
+    return this.serve(this.read(files));
+  }
+
+  /** Reads the whole content of the directory; what serves stays. */
+  read(files: readonly SourceFile[]): LoadResult {
+    return this.#reader.read(files);
+  }
+
+  /** Serves what was read, and tells the listeners, when it is good. */
+  serve({ resources, findings }: LoadResult): Outcome {
     if (resources === null) return this.#reject(allFindings(null, findings));
     const number = (this.#current?.number ?? 0) + 1;
     let all: readonly Finding[] | undefined;

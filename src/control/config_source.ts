@@ -4,6 +4,8 @@
  */
 import { ConfigStore, type Generation, type Outcome } from "../config/config_store.ts";
 import { formatFinding } from "../config/format_finding.ts";
+import type { LoadResult } from "../config/loader.ts";
+import { newlyMissing } from "../config/analysis/newly_missing.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type DirectoryWatch, watchDirectory } from "../runtime/directory_watch.ts";
 import { readTextFileIfPresent, writeFileAtomic } from "../runtime/files.ts";
@@ -17,11 +19,22 @@ const LAST_GOOD_BYTES_MAX = 256 * 1024 * 1024;
 /** What an edit means for the proxies goes first; then it is analyzed, and kept for a start without it. */
 const AFTERWORK_DELAY_MS = 300;
 
+/**
+ * How long an edit that leads requests to a host or subset that is not there waits for the edit that brings it, or that
+ * takes away the rule as well. Whoever changes one file after the other then fails no request, in whatever order.
+ */
+export const OTHER_HALF_WAIT_MS = 5_000;
+
 export interface ConfigSourceOptions {
   readonly path: string;
   readonly dataDirectory: string;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+interface Edit {
+  readonly read: LoadResult;
+  readonly files: readonly SourceFile[];
 }
 
 /** The files were never good: there is nothing to serve. */
@@ -38,6 +51,8 @@ export class ConfigSource {
   readonly store: ConfigStore;
   readonly #options: ConfigSourceOptions;
   #watch: DirectoryWatch | null = null;
+  /** An edit that waits for its other half, and the end of that. */
+  #waiting: { readonly edit: Edit; readonly cancel: () => void } | null = null;
   /** Accepted, and yet to be analyzed and kept. */
   #unfinished: { readonly generation: Generation; readonly files: readonly SourceFile[] | null } | null =
     null;
@@ -55,8 +70,11 @@ export class ConfigSource {
     this.#watch = await watchDirectory({
       path,
       clock,
-      onChange: (files) => this.#settle(this.store.apply(files), files),
-      onError: (error) => this.#settle(this.store.readFailed(error), null),
+      onChange: (files) => this.#take({ read: this.store.read(files), files }),
+      onError: (error) => {
+        this.#stopWaiting();
+        this.#settle(this.store.readFailed(error), null);
+      },
     });
     if (this.store.current !== null) return;
     const { rejection } = this.store;
@@ -67,7 +85,39 @@ export class ConfigSource {
 
   close(): void {
     this.#watch?.close();
+    this.#stopWaiting();
     this.#cancelAfterwork?.();
+  }
+
+  #take(edit: Edit): void {
+    const { clock, log } = this.#options;
+    const { resources } = edit.read;
+    const { current } = this.store;
+    const missing = resources === null || current === null ? [] : newlyMissing(resources, current.resources);
+    if (missing.length === 0) {
+      this.#stopWaiting();
+      this.#settle(this.store.serve(edit.read), edit.files);
+      return;
+    }
+    log.warn("The edit waits for what its rules lead to; what was loaded before serves until then", {
+      waitMs: OTHER_HALF_WAIT_MS,
+    });
+    for (const finding of missing) log.warn(formatFinding(finding));
+    // Later edits wait no longer than the first would have.
+    const cancel = this.#waiting?.cancel ?? clock.after(OTHER_HALF_WAIT_MS, () => this.#endWait());
+    this.#waiting = { edit, cancel };
+  }
+
+  /** It is taken as it is: somebody may want it so. */
+  #endWait(): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting !== null) this.#settle(this.store.serve(waiting.edit.read), waiting.edit.files);
+  }
+
+  #stopWaiting(): void {
+    this.#waiting?.cancel();
+    this.#waiting = null;
   }
 
   #settle(outcome: Outcome, files: readonly SourceFile[] | null): void {

@@ -1,0 +1,109 @@
+/** Files that belong together change one after the other, in every order, under load: no request may notice. */
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { Prng } from "../../src/lib/prng.ts";
+import { startEcho, stopEchoes } from "./apps.ts";
+import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { KeepAliveLoad } from "./keep_alive_load.ts";
+import { Mesh } from "./mesh.ts";
+import { service, subsets, virtualService, workload } from "./resources.ts";
+
+const mesh = new Mesh("127.0.61");
+const CLIENTS = 4;
+const SEED = 20_260_911;
+const ROUNDS = 6;
+/** Longer than the directory is watched for quiet, so that each file is an edit of its own. */
+const BETWEEN_EDITS_MS = 250;
+
+/** What a file says before it says anything. */
+const NOTHING = "# nothing\n";
+
+const to = (host: string, subset: string | null, weight: number) =>
+  `  - { destination: { host: ${host}${subset === null ? "" : `, subset: ${subset}`} }, weight: ${weight} }`;
+const split = (...destinations: readonly string[]) =>
+  virtualService("store", `- route:\n${destinations.join("\n")}`);
+
+/** States of the files, each whole by itself; between two of them the files that differ change in random order. */
+const STATES: readonly Readonly<Record<string, string>>[] = [
+  { rule: NOTHING, subsets: NOTHING, other: NOTHING },
+  { rule: split(to("store", "v1", 50), to("store", "v2", 50)), subsets: subsets("store"), other: NOTHING },
+  {
+    rule: split(to("store", "blue", 70), to("store", "green", 30)),
+    subsets: subsets("store").replace("name: v1", "name: blue").replace("name: v2", "name: green"),
+    other: NOTHING,
+  },
+  { rule: split(to("second", null, 100)), subsets: NOTHING, other: service("second") },
+  { rule: split(to("second", "v1", 100)), subsets: subsets("second"), other: service("second") },
+];
+
+endEverythingAfterwards();
+
+beforeAll(async () => {
+  mesh.write("services.yaml", service("store"));
+  mesh.write(
+    "workloads.yaml",
+    workload("client", mesh.address(10)),
+    workload("store-v1", mesh.address(11), { app: "store" }),
+    workload("store-v2", mesh.address(12), { app: "store", version: "v2" }),
+    workload("second", mesh.address(13), { serviceAccount: null }),
+  );
+  for (const [file, text] of Object.entries(STATES[0] as Record<string, string>)) {
+    mesh.write(`${file}.yaml`, text);
+  }
+  await mesh.startControlPlane();
+  await Promise.all([
+    mesh.startSidecar("shop/client", { at: 10 }),
+    mesh.startSidecar("shop/store-v1", { at: 11 }),
+    mesh.startSidecar("shop/store-v2", { at: 12 }),
+    ...["store-v1", "store-v2", "second"].map((app, index) => startEcho(app, mesh.address(11 + index))),
+  ]);
+  await mesh.untilSynced(3);
+});
+
+afterAll(async () => {
+  await stopEchoes();
+  mesh.remove();
+});
+
+function load(): KeepAliveLoad {
+  return new KeepAliveLoad({ address: mesh.address(10), port: 15001, host: "store.shop:8080" }, CLIENTS);
+}
+
+function shuffled<Item>(items: readonly Item[], random: Prng): Item[] {
+  return items.map((item) => ({ item, key: random.uint32() })).sort((a, b) => a.key - b.key)
+    .map(({ item }) => item);
+}
+
+describe("edits in any order", () => {
+  scenario("rules, subsets and services that come and go one after the other fail no request", async () => {
+    const random = new Prng(SEED);
+    const requests = load();
+    let now = STATES[0] as Record<string, string>;
+    const orders: string[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const next of shuffled(STATES.filter((state) => state !== now), random)) {
+        const files = shuffled(Object.keys(next).filter((file) => next[file] !== now[file]), random);
+        orders.push(files.join(" "));
+        for (const file of files) {
+          mesh.write(`${file}.yaml`, next[file] as string);
+          await Bun.sleep(BETWEEN_EDITS_MS);
+        }
+        now = next;
+        if (requests.failures.length > 0) break;
+      }
+    }
+    await requests.stop();
+    expect({ orders: orders.slice(-2), failures: [...new Set(requests.failures)] })
+      .toEqual({ orders: orders.slice(-2), failures: [] });
+    expect(requests.answered).toBeGreaterThan(1_000);
+  });
+
+  scenario("a rule whose subset never comes is taken as it is written", async () => {
+    mesh.write("rule.yaml", split(to("store", "nobody", 100)));
+    const requests = load();
+    await until(
+      "the rule holds",
+      () => requests.failures.some((failure) => failure.startsWith("status 503")),
+    );
+    await requests.stop();
+  });
+});
