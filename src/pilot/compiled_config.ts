@@ -63,12 +63,38 @@ export interface ConfigPart {
   readonly memberships: readonly Membership[];
 }
 
-/** What a kind of caller sees, without endpoints. */
-export interface ConfigView {
+/** What a kind of caller sees, without endpoints; worked out when it is first asked for. */
+export class ConfigView {
   readonly viewer: Viewer;
   readonly claims: DomainClaims;
+  #content: ViewContent | (() => ViewContent);
+
+  constructor(viewer: Viewer, claims: DomainClaims, content: () => ViewContent) {
+    this.viewer = viewer;
+    this.claims = claims;
+    this.#content = content;
+  }
+
   /** By host of a service; what no service has is under NO_SERVICE. */
+  get parts(): ReadonlyMap<string, ConfigPart> {
+    return this.#worked.parts;
+  }
+
+  /** The parts in which it differs from the view that it is the successor of; null: perhaps in all. */
+  get changed(): ReadonlySet<string> | null {
+    return this.#worked.changed;
+  }
+
+  get #worked(): ViewContent {
+    // What it was made from is let go with the function.
+    if (typeof this.#content === "function") this.#content = this.#content();
+    return this.#content;
+  }
+}
+
+interface ViewContent {
   readonly parts: ReadonlyMap<string, ConfigPart>;
+  readonly changed: ReadonlySet<string> | null;
 }
 
 /** No host is called so. */
@@ -87,7 +113,6 @@ export class CompiledConfig {
   readonly #tellsSkipped: boolean;
   readonly #views = new Map<string, ConfigView>();
   readonly #asked = new Set<ConfigView>();
-  readonly #changedHosts = new WeakMap<ConfigView, ReadonlySet<string>>();
   /** Versioned bodies by all that they are made of; taken over from generation to generation. */
   readonly #bodies: BodyCache;
 
@@ -110,11 +135,16 @@ export class CompiledConfig {
       : new ServiceCatalogue(servicesOf(resources));
     this.#virtualServices = kept !== null && before?.virtualServices === written.virtualServices
       ? kept.#virtualServices
-      : new VirtualServices(resources.virtualServices);
+      : new VirtualServices(
+        resources.virtualServices,
+        kept === null ? null : kept.#virtualServices,
+      );
     this.#destinationRules = kept !== null && before?.destinationRules === written.destinationRules
       ? kept.#destinationRules
       : new DestinationRules(resources.destinationRules, this.mesh.rootNamespace);
-    this.comparedLabels = comparedByAny(resources, this.mesh);
+    this.comparedLabels = kept !== null && this.#destinationRules === kept.#destinationRules
+      ? kept.comparedLabels
+      : comparedByAny(resources, this.mesh);
     const sameGateways = before?.gateways === written.gateways &&
       before.virtualServices === written.virtualServices;
     this.#gatewayRules = kept !== null && sameGateways ? kept.#gatewayRules : new GatewayRules(resources);
@@ -137,11 +167,6 @@ export class CompiledConfig {
     return view;
   }
 
-  /** The parts in which a view differs from the one that it is the successor of; undefined: perhaps in all. */
-  changedParts(successor: ConfigView): ReadonlySet<string> | undefined {
-    return this.#changedHosts.get(successor);
-  }
-
   /** The view of the same kind of caller in this generation, if anybody has asked for one. */
   successorOf(view: ConfigView): ConfigView | undefined {
     return this.#views.get(this.#viewKey(view.viewer));
@@ -158,9 +183,8 @@ export class CompiledConfig {
     const rerouted = rules.changedHosts(before);
     const changed = rerouted.union(this.#destinationRules.changedHosts(previous.#destinationRules));
     for (const view of previous.#asked) {
-      const { viewer, claims } = view;
-      const visible = this.services.visibleFrom(viewer.namespace);
       let next = view;
+      const { viewer, claims } = view;
       const narrowed = viewer.role === "gateway" || this.#sidecars.scopeFor(viewer) !== null;
       if (this.services !== previous.services) next = this.#buildAny(viewer);
       else if (narrowed) {
@@ -168,27 +192,35 @@ export class CompiledConfig {
         const touched = changed.size > 0 || this.#gatewayRules !== previous.#gatewayRules;
         if (touched) next = this.#buildAny(viewer);
       } else if (changed.size > 0) {
-        const parts = new Map(view.parts);
-        const hosts = new Set<string>();
-        for (const host of matching(changed, visible)) {
-          hosts.add(host.host);
-          parts.set(host.host, this.#partOf(host, claims, { ...viewer, scope: null }));
-        }
-        // Rules for services alone leave the rest as it is: for a host of a rule that is none, no wildcard counts.
-        if ([...rerouted].some((host) => !claims.has(host))) {
-          hosts.add(NO_SERVICE);
-          parts.set(NO_SERVICE, this.#partWithoutService(claims, { ...viewer, scope: null }));
-        }
-        next = { viewer, claims, parts };
-        this.#changedHosts.set(next, hosts);
+        next = new ConfigView(viewer, claims, () => this.#follow(view, changed, rerouted));
       }
       this.#views.set(this.#viewKey(viewer), next);
     }
   }
 
+  /** `changed` are all hosts and wildcards of changed rules, `rerouted` those of VirtualServices. */
+  #follow(
+    { viewer, claims, parts: before }: ConfigView,
+    changed: ReadonlySet<string>,
+    rerouted: ReadonlySet<string>,
+  ): ViewContent {
+    const parts = new Map(before);
+    const hosts = new Set<string>();
+    for (const host of matching(changed, this.services.visibleFrom(viewer.namespace))) {
+      hosts.add(host.host);
+      parts.set(host.host, this.#partOf(host, claims, { ...viewer, scope: null }));
+    }
+    // Rules for services alone leave the rest as it is: for a host of a rule that is none, no wildcard counts.
+    if ([...rerouted].some((host) => !claims.has(host))) {
+      hosts.add(NO_SERVICE);
+      parts.set(NO_SERVICE, this.#partWithoutService(claims, { ...viewer, scope: null }));
+    }
+    return { parts, changed: hosts };
+  }
+
   #buildAny(viewer: Viewer): ConfigView {
     if (viewer.role === "gateway") return this.#buildGateway(viewer);
-    return { ...this.#build({ ...viewer, scope: this.#scopeOf(viewer) }), viewer };
+    return this.#build(viewer, this.#scopeOf(viewer));
   }
 
   /** The Sidecar of a workload; null: there is none. */
@@ -248,16 +280,20 @@ export class CompiledConfig {
       };
       if (part.resources.length > 0) parts.set(host, part);
     }
-    return { viewer, claims: new DomainClaims(visible.values(), viewer.namespace), parts };
+    const claims = new DomainClaims(visible.values(), viewer.namespace);
+    return new ConfigView(viewer, claims, () => ({ parts, changed: null }));
   }
 
-  #build(viewer: ScopedViewer): ConfigView {
-    const visible = this.services.visibleFrom(viewer.namespace, viewer.scope);
+  #build(viewer: Viewer, scope: ScopedViewer["scope"]): ConfigView {
+    const visible = this.services.visibleFrom(viewer.namespace, scope);
     const claims = new DomainClaims(visible.values(), viewer.namespace);
-    const parts = new Map<string, ConfigPart>();
-    for (const host of visible.values()) parts.set(host.host, this.#partOf(host, claims, viewer));
-    parts.set(NO_SERVICE, this.#partWithoutService(claims, viewer));
-    return { viewer, claims, parts };
+    return new ConfigView(viewer, claims, () => {
+      const scoped = { ...viewer, scope };
+      const parts = new Map<string, ConfigPart>();
+      for (const host of visible.values()) parts.set(host.host, this.#partOf(host, claims, scoped));
+      parts.set(NO_SERVICE, this.#partWithoutService(claims, scoped));
+      return { parts, changed: null };
+    });
   }
 
   #partOf(host: VisibleHost, claims: DomainClaims, viewer: ScopedViewer): ConfigPart {

@@ -4,6 +4,7 @@ import type { ConfigResource } from "../config/resource.ts";
 import type { DestinationRuleSpec, Subset } from "../config/schema/destination_rule.ts";
 import type { TrafficPolicy } from "../config/schema/traffic_policy.ts";
 import { hasLabels } from "./services.ts";
+import { differing } from "./stable_resources.ts";
 import { isVisible } from "./visibility.ts";
 
 /** What the rules for a service say, merged. */
@@ -77,8 +78,8 @@ export class DestinationRules {
   /** Hosts and wildcards of the rules that are here or there alone. */
   changedHosts(other: DestinationRules): ReadonlySet<string> {
     if (other === this) return new Set();
-    const changed = new Set(this.#rules).symmetricDifference(new Set(other.#rules));
-    return new Set([...changed].map((rule) => resolveHost(rule.spec.host, rule.namespace)));
+    const changed = differing(this.#rules, other.#rules);
+    return new Set(changed.map((rule) => resolveHost(rule.spec.host, rule.namespace)));
   }
 }
 

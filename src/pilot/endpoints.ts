@@ -48,11 +48,18 @@ export class EndpointIndex {
   constructor(workloads: readonly MeshWorkload[], trustDomain: string, previous: EndpointIndex | null) {
     this.#trustDomain = trustDomain;
     this.#workloads = workloads;
+    if (previous !== null && previous.#workloads === workloads) {
+      // What either works out from the same workloads is true for both.
+      this.#byLabel = previous.#byLabel;
+      this.#members = previous.#members;
+      this.#built = previous.#built;
+      return;
+    }
     this.#byLabel = new Map(previous === null ? [] : previous.#byLabel);
     this.#members = new Map(previous === null ? [] : previous.#members);
     this.#built = new Map(previous === null ? [] : previous.#built);
     if (previous === null) this.#fill();
-    else if (previous.#workloads !== workloads) this.#follow(previous);
+    else this.#follow(previous);
   }
 
   /** Services that may have other members than in the index before. */

@@ -23,36 +23,66 @@ function stableList(
   next: readonly ConfigResource<unknown>[],
   before: readonly ConfigResource<unknown>[],
 ): readonly ConfigResource<unknown>[] {
-  if (next === before) return before;
-  const known = new Set(before);
-  if (next.length === known.size && next.every((resource, index) => resource === before[index])) {
-    return before;
-  }
-  const kept = new Set(next);
-  const replaced = before.filter((resource) => !kept.has(resource));
-  const byKey = new Map(replaced.map((resource) => [keyOf(resource), resource]));
+  const changed = differing(next, before);
+  if (changed.length === 0) return before;
+  const replaced = new Set(changed);
+  const byKey = new Map(
+    before.filter((resource) => replaced.has(resource)).map((resource) => [keyOf(resource), resource]),
+  );
   const stable = next.map((resource) => {
-    const old = known.has(resource) ? resource : byKey.get(keyOf(resource));
-    return old !== undefined && (old === resource || essence(old) === essence(resource)) ? old : resource;
+    const old = replaced.has(resource) ? byKey.get(keyOf(resource)) : undefined;
+    return old !== undefined && sameEssence(old, resource) ? old : resource;
   });
-  const isSame = stable.length === before.length &&
-    stable.every((resource, index) => resource === before[index]);
-  return isSame ? before : stable;
+  return sameElements(stable, before) ? before : stable;
+}
+
+/** What only one of two lists has, each of which has nothing twice; lists that are alike in most places are cheap. */
+export function differing<Item>(next: readonly Item[], before: readonly Item[]): Item[] {
+  if (next.length !== before.length) return [...new Set(next).symmetricDifference(new Set(before))];
+  const come = new Set<Item>();
+  const gone = new Set<Item>();
+  for (let index = 0; index < next.length; index++) {
+    if (next[index] === before[index]) continue;
+    come.add(next[index] as Item);
+    gone.add(before[index] as Item);
+  }
+  return [...come.symmetricDifference(gone)];
 }
 
 function keyOf({ namespace, name }: ConfigResource<unknown>): string {
   return `${namespace}/${name}`;
 }
 
-/** Specs come out of their schemas with their keys in one order. */
-function essence(resource: ConfigResource<unknown>): string {
-  const { annotations, labels, spec } = resource;
-  const lines = ["http", "tls", "tcp"].flatMap((field) => {
-    const rules = (spec as Record<string, unknown>)[field];
-    return (Array.isArray(rules) ? rules : []).map((_, index) => {
-      const { file, line } = resource.positionOf(["spec", field, index]);
-      return `${file}:${line}`;
+function sameElements(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((element, index) => element === b[index]);
+}
+
+function sameEssence(a: ConfigResource<unknown>, b: ConfigResource<unknown>): boolean {
+  return sameData(a.spec, b.spec) && sameData(a.labels, b.labels) &&
+    sameData(a.annotations, b.annotations) && sameLines(a, b);
+}
+
+/** The rules of a VirtualService stand where they stood. */
+function sameLines(a: ConfigResource<unknown>, b: ConfigResource<unknown>): boolean {
+  return ["http", "tls", "tcp"].every((field) => {
+    const rules = (a.spec as Record<string, unknown>)[field];
+    return !Array.isArray(rules) || rules.every((_, index) => {
+      const [one, other] = [a, b].map((resource) => resource.positionOf(["spec", field, index]));
+      return one?.file === other?.file && one?.line === other?.line;
     });
   });
-  return JSON.stringify([annotations, labels, spec, lines]);
+}
+
+/** Both are what a schema makes of YAML: plain objects, lists and scalars. */
+function sameData(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length &&
+      a.every((element, index) => sameData(element, b[index]));
+  }
+  const [one, other] = [a, b] as unknown as [Record<string, unknown>, Record<string, unknown>];
+  const [keys, otherKeys] = [Object.keys(one), Object.keys(other)];
+  return keys.length === otherKeys.length &&
+    keys.every((key, index) => key === otherKeys[index] && sameData(one[key], other[key]));
 }

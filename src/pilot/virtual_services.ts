@@ -6,6 +6,7 @@ import { MESH_GATEWAY } from "../config/schema/gateway_name.ts";
 import type { Destination } from "../config/schema/destination.ts";
 import type { HttpRule } from "../config/schema/http_rule.ts";
 import type { VirtualServiceSpec } from "../config/schema/virtual_service.ts";
+import { differing } from "./stable_resources.ts";
 import { isVisible } from "./visibility.ts";
 
 /** A VirtualService, and what is asked of it again and again. */
@@ -40,26 +41,67 @@ export interface RuleScope {
 }
 
 export class VirtualServices {
-  /** Those that sidecars heed; what is bound to gateways alone is none of their business. */
+  readonly #resources: readonly ConfigResource<VirtualServiceSpec>[];
+  readonly #delegates: Delegates;
+  /** Of each resource; null where sidecars do not heed it: what is bound to gateways alone is none of their business. */
+  readonly #ruleAt: readonly (MeshRule | null)[];
   readonly #rules: readonly MeshRule[];
-  readonly #exact = new Map<string, MeshRule[]>();
+  /** In order. */
+  readonly #byHost: ReadonlyMap<string, readonly MeshRule[]>;
   /** Most specific first. */
-  readonly #wildcards: readonly (readonly [host: string, rules: readonly MeshRule[]])[];
+  readonly #wildcards: readonly string[];
   /** Keys of labels that some rule asks the caller for: proxies alike in these see the same routes. */
   readonly sourceLabelKeys: readonly string[];
 
-  constructor(resources: readonly ConfigResource<VirtualServiceSpec>[]) {
-    this.#rules = routingRules(resources, ({ spec }) => spec.gateways.includes(MESH_GATEWAY));
-    for (const rule of this.#rules) {
-      for (const host of rule.hosts) {
-        const others = this.#exact.get(host);
-        if (others === undefined) this.#exact.set(host, [rule]);
-        else others.push(rule);
-      }
+  /** `previous` are those of the generation before: only what was replaced since is looked at. */
+  constructor(resources: readonly ConfigResource<VirtualServiceSpec>[], previous: VirtualServices | null) {
+    this.#resources = resources;
+    const kept = previous !== null && previous.#resources.length === resources.length &&
+        differing(resources, previous.#resources).every(({ spec }) => spec.hosts.length > 0)
+      ? previous
+      : null;
+    this.#delegates = kept === null ? new Delegates(resources) : kept.#delegates;
+    this.#ruleAt = resources.map((resource, index) =>
+      kept !== null && kept.#resources[index] === resource
+        ? kept.#ruleAt[index] as MeshRule | null
+        : resource.spec.gateways.includes(MESH_GATEWAY)
+        ? meshRule(resource, this.#delegates)
+        : null
+    );
+    this.#rules = this.#ruleAt.filter((rule) => rule !== null);
+    const replaced = differing(this.#rules, kept === null ? [] : kept.#rules);
+    this.#byHost = kept === null ? byHost(this.#rules) : this.#followHosts(kept.#byHost, replaced);
+    const hasNew = replaced.some(({ hosts, sourceLabelKeys }) =>
+      hosts.some(isWildcard) || sourceLabelKeys.length > 0
+    );
+    if (kept !== null && !hasNew) {
+      this.#wildcards = kept.#wildcards;
+      this.sourceLabelKeys = kept.sourceLabelKeys;
+      return;
     }
-    const wildcards = [...this.#exact].filter(([host]) => host.startsWith("*"));
-    this.#wildcards = wildcards.sort(([a], [b]) => b.length - a.length);
+    this.#wildcards = [...this.#byHost.keys()].filter(isWildcard).sort((a, b) => b.length - a.length);
     this.sourceLabelKeys = [...new Set(this.#rules.flatMap((rule) => rule.sourceLabelKeys))].sort();
+  }
+
+  /** `replaced` are rules that came or went. */
+  #followHosts(
+    before: ReadonlyMap<string, readonly MeshRule[]>,
+    replaced: readonly MeshRule[],
+  ): ReadonlyMap<string, readonly MeshRule[]> {
+    const hosts = new Map(before);
+    const places = new Map<MeshRule, number>();
+    const place = (rule: MeshRule) => {
+      const known = places.get(rule) ?? this.#rules.indexOf(rule);
+      places.set(rule, known);
+      return known;
+    };
+    for (const host of new Set(replaced.flatMap((rule) => rule.hosts))) {
+      const candidates = [...before.get(host) ?? [], ...replaced.filter((rule) => rule.hosts.includes(host))];
+      const alive = [...new Set(candidates)].filter((rule) => place(rule) >= 0);
+      if (alive.length === 0) hosts.delete(host);
+      else hosts.set(host, alive.sort((a, b) => place(a) - place(b)));
+    }
+    return hosts;
   }
 
   visibleFrom(namespace: string, scope: RuleScope | null = null): readonly MeshRule[] {
@@ -85,15 +127,15 @@ export class VirtualServices {
   /** Hosts and wildcards of the rules that are here or there alone. */
   changedHosts(other: VirtualServices): ReadonlySet<string> {
     if (other === this) return new Set();
-    const changed = new Set(this.#rules).symmetricDifference(new Set(other.#rules));
-    return new Set([...changed].flatMap((rule) => rule.hosts));
+    return new Set(differing(this.#rules, other.#rules).flatMap((rule) => rule.hosts));
   }
 
   #candidates(host: string, clientNamespace: string, scope: RuleScope | null): readonly MeshRule[] {
-    const exact = visibleOf(this.#exact.get(host) ?? [], clientNamespace, scope);
+    const exact = visibleOf(this.#byHost.get(host) ?? [], clientNamespace, scope);
     if (exact.length > 0) return exact;
-    for (const [pattern, rules] of this.#wildcards) {
-      const visible = hostMatches(pattern, host) ? visibleOf(rules, clientNamespace, scope) : [];
+    for (const pattern of this.#wildcards) {
+      if (!hostMatches(pattern, host)) continue;
+      const visible = visibleOf(this.#byHost.get(pattern) ?? [], clientNamespace, scope);
       if (visible.length > 0) return visible;
     }
     return [];
@@ -118,6 +160,22 @@ export function routingRules(
 ): readonly MeshRule[] {
   const delegates = new Delegates(resources);
   return resources.filter(wanted).map((resource) => meshRule(resource, delegates));
+}
+
+function byHost(rules: readonly MeshRule[]): Map<string, readonly MeshRule[]> {
+  const found = new Map<string, MeshRule[]>();
+  for (const rule of rules) {
+    for (const host of rule.hosts) {
+      const others = found.get(host);
+      if (others === undefined) found.set(host, [rule]);
+      else others.push(rule);
+    }
+  }
+  return found;
+}
+
+function isWildcard(host: string): boolean {
+  return host.startsWith("*");
 }
 
 /** The same as before where the resource and those that it delegates to are. */

@@ -37,7 +37,8 @@ export class World {
   readonly #shared = new Map<ConfigView, Snapshot>();
   /** What the views of this world were in the world before, until they are asked for. */
   readonly #before = new Map<ConfigView, Before>();
-  readonly #settings = new Map<MeshWorkload, VersionedResource>();
+  /** The very map of the world before, where nothing can differ. */
+  #settings = new Map<MeshWorkload, VersionedResource>();
 
   /** What `previous` had and is still true is taken over, so that the cost is that of the change. */
   constructor(input: WorldInput, previous: World | null) {
@@ -114,8 +115,7 @@ export class World {
   #changedParts(view: ConfigView, before: ConfigView): ReadonlySet<string> {
     const moved = new Set([...this.#endpoints.touched].map(({ info }) => info.host));
     if (view === before) return moved;
-    const known = this.#config.changedParts(view);
-    return moved.union(known ?? new Set([...before.parts.keys(), ...view.parts.keys()]));
+    return moved.union(view.changed ?? new Set([...before.parts.keys(), ...view.parts.keys()]));
   }
 
   #memberships(): ReadonlySet<Membership> {
@@ -134,6 +134,10 @@ export class World {
     const [config, before] = [this.#config, previous.#config];
     if (config.mesh !== before.mesh || !sameElements(config.comparedLabels, before.comparedLabels)) return;
     if (this.#resources.sidecars !== previous.#resources.sidecars) return;
+    if (config.services === before.services && this.#input.workloads === previous.#input.workloads) {
+      this.#settings = previous.#settings;
+      return;
+    }
     const alive = new Set(this.#input.workloads);
     const otherPolicies = [...config.hostsOfOtherPolicies(before)];
     const same = new Map<string, boolean>();
