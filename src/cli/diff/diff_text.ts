@@ -1,9 +1,8 @@
 /** A difference of two configurations in words; workloads that notice the same stand together. */
-import type { RouteAction, RouteMatch, StringMatch, WeightedCluster } from "../../model/snapshot.ts";
-import type { Route } from "../../model/snapshot.ts";
-import { clusterParts } from "../../proxy/explain/mesh_view.ts";
+import type { Route, RouteMatch, StringMatch } from "../../model/snapshot.ts";
 import { printable } from "../output.ts";
 import type { MeshDiff, WorkloadDiff } from "./mesh_diff.ts";
+import { placeText, stringText, treatmentText } from "./route_words.ts";
 import type {
   EndpointsChange,
   HostChange,
@@ -51,7 +50,7 @@ function hostLines({ host, change, rules, requests }: HostChange): string[] {
   }
   if (change === "changed" && rules.length === 0) lines.push("    how it is called changes");
   if (change === "changed" && rules.length > 0 && requests.length === 0) {
-    lines.push("    no request that was tried goes elsewhere");
+    lines.push("    no request that was tried is dealt with otherwise");
   }
   for (const request of requests) lines.push(...requestLines(request).map((line) => `    ${line}`));
   return lines;
@@ -59,15 +58,19 @@ function hostLines({ host, change, rules, requests }: HostChange): string[] {
 
 function requestLines({ method, url, headers, before, after }: MovedRequest): string[] {
   const fields = headers.map((field) => ` -H '${field}'`).join("");
-  return [`${method} ${url}${fields}`, `    was: ${actionText(before)}`, `    now: ${actionText(after)}`];
+  return [
+    `${method} ${url}${fields}`,
+    `    was: ${treatmentText(before)}`,
+    `    now: ${treatmentText(after)}`,
+  ];
 }
 
 /** `rule 0 of tutorial/recommendation: when the path starts with "/a": 100% to …`. */
-function routeText({ origin, name, matches, action, ...more }: Route): string {
+function routeText({ origin, name, matches, ...treatment }: Route): string {
   const rule = origin === null ? "no VirtualService" : `rule ${origin.rule} of ${origin.virtualService}`;
   const label = name === null ? "" : ` (${name})`;
   const when = matches.length === 0 ? "every request" : `when ${matches.map(matchText).join(", or ")}`;
-  return `${rule}${label}: ${when}: ${actionText(action)}${restText(more)}`;
+  return `${rule}${label}: ${when}: ${treatmentText(treatment)}`;
 }
 
 function matchText(match: RouteMatch): string {
@@ -83,40 +86,6 @@ function matchText(match: RouteMatch): string {
     ...match.queryParams.flatMap((one) => part(`parameter ${one.name}`, one.match)),
   ];
   return parts.length === 0 ? "anything comes" : parts.join(" and ");
-}
-
-function stringText(wanted: StringMatch): string {
-  switch (wanted.type) {
-    case "present":
-      return "is there";
-    case "exact":
-      return `is ${JSON.stringify(wanted.value)}`;
-    case "prefix":
-      return `starts with ${JSON.stringify(wanted.value)}`;
-    case "regex":
-      return `matches ${wanted.value}`;
-  }
-}
-
-function actionText(action: RouteAction | null): string {
-  if (action === null) return "no rule takes it";
-  const { type, ...rest } = action;
-  if (!("destinations" in rest)) return `${type}${restText(rest)}`;
-  const { destinations, ...more } = rest;
-  const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
-  return destinations.map((one) => destinationText(one, total)).join(", ") + restText(more);
-}
-
-function destinationText({ cluster, weight, ...more }: WeightedCluster, total: number): string {
-  const share = total === 0 ? 100 : Math.round(weight * 10_000 / total) / 100;
-  return `${share}% to ${placeText(clusterParts(cluster))}${restText(more)}`;
-}
-
-/** Whatever else is said, by the names that it has in the snapshot. */
-function restText(more: object): string {
-  return Object.entries(more)
-    .filter(([, value]) => value !== null && value !== undefined)
-    .map(([name, value]) => `, ${name} ${JSON.stringify(value)}`).join("");
 }
 
 function policyLines({ change, fields, ...place }: PolicyChange): string[] {
@@ -150,10 +119,6 @@ function portLines({ host, change, fields }: ListenerChange): string[] {
     `${SIGNS[change]} the gateway's port ${host.replace(/^:/, "")}`,
     ...fields.map((one) => `    ${fieldText(one)}`),
   ];
-}
-
-function placeText({ host, port, subset }: { host: string; port: number; subset: string | null }): string {
-  return subset === null ? `${host}:${port}` : `${host}:${port} subset ${subset}`;
 }
 
 function addressText(address: string, port: number): string {

@@ -1,14 +1,6 @@
 /** What changes for a proxy that gets one snapshot in place of another: routes, policies, endpoints. */
 import type { GatewayListener } from "../../model/gateway_listener.ts";
-import type {
-  Cluster,
-  Endpoint,
-  Listener,
-  Route,
-  RouteAction,
-  Snapshot,
-  VirtualHost,
-} from "../../model/snapshot.ts";
+import type { Cluster, Endpoint, Listener, Route, Snapshot, VirtualHost } from "../../model/snapshot.ts";
 import { clusterParts, meshView } from "../../proxy/explain/mesh_view.ts";
 import { sampleRequests } from "../../proxy/explain/sample_request.ts";
 import type { RequestHead } from "../../proxy/exchange.ts";
@@ -46,9 +38,12 @@ export interface MovedRequest {
   readonly url: string;
   /** `NAME: VALUE`. */
   readonly headers: readonly string[];
-  readonly before: RouteAction | null;
-  readonly after: RouteAction | null;
+  readonly before: Treatment | null;
+  readonly after: Treatment | null;
 }
+
+/** All that a route does with a request. */
+export type Treatment = Omit<Route, "name" | "origin" | "matches">;
 
 export interface PolicyChange {
   readonly host: string;
@@ -122,7 +117,7 @@ function hostChange(pair: Pair<VirtualHost>, [old, now]: TablePair): HostChange[
   if (rules.length === 0 && sameNames) return [];
   const tried = new Map<string, MovedRequest>();
   for (const head of [before, after].flatMap((one) => one === null ? [] : sampleRequests(one))) {
-    const [was, is] = [actionFor(oldTable, head), actionFor(newTable, head)];
+    const [was, is] = [treatmentOf(oldTable, head), treatmentOf(newTable, head)];
     if (sameValue(was, is)) continue;
     const request = described(head);
     tried.set(JSON.stringify(request), { ...request, before: was, after: is });
@@ -137,9 +132,12 @@ function sameRoute(a: Route, b: Route): boolean {
   return name(a) === name(b) && sameValue({ ...a, origin: null }, { ...b, origin: null });
 }
 
-function actionFor(table: RouteTable<null> | undefined, head: RequestHead): RouteAction | null {
+function treatmentOf(table: RouteTable<null> | undefined, head: RequestHead): Treatment | null {
   const host = table?.virtualHost(head.authority);
-  return host === undefined ? null : findRoute(host, head)?.route.action ?? null;
+  const found = host === undefined ? undefined : findRoute(host, head);
+  if (!found) return null;
+  const { name: _name, origin: _origin, matches: _matches, ...treatment } = found.route;
+  return treatment;
 }
 
 function described({ method, scheme, authority, path, headers }: RequestHead) {

@@ -61,6 +61,49 @@ describe("meshDiff()", () => {
     expect(web?.routes[0]?.requests).toEqual([]);
   });
 
+  test("meshDiff() counts a request as dealt with otherwise when anything but where it goes changes", () => {
+    const route = "route: [{destination: {host: cart}}]";
+    const before = load(...SERVICES, WEB, virtualService(`[{${route}}]`));
+    const changed = (more: string) => {
+      const after = load(...SERVICES, WEB, virtualService(`[{${route}, ${more}}]`));
+      const step = meshDiff(before, after, TRUST_DOMAIN);
+      expect(step.workloads[0]?.routes[0]?.requests.length).toBe(1);
+      const now = diffText(step).split("\n").find((line) => line.includes("now: ")) ?? "";
+      return now.slice(now.indexOf("8080") + "8080, ".length);
+    };
+    expect(changed("fault: {abort: {percentage: {value: 50}, httpStatus: 503}}")).toBe(
+      "50% aborted with 503",
+    );
+    expect(changed("fault: {delay: {percentage: {value: 0.5}, fixedDelay: 2s}}")).toBe(
+      "0.5% delayed by 2000 ms",
+    );
+    expect(changed("headers: {response: {add: {x-a: b}}}")).toBe('header x-a gets "b" on answers');
+    expect(changed("headers: {request: {remove: [x-a]}}")).toBe("header x-a removed on requests");
+    expect(changed("corsPolicy: {allowOrigins: [{exact: http://a}], allowMethods: [GET]}"))
+      .toBe('CORS where the origin is "http://a" (methods GET, credentials no)');
+    expect(changed("timeout: 3s")).toBe("timeout 3000 ms");
+    expect(changed("retries: {attempts: 0}")).toBe("no retries");
+    expect(changed("retries: {attempts: 3, perTryTimeout: 1s, retryOn: 5xx}"))
+      .toBe("up to 3 retries on 5xx 1000 ms each back-off 25 to 250 ms");
+    expect(changed("rewrite: {uri: /b, authority: c}"))
+      .toBe("authority rewritten to c, path rewritten: what matched becomes /b");
+    expect(changed("mirror: {host: web}, mirrorPercentage: {value: 5}"))
+      .toBe("copies of 5% to web.shop.svc.cluster.local:8080");
+  });
+
+  test("meshDiff() says what a rule does that sends nothing on", () => {
+    const before = load(...SERVICES, WEB);
+    const now = (rule: string) => {
+      const text = diffText(
+        meshDiff(before, load(...SERVICES, WEB, virtualService(`[${rule}]`)), TRUST_DOMAIN),
+      );
+      return /now: (.*)/.exec(text)?.[1];
+    };
+    expect(now("{redirect: {uri: /b, authority: c, redirectCode: 302}}"))
+      .toBe("redirected 302 (authority c, path /b)");
+    expect(now("{directResponse: {status: 418, body: {string: tea}}}")).toBe('answered 418 with "tea"');
+  });
+
   test("meshDiff() tells endpoints that come, go and change, and workloads too", () => {
     const moved = CART.replace("10.0.0.2", "10.0.0.3");
     const [cart, web] = diff(load(...SERVICES, WEB), load(...SERVICES, WEB, CART));
