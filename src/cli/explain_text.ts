@@ -8,6 +8,7 @@ import type {
   Explanation,
 } from "../proxy/explain/explanation.ts";
 import { IDEMPOTENT_METHODS } from "../proxy/filters/upstream_failure.ts";
+import { policyLines } from "./policy_text.ts";
 import { formatTable, printable } from "./output.ts";
 
 const WEIGHT_WIDTH = 8;
@@ -110,18 +111,20 @@ function placeOf(host: string, port: number, subset: string | null): string {
 function destinationLines(
   { host, port, subset, weight, endpoints }: ExplainedDestination,
   index: number,
-  { notes }: Explained,
+  { notes, clusters, locality }: Explained,
 ): string[] {
+  const cluster = clusters[index] ?? null;
+  const unprotected = cluster?.tls === undefined ? "plain text" : "TLS";
   const place = placeOf(host, port, subset);
   const indent = " ".repeat(WEIGHT_WIDTH);
   const [, ...rows] = formatTable(
     [{ title: "" }, { title: "" }, { title: "" }],
-    endpoints.map(({ address, workload, mtls }) => [address, workload, mtls ? "mTLS" : "plain text"]),
+    endpoints.map(({ address, workload, mtls }) => [address, workload, mtls ? "mTLS" : unprotected]),
   ).split("\n");
   const own = notes.filter(({ destination }) => destination === index).map(({ text }) => text);
   return [
     `${`${weight}%`.padStart(WEIGHT_WIDTH - 2)}  ${place}`,
-    ...[...rows, ...own].map((line) => indent + line),
+    ...[...rows, ...policyLines(cluster, locality), ...own].map((line) => indent + line),
   ];
 }
 

@@ -371,6 +371,16 @@ export interface Cluster {
   readonly tls?: UpstreamTls;
   /** What becomes of endpoints whose address is a name. @default "STRICT_DNS" */
   readonly resolution?: Resolution;
+  /** The DestinationRules that say it; for `explain` alone. */
+  readonly rules?: readonly ClusterRule[];
+}
+
+export interface ClusterRule {
+  /** `NAMESPACE/NAME`. */
+  readonly name: string;
+  /** Relative to the configuration directory. */
+  readonly file: string;
+  readonly line: number;
 }
 
 /**

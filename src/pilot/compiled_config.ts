@@ -415,13 +415,28 @@ export class CompiledConfig {
     memberships: Membership[],
   ): void {
     const { info } = service;
-    const { trafficPolicy, subsets } = this.#destinationRules.policyFor(info.host, info.namespace, viewer);
+    const { trafficPolicy, subsets, rules } = this.#destinationRules
+      .policyFor(info.host, info.namespace, viewer);
+    const told = this.#tellsSkipped && rules.length > 0
+      ? {
+        rules: rules.map(({ namespace, name, position: { file, line } }) => ({
+          name: `${namespace}/${name}`,
+          file,
+          line,
+        })),
+      }
+      : {};
     const whole = { name: null, labels: {}, trafficPolicy: null };
     for (const { name: subset, labels, trafficPolicy: own } of [whole, ...subsets]) {
       const policy = effectivePolicy(trafficPolicy, own, port.number);
       const settings = clusterSettings(policy, this.mesh, service, port);
       const name = clusterName(port.number, subset, info.host);
-      add(this.#cluster({ kind: "cluster", name, service: info, subset, port: port.number }, settings));
+      add(
+        this.#cluster({ kind: "cluster", name, service: info, subset, port: port.number }, {
+          ...settings,
+          ...told,
+        }),
+      );
       const reach = reachOf(policy.tls, this.mesh.enableAutoMtls);
       const labelKeys = comparedLabels(settings);
       memberships.push(membershipOf({ cluster: name, service, port, labels, reach, labelKeys }));

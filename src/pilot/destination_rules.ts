@@ -12,6 +12,8 @@ export interface DestinationPolicy {
   readonly trafficPolicy: TrafficPolicy | null;
   /** Distinct in their names. */
   readonly subsets: readonly Subset[];
+  /** Those that were merged. */
+  readonly rules: readonly ConfigResource<DestinationRuleSpec>[];
 }
 
 /** Who calls. */
@@ -29,7 +31,7 @@ interface Level {
   readonly wildcards: readonly (readonly [host: string, rules: readonly Rule[]])[];
 }
 
-const NO_POLICY: DestinationPolicy = { trafficPolicy: null, subsets: [] };
+const NO_POLICY: DestinationPolicy = { trafficPolicy: null, subsets: [], rules: [] };
 
 export class DestinationRules {
   readonly #rules: readonly Rule[];
@@ -124,5 +126,5 @@ function merge(rules: readonly Rule[]): DestinationPolicy {
     if (!subsets.has(subset.name)) subsets.set(subset.name, subset);
   }
   const trafficPolicy = rules.find((rule) => rule.spec.trafficPolicy !== null)?.spec.trafficPolicy ?? null;
-  return { trafficPolicy, subsets: [...subsets.values()] };
+  return { trafficPolicy, subsets: [...subsets.values()], rules };
 }

@@ -1,5 +1,5 @@
 /** Where a request would go, and why: what the proxy's own route table says of it. */
-import type { RouteOrigin, Snapshot, VirtualHost } from "../../model/snapshot.ts";
+import { clusterName, type RouteOrigin, type Snapshot, type VirtualHost } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import type { CompiledRoute } from "../route/compiled_route.ts";
 import {
@@ -20,7 +20,7 @@ import type { ExplainRequest } from "./request.ts";
 /** What differs from one request to the next. */
 type Outcome =
   & Pick<Explanation, "action" | "service" | "route" | "trace">
-  & Omit<Explained, "explanation">
+  & Pick<Explained, "origins" | "notes">
   & Omit<ExplainedAction, "action" | "notes">;
 
 /** What the proxy that has this snapshot would do with a request. Throws when the snapshot has no proxy settings. */
@@ -38,7 +38,9 @@ export function explain(snapshot: Snapshot, request: ExplainRequest): Explained 
     authorization: { decision: "allow", policy: null, reason: "no policy selects the workload" },
     trace,
   };
-  return { explanation, origins, notes };
+  const clusters = explanation.destinations
+    .map(({ host, port, subset }) => mesh.clusters.get(clusterName(port, subset, host)) ?? null);
+  return { explanation, origins, notes, clusters, locality: mesh.settings.locality ?? null };
 }
 
 function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {

@@ -1,5 +1,5 @@
 /** The answer of `explain`: the JSON that the command prints, and what goes with it for people. */
-import type { RouteOrigin } from "../../model/snapshot.ts";
+import type { Cluster, RouteOrigin } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
 
 /** The JSON of `explain`. */
@@ -115,6 +115,10 @@ export interface Explained {
   /** Where each rule of the trace is written. */
   readonly origins: readonly (RouteOrigin | null)[];
   readonly notes: readonly ExplainNote[];
+  /** What holds for the calls to each destination; null: it does not exist. */
+  readonly clusters: readonly (Cluster | null)[];
+  /** Where the caller stands; null: nobody said. */
+  readonly locality: string | null;
 }
 
 /** What the person who asked should know besides: a call that fails, a name that was probably meant. */

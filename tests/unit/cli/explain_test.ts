@@ -10,6 +10,7 @@ import { bowline } from "./bowline.ts";
 
 const TUTORIAL = loadDirectory("config/tutorial/split-90-10");
 const SAFARI = loadDirectory("config/tutorial/user-agent");
+const DESTINATIONS = loadDirectory("config/examples/destinations");
 const EGRESS = loadDirectory("config/examples/egress-gateway");
 
 /** A gateway with a port of each kind. */
@@ -31,6 +32,24 @@ const EDGE = load(
     "shop",
     `{hosts: [web.test], gateways: [edge/main], http: [
       {match: [{uri: {prefix: /api}, scheme: {exact: https}}], route: [{destination: {host: web}}]}]}`,
+  ),
+);
+
+/** A DestinationRule that says much. */
+const POLICIES = load(
+  service("cart", "shop"),
+  workloadEntry("web", "shop", "{address: 10.0.0.1, locality: eu/one, serviceAccount: web}"),
+  workloadEntry("cart-1", "shop", "{address: 10.0.0.2, labels: {app: cart}}"),
+  networking(
+    "DestinationRule",
+    "cart",
+    "shop",
+    `{host: cart, trafficPolicy: {
+      loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s},
+        localityLbSetting: {distribute: [{from: eu/*, to: {"eu/*": 80, "us/*": 20}}]}},
+      connectionPool: {tcp: {maxConnections: 5}, http: {http1MaxPendingRequests: 7}},
+      outlierDetection: {consecutiveGatewayErrors: 3, consecutive5xxErrors: 0, minHealthPercent: 50},
+      tls: {mode: MUTUAL, clientCertificate: /c.pem, privateKey: /k.pem, caCertificates: /r.pem, sni: cart.test}}}`,
   ),
 );
 
@@ -167,6 +186,10 @@ const CASES: readonly [
   ],
   ["no_retries", ACTIONS, "shop/web", "POST", "http://cart:8080/once", []],
   ["delegate", ACTIONS, "shop/web", "GET", "http://cart:8080/team", []],
+  ["tls_origination", DESTINATIONS, "shop/web", "GET", "http://api.example.com/", []],
+  ["destination_rule", DESTINATIONS, "shop/web", "GET", "http://cart/beta/x", []],
+  ["registry_only", DESTINATIONS, "shop/web", "GET", "http://nobody.test/", []],
+  ["every_policy", POLICIES, "shop/web", "GET", "http://cart:8080/", []],
   ["no_endpoints", BROKEN, "shop/web", "GET", "http://empty:8080/", []],
 ];
 
