@@ -167,11 +167,15 @@ describe("pickDestination()", () => {
     return counts;
   }
 
-  test("pickDestination() follows the weights, whatever they add up to", () => {
-    for (const weights of [[90, 10], [9, 1], [900, 100]]) {
-      const { c0 = 0, c1 = 0 } = picks(weights);
-      expect(Math.abs(c0 - 9_000)).toBeLessThan(100);
-      expect(c0 + c1).toBe(10_000);
+  test("pickDestination() follows the weights within three standard deviations, whatever they add up to", () => {
+    for (const weights of [[90, 10], [9, 1], [900, 100], [50, 50], [1, 2], [99, 1], [75, 20, 5]]) {
+      const counts = picks(weights);
+      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      for (const [index, weight] of weights.entries()) {
+        const share = weight / total;
+        const deviation = Math.sqrt(10_000 * share * (1 - share));
+        expect(Math.abs((counts[`c${index}`] ?? 0) - 10_000 * share)).toBeLessThan(3 * deviation);
+      }
     }
   });
 
