@@ -22,10 +22,11 @@ import { handshakes } from "./bench/works/handshakes.ts";
 import { http1Cpu } from "./bench/works/http1_cpu.ts";
 import { largeBodies } from "./bench/works/large_bodies.ts";
 import { latency } from "./bench/works/latency.ts";
+import { manyRules } from "./bench/works/many_rules.ts";
 import { memory } from "./bench/works/memory.ts";
 
 /** Memory comes first: an idle proxy is one that has done nothing yet. */
-const WORKS: readonly Work[] = [memory, http1Cpu, latency, grpcCpu, largeBodies, handshakes];
+const WORKS: readonly Work[] = [memory, http1Cpu, latency, grpcCpu, largeBodies, handshakes, manyRules];
 
 const WARM_UP = { connections: 64, seconds: 3 };
 
