@@ -2,6 +2,7 @@
  * What one proxy is told: plain immutable data, a set of resources that each have a name and a version.
  * Pilot writes it, discovery carries it, the proxy compiles it. Nothing in it is an Istio resource.
  */
+import type { ClusterRule } from "./cluster_rule.ts";
 import type { GatewayListener } from "./gateway_listener.ts";
 import type { HealthProbe } from "./health_probe.ts";
 import type { UpstreamTls } from "./upstream_tls.ts";
@@ -373,14 +374,6 @@ export interface Cluster {
   readonly resolution?: Resolution;
   /** The DestinationRules that say it; for `explain` alone. */
   readonly rules?: readonly ClusterRule[];
-}
-
-export interface ClusterRule {
-  /** `NAMESPACE/NAME`. */
-  readonly name: string;
-  /** Relative to the configuration directory. */
-  readonly file: string;
-  readonly line: number;
 }
 
 /**

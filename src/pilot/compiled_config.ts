@@ -19,6 +19,13 @@ import {
 } from "../model/snapshot.ts";
 import { BodyCache } from "./body_cache.ts";
 import { type ClusterSettings, clusterSettings, comparedByAny, comparedLabels } from "./cluster_settings.ts";
+import {
+  type ConfigPart,
+  ConfigView,
+  type ScopedViewer,
+  type ViewContent,
+  type Viewer,
+} from "./config_view.ts";
 import { DestinationRules } from "./destination_rules.ts";
 import { type Membership, membershipOf } from "./endpoints.ts";
 import { clustersOf, gatewayDoors } from "./gateway_listeners.ts";
@@ -42,60 +49,6 @@ import { type MeshRule, type RuleScope, VirtualServices } from "./virtual_servic
 
 /** Istio's port of a VirtualService's host that no service has. */
 const PORT_OF_UNKNOWN_HOST = 80;
-
-/** A caller, as far as the configuration tells callers apart. */
-export interface Viewer {
-  readonly namespace: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** @default "sidecar" */
-  readonly role?: "sidecar" | "gateway";
-}
-
-/** A caller, and what its Sidecar lets it see; null is everything. */
-interface ScopedViewer extends Viewer {
-  readonly scope: (ServiceScope & RuleScope) | null;
-}
-
-/** What one host comes to. Equal causes give the same object. */
-export interface ConfigPart {
-  readonly resources: readonly (readonly [key: ResourceKey, resource: VersionedResource])[];
-  /** One for each cluster. */
-  readonly memberships: readonly Membership[];
-}
-
-/** What a kind of caller sees, without endpoints; worked out when it is first asked for. */
-export class ConfigView {
-  readonly viewer: Viewer;
-  readonly claims: DomainClaims;
-  #content: ViewContent | (() => ViewContent);
-
-  constructor(viewer: Viewer, claims: DomainClaims, content: () => ViewContent) {
-    this.viewer = viewer;
-    this.claims = claims;
-    this.#content = content;
-  }
-
-  /** By host of a service; what no service has is under NO_SERVICE. */
-  get parts(): ReadonlyMap<string, ConfigPart> {
-    return this.#worked.parts;
-  }
-
-  /** The parts in which it differs from the view that it is the successor of; null: perhaps in all. */
-  get changed(): ReadonlySet<string> | null {
-    return this.#worked.changed;
-  }
-
-  get #worked(): ViewContent {
-    // What it was made from is let go with the function.
-    if (typeof this.#content === "function") this.#content = this.#content();
-    return this.#content;
-  }
-}
-
-interface ViewContent {
-  readonly parts: ReadonlyMap<string, ConfigPart>;
-  readonly changed: ReadonlySet<string> | null;
-}
 
 /** No host is called so. */
 const NO_SERVICE = "";

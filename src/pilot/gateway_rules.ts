@@ -23,10 +23,10 @@ export class GatewayRules {
   constructor({ gateways, virtualServices }: ResourceSet) {
     this.#gateways = gateways;
     const keys = new Set(gateways.flatMap(({ spec }) => Object.keys(spec.selector)));
-    const rules = routingRules(
-      virtualServices,
-      ({ spec }) => spec.gateways.some((name) => name !== MESH_GATEWAY),
-    );
+    // Without gateways nobody asks for what is bound to them.
+    const rules = gateways.length === 0
+      ? []
+      : routingRules(virtualServices, ({ spec }) => spec.gateways.some((name) => name !== MESH_GATEWAY));
     for (const bound of rules) {
       const { namespace, spec } = bound.resource;
       for (const label of bound.sourceLabelKeys) keys.add(label);

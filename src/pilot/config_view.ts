@@ -1,0 +1,60 @@
+/** What one kind of caller sees of a generation of the configuration, before endpoints are filled in. */
+import type { ResourceKey, VersionedResource } from "../model/snapshot.ts";
+import type { Membership } from "./endpoints.ts";
+import type { ServiceScope } from "./service_catalogue.ts";
+import type { DomainClaims } from "./virtual_hosts.ts";
+import type { RuleScope } from "./virtual_services.ts";
+
+/** A caller, as far as the configuration tells callers apart. */
+export interface Viewer {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** @default "sidecar" */
+  readonly role?: "sidecar" | "gateway";
+}
+
+/** A caller, and what its Sidecar lets it see; null is everything. */
+export interface ScopedViewer extends Viewer {
+  readonly scope: (ServiceScope & RuleScope) | null;
+}
+
+/** What one host comes to. Equal causes give the same object. */
+export interface ConfigPart {
+  readonly resources: readonly (readonly [key: ResourceKey, resource: VersionedResource])[];
+  /** One for each cluster. */
+  readonly memberships: readonly Membership[];
+}
+
+/** What a kind of caller sees, without endpoints; worked out when it is first asked for. */
+export class ConfigView {
+  readonly viewer: Viewer;
+  readonly claims: DomainClaims;
+  #content: ViewContent | (() => ViewContent);
+
+  constructor(viewer: Viewer, claims: DomainClaims, content: () => ViewContent) {
+    this.viewer = viewer;
+    this.claims = claims;
+    this.#content = content;
+  }
+
+  /** By host of a service; what no service has is under NO_SERVICE. */
+  get parts(): ReadonlyMap<string, ConfigPart> {
+    return this.#worked.parts;
+  }
+
+  /** The parts in which it differs from the view that it is the successor of; null: perhaps in all. */
+  get changed(): ReadonlySet<string> | null {
+    return this.#worked.changed;
+  }
+
+  get #worked(): ViewContent {
+    // What it was made from is let go with the function.
+    if (typeof this.#content === "function") this.#content = this.#content();
+    return this.#content;
+  }
+}
+
+export interface ViewContent {
+  readonly parts: ReadonlyMap<string, ConfigPart>;
+  readonly changed: ReadonlySet<string> | null;
+}
