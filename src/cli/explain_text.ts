@@ -1,5 +1,5 @@
 /** The answer of `explain` as prose: who calls what, which rule takes it, where it goes, and what was passed over. */
-import type { RouteOrigin } from "../model/snapshot.ts";
+import type { RouteOrigin } from "../model/route.ts";
 import type {
   Explained,
   ExplainedDestination,

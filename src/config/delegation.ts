@@ -2,7 +2,7 @@
  * The HTTP rules of a VirtualService with those in place to which it delegates (Istio's `delegate`, one level): each rule
  * of the delegate is narrowed by the match of the rule that delegates, and has its other fields where it lacks them.
  */
-import type { NamedMatch, StringMatch } from "../model/snapshot.ts";
+import type { NamedMatch, StringMatch } from "../model/route.ts";
 import type { ConfigResource } from "./resource.ts";
 import type { HttpMatch } from "./schema/http_match.ts";
 import type { HttpRule } from "./schema/http_rule.ts";

@@ -8,7 +8,8 @@ import type {
   GatewayListener,
   GatewayTls,
 } from "../model/gateway_listener.ts";
-import type { Route, SkippedRule, TcpRoute, VirtualHost } from "../model/snapshot.ts";
+import type { Route } from "../model/route.ts";
+import type { SkippedRule, TcpRoute, VirtualHost } from "../model/snapshot.ts";
 import type { GatewayRules } from "./gateway_rules.ts";
 import { type RouteScope, routesOf } from "./routes.ts";
 import { tcpRulesOf, tlsRulesOf } from "./tcp_routes.ts";

@@ -7,20 +7,20 @@ import type { HttpRedirect } from "../config/schema/http_actions.ts";
 import { GRPC_STATUSES, type HttpFault } from "../config/schema/http_fault.ts";
 import type { HttpRetry } from "../config/schema/http_retry.ts";
 import type { HttpRule } from "../config/schema/http_rule.ts";
-import {
-  clusterName,
-  type CorsPolicy,
-  type Fault,
-  type ForwardAction,
-  type HeaderEdits,
-  type Mirror,
-  type RedirectAction,
-  type RetryPolicy,
-  type Rewrite,
-  type Route,
-  type RouteAction,
-  type WeightedCluster,
-} from "../model/snapshot.ts";
+import type {
+  CorsPolicy,
+  Fault,
+  ForwardAction,
+  HeaderEdits,
+  Mirror,
+  RedirectAction,
+  RetryPolicy,
+  Rewrite,
+  Route,
+  RouteAction,
+  WeightedCluster,
+} from "../model/route.ts";
+import { clusterName } from "../model/snapshot.ts";
 
 /** All of it, where a destination stands alone. */
 const WEIGHT_WHOLE = 100;

@@ -1,5 +1,6 @@
 /** The `tls` and `tcp` rules of a VirtualService as routes for bytes, for one kind of caller. */
-import { clusterName, type RouteOrigin, type TcpMatch, type TcpRoute } from "../model/snapshot.ts";
+import type { RouteOrigin } from "../model/route.ts";
+import { clusterName, type TcpMatch, type TcpRoute } from "../model/snapshot.ts";
 import { destinationsOf } from "./route_actions.ts";
 import { type RouteScope, WEIGHT_WHOLE, whyNot } from "./routes.ts";
 import type { MeshRule } from "./virtual_services.ts";

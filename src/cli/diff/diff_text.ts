@@ -1,5 +1,5 @@
 /** A difference of two configurations in words; workloads that notice the same stand together. */
-import type { Route, RouteMatch, StringMatch } from "../../model/snapshot.ts";
+import type { Route, RouteMatch, StringMatch } from "../../model/route.ts";
 import { printable } from "../output.ts";
 import type { MeshDiff, WorkloadDiff } from "./mesh_diff.ts";
 import { placeText, stringText, treatmentText } from "./route_words.ts";

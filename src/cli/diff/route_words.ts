@@ -10,7 +10,7 @@ import type {
   RouteAction,
   StringMatch,
   WeightedCluster,
-} from "../../model/snapshot.ts";
+} from "../../model/route.ts";
 import { clusterParts } from "../../proxy/explain/mesh_view.ts";
 import type { Treatment } from "./snapshot_diff.ts";
 

@@ -2,7 +2,7 @@
  * Whether one match block leaves nothing for another. It answers yes only when that is certain: expressions are not
  * compared, except that equal ones are equal.
  */
-import type { NamedMatch, StringMatch } from "../../model/snapshot.ts";
+import type { NamedMatch, StringMatch } from "../../model/route.ts";
 import type { HttpMatch } from "../schema/http_match.ts";
 import type { TcpRule, TlsRule } from "../schema/l4_rules.ts";
 

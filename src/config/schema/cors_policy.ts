@@ -1,6 +1,6 @@
 /** CorsPolicy: which pages of other origins may read the answers of a route. */
 import * as v from "valibot";
-import type { StringMatch } from "../../model/snapshot.ts";
+import type { StringMatch } from "../../model/route.ts";
 import { fields, list, optional, type Schema } from "./fields.ts";
 import { headerName } from "./header_operations.ts";
 import type { Immutable } from "./immutable.ts";

@@ -1,7 +1,7 @@
 /** Istio's StringMatch: one of `exact`, `prefix` and `regex`, and for headers and query parameters `{}` for presence. */
 import { RE2JS } from "re2js";
 import * as v from "valibot";
-import type { NamedMatch, StringMatch } from "../../model/snapshot.ts";
+import type { NamedMatch, StringMatch } from "../../model/route.ts";
 import { isToken } from "./header_operations.ts";
 import { fields, isMap, optional, type Schema } from "./fields.ts";
 import { unimplementedValue, wrong } from "./problem.ts";

@@ -1,5 +1,5 @@
 /** What becomes of a request that met a route, as `explain` says it: the same decisions as the proxy's, none drawn. */
-import type { HeaderEdits, Mirror, WeightedCluster } from "../../model/snapshot.ts";
+import type { HeaderEdits, Mirror, WeightedCluster } from "../../model/route.ts";
 import type { RequestHead } from "../exchange.ts";
 import { allowedOrigin, preflightReply } from "../filters/cors.ts";
 import { requestTimeoutMs } from "../filters/grpc_timeout.ts";

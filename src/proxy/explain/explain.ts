@@ -1,5 +1,6 @@
 /** Where a request would go, and why: what the proxy's own route table says of it. */
-import { clusterName, type RouteOrigin, type Snapshot, type VirtualHost } from "../../model/snapshot.ts";
+import type { RouteOrigin } from "../../model/route.ts";
+import { clusterName, type Snapshot, type VirtualHost } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import type { CompiledRoute } from "../route/compiled_route.ts";
 import {

@@ -1,5 +1,6 @@
 /** The answer of `explain`: the JSON that the command prints, and what goes with it for people. */
-import type { Cluster, RouteOrigin } from "../../model/snapshot.ts";
+import type { RouteOrigin } from "../../model/route.ts";
+import type { Cluster } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
 
 /** The JSON of `explain`. */

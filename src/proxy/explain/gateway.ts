@@ -1,5 +1,6 @@
 /** What a gateway does with a request from outside: the port, the server that TLS asks for, then hosts or bytes. */
-import { RETRY_POLICY_DEFAULT, type Route, type TcpRoute } from "../../model/snapshot.ts";
+import { RETRY_POLICY_DEFAULT, type Route } from "../../model/route.ts";
+import type { TcpRoute } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import { edgeHost, HTTPS_REDIRECT } from "../filters/gateway.ts";
 import { type CompiledRoute, compileRoute } from "../route/compiled_route.ts";

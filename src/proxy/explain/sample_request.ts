@@ -2,7 +2,8 @@
  * Requests made up to try routes with: for each condition that a rule names, one that meets it. Of regular expressions
  * only those are met that are a text with `.*` around or in it, which most are.
  */
-import type { NamedMatch, RouteMatch, StringMatch, VirtualHost } from "../../model/snapshot.ts";
+import type { NamedMatch, RouteMatch, StringMatch } from "../../model/route.ts";
+import type { VirtualHost } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import { compileStringMatch } from "../route/string_matcher.ts";
 

@@ -1,6 +1,7 @@
 /** One call of the own workload: what its route says becomes of it, attempt by attempt. */
 import type { Random } from "../../lib/prng.ts";
-import type { Cluster, Fault, ServiceInfo } from "../../model/snapshot.ts";
+import type { Fault } from "../../model/route.ts";
+import type { Cluster, ServiceInfo } from "../../model/snapshot.ts";
 import type { Address } from "../../runtime/socket.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";

@@ -8,7 +8,7 @@ import {
   RETRY_POLICY_DEFAULT,
   type Route,
   type WeightedCluster,
-} from "../../model/snapshot.ts";
+} from "../../model/route.ts";
 import { compileConditions, type Condition } from "./conditions.ts";
 import { compileStringMatch, type StringMatcher } from "./string_matcher.ts";
 import { type CompiledHeaderEdits, compileHeaderEdits } from "./header_edits.ts";

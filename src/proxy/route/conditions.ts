@@ -1,5 +1,5 @@
 /** The conditions of a route's match, compiled. The proxy asks whether they hold, `explain` also why not. */
-import type { NamedMatch, RouteMatch } from "../../model/snapshot.ts";
+import type { NamedMatch, RouteMatch } from "../../model/route.ts";
 import type { HeaderList, RequestHead } from "../exchange.ts";
 import { compileStringMatch, type StringMatcher } from "./string_matcher.ts";
 

@@ -1,6 +1,6 @@
 /** Header operations of a route, compiled: what is removed, replaced and appended, in Envoy's order. */
 import { isFixedHeader } from "../../model/fixed_headers.ts";
-import type { HeaderEdits } from "../../model/snapshot.ts";
+import type { HeaderEdits } from "../../model/route.ts";
 import type { HeaderList } from "../exchange.ts";
 
 export class CompiledHeaderEdits {

@@ -2,7 +2,7 @@
  * Finds the first of many routes that takes a request, without asking each of them: by the whole path, and by the prefixes
  * that it begins with. Routes that ask for neither are asked one by one.
  */
-import type { Route } from "../../model/snapshot.ts";
+import type { Route } from "../../model/route.ts";
 import type { RequestHead } from "../exchange.ts";
 import { pathWithoutQuery } from "./conditions.ts";
 

@@ -1,6 +1,6 @@
 /** A path on its way to somewhere else: by what a rule's path condition matched, or by a regular expression. */
 import { RE2JS } from "re2js";
-import type { PathRewrite, RouteMatch } from "../../model/snapshot.ts";
+import type { PathRewrite, RouteMatch } from "../../model/route.ts";
 
 export interface CompiledPathRewrite {
   /** `path` is path and query, from the slash; `match` is the block that held, null for a rule without any. */

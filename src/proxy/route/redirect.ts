@@ -1,5 +1,5 @@
 /** Where a redirect sends a client: Envoy's rules for scheme, host, port and path. */
-import type { RedirectAction, RouteMatch } from "../../model/snapshot.ts";
+import type { RedirectAction, RouteMatch } from "../../model/route.ts";
 import type { RequestHead } from "../exchange.ts";
 import { replaceMatched, splitPath } from "./path_rewrite.ts";
 

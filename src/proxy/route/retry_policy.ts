@@ -1,6 +1,6 @@
 /** When a request is sent again: Envoy's retry conditions, compiled. The proxy asks it, and nothing else decides. */
 import type { Random } from "../../lib/prng.ts";
-import type { RetryPolicy } from "../../model/snapshot.ts";
+import type { RetryPolicy } from "../../model/route.ts";
 import { type HeaderList, headerValue, type ResetReason } from "../exchange.ts";
 
 /** How an attempt ended before its answer began; `attempt-timeout` is the policy's own per-try timeout. */

@@ -2,7 +2,8 @@
  * Which route a request takes: virtual host by authority, then the first rule that matches. Compiled once per snapshot;
  * the proxy and `explain` ask the same objects.
  */
-import type { Route, RouteMatch, VirtualHost } from "../../model/snapshot.ts";
+import type { Route, RouteMatch } from "../../model/route.ts";
+import type { VirtualHost } from "../../model/snapshot.ts";
 import type { Random } from "../../lib/prng.ts";
 import type { RequestHead } from "../exchange.ts";
 import {

@@ -1,6 +1,6 @@
 /** Compiled string conditions (Istio StringMatch): no regular expression runs unless one was written. */
 import { RE2JS } from "re2js";
-import type { StringMatch } from "../../model/snapshot.ts";
+import type { StringMatch } from "../../model/route.ts";
 
 export interface StringMatcher {
   /** Undefined: the thing is not there. */

@@ -1,6 +1,6 @@
 /** What a rule leads to, chosen by weight. */
 import type { Random } from "../../lib/prng.ts";
-import type { WeightedCluster } from "../../model/snapshot.ts";
+import type { WeightedCluster } from "../../model/route.ts";
 
 /** `Target` is null for a cluster that the snapshot does not have. */
 export interface WeightedTargets<Target> {

@@ -1,6 +1,6 @@
 /** Delegates: one level of VirtualServices in the place of a rule, narrowed by its match. */
 import { describe, expect, test } from "bun:test";
-import type { Route } from "../../../src/model/snapshot.ts";
+import type { Route } from "../../../src/model/route.ts";
 import { caller, load, networking, service, snapshotFor, virtualHost } from "./fixture.ts";
 
 const TO = "route: [{destination: {host: web}}]";

@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { loadConfig } from "../../../src/config/loader.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
-import type { Cluster, EndpointSet, Route, Snapshot, VirtualHost } from "../../../src/model/snapshot.ts";
+import type { Route } from "../../../src/model/route.ts";
+import type { Cluster, EndpointSet, Snapshot, VirtualHost } from "../../../src/model/snapshot.ts";
 import { fileWorkloads, type MeshWorkload } from "../../../src/pilot/file_workloads.ts";
 import { translate } from "../../../src/pilot/translate.ts";
 

@@ -1,6 +1,6 @@
 /** The fields of a rule in the words of the snapshot: each trap of VirtualService. */
 import { describe, expect, test } from "bun:test";
-import type { Route } from "../../../src/model/snapshot.ts";
+import type { Route } from "../../../src/model/route.ts";
 import { caller, load, networking, service, snapshotFor, virtualHost } from "./fixture.ts";
 
 const FQDN = "web.shop.svc.cluster.local";

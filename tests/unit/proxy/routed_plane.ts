@@ -1,12 +1,12 @@
 /** A data plane whose one virtual host has a route of the test's making, and a second service for mirrors and splits. */
 import {
-  clusterName,
   type ForwardAction,
   RETRY_POLICY_DEFAULT,
   type RetryPolicy,
   type Route,
   type RouteMatch,
-} from "../../../src/model/snapshot.ts";
+} from "../../../src/model/route.ts";
+import { clusterName } from "../../../src/model/snapshot.ts";
 import { cluster, DataPlane, endpoint, SERVICE, settings, snapshotOf, virtualHost } from "./data_plane.ts";
 import type { FakeConnection } from "./fake_network.ts";
 

@@ -1,13 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import type { Route, WeightedCluster } from "../../../../src/model/route.ts";
 import {
   clusterName,
   type Endpoint,
   type ProxySettings,
   type Resource,
   resourceKey,
-  type Route,
   type Snapshot,
-  type WeightedCluster,
   type WorkloadInfo,
 } from "../../../../src/model/snapshot.ts";
 import { explain } from "../../../../src/proxy/explain/explain.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { RouteMatch, VirtualHost } from "../../../../src/model/snapshot.ts";
+import type { RouteMatch } from "../../../../src/model/route.ts";
+import type { VirtualHost } from "../../../../src/model/snapshot.ts";
 import { sampleRequests } from "../../../../src/proxy/explain/sample_request.ts";
 import { findRoute, RouteTable } from "../../../../src/proxy/route/route_table.ts";
 

@@ -1,6 +1,6 @@
 /** Faults that a route injects: delays and aborts, each by its own draw. */
 import { describe, expect, test } from "bun:test";
-import type { Fault } from "../../../../src/model/snapshot.ts";
+import type { Fault } from "../../../../src/model/route.ts";
 import { accepted, forward, retries, routedPlane } from "../routed_plane.ts";
 import { OK } from "../http1/upstream.ts";
 

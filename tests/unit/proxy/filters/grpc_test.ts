@@ -15,7 +15,7 @@ import {
 import { settle } from "../fake_wire.ts";
 import { Http2Downstream } from "../http2/downstream.ts";
 import { headers, post, rstStream } from "../http2/raw_frames.ts";
-import { RETRY_POLICY_DEFAULT } from "../../../../src/model/snapshot.ts";
+import { RETRY_POLICY_DEFAULT } from "../../../../src/model/route.ts";
 import { MeshUpstream } from "../mesh_upstream.ts";
 
 const PREMATURE_RESETS_MAX = 250;

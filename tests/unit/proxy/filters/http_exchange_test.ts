@@ -1,7 +1,7 @@
 /** One request through the proxy: what is retried, what is answered in whose name, what is counted. */
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
-import { RETRY_POLICY_DEFAULT } from "../../../../src/model/snapshot.ts";
+import { RETRY_POLICY_DEFAULT } from "../../../../src/model/route.ts";
 import { DataPlane, endpoint, shopSnapshot } from "../data_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";

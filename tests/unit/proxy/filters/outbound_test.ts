@@ -1,6 +1,6 @@
 /** Where the own workload's calls go, and what they carry. */
 import { describe, expect, test } from "bun:test";
-import type { Route, RouteMatch } from "../../../../src/model/snapshot.ts";
+import type { Route, RouteMatch } from "../../../../src/model/route.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import {
   cluster,

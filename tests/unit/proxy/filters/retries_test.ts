@@ -1,7 +1,7 @@
 /** Attempts after the first by a route's own policy, and the times that limit them. */
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
-import type { RetryPolicy } from "../../../../src/model/snapshot.ts";
+import type { RetryPolicy } from "../../../../src/model/route.ts";
 import { accepted, forward, retries, routedPlane } from "../routed_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";

@@ -1,6 +1,6 @@
 /** What a route does with a request besides choosing its cluster: rewrites, redirects, answers, headers, CORS. */
 import { describe, expect, test } from "bun:test";
-import type { CorsPolicy, HeaderEdits, Route } from "../../../../src/model/snapshot.ts";
+import type { CorsPolicy, HeaderEdits, Route } from "../../../../src/model/route.ts";
 import { cluster } from "../data_plane.ts";
 import { accepted, forward, NO_MATCH, OTHER_CLUSTER, routedPlane } from "../routed_plane.ts";
 import { OK } from "../http1/upstream.ts";

@@ -1,6 +1,6 @@
 /** Istio's HTTPMatchRequest, field by field, with its traps. */
 import { describe, expect, test } from "bun:test";
-import type { NamedMatch, RouteMatch, StringMatch } from "../../../../src/model/snapshot.ts";
+import type { NamedMatch, RouteMatch, StringMatch } from "../../../../src/model/route.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
 import { compileConditions, queryParameter } from "../../../../src/proxy/route/conditions.ts";
 import { compileStringMatch } from "../../../../src/proxy/route/string_matcher.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { HeaderEdits } from "../../../../src/model/snapshot.ts";
+import type { HeaderEdits } from "../../../../src/model/route.ts";
 import { CompiledHeaderEdits } from "../../../../src/proxy/route/header_edits.ts";
 
 function edited(headers: string[], edits: Partial<HeaderEdits>): string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Prng } from "../../../../src/lib/prng.ts";
-import type { Route, RouteMatch, StringMatch } from "../../../../src/model/snapshot.ts";
+import type { Route, RouteMatch, StringMatch } from "../../../../src/model/route.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
 import { INDEXED_ROUTES_MIN } from "../../../../src/proxy/route/path_index.ts";
 import { explainRoutes, findRoute, RouteTable } from "../../../../src/proxy/route/route_table.ts";

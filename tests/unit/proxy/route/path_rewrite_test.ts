@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { StringMatch } from "../../../../src/model/snapshot.ts";
+import type { StringMatch } from "../../../../src/model/route.ts";
 import { compilePathRewrite } from "../../../../src/proxy/route/path_rewrite.ts";
 import { NO_MATCH } from "../routed_plane.ts";
 

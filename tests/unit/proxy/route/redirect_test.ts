@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { RedirectAction } from "../../../../src/model/snapshot.ts";
+import type { RedirectAction } from "../../../../src/model/route.ts";
 import { redirectLocation } from "../../../../src/proxy/route/redirect.ts";
 import { NO_MATCH } from "../routed_plane.ts";
 

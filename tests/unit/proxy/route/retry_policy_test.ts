@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { RETRY_POLICY_DEFAULT } from "../../../../src/model/snapshot.ts";
+import { RETRY_POLICY_DEFAULT } from "../../../../src/model/route.ts";
 import { type AttemptFailure, CompiledRetryPolicy } from "../../../../src/proxy/route/retry_policy.ts";
 import { retries } from "../routed_plane.ts";
 

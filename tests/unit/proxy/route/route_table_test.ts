@@ -1,7 +1,7 @@
 /** From an authority to a virtual host, from a request to a route, from weights to a target. */
 import { describe, expect, test } from "bun:test";
 import { Prng } from "../../../../src/lib/prng.ts";
-import type { Route, RouteMatch } from "../../../../src/model/snapshot.ts";
+import type { Route, RouteMatch } from "../../../../src/model/route.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
 import {
   canonicalAuthority,
