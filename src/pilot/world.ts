@@ -135,12 +135,13 @@ export class World {
     const [config, before] = [this.#config, previous.#config];
     if (config.mesh !== before.mesh || !sameElements(config.comparedLabels, before.comparedLabels)) return;
     if (this.#resources.sidecars !== previous.#resources.sidecars) return;
-    if (config.services === before.services && this.#input.workloads === previous.#input.workloads) {
+    const otherPolicies = [...config.hostsOfOtherPolicies(before)];
+    const sameWorkloads = this.#input.workloads === previous.#input.workloads;
+    if (config.services === before.services && sameWorkloads && otherPolicies.length === 0) {
       this.#settings = previous.#settings;
       return;
     }
     const alive = new Set(this.#input.workloads);
-    const otherPolicies = [...config.hostsOfOtherPolicies(before)];
     const same = new Map<string, boolean>();
     for (const [workload, resource] of previous.#settings) {
       if (!alive.has(workload)) continue;
