@@ -2,8 +2,8 @@
  * The mesh's own root: a key and a self-signed certificate in one file, so that no crash can leave one without the
  * other, and the signing of leaf certificates (SPIFFE X.509-SVID) with it.
  */
-import { certificateInfo } from "../identity/certificate_info.ts";
-import { readCertificate } from "../identity/certificate_fields.ts";
+import { type CertificateFields, readCertificate } from "../identity/certificate_fields.ts";
+import { DER_TAG, DerReader, hex } from "../identity/der_reader.ts";
 import {
   decodePrivateKey,
   ECDSA_P256,
@@ -17,14 +17,12 @@ import { CERTIFICATE_LABEL, certificatePin } from "../identity/trust_bundle.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import { CitadelError } from "./citadel_error.ts";
+import { leafBody } from "./leaf_certificate.ts";
+import { SigningKey } from "./signing_key.ts";
 import {
-  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
-  PublicKey,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
@@ -87,10 +85,11 @@ export interface AuthorityOptions {
 }
 
 export class CertificateAuthority {
-  readonly #privateKey: CryptoKey;
-  readonly #certificate: X509Certificate;
+  readonly #key: SigningKey;
   readonly #clock: Clock;
-  readonly #keyIdentifier: AuthorityKeyIdentifierExtension;
+  /** Content of the issuer's Name. */
+  readonly #name: Uint8Array;
+  readonly #keyIdentifier: Uint8Array;
   /** PEM of the root. */
   readonly root: string;
   /** `sha256:HEX` of the root. */
@@ -99,19 +98,20 @@ export class CertificateAuthority {
   readonly notAfterMs: number;
 
   private constructor(
-    keys: KeyPair,
-    certificate: X509Certificate,
+    key: SigningKey,
+    der: Uint8Array,
     clock: Clock,
     pin: string,
-    keyIdentifier: AuthorityKeyIdentifierExtension,
+    keyIdentifier: Uint8Array,
   ) {
-    this.#privateKey = keys.privateKey;
-    this.#certificate = certificate;
+    const { subject, notAfterMs } = readCertificate(der);
+    this.#key = key;
     this.#clock = clock;
+    this.#name = subject;
     this.#keyIdentifier = keyIdentifier;
-    this.root = encodePem(CERTIFICATE_LABEL, new Uint8Array(certificate.rawData));
+    this.root = encodePem(CERTIFICATE_LABEL, der);
     this.pin = pin;
-    this.notAfterMs = certificate.notAfter.getTime();
+    this.notAfterMs = notAfterMs;
   }
 
   /**
@@ -127,10 +127,16 @@ export class CertificateAuthority {
       const first = await options.files.create(path, made);
       bytes = first ? made : await options.files.read(path, AUTHORITY_BYTES_MAX);
     }
-    const { keys, certificate } = await loadAuthority(bytes ?? new Uint8Array(), path, options);
-    const pin = await certificatePin(new Uint8Array(certificate.rawData));
-    const keyIdentifier = await AuthorityKeyIdentifierExtension.create(certificate.publicKey);
-    return new CertificateAuthority(keys, certificate, options.clock, pin, keyIdentifier);
+    const { keys, der } = await loadAuthority(bytes ?? new Uint8Array(), path, options);
+    const pin = await certificatePin(der);
+    const keyIdentifier = await keyIdentifierOf(der);
+    return new CertificateAuthority(
+      new SigningKey(keys.privateKey),
+      der,
+      options.clock,
+      pin,
+      keyIdentifier,
+    );
   }
 
   /** Signs a leaf for both ends of mutual TLS; throws CitadelError `request_invalid` for a life out of range. */
@@ -143,42 +149,36 @@ export class CertificateAuthority {
       );
     }
     const now = this.#clock.now();
-    const certificate = await X509CertificateGenerator.create({
-      subject: "",
-      issuer: this.#certificate.subjectName,
-      serialNumber: randomSerial(),
-      notBefore: wholeSeconds(now - Math.min(BACK_DATE_MS, ttlMs * BACK_DATE_SHARE_MAX)),
-      notAfter: wholeSeconds(Math.min(now + ttlMs, this.notAfterMs)),
-      publicKey: new PublicKey(request.publicKey as Uint8Array<ArrayBuffer>),
-      signingKey: this.#privateKey,
-      signingAlgorithm: ECDSA_P256,
-      extensions: [
-        // Critical, because the subject is empty (RFC 5280 §4.2.1.6).
-        new SubjectAlternativeNameExtension([{ type: "url", value: spiffeId }], true),
-        new BasicConstraintsExtension(false, undefined, true),
-        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-        this.#keyIdentifier,
-      ],
+    const serial = randomSerial();
+    const notBeforeMs = wholeSeconds(now - Math.min(BACK_DATE_MS, ttlMs * BACK_DATE_SHARE_MAX));
+    const notAfterMs = wholeSeconds(Math.min(now + ttlMs, this.notAfterMs));
+    const body = leafBody({
+      algorithm: this.#key.algorithm,
+      issuer: this.#name,
+      serial,
+      notBeforeMs,
+      notAfterMs,
+      publicKey: request.publicKey,
+      spiffeId,
+      keyIdentifier: this.#keyIdentifier,
     });
-    const pem = encodePem(CERTIFICATE_LABEL, new Uint8Array(certificate.rawData));
-    const { serial, notBeforeMs, notAfterMs } = certificateInfo(pem);
-    return { certificate: pem, serial, notBeforeMs, notAfterMs };
+    const certificate = encodePem(CERTIFICATE_LABEL, await this.#key.seal(body));
+    return { certificate, serial: hex(serial), notBeforeMs, notAfterMs };
   }
 }
 
 /** PEM of a new key and its self-signed certificate. */
 async function makeAuthority(trustDomain: string, clock: Clock): Promise<string> {
   const keys = await generateKeyPair();
-  const serial = randomSerial();
+  const serial = hex(randomSerial());
   const now = clock.now();
   const certificate = await X509CertificateGenerator.createSelfSigned({
     // A name of its own: with two roots of one name, as in a rollover, TLS libraries may try the wrong one only.
     name: `CN=bowline root ${serial}`,
     keys: keys as CryptoKeyPair,
     serialNumber: serial,
-    notBefore: wholeSeconds(now - BACK_DATE_MS),
-    notAfter: wholeSeconds(now + ROOT_LIFE_MS),
+    notBefore: new Date(wholeSeconds(now - BACK_DATE_MS)),
+    notAfter: new Date(wholeSeconds(now + ROOT_LIFE_MS)),
     signingAlgorithm: ECDSA_P256,
     extensions: [
       new BasicConstraintsExtension(true, undefined, true),
@@ -195,9 +195,11 @@ async function loadAuthority(
   bytes: Uint8Array,
   path: string,
   { trustDomain, clock }: AuthorityOptions,
-): Promise<{ keys: KeyPair; certificate: X509Certificate }> {
+): Promise<{ keys: KeyPair; der: Uint8Array }> {
   let keys: KeyPair;
   let certificate: X509Certificate;
+  let fields: CertificateFields;
+  let der: Uint8Array;
   try {
     const blocks = decodePem(new TextDecoder().decode(bytes));
     const [key, root] = blocks;
@@ -205,23 +207,35 @@ async function loadAuthority(
       throw new Error("it must hold exactly a PRIVATE KEY and then a CERTIFICATE");
     }
     keys = await decodePrivateKey(encodePem(key.label, key.der));
-    if (!readCertificate(root.der).isCa) throw new Error("its certificate is not a CA's");
+    fields = readCertificate(root.der);
+    if (!fields.isCa) throw new Error("its certificate is not a CA's");
     certificate = new X509Certificate(root.der);
+    der = root.der;
   } catch (cause) {
     throw unusable(path, cause instanceof Error ? cause.message : String(cause), cause);
   }
   if (!await certificate.verify({ publicKey: keys.publicKey, signatureOnly: true })) {
     throw unusable(path, "its key and its certificate do not belong together");
   }
-  const names = readCertificate(new Uint8Array(certificate.rawData)).alternativeNames;
+  const names = fields.alternativeNames;
   if (names.length !== 1 || names[0]?.value !== trustDomainUri(trustDomain)) {
     const made = names.map((name) => JSON.stringify(name.value)).join(", ") || "none";
     throw unusable(path, `it was made for trust domain ${made}, not "${trustDomainUri(trustDomain)}"`);
   }
-  if (clock.now() >= certificate.notAfter.getTime()) {
-    throw unusable(path, `its certificate expired at ${certificate.notAfter.toISOString()}`);
+  if (clock.now() >= fields.notAfterMs) {
+    throw unusable(path, `its certificate expired at ${new Date(fields.notAfterMs).toISOString()}`);
   }
-  return { keys, certificate };
+  return { keys, der };
+}
+
+/** What the certificate calls its own key; without that, what RFC 5280 §4.2.1.2 (1) would call it. */
+async function keyIdentifierOf(der: Uint8Array): Promise<Uint8Array> {
+  const { subjectKeyIdentifier, publicKey } = readCertificate(der);
+  if (subjectKeyIdentifier !== undefined) return subjectKeyIdentifier;
+  const reader = new DerReader(publicKey);
+  reader.read(DER_TAG.sequence);
+  const bits = reader.read(DER_TAG.bitString).slice(1);
+  return new Uint8Array(await crypto.subtle.digest("SHA-1", bits));
 }
 
 /** SPIFFE X.509-SVID §4.1: the name of a signing certificate is its trust domain, without a path. */
@@ -230,14 +244,14 @@ function trustDomainUri(trustDomain: string): string {
 }
 
 /** 126 random bits between a leading 01: positive, never padded, of one length, and unique across restarts. */
-function randomSerial(): string {
+function randomSerial(): Uint8Array {
   const bytes = crypto.getRandomValues(new Uint8Array(SERIAL_BYTES));
   bytes[0] = ((bytes[0] as number) & 0x3f) | 0x40;
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return bytes;
 }
 
-function wholeSeconds(ms: number): Date {
-  return new Date(Math.floor(ms / SECOND_MS) * SECOND_MS);
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / SECOND_MS) * SECOND_MS;
 }
 
 function unusable(path: string, why: string, cause?: unknown): CitadelError {

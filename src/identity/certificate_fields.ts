@@ -30,8 +30,18 @@ export interface CertificateFields {
   readonly notBeforeMs: number;
   /** Milliseconds since 1970. */
   readonly notAfterMs: number;
+  /** Content of the issuer's Name. */
+  readonly issuer: Uint8Array;
+  /** Content of the subject's Name. */
+  readonly subject: Uint8Array;
+  /** Content of SubjectPublicKeyInfo. */
+  readonly publicKey: Uint8Array;
   /** BasicConstraints says CA:TRUE. */
   readonly isCa: boolean;
+  /** CAs that may stand between this one and a leaf; undefined: any number. */
+  readonly pathLengthMax: number | undefined;
+  /** What its issuer's certificates call its key; undefined without the extension. */
+  readonly subjectKeyIdentifier: Uint8Array | undefined;
   /** Bits that are set; undefined without the extension. */
   readonly keyUsage: ReadonlySet<number> | undefined;
   /** OIDs as hex; undefined without the extension. */
@@ -41,6 +51,7 @@ export interface CertificateFields {
 }
 
 const OID = {
+  subjectKeyIdentifier: "551d0e",
   keyUsage: "551d0f",
   subjectAltName: "551d11",
   basicConstraints: "551d13",
@@ -86,13 +97,13 @@ function readFields(der: Uint8Array, namesMax: number): CertificateFields {
   if (body.nextIs(0xa0)) body.read(0xa0);
   const serial = body.readIntegerHex().replace(/^00(?=..)/, "");
   body.read(DER_TAG.sequence);
-  body.read(DER_TAG.sequence);
+  const issuer = body.read(DER_TAG.sequence);
   const validity = body.enter(DER_TAG.sequence);
   const notBeforeMs = validity.readTime();
   const notAfterMs = validity.readTime();
   validity.finish();
-  body.read(DER_TAG.sequence);
-  body.read(DER_TAG.sequence);
+  const subject = body.read(DER_TAG.sequence);
+  const publicKey = body.read(DER_TAG.sequence);
   // Unique identifiers of the issuer and the subject, long out of use.
   if (body.nextIs(0x81)) body.read(0x81);
   if (body.nextIs(0x82)) body.read(0x82);
@@ -102,11 +113,16 @@ function readFields(der: Uint8Array, namesMax: number): CertificateFields {
   const usage = extensions.get(OID.keyUsage);
   const purposes = extensions.get(OID.extendedKeyUsage);
   const names = extensions.get(OID.subjectAltName);
+  const keyIdentifier = extensions.get(OID.subjectKeyIdentifier);
   return {
     serial,
     notBeforeMs,
     notAfterMs,
-    isCa: readIsCa(extensions.get(OID.basicConstraints)),
+    issuer,
+    subject,
+    publicKey,
+    ...readBasicConstraints(extensions.get(OID.basicConstraints)),
+    subjectKeyIdentifier: keyIdentifier && new DerReader(keyIdentifier).read(DER_TAG.octetString),
     keyUsage: usage && readKeyUsage(usage),
     extendedKeyUsage: purposes && readExtendedKeyUsage(purposes),
     alternativeNames: names === undefined ? [] : readAlternativeNames(names, namesMax),
@@ -133,15 +149,20 @@ function readExtensions(reader: DerReader): Map<string, Uint8Array> {
   return extensions;
 }
 
-function readIsCa(extension: Uint8Array | undefined): boolean {
-  if (extension === undefined) return false;
+function readBasicConstraints(
+  extension: Uint8Array | undefined,
+): Pick<CertificateFields, "isCa" | "pathLengthMax"> {
+  if (extension === undefined) return { isCa: false, pathLengthMax: undefined };
   const outer = new DerReader(extension);
   const constraints = outer.enter(DER_TAG.sequence);
   outer.finish();
   const isCa = constraints.nextIs(DER_TAG.boolean) && constraints.readBoolean();
-  if (constraints.nextIs(DER_TAG.integer)) constraints.readIntegerHex();
+  const length = constraints.nextIs(DER_TAG.integer) ? constraints.readIntegerHex() : undefined;
   constraints.finish();
-  return isCa;
+  if (length !== undefined && length >= "8") {
+    throw new IdentityError("certificate_malformed", "its path length is negative");
+  }
+  return { isCa, pathLengthMax: length === undefined ? undefined : Number.parseInt(length, 16) };
 }
 
 function readKeyUsage(extension: Uint8Array): Set<number> {

@@ -1,6 +1,7 @@
 /** Certificate signing requests (PKCS#10, RFC 2986): they carry a public key and prove that its owner asks, nothing more. */
 import { DER_TAG } from "./der_reader.ts";
 import { derBitString, derElement, derUnsignedInteger } from "./der_writer.ts";
+import { derEcdsaSignature } from "./ecdsa_signature.ts";
 import { ECDSA_P256, type KeyPair } from "./key_pair.ts";
 import { encodePem } from "./pem.ts";
 
@@ -9,9 +10,6 @@ export const CSR_LABEL = "CERTIFICATE REQUEST";
 
 /** Content of OID 1.2.840.10045.4.3.2, ecdsa-with-SHA256. */
 const ECDSA_WITH_SHA256 = Uint8Array.of(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02);
-
-/** Length of r and of s in a P-256 signature. */
-const SCALAR_BYTES = 32;
 
 /**
  * A request (PEM) for this key, signed with it. The subject is empty and nothing is asked for: the identity comes from
@@ -27,12 +25,9 @@ export async function createCsr(keys: KeyPair): Promise<string> {
     derElement(0xa0),
   );
   const signature = new Uint8Array(await crypto.subtle.sign(ECDSA_P256, keys.privateKey, info));
-  // WebCrypto gives r and s side by side, X.509 wants them as a sequence (RFC 3279 §2.2.3).
-  const sequence = derElement(
-    DER_TAG.sequence,
-    derUnsignedInteger(signature.subarray(0, SCALAR_BYTES)),
-    derUnsignedInteger(signature.subarray(SCALAR_BYTES)),
-  );
   const algorithm = derElement(DER_TAG.sequence, derElement(DER_TAG.objectIdentifier, ECDSA_WITH_SHA256));
-  return encodePem(CSR_LABEL, derElement(DER_TAG.sequence, info, algorithm, derBitString(sequence)));
+  return encodePem(
+    CSR_LABEL,
+    derElement(DER_TAG.sequence, info, algorithm, derBitString(derEcdsaSignature(signature))),
+  );
 }

@@ -7,6 +7,7 @@ import {
   readCertificate,
 } from "../../../src/identity/certificate_fields.ts";
 import { decodePem } from "../../../src/identity/pem.ts";
+import { DerReader } from "../../../src/identity/der_reader.ts";
 import { openssl } from "./openssl.ts";
 import { TestAuthority, x509 } from "./odd_certificates.ts";
 
@@ -20,10 +21,17 @@ describe("readCertificate()", () => {
       usage: x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.decipherOnly,
     });
     const theirs = new x509.X509Certificate(der as Uint8Array<ArrayBuffer>);
+    const name = (from: x509.Name) => new DerReader(new Uint8Array(from.toArrayBuffer())).read(0x30);
+    const key = new Uint8Array(theirs.publicKey.rawData);
     expect(readCertificate(der)).toEqual({
       serial: theirs.serialNumber,
       notBeforeMs: theirs.notBefore.getTime(),
       notAfterMs: theirs.notAfter.getTime(),
+      issuer: name(theirs.issuerName),
+      subject: name(theirs.subjectName),
+      publicKey: new DerReader(key).read(0x30),
+      pathLengthMax: undefined,
+      subjectKeyIdentifier: undefined,
       isCa: false,
       keyUsage: new Set([KEY_USAGE.digitalSignature, 8]),
       extendedKeyUsage: new Set(["2b06010505070301", "2b06010505070302"]),
@@ -33,6 +41,24 @@ describe("readCertificate()", () => {
       ],
     });
     expect(readCertificate(new Uint8Array(authority.certificate.rawData)).isCa).toBe(true);
+  });
+
+  test("readCertificate() reads how long a path may be, and refuses a negative length", async () => {
+    const withLength = async (length: number) => {
+      const constraints = Uint8Array.of(0x30, 6, 0x01, 1, 0xff, 0x02, 1, length);
+      const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+        name: "CN=ca",
+        keys: authority.keys as CryptoKeyPair,
+        signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
+        extensions: [new x509.Extension("2.5.29.19", true, constraints)],
+      });
+      return new Uint8Array(certificate.rawData);
+    };
+    for (const length of [0, 1, 127]) {
+      expect(readCertificate(await withLength(length))).toMatchObject({ isCa: true, pathLengthMax: length });
+    }
+    const negative = await withLength(0x80);
+    expect(() => readCertificate(negative)).toThrow(malformed);
   });
 
   test("readCertificate() reads what openssl makes", () => {
