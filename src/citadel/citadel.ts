@@ -12,6 +12,8 @@ import { CertificateAuthority, type IssuedLeaf, LEAF_LIFE_DEFAULT_MS } from "./c
 import { publicKeyOfRequest } from "./certificate_request.ts";
 import { CitadelError, tokenRefused } from "./citadel_error.ts";
 import { type IssuanceHow, IssuanceLog } from "./issuance_log.ts";
+import { AUTHORITY_FILE, openOwnAuthority } from "./own_authority.ts";
+import { openPluggedAuthority } from "./plugged_authority.ts";
 import { type JoinToken, JoinTokens, TOKEN_LIFE_DEFAULT_MS } from "./join_tokens.ts";
 
 export interface CitadelOptions {
@@ -20,11 +22,13 @@ export interface CitadelOptions {
   readonly trustDomain: string;
   readonly clock: Clock;
   readonly files: PrivateFiles;
+  /** Directory of a CA that the operator plugs in; undefined: the mesh's own, in the data directory. */
+  readonly pluggedDirectory?: string | undefined;
   /**
    * Life of workload certificates, milliseconds.
    * @default LEAF_LIFE_DEFAULT_MS
    */
-  readonly leafLifeMs?: number;
+  readonly leafLifeMs?: number | undefined;
 }
 
 export interface TokenRequest {
@@ -64,13 +68,16 @@ export class Citadel {
   readonly #log: IssuanceLog;
   readonly #leafLifeMs: number;
   readonly trustDomain: string;
+  /** The data directory has a CA of its own, and another one is plugged in: who joined before trusts only the former. */
+  readonly ownAuthorityUnused: boolean;
 
   private constructor(
     authority: CertificateAuthority,
     tokens: JoinTokens,
     log: IssuanceLog,
-    options: CitadelOptions,
+    options: CitadelOptions & { readonly ownAuthorityUnused: boolean },
   ) {
+    this.ownAuthorityUnused = options.ownAuthorityUnused;
     this.#authority = authority;
     this.#tokens = tokens;
     this.#log = log;
@@ -91,9 +98,16 @@ export class Citadel {
     }
     const directory = `${dataDirectory}/ca`;
     await files.makeDirectory(directory);
-    const authority = await CertificateAuthority.open({ directory, trustDomain, clock, files });
+    const { pluggedDirectory } = options;
+    const material = pluggedDirectory === undefined
+      ? await openOwnAuthority({ directory, trustDomain, clock, files })
+      : await openPluggedAuthority({ directory: pluggedDirectory, trustDomain, clock, files });
+    const authority = await CertificateAuthority.create(material, clock);
     const tokens = await JoinTokens.open(directory, files, clock);
-    return new Citadel(authority, tokens, await IssuanceLog.open(directory, files, clock), options);
+    const log = await IssuanceLog.open(directory, files, clock);
+    const own = (await files.list(directory)).includes(AUTHORITY_FILE);
+    const ownAuthorityUnused = own && pluggedDirectory !== undefined;
+    return new Citadel(authority, tokens, log, { ...options, ownAuthorityUnused });
   }
 
   /** `sha256:HEX` of the root that signs now. */
@@ -112,7 +126,7 @@ export class Citadel {
   }
 
   trustBundle(): TrustBundleReply {
-    return { trustDomain: this.trustDomain, roots: this.#authority.root };
+    return { trustDomain: this.trustDomain, roots: this.#authority.roots };
   }
 
   /** A one-time token that lets this workload join. Throws CitadelError `request_invalid`, PrivateFileError. */
@@ -193,9 +207,9 @@ export class Citadel {
     const publicKey = new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey));
     const spiffeId = controlPlaneId(this.trustDomain);
     const leaf = await this.#issue({ publicKey, spiffeId, workload: null, how: "own" });
-    const { notBeforeMs, notAfterMs, certificate: chain } = leaf;
+    const { notBeforeMs, notAfterMs, chain } = leaf;
     const key = await encodePrivateKey(keys.privateKey);
-    return { key, chain, roots: this.#authority.root, notBeforeMs, notAfterMs };
+    return { key, chain, roots: this.#authority.roots, notBeforeMs, notAfterMs };
   }
 
   /** The workloads that have a sidecar with a valid certificate: they must never be called in plain text. */
@@ -241,7 +255,7 @@ export class Citadel {
   }
 
   #issued(leaf: IssuedLeaf, spiffeId: string, workload: WorkloadKey): Issued {
-    const reply = { spiffeId, chain: leaf.certificate, roots: this.#authority.root };
+    const reply = { spiffeId, chain: leaf.chain, roots: this.#authority.roots };
     return { reply, workload, serial: leaf.serial, notAfterMs: leaf.notAfterMs };
   }
 }

@@ -111,6 +111,9 @@ function addRun(program: Command, finish: Finish): void {
       flag("--trust-domain <domain>", "control plane: trust domain of the SPIFFE IDs that it issues"),
     )
     .addOption(
+      flag("--ca <dir>", "control plane: sign with the CA in ca-cert.pem, ca-key.pem, root-cert.pem there"),
+    )
+    .addOption(
       flag("--cert-ttl <duration>", "control plane: life of certificates, 1m to 2160h (default: 24h)"),
     )
     .addOption(flag("--token-file <file>", "sidecar, gateway: the join token, needed until it has joined"))

@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly trustDomain?: string;
   /** A Go duration. */
   readonly certTtl?: string;
+  /** Directory of a CA to plug in. */
+  readonly ca?: string;
   readonly tokenFile?: string;
   readonly controlPlane?: string;
   readonly address?: string;
@@ -89,6 +91,7 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
       configPath: config,
       dataDirectory: options.data ?? chooseDataDirectory(),
       trustDomain,
+      pluggedCaDirectory: options.ca,
       leafLifeMs,
       bind: options.bind,
       clock: systemClock,
@@ -162,7 +165,7 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
 
 /** A flag that the role does not read would be ignored in silence. */
 function refuseForeignFlags(
-  { role, config, trustDomain, certTtl, tokenFile, controlPlane, address, credentials, workers, limit }:
+  { role, config, trustDomain, ca, certTtl, tokenFile, controlPlane, address, credentials, workers, limit }:
     RunOptions,
 ): void {
   const foreign = role === "control-plane"
@@ -177,6 +180,7 @@ function refuseForeignFlags(
     : {
       "--config": config,
       "--trust-domain": trustDomain,
+      "--ca": ca,
       "--cert-ttl": certTtl,
       ...(role === "sidecar" ? { "--credentials": credentials } : {}),
     };

@@ -33,6 +33,8 @@ export interface ControlPlaneOptions {
   readonly configPath: string;
   readonly dataDirectory: string;
   readonly trustDomain: string;
+  /** Directory of a CA that the operator plugs in; undefined: one of its own. */
+  readonly pluggedCaDirectory: string | undefined;
   /** Life of the certificates that it issues, milliseconds; undefined: LEAF_LIFE_DEFAULT_MS. */
   readonly leafLifeMs: number | undefined;
   /** Moves all listeners to one address; undefined: 15012 to all, 15014 to loopback. */
@@ -97,6 +99,7 @@ export class ControlPlane {
     const citadel = await Citadel.open({
       dataDirectory,
       trustDomain,
+      pluggedDirectory: this.#options.pluggedCaDirectory,
       leafLifeMs,
       clock,
       files: privateFiles,
@@ -104,6 +107,14 @@ export class ControlPlane {
     this.#citadel = citadel;
     if (citadel.tornLogLines > 0) {
       log.warn("The issuance log has lines cut off", { lines: citadel.tornLogLines });
+    }
+    if (citadel.ownAuthorityUnused) {
+      log.warn(
+        "Another CA signs than the one in the data directory: who joined under that one must join again",
+        {
+          ca: this.#options.pluggedCaDirectory ?? null,
+        },
+      );
     }
     // Before anybody connects: no workload that has a sidecar may be called in plain text, not even for a moment.
     this.#registry.setEnrolled(citadel.enrolledWorkloads());

@@ -2,14 +2,13 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
-  AUTHORITY_FILE,
-  BACK_DATE_MS,
   CertificateAuthority,
   LEAF_LIFE_DEFAULT_MS,
   LEAF_LIFE_MAX_MS,
   LEAF_LIFE_MIN_MS,
-  ROOT_LIFE_MS,
 } from "../../../src/citadel/certificate_authority.ts";
+import { BACK_DATE_MS } from "../../../src/citadel/certificate_times.ts";
+import { AUTHORITY_FILE, openOwnAuthority, ROOT_LIFE_MS } from "../../../src/citadel/own_authority.ts";
 import { encodePrivateKey, generateKeyPair } from "../../../src/identity/key_pair.ts";
 import { peerIdentity } from "../../../src/identity/peer_identity.ts";
 import { decodeOnePem } from "../../../src/identity/pem.ts";
@@ -32,34 +31,37 @@ const keys = await generateKeyPair();
 const publicKey = new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey));
 const leafRequest = { publicKey, spiffeId: CART.spiffeId, ttlMs: LEAF_LIFE_DEFAULT_MS };
 
-function open(
+async function open(
   directory: string,
   options: { clock?: ManualClock; trustDomain?: string; files?: typeof privateFiles } = {},
 ) {
   const { clock = new ManualClock(START_MS), trustDomain = TRUST_DOMAIN, files = privateFiles } = options;
-  return CertificateAuthority.open({ directory, clock, trustDomain, files });
+  return await CertificateAuthority.create(
+    await openOwnAuthority({ directory, clock, trustDomain, files }),
+    clock,
+  );
 }
 
-describe("CertificateAuthority.open()", () => {
-  test("CertificateAuthority.open() makes one file of mode 0600, and loads the same CA again", async () => {
+describe("openOwnAuthority()", () => {
+  test("openOwnAuthority() makes one file of mode 0600, and loads the same CA again", async () => {
     const directory = freshDirectory();
     const first = await open(directory);
     const again = await open(directory);
-    expect(again.root).toBe(first.root);
+    expect(again.roots).toBe(first.roots);
     expect(again.pin).toBe(first.pin);
     expect(readdirSync(directory)).toEqual([AUTHORITY_FILE]);
     expect(statSync(join(directory, AUTHORITY_FILE)).mode & 0o777).toBe(0o600);
   });
 
-  test("CertificateAuthority.open() gives all who start at once the same CA", async () => {
+  test("openOwnAuthority() gives all who start at once the same CA", async () => {
     const directory = freshDirectory();
     const all = await Promise.all(Array.from({ length: 10 }, () => open(directory)));
     expect(new Set(all.map((each) => each.pin)).size).toBe(1);
   });
 
-  test("CertificateAuthority.open() makes a root that openssl takes for one", async () => {
+  test("openOwnAuthority() makes a root that openssl takes for one", async () => {
     const authority = await open(freshDirectory());
-    const text = openssl(["x509", "-in", "root.pem", "-noout", "-text"], { "root.pem": authority.root });
+    const text = openssl(["x509", "-in", "root.pem", "-noout", "-text"], { "root.pem": authority.roots });
     expect(text).toMatch(/X509v3 Basic Constraints: critical\s+CA:TRUE\n/);
     expect(text).toMatch(/X509v3 Key Usage: critical\s+Certificate Sign, CRL Sign\n/);
     expect(text).toMatch(/X509v3 Subject Alternative Name: \s*URI:spiffe:\/\/mesh\.test\n/);
@@ -68,7 +70,7 @@ describe("CertificateAuthority.open()", () => {
     expect(authority.notAfterMs).toBe(START_MS + ROOT_LIFE_MS);
   });
 
-  test("CertificateAuthority.open() leaves no CA or a whole one when the disk fails", async () => {
+  test("openOwnAuthority() leaves no CA or a whole one when the disk fails", async () => {
     for (const when of ["before", "after"] as const) {
       const directory = freshDirectory();
       await expect(open(directory, { files: failingFiles(0, when) })).rejects.toMatchObject({
@@ -80,7 +82,7 @@ describe("CertificateAuthority.open()", () => {
     }
   });
 
-  test("CertificateAuthority.open() refuses a damaged CA, names the file and leaves it alone", async () => {
+  test("openOwnAuthority() refuses a damaged CA, names the file and leaves it alone", async () => {
     const directory = freshDirectory();
     await open(directory);
     const path = join(directory, AUTHORITY_FILE);
@@ -117,7 +119,7 @@ describe("CertificateAuthority.open()", () => {
     }
   });
 
-  test("CertificateAuthority.open() refuses the CA of another trust domain", async () => {
+  test("openOwnAuthority() refuses the CA of another trust domain", async () => {
     const directory = freshDirectory();
     await open(directory);
     await expect(open(directory, { trustDomain: "mesh.tes" })).rejects.toMatchObject({
@@ -126,7 +128,7 @@ describe("CertificateAuthority.open()", () => {
     });
   });
 
-  test("CertificateAuthority.open() refuses an expired CA", async () => {
+  test("openOwnAuthority() refuses an expired CA", async () => {
     const directory = freshDirectory();
     await open(directory);
     await open(directory, { clock: new ManualClock(START_MS + ROOT_LIFE_MS - 1) });
@@ -142,7 +144,7 @@ describe("CertificateAuthority.sign()", () => {
   test("CertificateAuthority.sign() issues what openssl verifies for both purposes", async () => {
     const authority = await open(freshDirectory());
     const leaf = await authority.sign(leafRequest);
-    const files = { "root.pem": authority.root, "leaf.pem": leaf.certificate };
+    const files = { "root.pem": authority.roots, "leaf.pem": leaf.chain };
     for (const purpose of ["sslserver", "sslclient"]) {
       const args = ["verify", "-x509_strict", "-purpose", purpose, "-attime", String(START_MS / 1000)];
       expect(openssl([...args, "-CAfile", "root.pem", "leaf.pem"], files)).toContain("leaf.pem: OK");
@@ -168,7 +170,7 @@ describe("CertificateAuthority.sign()", () => {
 
   test("CertificateAuthority.sign() issues what peerIdentity() accepts in both roles", async () => {
     const leaf = await (await open(freshDirectory())).sign(leafRequest);
-    const certificate = { raw: decodeOnePem(leaf.certificate, "CERTIFICATE") };
+    const certificate = { raw: decodeOnePem(leaf.chain, "CERTIFICATE") };
     for (const peer of ["client", "server"] as const) {
       const expected = { peer, trustDomain: TRUST_DOMAIN, spiffeId: CART.spiffeId, nowMs: START_MS };
       expect(peerIdentity({ error: null, certificate }, expected)).toMatchObject({
@@ -216,9 +218,9 @@ describe("CertificateAuthority.sign()", () => {
   test("CertificateAuthority.sign() is found among several roots", async () => {
     const [one, two] = [await open(freshDirectory()), await open(freshDirectory())];
     const leaf = await two.sign(leafRequest);
-    const files = { "roots.pem": one.root + two.root, "leaf.pem": leaf.certificate };
+    const files = { "roots.pem": one.roots + two.roots, "leaf.pem": leaf.chain };
     const time = String(START_MS / 1000);
     expect(openssl(["verify", "-attime", time, "-CAfile", "roots.pem", "leaf.pem"], files)).toContain("OK");
-    expect(new x509.X509Certificate(one.root).subject).not.toBe(new x509.X509Certificate(two.root).subject);
+    expect(new x509.X509Certificate(one.roots).subject).not.toBe(new x509.X509Certificate(two.roots).subject);
   });
 });

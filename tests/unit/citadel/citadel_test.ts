@@ -10,6 +10,7 @@ import { peerIdentity } from "../../../src/identity/peer_identity.ts";
 import { pinnedRoot } from "../../../src/identity/trust_bundle.ts";
 import { controlPlaneId } from "../../../src/model/spiffe_id.ts";
 import { openssl } from "../identity/openssl.ts";
+import { istioFiles, makeAuthority, writeFiles } from "./plugged_files.ts";
 import {
   CART,
   failingFiles,
@@ -331,4 +332,18 @@ test("a workload that was enrolled and the control plane know each other over TL
   expect(await seen.server.promise).toMatchObject({ ok: true, spiffeId: controlPlaneId(TRUST_DOMAIN) });
   socket.end();
   listener.stop(true);
+});
+
+describe("Citadel.open()", () => {
+  test("Citadel.open() says when a CA is plugged in where there is one already", async () => {
+    const root = await makeAuthority();
+    const pluggedDirectory = writeFiles(istioFiles(root, root.pem, root.pem));
+    const { citadel: alone } = await openCitadel({ pluggedDirectory });
+    expect(alone.ownAuthorityUnused).toBe(false);
+    const { citadel: own, dataDirectory } = await openCitadel();
+    expect(own.ownAuthorityUnused).toBe(false);
+    const { citadel } = await openCitadel({ pluggedDirectory, dataDirectory });
+    expect(citadel.ownAuthorityUnused).toBe(true);
+    expect(citadel.trustBundle().roots).toBe(root.pem);
+  });
 });
