@@ -5,16 +5,19 @@
 import { encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { CertificateReply, EnrolRequest, TrustBundleReply } from "../model/enrolment.ts";
+import type { CertificateState, CertificateStatus } from "../model/admin.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
 import { PrivateFileError, type PrivateFiles } from "../runtime/private_files.ts";
 import { CertificateAuthority, type IssuedLeaf, LEAF_LIFE_DEFAULT_MS } from "./certificate_authority.ts";
+import { AUTHORITY_WARNING_SHARE, certificateState, LEAF_WARNING_SHARE } from "./certificate_state.ts";
 import { publicKeyOfRequest } from "./certificate_request.ts";
 import { CitadelError, tokenRefused } from "./citadel_error.ts";
-import { type IssuanceHow, IssuanceLog } from "./issuance_log.ts";
+import { type IssuanceHow, IssuanceLog, type IssuedCertificate } from "./issuance_log.ts";
 import { AUTHORITY_FILE, openOwnAuthority } from "./own_authority.ts";
 import { openPluggedAuthority } from "./plugged_authority.ts";
 import { type JoinToken, JoinTokens, TOKEN_LIFE_DEFAULT_MS } from "./join_tokens.ts";
+import { X509Certificate } from "./x509.ts";
 
 export interface CitadelOptions {
   /** Made when it is not there; `ca/` in it must be closed to others. */
@@ -67,6 +70,7 @@ export class Citadel {
   readonly #tokens: JoinTokens;
   readonly #log: IssuanceLog;
   readonly #leafLifeMs: number;
+  readonly #clock: Clock;
   readonly trustDomain: string;
   /** The data directory has a CA of its own, and another one is plugged in: who joined before trusts only the former. */
   readonly ownAuthorityUnused: boolean;
@@ -81,6 +85,7 @@ export class Citadel {
     this.#authority = authority;
     this.#tokens = tokens;
     this.#log = log;
+    this.#clock = options.clock;
     this.#leafLifeMs = options.leafLifeMs ?? LEAF_LIFE_DEFAULT_MS;
     this.trustDomain = options.trustDomain;
   }
@@ -113,11 +118,6 @@ export class Citadel {
   /** `sha256:HEX` of the root that signs now. */
   get caPin(): string {
     return this.#authority.pin;
-  }
-
-  /** End of the root's life, milliseconds since 1970. */
-  get rootNotAfterMs(): number {
-    return this.#authority.notAfterMs;
   }
 
   /** Lines of the issuance log that a crash cut off: worth a warning at the start. */
@@ -222,6 +222,40 @@ export class Citadel {
     return this.#log.enrolmentOf(workload)?.group;
   }
 
+  /** The CA's own certificates, from the root down, and every one that was issued and matters still. */
+  certificates(): CertificateStatus[] {
+    const now = this.#clock.now();
+    const own = this.#authority.path.toReversed().map(({ der, fields }, at): CertificateStatus => ({
+      kind: at === 0 ? "root" : "intermediate",
+      identity: new X509Certificate(der).subject,
+      workload: null,
+      serial: fields.serial,
+      notAfter: new Date(fields.notAfterMs).toISOString(),
+      state: certificateState(
+        { startMs: fields.notBeforeMs, notAfterMs: fields.notAfterMs },
+        AUTHORITY_WARNING_SHARE,
+        now,
+      ),
+    }));
+    const issued = this.#log.issued().map((certificate): CertificateStatus => ({
+      kind: "leaf",
+      identity: certificate.spiffeId,
+      workload: certificate.workload,
+      serial: certificate.serial,
+      notAfter: new Date(certificate.notAfterMs).toISOString(),
+      state: this.#stateOf(certificate, now),
+    }));
+    issued.sort((one, other) =>
+      compare(one.identity, other.identity) || compare(one.notAfter, other.notAfter)
+    );
+    return [...own, ...issued];
+  }
+
+  #stateOf({ issuedAtMs, notAfterMs, replaced }: IssuedCertificate, now: number): CertificateState {
+    const state = certificateState({ startMs: issuedAtMs, notAfterMs }, LEAF_WARNING_SHARE, now);
+    return replaced && state !== "expired" ? "replaced" : state;
+  }
+
   #ownerOf(spiffeId: string, workload: WorkloadKey | undefined): WorkloadKey {
     const enrolments = this.#log.enrolments();
     if (workload !== undefined) {
@@ -258,6 +292,10 @@ export class Citadel {
     const reply = { spiffeId, chain: leaf.chain, roots: this.#authority.roots };
     return { reply, workload, serial: leaf.serial, notAfterMs: leaf.notAfterMs };
   }
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 async function stored<Result>(work: Promise<Result>): Promise<Result> {

@@ -16,7 +16,7 @@ export interface Issuance {
   /** Null for the control plane's own. */
   readonly workload: WorkloadKey | null;
   /** `NAMESPACE/NAME` of the WorkloadGroup that the workload has joined; absent: none. */
-  readonly group?: WorkloadKey;
+  readonly group?: WorkloadKey | undefined;
   readonly notAfterMs: number;
   readonly how: IssuanceHow;
 }
@@ -27,6 +27,19 @@ export interface Enrolment {
   readonly group?: WorkloadKey | undefined;
   readonly notAfterMs: number;
 }
+
+/** A certificate as the books have it. */
+export interface IssuedCertificate extends Issuance {
+  readonly issuedAtMs: number;
+  /** Its workload, or the control plane, was given another one since. */
+  readonly replaced: boolean;
+}
+
+/** The last certificate of a workload is told of for this long after its end: somebody may wonder what became of it. */
+export const EXPIRED_SHOWN_MS = 7 * 24 * 60 * 60 * 1000;
+
+/** From this many certificates on the books are cleared of what has expired, each time they have doubled. */
+const CLEARED_FROM = 10_000;
 
 /** A log that has grown beyond this is set aside as `issued-TIME.jsonl`, and what still counts begins a new one. */
 export const ISSUANCE_LOG_BYTES_MAX = 16 * 1024 * 1024;
@@ -40,6 +53,9 @@ export class IssuanceLog {
   readonly #bytesMax: number;
   /** The last certificate of each workload, as its line. */
   readonly #last = new Map<WorkloadKey, Enrolment & { readonly line: string }>();
+  /** Certificates by their serial number, in their order. */
+  readonly #issued = new Map<string, Issuance & { readonly issuedAtMs: number; readonly line: string }>();
+  #clearedAt = CLEARED_FROM;
   #bytes = 0;
   #setAsideAt: number;
   #endsInLine = true;
@@ -80,8 +96,9 @@ export class IssuanceLog {
   /** Resolves when the line is on the disk, with others that came meanwhile; throws PrivateFileError. */
   async append(issuance: Issuance): Promise<void> {
     const { notAfterMs, ...rest } = issuance;
+    const issuedAtMs = this.#clock.now();
     const line = JSON.stringify({
-      time: new Date(this.#clock.now()).toISOString(),
+      time: new Date(issuedAtMs).toISOString(),
       ...rest,
       notAfter: new Date(notAfterMs).toISOString(),
     });
@@ -97,7 +114,16 @@ export class IssuanceLog {
     }
     this.#waiting.lines.push(line);
     await this.#waiting.done;
-    this.#remember(issuance, line);
+    this.#remember(issuance, issuedAtMs, line);
+  }
+
+  /** Every certificate that has not expired, and the last one of each workload if that was lately. */
+  issued(): IssuedCertificate[] {
+    const last = this.#clearIssued();
+    return [...this.#issued.values()].map(({ line: _, ...issuance }) => ({
+      ...issuance,
+      replaced: last.get(issuance.workload) !== issuance.serial,
+    }));
   }
 
   /** The workloads with a certificate that is still valid, each with its last one. */
@@ -135,8 +161,8 @@ export class IssuanceLog {
       const time = new Date(this.#clock.now()).toISOString().replaceAll(":", "");
       await this.#files.create(`${this.#directory}/issued-${time}.jsonl`, all);
     }
-    this.enrolments();
-    const lines = [...this.#last.values()].map(({ line }) => `${line}\n`).join("");
+    this.#clearIssued();
+    const lines = [...this.#issued.values()].map(({ line }) => `${line}\n`).join("");
     const bytes = new TextEncoder().encode(lines);
     await this.#files.replace(this.#path, bytes);
     this.#bytes = bytes.length;
@@ -145,20 +171,37 @@ export class IssuanceLog {
     this.#setAsideAt = Math.max(this.#bytesMax, bytes.length * 2);
   }
 
+  /** Forgets what has expired and is no workload's last; returns the serial number of each one's last. */
+  #clearIssued(): Map<WorkloadKey | null, string> {
+    const last = new Map<WorkloadKey | null, string>();
+    for (const { workload, serial } of this.#issued.values()) last.set(workload, serial);
+    const now = this.#clock.now();
+    for (const [serial, { workload, notAfterMs }] of this.#issued) {
+      const shownMs = last.get(workload) === serial ? EXPIRED_SHOWN_MS : 0;
+      if (notAfterMs + shownMs < now) this.#issued.delete(serial);
+    }
+    this.#clearedAt = Math.max(CLEARED_FROM, this.#issued.size * 2);
+    return last;
+  }
+
   #readBack(line: string): void {
     const issuance = parseLine(line);
     if (issuance === undefined) this.tornLines++;
-    else this.#remember(issuance, line);
+    else this.#remember(issuance, issuance.issuedAtMs, line);
   }
 
-  #remember({ workload, group, spiffeId, notAfterMs }: Issuance, line: string): void {
+  #remember(issuance: Issuance, issuedAtMs: number, line: string): void {
+    const { workload, group, spiffeId, notAfterMs, serial, how } = issuance;
+    this.#issued.delete(serial);
+    this.#issued.set(serial, { serial, spiffeId, workload, group, notAfterMs, how, issuedAtMs, line });
+    if (this.#issued.size > this.#clearedAt) this.#clearIssued();
     if (workload === null) return;
     this.#last.delete(workload);
     this.#last.set(workload, { spiffeId, group, notAfterMs, line });
   }
 }
 
-function parseLine(line: string): Issuance | undefined {
+function parseLine(line: string): Issuance & { readonly issuedAtMs: number } | undefined {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -166,7 +209,7 @@ function parseLine(line: string): Issuance | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { serial, spiffeId, workload, group, notAfter, how } = value as Record<string, unknown>;
+  const { serial, spiffeId, workload, group, notAfter, how, time } = value as Record<string, unknown>;
   const notAfterMs = typeof notAfter === "string" ? Date.parse(notAfter) : NaN;
   if (typeof serial !== "string" || typeof spiffeId !== "string" || Number.isNaN(notAfterMs)) {
     return undefined;
@@ -177,5 +220,7 @@ function parseLine(line: string): Issuance | undefined {
   if (group !== undefined && (typeof group !== "string" || parseWorkloadKey(group) === undefined)) {
     return undefined;
   }
-  return { serial, spiffeId, workload, group, notAfterMs, how: how as IssuanceHow };
+  // The time is for those who look; nothing is lost with it.
+  const issuedAtMs = typeof time === "string" ? Date.parse(time) || notAfterMs : notAfterMs;
+  return { serial, spiffeId, workload, group, notAfterMs, issuedAtMs, how: how as IssuanceHow };
 }

@@ -84,6 +84,7 @@ export function createProgram(finish: Finish): Command {
       addTest,
       addGraph,
       addProxyStatus,
+      addCerts,
       addVersion,
     ]
   ) add(program, finish);
@@ -341,6 +342,18 @@ function addProxyStatus(program: Command, finish: Finish): void {
     .action(async (options) => {
       const { runProxyStatus } = await import("./proxy_status_command.ts");
       finish(await runProxyStatus(options));
+    });
+}
+
+function addCerts(program: Command, finish: Finish): void {
+  program.command("certs")
+    .description("show every certificate of the mesh and when it expires")
+    .addHelpText("before", "Examples:\n  bowline certs\n  bowline certs -o json\n")
+    .addOption(dataOption("data directory of the running control plane"))
+    .addOption(outputOption())
+    .action(async (options) => {
+      const { runCerts } = await import("./certs_command.ts");
+      finish(await runCerts(options));
     });
 }
 

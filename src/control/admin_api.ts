@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import type { Citadel, TokenRequest } from "../citadel/citadel.ts";
 import { CitadelError } from "../citadel/citadel_error.ts";
 import { newMemberKey } from "../citadel/member_key.ts";
-import type { TokenCreateReply, TokenCreateRequest } from "../model/admin.ts";
+import type { CertificatesReply, TokenCreateReply, TokenCreateRequest } from "../model/admin.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 import type { Log } from "../telemetry/log.ts";
 import { BodyError, readJson } from "./read_body.ts";
@@ -49,6 +49,10 @@ export function createAdminApi({ citadel, registry, log, advertised, status }: A
       const status = error.code === "request_invalid" ? 400 : 500;
       return context.json({ error: { code: error.code, message: error.detail } }, status);
     }
+  });
+  app.get("/v1/certificates", (context) => {
+    const reply: CertificatesReply = { certificates: citadel.certificates() };
+    return context.json(reply);
   });
   app.route("/", status);
   return app;

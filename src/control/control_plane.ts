@@ -11,6 +11,7 @@ import { ADMIN_SOCKET } from "../model/admin.ts";
 import { PORTS } from "../model/ports.ts";
 import { DiscoveryServer } from "../pilot/discovery_server.ts";
 import { WorkloadRegistry } from "../pilot/registry.ts";
+import { certificateExpiries } from "../identity/certificate_expiries.ts";
 import { renewalTimeMs } from "../identity/certificate_info.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
@@ -18,6 +19,7 @@ import { primaryAddress } from "../runtime/network.ts";
 import { privateFiles } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
 import { createAdminApi } from "./admin_api.ts";
+import { CertificateWatch } from "./certificate_watch.ts";
 import { ConfigSource } from "./config_source.ts";
 import { MtlsEndpoint } from "./mtls_endpoint.ts";
 import { createProxyApi } from "./proxy_api.ts";
@@ -52,6 +54,7 @@ export class ControlPlane {
   readonly #servers: HttpServer[] = [];
   #endpoint: MtlsEndpoint | null = null;
   #citadel: Citadel | null = null;
+  #watch: CertificateWatch | null = null;
   #cancelRenewal: () => void = () => {};
   #cancelExpiry: (() => void) | null = null;
   #certificate!: OwnCertificate;
@@ -87,6 +90,7 @@ export class ControlPlane {
   async stop(): Promise<void> {
     this.#cancelRenewal();
     this.#cancelExpiry?.();
+    this.#watch?.stop();
     this.#source.close();
     this.#discovery.close();
     this.#registry.close();
@@ -123,7 +127,8 @@ export class ControlPlane {
     const store = new TelemetryStore(clock);
     const { store: config } = this.#source;
     const discovery = this.#discovery;
-    const status = createStatusApi({ clock, citadel, config, discovery, store });
+    const expiries = () => certificateExpiries(this.#certificate.chain, this.#certificate.roots);
+    const status = createStatusApi({ clock, expiries, config, discovery, store });
     this.#endpoint = new MtlsEndpoint({
       address: { hostname: bind ?? ANY_ADDRESS, port: PORTS.controlPlane },
       clock,
@@ -146,6 +151,8 @@ export class ControlPlane {
     this.#servers.push(await serveHttp(statusAddress, (request) => status.fetch(request)));
     const advertised = `${bind ?? primaryAddress() ?? LOOPBACK}:${PORTS.controlPlane}`;
     const admin = createAdminApi({ citadel, registry: this.#registry, log, advertised, status });
+    this.#watch = new CertificateWatch({ certificates: () => citadel.certificates(), clock, log });
+    this.#watch.start();
     const unixPath = `${dataDirectory}/${ADMIN_SOCKET}`;
     this.#servers.push(await serveHttp({ unixPath }, (request) => admin.fetch(request)));
     log.info("The control plane is ready", {

@@ -1,17 +1,19 @@
 /** Port 15014: what anybody on the machine may read. Nothing here changes anything or tells a secret. */
 import { Hono } from "hono";
-import type { Citadel } from "../citadel/citadel.ts";
+import type { CertificateExpiry } from "../identity/certificate_expiries.ts";
 import type { ConfigStore } from "../config/config_store.ts";
 import type { Finding } from "../config/finding.ts";
 import type { Clock } from "../lib/clock.ts";
 import { buildGraph } from "../mixer/graph.ts";
 import type { TelemetryStore } from "../mixer/telemetry_store.ts";
 import type { DiscoveryServer } from "../pilot/discovery_server.ts";
+import { certificateSamples } from "../telemetry/certificate_samples.ts";
 import { PROMETHEUS_CONTENT_TYPE, type Sample, samplesText } from "../telemetry/prometheus_text.ts";
 
 export interface StatusApiOptions {
   readonly clock: Clock;
-  readonly citadel: Citadel;
+  /** Of the control plane's own certificate and of the CA's. */
+  expiries(): readonly CertificateExpiry[];
   readonly config: ConfigStore;
   readonly discovery: DiscoveryServer;
   readonly store: TelemetryStore;
@@ -34,8 +36,8 @@ export function createStatusApi(options: StatusApiOptions): Hono {
   const app = new Hono();
   app.get("/healthz", (context) => context.text("ok\n"));
   app.get("/readyz", (context) => {
-    const ready = config.current !== null;
-    return context.text(ready ? "ok\n" : "no configuration is loaded\n", ready ? 200 : 503);
+    const reason = notReady(options);
+    return context.text(`${reason ?? "ok"}\n`, reason === null ? 200 : 503);
   });
   app.get("/metrics", (context) => {
     return context.body(samplesText(samples(options)), 200, { "content-type": PROMETHEUS_CONTENT_TYPE });
@@ -49,6 +51,13 @@ export function createStatusApi(options: StatusApiOptions): Hono {
   return app;
 }
 
+/** Null when it is ready. With a certificate that has expired it can serve nobody. */
+function notReady({ clock, config, expiries }: StatusApiOptions): string | null {
+  if (config.current === null) return "no configuration is loaded";
+  const expired = expiries().find(({ notAfterMs }) => notAfterMs <= clock.now());
+  return expired === undefined ? null : `the ${expired.kind} certificate has expired`;
+}
+
 function configStatus({ current, rejection }: ConfigStore): ConfigStatus {
   return {
     generation: current?.number ?? null,
@@ -60,7 +69,7 @@ function configStatus({ current, rejection }: ConfigStore): ConfigStatus {
   };
 }
 
-function samples({ clock, citadel, config, discovery, store }: StatusApiOptions): Sample[] {
+function samples({ clock, expiries, config, discovery, store }: StatusApiOptions): Sample[] {
   const gauge = (name: string, help: string, value: number): Sample => ({ name, help, type: "gauge", value });
   const status = discovery.status();
   const states = ["synced", "stale", "nacked", "not-sent"] as const;
@@ -83,10 +92,6 @@ function samples({ clock, citadel, config, discovery, store }: StatusApiOptions)
       value: status.filter((one) => one.state === state).length,
     })),
     gauge("bowline_graph_edges", "Edges in the telemetry store.", store.size),
-    gauge(
-      "bowline_root_certificate_expiry_seconds",
-      "Time until the root certificate expires.",
-      Math.round((citadel.rootNotAfterMs - clock.now()) / 1000),
-    ),
+    ...certificateSamples(expiries(), clock.now()),
   ];
 }

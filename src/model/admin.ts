@@ -22,3 +22,27 @@ export interface TokenCreateReply {
   /** ISO 8601. */
   readonly expiresAt: string;
 }
+
+/**
+ * `replaced`: good, but its owner has a newer one. `expiring`: half of the time that was left for its renewal has gone,
+ * and nobody renewed it.
+ */
+export type CertificateState = "valid" | "replaced" | "expiring" | "expired" | "revoked";
+
+/** One row of `GET /v1/certificates` of a control plane. */
+export interface CertificateStatus {
+  readonly kind: "leaf" | "intermediate" | "root";
+  /** A leaf's SPIFFE ID; of the CA's own certificates the subject. */
+  readonly identity: string;
+  /** `NAMESPACE/NAME`; null for the CA's own and the control plane's. */
+  readonly workload: string | null;
+  /** Lower-case hex. */
+  readonly serial: string;
+  /** ISO 8601. */
+  readonly notAfter: string;
+  readonly state: CertificateState;
+}
+
+export interface CertificatesReply {
+  readonly certificates: readonly CertificateStatus[];
+}

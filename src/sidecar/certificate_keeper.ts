@@ -1,4 +1,5 @@
 /** Holds the current certificate and sees to it that it never dies: renews at half of its life, and goes on trying. */
+import { certificateExpiries, type CertificateExpiry } from "../identity/certificate_expiries.ts";
 import { certificateInfo, renewalTimeMs } from "../identity/certificate_info.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -36,6 +37,11 @@ export class CertificateKeeper {
 
   get identity(): SidecarIdentity {
     return this.#identity;
+  }
+
+  /** Of the current certificate and of those that it depends on. */
+  get expiries(): readonly CertificateExpiry[] {
+    return certificateExpiries(this.#identity.chain, this.#identity.roots);
   }
 
   /** Milliseconds since 1970. */

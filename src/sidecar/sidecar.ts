@@ -16,6 +16,7 @@ import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import { readTextFile } from "../runtime/files.ts";
 import type { HttpServer } from "../runtime/http_server.ts";
 import { type PrivateFiles, privateFiles } from "../runtime/private_files.ts";
+import { certificateSamples } from "../telemetry/certificate_samples.ts";
 import type { Sample } from "../telemetry/prometheus_text.ts";
 import type { Log } from "../telemetry/log.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
@@ -354,12 +355,7 @@ export class Sidecar {
       ]),
       ...healthSamples(this.#prober),
     ];
-    if (this.#keeper !== null) {
-      const seconds = Math.round((this.#keeper.notAfterMs - clock.now()) / 1000);
-      samples.push(
-        gauge("bowline_certificate_expiry_seconds", "Time until the certificate expires.", seconds),
-      );
-    }
+    if (this.#keeper !== null) samples.push(...certificateSamples(this.#keeper.expiries, clock.now()));
     return samples;
   }
 

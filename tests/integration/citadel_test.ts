@@ -2,10 +2,11 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import type { CertificatesReply } from "../../src/model/admin.ts";
 import { openssl } from "../unit/identity/openssl.ts";
 import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
 import { startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario } from "./bowline.ts";
+import { bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
@@ -66,4 +67,26 @@ describe("run --ca", () => {
       expect(openssl(args, { "roots.pem": roots, "chain.pem": chain })).toContain("OK");
     },
   );
+});
+
+describe("bowline certs", () => {
+  scenario("bowline certs lists the certificates of all, and both roles tell when theirs end", async () => {
+    const { code, stdout } = await bowline(["certs", "-o", "json", "--data", mesh.controlPlaneData]);
+    expect(code).toBe(0);
+    const { certificates } = JSON.parse(stdout) as CertificatesReply;
+    expect(certificates.map(({ kind, workload, state }) => [kind, workload, state])).toEqual([
+      ["root", null, "valid"],
+      ["intermediate", null, "valid"],
+      ["leaf", null, "valid"],
+      ["leaf", "shop/client", "valid"],
+      ["leaf", "shop/store", "valid"],
+    ]);
+    for (const url of [`${mesh.address(9)}:15014/metrics`, `${mesh.address(STORE)}:15090/stats/prometheus`]) {
+      const text = await (await fetch(`http://${url}`)).text();
+      for (const kind of ["leaf", "intermediate", "root"]) {
+        const [, seconds] = text.match(`bowline_certificate_expiry_seconds{kind="${kind}"} (.*)`) ?? [];
+        expect(Number(seconds)).toBeGreaterThan(3600);
+      }
+    }
+  });
 });

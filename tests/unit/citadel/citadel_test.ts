@@ -347,3 +347,33 @@ describe("Citadel.open()", () => {
     expect(citadel.trustBundle().roots).toBe(root.pem);
   });
 });
+
+describe("Citadel.certificates()", () => {
+  test("Citadel.certificates() lists the CA's own and every other, with identity, end and state", async () => {
+    const { citadel, clock, issued } = await enrolled();
+    await citadel.issueOwn();
+    const states = () => citadel.certificates().map(({ kind, workload, state }) => [kind, workload, state]);
+    expect(states()).toEqual([["root", null, "valid"], ["leaf", null, "valid"], [
+      "leaf",
+      CART.workload,
+      "valid",
+    ]]);
+    expect(citadel.certificates()[2]).toEqual({
+      kind: "leaf",
+      identity: CART.spiffeId,
+      workload: CART.workload,
+      serial: issued.serial,
+      notAfter: new Date(START_MS + DAY_MS).toISOString(),
+      state: "valid",
+    });
+    clock.advance(DAY_MS * 0.75);
+    expect(states()[2]).toEqual(["leaf", CART.workload, "expiring"]);
+    await citadel.renew(CART.spiffeId, CART.workload, { csr: await newCsr() });
+    expect(states().slice(2)).toEqual([
+      ["leaf", CART.workload, "replaced"],
+      ["leaf", CART.workload, "valid"],
+    ]);
+    clock.advance(DAY_MS);
+    expect(states().slice(1)).toEqual([["leaf", null, "expired"], ["leaf", CART.workload, "expired"]]);
+  });
+});

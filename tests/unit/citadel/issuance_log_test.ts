@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { appendFileSync, chmodSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Issuance, IssuanceLog } from "../../../src/citadel/issuance_log.ts";
+import { EXPIRED_SHOWN_MS, type Issuance, IssuanceLog } from "../../../src/citadel/issuance_log.ts";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { privateFiles } from "../../../src/runtime/private_files.ts";
 import { CART, failingFiles, freshDirectory, removeDirectories, START_MS } from "./test_citadel.ts";
@@ -153,5 +153,37 @@ describe("IssuanceLog", () => {
     await (await open(directory)).append(issuance("shop/cart-v1"));
     chmodSync(join(directory, "issued.jsonl"), 0o644);
     await expect(open(directory)).rejects.toMatchObject({ code: "exposed" });
+  });
+});
+
+describe("IssuanceLog.issued()", () => {
+  test("IssuanceLog.issued() has what is valid, and lately each workload's last, after a restart too", async () => {
+    const directory = freshDirectory();
+    const clock = new ManualClock(START_MS);
+    const log = await open(directory, clock);
+    await log.append(issuance("shop/cart-v1", { serial: "1" }));
+    await log.append(issuance("shop/cart-v1", { serial: "2", notAfterMs: START_MS + 2 * HOUR_MS }));
+    await log.append(issuance(null, { serial: "3", how: "own" }));
+    const seen = async () => {
+      const [one, other] = [log.issued(), (await open(directory, clock)).issued()];
+      expect(other).toEqual(one);
+      return one.map(({ serial, replaced }) => `${serial}${replaced ? " replaced" : ""}`);
+    };
+    expect(await seen()).toEqual(["1 replaced", "2", "3"]);
+    expect(log.issued()[0]).toMatchObject({ issuedAtMs: START_MS, workload: "shop/cart-v1" });
+    clock.advance(HOUR_MS + 1);
+    expect(await seen()).toEqual(["2", "3"]);
+    clock.advance(EXPIRED_SHOWN_MS - 1);
+    expect(await seen()).toEqual(["2", "3"]);
+    clock.advance(1);
+    expect(await seen()).toEqual(["2"]);
+  });
+
+  test("IssuanceLog.issued() loses nothing that is valid when the log is set aside", async () => {
+    const directory = freshDirectory();
+    const log = await open(directory, undefined, 300);
+    for (const serial of ["1", "2", "3", "4"]) await log.append(issuance("shop/cart-v1", { serial }));
+    expect(readdirSync(directory).length).toBeGreaterThan(1);
+    expect((await open(directory)).issued().map(({ serial }) => serial)).toEqual(["1", "2", "3", "4"]);
   });
 });

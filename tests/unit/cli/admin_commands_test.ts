@@ -202,3 +202,27 @@ describe("runTokenCreate()", () => {
     expect(result.stderr).toContain("is the control plane running with --data");
   });
 });
+
+describe("bowline certs", () => {
+  const leaf = {
+    kind: "leaf",
+    identity: "spiffe://mesh.test/ns/shop/sa/cart",
+    workload: "shop/cart-v1",
+    serial: "4a5b",
+    notAfter: "2020-01-15T08:00:00.000Z",
+    state: "expired",
+  };
+  const root = { ...leaf, kind: "root", identity: "CN=bowline root 7f", workload: null, serial: "7f" };
+  const body = { certificates: [root, leaf] };
+
+  test("prints a table with the CA's own certificates first", async () => {
+    const { exitCode, stdout, stderr } = await against("/v1/certificates", body, "certs");
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    golden("cli/certs.txt", stdout);
+  });
+
+  test("prints as JSON what the API answers", async () => {
+    const { stdout } = await against("/v1/certificates", body, "certs", "-o", "json");
+    expect(JSON.parse(stdout)).toEqual(body);
+  });
+});
