@@ -11,6 +11,7 @@ import {
 } from "./authority_material.ts";
 import { CitadelError } from "./citadel_error.ts";
 import { BACK_DATE_MS, randomSerial, wholeSeconds } from "./certificate_times.ts";
+import { crlBody, type CrlFields } from "./certificate_revocation_list.ts";
 import { leafBody } from "./leaf_certificate.ts";
 import type { SigningKey } from "./signing_key.ts";
 
@@ -28,6 +29,9 @@ export const LEAF_LIFE_MIN_MS = MINUTE_MS;
 
 /** A short-lived leaf is back-dated by no more than this share of its life, so that half of it still lies ahead. */
 export const BACK_DATE_SHARE_MAX = 0.1;
+
+/** How long a revocation list is good for: who fetches it is told to come again by then. */
+export const CRL_LIFE_MS = 60 * MINUTE_MS;
 
 export interface LeafRequest {
   /** DER of SubjectPublicKeyInfo. */
@@ -83,6 +87,19 @@ export class CertificateAuthority {
     const pin = await certificatePin((path.at(-1) as AuthorityCertificate).der);
     const keyIdentifier = await keyIdentifierOf(path[0] as AuthorityCertificate);
     return new CertificateAuthority(material, clock, pin, keyIdentifier);
+  }
+
+  /** DER of a certificate revocation list. */
+  async signCrl(revoked: CrlFields["revoked"]): Promise<Uint8Array<ArrayBuffer>> {
+    const thisUpdateMs = wholeSeconds(this.#clock.now());
+    return await this.#key.seal(crlBody({
+      algorithm: this.#key.algorithm,
+      issuer: this.#name,
+      keyIdentifier: this.#keyIdentifier,
+      thisUpdateMs,
+      nextUpdateMs: thisUpdateMs + CRL_LIFE_MS,
+      revoked,
+    }));
   }
 
   /** Signs a leaf for both ends of mutual TLS; throws CitadelError `request_invalid` for a life out of range. */

@@ -17,6 +17,7 @@ import { type IssuanceHow, IssuanceLog, type IssuedCertificate } from "./issuanc
 import { AUTHORITY_FILE, openOwnAuthority } from "./own_authority.ts";
 import { openPluggedAuthority } from "./plugged_authority.ts";
 import { type JoinToken, JoinTokens, TOKEN_LIFE_DEFAULT_MS } from "./join_tokens.ts";
+import { RevocationList } from "./revocation_list.ts";
 import { X509Certificate } from "./x509.ts";
 
 export interface CitadelOptions {
@@ -69,6 +70,7 @@ export class Citadel {
   readonly #authority: CertificateAuthority;
   readonly #tokens: JoinTokens;
   readonly #log: IssuanceLog;
+  readonly #revocations: RevocationList;
   readonly #leafLifeMs: number;
   readonly #clock: Clock;
   readonly trustDomain: string;
@@ -79,12 +81,14 @@ export class Citadel {
     authority: CertificateAuthority,
     tokens: JoinTokens,
     log: IssuanceLog,
+    revocations: RevocationList,
     options: CitadelOptions & { readonly ownAuthorityUnused: boolean },
   ) {
     this.ownAuthorityUnused = options.ownAuthorityUnused;
     this.#authority = authority;
     this.#tokens = tokens;
     this.#log = log;
+    this.#revocations = revocations;
     this.#clock = options.clock;
     this.#leafLifeMs = options.leafLifeMs ?? LEAF_LIFE_DEFAULT_MS;
     this.trustDomain = options.trustDomain;
@@ -112,7 +116,8 @@ export class Citadel {
     const log = await IssuanceLog.open(directory, files, clock);
     const own = (await files.list(directory)).includes(AUTHORITY_FILE);
     const ownAuthorityUnused = own && pluggedDirectory !== undefined;
-    return new Citadel(authority, tokens, log, { ...options, ownAuthorityUnused });
+    const revocations = await RevocationList.open(directory, files, clock);
+    return new Citadel(authority, tokens, log, revocations, { ...options, ownAuthorityUnused });
   }
 
   /** `sha256:HEX` of the root that signs now. */
@@ -222,6 +227,47 @@ export class Citadel {
     return this.#log.enrolmentOf(workload)?.group;
   }
 
+  /**
+   * From now on the certificate with this serial number, or every one of this SPIFFE ID, is refused. On the disk when it
+   * resolves. Throws CitadelError `request_invalid`, `storage_failed`.
+   */
+  async revoke(target: string): Promise<CertificateStatus[]> {
+    const serial = target.replaceAll(":", "").toLowerCase();
+    const now = this.#clock.now();
+    const found = this.#log.issued().filter((each) =>
+      each.notAfterMs >= now && (each.serial === serial || each.spiffeId === target)
+    );
+    if (found.length === 0) {
+      throw new CitadelError(
+        "request_invalid",
+        `No certificate that is still good has the serial number or the identity ${JSON.stringify(target)}`,
+      );
+    }
+    if (found.some(({ workload }) => workload === null)) {
+      throw new CitadelError(
+        "request_invalid",
+        "Without the control plane's own certificate there is no mesh",
+      );
+    }
+    await stored(this.#revocations.add(found));
+    const revoked = new Set(found.map((each) => each.serial));
+    return this.certificates().filter((each) => each.kind === "leaf" && revoked.has(each.serial));
+  }
+
+  isRevoked(serial: string): boolean {
+    return this.#revocations.has(serial);
+  }
+
+  /** Serial numbers, lower-case hex, of what was revoked and has not expired. */
+  revokedSerials(): string[] {
+    return this.#revocations.current().map(({ serial }) => serial);
+  }
+
+  /** DER of the certificate revocation list (RFC 5280 §5). */
+  async crl(): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#authority.signCrl(this.#revocations.current());
+  }
+
   /** The CA's own certificates, from the root down, and every one that was issued and matters still. */
   certificates(): CertificateStatus[] {
     const now = this.#clock.now();
@@ -251,8 +297,9 @@ export class Citadel {
     return [...own, ...issued];
   }
 
-  #stateOf({ issuedAtMs, notAfterMs, replaced }: IssuedCertificate, now: number): CertificateState {
+  #stateOf({ serial, issuedAtMs, notAfterMs, replaced }: IssuedCertificate, now: number): CertificateState {
     const state = certificateState({ startMs: issuedAtMs, notAfterMs }, LEAF_WARNING_SHARE, now);
+    if (state !== "expired" && this.isRevoked(serial)) return "revoked";
     return replaced && state !== "expired" ? "replaced" : state;
   }
 

@@ -85,6 +85,7 @@ export function createProgram(finish: Finish): Command {
       addGraph,
       addProxyStatus,
       addCerts,
+      addCert,
       addVersion,
     ]
   ) add(program, finish);
@@ -354,6 +355,26 @@ function addCerts(program: Command, finish: Finish): void {
     .action(async (options) => {
       const { runCerts } = await import("./certs_command.ts");
       finish(await runCerts(options));
+    });
+}
+
+function addCert(program: Command, finish: Finish): void {
+  program.command("cert")
+    .description("single certificates")
+    .command("revoke")
+    .description("have every proxy refuse a certificate, or all of an identity, from now on")
+    .addHelpText(
+      "before",
+      "Examples:\n" +
+        "  bowline cert revoke 4f8a0c5be1d24c0f9d0a4b1c2e3f4a5b\n" +
+        "  bowline cert revoke spiffe://cluster.local/ns/shop/sa/cart\n",
+    )
+    .argument("<serial|spiffe-id>", "as bowline certs shows it")
+    .addOption(dataOption("data directory of the running control plane"))
+    .addOption(outputOption())
+    .action(async (target: string, options: { output: OutputFormat; data?: string }) => {
+      const { runCertRevoke } = await import("./cert_revoke_command.ts");
+      finish(await runCertRevoke(target, options));
     });
 }
 

@@ -1,9 +1,14 @@
 /** The control plane's admin socket: what the status API shows, and what changes something. */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import type { Citadel, TokenRequest } from "../citadel/citadel.ts";
 import { CitadelError } from "../citadel/citadel_error.ts";
 import { newMemberKey } from "../citadel/member_key.ts";
-import type { CertificatesReply, TokenCreateReply, TokenCreateRequest } from "../model/admin.ts";
+import type {
+  CertificatesReply,
+  RevokeRequest,
+  TokenCreateReply,
+  TokenCreateRequest,
+} from "../model/admin.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 import type { Log } from "../telemetry/log.ts";
 import { BodyError, readJson } from "./read_body.ts";
@@ -16,14 +21,29 @@ export interface AdminApiOptions {
   readonly log: Log;
   /** `HOST:PORT` under which workloads reach this control plane. */
   readonly advertised: string;
+  /** Certificates were revoked. */
+  onRevoked(): void;
   /** Served here too. */
   readonly status: Hono;
 }
 
-export function createAdminApi({ citadel, registry, log, advertised, status }: AdminApiOptions): Hono {
+export function createAdminApi(options: AdminApiOptions): Hono {
+  const { citadel, registry, log, advertised, status } = options;
   const app = new Hono();
-  app.post("/v1/tokens", async (context) => {
-    try {
+  app.post("/v1/revocations", (context) =>
+    answer(context, async () => {
+      const body = await readJson(context.req.raw, REQUEST_BYTES_MAX) as Partial<RevokeRequest> | null;
+      const target = body?.target;
+      if (typeof target !== "string") throw new BodyError(400, "The body needs a target");
+      const reply: CertificatesReply = { certificates: await citadel.revoke(target) };
+      options.onRevoked();
+      for (const { serial, identity, workload } of reply.certificates) {
+        log.warn("Revoked a certificate", { serial, spiffeId: identity, workload });
+      }
+      return context.json(reply);
+    }));
+  app.post("/v1/tokens", (context) =>
+    answer(context, async () => {
       const body = await readJson(context.req.raw, REQUEST_BYTES_MAX) as Partial<TokenCreateRequest> | null;
       const joiner = joinerOf(body ?? {}, registry);
       const created = await citadel.createToken({
@@ -40,22 +60,28 @@ export function createAdminApi({ citadel, registry, log, advertised, status }: A
         expiresAt,
       };
       return context.json(reply);
-    } catch (error) {
-      if (error instanceof BodyError) {
-        return context.json({ error: { code: "request_invalid", message: error.message } }, error.status);
-      }
-      if (!(error instanceof CitadelError)) throw error;
-      // Whoever reaches this socket may read the log as well.
-      const status = error.code === "request_invalid" ? 400 : 500;
-      return context.json({ error: { code: error.code, message: error.detail } }, status);
-    }
-  });
+    }));
   app.get("/v1/certificates", (context) => {
     const reply: CertificatesReply = { certificates: citadel.certificates() };
     return context.json(reply);
   });
   app.route("/", status);
   return app;
+}
+
+/** Runs a handler and turns what it throws into an answer. */
+async function answer(context: Context, handle: () => Promise<Response>): Promise<Response> {
+  try {
+    return await handle();
+  } catch (error) {
+    if (error instanceof BodyError) {
+      return context.json({ error: { code: "request_invalid", message: error.message } }, error.status);
+    }
+    if (!(error instanceof CitadelError)) throw error;
+    // Whoever reaches this socket may read the log as well.
+    const status = error.code === "request_invalid" ? 400 : 500;
+    return context.json({ error: { code: error.code, message: error.detail } }, status);
+  }
 }
 
 /** Whom a token is for. The identity is what the files say of the workload or the group, never what was asked for. */

@@ -122,13 +122,14 @@ export class ControlPlane {
     }
     // Before anybody connects: no workload that has a sidecar may be called in plain text, not even for a moment.
     this.#registry.setEnrolled(citadel.enrolledWorkloads());
+    this.#discovery.setRevoked(citadel.revokedSerials());
     await this.#source.start();
     await this.#renew(citadel);
     const store = new TelemetryStore(clock);
     const { store: config } = this.#source;
     const discovery = this.#discovery;
     const expiries = () => certificateExpiries(this.#certificate.chain, this.#certificate.roots);
-    const status = createStatusApi({ clock, expiries, config, discovery, store });
+    const status = createStatusApi({ clock, expiries, crl: () => citadel.crl(), config, discovery, store });
     this.#endpoint = new MtlsEndpoint({
       address: { hostname: bind ?? ANY_ADDRESS, port: PORTS.controlPlane },
       clock,
@@ -150,7 +151,17 @@ export class ControlPlane {
     const statusAddress = { hostname: bind ?? LOOPBACK, port: PORTS.controlPlaneApi };
     this.#servers.push(await serveHttp(statusAddress, (request) => status.fetch(request)));
     const advertised = `${bind ?? primaryAddress() ?? LOOPBACK}:${PORTS.controlPlane}`;
-    const admin = createAdminApi({ citadel, registry: this.#registry, log, advertised, status });
+    const admin = createAdminApi({
+      citadel,
+      registry: this.#registry,
+      log,
+      advertised,
+      status,
+      onRevoked: () => {
+        this.#discovery.setRevoked(citadel.revokedSerials());
+        this.#endpoint?.cut((serial) => citadel.isRevoked(serial));
+      },
+    });
     this.#watch = new CertificateWatch({ certificates: () => citadel.certificates(), clock, log });
     this.#watch.start();
     const unixPath = `${dataDirectory}/${ADMIN_SOCKET}`;

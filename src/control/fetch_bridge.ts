@@ -9,6 +9,8 @@ import { BODY_LENGTH_UNKNOWN } from "../proxy/exchange.ts";
 export interface Peer {
   /** SPIFFE ID that the handshake proved; null: the peer showed no certificate that holds. */
   readonly spiffeId: string | null;
+  /** Of that certificate, lower-case hex; null without one. */
+  readonly serial: string | null;
   readonly address: string;
 }
 

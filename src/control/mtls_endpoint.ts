@@ -32,7 +32,8 @@ export interface MtlsEndpointOptions {
 export class MtlsEndpoint {
   readonly #options: MtlsEndpointOptions;
   readonly #wheel: TimerWheel;
-  readonly #connections = new Set<Http1ServerConnection>();
+  /** With the serial number of the peer's certificate. */
+  readonly #connections = new Map<Http1ServerConnection, string | null>();
   readonly #listener: Listener;
 
   /** Listens at once. Throws ListenError. */
@@ -54,7 +55,14 @@ export class MtlsEndpoint {
   /** Stops listening and closes what is open. */
   close(): void {
     this.#listener.stop();
-    for (const connection of this.#connections) connection.drain();
+    for (const connection of this.#connections.keys()) connection.drain();
+  }
+
+  /** Breaks off the connections of peers with these certificates. */
+  cut(isRevoked: (serial: string) => boolean): void {
+    for (const [connection, serial] of [...this.#connections]) {
+      if (serial !== null && isRevoked(serial)) connection.cut();
+    }
   }
 
   #judge(wire: TlsWire, error: Error | null): void {
@@ -71,12 +79,13 @@ export class MtlsEndpoint {
       wire.terminate();
       return;
     }
-    const peer = { spiffeId: verdict.ok ? verdict.spiffeId : null, address: wire.remoteAddress };
+    const serial = verdict.ok ? verdict.serial : null;
+    const peer = { spiffeId: verdict.ok ? verdict.spiffeId : null, serial, address: wire.remoteAddress };
     const acceptor = new FetchAcceptor(handler, peer);
     const connection = new Http1ServerConnection(wire, acceptor, this.#wheel, "https", (closed) => {
       this.#connections.delete(closed);
     });
-    this.#connections.add(connection);
+    this.#connections.set(connection, serial);
     setOwner(wire, connection);
   }
 }

@@ -47,6 +47,7 @@ export function createProxyApi(
   const { citadel, log } = options;
   const largePushes = new LargePushes(options.clock);
   const app = new Hono<Environment>();
+  const revoked = ({ env }: ProxyContext) => env.serial !== null && citadel.isRevoked(env.serial);
 
   app.get("/v1/trust-bundle", (context) => context.json(citadel.trustBundle()));
 
@@ -60,25 +61,20 @@ export function createProxyApi(
   app.post("/v1/renew", (context) =>
     answer(context, log, async () => {
       const { spiffeId } = context.env;
-      if (spiffeId === null) {
-        return refuse(context, 401, "certificate_required", "A workload certificate is needed");
-      }
+      if (spiffeId === null || revoked(context)) return refusePeer(context);
       const request = await readEnrolRequest(context);
       const workload = context.req.query("workload");
-      return issuedReply(
-        context,
-        options,
-        await citadel.renew(spiffeId, workload, request),
-        "Renewed a certificate",
-      );
+      const issued = await citadel.renew(spiffeId, workload, request);
+      // It may have been revoked meanwhile: then the new certificate goes to nobody.
+      return revoked(context)
+        ? refusePeer(context)
+        : issuedReply(context, options, issued, "Renewed a certificate");
     }));
 
   app.post("/v1/report", (context) =>
     answer(context, log, async () => {
       const { spiffeId } = context.env;
-      if (spiffeId === null) {
-        return refuse(context, 401, "certificate_required", "A workload certificate is needed");
-      }
+      if (spiffeId === null || revoked(context)) return refusePeer(context);
       const report = validateReport(await readJson(context.req.raw, REPORT_BYTES_MAX));
       const refused = options.store.add(report, reportingPeer(spiffeId));
       if (refused > 0) {
@@ -89,9 +85,7 @@ export function createProxyApi(
 
   app.post("/v1/discovery", (context) => {
     const { spiffeId } = context.env;
-    if (spiffeId === null) {
-      return refuse(context, 401, "certificate_required", "A workload certificate is needed");
-    }
+    if (spiffeId === null || revoked(context)) return refusePeer(context);
     const { body } = context.req.raw;
     if (body === null) return refuse(context, 400, "body_required", "The stream has no body");
     const stream = serveDiscovery(body, { ...context.env, spiffeId }, options, largePushes);
@@ -158,6 +152,13 @@ function refuse(
   message: string,
 ): Response {
   return context.json<ErrorReply>({ error: { code, message } }, status);
+}
+
+/** For what needs a certificate that holds. */
+function refusePeer(context: ProxyContext): Response {
+  return context.env.spiffeId === null
+    ? refuse(context, 401, "certificate_required", "A workload certificate is needed")
+    : refuse(context, 403, "certificate_revoked", "The certificate was revoked");
 }
 
 function reportingPeer(spiffeId: string): ReportingPeer {

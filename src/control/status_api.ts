@@ -14,6 +14,8 @@ export interface StatusApiOptions {
   readonly clock: Clock;
   /** Of the control plane's own certificate and of the CA's. */
   expiries(): readonly CertificateExpiry[];
+  /** DER of the certificate revocation list. */
+  crl(): Promise<Uint8Array<ArrayBuffer>>;
   readonly config: ConfigStore;
   readonly discovery: DiscoveryServer;
   readonly store: TelemetryStore;
@@ -41,6 +43,9 @@ export function createStatusApi(options: StatusApiOptions): Hono {
   });
   app.get("/metrics", (context) => {
     return context.body(samplesText(samples(options)), 200, { "content-type": PROMETHEUS_CONTENT_TYPE });
+  });
+  app.get("/crl", async (context) => {
+    return context.body(await options.crl(), 200, { "content-type": "application/pkix-crl" });
   });
   app.get("/api/graph", (context) => context.json(buildGraph(store)));
   app.get("/api/proxies", (context) => context.json({ proxies: discovery.status() }));

@@ -18,6 +18,7 @@ export type PeerRefusalCode =
   | "certificate_malformed"
   | "certificate_not_yet_valid"
   | "certificate_expired"
+  | "certificate_revoked"
   | "certificate_is_ca"
   | "key_usage_unfit"
   | "uri_san_missing"
@@ -46,6 +47,8 @@ export interface PeerExpectation {
   readonly spiffeId: string | null;
   /** Milliseconds since 1970. Also catches what a resumed TLS session no longer checks. */
   readonly nowMs: number;
+  /** By the serial number, lower-case hex. @default none is */
+  isRevoked?(serial: string): boolean;
 }
 
 /**
@@ -88,6 +91,9 @@ function refuseUse(fields: CertificateFields, expected: PeerExpectation): PeerId
   }
   if (nowMs > fields.notAfterMs) {
     return refuse("certificate_expired", `The peer's certificate expired at ${time(fields.notAfterMs)}`);
+  }
+  if (expected.isRevoked?.(fields.serial)) {
+    return refuse("certificate_revoked", `The peer's certificate ${fields.serial} was revoked`);
   }
   const usage = fields.keyUsage;
   if (fields.isCa || usage?.has(KEY_USAGE.keyCertSign) || usage?.has(KEY_USAGE.crlSign)) {

@@ -43,6 +43,12 @@ export interface CertificateStatus {
   readonly state: CertificateState;
 }
 
+/** `POST /v1/revocations`; the reply is a CertificatesReply of those that it has revoked. */
+export interface RevokeRequest {
+  /** A serial number in hex, or a SPIFFE ID: every certificate of that identity. */
+  readonly target: string;
+}
+
 export interface CertificatesReply {
   readonly certificates: readonly CertificateStatus[];
 }

@@ -40,6 +40,8 @@ export interface ProxySettings {
   readonly inbound: readonly InboundPort[];
   /** How the workload's health is found out. @default none */
   readonly probe?: HealthProbe;
+  /** Serial numbers, lower-case hex, of certificates that hold no more: of no peer is one accepted. @default none */
+  readonly revoked?: readonly string[];
   /** Where the proxy itself stands, as in `Endpoint.locality`. @default "" */
   readonly locality?: string;
   /** Own labels, as far as a cluster's `failoverPriority` names them. @default {} */

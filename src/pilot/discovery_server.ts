@@ -52,6 +52,7 @@ export class DiscoveryServer {
   readonly #farewells = new Farewells();
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
+  #revoked: readonly string[] = [];
   #world: World | null = null;
   #settleOver = false;
   #cancelRecompute: (() => void) | null = null;
@@ -75,6 +76,12 @@ export class DiscoveryServer {
     this.#resources = resources;
     this.#registry.setGroups(resources.workloadGroups);
     this.#registry.setFiles(resources.workloadEntries);
+    this.#schedule();
+  }
+
+  /** Certificates with these serial numbers hold no more: every proxy is told. */
+  setRevoked(serials: readonly string[]): void {
+    this.#revoked = serials;
     this.#schedule();
   }
 
@@ -228,7 +235,8 @@ export class DiscoveryServer {
     this.#cancelRecompute = null;
     if (this.#resources === null) return;
     const workloads = this.#registry.workloads();
-    const input = { resources: this.#resources, workloads, trustDomain: this.#trustDomain };
+    const revoked = this.#revoked;
+    const input = { resources: this.#resources, workloads, trustDomain: this.#trustDomain, revoked };
     this.#world = new World(input, this.#world);
     for (const session of [...this.#sessions]) {
       // The files may since have given the workload another identity.

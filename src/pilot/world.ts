@@ -20,6 +20,8 @@ export interface WorldInput {
   /** Distinct in their keys. */
   readonly workloads: readonly MeshWorkload[];
   readonly trustDomain: string;
+  /** As in ProxySettings. @default none */
+  readonly revoked?: readonly string[];
   /** For `explain`: snapshots also have the rules that were left out of them. @default false */
   readonly tellsSkipped?: boolean;
 }
@@ -135,6 +137,7 @@ export class World {
     const [config, before] = [this.#config, previous.#config];
     if (config.mesh !== before.mesh || !sameElements(config.comparedLabels, before.comparedLabels)) return;
     if (this.#resources.sidecars !== previous.#resources.sidecars) return;
+    if (!sameElements(this.#input.revoked ?? [], previous.#input.revoked ?? [])) return;
     const otherPolicies = [...config.hostsOfOtherPolicies(before)];
     const sameWorkloads = this.#input.workloads === previous.#input.workloads;
     if (config.services === before.services && sameWorkloads && otherPolicies.length === 0) {
@@ -173,6 +176,7 @@ export class World {
         outboundPolicy: (sidecar?.outboundTrafficPolicy ?? this.#config.mesh.outboundTrafficPolicy).mode,
         inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar, poolOf),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
+        ...(this.#input.revoked?.length ? { revoked: this.#input.revoked } : {}),
         ...(workload.locality === undefined ? {} : { locality: workload.locality }),
         ...(Object.keys(labels).length === 0 ? {} : { labels }),
       };

@@ -33,6 +33,7 @@ import { HostTable } from "./cluster/host_table.ts";
 import { TlsFiles } from "./cluster/tls_files.ts";
 import { connectionTerms } from "./connection_terms.ts";
 import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
+import { PeerCertificates } from "./peer_certificates.ts";
 import { type ExchangeContext, exchangeContext } from "./filters/exchange_context.ts";
 import { InFlight } from "./filters/in_flight.ts";
 import { InboundAcceptor } from "./filters/inbound.ts";
@@ -90,6 +91,7 @@ export class Proxy {
   readonly #receptions: Readonly<Record<Side, Reception>>;
   readonly #warnings: LimitedWarnings<ProxyWarning>;
   readonly #upstream: BoundedConnect;
+  readonly #peers = new PeerCertificates();
   readonly #inFlight: InFlight;
   readonly #listeners: Record<Side, Listener[]> = { inbound: [], outbound: [] };
   readonly #exchanges: ExchangeContext;
@@ -126,6 +128,7 @@ export class Proxy {
       tlsMaterial: options.tlsMaterial,
       tlsFiles: new TlsFiles(),
       setTcpKeepalive,
+      peers: this.#peers,
       warn: (message) => this.#warnings.say("callee-refused", message),
     });
     this.#gateway = options.gateway && this.#createGateway(options.gateway);
@@ -156,6 +159,7 @@ export class Proxy {
       addressesOf: (name) => this.#names.addressesOf(name),
     });
     this.#current = compiled;
+    this.#peers.revoke(compiled.settings.revoked ?? []);
     this.#hosts.retain(compiled.hosts);
     this.#names.retain(namesIn(snapshot));
     this.#gateway?.update(compiled);
@@ -303,7 +307,14 @@ export class Proxy {
   /** Lets in whoever proved an identity of the trust domain. */
   readonly #judge = (wire: TlsWire, error: Error | null): void => {
     const { clock, trustDomain } = this.#options;
-    const expected = { peer: "client", trustDomain, spiffeId: null, nowMs: clock.now() } as const;
+    const isRevoked = (serial: string) => this.#peers.isRevoked(serial);
+    const expected = {
+      peer: "client",
+      trustDomain,
+      spiffeId: null,
+      nowMs: clock.now(),
+      isRevoked,
+    } as const;
     const certificate = wire.getPeerCertificate();
     const verdict = peerIdentity({ error, certificate }, expected);
     if (!verdict.ok) {
@@ -314,6 +325,7 @@ export class Proxy {
       wire.terminate();
       return;
     }
+    this.#peers.add(verdict.serial, wire);
     const acceptor = new InboundAcceptor(
       { ...this.#exchanges, edges: this.edges, descriptions: this.#descriptions, current: this.#serving },
       verdict.spiffeId,

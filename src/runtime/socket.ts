@@ -325,6 +325,14 @@ export function descriptorOf(wire: Wire): number {
   return (wire as unknown as BunSocket & { readonly fd: number }).fd;
 }
 
+/** Bun's `readyState` of a socket that is established. */
+const ESTABLISHED = 1;
+
+/** Whether the wire still stands: for whoever is not its owner, and hears nothing. */
+export function isOpen(wire: Wire): boolean {
+  return (wire as { readonly readyState?: number }).readyState === ESTABLISHED;
+}
+
 /** Hands a wire to another owner, which hears everything from the next event on. */
 export function setOwner(wire: Wire, owner: WireOwner): void {
   (wire as unknown as BunSocket).data = owner;

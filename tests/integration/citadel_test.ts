@@ -1,20 +1,26 @@
-/** The certificate authority through the executable: a CA that is plugged in, and one that cannot be. */
+/** The certificate authority through the executable: CAs that are plugged in, the list of certificates, revocation. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { connect, type TLSSocket } from "node:tls";
+import { certificateInfo } from "../../src/identity/certificate_info.ts";
+import { createCsr } from "../../src/identity/csr.ts";
+import { generateKeyPair } from "../../src/identity/key_pair.ts";
+import { encodePem } from "../../src/identity/pem.ts";
 import type { CertificatesReply } from "../../src/model/admin.ts";
 import { openssl } from "../unit/identity/openssl.ts";
 import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
 import { startEcho, stopEchoes } from "./apps.ts";
-import { bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
+import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
+import { KeepAliveLoad } from "./keep_alive_load.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
 const HOUR_MS = 3_600_000;
 
 const mesh = new Mesh("127.0.41");
-const [CLIENT, STORE] = [10, 11];
+const [CLIENT, STORE, OTHER] = [10, 11, 12];
 /** Certificates of now, since the executable has the time of day. */
 const now = { notBeforeMs: Date.now() - HOUR_MS, notAfterMs: Date.now() + 1_000 * HOUR_MS };
 const root = await makeAuthority({ ...now, name: "CN=Example root" });
@@ -29,6 +35,7 @@ beforeAll(async () => {
     service("store"),
     workload("client", mesh.address(CLIENT)),
     workload("store", mesh.address(STORE)),
+    workload("other", mesh.address(OTHER)),
   );
   await startEcho("store", mesh.address(STORE));
 });
@@ -88,5 +95,70 @@ describe("bowline certs", () => {
         expect(Number(seconds)).toBeGreaterThan(3600);
       }
     }
+  });
+});
+
+interface Identity {
+  readonly key: string;
+  readonly chain: string;
+}
+
+/** Somebody with the key and certificate of a workload, at the mesh port of another one. */
+async function intrude({ key, chain: cert }: Identity, address: string): Promise<TLSSocket> {
+  const options = { key, cert, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] };
+  const socket = connect({ host: address, port: 15008, ...options });
+  socket.on("error", () => {});
+  await new Promise((resolve) => socket.once("secureConnect", resolve).once("close", resolve));
+  return socket;
+}
+
+describe("bowline cert revoke", () => {
+  scenario("bowline cert revoke shuts one out at once, for good, and harms nobody else", async () => {
+    await mesh.startSidecar("shop/other", { at: OTHER });
+    const store = mesh.address(STORE);
+    const stolen = await Bun.file(join(mesh.dataOf("shop/client"), "identity.json")).json() as Identity;
+    const intruder = await intrude(stolen, store);
+    let closed = false;
+    intruder.on("close", () => closed = true);
+    expect((await viaSidecar(mesh.address(CLIENT), "store:8080")).status).toBe(200);
+    expect(closed).toBe(false);
+
+    const load = new KeepAliveLoad({ address: mesh.address(OTHER), port: 15001, host: "store:8080" }, 8);
+    await until("the others call", () => load.answered > 100);
+    const { code, stdout } = await bowline([
+      ...["cert", "revoke", certificateInfo(stolen.chain).serial, "--data", mesh.controlPlaneData],
+    ]);
+    expect([code, stdout.trim()]).toEqual([0, certificateInfo(stolen.chain).serial]);
+    await until("the store closes what it has of it", () => closed, 10_000);
+    expect((await viaSidecar(mesh.address(CLIENT), "store:8080")).status).toBe(503);
+    const again = await intrude(stolen, store);
+    await until("the store refuses a new connection", () => again.closed || again.destroyed);
+    const before = load.answered;
+    await until("the others have called on", () => load.answered > before + 500);
+    await load.stop();
+    expect([load.failures, load.broken]).toEqual([[], 0]);
+  });
+
+  scenario("bowline cert revoke holds after a restart, against renewal too, and is in the CRL", async () => {
+    await mesh.controlPlane.end("SIGKILL");
+    const controlPlane = await mesh.startControlPlane("--ca", plugged);
+    const file = join(mesh.dataOf("shop/client"), "identity.json");
+    const { key, chain: cert } = await Bun.file(file).json() as Identity;
+    const answer = await fetch(`https://${mesh.address(9)}:15012/v1/renew`, {
+      method: "POST",
+      body: JSON.stringify({ csr: await createCsr(await generateKeyPair()) }),
+      tls: { key, cert, rejectUnauthorized: false },
+    });
+    expect([answer.status, await answer.json()]).toMatchObject([403, {
+      error: { code: "certificate_revoked" },
+    }]);
+    const der = new Uint8Array(await (await fetch(`http://${mesh.address(9)}:15014/crl`)).arrayBuffer());
+    const text = openssl(["crl", "-in", "crl.pem", "-noout", "-text"], {
+      "crl.pem": encodePem("X509 CRL", der),
+    });
+    expect(text).toContain(`Serial Number: ${certificateInfo(cert).serial.toUpperCase()}`);
+    const { stdout } = await bowline(["certs", "--data", mesh.controlPlaneData]);
+    expect(stdout).toMatch(/shop\/client .* revoked\n/);
+    expect(controlPlane.isAlive).toBe(true);
   });
 });

@@ -14,6 +14,7 @@ import {
   type Wire,
   type WireOwner,
 } from "../../runtime/socket.ts";
+import type { PeerCertificates } from "../peer_certificates.ts";
 import type { ResetReason } from "../exchange.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
@@ -39,6 +40,8 @@ export interface ConnectContext {
   tlsMaterial(): TlsMaterial | null;
   /** Absent: nobody outside the mesh is called with TLS. */
   readonly tlsFiles?: TlsFiles;
+  /** Absent: no certificate was revoked. */
+  readonly peers?: PeerCertificates;
   /** One line for the log: a peer that was refused, and why. */
   warn(message: string): void;
 }
@@ -92,6 +95,7 @@ export class ConnectAttempt implements TlsWireOwner {
       return;
     }
     if (this.#address.protocol === "http2" && wire.alpnProtocol !== "h2") return this.#fail("protocol-error");
+    if ("serial" in verdict) this.#context.peers?.add(verdict.serial, wire);
     setOwner(wire, this.#succeed(wire));
   }
 
@@ -117,12 +121,9 @@ export class ConnectAttempt implements TlsWireOwner {
     const handshake = { error, certificate: wire.getPeerCertificate() };
     const { spiffeId, tls } = this.#address;
     if (tls !== undefined) return tls.insecure ? { ok: true } : judgeServer(handshake, tls.names);
-    return peerIdentity(handshake, {
-      peer: "server",
-      trustDomain: this.#context.trustDomain,
-      spiffeId,
-      nowMs: this.#context.clock.now(),
-    });
+    const { trustDomain, clock, peers } = this.#context;
+    const isRevoked = (serial: string) => peers?.isRevoked(serial) ?? false;
+    return peerIdentity(handshake, { peer: "server", trustDomain, spiffeId, nowMs: clock.now(), isRevoked });
   }
 
   /** Bytes before the handshake is judged are nobody's. */

@@ -226,3 +226,24 @@ describe("bowline certs", () => {
     expect(JSON.parse(stdout)).toEqual(body);
   });
 });
+
+describe("bowline cert revoke", () => {
+  test("prints the serial numbers, and sends what it was given", async () => {
+    const certificate = {
+      serial: "4a5b",
+      identity: "spiffe://mesh.test/ns/shop/sa/cart",
+      workload: "shop/cart",
+    };
+    let sent: unknown;
+    const handler: HttpHandler = async (request) => {
+      sent = [request.method, new URL(request.url).pathname, await request.json()];
+      return Response.json({ certificates: [certificate] });
+    };
+    const target = "spiffe://mesh.test/ns/shop/sa/cart";
+    const run = (data: string) => bowline(["cert", "revoke", target, "--data", data]);
+    const { exitCode, stdout, stderr } = await withAdminServer(handler, run);
+    expect([exitCode, stdout]).toEqual([0, "4a5b\n"]);
+    expect(stderr).toStartWith("Revoked 4a5b of shop/cart (spiffe://mesh.test/ns/shop/sa/cart)\n");
+    expect(sent).toEqual(["POST", "/v1/revocations", { target }]);
+  });
+});

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { readCertificate } from "../../../src/identity/certificate_fields.ts";
 import { derElement } from "../../../src/identity/der_writer.ts";
 import {
   type PeerExpectation,
@@ -175,4 +176,21 @@ describe("peerIdentity()", () => {
       expect((identity as { detail: string }).detail).toMatch(/^[\x20-\x7e]+$/);
     }
   });
+});
+
+test("peerIdentity() refuses a certificate that was revoked, by its serial number", async () => {
+  const authority = await TestAuthority.make();
+  const spiffeId = "spiffe://mesh.test/ns/shop/sa/cart";
+  const { der } = await authority.issue({ names: [{ type: "url", value: spiffeId }] });
+  const own = readCertificate(der).serial;
+  const judge = (revoked: string) =>
+    peerIdentity({ error: null, certificate: { raw: der } }, {
+      peer: "client",
+      trustDomain: "mesh.test",
+      spiffeId: null,
+      nowMs: Date.now(),
+      isRevoked: (serial) => serial === revoked,
+    });
+  expect(judge("4a")).toMatchObject({ ok: true, serial: own });
+  expect(judge(own)).toMatchObject({ ok: false, code: "certificate_revoked" });
 });

@@ -56,6 +56,27 @@ describe("DiscoveryServer", () => {
     expect(proxy.pushes.length).toBe(1);
   });
 
+  test("DiscoveryServer.setRevoked() pushes the serial numbers and nothing else, until there are none", () => {
+    const { clock, server, update } = start();
+    update(ONE);
+    const proxy = new FakeProxy("shop/customer");
+    proxy.connect(server);
+    proxy.ack();
+    const self = () => proxy.pushes.at(-1)?.set[0];
+    const before = self();
+    server.setRevoked(["4a"]);
+    clock.advance(RECOMPUTE_DELAY_MS);
+    expect(keysOf(proxy)).toEqual(["proxy/self"]);
+    expect(self()?.body).toMatchObject({ kind: "proxy", revoked: ["4a"] });
+    proxy.ack();
+    update(TWO);
+    expect(keysOf(proxy)).not.toContain("proxy/self");
+    proxy.ack();
+    server.setRevoked([]);
+    clock.advance(RECOMPUTE_DELAY_MS);
+    expect(self()).toEqual(before);
+  });
+
   test("DiscoveryServer pushes the whole snapshot first, and then only what changed", () => {
     const { server, update } = start();
     update(ONE);

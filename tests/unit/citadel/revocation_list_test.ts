@@ -1,0 +1,72 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { RevocationList, REVOCATIONS_FILE, REVOCATIONS_MAX } from "../../../src/citadel/revocation_list.ts";
+import { ManualClock } from "../../../src/lib/clock.ts";
+import { privateFiles } from "../../../src/runtime/private_files.ts";
+import { CART, failingFiles, freshDirectory, removeDirectories, START_MS } from "./test_citadel.ts";
+
+afterAll(removeDirectories);
+
+const HOUR_MS = 3_600_000;
+
+function certificate(serial: string, notAfterMs = START_MS + HOUR_MS) {
+  return { serial, spiffeId: CART.spiffeId, notAfterMs };
+}
+
+function open(directory: string, clock = new ManualClock(START_MS), files = privateFiles) {
+  return RevocationList.open(directory, files, clock);
+}
+
+describe("RevocationList", () => {
+  test("RevocationList.add() is on the disk, of mode 0600, and known after a restart", async () => {
+    const directory = freshDirectory();
+    const list = await open(directory);
+    await Promise.all([list.add([certificate("4a")]), list.add([certificate("4b"), certificate("4a")])]);
+    for (const each of [list, await open(directory)]) {
+      expect(each.current()).toEqual([
+        { ...certificate("4a"), revokedAtMs: START_MS },
+        { ...certificate("4b"), revokedAtMs: START_MS },
+      ]);
+      expect([each.has("4a"), each.has("4c")]).toEqual([true, false]);
+    }
+    expect(statSync(join(directory, REVOCATIONS_FILE)).mode & 0o777).toBe(0o600);
+  });
+
+  test("RevocationList forgets a certificate when it has expired", async () => {
+    const [directory, clock] = [freshDirectory(), new ManualClock(START_MS)];
+    const list = await open(directory, clock);
+    await list.add([certificate("4a"), certificate("4b", START_MS + 2 * HOUR_MS)]);
+    clock.advance(HOUR_MS);
+    expect(list.current()).toHaveLength(2);
+    clock.advance(1);
+    expect(list.current().map(({ serial }) => serial)).toEqual(["4b"]);
+    await list.add([]);
+    expect(readFileSync(join(directory, REVOCATIONS_FILE), "utf8")).not.toContain("4a");
+  });
+
+  test("RevocationList.add() changes nothing when the disk fails, and works again after it", async () => {
+    const directory = freshDirectory();
+    const list = await open(directory, undefined, failingFiles(0, "before"));
+    await expect(list.add([certificate("4a")])).rejects.toMatchObject({ code: "failed" });
+    expect(list.has("4a")).toBe(false);
+    await list.add([certificate("4a")]);
+    expect((await open(directory)).has("4a")).toBe(true);
+  });
+
+  test("RevocationList.add() has a limit", async () => {
+    const list = await open(freshDirectory());
+    await list.add(Array.from({ length: REVOCATIONS_MAX }, (_, at) => certificate(at.toString(16))));
+    await expect(list.add([certificate("one more")])).rejects.toMatchObject({ code: "request_invalid" });
+    expect(list.has("one more")).toBe(false);
+    await list.add([certificate("0")]);
+  });
+
+  test("RevocationList.open() refuses a damaged list: it would let in again who was shut out", async () => {
+    for (const text of ["", "{}", "[{}]", '[{"serial":"4a"}]', "[", "[null]"]) {
+      const directory = freshDirectory();
+      writeFileSync(join(directory, REVOCATIONS_FILE), text, { mode: 0o600 });
+      await expect(open(directory)).rejects.toMatchObject({ code: "ca_unusable" });
+    }
+  });
+});
