@@ -122,6 +122,8 @@ class Load {
       gateways: of("gateways"),
       sidecars: of("sidecars"),
       workloadGroups: of("workloadGroups"),
+      authorizationPolicies: of("authorizationPolicies"),
+      peerAuthentications: of("peerAuthentications"),
       proxyConfigs: of("proxyConfigs"),
       meshConfigs: of("meshConfigs"),
     };

@@ -1,7 +1,9 @@
 /** A validated resource with its way back to the file, and the set of all of them: one generation of the configuration. */
+import type { AuthorizationPolicySpec } from "./schema/authorization_policy.ts";
 import type { DestinationRuleSpec } from "./schema/destination_rule.ts";
 import type { GatewaySpec } from "./schema/gateway.ts";
 import type { MeshConfigSpec } from "./schema/mesh_config.ts";
+import type { PeerAuthenticationSpec } from "./schema/peer_authentication.ts";
 import type { ProxyConfigSpec } from "./schema/proxy_config.ts";
 import type { ServiceSpec } from "./schema/service.ts";
 import type { ServiceEntrySpec } from "./schema/service_entry.ts";
@@ -43,6 +45,8 @@ export interface ResourceSet {
   readonly gateways: readonly ConfigResource<GatewaySpec>[];
   readonly sidecars: readonly ConfigResource<SidecarSpec>[];
   readonly workloadGroups: readonly ConfigResource<WorkloadGroupSpec>[];
+  readonly authorizationPolicies: readonly ConfigResource<AuthorizationPolicySpec>[];
+  readonly peerAuthentications: readonly ConfigResource<PeerAuthenticationSpec>[];
   readonly proxyConfigs: readonly ConfigResource<ProxyConfigSpec>[];
   /** Only one can hold; the first where there are more. */
   readonly meshConfigs: readonly ConfigResource<MeshConfigSpec>[];

@@ -5,6 +5,7 @@
 import type { ClusterRule } from "./cluster_rule.ts";
 import type { GatewayListener } from "./gateway_listener.ts";
 import type { HealthProbe } from "./health_probe.ts";
+import type { InboundMtls, Policy } from "./policy.ts";
 import type { Route, RouteOrigin, WeightedCluster } from "./route.ts";
 import type { UpstreamTls } from "./upstream_tls.ts";
 import type { WorkloadKey } from "./workload.ts";
@@ -38,6 +39,10 @@ export interface ProxySettings {
   readonly outboundPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** The services that this workload stands behind, for the labels of inbound metrics. */
   readonly inbound: readonly InboundPort[];
+  /** In the order in which they are named where several match. @default none */
+  readonly policies?: readonly Policy[];
+  /** Plain text at ports that no service declares; those named are the exceptions. @default permissive everywhere */
+  readonly mtls?: { readonly mode: InboundMtls; readonly exceptPorts: readonly number[] };
   /** How the workload's health is found out. @default none */
   readonly probe?: HealthProbe;
   /** Serial numbers, lower-case hex, of certificates that hold no more: of no peer is one accepted. @default none */
@@ -86,7 +91,7 @@ export interface InboundPort {
    * Whether calls from outside the mesh are let in, which come in plain text (PeerAuthentication).
    * @default "permissive"
    */
-  readonly mtls?: "permissive" | "strict";
+  readonly mtls?: InboundMtls;
 }
 
 export interface ServiceInfo {

@@ -32,6 +32,7 @@ import { clustersOf, gatewayDoors } from "./gateway_listeners.ts";
 import { GatewayRules } from "./gateway_rules.ts";
 import { listenerOf } from "./listeners.ts";
 import { meshConfigOf, withDefaultExports } from "./mesh_defaults.ts";
+import { PolicyCatalogue } from "./policies.ts";
 import { defaultRoutes, NO_ROUTES, type RouteScope, routesOf } from "./routes.ts";
 import {
   ServiceCatalogue,
@@ -57,6 +58,7 @@ export class CompiledConfig {
   readonly #written: ResourceSet;
   readonly mesh: MeshConfigSpec;
   readonly services: ServiceCatalogue;
+  readonly policies: PolicyCatalogue;
   /** Keys of labels that some cluster compares with the proxy's own. */
   readonly comparedLabels: readonly string[];
   readonly #virtualServices: VirtualServices;
@@ -86,6 +88,11 @@ export class CompiledConfig {
     this.services = kept !== null && sameServices
       ? kept.services
       : new ServiceCatalogue(servicesOf(resources));
+    const samePolicies = before?.authorizationPolicies === written.authorizationPolicies &&
+      before.peerAuthentications === written.peerAuthentications;
+    this.policies = kept !== null && samePolicies
+      ? kept.policies
+      : new PolicyCatalogue(written, this.mesh.rootNamespace);
     this.#virtualServices = kept !== null && before?.virtualServices === written.virtualServices
       ? kept.#virtualServices
       : new VirtualServices(

@@ -2,6 +2,7 @@
 import type { Endpoint, Labels, WorkloadInfo } from "../model/snapshot.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { canonicalRevision, canonicalService, type WorkloadKey, workloadKey } from "../model/workload.ts";
+import type { EndpointRules } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { type ServicePort, targetPortOf } from "./services.ts";
 import type { Reach } from "./upstream_security.ts";
@@ -24,13 +25,15 @@ const TOPOLOGY_LABELS = [
 export function endpointOf(
   workload: MeshWorkload,
   { port, reach, labelKeys }: EndpointScope,
-  trustDomain: string,
+  { trustDomain, isPlain }: EndpointRules,
 ): Endpoint {
-  const overMesh = reach === "mesh" || (reach === "auto" && workload.hasSidecar);
+  const ownPort = targetPortOf(port, workload);
+  const overMesh = reach === "mesh" ||
+    (reach === "auto" && workload.hasSidecar && !(isPlain?.(workload, ownPort) ?? false));
   const labels = labelsOf(workload, labelKeys);
   return {
     address: workload.address,
-    port: targetPortOf(port, workload),
+    port: ownPort,
     weight: workload.weight,
     // Who is not known to have a sidecar must show the identity that it would have.
     workload: workloadInfo(overMesh ? { ...workload, hasSidecar: true } : workload, trustDomain),

@@ -35,8 +35,15 @@ interface Built {
   readonly isCurrent: boolean;
 }
 
+/** What endpoints depend on besides their workloads. */
+export interface EndpointRules {
+  readonly trustDomain: string;
+  /** Whether a workload's port is called in plain text, for the files say so (PeerAuthentication); null: none is. */
+  readonly isPlain: ((workload: MeshWorkload, port: number) => boolean) | null;
+}
+
 export class EndpointIndex {
-  readonly #trustDomain: string;
+  readonly #rules: EndpointRules;
   readonly #workloads: readonly MeshWorkload[];
   /** Workloads by namespace and label, in the order of all workloads. */
   readonly #byLabel: Map<string, readonly MeshWorkload[]>;
@@ -45,8 +52,8 @@ export class EndpointIndex {
   readonly #touched = new Set<MeshService>();
 
   /** `previous` is the index before; what it has and still holds is taken over. */
-  constructor(workloads: readonly MeshWorkload[], trustDomain: string, previous: EndpointIndex | null) {
-    this.#trustDomain = trustDomain;
+  constructor(workloads: readonly MeshWorkload[], rules: EndpointRules, previous: EndpointIndex | null) {
+    this.#rules = rules;
     this.#workloads = workloads;
     if (previous !== null && previous.#workloads === workloads) {
       // What either works out from the same workloads is true for both.
@@ -145,7 +152,7 @@ export class EndpointIndex {
   }
 
   #build(membership: Membership, members: readonly MeshWorkload[]): VersionedResource {
-    const endpoints = members.map((workload) => endpointOf(workload, membership, this.#trustDomain));
+    const endpoints = members.map((workload) => endpointOf(workload, membership, this.#rules));
     const body: EndpointSet = { kind: "endpoints", name: membership.cluster, endpoints };
     return { version: contentHash(body), body };
   }

@@ -4,6 +4,7 @@ import type { DefaultEndpoint, SidecarSpec } from "../config/schema/sidecar.ts";
 import type { InboundPort } from "../model/snapshot.ts";
 import { limitsOf } from "./cluster_settings.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
+import { modeAt, type PeerMode } from "./policies.ts";
 import { type MeshService, protocolsOf, selects, type ServicePort, targetPortOf } from "./services.ts";
 
 /** What a workload's own DestinationRules say of a port; null: nothing. */
@@ -14,6 +15,18 @@ export type PoolOf = (service: MeshService, port: ServicePort) => ConnectionPool
  * of the Sidecar, and that before `poolOf`: the first that is written is taken whole (Istio, "overridden, not merged").
  */
 export function inboundPorts(
+  workload: MeshWorkload,
+  services: readonly MeshService[],
+  sidecar: SidecarSpec | null,
+  poolOf: PoolOf,
+  peers: PeerMode,
+): readonly InboundPort[] {
+  return declaredPorts(workload, services, sidecar, poolOf).map((one) =>
+    modeAt(peers, one.port) === "STRICT" ? { ...one, mtls: "strict" } : one
+  );
+}
+
+function declaredPorts(
   workload: MeshWorkload,
   services: readonly MeshService[],
   sidecar: SidecarSpec | null,

@@ -62,9 +62,11 @@ function sameEssence(a: ConfigResource<unknown>, b: ConfigResource<unknown>): bo
     sameData(a.annotations, b.annotations) && sameLines(a, b);
 }
 
-/** The rules of a VirtualService stand where they stood. */
+/** The rules of a VirtualService or a policy stand where they stood; a policy without any is named by its own line. */
 function sameLines(a: ConfigResource<unknown>, b: ConfigResource<unknown>): boolean {
-  return ["http", "tls", "tcp"].every((field) => {
+  const isPolicy = "action" in (a.spec as object);
+  if (isPolicy && (a.position.file !== b.position.file || a.position.line !== b.position.line)) return false;
+  return ["http", "tls", "tcp", "rules"].every((field) => {
     const rules = (a.spec as Record<string, unknown>)[field];
     return !Array.isArray(rules) || rules.every((_, index) => {
       const [one, other] = [a, b].map((resource) => resource.positionOf(["spec", field, index]));

@@ -12,6 +12,7 @@ import { labelsOf, workloadInfo } from "./endpoint_of.ts";
 import { EndpointIndex, type Membership } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { inboundPorts, type PoolOf } from "./inbound_ports.ts";
+import { modeAt, type PeerMode, type PolicyCatalogue } from "./policies.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
 import { stableResources } from "./stable_resources.ts";
 
@@ -57,17 +58,22 @@ export class World {
         input.tellsSkipped ?? false,
         previous === null ? null : previous.#config,
       );
+    // Who is called in plain text is rarely said, and then of many: it is not followed, but looked at anew.
+    const { policies } = this.#config;
+    const followed = previous !== null && reachesAlike(policies, previous.#config.policies) ? previous : null;
     this.#endpoints = new EndpointIndex(
       workloads,
-      trustDomain,
-      previous === null ? null : previous.#endpoints,
+      { trustDomain, isPlain: policies.disablesAny ? (one, port) => isDisabled(policies, one, port) : null },
+      followed === null ? null : followed.#endpoints,
     );
     if (previous === null) return;
-    for (const [view, snapshot] of previous.#shared) {
+    for (const [view, snapshot] of followed === null ? [] : previous.#shared) {
       const successor = this.#config.successorOf(view);
       if (successor !== undefined) this.#before.set(successor, { view, snapshot });
     }
-    if (this.#config.services !== previous.#config.services) this.#endpoints.keepOnly(this.#memberships());
+    if (followed !== null && this.#config.services !== previous.#config.services) {
+      this.#endpoints.keepOnly(this.#memberships());
+    }
     this.#takeSettings(previous);
   }
 
@@ -130,7 +136,7 @@ export class World {
   }
 
   /**
-   * A workload's settings depend on itself, on the services of its namespace, on its Sidecar, and on the DestinationRules
+   * A workload's settings depend on itself, on the services, policies and Sidecar of its namespace, and on the DestinationRules
    * of services that it stands behind.
    */
   #takeSettings(previous: World): void {
@@ -150,10 +156,8 @@ export class World {
       if (!alive.has(workload)) continue;
       const { namespace } = workload;
       const isSame = same.get(namespace) ??
-        sameElements(
-          this.#config.services.ofNamespace(namespace),
-          previous.#config.services.ofNamespace(namespace),
-        );
+        (sameElements(config.services.ofNamespace(namespace), before.services.ofNamespace(namespace)) &&
+          sameElements(config.policies.ofNamespace(namespace), before.policies.ofNamespace(namespace)));
       same.set(namespace, isSame);
       if (isSame && !isBehindAny(resource.body, otherPolicies)) this.#settings.set(workload, resource);
     }
@@ -166,15 +170,21 @@ export class World {
       const sidecar = this.#config.sidecarOf(workload);
       const services = this.#config.services.ofNamespace(workload.namespace);
       const poolOf: PoolOf = (service, port) => this.#config.inboundPool(workload, service, port);
+      const { trustDomain } = this.#input;
+      const policies = this.#config.policies.policiesFor(workload, trustDomain);
+      const peers = this.#config.policies.peerMode(workload);
+      const mtls = plainTextRule(peers);
       const body: ProxySettings = {
         kind: "proxy",
         name: "self",
-        trustDomain: this.#input.trustDomain,
+        trustDomain,
         // Whoever asks has a sidecar, whatever the files let others believe.
-        workload: workloadInfo({ ...workload, hasSidecar: true }, this.#input.trustDomain),
+        workload: workloadInfo({ ...workload, hasSidecar: true }, trustDomain),
         address: workload.address,
         outboundPolicy: (sidecar?.outboundTrafficPolicy ?? this.#config.mesh.outboundTrafficPolicy).mode,
-        inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar, poolOf),
+        inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar, poolOf, peers),
+        ...(policies.length === 0 ? {} : { policies }),
+        ...(mtls === null ? {} : { mtls }),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
         ...(this.#input.revoked?.length ? { revoked: this.#input.revoked } : {}),
         ...(workload.locality === undefined ? {} : { locality: workload.locality }),
@@ -191,6 +201,23 @@ export class World {
 function isBehindAny(settings: VersionedResource["body"], hosts: readonly string[]): boolean {
   return settings.kind === "proxy" &&
     settings.inbound.some(({ service }) => hosts.some((host) => hostMatches(host, service.host)));
+}
+
+/** What is said of ports that no service declares; null: nothing is refused. */
+function plainTextRule({ mode, ports }: PeerMode): ProxySettings["mtls"] | null {
+  const strict = mode === "STRICT";
+  const others = [...ports].filter(([, own]) => (own === "STRICT") !== strict).map(([port]) => port);
+  if (!strict && others.length === 0) return null;
+  return { mode: strict ? "strict" : "permissive", exceptPorts: others };
+}
+
+/** Whether workloads are reached over the mesh in both generations, unless the workloads themselves changed. */
+function reachesAlike(policies: PolicyCatalogue, before: PolicyCatalogue): boolean {
+  return policies === before || (!policies.disablesAny && !before.disablesAny);
+}
+
+function isDisabled(policies: PolicyCatalogue, workload: MeshWorkload, port: number): boolean {
+  return modeAt(policies.peerMode(workload), port) === "DISABLE";
 }
 
 function addResources(to: Map<ResourceKey, VersionedResource>, { resources }: ConfigPart): void {

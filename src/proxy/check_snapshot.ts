@@ -4,6 +4,7 @@ import { Prng } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import { PolicyCounts } from "../telemetry/policy_counts.ts";
 import { HostTable } from "./cluster/host_table.ts";
 import { compileSnapshot } from "./compiled_snapshot.ts";
 
@@ -26,5 +27,11 @@ export function checkSnapshot(snapshot: Snapshot): void {
     warn() {},
   });
   const edges = new EdgeRegistry();
-  compileSnapshot(snapshot, { hosts, edges, random, clock: STOPPED, wheel, previous: null, deliverTo: "" });
+  const decisions = new PolicyCounts();
+  compileSnapshot(snapshot, {
+    ...{ hosts, edges, decisions, random, wheel },
+    clock: STOPPED,
+    previous: null,
+    deliverTo: "",
+  });
 }

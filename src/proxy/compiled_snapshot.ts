@@ -20,6 +20,7 @@ import {
   type WorkloadInfo,
 } from "../model/snapshot.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../telemetry/edge_metrics.ts";
+import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { CompiledCluster } from "./cluster/cluster.ts";
 import type { ClusterEndpoint } from "./cluster/cluster_endpoint.ts";
 import { ClusterCompiler, type EdgeTo } from "./cluster/cluster_compiler.ts";
@@ -29,6 +30,7 @@ import { PoolLimits } from "./cluster/pool_limits.ts";
 import type { AddressesOf } from "./cluster/dns/resolved_endpoints.ts";
 import { describePeer } from "./mesh_headers.ts";
 import { GatewayTable } from "./route/gateway_table.ts";
+import { PolicyTable } from "./policy/policy_table.ts";
 import { ListenerTable, type Member } from "./route/listener_table.ts";
 import { RouteTable } from "./route/route_table.ts";
 
@@ -49,6 +51,10 @@ export interface CompiledSnapshot {
   readonly listeners: ListenerTable<CompiledCluster, PinnedEndpoint>;
   /** What the own workload serves, by its port; nothing else is open to the mesh. */
   readonly inbound: ReadonlyMap<number, InboundService>;
+  /** Who may call the own workload; null: no policy selects it. */
+  readonly policies: PolicyTable | null;
+  /** Whether a port that no service declares refuses plain text. */
+  isStrict(port: number): boolean;
   /** Counts requests that no virtual host, route or cluster took. */
   readonly unrouted: Edge;
   /** Counts requests to a service that led to no cluster. */
@@ -93,6 +99,7 @@ const INBOUND_PASSTHROUGH = passthrough("InboundPassthroughCluster");
 export interface CompileContext {
   readonly hosts: HostTable;
   readonly edges: EdgeRegistry;
+  readonly decisions: PolicyCounts;
   readonly random: Random;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
@@ -117,7 +124,7 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     ...named,
   });
   const unchanged = (key: ResourceKey) => previous?.snapshot.get(key)?.version === snapshot.get(key)?.version;
-  const sameSelf = unchanged(resourceKey(settings));
+  const sameSelf = sameCaller(settings, previous?.settings);
   const compile = (cluster: Cluster): CompiledCluster => {
     const old = previous?.clusters.get(cluster.name) ?? null;
     const same = sameSelf && unchanged(resourceKey(cluster)) && unchanged(`endpoints/${cluster.name}`);
@@ -131,13 +138,15 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     return hosts.get({ ...address, spiffeId: null, protocol, ...pool }, limits);
   };
   const inbound = inboundServices(settings, deliver, callOf, previous?.inbound ?? new Map());
-  const compiled = assemble({ snapshot, clusters, inbound }, sorted, compiler, { edgeTo, callOf });
+  const old = unchanged(resourceKey(settings)) ? previous?.policies : undefined;
+  const policies = old ?? policyTable(settings, context.decisions);
+  const compiled = assemble({ snapshot, clusters, inbound, policies }, sorted, compiler, { edgeTo, callOf });
   replaceClusters(previous?.clusters ?? new Map(), clusters);
   for (const { port, limits } of settings.inbound) inbound.get(port)?.limits?.configure(limits ?? {});
   return compiled;
 }
 
-type Parts = Pick<CompiledSnapshot, "snapshot" | "clusters" | "inbound">;
+type Parts = Pick<CompiledSnapshot, "snapshot" | "clusters" | "inbound" | "policies">;
 
 interface Counters {
   readonly edgeTo: EdgeTo;
@@ -171,6 +180,7 @@ function assemble(
   const compiled = {
     ...parts,
     settings,
+    isStrict: (port: number) => isStrict(settings, port),
     hosts,
     routes: tables.get("") ?? new RouteTable([], find),
     peer: describePeer(settings.workload),
@@ -193,6 +203,20 @@ function assemble(
     },
   };
   return compiled;
+}
+
+function policyTable({ policies = [] }: ProxySettings, decisions: PolicyCounts): PolicyTable | null {
+  return policies.length === 0 ? null : new PolicyTable(policies, decisions);
+}
+
+function isStrict({ mtls }: ProxySettings, port: number): boolean {
+  return mtls !== undefined && (mtls.mode === "strict") !== mtls.exceptPorts.includes(port);
+}
+
+/** Whether clusters see the same proxy: what is said of calls to it does not matter to them. */
+function sameCaller(settings: ProxySettings, previous: ProxySettings | undefined): boolean {
+  const outbound = ({ policies: _, mtls: __, inbound: ___, ...rest }: ProxySettings) => JSON.stringify(rest);
+  return previous !== undefined && outbound(settings) === outbound(previous);
 }
 
 type SortedResources = ReturnType<typeof sortResources>;

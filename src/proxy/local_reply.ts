@@ -50,6 +50,8 @@ export const LOCAL_REPLY = {
     details: "plain_text_refused",
     text: "this workload is called over mutual TLS only",
   },
+  /** No policy that allows does. */
+  rbacDenied: rbac("none"),
   noCluster: { status: 503, flags: FLAG.noCluster, details: "cluster_not_found", text: "" },
   httpsInPlainText: {
     status: 400,
@@ -125,6 +127,17 @@ export const LOCAL_REPLY = {
 /** A path without a normal form; Envoy's details, and in braces what ours are about. */
 function badPath(why: string, text: string): LocalReply {
   return { status: 400, flags: FLAG.none, details: `path_normalization_failed{${why}}`, text };
+}
+
+/** A rule of a policy refuses; `policy` is `NAMESPACE/NAME`. Details as Istio's. */
+export function rbacDenied(policy: string, rule: number): LocalReply {
+  const [namespace, name] = policy.split("/");
+  return rbac(`ns[${namespace}]-policy[${name}]-rule[${rule}]`);
+}
+
+function rbac(which: string): LocalReply {
+  const details = `rbac_access_denied_matched_policy[${which}]`;
+  return { status: 403, flags: FLAG.none, details, text: "RBAC: access denied" };
 }
 
 /** A fault that a route injects: an HTTP status, or a gRPC status and the HTTP status that it means to others. */

@@ -26,6 +26,7 @@ import {
 import { setTcpKeepalive } from "../runtime/tcp_keepalive.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
+import { PolicyCounts } from "../telemetry/policy_counts.ts";
 import { BoundedConnect, type ConnectRefusals } from "./cluster/bounded_connect.ts";
 import { NameCache } from "./cluster/dns/name_cache.ts";
 import { namesIn } from "./cluster/dns/resolved_endpoints.ts";
@@ -44,6 +45,7 @@ import { type ListenerWarning, OutboundListener } from "./listener/outbound_list
 import { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
 import { Reception } from "./listener/reception.ts";
 import { PeerDescriptions } from "./mesh_headers.ts";
+import { policyPeer } from "./policy/policy_call.ts";
 import type { ProxyCaps } from "./proxy_caps.ts";
 
 /** What was refused since the start because it was too much, by the cap that it hit. */
@@ -84,6 +86,8 @@ type ProxyWarning = ListenerWarning | "caller-refused" | "callee-refused";
 
 export class Proxy {
   readonly edges = new EdgeRegistry();
+  /** What policies decided. */
+  readonly decisions = new PolicyCounts();
   readonly #options: ProxyOptions;
   readonly #wheel: TimerWheel;
   readonly #hosts: HostTable;
@@ -151,6 +155,7 @@ export class Proxy {
     const compiled = compileSnapshot(snapshot, {
       hosts: this.#hosts,
       edges: this.edges,
+      decisions: this.decisions,
       random,
       clock,
       wheel: this.#wheel,
@@ -328,7 +333,7 @@ export class Proxy {
     this.#peers.add(verdict.serial, wire);
     const acceptor = new InboundAcceptor(
       { ...this.#exchanges, edges: this.edges, descriptions: this.#descriptions, current: this.#serving },
-      verdict.spiffeId,
+      policyPeer(verdict.spiffeId, wire.remoteAddress),
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );
     const http2 = wire.alpnProtocol === "h2";

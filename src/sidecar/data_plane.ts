@@ -7,6 +7,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import type { ProxyOptions, ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 
 /** Where a data plane stands; plain data. */
 export interface DataPlaneSettings {
@@ -23,6 +24,8 @@ export interface DataPlaneSettings {
 export interface DataPlane {
   /** What was counted, as of the last collect(). */
   readonly edges: EdgeRegistry;
+  /** What policies decided, as of the last collect(). */
+  readonly decisions: PolicyCounts;
   /** What was refused, as of the last collect(). */
   readonly refusals: ProxyRefusals;
   /** Connections from clients, as of the last collect(). */

@@ -6,6 +6,7 @@ import { Proxy, type ProxyRefusals } from "../proxy/proxy.ts";
 import type { ProxyCaps } from "../proxy/proxy_caps.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { DataPlane, DataPlaneSettings } from "./data_plane.ts";
 
 export interface LocalDataPlaneOptions {
@@ -27,6 +28,10 @@ export class LocalDataPlane implements DataPlane {
 
   get edges(): EdgeRegistry {
     return this.#proxy.edges;
+  }
+
+  get decisions(): PolicyCounts {
+    return this.#proxy.decisions;
   }
 
   get refusals(): ProxyRefusals {

@@ -352,6 +352,7 @@ export class Sidecar {
       ...(this.#plane === null ? [] : [
         ...workerSamples(this.#plane.workers),
         ...refusalSamples(this.#plane.refusals),
+        ...this.#plane.decisions.samples(),
       ]),
       ...healthSamples(this.#prober),
     ];

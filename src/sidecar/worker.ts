@@ -29,6 +29,7 @@ export type WorkerProxy = Pick<
   | "drain"
   | "cut"
   | "edges"
+  | "decisions"
   | "refusals"
   | "connections"
 >;
@@ -131,7 +132,13 @@ export class Worker {
 
   #counts(): WorkerCounts {
     const proxy = this.#proxy;
-    if (proxy === null) return { edges: [], refusals: NO_REFUSALS, connections: 0 };
-    return { edges: proxy.edges.takeReport(), refusals: proxy.refusals, connections: proxy.connections };
+    if (proxy === null) return { edges: [], decisions: [], refusals: NO_REFUSALS, connections: 0 };
+    const { refusals, connections } = proxy;
+    return {
+      edges: proxy.edges.takeReport(),
+      decisions: proxy.decisions.takeReport(),
+      refusals,
+      connections,
+    };
   }
 }

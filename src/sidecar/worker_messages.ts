@@ -8,6 +8,7 @@ import type { Side } from "../proxy/listener/connection_gate.ts";
 import type { ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { DataPlaneSettings } from "./data_plane.ts";
+import type { PolicyCountReport } from "../telemetry/policy_counts.ts";
 import type { SnapshotChange } from "./snapshot_change.ts";
 
 /** What has an `id` is answered with that id, in any order. */
@@ -87,6 +88,8 @@ export interface Failure {
 export interface WorkerCounts {
   /** Differences since the last Counts. */
   readonly edges: readonly EdgeReport[];
+  /** Differences, as above. */
+  readonly decisions: readonly PolicyCountReport[];
   /** Since the worker's start. */
   readonly refusals: ProxyRefusals;
   readonly connections: number;
@@ -114,8 +117,10 @@ export function readFromWorker(value: unknown): FromWorker {
 }
 
 function isCounts(value: unknown): boolean {
-  const { edges, refusals, connections } = (value ?? {}) as Partial<WorkerCounts>;
-  return Array.isArray(edges) && edges.every(isReport) && isCount(connections) && isRefusals(refusals);
+  const { edges, decisions, refusals, connections } = (value ?? {}) as Partial<WorkerCounts>;
+  return Array.isArray(edges) && edges.every(isReport) &&
+    Array.isArray(decisions) && decisions.every((one) => isObject(one) && countsOnly(one)) &&
+    isCount(connections) && isRefusals(refusals);
 }
 
 /** Which numbers there are is telemetry's matter; none of them may be what JSON makes of NaN. */

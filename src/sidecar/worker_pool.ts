@@ -9,6 +9,7 @@ import { checkSnapshot } from "../proxy/check_snapshot.ts";
 import { type ProxyRefusals, type SidecarAddresses, SIDES } from "../proxy/proxy.ts";
 import type { ListenAddress, Listener, TlsMaterial } from "../runtime/socket.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { DataPlane, DataPlaneSettings } from "./data_plane.ts";
 import { addRefusals, NO_REFUSALS } from "./refusal_sums.ts";
@@ -41,6 +42,7 @@ export interface WorkerPoolOptions {
 
 export class WorkerPool implements DataPlane {
   readonly edges = new EdgeRegistry();
+  readonly decisions = new PolicyCounts();
   readonly #options: WorkerPoolOptions;
   readonly #slots: readonly WorkerSlot[];
   #held: Listener[] = [];
@@ -51,7 +53,15 @@ export class WorkerPool implements DataPlane {
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
     const { workers, clock, random, log, start } = options;
-    const shared = { clock, random, log, start, edges: this.edges, state: () => this.#state() };
+    const shared = {
+      clock,
+      random,
+      log,
+      start,
+      edges: this.edges,
+      decisions: this.decisions,
+      state: () => this.#state(),
+    };
     this.#slots = Array.from({ length: workers }, (_, i) => new WorkerSlot({ ...shared, number: i + 1 }));
   }
 

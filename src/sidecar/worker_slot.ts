@@ -6,6 +6,7 @@ import type { Side } from "../proxy/listener/connection_gate.ts";
 import type { ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { Log } from "../telemetry/log.ts";
 import { OpenConnections } from "./open_connections.ts";
 import { addRefusals, NO_REFUSALS } from "./refusal_sums.ts";
@@ -35,6 +36,7 @@ export interface WorkerSlotOptions {
   readonly start: StartWorker;
   /** Takes what the worker counted. */
   readonly edges: EdgeRegistry;
+  readonly decisions: PolicyCounts;
   /** Null as long as there is nothing to serve by. */
   state(): WorkerState | null;
 }
@@ -161,8 +163,9 @@ export class WorkerSlot {
     });
   }
 
-  #take({ edges, refusals, connections }: WorkerCounts): void {
+  #take({ edges, decisions, refusals, connections }: WorkerCounts): void {
     for (const report of edges) this.#open.add(this.#options.edges.absorb(report), report);
+    for (const report of decisions) this.#options.decisions.absorb(report);
     this.#refusals = refusals;
     this.#connections = connections;
   }

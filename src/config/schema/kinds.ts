@@ -1,10 +1,12 @@
 /** The one table of kinds: what bowline reads, in which API versions, and what it refuses by name. */
 import type { ResourceSet } from "../resource.ts";
+import { authorizationPolicySpec } from "./authorization_policy.ts";
 import { destinationRuleSpec } from "./destination_rule.ts";
 import type { Schema } from "./fields.ts";
 import { gatewaySpec } from "./gateway.ts";
 import { meshConfigSpec } from "./mesh_config.ts";
 import { type Envelope, envelope } from "./metadata.ts";
+import { peerAuthenticationSpec } from "./peer_authentication.ts";
 import { proxyConfigSpec } from "./proxy_config.ts";
 import { serviceEntrySpec } from "./service_entry.ts";
 import { serviceSpec } from "./service.ts";
@@ -24,11 +26,14 @@ export interface Kind {
 }
 
 const NETWORKING = ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
+const SECURITY = ["security.istio.io/v1", "security.istio.io/v1beta1"];
 
 export const KINDS: ReadonlyMap<string, Kind> = new Map([
+  ["AuthorizationPolicy", kind(SECURITY, authorizationPolicySpec, "authorizationPolicies")],
   ["DestinationRule", kind(NETWORKING, destinationRuleSpec, "destinationRules")],
   ["Gateway", kind(NETWORKING, gatewaySpec, "gateways")],
   ["MeshConfig", kind(["mesh.istio.io/v1alpha1"], meshConfigSpec, "meshConfigs")],
+  ["PeerAuthentication", kind(SECURITY, peerAuthenticationSpec, "peerAuthentications")],
   ["ProxyConfig", kind(NETWORKING.slice(0, 2), proxyConfigSpec, "proxyConfigs")],
   ["Service", kind(["v1"], serviceSpec, "services")],
   ["ServiceEntry", kind(NETWORKING, serviceEntrySpec, "serviceEntries")],

@@ -80,9 +80,7 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
 
 /** Kinds that this version does not implement, whether or not there is a schema for them. */
 export const UNIMPLEMENTED_KINDS: ReadonlySet<string> = new Set([
-  "AuthorizationPolicy",
   "EnvoyFilter",
-  "PeerAuthentication",
   "ProxyConfig",
   "RequestAuthentication",
   "Telemetry",

@@ -14,6 +14,8 @@ import {
   readPeer,
   takeMeshHeaders,
 } from "../mesh_headers.ts";
+import { PolicyCall, type PolicyDestination, type PolicyPeer } from "../policy/policy_call.ts";
+import type { BoundPolicies } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
 import type { AttemptFailure } from "../route/retry_policy.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
@@ -31,25 +33,37 @@ export interface InboundOptions extends ExchangeContext {
 
 interface InboundTarget extends Target {
   readonly tunnelHost: Host;
+  readonly destination: PolicyDestination;
+  /** What holds for this caller's requests; null: no policy selects the workload. */
+  readonly policies: BoundPolicies | null;
 }
 
 /** One for each connection: it knows who is at the other end. */
 export class InboundAcceptor implements Acceptor {
   readonly #options: InboundOptions;
+  readonly #peer: PolicyPeer;
   readonly #principal: string;
   readonly #identity: SpiffeId;
   /** The edge of the latest request: most connections carry one caller to one service. */
   #latest:
-    | { services: CompiledSnapshot["inbound"]; port: string; peer: string; target: InboundTarget }
+    | {
+      services: CompiledSnapshot["inbound"];
+      table: CompiledSnapshot["policies"];
+      port: string;
+      peer: string;
+      target: InboundTarget;
+    }
     | null = null;
   /** The caller as last described, for what reached no service. */
   #source: WorkloadInfo;
 
   readonly #clientCertificate: string;
 
-  /** `principal` is the SPIFFE ID that the handshake proved, `certificateHash` of the certificate that proved it. */
-  constructor(options: InboundOptions, principal: string, certificateHash: string) {
+  /** `peer` is who the handshake proved it to be, `certificateHash` of the certificate that proved it. */
+  constructor(options: InboundOptions, peer: PolicyPeer, certificateHash: string) {
     this.#options = options;
+    this.#peer = peer;
+    const principal = `spiffe://${peer.principal}`;
     const own = options.current().settings.workload.principal;
     this.#clientCertificate = clientCertificateValue(own, principal, certificateHash);
     this.#principal = principal;
@@ -72,7 +86,7 @@ export class InboundAcceptor implements Acceptor {
     if (this.#options.inFlight.refuses()) {
       exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
     } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
-    else if (head.tunnel === "connect") exchange.send({ ...target, host: target.tunnelHost });
+    else if (head.tunnel === "connect") this.#tunnel(exchange, target, snapshot);
     else this.#send(exchange, target, head);
     return exchange;
   }
@@ -81,11 +95,24 @@ export class InboundAcceptor implements Acceptor {
     this.#edge(this.#options.current(), null).record(status, "DPE", 0);
   }
 
+  /** Bytes, of which policies see where they come from and where they go. */
+  #tunnel(exchange: InboundExchange, target: InboundTarget, { policies }: CompiledSnapshot): void {
+    const { destination } = target;
+    const refusal = policies?.bind(this.#peer, destination, "tcp")
+      .refusal(new PolicyCall(this.#peer, destination, null)) ?? null;
+    if (refusal === null) exchange.send({ ...target, host: target.tunnelHost });
+    else exchange.reply(refusal, target.edge);
+  }
+
   /** The peer has brought the path into its form already, if it is a proxy as it should be. */
-  #send(exchange: InboundExchange, target: Target, head: RequestHead): void {
+  #send(exchange: InboundExchange, target: InboundTarget, head: RequestHead): void {
     const path = normalPath(head.path);
     if (typeof path !== "string") return exchange.reply(path, target.edge);
     head.path = path;
+    if (target.policies !== null) {
+      const refusal = target.policies.refusal(new PolicyCall(this.#peer, target.destination, head));
+      if (refusal !== null) return exchange.reply(refusal, target.edge);
+    }
     exchange.send(target);
   }
 
@@ -94,9 +121,11 @@ export class InboundAcceptor implements Acceptor {
     const latest = this.#latest;
     // Holding on to the whole snapshot would keep an old one alive as long as the connection.
     const services = snapshot.inbound;
-    if (latest !== null && latest.services === services && latest.port === port && latest.peer === peer) {
-      return latest.target;
-    }
+    const { policies } = snapshot;
+    if (
+      latest !== null && latest.services === services && latest.table === policies && latest.port === port &&
+      latest.peer === peer
+    ) return latest.target;
     const inbound = /^[1-9][0-9]{0,4}$/.test(port) ? services.get(Number(port)) : undefined;
     if (inbound === undefined) return null;
     const { descriptions } = this.#options;
@@ -105,13 +134,16 @@ export class InboundAcceptor implements Acceptor {
       this.#identity,
       this.#principal,
     );
+    const destination = { address: snapshot.settings.address, port: Number(port) };
     const target = {
+      destination,
+      policies: policies?.bind(this.#peer, destination, "http") ?? null,
       host: inbound.host,
       tunnelHost: inbound.tunnelHost,
       edge: this.#edge(snapshot, inbound),
       connectTimeoutMs: inbound.connectTimeoutMs,
     };
-    this.#latest = { services, port, peer, target };
+    this.#latest = { services, table: policies, port, peer, target };
     return target;
   }
 

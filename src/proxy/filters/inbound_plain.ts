@@ -4,14 +4,12 @@ import type { Address } from "../../runtime/socket.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
 import type { Host } from "../cluster/host.ts";
 import type { HostTable } from "../cluster/host_table.ts";
-import {
-  type CompiledSnapshot,
-  INBOUND_CONNECT_TIMEOUT_MS,
-  type InboundService,
-} from "../compiled_snapshot.ts";
+import { type CompiledSnapshot, INBOUND_CONNECT_TIMEOUT_MS } from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
-import { LOCAL_REPLY } from "../local_reply.ts";
+import { LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
+import { PolicyCall, type PolicyDestination, type PolicyPeer, policyPeer } from "../policy/policy_call.ts";
+import type { PolicyTable } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
@@ -28,10 +26,15 @@ export interface PlainInboundOptions extends ExchangeContext {
 export class PlainInboundAcceptor implements Acceptor {
   readonly #options: PlainInboundOptions;
   readonly #destination: Address;
+  readonly #peer: PolicyPeer;
+  readonly #policyDestination: PolicyDestination;
 
-  constructor(options: PlainInboundOptions, destination: Address) {
+  /** `peerAddress` is that of the other end. */
+  constructor(options: PlainInboundOptions, destination: Address, peerAddress: string) {
     this.#options = options;
     this.#destination = destination;
+    this.#peer = policyPeer(null, peerAddress);
+    this.#policyDestination = { address: destination.hostname, port: destination.port };
   }
 
   accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
@@ -43,7 +46,8 @@ export class PlainInboundAcceptor implements Acceptor {
     const path = normalPath(head.path);
     if (typeof path === "string") {
       head.path = path;
-      this.#deliver(exchange, edge, inbound, inbound?.host ?? this.#beyond("http1"));
+      const host = inbound?.host ?? this.#beyond("http1");
+      this.#deliver(exchange, edge, snapshot, host, head);
     } else exchange.reply(path, edge);
     return exchange;
   }
@@ -51,8 +55,9 @@ export class PlainInboundAcceptor implements Acceptor {
   /** Takes bytes. */
   acceptTcp(stream: ServerStream): ServerHandler {
     const head = connectHead(formatAuthority(this.#destination));
-    const { exchange, edge, inbound } = this.#begin(this.#options.current(), stream, head, false);
-    this.#deliver(exchange, edge, inbound, inbound?.tunnelHost ?? this.#beyond("tcp"));
+    const snapshot = this.#options.current();
+    const { exchange, edge, inbound } = this.#begin(snapshot, stream, head, false);
+    this.#deliver(exchange, edge, snapshot, inbound?.tunnelHost ?? this.#beyond("tcp"), null);
     return exchange;
   }
 
@@ -70,18 +75,40 @@ export class PlainInboundAcceptor implements Acceptor {
     };
   }
 
-  #deliver(exchange: InboundExchange, edge: Edge, inbound: InboundService | undefined, host: Host): void {
-    if (this.#options.inFlight.refuses()) exchange.reply(LOCAL_REPLY.tooManyRequests, edge);
+  /** `head` is null for bytes. */
+  #deliver(
+    exchange: InboundExchange,
+    edge: Edge,
+    snapshot: CompiledSnapshot,
+    host: Host,
+    head: RequestHead | null,
+  ): void {
+    if (this.#options.inFlight.refuses()) return exchange.reply(LOCAL_REPLY.tooManyRequests, edge);
     // The connection is older than the rule.
-    else if (inbound?.strict) exchange.reply(LOCAL_REPLY.plainTextRefused, edge);
-    else {
-      const connectTimeoutMs = inbound?.connectTimeoutMs ?? INBOUND_CONNECT_TIMEOUT_MS;
-      exchange.send({ host, edge, connectTimeoutMs });
+    if (refusesPlainText(snapshot, this.#destination.port)) {
+      return exchange.reply(LOCAL_REPLY.plainTextRefused, edge);
     }
+    const refusal = this.#refusal(snapshot.policies, head);
+    if (refusal !== null) return exchange.reply(refusal, edge);
+    const inbound = snapshot.inbound.get(this.#destination.port);
+    const connectTimeoutMs = inbound?.connectTimeoutMs ?? INBOUND_CONNECT_TIMEOUT_MS;
+    exchange.send({ host, edge, connectTimeoutMs });
+  }
+
+  #refusal(policies: PolicyTable | null, head: RequestHead | null): LocalReply | null {
+    if (policies === null) return null;
+    const [peer, destination] = [this.#peer, this.#policyDestination];
+    const bound = policies.bind(peer, destination, head === null ? "tcp" : "http");
+    return bound.refusal(new PolicyCall(peer, destination, head));
   }
 
   /** A port that no service declares, where it was dialled: what listens on loopback alone is not for others. */
   #beyond(protocol: "http1" | "tcp"): Host {
     return this.#options.hosts.passthrough({ ...this.#destination, spiffeId: null, protocol });
   }
+}
+
+/** Whether a port of the workload takes calls over the mesh alone. */
+export function refusesPlainText({ inbound, isStrict }: CompiledSnapshot, port: number): boolean {
+  return inbound.get(port)?.strict ?? isStrict(port);
 }

@@ -3,7 +3,11 @@ import type { OriginalDestination } from "../../runtime/original_destination.ts"
 import type { Wire, WireOwner } from "../../runtime/socket.ts";
 import type { LimitedWarnings } from "../../telemetry/limited_warnings.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
-import { PlainInboundAcceptor, type PlainInboundOptions } from "../filters/inbound_plain.ts";
+import {
+  PlainInboundAcceptor,
+  type PlainInboundOptions,
+  refusesPlainText,
+} from "../filters/inbound_plain.ts";
 import { expectationOf, type ListenerWarning } from "./outbound_listener.ts";
 import type { Reception } from "./reception.ts";
 
@@ -46,11 +50,11 @@ export class PlainInboundListener {
       return null;
     }
     const inbound = snapshot.inbound.get(port);
-    if (inbound?.strict) {
+    if (refusesPlainText(snapshot, port)) {
       warnings.say("plain-text", `${from} to port ${port}: it is in plain text, and mutual TLS is required`);
       return null;
     }
-    const acceptor = new PlainInboundAcceptor(exchanges, destination);
+    const acceptor = new PlainInboundAcceptor(exchanges, destination, wire.remoteAddress);
     const tcp = (wire: Wire) => reception.tcp(wire, (stream) => acceptor.acceptTcp(stream));
     const straight = inbound === undefined || inbound.declared === "tcp" || inbound.declared === "tls";
     if (verdict === "refuse") return reception.refuse(wire, expectationOf(inbound?.declared));

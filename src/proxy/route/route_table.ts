@@ -12,8 +12,8 @@ import {
   type CompiledRoute,
   compileRoute,
 } from "./compiled_route.ts";
-import type { Condition } from "./conditions.ts";
-import { INDEXED_ROUTES_MIN, PathIndex } from "./path_index.ts";
+import { type Condition, pathWithoutQuery } from "./conditions.ts";
+import { INDEXED_ROUTES_MIN, PathIndex, routePathKeys } from "./path_index.ts";
 import { pickIndex } from "./weighted_targets.ts";
 
 export interface CompiledVirtualHost<Target> {
@@ -42,7 +42,7 @@ export class RouteTable<Target> {
       const compiled = {
         virtualHost,
         routes: routes.map((route) => compileRoute(route, find)),
-        index: routes.length < INDEXED_ROUTES_MIN ? null : new PathIndex(routes),
+        index: routes.length < INDEXED_ROUTES_MIN ? null : new PathIndex(routes.map(routePathKeys)),
       };
       for (const domain of virtualHost.domains) {
         if (domain.startsWith("*")) wildcards = true;
@@ -85,7 +85,7 @@ export function findRoute<Target>(
   { routes, index }: CompiledVirtualHost<Target>,
   head: RequestHead,
 ): CompiledRoute<Target> | undefined {
-  if (index !== null) return index.find(head, routes, matches);
+  if (index !== null) return index.find(pathWithoutQuery(head), head, routes, matches);
   for (const compiled of routes) if (matches(compiled, head)) return compiled;
   return undefined;
 }

@@ -2,10 +2,12 @@
 import { formatFinding } from "../../../src/config/format_finding.ts";
 import { loadConfig, type LoadOptions } from "../../../src/config/loader.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
+import type { AuthorizationPolicySpec } from "../../../src/config/schema/authorization_policy.ts";
 import type { DestinationRuleSpec } from "../../../src/config/schema/destination_rule.ts";
 import type { GatewaySpec } from "../../../src/config/schema/gateway.ts";
 import { type Kind, KINDS } from "../../../src/config/schema/kinds.ts";
 import type { MeshConfigSpec } from "../../../src/config/schema/mesh_config.ts";
+import type { PeerAuthenticationSpec } from "../../../src/config/schema/peer_authentication.ts";
 import type { ProxyConfigSpec } from "../../../src/config/schema/proxy_config.ts";
 import type { ServiceSpec } from "../../../src/config/schema/service.ts";
 import type { ServiceEntrySpec } from "../../../src/config/schema/service_entry.ts";
@@ -88,9 +90,11 @@ export function specFaults(kind: keyof Specs, spec: string): string[] {
 
 /** The types that specs come out with. */
 interface Specs {
+  AuthorizationPolicy: AuthorizationPolicySpec;
   DestinationRule: DestinationRuleSpec;
   Gateway: GatewaySpec;
   MeshConfig: MeshConfigSpec;
+  PeerAuthentication: PeerAuthenticationSpec;
   ProxyConfig: ProxyConfigSpec;
   Service: ServiceSpec;
   ServiceEntry: ServiceEntrySpec;

@@ -31,7 +31,9 @@ import { InFlight } from "../../../src/proxy/filters/in_flight.ts";
 import { InboundAcceptor } from "../../../src/proxy/filters/inbound.ts";
 import { OutboundAcceptor } from "../../../src/proxy/filters/outbound.ts";
 import { Http1ServerConnection } from "../../../src/proxy/http1/server_connection.ts";
+import { policyPeer } from "../../../src/proxy/policy/policy_call.ts";
 import { EdgeRegistry } from "../../../src/telemetry/edge_metrics.ts";
+import { PolicyCounts } from "../../../src/telemetry/policy_counts.ts";
 import { FakeNetwork } from "./fake_network.ts";
 import { FakeWire, latin1, settle } from "./fake_wire.ts";
 
@@ -133,6 +135,7 @@ export class DataPlane {
   readonly wheel = new TimerWheel(this.clock);
   readonly network = new FakeNetwork();
   readonly edges = new EdgeRegistry();
+  readonly decisions = new PolicyCounts();
   readonly warnings: string[] = [];
   readonly hosts = new HostTable({
     clock: this.clock,
@@ -175,6 +178,7 @@ export class DataPlane {
     const deliverTo = "127.0.0.1";
     const addressesOf = (name: string) => this.dns.get(name) ?? null;
     this.compiled = compileSnapshot(snapshot, {
+      decisions: this.decisions,
       ...{ hosts, edges, random, clock, wheel, previous, deliverTo },
       addressesOf,
     });
@@ -237,7 +241,7 @@ export class DataPlane {
       this.wheel,
       new InboundAcceptor(
         { ...this.exchanges, edges, descriptions, current: () => this.compiled },
-        principal,
+        policyPeer(principal, "192.0.2.9"),
         "00ff",
       ),
     );

@@ -12,7 +12,7 @@ function counts() {
     service: { host: "shop", name: "shop", namespace: "ns" },
     mtls: true,
   }).record(200, "-", 1.5);
-  return { edges: registry.takeReport(), refusals: NO_REFUSALS, connections: 1 };
+  return { edges: registry.takeReport(), decisions: [], refusals: NO_REFUSALS, connections: 1 };
 }
 
 describe("readFromWorker()", () => {

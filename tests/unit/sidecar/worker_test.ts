@@ -7,6 +7,7 @@ import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
 import { ORPHAN_DRAIN_MS, Worker, type WorkerProxy } from "../../../src/sidecar/worker.ts";
 import type { FromWorker, ToWorker } from "../../../src/sidecar/worker_messages.ts";
 import { EdgeRegistry } from "../../../src/telemetry/edge_metrics.ts";
+import { PolicyCounts } from "../../../src/telemetry/policy_counts.ts";
 import { cluster, settings, snapshotOf } from "../proxy/data_plane.ts";
 import { settle } from "../proxy/fake_wire.ts";
 
@@ -33,6 +34,7 @@ const START: ToWorker = {
 /** A proxy that notes what it was told to do, in order. */
 class FakeProxy implements WorkerProxy {
   readonly edges = new EdgeRegistry();
+  readonly decisions = new PolicyCounts();
   readonly refusals = NO_REFUSALS;
   readonly connections = 7;
   readonly did: string[] = [];

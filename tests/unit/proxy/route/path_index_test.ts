@@ -68,7 +68,7 @@ describe("PathIndex", () => {
       (_, i) => route(i, [{ ...NO_MATCH, path: { type: "prefix", value: `/v${i}/` } }]),
     );
     const { index } = hostOf(routes);
-    const found = index?.find(head("/v777/x"), routes, () => {
+    const found = index?.find("/v777/x", head("/v777/x"), routes, () => {
       asked++;
       return true;
     });

@@ -1,0 +1,179 @@
+/** What the files say of calls to a workload: which AuthorizationPolicies select it, and how its PeerAuthentication comes out. */
+import type { ConfigResource, ResourceSet } from "../config/resource.ts";
+import {
+  type AuthorizationPolicySpec,
+  type AuthorizationRule,
+  headerOfKey,
+} from "../config/schema/authorization_policy.ts";
+import type { MutualTlsMode, PeerAuthenticationSpec } from "../config/schema/peer_authentication.ts";
+import type { Policy, PolicyAttribute, PolicyRule, PolicyTest } from "../model/policy.ts";
+import type { MeshWorkload } from "./file_workloads.ts";
+import { hasLabels } from "./services.ts";
+
+export type EffectiveMode = Exclude<MutualTlsMode, "UNSET">;
+
+/** Of a workload, by its own ports. */
+export interface PeerMode {
+  readonly mode: EffectiveMode;
+  readonly ports: ReadonlyMap<number, EffectiveMode>;
+}
+
+type Selecting = ConfigResource<AuthorizationPolicySpec | PeerAuthenticationSpec>;
+type Selected = Pick<MeshWorkload, "namespace" | "labels">;
+
+/** Istio tries a policy out where this annotation says so. */
+export const DRY_RUN_ANNOTATION = "istio.io/dry-run";
+
+/** What Go's ParseBool takes for true. */
+const TRUE: ReadonlySet<string> = new Set(["1", "t", "T", "TRUE", "true", "True"]);
+
+/** Istio's name for the trust domain of the mesh, whatever it is called. */
+const LOCAL_TRUST_DOMAIN = "cluster.local/";
+
+export class PolicyCatalogue {
+  readonly #root: string;
+  readonly #authorization: ReadonlyMap<string, readonly ConfigResource<AuthorizationPolicySpec>[]>;
+  readonly #peers: ReadonlyMap<string, readonly ConfigResource<PeerAuthenticationSpec>[]>;
+  /** Some workload may be called in plain text because the files say so. */
+  readonly disablesAny: boolean;
+
+  /** Both kinds sorted by name, of which the first counts where Istio takes the oldest: files have no age. */
+  constructor(
+    resources: Pick<ResourceSet, "authorizationPolicies" | "peerAuthentications">,
+    rootNamespace: string,
+  ) {
+    this.#root = rootNamespace;
+    this.#authorization = Map.groupBy(resources.authorizationPolicies, ({ namespace }) => namespace);
+    this.#peers = Map.groupBy(resources.peerAuthentications, ({ namespace }) => namespace);
+    this.disablesAny = resources.peerAuthentications.some(({ spec: { mtls, portLevelMtls } }) =>
+      [mtls, ...Object.values(portLevelMtls)].some((one) => one?.mode === "DISABLE")
+    );
+  }
+
+  /** Everything on which the answers for workloads of a namespace depend. */
+  ofNamespace(namespace: string): readonly Selecting[] {
+    const namespaces = new Set([this.#root, namespace]);
+    return [...namespaces].flatMap((one): Selecting[] => [
+      ...this.#authorization.get(one) ?? [],
+      ...this.#peers.get(one) ?? [],
+    ]);
+  }
+
+  /** Those that select a workload, the mesh's own first. */
+  policiesFor(workload: Selected, trustDomain: string): readonly Policy[] {
+    const namespaces = new Set([this.#root, workload.namespace]);
+    return [...namespaces].flatMap((one) => this.#authorization.get(one) ?? [])
+      .filter((resource) => selects(resource, workload))
+      .map((resource) => policyOf(resource, trustDomain));
+  }
+
+  /** The workload's own, else that of its namespace, else that of the mesh, else PERMISSIVE. */
+  peerMode(workload: Selected): PeerMode {
+    const own = this.#peers.get(workload.namespace) ?? [];
+    const forAll = (resource: Selecting) => selectorOf(resource).length === 0;
+    const named = own.find((resource) => !forAll(resource) && selects(resource, workload));
+    const scopes = [named, own.find(forAll), (this.#peers.get(this.#root) ?? []).find(forAll)];
+    const mode = scopes.map((scope) => scope?.spec.mtls?.mode).find(isSet) ?? "PERMISSIVE";
+    const ports = Object.entries(named?.spec.portLevelMtls ?? {});
+    return {
+      mode,
+      ports: new Map(ports.map(([port, own]) => [Number(port), isSet(own.mode) ? own.mode : mode])),
+    };
+  }
+}
+
+export function modeAt({ mode, ports }: PeerMode, port: number): EffectiveMode {
+  return ports.get(port) ?? mode;
+}
+
+function isSet(mode: MutualTlsMode | undefined): mode is EffectiveMode {
+  return mode !== undefined && mode !== "UNSET";
+}
+
+function selectorOf({ spec: { selector } }: Selecting): readonly (readonly [string, string])[] {
+  return Object.entries(selector?.matchLabels ?? {});
+}
+
+function selects(resource: Selecting, { labels }: Selected): boolean {
+  return hasLabels(labels, resource.spec.selector?.matchLabels ?? {});
+}
+
+function policyOf(resource: ConfigResource<AuthorizationPolicySpec>, trustDomain: string): Policy {
+  const { namespace, name, annotations, position, spec } = resource;
+  return {
+    name: `${namespace}/${name}`,
+    action: spec.action as Policy["action"],
+    ...(TRUE.has(annotations[DRY_RUN_ANNOTATION] ?? "") ? { dryRun: true as const } : {}),
+    file: position.file,
+    line: position.line,
+    rules: spec.rules.map((rule, index) => {
+      const { line } = resource.positionOf(["spec", "rules", index]);
+      return { line, ...ruleOf(rule, namespace, trustDomain) };
+    }),
+  };
+}
+
+function ruleOf(
+  { from, to, when }: AuthorizationRule,
+  namespace: string,
+  trustDomain: string,
+): Omit<PolicyRule, "line"> {
+  const test = (
+    attribute: PolicyAttribute,
+    values: readonly string[],
+    notValues: readonly string[],
+    header?: string,
+  ): PolicyTest[] => {
+    if (values.length + notValues.length === 0) return [];
+    const settled = (texts: readonly string[]) => settle(attribute, texts, namespace, trustDomain);
+    return [{
+      attribute,
+      ...(header === undefined ? {} : { header }),
+      ...(values.length === 0 ? {} : { values: settled(values) }),
+      ...(notValues.length === 0 ? {} : { notValues: settled(notValues) }),
+    }];
+  };
+  return {
+    sources: from.map(({ source }) => [
+      ...test("source.principal", source.principals, source.notPrincipals),
+      ...test("token", source.requestPrincipals, source.notRequestPrincipals),
+      ...test("source.namespace", source.namespaces, source.notNamespaces),
+      ...test("source.serviceAccount", source.serviceAccounts, source.notServiceAccounts),
+      ...test("source.ip", source.ipBlocks, source.notIpBlocks),
+      ...test("remote.ip", source.remoteIpBlocks, source.notRemoteIpBlocks),
+    ]),
+    operations: to.map(({ operation }) => [
+      ...test("destination.port", operation.ports, operation.notPorts),
+      ...test("method", operation.methods, operation.notMethods),
+      ...test("path", operation.paths, operation.notPaths),
+      ...test("host", operation.hosts, operation.notHosts),
+    ]),
+    conditions: when.flatMap(({ key, values, notValues }) => {
+      const header = headerOfKey(key) ?? undefined;
+      return test(attributeOf(key), values, notValues, header);
+    }),
+  };
+}
+
+function attributeOf(key: string): PolicyAttribute {
+  if (headerOfKey(key) !== null) return "header";
+  return key.startsWith("request.auth.") ? "token" : key as PolicyAttribute;
+}
+
+/** Values that say the same wherever they are read. */
+function settle(
+  attribute: PolicyAttribute,
+  values: readonly string[],
+  namespace: string,
+  trustDomain: string,
+): readonly string[] {
+  if (attribute === "source.serviceAccount") {
+    return values.map((value) => value.includes("/") ? value : `${namespace}/${value}`);
+  }
+  if (attribute !== "source.principal" || LOCAL_TRUST_DOMAIN === `${trustDomain}/`) return values;
+  return values.flatMap((value) =>
+    value.startsWith(LOCAL_TRUST_DOMAIN)
+      ? [value, `${trustDomain}/${value.slice(LOCAL_TRUST_DOMAIN.length)}`]
+      : value
+  );
+}

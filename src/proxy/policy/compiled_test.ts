@@ -1,0 +1,151 @@
+/**
+ * One test of a rule, compiled. Some things can be read in two ways: a path with and without parameters, a header that
+ * came twice as its values and as their list. A rule that refuses takes either reading, one that allows needs them all,
+ * so that no server finds in a request what the policy did not see.
+ */
+import { Network, parseIp } from "../../lib/ip.ts";
+import type { PolicyAttribute, PolicyTest } from "../../model/policy.ts";
+import type { PathKey } from "../route/path_index.ts";
+import { PathPatterns } from "./path_patterns.ts";
+import { Patterns } from "./patterns.ts";
+import type { PolicyCall } from "./policy_call.ts";
+
+export interface CompiledTest {
+  readonly attribute: PolicyAttribute;
+  /** Nothing but a request over HTTP has it. */
+  readonly http: boolean;
+  /** It is the same for all requests of a connection to one port. */
+  readonly perConnection: boolean;
+  /** The beginnings or wholes of all paths that may pass; null: it does not ask for the path, or not so simply. */
+  readonly pathKeys: readonly PathKey[] | null;
+  passes(call: PolicyCall): boolean;
+}
+
+/** Whether a matcher holds in some reading, or in all of them. */
+interface Matcher {
+  possible(call: PolicyCall): boolean;
+  certain(call: PolicyCall): boolean;
+}
+
+const HTTP: ReadonlySet<PolicyAttribute> = new Set(["host", "method", "path", "header", "token"]);
+
+/** Throws when an address or network is none. */
+export function compileTest(test: PolicyTest, refuses: boolean): CompiledTest {
+  const { attribute, values = [], notValues = [] } = test;
+  const wanted = values.length === 0 ? null : matcherOf(test, values);
+  const unwanted = notValues.length === 0 ? null : matcherOf(test, notValues);
+  const http = HTTP.has(attribute);
+  return {
+    attribute,
+    http,
+    perConnection: !http && attribute !== "remote.ip",
+    pathKeys: attribute === "path" && values.length > 0 ? new PathPatterns(values).keys : null,
+    passes: refuses
+      ? (call) => (wanted === null || wanted.possible(call)) && !(unwanted?.certain(call) ?? false)
+      : (call) => (wanted === null || wanted.certain(call)) && !(unwanted?.possible(call) ?? false),
+  };
+}
+
+function matcherOf({ attribute, header = "" }: PolicyTest, values: readonly string[]): Matcher {
+  switch (attribute) {
+    case "path":
+      return pathMatcher(new PathPatterns(values));
+    case "header":
+      return headerMatcher(header, new Patterns(values));
+    case "host":
+      return hostMatcher(values);
+    case "source.ip":
+    case "remote.ip":
+    case "destination.ip":
+      return addressMatcher(attribute, values);
+    case "token":
+      return { possible: () => false, certain: () => false };
+    default: {
+      const patterns = new Patterns(values);
+      const read = TEXTS[attribute];
+      return single((call) => patterns.match(read(call)));
+    }
+  }
+}
+
+const TEXTS: Readonly<
+  Record<
+    | "source.principal"
+    | "source.namespace"
+    | "source.serviceAccount"
+    | "source.trustDomain"
+    | "destination.port"
+    | "method",
+    (call: PolicyCall) => string
+  >
+> = {
+  "source.principal": ({ peer }) => peer.principal,
+  "source.namespace": ({ peer }) => peer.namespace,
+  "source.serviceAccount": ({ peer }) => peer.serviceAccount,
+  "source.trustDomain": ({ peer }) => peer.trustDomain,
+  "destination.port": ({ destination }) => String(destination.port),
+  method: ({ method }) => method,
+};
+
+/** What can be read in one way only. */
+function single(matches: (call: PolicyCall) => boolean): Matcher {
+  return { possible: matches, certain: matches };
+}
+
+function pathMatcher(patterns: PathPatterns): Matcher {
+  return {
+    possible: ({ path, barePath }) => patterns.match(path) || (barePath !== path && patterns.match(barePath)),
+    certain: ({ path, barePath }) => patterns.match(path) && (barePath === path || patterns.match(barePath)),
+  };
+}
+
+function headerMatcher(name: string, patterns: Patterns): Matcher {
+  return {
+    possible: (call) => {
+      const values = call.headerValues(name);
+      if (values === null) return false;
+      if (patterns.asksForPresence || patterns.match(joined(values))) return true;
+      return values.some((value) =>
+        patterns.match(value) || value.split(",").some((item) => patterns.match(item.trim()))
+      );
+    },
+    certain: (call) => {
+      const values = call.headerValues(name);
+      return values !== null && patterns.match(joined(values));
+    },
+  };
+}
+
+/** RFC 9110 §5.2. */
+function joined(values: readonly string[]): string {
+  return values.length === 1 ? values[0] as string : values.join(",");
+}
+
+/** A host without a port means it at every port. */
+function hostMatcher(values: readonly string[]): Matcher {
+  const texts = values.map((value) => value.toLowerCase());
+  const namesPort = (text: string) => /:(?:\d+|\*)$|^\*:/.test(text);
+  const withPort = new Patterns(texts.filter(namesPort));
+  const withoutPort = new Patterns(texts.filter((text) => !namesPort(text)));
+  return single(({ host, authority }) => withoutPort.match(host) || withPort.match(authority));
+}
+
+function addressMatcher(
+  attribute: "source.ip" | "remote.ip" | "destination.ip",
+  values: readonly string[],
+): Matcher {
+  const networks = values.map((value) => {
+    const network = Network.parse(value);
+    if (network === null) throw new Error(`${JSON.stringify(value)} is neither an IP address nor a network`);
+    return network;
+  });
+  return single((call) => {
+    const bytes = parseIp(addressOf(attribute, call));
+    return bytes !== null && networks.some((network) => network.contains(bytes));
+  });
+}
+
+function addressOf(attribute: "source.ip" | "remote.ip" | "destination.ip", call: PolicyCall): string {
+  if (attribute === "destination.ip") return call.destination.address;
+  return attribute === "source.ip" ? call.peer.address : call.remoteAddress;
+}

@@ -1,0 +1,102 @@
+/** A call as policies see it: who calls what, and for HTTP the request in its one form. */
+import { parseIp } from "../../lib/ip.ts";
+import { parseSpiffeId } from "../../model/spiffe_id.ts";
+import type { RequestHead } from "../exchange.ts";
+import { withoutParameters } from "./path_patterns.ts";
+
+/** The other end of a connection. Texts are empty where it proved nothing. */
+export interface PolicyPeer {
+  /** SPIFFE ID without `spiffe://`. */
+  readonly principal: string;
+  readonly namespace: string;
+  /** `NAMESPACE/SERVICE_ACCOUNT`. */
+  readonly serviceAccount: string;
+  readonly trustDomain: string;
+  /** As the kernel writes it. */
+  readonly address: string;
+}
+
+export interface PolicyDestination {
+  readonly address: string;
+  /** The workload's own. */
+  readonly port: number;
+}
+
+/** `spiffeId` as a handshake proved it; null: nobody did. */
+export function policyPeer(spiffeId: string | null, address: string): PolicyPeer {
+  const id = spiffeId === null ? undefined : parseSpiffeId(spiffeId);
+  if (id === undefined || spiffeId === null) {
+    return { principal: "", namespace: "", serviceAccount: "", trustDomain: "", address };
+  }
+  return {
+    principal: spiffeId.slice("spiffe://".length),
+    namespace: id.namespace,
+    serviceAccount: `${id.namespace}/${id.serviceAccount}`,
+    trustDomain: id.trustDomain,
+    address,
+  };
+}
+
+export class PolicyCall {
+  readonly peer: PolicyPeer;
+  readonly destination: PolicyDestination;
+  readonly method: string;
+  /** Without query; empty for bytes. */
+  readonly path: string;
+  /** The same without the parameters of its segments. */
+  readonly barePath: string;
+  /** Lower case, without the port and the dot of the root. */
+  readonly host: string;
+  /** `host`, with the port if the request names one. */
+  readonly authority: string;
+  readonly #head: RequestHead | null;
+  /** The field that was asked for last: many rules ask for the same one. */
+  #latest: { readonly name: string; readonly values: readonly string[] | null } | null = null;
+
+  /** `head` with its path in the one form; null for bytes. */
+  constructor(peer: PolicyPeer, destination: PolicyDestination, head: RequestHead | null) {
+    this.peer = peer;
+    this.destination = destination;
+    this.#head = head;
+    const path = head === null ? "" : head.path;
+    const queryAt = path.indexOf("?");
+    this.method = head === null ? "" : head.method;
+    this.path = queryAt < 0 ? path : path.slice(0, queryAt);
+    this.barePath = withoutParameters(this.path);
+    const { host, port } = splitAuthority(head === null ? "" : head.authority);
+    this.host = host;
+    this.authority = host + port;
+  }
+
+  /** All values of a field, in order; null: it is not there. */
+  headerValues(name: string): readonly string[] | null {
+    if (this.#latest?.name !== name) this.#latest = { name, values: valuesOf(this.#head, name) };
+    return this.#latest.values;
+  }
+
+  /** Whoever proved nothing could write there what it likes, and is who it is. */
+  get remoteAddress(): string {
+    const { principal, address } = this.peer;
+    if (principal === "") return address;
+    const last = this.headerValues("x-forwarded-for")?.at(-1)?.split(",").at(-1)?.trim() ?? "";
+    return parseIp(last) === null ? address : last;
+  }
+}
+
+function valuesOf(head: RequestHead | null, name: string): readonly string[] | null {
+  if (head === null) return null;
+  const { headers } = head;
+  const values: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] === name) values.push(headers[i + 1] as string);
+  }
+  return values.length === 0 ? null : values;
+}
+
+/** `port` with its colon; empty where there is none. */
+function splitAuthority(authority: string): { host: string; port: string } {
+  const text = authority.toLowerCase();
+  const port = /:\d*$/.exec(text)?.[0] ?? "";
+  const host = text.slice(0, text.length - port.length).replace(/\.+$/, "");
+  return { host, port: port === ":" ? "" : port };
+}

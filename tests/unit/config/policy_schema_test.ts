@@ -1,0 +1,59 @@
+/** The traps of AuthorizationPolicy and PeerAuthentication that show in their schemas. */
+import { describe, expect, test } from "bun:test";
+import { document, findingsOf, specFaults } from "./config_texts.ts";
+
+describe("AuthorizationPolicy", () => {
+  const faults = (spec: string) => specFaults("AuthorizationPolicy", spec);
+  const rule = (text: string) => faults(`rules: [{${text}}]`);
+
+  test("what Istio refuses is refused", () => {
+    expect(rule("from: []")).toHaveLength(1);
+    expect(rule("from: [{source: {}}]")).toHaveLength(1);
+    expect(rule("to: [{operation: {}}]")).toHaveLength(1);
+    expect(rule("to: [{operation: {ports: ['0']}}]")).toHaveLength(1);
+    expect(rule("to: [{operation: {methods: ['']}}]")).toHaveLength(1);
+    expect(rule("from: [{source: {ipBlocks: [10.0.0.0/33]}}]")).toHaveLength(1);
+    expect(rule("from: [{source: {serviceAccounts: ['a/*']}}]")).toHaveLength(1);
+    expect(rule("from: [{source: {serviceAccounts: [a], namespaces: [b]}}]")).toHaveLength(1);
+    expect(rule("when: [{key: source.ip}]")).toHaveLength(1);
+    expect(rule("when: [{key: source.ip, values: [x]}]")).toHaveLength(1);
+    expect(rule("when: [{key: source.port, values: [x]}]")).toHaveLength(1);
+    expect(rule("when: [{key: 'request.headers[x y]', values: [x]}]")).toHaveLength(1);
+  });
+
+  test.each([
+    ["/a/{*}", 0],
+    ["/a/{**}/b", 0],
+    ["/a/{*}/b/{**}", 0],
+    ["/{**}/a/{*}", 1],
+    ["/a/{*}.txt", 1],
+    ["/*/a/{*}", 1],
+    ["/a/{x}", 1],
+  ])("the template %p has %d faults", (path, count) => {
+    expect(rule(`to: [{operation: {paths: ['${path}']}}]`)).toHaveLength(count);
+  });
+
+  test("what would widen a policy if it were dropped is not dropped, not even with --lenient", () => {
+    for (
+      const spec of [
+        "action: CUSTOM\nprovider: {name: x}",
+        "targetRefs: [{kind: Gateway, name: x}]",
+        "rules: [{when: [{key: connection.sni, values: [a]}]}]",
+      ]
+    ) {
+      const text = document("AuthorizationPolicy", "a", spec, "security.istio.io/v1");
+      expect(findingsOf([text], { lenient: true }).join()).toMatch(/BOW0005/);
+    }
+  });
+});
+
+describe("PeerAuthentication", () => {
+  test("ports belong to workloads, and are numbers", () => {
+    const faults = (spec: string) => specFaults("PeerAuthentication", spec);
+    const selector = "selector: {matchLabels: {app: a}}";
+    expect(faults("portLevelMtls: {'80': {mode: STRICT}}")).toHaveLength(1);
+    expect(faults(`${selector}\nportLevelMtls: {'80': {mode: STRICT}}`)).toEqual([]);
+    expect(faults(`${selector}\nportLevelMtls: {http: {mode: STRICT}}`)).toHaveLength(1);
+    expect(faults("mtls: {mode: strict}")).toHaveLength(1);
+  });
+});

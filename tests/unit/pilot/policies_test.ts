@@ -1,0 +1,121 @@
+/** Which policies and modes of mutual TLS a proxy is told. */
+import { describe, expect, test } from "bun:test";
+import type { EndpointSet, ProxySettings } from "../../../src/model/snapshot.ts";
+import { fileWorkloads } from "../../../src/pilot/file_workloads.ts";
+import { World } from "../../../src/pilot/world.ts";
+import { caller, load, service, workloadEntry } from "./fixture.ts";
+
+const security = (kind: string, name: string, namespace: string, spec: string, metadata = "") =>
+  `{apiVersion: security.istio.io/v1, kind: ${kind}, ` +
+  `metadata: {name: ${name}, namespace: ${namespace}${metadata}}, spec: ${spec}}`;
+const authorization = (name: string, namespace: string, spec: string, metadata = "") =>
+  security("AuthorizationPolicy", name, namespace, spec, metadata);
+const peers = (name: string, namespace: string, spec: string) =>
+  security("PeerAuthentication", name, namespace, spec);
+
+const BASE = [
+  service("web", "shop"),
+  workloadEntry("web-1", "shop", "{address: 10.0.0.1, labels: {app: web}, serviceAccount: web}"),
+];
+
+function worldOf(documents: readonly string[], previous: World | null = null): World {
+  const resources = load(...BASE, ...documents);
+  const workloads = fileWorkloads(resources.workloadEntries);
+  return new World({ resources, workloads, trustDomain: "mesh.test" }, previous);
+}
+
+function settingsIn(world: World, labels: Record<string, string> = { app: "web" }): ProxySettings {
+  return world.view(caller("shop", labels)).self.body as ProxySettings;
+}
+
+const settingsOf = (...documents: string[]) => settingsIn(worldOf(documents));
+
+describe("PolicyCatalogue", () => {
+  test("policies of the root namespace and of the own one select by labels", () => {
+    const all = [
+      authorization("a", "shop", "{}"),
+      authorization("b", "shop", "{selector: {matchLabels: {app: web}}}"),
+      authorization("c", "shop", "{selector: {matchLabels: {app: api}}}"),
+      authorization("d", "istio-system", "{action: DENY}", ", annotations: {istio.io/dry-run: 'true'}"),
+      authorization("e", "other", "{}"),
+    ];
+    const { policies } = settingsOf(...all);
+    expect(policies?.map(({ name, action, dryRun }) => [name, action, dryRun])).toEqual([
+      ["istio-system/d", "DENY", true],
+      ["shop/a", "ALLOW", undefined],
+      ["shop/b", "ALLOW", undefined],
+    ]);
+    expect(settingsOf().policies).toBeUndefined();
+  });
+
+  test("rules say what Istio's fields say, with namespaces, trust domains and lines settled", () => {
+    const rules =
+      "{from: [{source: {serviceAccounts: [a, x/b]}}, {source: {principals: [cluster.local/ns/x/sa/y]}}], " +
+      "to: [{operation: {methods: [GET], notPaths: [/a]}}], when: [{key: 'request.headers[X-A]', notValues: [b]}]}";
+    const { policies } = settingsOf(authorization("a", "shop", `{rules: [${rules}]}`));
+    expect(policies?.[0]?.rules).toEqual([{
+      line: 5,
+      sources: [
+        [{ attribute: "source.serviceAccount", values: ["shop/a", "x/b"] }],
+        [{ attribute: "source.principal", values: ["cluster.local/ns/x/sa/y", "mesh.test/ns/x/sa/y"] }],
+      ],
+      operations: [[{ attribute: "method", values: ["GET"] }, { attribute: "path", notValues: ["/a"] }]],
+      conditions: [{ attribute: "header", header: "x-a", notValues: ["b"] }],
+    }]);
+  });
+
+  test("the workload's own PeerAuthentication goes before its namespace's, and that before the mesh's", () => {
+    const strictAt = (...documents: string[]) => {
+      const { inbound, mtls } = settingsOf(...documents);
+      return [inbound[0]?.mtls, mtls?.mode, mtls?.exceptPorts];
+    };
+    const mesh = peers("m", "istio-system", "{mtls: {mode: STRICT}}");
+    const space = peers("n", "shop", "{mtls: {mode: PERMISSIVE}}");
+    const own = (spec: string) => peers("w", "shop", `{selector: {matchLabels: {app: web}}, ${spec}}`);
+    expect(strictAt()).toEqual([undefined, undefined, undefined]);
+    expect(strictAt(mesh)).toEqual(["strict", "strict", []]);
+    expect(strictAt(mesh, space)).toEqual([undefined, undefined, undefined]);
+    expect(strictAt(mesh, peers("n", "shop", "{mtls: {mode: UNSET}}"))).toEqual(["strict", "strict", []]);
+    expect(strictAt(space, own("mtls: {mode: STRICT}"))).toEqual(["strict", "strict", []]);
+    expect(strictAt(space, own("portLevelMtls: {'8080': {mode: STRICT}}"))).toEqual(["strict", "permissive", [
+      8080,
+    ]]);
+    expect(strictAt(mesh, own("portLevelMtls: {'8080': {mode: PERMISSIVE}}"))).toEqual([undefined, "strict", [
+      8080,
+    ]]);
+    expect(strictAt(mesh, own("portLevelMtls: {'8080': {mode: UNSET}}"))).toEqual(["strict", "strict", []]);
+    const second = peers("z", "shop", "{mtls: {mode: STRICT}}");
+    expect(strictAt(space, second)).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("DISABLE is called in plain text, from the edit on and until it is taken back", () => {
+    const disabled = peers("n", "shop", "{mtls: {mode: DISABLE}}");
+    const meshPort = (world: World) => {
+      const key = "endpoints/outbound|8080||web.shop.svc.cluster.local";
+      const { endpoints } = world.view(caller("shop")).shared.get(key)?.body as EndpointSet;
+      return endpoints[0]?.meshPort;
+    };
+    const before = worldOf([]);
+    expect(meshPort(before)).toBe(15008);
+    const during = worldOf([disabled], before);
+    expect(meshPort(during)).toBeNull();
+    expect(meshPort(worldOf([], during))).toBe(15008);
+  });
+
+  test("a world that follows keeps the settings of namespaces whose policies stay", () => {
+    const workload = caller("shop", { app: "web" });
+    const far = caller("far");
+    const resources = (spec: string) => load(...BASE, authorization("a", "shop", spec));
+    const world = (spec: string, previous: World | null) =>
+      new World(
+        { resources: resources(spec), workloads: [workload, far], trustDomain: "mesh.test" },
+        previous,
+      );
+    const before = world("{}", null);
+    const [own, other] = [before.view(workload), before.view(far)];
+    const after = world("{action: DENY}", before);
+    expect(after.view(far).self).toBe(other.self);
+    expect(after.view(workload).self.version).not.toBe(own.self.version);
+    expect(after.view(workload).shared).toBe(own.shared);
+  });
+});

@@ -1,0 +1,229 @@
+/** The rules of policies, one by one: what they match, and what nobody gets past them with. */
+import { describe, expect, test } from "bun:test";
+import type { Policy, PolicyRule, PolicyTest } from "../../../../src/model/policy.ts";
+import type { RequestHead } from "../../../../src/proxy/exchange.ts";
+import { PolicyCall, policyPeer } from "../../../../src/proxy/policy/policy_call.ts";
+import { BOUND_RULES_MAX, PolicyTable } from "../../../../src/proxy/policy/policy_table.ts";
+import { PolicyCounts } from "../../../../src/telemetry/policy_counts.ts";
+
+const HERE = { address: "10.0.0.1", port: 8080 };
+const ANN = policyPeer("spiffe://mesh.test/ns/shop/sa/ann", "10.0.0.9");
+const NOBODY = policyPeer(null, "192.0.2.7");
+
+interface Asked {
+  readonly peer?: typeof ANN;
+  readonly path?: string;
+  readonly method?: string;
+  readonly authority?: string;
+  readonly headers?: string[];
+  readonly tcp?: true;
+}
+
+function rule(parts: Partial<PolicyRule>): PolicyRule {
+  return { line: 1, sources: [], operations: [], conditions: [], ...parts };
+}
+
+function policy(
+  action: Policy["action"],
+  rules: readonly Partial<PolicyRule>[],
+  more: Partial<Policy> = {},
+): Policy {
+  return { name: "shop/p", action, file: "p.yaml", line: 1, rules: rules.map(rule), ...more };
+}
+
+function decide(policies: readonly Policy[], asked: Asked = {}, counts = new PolicyCounts()): string {
+  const { peer = ANN, path = "/", method = "GET", authority = "web", headers = [], tcp } = asked;
+  const head: RequestHead = { method, scheme: "http", authority, path, headers, bodyLength: 0 };
+  const table = new PolicyTable(policies, counts);
+  const bound = table.bind(peer, HERE, tcp ? "tcp" : "http");
+  return bound.refusal(new PolicyCall(peer, HERE, tcp ? null : head)) === null ? "allow" : "deny";
+}
+
+const when = (test: PolicyTest): Partial<PolicyRule> => ({ conditions: [test] });
+const to = (...tests: PolicyTest[]): Partial<PolicyRule> => ({ operations: [tests] });
+const DENY = (test: PolicyTest) => [policy("DENY", [when(test)])];
+const ALLOW = (test: PolicyTest) => [policy("ALLOW", [when(test)])];
+const paths = (...values: string[]): PolicyTest => ({ attribute: "path", values });
+
+describe("PolicyTable", () => {
+  test("DENY goes before ALLOW, and who is not allowed is refused where anything allows", () => {
+    const get: PolicyTest = { attribute: "method", values: ["GET"] };
+    expect(decide([])).toBe("allow");
+    expect(decide([policy("ALLOW", [])])).toBe("deny");
+    expect(decide([policy("ALLOW", [{}])])).toBe("allow");
+    expect(decide([policy("DENY", [])])).toBe("allow");
+    expect(decide([policy("DENY", [{}])])).toBe("deny");
+    expect(decide([policy("AUDIT", [{}])])).toBe("allow");
+    expect(decide([...ALLOW(get), ...DENY(get)])).toBe("deny");
+    expect(decide(ALLOW(get), { method: "PUT" })).toBe("deny");
+    expect(decide([...ALLOW(get), policy("ALLOW", [{}])], { method: "PUT" })).toBe("allow");
+  });
+
+  test("sources are alternatives, their tests are not, and notX negates", () => {
+    const principal = (...values: string[]): PolicyTest => ({ attribute: "source.principal", values });
+    const method = (...values: string[]): PolicyTest => ({ attribute: "method", values });
+    const sources = [[principal("mesh.test/ns/a/sa/b")], [principal("mesh.test/ns/shop/sa/*")]];
+    expect(decide([policy("DENY", [{ sources }])])).toBe("deny");
+    expect(decide([policy("DENY", [{ sources }])], { peer: NOBODY })).toBe("allow");
+    expect(decide([policy("DENY", [to(method("GET"), paths("/a"))])])).toBe("allow");
+    expect(decide([policy("DENY", [to(method("GET"), paths("/"))])])).toBe("deny");
+    const notAnn: PolicyTest = { attribute: "source.principal", notValues: ["*/sa/ann"] };
+    expect(decide(DENY(notAnn))).toBe("allow");
+    expect(decide(DENY(notAnn), { peer: NOBODY })).toBe("deny");
+  });
+
+  test.each(
+    [
+      ["source.principal", ["mesh.test/ns/shop/sa/ann", "mesh.test/*", "*/ann", "*"], [
+        "mesh_test/ns/shop/sa/ann",
+      ]],
+      ["source.namespace", ["shop", "sh*", "*op", "*"], ["sho", "Shop"]],
+      ["source.serviceAccount", ["shop/ann"], ["ann", "shop/*x"]],
+      ["source.trustDomain", ["mesh.test", "*"], ["mesh"]],
+      ["source.ip", ["10.0.0.9", "10.0.0.0/24"], ["10.0.1.0/24", "::1"]],
+      ["destination.ip", ["10.0.0.1"], ["10.0.0.9"]],
+      ["destination.port", ["8080"], ["80", "80800"]],
+      ["token", [], ["*"]],
+    ] as [PolicyTest["attribute"], string[], string[]][],
+  )("%s takes what it should, and nothing else", (attribute, good, bad) => {
+    for (const value of good) {
+      expect([value, decide(DENY({ attribute, values: [value] }))]).toEqual([value, "deny"]);
+    }
+    for (const value of bad) {
+      expect([value, decide(DENY({ attribute, values: [value] }))]).toEqual([value, "allow"]);
+    }
+  });
+
+  test("who proved nothing matches no pattern of identities, not even *", () => {
+    for (const attribute of ["source.principal", "source.namespace", "source.serviceAccount"] as const) {
+      expect(decide(ALLOW({ attribute, values: ["*"] }), { peer: NOBODY })).toBe("deny");
+    }
+  });
+
+  test("nobody has a token: a policy that asks for one never allows, and one that refuses whoever has none does", () => {
+    expect(decide(ALLOW({ attribute: "token", values: ["*"] }))).toBe("deny");
+    expect(decide(DENY({ attribute: "token", notValues: ["*"] }))).toBe("deny");
+  });
+
+  test.each([
+    ["/admin", "/admin", true],
+    ["/admin", "/admin?x", true],
+    ["/admin", "/admin/", false],
+    ["/admin", "/admin;a=b", true],
+    ["/admin", "/admin%3Ba=b", true],
+    ["/a/admin", "/a;x/admin;y", true],
+    ["/admin*", "/administrator", true],
+    ["*/admin", "/x/admin;y", true],
+    ["/a/{*}/c", "/a/b/c", true],
+    ["/a/{*}/c", "/a//c", false],
+    ["/a/{*}/c", "/a/b/d/c", false],
+    ["/a/{*}", "/a/*", true],
+    ["/a/{**}", "/a/", true],
+    ["/a/{**}", "/a/b/c", true],
+    ["/a/{**}", "/a", false],
+    ["/a/{**}/c", "/a/b/b/c", true],
+    ["/a/{**}/c", "/a/b/b", false],
+    ["/a.b", "/axb", false],
+    ["/%7euser", "/~user", true],
+    ["/café", "/caf%C3%A9", true],
+    ["*", "/", true],
+  ])("the path %p takes %p: %p", (pattern, path, matches) => {
+    expect(decide(DENY(paths(pattern)), { path })).toBe(matches ? "deny" : "allow");
+    expect(decide([policy("DENY", [to(paths(pattern))])], { path })).toBe(matches ? "deny" : "allow");
+  });
+
+  test("a path with parameters is allowed only if it is without them, too", () => {
+    expect(decide(ALLOW(paths("/public*")), { path: "/public;x=1" })).toBe("allow");
+    expect(decide(ALLOW(paths("/admin;x")), { path: "/admin;x" })).toBe("deny");
+    expect(decide(ALLOW({ attribute: "path", notValues: ["/admin"] }), { path: "/admin;x" })).toBe("deny");
+  });
+
+  test.each([
+    ["secret.com", "SECRET.com", true],
+    ["secret.com", "secret.com.", true],
+    ["secret.com", "secret.com:8080", true],
+    ["Secret.com", "secret.com.:8080", true],
+    ["*.com", "secret.com:8080", true],
+    ["secret.com:8080", "secret.com", false],
+    ["secret.com:*", "secret.com:8080", true],
+    ["secret.com", "secretxcom", false],
+  ])("the host %p takes %p: %p", (pattern, authority, matches) => {
+    const test: PolicyTest = { attribute: "host", values: [pattern] };
+    expect(decide(DENY(test), { authority })).toBe(matches ? "deny" : "allow");
+  });
+
+  test("a field that came twice refuses by any of its values, and allows by their list alone", () => {
+    const role = (...values: string[]): PolicyTest => ({ attribute: "header", header: "x-role", values });
+    const twice = ["x-role", "user", "x-role", "admin"];
+    for (const headers of [twice, ["x-role", "user,admin"], ["x-role", "admin"], ["x-role", "user, admin"]]) {
+      expect(decide(DENY(role("admin")), { headers })).toBe("deny");
+      expect(decide(ALLOW(role("user")), { headers })).toBe("deny");
+      const notAdmin: PolicyTest = { attribute: "header", header: "x-role", notValues: ["admin"] };
+      expect(decide(ALLOW(notAdmin), { headers })).toBe("deny");
+    }
+    expect(decide(ALLOW(role("user")), { headers: ["x-role", "user"] })).toBe("allow");
+    expect(decide(ALLOW(role("Mozilla*")), { headers: ["x-role", "Mozilla (KHTML, like Gecko)"] })).toBe(
+      "allow",
+    );
+    expect(decide(DENY(role("*")), { headers: ["x-role", ""] })).toBe("deny");
+    expect(decide(ALLOW(role("*")), { headers: ["x-role", ""] })).toBe("deny");
+  });
+
+  test("x-forwarded-for counts where a proxy brings it, and its last entry", () => {
+    const remote: PolicyTest = { attribute: "remote.ip", values: ["203.0.113.0/24"] };
+    const headers = ["x-forwarded-for", "10.1.1.1, 203.0.113.5"];
+    expect(decide(ALLOW(remote), { headers })).toBe("allow");
+    expect(decide(ALLOW(remote), { headers: ["x-forwarded-for", "203.0.113.5, 10.1.1.1"] })).toBe("deny");
+    expect(decide(ALLOW(remote), { headers, peer: NOBODY })).toBe("deny");
+    expect(decide(ALLOW(remote), { headers: ["x-forwarded-for", "nonsense"] })).toBe("deny");
+  });
+
+  test("of bytes a rule that allows by what HTTP has never does, and one that refuses refuses more", () => {
+    const port: PolicyTest = { attribute: "destination.port", values: ["8080"] };
+    const mixed = to(port, paths("/admin"));
+    expect(decide([policy("ALLOW", [mixed])], { tcp: true })).toBe("deny");
+    expect(decide([policy("ALLOW", [to(port)])], { tcp: true })).toBe("allow");
+    expect(decide([policy("DENY", [mixed])], { tcp: true })).toBe("deny");
+    expect(decide([policy("DENY", [to({ ...port, values: ["1"] }, paths("/a"))])], { tcp: true })).toBe(
+      "allow",
+    );
+    const principal: PolicyTest = { attribute: "source.principal", values: ["*/ns/foo/*"] };
+    expect(decide(ALLOW(principal), { tcp: true })).toBe("deny");
+  });
+
+  test("decisions are counted by policy, rule and action; policies on trial decide nothing", () => {
+    const counts = new PolicyCounts();
+    const trial = { name: "shop/trial", dryRun: true } as const;
+    const all = [policy("DENY", [when(paths("/a")), when(paths("/b"))]), policy("DENY", [{}], trial)];
+    expect(decide(all, { path: "/b" }, counts)).toBe("deny");
+    expect(decide(all, { path: "/c" }, counts)).toBe("allow");
+    expect(decide([policy("ALLOW", [])], {}, counts)).toBe("deny");
+    expect(counts.takeReport()).toEqual([
+      { policy: "shop/p", rule: "1", action: "deny", count: 1 },
+      { policy: "shop/trial", rule: "0", action: "dry-run-deny", count: 2 },
+      { policy: "none", rule: "none", action: "deny", count: 1 },
+    ]);
+    expect(counts.takeReport()).toEqual([]);
+    const sum = new PolicyCounts();
+    sum.absorb({ policy: "shop/p", rule: "1", action: "deny", count: 3 });
+    expect(sum.samples()[0]).toMatchObject({
+      value: 3,
+      labels: { policy: "shop/p", rule: "1", action: "deny" },
+    });
+  });
+
+  test("what is kept ready for connections is limited, and made again", () => {
+    const rules = Array.from(
+      { length: 1_000 },
+      () => when({ attribute: "source.ip", notValues: ["10.9.9.9"] }),
+    );
+    const table = new PolicyTable([policy("DENY", rules)], new PolicyCounts());
+    const bound = (n: number) => table.bind(policyPeer(null, `10.0.0.${n}`), HERE, "http");
+    const first = bound(0);
+    const fitting = Math.floor(BOUND_RULES_MAX / (1 + first.size));
+    for (let n = 1; n < fitting; n++) bound(n);
+    expect(bound(0)).toBe(first);
+    bound(fitting);
+    expect(bound(0)).not.toBe(first);
+  });
+});
