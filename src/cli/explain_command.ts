@@ -1,6 +1,6 @@
 /** `bowline explain`: where a request would go and why, from the files alone. */
 import { parseWorkloadKey } from "../model/workload.ts";
-import { translateFiles } from "../pilot/translate.ts";
+import { fileSnapshots } from "../pilot/translate.ts";
 import { explain } from "../proxy/explain/explain.ts";
 import { type ExplainRequest, ExplainRequestError, readExplainRequest } from "../proxy/explain/request.ts";
 import { loadResources, unknownWorkload } from "./config_files.ts";
@@ -32,10 +32,11 @@ export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
   }
   const request = readRequest(options);
   const resources = await loadResources(config, "nothing can be explained until it loads as a whole");
-  // Nothing of the answer depends on the trust domain.
-  const snapshot = translateFiles(resources, from, TRUST_DOMAIN_DEFAULT);
+  // Nothing of the answer depends on the trust domain but policies, and they know this one as their own.
+  const snapshotOf = fileSnapshots(resources, TRUST_DOMAIN_DEFAULT);
+  const snapshot = snapshotOf(from);
   if (snapshot === undefined) throw unknownWorkload(from, config, resources);
-  const explained = explain(snapshot, request);
+  const explained = explain(snapshot, request, snapshotOf);
   if (output !== "table") {
     for (const { text } of explained.notes) {
       printMessage(`Note: ${printable(text)}`);

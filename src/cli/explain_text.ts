@@ -21,6 +21,7 @@ export function explainText(explained: Explained): string {
     [`${from} calls ${method} ${url}${target}.`],
     decision(explained),
     ...explanation.destinations.map((destination, index) => destinationLines(destination, index, explained)),
+    authorization(explanation),
     passedOver(explained),
     retries(explanation),
     explained.notes.filter(({ destination }) => destination === null).map(({ text }) => text),
@@ -126,6 +127,11 @@ function destinationLines(
     `${`${weight}%`.padStart(WEIGHT_WIDTH - 2)}  ${place}`,
     ...[...rows, ...policyLines(cluster, locality), ...own].map((line) => indent + line),
   ];
+}
+
+function authorization({ authorization: { decision, policy, reason } }: Explanation): string[] {
+  if (decision === "deny") return [sentence(`it is refused with 403: ${reason}`)];
+  return policy === null ? [] : [sentence(reason)];
 }
 
 function passedOver({ explanation, origins }: Explained): string[] {

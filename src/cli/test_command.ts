@@ -2,7 +2,7 @@
 import { readErrorFinding } from "../config/config_store.ts";
 import type { Finding } from "../config/finding.ts";
 import type { ResourceSet } from "../config/resource.ts";
-import { translateFiles } from "../pilot/translate.ts";
+import { fileSnapshots } from "../pilot/translate.ts";
 import { explain } from "../proxy/explain/explain.ts";
 import { ExplainRequestError, readExplainRequest } from "../proxy/explain/request.ts";
 import { pathFrom } from "../runtime/files.ts";
@@ -96,10 +96,11 @@ function resultOf(expectation: Expectation, config: string, resources: ResourceS
   const place = { name, file: position.file, line: position.line };
   try {
     const request = readExplainRequest(method, url, headers);
-    // Nothing of the answer depends on the trust domain.
-    const snapshot = translateFiles(resources, from, TRUST_DOMAIN_DEFAULT);
+    // Nothing of the answer depends on the trust domain but policies, and they know this one as their own.
+    const snapshotOf = fileSnapshots(resources, TRUST_DOMAIN_DEFAULT);
+    const snapshot = snapshotOf(from);
     if (snapshot === undefined) throw unknownWorkload(from, config, resources);
-    const found = mismatches(expect, explain(snapshot, request).explanation);
+    const found = mismatches(expect, explain(snapshot, request, snapshotOf).explanation);
     return { ...place, ok: found.length === 0, mismatches: found, error: null };
   } catch (error) {
     if (error instanceof ExplainRequestError) {

@@ -39,10 +39,19 @@ export function translateFiles(
   proxy: WorkloadKey,
   trustDomain: string,
 ): Snapshot | undefined {
+  return fileSnapshots(resources, trustDomain)(proxy);
+}
+
+/** The same for any number of workloads. */
+export function fileSnapshots(
+  resources: ResourceSet,
+  trustDomain: string,
+): (proxy: WorkloadKey) => Snapshot | undefined {
   const workloads = fileProxies(resources);
-  const workload = workloads.find((candidate) => workloadKey(candidate) === proxy);
-  if (workload === undefined) return undefined;
-  return snapshotOfView(
-    new World({ resources, workloads, trustDomain, tellsSkipped: true }, null).view(workload),
-  );
+  const byKey = new Map(workloads.map((workload) => [workloadKey(workload), workload]));
+  const world = new World({ resources, workloads, trustDomain, tellsSkipped: true }, null);
+  return (proxy) => {
+    const workload = byKey.get(proxy);
+    return workload === undefined ? undefined : snapshotOfView(world.view(workload));
+  };
 }

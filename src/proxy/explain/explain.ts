@@ -11,6 +11,7 @@ import {
   type RouteVerdict,
 } from "../route/route_table.ts";
 import { explainAction, type ExplainedAction, NO_ACTION } from "./action.ts";
+import { explainAuthorization, type Receiver } from "./authorization.ts";
 import type { Explained, ExplainedRule, Explanation } from "./explanation.ts";
 import { HTTPS_REDIRECT } from "../filters/gateway.ts";
 import { gatewayVerdict } from "./gateway.ts";
@@ -24,8 +25,11 @@ type Outcome =
   & Pick<Explained, "origins" | "notes">
   & Omit<ExplainedAction, "action" | "notes">;
 
-/** What the proxy that has this snapshot would do with a request. Throws when the snapshot has no proxy settings. */
-export function explain(snapshot: Snapshot, request: ExplainRequest): Explained {
+/**
+ * What the proxy that has this snapshot would do with a request, and what those do to whom it sends it. Throws when the
+ * snapshot has no proxy settings.
+ */
+export function explain(snapshot: Snapshot, request: ExplainRequest, receiver: Receiver): Explained {
   const mesh = meshView(snapshot);
   const { action, service, route, trace, origins, notes, ...done } = outcomeOf(mesh, request);
   const explanation: Explanation = {
@@ -36,7 +40,7 @@ export function explain(snapshot: Snapshot, request: ExplainRequest): Explained 
     route,
     action,
     ...done,
-    authorization: { decision: "allow", policy: null, reason: "no policy selects the workload" },
+    authorization: explainAuthorization(mesh.settings, done, request.head, receiver),
     trace,
   };
   const clusters = explanation.destinations

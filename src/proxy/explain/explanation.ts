@@ -39,13 +39,21 @@ export interface Explanation {
   readonly fault: ExplainedFault | null;
   readonly mirrors: readonly ExplainedMirror[];
   readonly requestHeaders: ExplainedHeaders;
-  readonly authorization: {
-    readonly decision: "allow";
-    readonly policy: null;
-    readonly reason: string;
-  };
+  readonly authorization: ExplainedAuthorization;
   /** Every rule that was looked at, in order, until one matched. */
   readonly trace: readonly ExplainedRule[];
+}
+
+/** Of the proxy that receives it. `rule`, `file` and `line` are there where a policy's rule decided. */
+export interface ExplainedAuthorization {
+  readonly decision: "allow" | "deny";
+  /** `NAMESPACE/NAME`; null: no rule decided. */
+  readonly policy: string | null;
+  /** Counts from 0. */
+  readonly rule?: number;
+  readonly file?: string;
+  readonly line?: number;
+  readonly reason: string;
 }
 
 export interface ExplainedRoute extends RouteOrigin {

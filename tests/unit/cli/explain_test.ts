@@ -198,7 +198,7 @@ describe("the answers of explain", () => {
     test(`explain() and explainText() say of ${name} what the golden files say`, () => {
       const snapshot = translateFiles(resources, from, TRUST_DOMAIN);
       if (snapshot === undefined) throw new Error(`There is no workload ${from}`);
-      const explained = explain(snapshot, readExplainRequest(method, url, headers));
+      const explained = explain(snapshot, readExplainRequest(method, url, headers), () => undefined);
       golden(`cli/explain/${name}.json`, JSON.stringify(explained.explanation, null, 2));
       golden(`cli/explain/${name}.txt`, explainText(explained));
     });

@@ -74,7 +74,7 @@ function snapshot(...bodies: Resource[]): Snapshot {
 }
 
 function ask(mesh: Snapshot, url: string, ...headers: string[]) {
-  return explain(mesh, readExplainRequest("GET", url, headers));
+  return explain(mesh, readExplainRequest("GET", url, headers), () => undefined);
 }
 
 const to = (subset: string | null, weight: number) => ({ cluster: clusterName(9080, subset, HOST), weight });

@@ -1,0 +1,84 @@
+/** Whether the workloads that a request would come to let it in: what their proxies' own policy tables say of it. */
+import type { ProxySettings, Snapshot } from "../../model/snapshot.ts";
+import type { WorkloadKey } from "../../model/workload.ts";
+import { PolicyCounts } from "../../telemetry/policy_counts.ts";
+import type { RequestHead } from "../exchange.ts";
+import { PolicyCall, policyPeer } from "../policy/policy_call.ts";
+import { PolicyTable } from "../policy/policy_table.ts";
+import type { ExplainedAuthorization, ExplainedEndpoint, Explanation } from "./explanation.ts";
+
+/** What the proxy of a workload has; undefined: nothing is known of it. */
+export type Receiver = (workload: WorkloadKey) => Snapshot | undefined;
+
+/** Where a request ends up, as far as it was explained. */
+type Sent = Pick<Explanation, "destinations" | "rewrite" | "requestHeaders">;
+
+const UNSELECTED: ExplainedAuthorization = {
+  decision: "allow",
+  policy: null,
+  reason: "no policy selects the workload",
+};
+
+/** Refused where one of the endpoints refuses it. */
+export function explainAuthorization(
+  caller: ProxySettings,
+  sent: Sent,
+  head: RequestHead,
+  receiver: Receiver,
+): ExplainedAuthorization {
+  const request = headOnArrival(head, sent);
+  const endpoints = sent.destinations.flatMap(({ endpoints }) => endpoints);
+  const verdicts = endpoints.map((endpoint) => verdictOf(caller, endpoint, request, receiver));
+  const refused = verdicts.filter(({ decision }) => decision === "deny");
+  const [first] = refused;
+  if (first === undefined) return verdicts.find((verdict) => verdict !== UNSELECTED) ?? UNSELECTED;
+  if (refused.length === verdicts.length) return first;
+  return { ...first, reason: `${first.reason}, at ${refused.length} of ${verdicts.length} endpoints` };
+}
+
+function verdictOf(
+  caller: ProxySettings,
+  { address, workload, mtls }: ExplainedEndpoint,
+  head: RequestHead,
+  receiver: Receiver,
+): ExplainedAuthorization {
+  const settings = receiver(workload)?.get("proxy/self")?.body;
+  if (settings?.kind !== "proxy" || (settings.policies ?? []).length === 0) return UNSELECTED;
+  if (!mtls) {
+    const reason =
+      `${workload} is called in plain text, past its policies unless its sidecar captures the call`;
+    return { decision: "allow", policy: null, reason };
+  }
+  const port = Number(address.slice(address.lastIndexOf(":") + 1));
+  const destination = { address: settings.address, port };
+  const peer = policyPeer(caller.workload.principal || null, caller.address);
+  const { allowed, policy, rule } = new PolicyTable(settings.policies ?? [], new PolicyCounts())
+    .bind(peer, destination, "http").explain(new PolicyCall(peer, destination, head));
+  const decision = allowed ? "allow" : "deny";
+  if (policy === null || rule === null) {
+    const reason = allowed
+      ? `no policy of ${workload} denies it`
+      : `no policy allows it that selects ${workload}, and some policy must`;
+    return { decision, policy: null, reason };
+  }
+  const { file } = policy;
+  const line = policy.rules[rule]?.line ?? policy.line;
+  const verb = allowed ? "allows" : "denies";
+  const reason = `rule ${rule} of AuthorizationPolicy ${policy.name} (${file}:${line}) ${verb} it`;
+  return { decision, policy: policy.name, rule, file, line, reason };
+}
+
+function headOnArrival(
+  head: RequestHead,
+  { rewrite, requestHeaders: { set, add, remove } }: Sent,
+): RequestHead {
+  const dropped = new Set([...remove, ...Object.keys(set)]);
+  const headers: string[] = [];
+  for (let i = 0; i < head.headers.length; i += 2) {
+    const name = head.headers[i] as string;
+    if (!dropped.has(name)) headers.push(name, head.headers[i + 1] as string);
+  }
+  for (const [name, value] of [...Object.entries(set), ...Object.entries(add)]) headers.push(name, value);
+  const { path = null, authority = null } = rewrite ?? {};
+  return { ...head, headers, path: path ?? head.path, authority: authority ?? head.authority };
+}

@@ -1,0 +1,79 @@
+/** What `explain` says of the policies of those who are called. */
+import { describe, expect, test } from "bun:test";
+import { fileSnapshots } from "../../../../src/pilot/translate.ts";
+import { explain } from "../../../../src/proxy/explain/explain.ts";
+import { readExplainRequest } from "../../../../src/proxy/explain/request.ts";
+import { load, networking, service, workloadEntry } from "../../pilot/fixture.ts";
+
+const entry = (name: string, app: string, n: number) =>
+  workloadEntry(
+    name,
+    "shop",
+    `{address: 10.0.0.${n}, labels: {app: ${app}, n: '${n}'}, serviceAccount: ${app}}`,
+  );
+
+const policy = (name: string, spec: string) =>
+  "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, " +
+  `metadata: {name: ${name}, namespace: shop}, spec: ${spec}}`;
+
+function authorization(url: string, ...documents: string[]) {
+  const base = [
+    service("web", "shop"),
+    entry("web-1", "web", 1),
+    entry("web-2", "web", 2),
+    entry("me", "me", 3),
+  ];
+  const snapshotOf = fileSnapshots(load(...base, ...documents), "cluster.local");
+  const snapshot = snapshotOf("shop/me");
+  if (snapshot === undefined) throw new Error("There is no such workload");
+  return explain(snapshot, readExplainRequest("GET", url, []), snapshotOf).explanation.authorization;
+}
+
+const URL = "http://web:8080/admin;x";
+
+describe("explainAuthorization()", () => {
+  test("names the rule that decided, and where it is written", () => {
+    const web = "selector: {matchLabels: {app: web}}";
+    const deny = policy("d", `{${web}, action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}`);
+    expect(authorization(URL, deny)).toEqual({
+      decision: "deny",
+      policy: "shop/d",
+      rule: 0,
+      file: "test.yaml",
+      line: 9,
+      reason: "rule 0 of AuthorizationPolicy shop/d (test.yaml:9) denies it",
+    });
+    expect(authorization("http://web:8080/", deny)).toMatchObject({
+      decision: "allow",
+      policy: null,
+      reason: "no policy of shop/web-1 denies it",
+    });
+    const allow = policy("a", `{${web}, rules: [{from: [{source: {principals: ['*/sa/me']}}]}]}`);
+    expect(authorization(URL, allow)).toMatchObject({ decision: "allow", policy: "shop/a", rule: 0 });
+  });
+
+  test("says when nothing allows, when endpoints differ, and when nothing is asked", () => {
+    expect(authorization(URL, policy("a", "{}"))).toEqual({
+      decision: "deny",
+      policy: null,
+      reason: "no policy allows it that selects shop/web-1, and some policy must",
+    });
+    const one = policy("d", "{selector: {matchLabels: {n: '2'}}, action: DENY, rules: [{}]}");
+    expect(authorization(URL, one).reason).toEndWith("denies it, at 1 of 2 endpoints");
+    expect(authorization(URL).reason).toBe("no policy selects the workload");
+  });
+
+  test("asks of the request as it arrives: rewritten, and with its headers edited", () => {
+    const rewriting = networking(
+      "VirtualService",
+      "v",
+      "shop",
+      "{hosts: [web], http: [{rewrite: {uri: /b}, headers: {request: {set: {x-a: b}}}, " +
+        "route: [{destination: {host: web}}]}]}",
+    );
+    const when = "when: [{key: 'request.headers[x-a]', values: [b]}]";
+    const deny = policy("d", `{action: DENY, rules: [{to: [{operation: {paths: [/b]}}], ${when}}]}`);
+    expect(authorization("http://web:8080/", rewriting, deny).decision).toBe("deny");
+    expect(authorization("http://web:8080/", deny).decision).toBe("allow");
+  });
+});
