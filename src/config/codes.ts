@@ -49,6 +49,8 @@ export const CODES = {
   ejectsNobody: "BOW0022",
   /** A rule of a delegate that delegation drops: it asks for what the rule that delegates does not let through. */
   delegateDropped: "BOW0030",
+  /** A rule about HTTP in a policy that also selects workloads with ports of TCP. */
+  policyNeedsHttp: "BOW0031",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */

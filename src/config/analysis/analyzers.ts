@@ -17,6 +17,7 @@ import { HostRegistry } from "./host_registry.ts";
 import { ineffectiveSelectors } from "./ineffective_selectors.ts";
 import { localityFailover } from "./locality_failover.ts";
 import { meshLeftOut } from "./mesh_left_out.ts";
+import { policyProtocols } from "./policy_protocols.ts";
 import { portNames } from "./port_names.ts";
 import { protocolConflict } from "./protocol_conflict.ts";
 import { resilience } from "./resilience.ts";
@@ -42,6 +43,7 @@ const ANALYZERS: readonly Analyzer[] = [
   ineffectiveSelectors,
   localityFailover,
   meshLeftOut,
+  policyProtocols,
   portNames,
   protocolConflict,
   resilience,

@@ -1,6 +1,7 @@
 /** IST0166: a resource for workloads of which there are none. */
 import { CODES } from "../codes.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
+import { MESH_CONFIG_DEFAULT } from "../schema/mesh_config.ts";
 import { type Analyzer, type FieldPath, warning } from "./analyzer.ts";
 import { formatLabels, KnownWorkloads, type Labels } from "./known_workloads.ts";
 
@@ -26,7 +27,15 @@ export const ineffectiveSelectors: Analyzer = function* (resources) {
 
 /** Those that look at their own namespace. A Gateway's looks at all of them, and its workloads come by themselves. */
 function* selectors(
-  { destinationRules, proxyConfigs, serviceEntries, sidecars }: ResourceSet,
+  {
+    authorizationPolicies,
+    destinationRules,
+    meshConfigs,
+    peerAuthentications,
+    proxyConfigs,
+    serviceEntries,
+    sidecars,
+  }: ResourceSet,
 ): Generator<Selector> {
   for (const resource of [...serviceEntries, ...sidecars]) {
     const { workloadSelector } = resource.spec;
@@ -38,7 +47,12 @@ function* selectors(
     const path = ["spec", "workloadSelector"];
     if (workloadSelector !== null) yield { resource, path, labels: workloadSelector.matchLabels };
   }
-  for (const resource of proxyConfigs) {
+  // One of the root namespace speaks of its workloads everywhere, and of many a namespace none is there yet.
+  const root = meshConfigs[0]?.spec.rootNamespace ?? MESH_CONFIG_DEFAULT.rootNamespace;
+  const policies = [...authorizationPolicies, ...peerAuthentications].filter(({ namespace }) =>
+    namespace !== root
+  );
+  for (const resource of [...proxyConfigs, ...policies]) {
     const { selector } = resource.spec;
     if (selector !== null) yield { resource, path: ["spec", "selector"], labels: selector.matchLabels };
   }

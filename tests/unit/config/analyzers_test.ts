@@ -347,3 +347,27 @@ describe("services and workloads", () => {
     expect(findings(mesh("a"), mesh("b"))).toEqual(["BOW0020 spec"]);
   });
 });
+
+describe("policies", () => {
+  const policy = (spec: string): Written => ["AuthorizationPolicy", "p", spec];
+  const TCP: Written = ["Service", "d", "selector: {app: d}\nports: [{name: tcp-d, port: 90}]"];
+  const path = "to: [{operation: {paths: [/a]}}]";
+
+  test("a selector that selects nothing has no effect", () => {
+    const selector = "selector: {matchLabels: {tier: x}}";
+    expect(findings(policy(selector), ["PeerAuthentication", "q", selector])).toEqual([
+      "IST0166 spec.selector",
+      "IST0166 spec.selector",
+    ]);
+    expect(findings(policy(selector), entry("a", "{tier: x}"))).toEqual([]);
+  });
+
+  test("a rule about HTTP for workloads with ports of TCP means something else there", () => {
+    const found = (spec: string) =>
+      findings(policy(spec), A, TCP, entry("d", "{app: d}"), entry("a", "{app: a}"));
+    expect(found(`rules: [{}, {${path}}]`)).toEqual(["BOW0031 spec.rules[1]"]);
+    expect(found(`selector: {matchLabels: {app: a}}\nrules: [{${path}}]`)).toEqual([]);
+    expect(found("rules: [{to: [{operation: {paths: [/a], ports: ['80']}}]}]")).toEqual([]);
+    expect(found("rules: [{from: [{source: {namespaces: [a]}}]}]")).toEqual([]);
+  });
+});

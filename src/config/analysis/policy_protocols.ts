@@ -1,0 +1,56 @@
+/** BOW0031: rules about HTTP in a policy for workloads whose ports carry bytes, where they mean something else. */
+import { CODES } from "../codes.ts";
+import type { ConfigResource } from "../resource.ts";
+import {
+  type AuthorizationPolicySpec,
+  type AuthorizationRule,
+  HTTP_OPERATION_FIELDS,
+  HTTP_SOURCE_FIELDS,
+  isHttpKey,
+} from "../schema/authorization_policy.ts";
+import type { ServiceSpec } from "../schema/service.ts";
+import { type Analyzer, located, warning } from "./analyzer.ts";
+import { hasAll, KnownWorkloads } from "./known_workloads.ts";
+
+/** Names of ports whose connections nobody reads requests from, by their prefix. */
+const TCP_NAME = /^(tcp|tls|https|mongo|mysql|redis|postgres|postgresql)(-|$)/;
+
+export const policyProtocols: Analyzer = function* (resources) {
+  const workloads = new KnownWorkloads(resources);
+  for (const policy of resources.authorizationPolicies) {
+    const index = policy.spec.rules.findIndex(asksForHttp);
+    const service = index < 0
+      ? undefined
+      : resources.services.find((service) => carriesBytes(service, policy, workloads));
+    if (service === undefined) continue;
+    const effect = policy.spec.action === "ALLOW"
+      ? "a rule that asks for what HTTP has allows none of them"
+      : "of a rule only what TCP has counts, so that it matches more";
+    yield warning(
+      CODES.policyNeedsHttp,
+      policy,
+      ["spec", "rules", index],
+      `it also selects workloads of ${located(service)} with a port of TCP connections: ${effect}`,
+      "add ports to the rule, or a policy for those workloads alone",
+    );
+  }
+};
+
+function carriesBytes(
+  { namespace, spec }: ConfigResource<ServiceSpec>,
+  policy: ConfigResource<AuthorizationPolicySpec>,
+  workloads: KnownWorkloads,
+): boolean {
+  if (namespace !== policy.namespace || spec.selector === null) return false;
+  if (!spec.ports.some(({ name, appProtocol }) => TCP_NAME.test(appProtocol ?? name ?? ""))) return false;
+  const wanted = policy.spec.selector?.matchLabels ?? {};
+  return workloads.selected(namespace, spec.selector).some((labels) => hasAll(labels, wanted));
+}
+
+/** One that names ports speaks of some of them only. */
+function asksForHttp({ from, to, when }: AuthorizationRule): boolean {
+  if (to.some(({ operation }) => operation.ports.length > 0)) return false;
+  return from.some(({ source }) => HTTP_SOURCE_FIELDS.some((field) => source[field].length > 0)) ||
+    to.some(({ operation }) => HTTP_OPERATION_FIELDS.some((field) => operation[field].length > 0)) ||
+    when.some(({ key }) => isHttpKey(key));
+}
