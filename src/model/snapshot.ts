@@ -5,6 +5,7 @@
 import type { ClusterRule } from "./cluster_rule.ts";
 import type { GatewayListener } from "./gateway_listener.ts";
 import type { HealthProbe } from "./health_probe.ts";
+import type { OutlierDetection } from "./outlier_detection.ts";
 import type { InboundMtls, Policy } from "./policy.ts";
 import type { Route, RouteOrigin, WeightedCluster } from "./route.ts";
 import type { UpstreamTls } from "./upstream_tls.ts";
@@ -283,24 +284,6 @@ export interface ClusterLimits {
     readonly intervalMs?: number;
   };
   readonly http2KeepAlive?: { readonly intervalMs: number; readonly timeoutMs: number };
-}
-
-/** DestinationRule `outlierDetection`; a count of 0 switches that kind off. */
-export interface OutlierDetection {
-  readonly consecutive5xx: number;
-  /** 502, 503, 504. */
-  readonly consecutiveGatewayErrors: number;
-  readonly intervalMs: number;
-  readonly baseEjectionMs: number;
-  /** Of the cluster's endpoints. */
-  readonly maxEjectionPercent: number;
-  /** With fewer healthy endpoints than this, all are used (Envoy's panic threshold); 0: never. */
-  readonly minHealthPercent: number;
-  /** Failures of the connection are counted apart from answers. */
-  readonly splitLocalOrigin: boolean;
-  readonly consecutiveLocalOriginFailures: number;
-  /** The statuses that count as errors, instead of 5xx; empty: 5xx. */
-  readonly httpErrorCodes: readonly number[];
 }
 
 /** The members of a cluster; `name` is the cluster's. Separate, so that a new endpoint is a small push. */

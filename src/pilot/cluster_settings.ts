@@ -7,14 +7,8 @@ import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { UINT32_MAX } from "../config/schema/numbers.ts";
 import type { OutlierDetection as WrittenOutlier } from "../config/schema/outlier_detection.ts";
 import type { RetryBudget } from "../config/schema/traffic_policy.ts";
-import type {
-  Cluster,
-  ClusterLimits,
-  HashKey,
-  HttpProtocol,
-  LocalitySettings,
-  OutlierDetection,
-} from "../model/snapshot.ts";
+import type { Cluster, ClusterLimits, HashKey, HttpProtocol, LocalitySettings } from "../model/snapshot.ts";
+import type { OutlierDetection } from "../model/outlier_detection.ts";
 import type { MeshService, ServicePort } from "./services.ts";
 import type { EffectivePolicy } from "./traffic_policies.ts";
 import { upstreamTls } from "./upstream_security.ts";

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../../lib/clock.ts";
 import type { Timed, TimerWheel } from "../../../lib/timer_wheel.ts";
-import type { OutlierDetection } from "../../../model/snapshot.ts";
+import type { OutlierDetection } from "../../../model/outlier_detection.ts";
 import type { ResetReason } from "../../exchange.ts";
 import type { EndpointHealth } from "./endpoint_health.ts";
 

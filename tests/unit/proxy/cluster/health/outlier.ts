@@ -1,5 +1,5 @@
 /** Outlier detection for tests. */
-import type { OutlierDetection } from "../../../../../src/model/snapshot.ts";
+import type { OutlierDetection } from "../../../../../src/model/outlier_detection.ts";
 
 /** Istio's defaults, except that everybody may be ejected. */
 export const OUTLIER: OutlierDetection = {

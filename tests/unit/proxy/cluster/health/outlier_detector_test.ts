@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../../src/lib/timer_wheel.ts";
-import type { OutlierDetection } from "../../../../../src/model/snapshot.ts";
+import type { OutlierDetection } from "../../../../../src/model/outlier_detection.ts";
 import type { ResetReason } from "../../../../../src/proxy/exchange.ts";
 import { OUTLIER } from "./outlier.ts";
 import { EndpointHealth } from "../../../../../src/proxy/cluster/health/endpoint_health.ts";
