@@ -1,11 +1,6 @@
 /** What holds for the calls to a destination, in words: which DestinationRules say so, and what is not the default. */
-import type {
-  Cluster,
-  ClusterLimits,
-  HashKey,
-  LocalitySettings,
-  OutlierDetection,
-} from "../model/snapshot.ts";
+import type { OutlierDetection } from "../model/outlier_detection.ts";
+import type { Cluster, ClusterLimits, HashKey, LocalitySettings } from "../model/snapshot.ts";
 import type { UpstreamTls } from "../model/upstream_tls.ts";
 
 /** Nothing where all is as it is without rules. `from` is the locality of the caller. */

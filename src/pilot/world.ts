@@ -146,7 +146,8 @@ export class World {
     if (!sameElements(this.#input.revoked ?? [], previous.#input.revoked ?? [])) return;
     const otherPolicies = [...config.hostsOfOtherPolicies(before)];
     const sameWorkloads = this.#input.workloads === previous.#input.workloads;
-    if (config.services === before.services && sameWorkloads && otherPolicies.length === 0) {
+    const sameRules = config.policies === before.policies && otherPolicies.length === 0;
+    if (config.services === before.services && sameWorkloads && sameRules) {
       this.#settings = previous.#settings;
       return;
     }

@@ -55,6 +55,8 @@ class Files {
       sidecar: this.#sidecar,
       destination: this.#subsets,
       mesh: this.#mesh,
+      policy: this.#policy,
+      peers: this.#peers,
     };
     const kind = this.#one(Object.keys(kinds) as (keyof typeof kinds)[]);
     const namespace = this.#one(NAMESPACES);
@@ -145,6 +147,21 @@ class Files {
     return networking("Sidecar", name, namespace, `{${selector}egress: [${egress}]}`);
   }
 
+  #policy(name: string, namespace: string): string {
+    const selector = this.#one(["", "selector: {matchLabels: {app: a}}, "]);
+    const action = this.#one(["ALLOW", "DENY"]);
+    const rules = this.#one(["", ", rules: [{to: [{operation: {methods: [GET]}}]}]", ", rules: [{}]"]);
+    return "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, " +
+      `metadata: {name: ${name}, namespace: ${namespace}}, spec: {${selector}action: ${action}${rules}}}`;
+  }
+
+  #peers(name: string, namespace: string): string {
+    const selector = this.#one(["", "selector: {matchLabels: {app: b}}, "]);
+    return "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, " +
+      `metadata: {name: ${name}, namespace: ${namespace}}, ` +
+      `spec: {${selector}mtls: {mode: ${this.#one(["STRICT", "PERMISSIVE", "DISABLE"])}}}}`;
+  }
+
   /** One of the names makes the one that there may be, or there is none. */
   #mesh(name: string, namespace: string): string {
     if (name !== "a" || namespace !== "one") return "";
@@ -201,14 +218,16 @@ function simulate(seed: number): void {
     const input = { resources, workloads: registry.workloads(), trustDomain: TRUST_DOMAIN };
     world = new World(input, world);
     const fresh = new World({ ...input, resources: freshly(files) }, null);
-    for (const [index, proxy] of CALLERS.entries()) {
+    // The first workload of the registry is another one from time to time, and has settings that can be taken over.
+    const viewers = [...CALLERS, ...registry.workloads().slice(0, 2)];
+    for (const [index, proxy] of viewers.entries()) {
       // Not everybody asks each time.
       if (random.below(4) === 0) continue;
       const view = world.view(proxy);
       const wanted = fresh.view(proxy);
       expect(versionsOf(view)).toEqual(versionsOf(wanted));
       expect(viewVersion(view)).toBe(viewVersion(wanted));
-      const before = had.get(index);
+      const before = index < CALLERS.length ? had.get(index) : undefined;
       if (before !== undefined) expect(after(before, view)).toEqual(versionsOf(wanted));
       had.set(index, view);
     }
