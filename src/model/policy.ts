@@ -34,6 +34,8 @@ export interface PolicyTest {
   readonly attribute: PolicyAttribute;
   /** Of the attribute `header`; lower case. */
   readonly header?: string;
+  /** Of the attribute `request.auth.claims`: its keys, from the outside in. */
+  readonly claim?: readonly string[];
   readonly values?: readonly string[];
   readonly notValues?: readonly string[];
 }
@@ -56,8 +58,12 @@ export type PolicyAttribute =
   | "method"
   | "path"
   | "header"
-  /** What a token would say. Nothing verifies tokens yet: no request ever has any. */
-  | "token";
+  /** `ISSUER/SUBJECT` of the verified token; a request without one has none, nor any of the following. */
+  | "request.auth.principal"
+  | "request.auth.audiences"
+  | "request.auth.presenter"
+  /** A claim; of a list one of its items has to match. */
+  | "request.auth.claims";
 
 /** Whether calls are let in that come in plain text (PeerAuthentication). */
 export type InboundMtls = "permissive" | "strict";

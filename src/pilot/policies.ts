@@ -3,6 +3,7 @@ import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import {
   type AuthorizationPolicySpec,
   type AuthorizationRule,
+  claimOfKey,
   headerOfKey,
 } from "../config/schema/authorization_policy.ts";
 import type { MutualTlsMode, PeerAuthenticationSpec } from "../config/schema/peer_authentication.ts";
@@ -122,13 +123,13 @@ function ruleOf(
     attribute: PolicyAttribute,
     values: readonly string[],
     notValues: readonly string[],
-    header?: string,
+    of: Pick<PolicyTest, "header" | "claim"> = {},
   ): PolicyTest[] => {
     if (values.length + notValues.length === 0) return [];
     const settled = (texts: readonly string[]) => settle(attribute, texts, namespace, trustDomain);
     return [{
       attribute,
-      ...(header === undefined ? {} : { header }),
+      ...of,
       ...(values.length === 0 ? {} : { values: settled(values) }),
       ...(notValues.length === 0 ? {} : { notValues: settled(notValues) }),
     }];
@@ -136,7 +137,7 @@ function ruleOf(
   return {
     sources: from.map(({ source }) => [
       ...test("source.principal", source.principals, source.notPrincipals),
-      ...test("token", source.requestPrincipals, source.notRequestPrincipals),
+      ...test("request.auth.principal", source.requestPrincipals, source.notRequestPrincipals),
       ...test("source.namespace", source.namespaces, source.notNamespaces),
       ...test("source.serviceAccount", source.serviceAccounts, source.notServiceAccounts),
       ...test("source.ip", source.ipBlocks, source.notIpBlocks),
@@ -149,15 +150,12 @@ function ruleOf(
       ...test("host", operation.hosts, operation.notHosts),
     ]),
     conditions: when.flatMap(({ key, values, notValues }) => {
-      const header = headerOfKey(key) ?? undefined;
-      return test(attributeOf(key), values, notValues, header);
+      const [header, claim] = [headerOfKey(key), claimOfKey(key)];
+      if (header !== null) return test("header", values, notValues, { header });
+      if (claim !== null) return test("request.auth.claims", values, notValues, { claim });
+      return test(key as PolicyAttribute, values, notValues);
     }),
   };
-}
-
-function attributeOf(key: string): PolicyAttribute {
-  if (headerOfKey(key) !== null) return "header";
-  return key.startsWith("request.auth.") ? "token" : key as PolicyAttribute;
 }
 
 /** Values that say the same wherever they are read. */

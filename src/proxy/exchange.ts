@@ -4,6 +4,8 @@
  * codec plays the mirror of it. Backpressure runs both ways: a false from `body` asks the source to pause.
  */
 
+import type { RequestAuth } from "./jwt/request_auth.ts";
+
 /** Flat: name, value, name, value …; names in lower case, values Latin-1. Without pseudo, framing and hop-by-hop fields. */
 export type HeaderList = string[];
 
@@ -36,6 +38,8 @@ export interface RequestHead {
   tunnel?: TunnelRequest | null;
   /** Fields, by name, that no hop may index (RFC 7541 §7.1.3), beside those that are never indexed. @default none */
   neverIndexed?: ReadonlySet<string>;
+  /** What its token says, verified by this proxy. @default it has none */
+  auth?: RequestAuth;
 }
 
 export interface ResponseHead {

@@ -200,6 +200,11 @@ export function headerOfKey(key: string): string | null {
   return REQUEST_HEADER.exec(key)?.[1]?.toLowerCase() ?? null;
 }
 
+/** The claim's keys, from the outside in, that a condition's key asks for; null: it asks for something else. */
+export function claimOfKey(key: string): readonly string[] | null {
+  return CLAIM.test(key) ? key.slice(key.indexOf("[") + 1, -1).split("][") : null;
+}
+
 function isKnownKey(name: string): boolean {
   const header = headerOfKey(name);
   // Envoy sees a pseudo-header as a header; there are fields for those.

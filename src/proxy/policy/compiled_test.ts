@@ -5,6 +5,7 @@
  */
 import { Network, parseIp } from "../../lib/ip.ts";
 import type { PolicyAttribute, PolicyTest } from "../../model/policy.ts";
+import { claimTexts, type RequestAuth } from "../jwt/request_auth.ts";
 import type { PathKey } from "../route/path_index.ts";
 import { PathPatterns } from "./path_patterns.ts";
 import { Patterns } from "./patterns.ts";
@@ -27,7 +28,11 @@ interface Matcher {
   certain(call: PolicyCall): boolean;
 }
 
-const HTTP: ReadonlySet<PolicyAttribute> = new Set(["host", "method", "path", "header", "token"]);
+const HTTP: ReadonlySet<PolicyAttribute> = new Set<PolicyAttribute>([
+  ...["host", "method", "path", "header"] as const,
+  ...["request.auth.principal", "request.auth.audiences"] as const,
+  ...["request.auth.presenter", "request.auth.claims"] as const,
+]);
 
 /** Throws when an address or network is none. */
 export function compileTest(test: PolicyTest, refuses: boolean): CompiledTest {
@@ -46,7 +51,7 @@ export function compileTest(test: PolicyTest, refuses: boolean): CompiledTest {
   };
 }
 
-function matcherOf({ attribute, header = "" }: PolicyTest, values: readonly string[]): Matcher {
+function matcherOf({ attribute, header = "", claim = [] }: PolicyTest, values: readonly string[]): Matcher {
   switch (attribute) {
     case "path":
       return pathMatcher(new PathPatterns(values));
@@ -58,8 +63,14 @@ function matcherOf({ attribute, header = "" }: PolicyTest, values: readonly stri
     case "remote.ip":
     case "destination.ip":
       return addressMatcher(attribute, values);
-    case "token":
-      return { possible: () => false, certain: () => false };
+    case "request.auth.principal":
+      return tokenMatcher(values, ({ principal }) => [principal]);
+    case "request.auth.audiences":
+      return tokenMatcher(values, ({ audiences }) => audiences);
+    case "request.auth.presenter":
+      return tokenMatcher(values, ({ presenter }) => [presenter]);
+    case "request.auth.claims":
+      return tokenMatcher(values, (auth) => claimTexts(auth, claim));
     default: {
       const patterns = new Patterns(values);
       const read = TEXTS[attribute];
@@ -119,6 +130,15 @@ function headerMatcher(name: string, patterns: Patterns): Matcher {
 /** RFC 9110 §5.2. */
 function joined(values: readonly string[]): string {
   return values.length === 1 ? values[0] as string : values.join(",");
+}
+
+/** A request without a token has none of what one says. */
+function tokenMatcher(
+  values: readonly string[],
+  read: (auth: RequestAuth) => readonly string[],
+): Matcher {
+  const patterns = new Patterns(values);
+  return single(({ auth }) => auth !== null && read(auth).some((text) => patterns.match(text)));
 }
 
 /** A host without a port means it at every port. */

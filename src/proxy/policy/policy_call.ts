@@ -2,6 +2,7 @@
 import { parseIp } from "../../lib/ip.ts";
 import { parseSpiffeId } from "../../model/spiffe_id.ts";
 import type { RequestHead } from "../exchange.ts";
+import type { RequestAuth } from "../jwt/request_auth.ts";
 import { withoutParameters } from "./path_patterns.ts";
 
 /** The other end of a connection. Texts are empty where it proved nothing. */
@@ -66,6 +67,11 @@ export class PolicyCall {
     const { host, port } = splitAuthority(head === null ? "" : head.authority);
     this.host = host;
     this.authority = host + port;
+  }
+
+  /** What the request's token says; null: it has none that was verified. */
+  get auth(): RequestAuth | null {
+    return this.#head?.auth ?? null;
   }
 
   /** All values of a field, in order; null: it is not there. */

@@ -2,12 +2,18 @@
 import { describe, expect, test } from "bun:test";
 import type { Policy, PolicyRule, PolicyTest } from "../../../../src/model/policy.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
+import { type RequestAuth, requestAuthOf } from "../../../../src/proxy/jwt/request_auth.ts";
 import { PolicyCall, policyPeer } from "../../../../src/proxy/policy/policy_call.ts";
 import { BOUND_RULES_MAX, PolicyTable } from "../../../../src/proxy/policy/policy_table.ts";
 import { PolicyCounts } from "../../../../src/telemetry/policy_counts.ts";
 
 const HERE = { address: "10.0.0.1", port: 8080 };
 const ANN = policyPeer("spiffe://mesh.test/ns/shop/sa/ann", "10.0.0.9");
+const TOKEN = requestAuthOf({
+  ...{ iss: "iss", sub: "sub", aud: ["one", "two"], azp: "app", group: "staff", groups: ["a", "b"] },
+  ...{ scope: "read write", roles: "one  two", note: "one two", realm: { roles: ["x"] } },
+  ...{ level: 3, admin: true, empty: "", nothing: null },
+}, ["roles"]);
 const NOBODY = policyPeer(null, "192.0.2.7");
 
 interface Asked {
@@ -16,6 +22,7 @@ interface Asked {
   readonly method?: string;
   readonly authority?: string;
   readonly headers?: string[];
+  readonly auth?: RequestAuth;
   readonly tcp?: true;
 }
 
@@ -32,8 +39,12 @@ function policy(
 }
 
 function decide(policies: readonly Policy[], asked: Asked = {}, counts = new PolicyCounts()): string {
-  const { peer = ANN, path = "/", method = "GET", authority = "web", headers = [], tcp } = asked;
-  const head: RequestHead = { method, scheme: "http", authority, path, headers, bodyLength: 0 };
+  const { peer = ANN, path = "/", method = "GET", authority = "web", headers = [], auth, tcp } = asked;
+  const token = auth === undefined ? {} : { auth };
+  const head: RequestHead = {
+    ...{ method, scheme: "http", authority, path, headers, bodyLength: 0 },
+    ...token,
+  };
   const table = new PolicyTable(policies, counts);
   const bound = table.bind(peer, HERE, tcp ? "tcp" : "http");
   return bound.refusal(new PolicyCall(peer, HERE, tcp ? null : head)) === null ? "allow" : "deny";
@@ -83,14 +94,19 @@ describe("PolicyTable", () => {
       ["source.ip", ["10.0.0.9", "10.0.0.0/24"], ["10.0.1.0/24", "::1"]],
       ["destination.ip", ["10.0.0.1"], ["10.0.0.9"]],
       ["destination.port", ["8080"], ["80", "80800"]],
-      ["token", [], ["*"]],
+      ["request.auth.principal", ["iss/sub", "iss/*", "*/sub", "*"], ["iss", "sub"]],
+      ["request.auth.audiences", ["one", "two", "t*", "*"], ["one,two", "three"]],
+      ["request.auth.presenter", ["app", "*"], ["iss"]],
     ] as [PolicyTest["attribute"], string[], string[]][],
   )("%s takes what it should, and nothing else", (attribute, good, bad) => {
     for (const value of good) {
-      expect([value, decide(DENY({ attribute, values: [value] }))]).toEqual([value, "deny"]);
+      expect([value, decide(DENY({ attribute, values: [value] }), { auth: TOKEN })]).toEqual([value, "deny"]);
     }
     for (const value of bad) {
-      expect([value, decide(DENY({ attribute, values: [value] }))]).toEqual([value, "allow"]);
+      expect([value, decide(DENY({ attribute, values: [value] }), { auth: TOKEN })]).toEqual([
+        value,
+        "allow",
+      ]);
     }
   });
 
@@ -100,9 +116,47 @@ describe("PolicyTable", () => {
     }
   });
 
-  test("nobody has a token: a policy that asks for one never allows, and one that refuses whoever has none does", () => {
-    expect(decide(ALLOW({ attribute: "token", values: ["*"] }))).toBe("deny");
-    expect(decide(DENY({ attribute: "token", notValues: ["*"] }))).toBe("deny");
+  test("without a token a policy that asks for one never allows, and one that refuses whoever has none does", () => {
+    const attributes = [
+      ...["request.auth.principal", "request.auth.audiences"] as const,
+      ...["request.auth.presenter", "request.auth.claims"] as const,
+    ];
+    for (const attribute of attributes) {
+      expect(decide(ALLOW({ attribute, values: ["*"] }))).toBe("deny");
+      expect(decide(DENY({ attribute, values: ["*"] }))).toBe("allow");
+      expect(decide(DENY({ attribute, notValues: ["*"] }))).toBe("deny");
+    }
+    const nobody = requestAuthOf({ iss: "iss" }, []);
+    expect(decide(ALLOW({ attribute: "request.auth.principal", values: ["*"] }), { auth: nobody })).toBe(
+      "deny",
+    );
+  });
+
+  test.each(
+    [
+      [["group"], "staff", true],
+      [["group"], "admin", false],
+      [["groups"], "b", true],
+      [["groups"], "a,b", false],
+      [["scope"], "write", true],
+      [["scope"], "read write", false],
+      [["roles"], "two", true],
+      [["note"], "two", false],
+      [["note"], "one two", true],
+      [["realm", "roles"], "x", true],
+      [["realm"], "*", false],
+      [["level"], "3", true],
+      [["admin"], "true", true],
+      [["nothing"], "*", false],
+      [["empty"], "*", false],
+      [["toString"], "*", false],
+      [["groups", "length"], "*", false],
+      [["group", "0"], "*", false],
+    ] as [string[], string, boolean][],
+  )("the claim %p is %p: %p", (claim, value, holds) => {
+    const test: PolicyTest = { attribute: "request.auth.claims", claim, values: [value] };
+    expect(decide(DENY(test), { auth: TOKEN })).toBe(holds ? "deny" : "allow");
+    expect(decide(ALLOW(test), { auth: TOKEN })).toBe(holds ? "allow" : "deny");
   });
 
   test.each([
