@@ -1,12 +1,13 @@
 /** The command line: which commands and flags there are. What a command does stands in its own module, loaded when it runs. */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError } from "commander";
 import { ListenError } from "../runtime/listen_error.ts";
 import { environmentVariable, writeStderr, writeStdout } from "../runtime/process.ts";
 import { SEVERITIES } from "../config/finding.ts";
 import { chapterList, DEFAULT_CHAPTER } from "./demo/chapters.ts";
+import { collect, dataOption, flag, outputOption, wholeNumber } from "./flags.ts";
 import { limitsHelp } from "./limit_flag.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
-import { OUTPUT_FORMATS, type OutputFormat, printError, printMessage } from "./output.ts";
+import { type OutputFormat, printError, printMessage } from "./output.ts";
 
 const EXAMPLES = `Examples:
   bowline demo                                         watch a whole mesh run on this machine
@@ -86,6 +87,7 @@ export function createProgram(finish: Finish): Command {
       addProxyStatus,
       addCerts,
       addCert,
+      addPolicy,
       addVersion,
     ]
   ) add(program, finish);
@@ -378,6 +380,36 @@ function addCert(program: Command, finish: Finish): void {
     });
 }
 
+function addPolicy(program: Command, finish: Finish): void {
+  const policy = program.command("policy").description("AuthorizationPolicies and the calls that were seen");
+  policy.command("suggest")
+    .description("write the policies that allow the calls seen so far, and no others")
+    .addHelpText(
+      "before",
+      "Examples:\n  bowline policy suggest > policies.yaml\n  bowline policy suggest shop/web\n",
+    )
+    .argument("[workload]", "NAMESPACE/NAME; without it, all that were called")
+    .addOption(dataOption("data directory of the running control plane"))
+    .addOption(outputOption())
+    .action(async (workload: string | undefined, options: { output: OutputFormat; data?: string }) => {
+      const { runPolicySuggest } = await import("./policy_suggest_command.ts");
+      finish(await runPolicySuggest(workload, options));
+    });
+  policy.command("simulate")
+    .description("say what policies would do to the calls seen so far")
+    .addHelpText(
+      "before",
+      "Examples:\n  bowline policy simulate candidate.yaml\n  bowline policy simulate policies/ -o json\n",
+    )
+    .argument("<path...>", "files or directories with AuthorizationPolicies")
+    .addOption(dataOption("data directory of the running control plane"))
+    .addOption(outputOption())
+    .action(async (paths: string[], options: { output: OutputFormat; data?: string }) => {
+      const { runPolicySimulate } = await import("./policy_simulate_command.ts");
+      finish(await runPolicySimulate(paths, options));
+    });
+}
+
 function addVersion(program: Command, finish: Finish): void {
   program.command("version")
     .description("show which bowline this is")
@@ -387,40 +419,6 @@ function addVersion(program: Command, finish: Finish): void {
       const { runVersion } = await import("./version_command.ts");
       finish(await runVersion(options));
     });
-}
-
-/**
- * A flag that `BOWLINE_…` of the environment gives too. An empty variable counts as unset; a flag without a value is
- * set by `1`, `true`, `yes` or `on`.
- */
-export function flag(flags: string, description: string): Option {
-  const option = new Option(flags, description);
-  const variable = `BOWLINE_${option.name().toUpperCase().replaceAll("-", "_")}`;
-  const value = environmentVariable(variable);
-  const set = option.isBoolean() ? /^(?:1|true|yes|on)$/i.test(value ?? "") : value !== undefined;
-  return set ? option.env(variable) : option;
-}
-
-export function outputOption(): Option {
-  return flag("-o, --output <format>", "how to print").choices(OUTPUT_FORMATS).default("table");
-}
-
-function dataOption(description: string): Option {
-  return flag("--data <dir>", `${description} (default: the system's or the user's state directory)`);
-}
-
-/** Takes a whole number in a range as a flag's value. */
-export function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-    if (value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-  };
-}
-
-/** Gathers the values of a flag that may stand more than once. */
-export function collect(value: string, previous: readonly string[] | undefined): string[] {
-  return [...(previous ?? []), value];
 }
 
 /** Commander's `error: …` and `(Did you mean …?)`, in the words and form of every other message. */

@@ -25,10 +25,11 @@ export interface AdminApiOptions {
   onRevoked(): void;
   /** Served here too. */
   readonly status: Hono;
+  readonly policies: Hono;
 }
 
 export function createAdminApi(options: AdminApiOptions): Hono {
-  const { citadel, registry, log, advertised, status } = options;
+  const { citadel, registry, log, advertised, status, policies } = options;
   const app = new Hono();
   app.post("/v1/revocations", (context) =>
     answer(context, async () => {
@@ -65,6 +66,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
     const reply: CertificatesReply = { certificates: citadel.certificates() };
     return context.json(reply);
   });
+  app.route("/", policies);
   app.route("/", status);
   return app;
 }

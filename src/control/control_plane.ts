@@ -3,9 +3,12 @@
  * doors: port 15012 for proxies, 15014 for whoever reads on this machine, admin.sock for its owner.
  */
 import { Citadel, type OwnCertificate } from "../citadel/citadel.ts";
+import type { ConfigStore } from "../config/config_store.ts";
+import type { ResourceSet } from "../config/resource.ts";
 import type { Clock } from "../lib/clock.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Random } from "../lib/prng.ts";
+import { CallStore } from "../mixer/call_store.ts";
 import { TelemetryStore } from "../mixer/telemetry_store.ts";
 import { ADMIN_SOCKET } from "../model/admin.ts";
 import { PORTS } from "../model/ports.ts";
@@ -22,6 +25,7 @@ import { createAdminApi } from "./admin_api.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
 import { ConfigSource } from "./config_source.ts";
 import { MtlsEndpoint } from "./mtls_endpoint.ts";
+import { createPolicyApi } from "./policy_api.ts";
 import { createProxyApi } from "./proxy_api.ts";
 import { createStatusApi } from "./status_api.ts";
 
@@ -126,6 +130,7 @@ export class ControlPlane {
     await this.#source.start();
     await this.#renew(citadel);
     const store = new TelemetryStore(clock);
+    const calls = new CallStore();
     const { store: config } = this.#source;
     const discovery = this.#discovery;
     const expiries = () => certificateExpiries(this.#certificate.chain, this.#certificate.roots);
@@ -140,6 +145,7 @@ export class ControlPlane {
         citadel,
         discovery,
         store,
+        calls,
         clock,
         log,
         onEnrolled: (workload) => {
@@ -157,6 +163,13 @@ export class ControlPlane {
       log,
       advertised,
       status,
+      policies: createPolicyApi({
+        calls,
+        registry: this.#registry,
+        trustDomain,
+        sinceMs: clock.now(),
+        resources: () => this.#resources(config),
+      }),
       onRevoked: () => {
         this.#discovery.setRevoked(citadel.revokedSerials());
         this.#endpoint?.cut((serial) => citadel.isRevoked(serial));
@@ -170,6 +183,12 @@ export class ControlPlane {
       proxies: advertised,
       api: `${statusAddress.hostname}:${PORTS.controlPlaneApi}`,
     });
+  }
+
+  /** The source has started, so that something serves. */
+  #resources({ current }: ConfigStore): ResourceSet {
+    if (current === null) throw new Error("Unreachable: the control plane serves without a configuration");
+    return current.resources;
   }
 
   /** Some time after a certificate was issued, not after each: it looks at all of them. */

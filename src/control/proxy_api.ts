@@ -5,6 +5,7 @@
 import { type Context, Hono } from "hono";
 import type { Citadel, Issued } from "../citadel/citadel.ts";
 import { CitadelError } from "../citadel/citadel_error.ts";
+import type { CallStore } from "../mixer/call_store.ts";
 import type { ReportingPeer, TelemetryStore } from "../mixer/telemetry_store.ts";
 import { REPORT_BYTES_MAX, ReportError, validateReport } from "../mixer/report_validation.ts";
 import { LineReader, LineTooLongError } from "../lib/line_reader.ts";
@@ -31,6 +32,7 @@ export interface ProxyApiOptions {
   readonly citadel: Citadel;
   readonly discovery: DiscoveryServer;
   readonly store: TelemetryStore;
+  readonly calls: CallStore;
   readonly clock: Clock;
   readonly log: Log;
   /** A certificate was issued: the workload has a sidecar from now on. */
@@ -76,9 +78,14 @@ export function createProxyApi(
       const { spiffeId } = context.env;
       if (spiffeId === null || revoked(context)) return refusePeer(context);
       const report = validateReport(await readJson(context.req.raw, REPORT_BYTES_MAX));
-      const refused = options.store.add(report, reportingPeer(spiffeId));
+      const peer = reportingPeer(spiffeId);
+      const refused = options.store.add(report, peer);
       if (refused > 0) {
         log.warn("Left out reported edges that are not the peer's own", { peer: spiffeId, refused });
+      }
+      if (report.calls !== undefined && !options.calls.add(report.calls, peer)) {
+        const { workload } = report.calls;
+        log.warn("Left out reported calls to a workload of another namespace", { peer: spiffeId, workload });
       }
       return context.body(null, 204);
     }));

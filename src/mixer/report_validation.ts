@@ -6,6 +6,8 @@ import {
   REPORT_EDGES_MAX,
   type TelemetryReport,
 } from "../model/report.ts";
+import { parseIp } from "../lib/ip.ts";
+import { RECORDED_CALLS_MAX, RECORDED_TEXT_LENGTH_MAX } from "../model/recorded_call.ts";
 import { parseSpiffeId, SPIFFE_ID_LENGTH_MAX } from "../model/spiffe_id.ts";
 
 /** The longest body of a report that the control plane should read, in bytes. */
@@ -44,9 +46,31 @@ const principal = v.pipe(
 );
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(REPORT_COUNT_MAX));
 // `NAMESPACE/NAME`, so as long as both.
-const key = v.pipe(v.string(), v.maxLength(2 * REPORT_NAME_LENGTH_MAX + 1));
+const key = v.pipe(v.string(), v.maxLength(2 * REPORT_NAME_LENGTH_MAX + 1), v.regex(/^[\x21-\x7e]*$/));
 
 const workload = v.object({ key, namespace: name, name, principal, app: name, version: name });
+
+// They end up in terminals, logs and files of policies.
+const text = v.pipe(v.string(), v.maxLength(RECORDED_TEXT_LENGTH_MAX), v.regex(/^[\x21-\x7e]*$/));
+
+const recordedCall = v.object({
+  principal: v.pipe(
+    v.string(),
+    v.check(
+      (id) => id === "" || parseSpiffeId(`spiffe://${id}`) !== undefined,
+      "must be a principal or empty",
+    ),
+  ),
+  caller: key,
+  address: v.pipe(v.string(), v.check((address) => parseIp(address) !== null, "must be an IP address")),
+  port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
+  protocol: v.picklist(["http", "tcp"]),
+  method: text,
+  authority: text,
+  path: text,
+  allowed: count,
+  refused: count,
+});
 
 // Unknown fields are dropped, not refused: a proxy may be one version ahead of its control plane.
 const report = v.object({
@@ -77,6 +101,11 @@ const report = v.object({
     })),
     v.maxLength(REPORT_EDGES_MAX),
   ),
+  calls: v.exactOptional(v.object({
+    workload: key,
+    calls: v.pipe(v.array(recordedCall), v.maxLength(RECORDED_CALLS_MAX)),
+    omitted: count,
+  })),
 });
 
 /** The report in a parsed JSON body, without unknown fields. Throws ReportError `malformed`, naming the first bad field. */

@@ -1,4 +1,5 @@
 /** What the command line asks of a running process over its `admin.sock`. */
+import type { RecordedCall } from "./recorded_call.ts";
 
 /** Name of the socket in the data directory; mode 0600, so that only the process's own user reaches it. */
 export const ADMIN_SOCKET = "admin.sock";
@@ -51,4 +52,80 @@ export interface RevokeRequest {
 
 export interface CertificatesReply {
   readonly certificates: readonly CertificateStatus[];
+}
+
+/** `GET /v1/policy-suggestions` of a control plane. */
+export interface PolicySuggestions {
+  /** ISO 8601: calls are remembered from then on. */
+  readonly since: string;
+  readonly policies: readonly SuggestedPolicy[];
+}
+
+export interface SuggestedPolicy {
+  /** Those that are known and selected, `NAMESPACE/NAME`. */
+  readonly workloads: readonly string[];
+  /** Kinds of calls that the policy allows, and how many there were. */
+  readonly kinds: number;
+  readonly calls: number;
+  /** Calls that were let through and are not allowed by the policy: nobody kept what they were, or no pattern says it. */
+  readonly leftOut: number;
+  readonly resource: {
+    readonly apiVersion: string;
+    readonly kind: string;
+    readonly metadata: { readonly name: string; readonly namespace: string };
+    readonly spec: {
+      readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+      readonly action: string;
+      readonly rules: readonly SuggestedRule[];
+    };
+  };
+}
+
+/** Istio's fields. */
+export interface SuggestedRule {
+  readonly from: readonly {
+    readonly source: {
+      readonly principals?: readonly string[];
+      readonly notPrincipals?: readonly string[];
+      readonly ipBlocks?: readonly string[];
+    };
+  }[];
+  readonly to: readonly {
+    readonly operation: {
+      readonly ports: readonly string[];
+      readonly methods?: readonly string[];
+      readonly paths?: readonly string[];
+    };
+  }[];
+}
+
+/** `POST /v1/policy-simulations` of a control plane. */
+export interface SimulationRequest {
+  /** YAML with AuthorizationPolicies, that stand in for those of the same name and beside the others. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+}
+
+export interface SimulationReply {
+  /** ISO 8601: calls are remembered from then on. */
+  readonly since: string;
+  /** `NAMESPACE/NAME` of the policies that were tried. */
+  readonly candidates: readonly string[];
+  readonly calls: readonly SimulatedCall[];
+  /** Calls of which there is a number and no more. */
+  readonly omitted: number;
+}
+
+/** A kind of call that was seen, and what would become of it. */
+export interface SimulatedCall {
+  readonly workload: string;
+  readonly call: RecordedCall;
+  /** `unknown`: it depends on what is not recorded of calls. */
+  readonly outcome: "allow" | "deny" | "unknown";
+  /** `NAMESPACE/NAME` of the policy that decides; null: none does. */
+  readonly policy: string | null;
+  /** Counts from 0. */
+  readonly rule: number | null;
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly reason: string;
 }

@@ -1,6 +1,8 @@
 /** What proxies tell the control plane's telemetry store about the calls that they carried: differences since the last report. */
 import type { Distribution } from "../lib/histogram.ts";
+import type { CallReport } from "./recorded_call.ts";
 import type { ServiceInfo, WorkloadInfo } from "./snapshot.ts";
+import type { WorkloadKey } from "./workload.ts";
 
 /** Edges in one report; a proxy with more to tell sends several. */
 export const REPORT_EDGES_MAX = 1_000;
@@ -8,6 +10,14 @@ export const REPORT_EDGES_MAX = 1_000;
 /** `POST /v1/report` over mTLS. */
 export interface TelemetryReport {
   readonly edges: readonly EdgeReport[];
+  /** What came to the reporter's own workload. Older proxies do not say. @default nothing */
+  readonly calls?: WorkloadCalls;
+}
+
+/** The kinds of calls to one workload. */
+export interface WorkloadCalls extends CallReport {
+  /** `NAMESPACE/NAME`. */
+  readonly workload: WorkloadKey;
 }
 
 export interface EdgeReport {

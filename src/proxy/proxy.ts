@@ -24,6 +24,7 @@ import {
   type Wire,
 } from "../runtime/socket.ts";
 import { setTcpKeepalive } from "../runtime/tcp_keepalive.ts";
+import { CallRecorder } from "../telemetry/call_recorder.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
 import { PolicyCounts } from "../telemetry/policy_counts.ts";
@@ -88,6 +89,8 @@ export class Proxy {
   readonly edges = new EdgeRegistry();
   /** What policies decided. */
   readonly decisions = new PolicyCounts();
+  /** What came to the own workload. */
+  readonly calls = new CallRecorder();
   readonly #options: ProxyOptions;
   readonly #wheel: TimerWheel;
   readonly #hosts: HostTable;
@@ -294,7 +297,13 @@ export class Proxy {
       reception: this.#receptions.inbound,
       warnings: this.#warnings,
       originalDestination,
-      exchanges: { ...this.#exchanges, random, hosts: this.#hosts, current: this.#serving },
+      exchanges: {
+        ...this.#exchanges,
+        random,
+        hosts: this.#hosts,
+        calls: this.calls,
+        current: this.#serving,
+      },
       ownPorts: new Set(ports),
       current: () => this.#current,
     });
@@ -332,7 +341,13 @@ export class Proxy {
     }
     this.#peers.add(verdict.serial, wire);
     const acceptor = new InboundAcceptor(
-      { ...this.#exchanges, edges: this.edges, descriptions: this.#descriptions, current: this.#serving },
+      {
+        ...this.#exchanges,
+        edges: this.edges,
+        calls: this.calls,
+        descriptions: this.#descriptions,
+        current: this.#serving,
+      },
       policyPeer(verdict.spiffeId, wire.remoteAddress),
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );

@@ -6,6 +6,7 @@ import type { Limits } from "../model/limits.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { ProxyOptions, ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
+import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 
@@ -26,6 +27,8 @@ export interface DataPlane {
   readonly edges: EdgeRegistry;
   /** What policies decided, as of the last collect(). */
   readonly decisions: PolicyCounts;
+  /** What came to the own workload, as of the last collect(). */
+  readonly calls: CallRecorder;
   /** What was refused, as of the last collect(). */
   readonly refusals: ProxyRefusals;
   /** Connections from clients, as of the last collect(). */

@@ -5,6 +5,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import { Proxy, type ProxyRefusals } from "../proxy/proxy.ts";
 import type { ProxyCaps } from "../proxy/proxy_caps.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
+import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { DataPlane, DataPlaneSettings } from "./data_plane.ts";
@@ -32,6 +33,10 @@ export class LocalDataPlane implements DataPlane {
 
   get decisions(): PolicyCounts {
     return this.#proxy.decisions;
+  }
+
+  get calls(): CallRecorder {
+    return this.#proxy.calls;
   }
 
   get refusals(): ProxyRefusals {

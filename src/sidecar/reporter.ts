@@ -1,6 +1,9 @@
 /** Tells the control plane's telemetry store what the proxy counted, as differences, and keeps them while it is away. */
 import type { Clock } from "../lib/clock.ts";
-import { type EdgeReport, REPORT_EDGES_MAX, withoutDetail } from "../model/report.ts";
+import { type EdgeReport, REPORT_EDGES_MAX, type TelemetryReport, withoutDetail } from "../model/report.ts";
+import type { CallReport } from "../model/recorded_call.ts";
+import type { WorkloadKey } from "../model/workload.ts";
+import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ControlClient } from "./control_client.ts";
@@ -15,12 +18,16 @@ export interface ReporterOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly client: ControlClient;
+  readonly workload: WorkloadKey;
   readonly edges: EdgeRegistry;
+  readonly calls: CallRecorder;
 }
 
 export class Reporter {
   readonly #options: ReporterOptions;
   #waiting: EdgeReport[] = [];
+  /** Was not sent yet; what comes after it waits in the recorder. */
+  #waitingCalls: CallReport | null = null;
   #cancel: () => void = () => {};
   #failing = false;
 
@@ -41,14 +48,18 @@ export class Reporter {
 
   /** Sends what is there; never throws. */
   async report(): Promise<void> {
-    const { client, edges, log } = this.#options;
+    const { client, edges, calls, workload, log } = this.#options;
     this.#waiting.push(...edges.takeReport().flatMap((report) => withoutDetail(report) ?? []));
     const excess = this.#waiting.length - REPORTS_KEPT_MAX;
     if (excess > 0) this.#waiting.splice(0, excess);
-    while (this.#waiting.length > 0) {
+    this.#waitingCalls ??= reportOf(calls);
+    while (this.#waiting.length > 0 || this.#waitingCalls !== null) {
       const batch = this.#waiting.slice(0, REPORT_EDGES_MAX);
+      const report: TelemetryReport = this.#waitingCalls === null
+        ? { edges: batch }
+        : { edges: batch, calls: { workload, ...this.#waitingCalls } };
       try {
-        const { status } = await client.post("/v1/report", { edges: batch });
+        const { status } = await client.post("/v1/report", report);
         if (status >= 500) return;
         this.#failing = false;
         // A report that is refused will not be taken the next time either.
@@ -61,6 +72,13 @@ export class Reporter {
         return;
       }
       this.#waiting.splice(0, batch.length);
+      this.#waitingCalls = null;
     }
   }
+}
+
+/** Null: nothing came. */
+function reportOf(recorder: CallRecorder): CallReport | null {
+  const report = recorder.takeReport();
+  return report.calls.length === 0 && report.omitted === 0 ? null : report;
 }

@@ -226,7 +226,8 @@ export class Sidecar {
       this.#snapshot ?? new Map(),
     );
     this.#discovery.start();
-    this.#reporter = new Reporter({ clock, log, client, edges: plane.edges });
+    const { workload } = identity;
+    this.#reporter = new Reporter({ clock, log, client, workload, edges: plane.edges, calls: plane.calls });
     this.#reporter.start();
   }
 

@@ -30,6 +30,7 @@ export type WorkerProxy = Pick<
   | "cut"
   | "edges"
   | "decisions"
+  | "calls"
   | "refusals"
   | "connections"
 >;
@@ -132,11 +133,15 @@ export class Worker {
 
   #counts(): WorkerCounts {
     const proxy = this.#proxy;
-    if (proxy === null) return { edges: [], decisions: [], refusals: NO_REFUSALS, connections: 0 };
+    if (proxy === null) {
+      const calls = { calls: [], omitted: 0 };
+      return { edges: [], decisions: [], calls, refusals: NO_REFUSALS, connections: 0 };
+    }
     const { refusals, connections } = proxy;
     return {
       edges: proxy.edges.takeReport(),
       decisions: proxy.decisions.takeReport(),
+      calls: proxy.calls.takeReport(),
       refusals,
       connections,
     };

@@ -2,6 +2,7 @@
  * What the process of a sidecar and its workers say to each other: plain data. Both ends are the same executable, so
  * there are no versions; what does not look right ends the worker, whose state is then unknown.
  */
+import type { CallReport } from "../model/recorded_call.ts";
 import type { EdgeReport } from "../model/report.ts";
 import type { ResourceKey, VersionedResource } from "../model/snapshot.ts";
 import type { Side } from "../proxy/listener/connection_gate.ts";
@@ -90,6 +91,8 @@ export interface WorkerCounts {
   readonly edges: readonly EdgeReport[];
   /** Differences, as above. */
   readonly decisions: readonly PolicyCountReport[];
+  /** Differences, as above. */
+  readonly calls: CallReport;
   /** Since the worker's start. */
   readonly refusals: ProxyRefusals;
   readonly connections: number;
@@ -117,10 +120,11 @@ export function readFromWorker(value: unknown): FromWorker {
 }
 
 function isCounts(value: unknown): boolean {
-  const { edges, decisions, refusals, connections } = (value ?? {}) as Partial<WorkerCounts>;
+  const { edges, decisions, calls, refusals, connections } = (value ?? {}) as Partial<WorkerCounts>;
   return Array.isArray(edges) && edges.every(isReport) &&
     Array.isArray(decisions) && decisions.every((one) => isObject(one) && countsOnly(one)) &&
-    isCount(connections) && isRefusals(refusals);
+    isObject(calls) && countsOnly(calls) && Array.isArray(calls.calls) && isCount(connections) &&
+    isRefusals(refusals);
 }
 
 /** Which numbers there are is telemetry's matter; none of them may be what JSON makes of NaN. */

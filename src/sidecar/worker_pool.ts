@@ -8,6 +8,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import { checkSnapshot } from "../proxy/check_snapshot.ts";
 import { type ProxyRefusals, type SidecarAddresses, SIDES } from "../proxy/proxy.ts";
 import type { ListenAddress, Listener, TlsMaterial } from "../runtime/socket.ts";
+import { CallRecorder } from "../telemetry/call_recorder.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -43,6 +44,7 @@ export interface WorkerPoolOptions {
 export class WorkerPool implements DataPlane {
   readonly edges = new EdgeRegistry();
   readonly decisions = new PolicyCounts();
+  readonly calls = new CallRecorder();
   readonly #options: WorkerPoolOptions;
   readonly #slots: readonly WorkerSlot[];
   #held: Listener[] = [];
@@ -60,6 +62,7 @@ export class WorkerPool implements DataPlane {
       start,
       edges: this.edges,
       decisions: this.decisions,
+      calls: this.calls,
       state: () => this.#state(),
     };
     this.#slots = Array.from({ length: workers }, (_, i) => new WorkerSlot({ ...shared, number: i + 1 }));

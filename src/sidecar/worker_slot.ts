@@ -5,6 +5,7 @@ import type { Random } from "../lib/prng.ts";
 import type { Side } from "../proxy/listener/connection_gate.ts";
 import type { ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
+import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -37,6 +38,7 @@ export interface WorkerSlotOptions {
   /** Takes what the worker counted. */
   readonly edges: EdgeRegistry;
   readonly decisions: PolicyCounts;
+  readonly calls: CallRecorder;
   /** Null as long as there is nothing to serve by. */
   state(): WorkerState | null;
 }
@@ -163,9 +165,10 @@ export class WorkerSlot {
     });
   }
 
-  #take({ edges, decisions, refusals, connections }: WorkerCounts): void {
+  #take({ edges, decisions, calls, refusals, connections }: WorkerCounts): void {
     for (const report of edges) this.#open.add(this.#options.edges.absorb(report), report);
     for (const report of decisions) this.#options.decisions.absorb(report);
+    this.#options.calls.absorb(calls);
     this.#refusals = refusals;
     this.#connections = connections;
   }

@@ -3,6 +3,7 @@ import type { ProxySettings, Snapshot } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
 import { PolicyCounts } from "../../telemetry/policy_counts.ts";
 import type { RequestHead } from "../exchange.ts";
+import type { Verdict } from "../policy/compiled_rule.ts";
 import { PolicyCall, policyPeer } from "../policy/policy_call.ts";
 import { PolicyTable } from "../policy/policy_table.ts";
 import type { ExplainedAuthorization, ExplainedEndpoint, Explanation } from "./explanation.ts";
@@ -52,8 +53,16 @@ function verdictOf(
   const port = Number(address.slice(address.lastIndexOf(":") + 1));
   const destination = { address: settings.address, port };
   const peer = policyPeer(caller.workload.principal || null, caller.address);
-  const { allowed, policy, rule } = new PolicyTable(settings.policies ?? [], new PolicyCounts())
+  const verdict = new PolicyTable(settings.policies ?? [], new PolicyCounts())
     .bind(peer, destination, "http").explain(new PolicyCall(peer, destination, head));
+  return explainVerdict(verdict, workload);
+}
+
+/** What the policies of a workload say of a call, with where it is written. */
+export function explainVerdict(
+  { allowed, policy, rule }: Verdict,
+  workload: WorkloadKey,
+): ExplainedAuthorization {
   const decision = allowed ? "allow" : "deny";
   if (policy === null || rule === null) {
     const reason = allowed

@@ -1,6 +1,7 @@
 /** The calls to the own workload: from an authenticated peer to the port that the request is for. */
 import { parseSpiffeId, type SpiffeId } from "../../model/spiffe_id.ts";
 import type { WorkloadInfo } from "../../model/snapshot.ts";
+import type { CallRecorder, RecordedCaller } from "../../telemetry/call_recorder.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import type { Host } from "../cluster/host.ts";
 import type { CompiledSnapshot, InboundService } from "../compiled_snapshot.ts";
@@ -27,6 +28,7 @@ const RETRIES_MAX = 1;
 
 export interface InboundOptions extends ExchangeContext {
   readonly edges: EdgeRegistry;
+  readonly calls: CallRecorder;
   readonly descriptions: PeerDescriptions;
   current(): CompiledSnapshot;
 }
@@ -36,6 +38,7 @@ interface InboundTarget extends Target {
   readonly destination: PolicyDestination;
   /** What holds for this caller's requests; null: no policy selects the workload. */
   readonly policies: BoundPolicies | null;
+  readonly calls: RecordedCaller;
 }
 
 /** One for each connection: it knows who is at the other end. */
@@ -100,6 +103,7 @@ export class InboundAcceptor implements Acceptor {
     const { destination } = target;
     const refusal = policies?.bind(this.#peer, destination, "tcp")
       .refusal(new PolicyCall(this.#peer, destination, null)) ?? null;
+    target.calls.recordConnection(refusal === null);
     if (refusal === null) exchange.send({ ...target, host: target.tunnelHost });
     else exchange.reply(refusal, target.edge);
   }
@@ -109,11 +113,10 @@ export class InboundAcceptor implements Acceptor {
     const path = normalPath(head.path);
     if (typeof path !== "string") return exchange.reply(path, target.edge);
     head.path = path;
-    if (target.policies !== null) {
-      const refusal = target.policies.refusal(new PolicyCall(this.#peer, target.destination, head));
-      if (refusal !== null) return exchange.reply(refusal, target.edge);
-    }
-    exchange.send(target);
+    const refusal = target.policies?.refusal(new PolicyCall(this.#peer, target.destination, head)) ?? null;
+    target.calls.recordRequest(head.method, head.authority, path, refusal === null);
+    if (refusal === null) exchange.send(target);
+    else exchange.reply(refusal, target.edge);
   }
 
   /** Only ports that a service declares are open to the mesh; null for any other. */
@@ -138,6 +141,12 @@ export class InboundAcceptor implements Acceptor {
     const target = {
       destination,
       policies: policies?.bind(this.#peer, destination, "http") ?? null,
+      calls: this.#options.calls.caller({
+        principal: this.#peer.principal,
+        caller: this.#source.key,
+        address: this.#peer.address,
+        port: destination.port,
+      }),
       host: inbound.host,
       tunnelHost: inbound.tunnelHost,
       edge: this.#edge(snapshot, inbound),

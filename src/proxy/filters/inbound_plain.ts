@@ -1,7 +1,8 @@
 /** The calls to the own workload from outside the mesh: captured on their way to one of its ports, in plain text. */
 import type { Random } from "../../lib/prng.ts";
 import type { Address } from "../../runtime/socket.ts";
-import type { Edge } from "../../telemetry/edge_metrics.ts";
+import type { CallRecorder, RecordedCaller } from "../../telemetry/call_recorder.ts";
+import { type Edge, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import type { Host } from "../cluster/host.ts";
 import type { HostTable } from "../cluster/host_table.ts";
 import { type CompiledSnapshot, INBOUND_CONNECT_TIMEOUT_MS } from "../compiled_snapshot.ts";
@@ -19,6 +20,7 @@ import { InboundExchange } from "./inbound.ts";
 export interface PlainInboundOptions extends ExchangeContext {
   readonly random: Random;
   readonly hosts: HostTable;
+  readonly calls: CallRecorder;
   current(): CompiledSnapshot;
 }
 
@@ -28,12 +30,19 @@ export class PlainInboundAcceptor implements Acceptor {
   readonly #destination: Address;
   readonly #peer: PolicyPeer;
   readonly #policyDestination: PolicyDestination;
+  readonly #calls: RecordedCaller;
 
   /** `peerAddress` is that of the other end. */
   constructor(options: PlainInboundOptions, destination: Address, peerAddress: string) {
     this.#options = options;
     this.#destination = destination;
     this.#peer = policyPeer(null, peerAddress);
+    this.#calls = options.calls.caller({
+      principal: "",
+      caller: UNKNOWN_WORKLOAD.key,
+      address: peerAddress,
+      port: destination.port,
+    });
     this.#policyDestination = { address: destination.hostname, port: destination.port };
   }
 
@@ -89,6 +98,8 @@ export class PlainInboundAcceptor implements Acceptor {
       return exchange.reply(LOCAL_REPLY.plainTextRefused, edge);
     }
     const refusal = this.#refusal(snapshot.policies, head);
+    if (head === null) this.#calls.recordConnection(refusal === null);
+    else this.#calls.recordRequest(head.method, head.authority, head.path, refusal === null);
     if (refusal !== null) return exchange.reply(refusal, edge);
     const inbound = snapshot.inbound.get(this.#destination.port);
     const connectTimeoutMs = inbound?.connectTimeoutMs ?? INBOUND_CONNECT_TIMEOUT_MS;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { EXIT } from "../../../src/cli/exit_codes.ts";
-import { collect, flag, wholeNumber } from "../../../src/cli/program.ts";
+import { collect, flag, wholeNumber } from "../../../src/cli/flags.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 

@@ -8,6 +8,11 @@ import {
   ReportError,
   validateReport,
 } from "../../../src/mixer/report_validation.ts";
+import {
+  RECORDED_CALLS_MAX,
+  RECORDED_TEXT_LENGTH_MAX,
+  type RecordedCall,
+} from "../../../src/model/recorded_call.ts";
 import { GRPC_STATUS_MAX, REPORT_EDGES_MAX } from "../../../src/model/report.ts";
 import { SPIFFE_ID_LENGTH_MAX } from "../../../src/model/spiffe_id.ts";
 import { durations, edge, workload } from "./reports.ts";
@@ -25,6 +30,23 @@ function refusal(body: unknown): string | undefined {
 
 function withEdge(overrides: object): unknown {
   return { edges: [{ ...edge(), ...overrides }] };
+}
+
+const CALL: RecordedCall = {
+  principal: "cluster.local/ns/shop/sa/front",
+  caller: "shop/front",
+  address: "10.0.0.3",
+  port: 8080,
+  protocol: "http",
+  method: "GET",
+  authority: "web:8080",
+  path: "/a",
+  allowed: 1,
+  refused: 0,
+};
+
+function withCalls(calls: readonly unknown[]): unknown {
+  return { edges: [], calls: { workload: "shop/web", calls, omitted: 0 } };
 }
 
 describe("validateReport()", () => {
@@ -56,7 +78,25 @@ describe("validateReport()", () => {
     expect(refusal(withEdge({ reporter: "destination", source }))).toBeUndefined();
   });
 
+  test("takes what came to the own workload", () => {
+    const calls = { workload: "shop/web", calls: [CALL], omitted: 2 };
+    expect(validateReport({ edges: [], calls })).toEqual({ edges: [], calls });
+  });
+
   const bad: [string, unknown, string][] = [
+    ["calls to nobody", { edges: [], calls: { calls: [], omitted: 0 } }, "calls.workload"],
+    ["too many calls", withCalls(new Array(RECORDED_CALLS_MAX + 1).fill(CALL)), "calls.calls"],
+    ["a call of a wrong type", withCalls([7]), "calls.calls.0"],
+    ["a path with an escape", withCalls([{ ...CALL, path: "/\x1b[m" }]), "calls.calls.0.path"],
+    [
+      "a path that is too long",
+      withCalls([{ ...CALL, path: "/".repeat(RECORDED_TEXT_LENGTH_MAX + 1) }]),
+      "calls.calls.0.path",
+    ],
+    ["an address that is none", withCalls([{ ...CALL, address: "here" }]), "calls.calls.0.address"],
+    ["a caller that is no principal", withCalls([{ ...CALL, principal: "me" }]), "calls.calls.0.principal"],
+    ["a port that is none", withCalls([{ ...CALL, port: 0 }]), "calls.calls.0.port"],
+    ["less than no call", withCalls([{ ...CALL, allowed: -1 }]), "calls.calls.0.allowed"],
     ["no object", null, "report"],
     ["no edges", {}, "edges"],
     ["edges of a wrong type", { edges: {} }, "edges"],

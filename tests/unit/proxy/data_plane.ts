@@ -32,6 +32,7 @@ import { InboundAcceptor } from "../../../src/proxy/filters/inbound.ts";
 import { OutboundAcceptor } from "../../../src/proxy/filters/outbound.ts";
 import { Http1ServerConnection } from "../../../src/proxy/http1/server_connection.ts";
 import { policyPeer } from "../../../src/proxy/policy/policy_call.ts";
+import { CallRecorder } from "../../../src/telemetry/call_recorder.ts";
 import { EdgeRegistry } from "../../../src/telemetry/edge_metrics.ts";
 import { PolicyCounts } from "../../../src/telemetry/policy_counts.ts";
 import { FakeNetwork } from "./fake_network.ts";
@@ -135,6 +136,7 @@ export class DataPlane {
   readonly wheel = new TimerWheel(this.clock);
   readonly network = new FakeNetwork();
   readonly edges = new EdgeRegistry();
+  readonly calls = new CallRecorder();
   readonly decisions = new PolicyCounts();
   readonly warnings: string[] = [];
   readonly hosts = new HostTable({
@@ -200,13 +202,13 @@ export class DataPlane {
 
   /** A connection that arrives at 15006. */
   arrivesPlain(destination: Address | null): Arrival {
-    const { random, hosts } = this;
+    const { random, hosts, calls } = this;
     const current = () => this.compiled;
     const listener = new PlainInboundListener({
       reception: this.#reception,
       warnings: this.#limited,
       originalDestination: () => destination,
-      exchanges: { ...this.exchanges, random, hosts, current },
+      exchanges: { ...this.exchanges, random, hosts, calls, current },
       ownPorts: new Set([15001, 15006, 15008]),
       current,
     });
@@ -236,11 +238,11 @@ export class DataPlane {
 
   /** A proxy that calls in, with this identity. */
   peer(principal = CALLER_ID): Client {
-    const { edges, descriptions } = this;
+    const { edges, calls, descriptions } = this;
     return new Client(
       this.wheel,
       new InboundAcceptor(
-        { ...this.exchanges, edges, descriptions, current: () => this.compiled },
+        { ...this.exchanges, edges, calls, descriptions, current: () => this.compiled },
         policyPeer(principal, "192.0.2.9"),
         "00ff",
       ),

@@ -35,7 +35,8 @@ export class FakeWorker {
     if (message === undefined || message.type === "identity") throw new Error(`It was not asked to ${type}`);
     const { id } = message;
     if (counts === null) return await this.says({ type: "done", id });
-    const nothing = { edges: [], decisions: [], refusals: NO_REFUSALS, connections: 0 };
+    const calls = { calls: [], omitted: 0 };
+    const nothing = { edges: [], decisions: [], calls, refusals: NO_REFUSALS, connections: 0 };
     await this.says({ type: "counts", id, counts: { ...nothing, ...counts } });
   }
 

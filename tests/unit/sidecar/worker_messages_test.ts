@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
 import { readFromWorker } from "../../../src/sidecar/worker_messages.ts";
+import { CallRecorder } from "../../../src/telemetry/call_recorder.ts";
 import { EdgeRegistry, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
 
 function counts() {
@@ -12,7 +13,15 @@ function counts() {
     service: { host: "shop", name: "shop", namespace: "ns" },
     mtls: true,
   }).record(200, "-", 1.5);
-  return { edges: registry.takeReport(), decisions: [], refusals: NO_REFUSALS, connections: 1 };
+  const calls = new CallRecorder();
+  calls.caller({ principal: "", caller: "unknown", address: "10.0.0.1", port: 80 }).recordConnection(true);
+  return {
+    edges: registry.takeReport(),
+    decisions: [],
+    calls: calls.takeReport(),
+    refusals: NO_REFUSALS,
+    connections: 1,
+  };
 }
 
 describe("readFromWorker()", () => {
@@ -46,6 +55,9 @@ describe("readFromWorker()", () => {
         { ...good, refusals: { ...NO_REFUSALS, requests: "1" } },
         { ...good, refusals: { ...NO_REFUSALS, upstream: null } },
         { ...good, refusals: { ...NO_REFUSALS, upstream: { connecting: null, descriptors: 0 } } },
+        { ...good, calls: null },
+        { ...good, calls: { ...good.calls, calls: {} } },
+        { ...good, calls: { ...good.calls, omitted: null } },
         { ...good, edges: {} },
         { ...good, edges: [null] },
         { ...good, edges: [{ ...edge, reporter: "nobody" }] },

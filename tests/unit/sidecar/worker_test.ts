@@ -6,6 +6,7 @@ import type { TlsMaterial } from "../../../src/runtime/socket.ts";
 import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
 import { ORPHAN_DRAIN_MS, Worker, type WorkerProxy } from "../../../src/sidecar/worker.ts";
 import type { FromWorker, ToWorker } from "../../../src/sidecar/worker_messages.ts";
+import { CallRecorder } from "../../../src/telemetry/call_recorder.ts";
 import { EdgeRegistry } from "../../../src/telemetry/edge_metrics.ts";
 import { PolicyCounts } from "../../../src/telemetry/policy_counts.ts";
 import { cluster, settings, snapshotOf } from "../proxy/data_plane.ts";
@@ -35,6 +36,7 @@ const START: ToWorker = {
 class FakeProxy implements WorkerProxy {
   readonly edges = new EdgeRegistry();
   readonly decisions = new PolicyCounts();
+  readonly calls = new CallRecorder();
   readonly refusals = NO_REFUSALS;
   readonly connections = 7;
   readonly did: string[] = [];

@@ -1,0 +1,38 @@
+/** The flags that commands share, and how values of flags are read. */
+import { InvalidArgumentError, Option } from "commander";
+import { environmentVariable } from "../runtime/process.ts";
+import { OUTPUT_FORMATS } from "./output.ts";
+
+/**
+ * A flag that `BOWLINE_…` of the environment gives too. An empty variable counts as unset; a flag without a value is
+ * set by `1`, `true`, `yes` or `on`.
+ */
+export function flag(flags: string, description: string): Option {
+  const option = new Option(flags, description);
+  const variable = `BOWLINE_${option.name().toUpperCase().replaceAll("-", "_")}`;
+  const value = environmentVariable(variable);
+  const set = option.isBoolean() ? /^(?:1|true|yes|on)$/i.test(value ?? "") : value !== undefined;
+  return set ? option.env(variable) : option;
+}
+
+export function outputOption(): Option {
+  return flag("-o, --output <format>", "how to print").choices(OUTPUT_FORMATS).default("table");
+}
+
+export function dataOption(description: string): Option {
+  return flag("--data <dir>", `${description} (default: the system's or the user's state directory)`);
+}
+
+/** Takes a whole number in a range as a flag's value. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** Gathers the values of a flag that may stand more than once. */
+export function collect(value: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}
