@@ -5,7 +5,7 @@
 import { encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { CertificateReply, EnrolRequest, TrustBundleReply } from "../model/enrolment.ts";
-import type { CertificateState, CertificateStatus } from "../model/admin.ts";
+import type { CertificateState, CertificateStatus, JoinTokenStatus } from "../model/admin.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
 import { PrivateFileError, type PrivateFiles } from "../runtime/private_files.ts";
@@ -44,6 +44,8 @@ export interface TokenRequest {
   readonly spiffeId: string;
   /** `HOST:PORT` under which the workload reaches the control plane. */
   readonly controlPlane: string;
+  /** Networks from which it may be used; absent: from anywhere. */
+  readonly source?: readonly string[];
   /** @default TOKEN_LIFE_DEFAULT_MS */
   readonly ttlMs?: number;
 }
@@ -55,6 +57,8 @@ export interface Issued {
   /** Lower-case hex. */
   readonly serial: string;
   readonly notAfterMs: number;
+  /** The token that it was issued for, as the audit log calls it: `token 4f8a0c5be1d2`; null: a certificate. */
+  readonly by: string | null;
 }
 
 /** The control plane's own material for TLS, all PEM; the key is in memory alone. */
@@ -73,6 +77,8 @@ export class Citadel {
   readonly #revocations: RevocationList;
   readonly #leafLifeMs: number;
   readonly #clock: Clock;
+  /** Its books are here. */
+  readonly directory: string;
   readonly trustDomain: string;
   /** The data directory has a CA of its own, and another one is plugged in: who joined before trusts only the former. */
   readonly ownAuthorityUnused: boolean;
@@ -91,6 +97,7 @@ export class Citadel {
     this.#revocations = revocations;
     this.#clock = options.clock;
     this.#leafLifeMs = options.leafLifeMs ?? LEAF_LIFE_DEFAULT_MS;
+    this.directory = booksOf(options.dataDirectory);
     this.trustDomain = options.trustDomain;
   }
 
@@ -105,7 +112,7 @@ export class Citadel {
         } is no trust domain: lower-case letters, digits, dots, dashes, underscores`,
       );
     }
-    const directory = `${dataDirectory}/ca`;
+    const directory = booksOf(dataDirectory);
     await files.makeDirectory(directory);
     const { pluggedDirectory } = options;
     const material = pluggedDirectory === undefined
@@ -136,7 +143,7 @@ export class Citadel {
 
   /** A one-time token that lets this workload join. Throws CitadelError `request_invalid`, PrivateFileError. */
   async createToken(request: TokenRequest): Promise<JoinToken> {
-    const { workload, group, spiffeId, controlPlane, ttlMs = TOKEN_LIFE_DEFAULT_MS } = request;
+    const { workload, group, spiffeId, ttlMs = TOKEN_LIFE_DEFAULT_MS, ...rest } = request;
     const name = parseWorkloadKey(workload);
     if (name === undefined) {
       throw new CitadelError(
@@ -160,20 +167,31 @@ export class Citadel {
         `${JSON.stringify(group)} is no WorkloadGroup of namespace ${name.namespace}`,
       );
     }
-    return await this.#tokens.create({ workload, group, spiffeId, controlPlane, caPin: this.caPin, ttlMs });
+    return await this.#tokens.create({ workload, group, spiffeId, ...rest, caPin: this.caPin, ttlMs });
+  }
+
+  /** The tokens that nobody has used yet. Throws PrivateFileError. */
+  async tokens(): Promise<JoinTokenStatus[]> {
+    return await this.#tokens.list();
+  }
+
+  /** Throws CitadelError `request_invalid`, PrivateFileError. */
+  async revokeToken(id: string): Promise<void> {
+    await this.#tokens.revoke(id);
   }
 
   /**
-   * A certificate for the identity in the request's token, which is used up by it. A bad CSR does not use it up.
-   * Throws CitadelError `token_*`, `csr_refused`, `storage_failed`.
+   * A certificate for the identity in the request's token, which is used up by it. A bad CSR does not use it up, nor
+   * does somebody at an IP address (`from`) that it is not for. Throws CitadelError `token_*`, `csr_refused`,
+   * `storage_failed`.
    */
-  async enrol(request: EnrolRequest): Promise<Issued> {
+  async enrol(request: EnrolRequest, from?: string): Promise<Issued> {
     if (request.token === undefined) {
       throw tokenRefused("token_invalid", "The enrolment came without a join token");
     }
-    const claims = await this.#tokens.verify(request.token);
+    const claims = await this.#tokens.verify(request.token, from);
     const publicKey = await publicKeyOfRequest(request.csr);
-    await stored(this.#tokens.redeem(claims));
+    const id = await stored(this.#tokens.redeem(claims));
     const leaf = await this.#issue({
       publicKey,
       spiffeId: claims.sub,
@@ -181,7 +199,7 @@ export class Citadel {
       group: claims.group,
       how: "token",
     });
-    return this.#issued(leaf, claims.sub, claims.workload);
+    return this.#issued(leaf, claims.sub, claims.workload, `token ${id}`);
   }
 
   /**
@@ -203,7 +221,7 @@ export class Citadel {
       group: this.groupOf(owner),
       how: "renewal",
     });
-    return this.#issued(leaf, peerSpiffeId, owner);
+    return this.#issued(leaf, peerSpiffeId, owner, null);
   }
 
   /** A certificate for the control plane's own endpoint, with a new key. Throws CitadelError `storage_failed`. */
@@ -335,10 +353,14 @@ export class Citadel {
     return leaf;
   }
 
-  #issued(leaf: IssuedLeaf, spiffeId: string, workload: WorkloadKey): Issued {
+  #issued(leaf: IssuedLeaf, spiffeId: string, workload: WorkloadKey, by: string | null): Issued {
     const reply = { spiffeId, chain: leaf.chain, roots: this.#authority.roots };
-    return { reply, workload, serial: leaf.serial, notAfterMs: leaf.notAfterMs };
+    return { reply, workload, serial: leaf.serial, notAfterMs: leaf.notAfterMs, by };
   }
+}
+
+function booksOf(dataDirectory: string): string {
+  return `${dataDirectory}/ca`;
 }
 
 function compare(one: string, other: string): number {

@@ -5,6 +5,7 @@
 import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
+import { Journal } from "./journal.ts";
 
 /** How the certificate was asked for; `own` is the control plane's. */
 export type IssuanceHow = "token" | "renewal" | "own";
@@ -41,36 +42,19 @@ export const EXPIRED_SHOWN_MS = 7 * 24 * 60 * 60 * 1000;
 /** From this many certificates on the books are cleared of what has expired, each time they have doubled. */
 const CLEARED_FROM = 10_000;
 
-/** A log that has grown beyond this is set aside as `issued-TIME.jsonl`, and what still counts begins a new one. */
-export const ISSUANCE_LOG_BYTES_MAX = 16 * 1024 * 1024;
-
-const READ_BYTES_MAX = 1024 * 1024 * 1024;
-
 export class IssuanceLog {
-  readonly #directory: string;
-  readonly #files: PrivateFiles;
   readonly #clock: Clock;
-  readonly #bytesMax: number;
+  #journal!: Journal;
   /** The last certificate of each workload, as its line. */
   readonly #last = new Map<WorkloadKey, Enrolment & { readonly line: string }>();
   /** Certificates by their serial number, in their order. */
   readonly #issued = new Map<string, Issuance & { readonly issuedAtMs: number; readonly line: string }>();
   #clearedAt = CLEARED_FROM;
-  #bytes = 0;
-  #setAsideAt: number;
-  #endsInLine = true;
-  /** Lines that wait for the disk; one write takes all. */
-  #waiting: { lines: string[]; done: Promise<void> } | undefined;
-  #writing: Promise<void> = Promise.resolve();
   /** Lines that could not be read back: what a crash cut off. */
   tornLines = 0;
 
-  private constructor(directory: string, files: PrivateFiles, clock: Clock, bytesMax: number) {
-    this.#directory = directory;
-    this.#files = files;
+  private constructor(clock: Clock) {
     this.#clock = clock;
-    this.#bytesMax = bytesMax;
-    this.#setAsideAt = bytesMax;
   }
 
   /** Reads the log of a directory that exists; throws PrivateFileError. */
@@ -78,19 +62,24 @@ export class IssuanceLog {
     directory: string,
     files: PrivateFiles,
     clock: Clock,
-    bytesMax = ISSUANCE_LOG_BYTES_MAX,
+    bytesMax?: number,
   ): Promise<IssuanceLog> {
-    const log = new IssuanceLog(directory, files, clock, bytesMax);
-    const bytes = await files.read(log.#path, READ_BYTES_MAX) ?? new Uint8Array();
-    const text = new TextDecoder().decode(bytes);
-    log.#bytes = bytes.length;
-    log.#endsInLine = text === "" || text.endsWith("\n");
-    for (const line of text.split("\n")) if (line !== "") log.#readBack(line);
+    const log = new IssuanceLog(clock);
+    const kept = () => {
+      log.#clearIssued();
+      return [...log.#issued.values()].map(({ line }) => line);
+    };
+    const { journal, lines } = await Journal.open({
+      directory,
+      name: "issued",
+      files,
+      clock,
+      bytesMax,
+      kept,
+    });
+    log.#journal = journal;
+    for (const line of lines) log.#readBack(line);
     return log;
-  }
-
-  get #path(): string {
-    return `${this.#directory}/issued.jsonl`;
   }
 
   /** Resolves when the line is on the disk, with others that came meanwhile; throws PrivateFileError. */
@@ -102,18 +91,7 @@ export class IssuanceLog {
       ...rest,
       notAfter: new Date(notAfterMs).toISOString(),
     });
-    if (this.#waiting === undefined) {
-      const lines: string[] = [];
-      // After the write before this one, whatever became of it.
-      const done = this.#writing.then(() => {
-        this.#waiting = undefined;
-        return this.#write(lines);
-      });
-      this.#waiting = { lines, done };
-      this.#writing = done.catch(() => {});
-    }
-    this.#waiting.lines.push(line);
-    await this.#waiting.done;
+    await this.#journal.append(line);
     this.#remember(issuance, issuedAtMs, line);
   }
 
@@ -137,38 +115,6 @@ export class IssuanceLog {
   enrolmentOf(workload: WorkloadKey): Enrolment | undefined {
     const last = this.#last.get(workload);
     return last !== undefined && last.notAfterMs >= this.#clock.now() ? last : undefined;
-  }
-
-  async #write(lines: readonly string[]): Promise<void> {
-    if (this.#bytes >= this.#setAsideAt) await this.#setAside();
-    const text = `${this.#endsInLine ? "" : "\n"}${lines.join("\n")}\n`;
-    const bytes = new TextEncoder().encode(text);
-    try {
-      await this.#files.append(this.#path, bytes);
-      this.#endsInLine = true;
-      this.#bytes += bytes.length;
-    } catch (error) {
-      // A part of it may be there.
-      this.#endsInLine = false;
-      throw error;
-    }
-  }
-
-  /** The old log is safe under its new name before the new one takes its place: a crash between loses nothing. */
-  async #setAside(): Promise<void> {
-    const all = await this.#files.read(this.#path, READ_BYTES_MAX);
-    if (all !== undefined) {
-      const time = new Date(this.#clock.now()).toISOString().replaceAll(":", "");
-      await this.#files.create(`${this.#directory}/issued-${time}.jsonl`, all);
-    }
-    this.#clearIssued();
-    const lines = [...this.#issued.values()].map(({ line }) => `${line}\n`).join("");
-    const bytes = new TextEncoder().encode(lines);
-    await this.#files.replace(this.#path, bytes);
-    this.#bytes = bytes.length;
-    this.#endsInLine = true;
-    // With very many workloads what still counts alone may be long.
-    this.#setAsideAt = Math.max(this.#bytesMax, bytes.length * 2);
   }
 
   /** Forgets what has expired and is no workload's last; returns the serial number of each one's last. */

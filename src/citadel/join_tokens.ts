@@ -3,12 +3,21 @@
  * HS256 and a secret of 256 random bits: nobody else needs to verify them, and without a public key none can be mistaken
  * for the secret. The books know a token by the SHA-256 of its number alone, one small file each: redeeming is a
  * rename, which the file system lets exactly one of any number of processes do, and which a crash cannot undo or halve.
+ * So is revoking, and of the two only one can happen to a token.
  */
 import { errors, jwtVerify, SignJWT } from "jose";
 import { hex } from "../identity/der_reader.ts";
-import { findWrongClaim, isHostPort, JOIN_TOKEN_CHARACTERS_MAX } from "../identity/join_token_claims.ts";
+import {
+  findWrongClaim,
+  isHostPort,
+  isTokenSource,
+  JOIN_TOKEN_CHARACTERS_MAX,
+  TOKEN_SOURCES_MAX,
+} from "../identity/join_token_claims.ts";
+import type { JoinTokenStatus } from "../model/admin.ts";
 import type { JoinTokenClaims } from "../model/enrolment.ts";
 import type { Clock } from "../lib/clock.ts";
+import { Network, parseIp } from "../lib/ip.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import { CitadelError, tokenRefused } from "./citadel_error.ts";
 
@@ -29,6 +38,10 @@ const ALGORITHM = "HS256";
 const SECRET_FILE = "token.secret";
 const SECRET_BYTES = 32;
 const NUMBER_BYTES = 24;
+const RECORD_BYTES_MAX = 16 * 1024;
+
+/** Characters of the hash of a token's number by which people name it. */
+const ID_LENGTH = 12;
 
 export interface JoinTokenOptions {
   /** `NAMESPACE/NAME`. */
@@ -39,12 +52,16 @@ export interface JoinTokenOptions {
   /** `HOST:PORT`. */
   readonly controlPlane: string;
   readonly caPin: string;
+  /** Networks from which it may be used, `10.0.0.0/8`; absent: from anywhere. */
+  readonly source?: readonly string[];
   readonly ttlMs: number;
 }
 
 export interface JoinToken {
   /** The JWT: a secret. */
   readonly token: string;
+  /** What it is called in lists and logs; no secret. */
+  readonly id: string;
   readonly expiresAtMs: number;
 }
 
@@ -76,8 +93,7 @@ export class JoinTokens {
       );
     }
     const tokens = new JoinTokens(directory, files, clock, secret);
-    await files.makeDirectory(tokens.#pending);
-    await files.makeDirectory(tokens.#used);
+    for (const book of tokens.#books) await files.makeDirectory(book);
     await tokens.#forgetExpired();
     return tokens;
   }
@@ -88,6 +104,14 @@ export class JoinTokens {
 
   get #used(): string {
     return `${this.#directory}/tokens/used`;
+  }
+
+  get #revoked(): string {
+    return `${this.#directory}/tokens/revoked`;
+  }
+
+  get #books(): readonly string[] {
+    return [this.#used, this.#revoked, this.#pending];
   }
 
   /** A new token, on the books before it is returned. Throws CitadelError `request_invalid`, PrivateFileError. */
@@ -105,6 +129,14 @@ export class JoinTokens {
     if (await this.#forgetExpired() >= TOKENS_PENDING_MAX) {
       throw invalid(`There are ${TOKENS_PENDING_MAX} unused join tokens; wait until some expire`);
     }
+    const { source } = options;
+    if (source !== undefined && !isTokenSource(source)) {
+      throw invalid(
+        `The source of a join token is 1 to ${TOKEN_SOURCES_MAX} networks such as 10.0.0.0/8, not ${
+          JSON.stringify(source)
+        }`,
+      );
+    }
     const iat = Math.floor(this.#clock.now() / 1000);
     const exp = iat + Math.ceil(ttlMs / 1000);
     const jti = randomNumber();
@@ -119,13 +151,42 @@ export class JoinTokens {
       );
     }
     const { workload, group } = options;
-    const record = new TextEncoder().encode(`${JSON.stringify({ workload, group, spiffeId })}\n`);
-    await this.#files.create(`${this.#pending}/${await bookName(claims)}`, record);
-    return { token, expiresAtMs: exp * 1000 };
+    const record = new TextEncoder().encode(`${JSON.stringify({ workload, group, spiffeId, source })}\n`);
+    const name = await bookName(claims);
+    await this.#files.create(`${this.#pending}/${name}`, record);
+    return { token, id: idOf(name), expiresAtMs: exp * 1000 };
   }
 
-  /** Signature, audience, expiry and form; the token stays unused. Throws CitadelError `token_invalid`, `token_expired`. */
-  async verify(token: string): Promise<JoinTokenClaims> {
+  /** Those that are neither used nor revoked nor expired, the first to expire first. Throws PrivateFileError. */
+  async list(): Promise<JoinTokenStatus[]> {
+    await this.#forgetExpired();
+    const tokens: JoinTokenStatus[] = [];
+    for (const name of await this.#files.list(this.#pending)) {
+      const bytes = await this.#files.read(`${this.#pending}/${name}`, RECORD_BYTES_MAX);
+      // Used meanwhile.
+      if (bytes === undefined) continue;
+      const record = JSON.parse(new TextDecoder().decode(bytes)) as Partial<JoinTokenStatus>;
+      const { workload = "", group, spiffeId = "", source = [] } = record;
+      const expiresAt = new Date(Number.parseInt(name) * 1000).toISOString();
+      tokens.push({ id: idOf(name), workload, group, spiffeId, source, expiresAt });
+    }
+    return tokens;
+  }
+
+  /** An unused token is good for nothing from now on, also after a crash. Throws CitadelError `request_invalid`. */
+  async revoke(id: string): Promise<void> {
+    const names = (await this.#files.list(this.#pending)).filter((name) => idOf(name) === id);
+    for (const name of names) {
+      if (await this.#files.move(`${this.#pending}/${name}`, `${this.#revoked}/${name}`)) return;
+    }
+    throw invalid(`No join token that is still good has the id ${JSON.stringify(id)}`);
+  }
+
+  /**
+   * Signature, audience, expiry, form, and whether it may be used from this IP address; the token stays unused. Throws
+   * CitadelError `token_invalid`, `token_expired`.
+   */
+  async verify(token: string, from?: string): Promise<JoinTokenClaims> {
     if (token.length > JOIN_TOKEN_CHARACTERS_MAX) {
       throw tokenRefused(
         "token_invalid",
@@ -143,7 +204,7 @@ export class JoinTokens {
     } catch (cause) {
       // jose looks at the claims after the signature, so this one is a true token's.
       if (cause instanceof errors.JWTExpired) {
-        throw tokenRefused("token_expired", `The join token ${describe(cause.payload)} has expired`);
+        throw tokenRefused("token_expired", `The join token ${await describe(cause.payload)} has expired`);
       }
       const reason = cause instanceof errors.JOSEError ? cause.code : String(cause);
       throw tokenRefused("token_invalid", `The join token was refused: ${reason}`);
@@ -152,27 +213,39 @@ export class JoinTokens {
     if (wrong !== undefined) {
       throw tokenRefused("token_invalid", `The join token's ${wrong} is missing or wrong`);
     }
-    return claims as unknown as JoinTokenClaims;
+    const verified = claims as unknown as JoinTokenClaims;
+    if (verified.source !== undefined && !comesFrom(verified.source, from)) {
+      const networks = verified.source.join(", ");
+      throw tokenRefused(
+        "token_invalid",
+        `The join token ${await describe(verified)} is for ${networks}, not for ${
+          from ?? "an unknown address"
+        }`,
+      );
+    }
+    return verified;
   }
 
   /**
    * Uses a verified token up; that is on the disk when this returns. Of any number of calls for one token exactly one
-   * succeeds. Throws CitadelError `token_used`, `token_unknown`; PrivateFileError.
+   * succeeds; returns its id. Throws CitadelError `token_used`, `token_unknown`; PrivateFileError.
    */
-  async redeem(claims: JoinTokenClaims): Promise<void> {
+  async redeem(claims: JoinTokenClaims): Promise<string> {
     const name = await bookName(claims);
-    if (await this.#files.move(`${this.#pending}/${name}`, `${this.#used}/${name}`)) return;
-    const used = (await this.#files.list(this.#used)).includes(name);
-    throw used
-      ? tokenRefused("token_used", `The join token ${describe(claims)} was used already`)
-      : tokenRefused("token_unknown", `The join token ${describe(claims)} is not on the books`);
+    if (await this.#files.move(`${this.#pending}/${name}`, `${this.#used}/${name}`)) return idOf(name);
+    const token = `The join token ${await describe(claims)}`;
+    if ((await this.#files.list(this.#used)).includes(name)) {
+      throw tokenRefused("token_used", `${token} was used already`);
+    }
+    const revoked = (await this.#files.list(this.#revoked)).includes(name);
+    throw tokenRefused("token_unknown", `${token} ${revoked ? "was revoked" : "is not on the books"}`);
   }
 
-  /** Clears both books of what has expired anyway, and returns how many unused tokens are left. */
+  /** Clears the books of what has expired anyway, and returns how many unused tokens are left. */
   async #forgetExpired(): Promise<number> {
     const nowSeconds = this.#clock.now() / 1000;
     let left = 0;
-    for (const book of [this.#used, this.#pending]) {
+    for (const book of this.#books) {
       const names = await this.#files.list(book);
       const expired = names.filter((name) => Number.parseInt(name) <= nowSeconds);
       await this.#files.remove(book, expired);
@@ -183,9 +256,14 @@ export class JoinTokens {
 }
 
 /** `EXPIRY-HASH`: the expiry, seconds since 1970, in the open, for clearing up; the number only as its hash. */
-async function bookName({ exp, jti }: JoinTokenClaims): Promise<string> {
+async function bookName({ exp, jti }: Pick<JoinTokenClaims, "exp" | "jti">): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(jti));
   return `${exp}-${hex(new Uint8Array(digest))}`;
+}
+
+function idOf(name: string): string {
+  const start = name.indexOf("-") + 1;
+  return name.slice(start, start + ID_LENGTH);
 }
 
 function randomNumber(): string {
@@ -193,10 +271,18 @@ function randomNumber(): string {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
 }
 
-/** For the log: without the token's number, which is a part of the secret. */
-function describe(claims: { readonly workload?: unknown; readonly exp?: number }): string {
-  const expiry = claims.exp === undefined ? "" : ` (expiry ${new Date(claims.exp * 1000).toISOString()})`;
-  return `for ${String(claims.workload)}${expiry}`;
+function comesFrom(networks: readonly string[], from: string | undefined): boolean {
+  const address = from === undefined ? null : parseIp(from);
+  return address !== null && networks.some((network) => Network.parse(network)?.contains(address) === true);
+}
+
+/** For the log: by its id, since the number itself is a part of the secret. */
+async function describe(
+  { workload, exp, jti }: { readonly workload?: unknown; readonly exp?: number; readonly jti?: string },
+): Promise<string> {
+  const id = jti === undefined || exp === undefined ? "" : `${idOf(await bookName({ exp, jti }))} `;
+  const expiry = exp === undefined ? "" : ` (expiry ${new Date(exp * 1000).toISOString()})`;
+  return `${id}for ${String(workload)}${expiry}`;
 }
 
 function invalid(message: string): CitadelError {

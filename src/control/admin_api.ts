@@ -1,5 +1,6 @@
 /** The control plane's admin socket: what the status API shows, and what changes something. */
 import { type Context, Hono } from "hono";
+import type { AuditLog } from "../citadel/audit_log.ts";
 import type { Citadel, TokenRequest } from "../citadel/citadel.ts";
 import { CitadelError } from "../citadel/citadel_error.ts";
 import { newMemberKey } from "../citadel/member_key.ts";
@@ -8,6 +9,8 @@ import type {
   RevokeRequest,
   TokenCreateReply,
   TokenCreateRequest,
+  TokenRevokeRequest,
+  TokensReply,
 } from "../model/admin.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -17,6 +20,7 @@ const REQUEST_BYTES_MAX = 16 * 1024;
 
 export interface AdminApiOptions {
   readonly citadel: Citadel;
+  readonly audit: AuditLog;
   readonly registry: WorkloadRegistry;
   readonly log: Log;
   /** `HOST:PORT` under which workloads reach this control plane. */
@@ -29,7 +33,7 @@ export interface AdminApiOptions {
 }
 
 export function createAdminApi(options: AdminApiOptions): Hono {
-  const { citadel, registry, log, advertised, status, policies } = options;
+  const { citadel, audit, registry, log, advertised, status, policies } = options;
   const app = new Hono();
   app.post("/v1/revocations", (context) =>
     answer(context, async () => {
@@ -38,8 +42,9 @@ export function createAdminApi(options: AdminApiOptions): Hono {
       if (typeof target !== "string") throw new BodyError(400, "The body needs a target");
       const reply: CertificatesReply = { certificates: await citadel.revoke(target) };
       options.onRevoked();
-      for (const { serial, identity, workload } of reply.certificates) {
-        log.warn("Revoked a certificate", { serial, spiffeId: identity, workload });
+      for (const { serial, identity: spiffeId, workload } of reply.certificates) {
+        log.warn("Revoked a certificate", { serial, spiffeId, workload });
+        await audit.append({ event: "certificate-revoke", outcome: "done", workload, spiffeId, serial });
       }
       return context.json(reply);
     }));
@@ -47,20 +52,39 @@ export function createAdminApi(options: AdminApiOptions): Hono {
     answer(context, async () => {
       const body = await readJson(context.req.raw, REQUEST_BYTES_MAX) as Partial<TokenCreateRequest> | null;
       const joiner = joinerOf(body ?? {}, registry);
-      const created = await citadel.createToken({
+      const { token, id, expiresAtMs } = await citadel.createToken({
         ...joiner,
         controlPlane: advertised,
         ttlMs: body?.ttlMs,
+        source: body?.source,
       });
-      const expiresAt = new Date(created.expiresAtMs).toISOString();
-      log.info("Created a join token", { ...joiner, expiresAt });
+      const expiresAt = new Date(expiresAtMs).toISOString();
+      const { workload, spiffeId } = joiner;
+      await audit.append({ event: "token-create", outcome: "done", by: `token ${id}`, workload, spiffeId });
+      log.info("Created a join token", { id, ...joiner, expiresAt });
       const reply: TokenCreateReply = {
-        token: created.token,
+        token,
+        id,
         ...joiner,
         controlPlane: advertised,
         expiresAt,
       };
       return context.json(reply);
+    }));
+  app.get("/v1/tokens", (context) =>
+    answer(context, async () => {
+      const reply: TokensReply = { tokens: await citadel.tokens() };
+      return context.json(reply);
+    }));
+  app.post("/v1/tokens/revoke", (context) =>
+    answer(context, async () => {
+      const body = await readJson(context.req.raw, REQUEST_BYTES_MAX) as Partial<TokenRevokeRequest> | null;
+      const id = body?.id;
+      if (typeof id !== "string") throw new BodyError(400, "The body needs an id");
+      await citadel.revokeToken(id);
+      await audit.append({ event: "token-revoke", outcome: "done", by: `token ${id}` });
+      log.warn("Revoked a join token", { id });
+      return context.json({});
     }));
   app.get("/v1/certificates", (context) => {
     const reply: CertificatesReply = { certificates: citadel.certificates() };

@@ -2,6 +2,7 @@
  * The control plane as a whole: configuration from files, the certificate authority, discovery, telemetry, and the three
  * doors: port 15012 for proxies, 15014 for whoever reads on this machine, admin.sock for its owner.
  */
+import { AuditLog } from "../citadel/audit_log.ts";
 import { Citadel, type OwnCertificate } from "../citadel/citadel.ts";
 import type { ConfigStore } from "../config/config_store.ts";
 import type { ResourceSet } from "../config/resource.ts";
@@ -113,6 +114,7 @@ export class ControlPlane {
       files: privateFiles,
     });
     this.#citadel = citadel;
+    const audit = await AuditLog.open(citadel.directory, privateFiles, clock);
     if (citadel.tornLogLines > 0) {
       log.warn("The issuance log has lines cut off", { lines: citadel.tornLogLines });
     }
@@ -143,6 +145,7 @@ export class ControlPlane {
       warn: (message) => log.warn(message),
       handler: createProxyApi({
         citadel,
+        audit,
         discovery,
         store,
         calls,
@@ -159,6 +162,7 @@ export class ControlPlane {
     const advertised = `${bind ?? primaryAddress() ?? LOOPBACK}:${PORTS.controlPlane}`;
     const admin = createAdminApi({
       citadel,
+      audit,
       registry: this.#registry,
       log,
       advertised,

@@ -2,45 +2,30 @@
  * What proxies ask of the control plane on port 15012. Enrolment takes a join token; everything after it takes the
  * certificate that TLS proved, never anything that a body claims. Refusals are opaque to the caller, precise in the log.
  */
-import { type Context, Hono } from "hono";
-import type { Citadel, Issued } from "../citadel/citadel.ts";
-import { CitadelError } from "../citadel/citadel_error.ts";
+import { Hono } from "hono";
 import type { CallStore } from "../mixer/call_store.ts";
 import type { ReportingPeer, TelemetryStore } from "../mixer/telemetry_store.ts";
-import { REPORT_BYTES_MAX, ReportError, validateReport } from "../mixer/report_validation.ts";
+import { REPORT_BYTES_MAX, validateReport } from "../mixer/report_validation.ts";
 import { LineReader, LineTooLongError } from "../lib/line_reader.ts";
-import type { Clock } from "../lib/clock.ts";
 import type { Hello, ProxyMessage } from "../model/discovery.ts";
-import type { EnrolRequest, ErrorReply } from "../model/enrolment.ts";
 import { parseSpiffeId } from "../model/spiffe_id.ts";
-import type { WorkloadKey } from "../model/workload.ts";
 import type { DiscoveryServer } from "../pilot/discovery_server.ts";
 import type { DiscoverySession } from "../pilot/discovery_session.ts";
-import type { Log } from "../telemetry/log.ts";
+import { addCertificatePaths, type CertificateApiOptions } from "./certificate_api.ts";
 import type { Peer } from "./fetch_bridge.ts";
 import { LargePushes } from "./large_pushes.ts";
 import { OutgoingMessages } from "./outgoing_messages.ts";
-import { BodyError, readJson } from "./read_body.ts";
-
-/** A CSR and a token, with room to spare. */
-export const ENROL_BYTES_MAX = 64 * 1024;
+import { answer, type PeerEnvironment, type ProxyContext, refuse, refusePeer } from "./proxy_answers.ts";
+import { readJson } from "./read_body.ts";
 
 /** A hello names every resource that the proxy knows; acknowledgements are short. */
 export const PROXY_LINE_BYTES_MAX = 16 * 1024 * 1024;
 
-export interface ProxyApiOptions {
-  readonly citadel: Citadel;
+export interface ProxyApiOptions extends CertificateApiOptions {
   readonly discovery: DiscoveryServer;
   readonly store: TelemetryStore;
   readonly calls: CallStore;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** A certificate was issued: the workload has a sidecar from now on. */
-  onEnrolled(workload: WorkloadKey): void;
 }
-
-type Environment = { Bindings: Peer };
-type ProxyContext = Context<Environment>;
 
 /** The handler of port 15012; the peer is passed as the app's bindings. */
 export function createProxyApi(
@@ -48,30 +33,10 @@ export function createProxyApi(
 ): (request: Request, peer: Peer) => Response | Promise<Response> {
   const { citadel, log } = options;
   const largePushes = new LargePushes(options.clock);
-  const app = new Hono<Environment>();
+  const app = new Hono<PeerEnvironment>();
   const revoked = ({ env }: ProxyContext) => env.serial !== null && citadel.isRevoked(env.serial);
 
-  app.get("/v1/trust-bundle", (context) => context.json(citadel.trustBundle()));
-
-  app.post("/v1/enrol", (context) =>
-    answer(context, log, async () => {
-      const request = await readEnrolRequest(context);
-      const issued = await citadel.enrol(request);
-      return issuedReply(context, options, issued, "Enrolled a workload");
-    }));
-
-  app.post("/v1/renew", (context) =>
-    answer(context, log, async () => {
-      const { spiffeId } = context.env;
-      if (spiffeId === null || revoked(context)) return refusePeer(context);
-      const request = await readEnrolRequest(context);
-      const workload = context.req.query("workload");
-      const issued = await citadel.renew(spiffeId, workload, request);
-      // It may have been revoked meanwhile: then the new certificate goes to nobody.
-      return revoked(context)
-        ? refusePeer(context)
-        : issuedReply(context, options, issued, "Renewed a certificate");
-    }));
+  addCertificatePaths(app, options);
 
   app.post("/v1/report", (context) =>
     answer(context, log, async () => {
@@ -101,71 +66,6 @@ export function createProxyApi(
 
   app.notFound((context) => refuse(context, 404, "not_found", "There is nothing here"));
   return (request, peer) => app.fetch(request, peer);
-}
-
-async function readEnrolRequest(context: ProxyContext): Promise<EnrolRequest> {
-  const body = await readJson(context.req.raw, ENROL_BYTES_MAX) as Partial<EnrolRequest> | null;
-  const { token, csr } = body ?? {};
-  if (typeof csr !== "string" || (token !== undefined && typeof token !== "string")) {
-    throw new BodyError(400, "The body needs a csr, and a token to enrol");
-  }
-  return token === undefined ? { csr } : { csr, token };
-}
-
-function issuedReply(
-  context: ProxyContext,
-  options: ProxyApiOptions,
-  issued: Issued,
-  what: string,
-): Response {
-  const { reply, workload, serial, notAfterMs } = issued;
-  options.onEnrolled(workload);
-  options.log.info(what, {
-    workload,
-    spiffeId: reply.spiffeId,
-    serial,
-    notAfter: new Date(notAfterMs).toISOString(),
-    address: context.env.address,
-  });
-  return context.json(reply);
-}
-
-/** Runs a handler and turns what it throws into an answer; anything unexpected is logged and says nothing outside. */
-async function answer(context: ProxyContext, log: Log, handle: () => Promise<Response>): Promise<Response> {
-  const { address, spiffeId } = context.env;
-  try {
-    return await handle();
-  } catch (error) {
-    if (error instanceof BodyError) return refuse(context, error.status, "request_invalid", error.message);
-    if (error instanceof ReportError) return refuse(context, 400, "report_invalid", error.message);
-    if (error instanceof CitadelError) {
-      log.warn("Refused a request for a certificate", {
-        code: error.code,
-        detail: error.detail,
-        address,
-        spiffeId,
-      });
-      return refuse(context, error.code === "storage_failed" ? 503 : 403, error.code, error.message);
-    }
-    log.error("A request failed", { path: context.req.path, address, reason: String(error) });
-    return refuse(context, 500, "internal", "Internal error");
-  }
-}
-
-function refuse(
-  context: ProxyContext,
-  status: 400 | 401 | 403 | 404 | 413 | 500 | 503,
-  code: string,
-  message: string,
-): Response {
-  return context.json<ErrorReply>({ error: { code, message } }, status);
-}
-
-/** For what needs a certificate that holds. */
-function refusePeer(context: ProxyContext): Response {
-  return context.env.spiffeId === null
-    ? refuse(context, 401, "certificate_required", "A workload certificate is needed")
-    : refuse(context, 403, "certificate_revoked", "The certificate was revoked");
 }
 
 function reportingPeer(spiffeId: string): ReportingPeer {

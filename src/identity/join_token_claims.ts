@@ -2,11 +2,15 @@
 import type { JoinTokenClaims } from "../model/enrolment.ts";
 import { parseSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey } from "../model/workload.ts";
+import { Network } from "../lib/ip.ts";
 import { IdentityError } from "./identity_error.ts";
 import { isPin } from "./trust_bundle.ts";
 
 /** Longest token that is read, in characters, on either side. */
 export const JOIN_TOKEN_CHARACTERS_MAX = 4096;
+
+/** Networks that a token may be bound to. */
+export const TOKEN_SOURCES_MAX = 16;
 
 const HOST_PORT = /^(\[[0-9a-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})$/;
 const PORT_MAX = 65_535;
@@ -48,6 +52,7 @@ const CLAIMS: Readonly<Record<keyof JoinTokenClaims, (value: unknown) => boolean
   sub: (value) => typeof value === "string" && parseSpiffeId(value) !== undefined,
   controlPlane: (value) => typeof value === "string" && isHostPort(value),
   caPin: (value) => typeof value === "string" && isPin(value),
+  source: (value) => value === undefined || isTokenSource(value),
   iat: isSeconds,
   exp: isSeconds,
 };
@@ -56,6 +61,12 @@ const CLAIMS: Readonly<Record<keyof JoinTokenClaims, (value: unknown) => boolean
 export function isHostPort(text: string): boolean {
   const port = Number(HOST_PORT.exec(text)?.[2] ?? 0);
   return port >= 1 && port <= PORT_MAX;
+}
+
+/** Networks, few enough. */
+export function isTokenSource(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.length <= TOKEN_SOURCES_MAX &&
+    value.every((network) => typeof network === "string" && Network.parse(network) !== null);
 }
 
 function isSeconds(value: unknown): boolean {

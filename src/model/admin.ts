@@ -11,10 +11,14 @@ export interface TokenCreateRequest {
   /** `NAMESPACE/NAME` of a WorkloadGroup: the control plane names the workload. */
   readonly group?: string;
   readonly ttlMs?: number;
+  /** Networks from which it may be used; absent: from anywhere. */
+  readonly source?: readonly string[];
 }
 
 export interface TokenCreateReply {
   readonly token: string;
+  /** As in JoinTokenStatus. */
+  readonly id: string;
   readonly workload: string;
   /** As in the request. */
   readonly group?: string;
@@ -22,6 +26,28 @@ export interface TokenCreateReply {
   readonly controlPlane: string;
   /** ISO 8601. */
   readonly expiresAt: string;
+}
+
+/** One row of `GET /v1/tokens` of a control plane: a join token that nobody has used yet. */
+export interface JoinTokenStatus {
+  /** What it is called; the beginning of the hash of its number, and no secret. */
+  readonly id: string;
+  readonly workload: string;
+  readonly group?: string | undefined;
+  readonly spiffeId: string;
+  /** Networks from which it may be used; empty: from anywhere. */
+  readonly source: readonly string[];
+  /** ISO 8601. */
+  readonly expiresAt: string;
+}
+
+export interface TokensReply {
+  readonly tokens: readonly JoinTokenStatus[];
+}
+
+/** `POST /v1/tokens/revoke`; the reply is empty. */
+export interface TokenRevokeRequest {
+  readonly id: string;
 }
 
 /**

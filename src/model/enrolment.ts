@@ -42,6 +42,8 @@ export interface JoinTokenClaims {
   readonly controlPlane: string;
   /** `sha256:HEX` of the DER of the root certificate. */
   readonly caPin: string;
+  /** Networks from which it may be used, `10.0.0.0/8`; absent: from anywhere. */
+  readonly source?: readonly string[];
   /** Seconds since 1970. */
   readonly iat: number;
   readonly exp: number;

@@ -5,7 +5,7 @@ import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { ControlClient } from "./control_client.ts";
+import { type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
 import { renew } from "./enrolment.ts";
 import type { SidecarIdentity } from "./identity_state.ts";
 
@@ -79,7 +79,8 @@ export class CertificateKeeper {
         reason: String(error),
         expiresInSeconds: remainingS,
       });
-      this.#renewAfter(this.#backoff.next());
+      const heldMs = error instanceof ControlPlaneUnreachable ? error.retryAfterMs : 0;
+      this.#renewAfter(Math.max(this.#backoff.next(), heldMs));
     }
   }
 }

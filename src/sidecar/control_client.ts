@@ -21,6 +21,8 @@ import { connect, type TlsMaterial } from "../runtime/socket.ts";
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A request must be answered within this. */
 const REQUEST_TIMEOUT_MS = 15_000;
+/** Nobody is sent away for longer. */
+const RETRY_AFTER_MAX_MS = 60_000;
 /** Bytes of an answer to a request. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
@@ -39,12 +41,21 @@ export interface ControlClientOptions {
 export class ControlPlaneUnreachable extends Error {
   override readonly name = "ControlPlaneUnreachable";
   readonly code = "control_plane_unreachable";
+  /** When the control plane said how long to wait: milliseconds. */
+  readonly retryAfterMs: number;
+
+  constructor(message: string, options?: ErrorOptions & { readonly retryAfterMs?: number }) {
+    super(message, options);
+    this.retryAfterMs = options?.retryAfterMs ?? 0;
+  }
 }
 
 export interface Answer {
   readonly status: number;
   /** Parsed JSON, or null for an empty body. */
   readonly body: unknown;
+  /** Milliseconds of its `retry-after`, up to RETRY_AFTER_MAX_MS; 0 without one. */
+  readonly retryAfterMs: number;
 }
 
 /** What a stream tells whoever opened it. */
@@ -121,6 +132,7 @@ class JsonCall implements PendingRequest {
   readonly #pieces: Uint8Array[] = [];
   #bytes = 0;
   #status = 0;
+  #retryAfterMs = 0;
   #stream: ClientStream | null = null;
   #over = false;
 
@@ -154,6 +166,9 @@ class JsonCall implements PendingRequest {
 
   onResponse(head: ResponseHead): void {
     this.#status = head.status;
+    const at = head.headers.indexOf("retry-after");
+    const seconds = at < 0 ? 0 : Number(head.headers[at + 1]) || 0;
+    this.#retryAfterMs = Math.min(Math.max(0, seconds * 1000), RETRY_AFTER_MAX_MS);
   }
 
   onResponseBody(chunk: Uint8Array): void {
@@ -168,7 +183,7 @@ class JsonCall implements PendingRequest {
     try {
       const body: unknown = text === "" ? null : JSON.parse(text);
       this.#finish();
-      this.#resolve({ status: this.#status, body });
+      this.#resolve({ status: this.#status, body, retryAfterMs: this.#retryAfterMs });
     } catch {
       this.#giveUp("its answer is not JSON");
     }

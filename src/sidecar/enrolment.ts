@@ -11,6 +11,8 @@ import { type Answer, type ControlClient, ControlPlaneUnreachable } from "./cont
 import type { SidecarIdentity } from "./identity_state.ts";
 import { fetchTrustBundle } from "./trust_bundle_fetch.ts";
 
+const TOO_MANY_REQUESTS = 429;
+
 /** The control plane said no: the same request will never succeed. */
 export class EnrolmentRefused extends Error {
   override readonly name = "EnrolmentRefused";
@@ -88,9 +90,14 @@ async function fetchPinnedRoot(options: JoinOptions): Promise<string> {
   }
 }
 
-async function readCertificateReply({ status, body }: Answer, spiffeId: string): Promise<CertificateReply> {
-  if (status >= 500) {
-    throw new ControlPlaneUnreachable(`The control plane answered ${status}: ${messageOf(body)}`);
+async function readCertificateReply(
+  { status, body, retryAfterMs }: Answer,
+  spiffeId: string,
+): Promise<CertificateReply> {
+  if (status >= 500 || status === TOO_MANY_REQUESTS) {
+    throw new ControlPlaneUnreachable(`The control plane answered ${status}: ${messageOf(body)}`, {
+      retryAfterMs,
+    });
   }
   if (status !== 200) throw new EnrolmentRefused(codeOf(body), messageOf(body));
   const reply = body as CertificateReply;

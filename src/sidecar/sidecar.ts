@@ -310,7 +310,9 @@ export class Sidecar {
       } catch (error) {
         if (!(error instanceof ControlPlaneUnreachable) || this.#stopping) throw error;
         if (attempt === 1) log.warn("Cannot join yet; trying again", { reason: error.message });
-        await new Promise<void>((resolve) => clock.after(backoff.next(), resolve));
+        await new Promise<void>((resolve) =>
+          clock.after(Math.max(backoff.next(), error.retryAfterMs), resolve)
+        );
       }
     }
   }

@@ -112,10 +112,10 @@ describe("Citadel.enrol()", () => {
   test("Citadel.enrol() hands nothing out when the disk fails, and says little to the caller", async () => {
     const { citadel, dataDirectory, clock } = await openCitadel();
     const { token } = await citadel.createToken(CART);
-    // ca/, then tokens/pending and tokens/used; then the token's move, then the log's line.
-    for (const failAt of [3, 4]) {
+    // ca/, then tokens/used, revoked and pending; then the token's move, then the log's line.
+    for (const failAt of [4, 5]) {
       const broken = await openCitadel({ dataDirectory, clock, files: failingFiles(failAt, "before") });
-      const { token: own } = failAt === 3 ? { token } : await citadel.createToken(CART);
+      const { token: own } = failAt === 4 ? { token } : await citadel.createToken(CART);
       await expect(broken.citadel.enrol({ token: own, csr: await newCsr() })).rejects.toMatchObject({
         code: "storage_failed",
         message: "The control plane cannot issue certificates at the moment",

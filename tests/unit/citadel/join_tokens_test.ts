@@ -10,7 +10,11 @@ import {
   TOKEN_LIFE_MIN_MS,
   TOKENS_PENDING_MAX,
 } from "../../../src/citadel/join_tokens.ts";
-import { JOIN_TOKEN_CHARACTERS_MAX, readJoinToken } from "../../../src/identity/join_token_claims.ts";
+import {
+  JOIN_TOKEN_CHARACTERS_MAX,
+  readJoinToken,
+  TOKEN_SOURCES_MAX,
+} from "../../../src/identity/join_token_claims.ts";
 import { generateKeyPair } from "../../../src/identity/key_pair.ts";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { privateFiles } from "../../../src/runtime/private_files.ts";
@@ -55,7 +59,7 @@ describe("JoinTokens.create()", () => {
     const { token } = await tokens.create(options);
     const { jti } = readJoinToken(token, "the token");
     const names = readdirSync(directory, { recursive: true, encoding: "utf8" });
-    expect(names).toHaveLength(5);
+    expect(names).toHaveLength(6);
     for (const name of names) {
       const path = join(directory, name);
       const status = statSync(path);
@@ -97,7 +101,7 @@ describe("JoinTokens.create()", () => {
     const tokens = await JoinTokens.open(freshDirectory(), {
       ...privateFiles,
       list: async (path) =>
-        path.endsWith("used") ? [] : Array.from({ length: unused }, (_, i) => `${exp}-${i}`),
+        !path.endsWith("pending") ? [] : Array.from({ length: unused }, (_, i) => `${exp}-${i}`),
       remove: async (_directory, names) => void removed.push(...names),
     }, clock);
     await tokens.create(options);
@@ -161,8 +165,8 @@ describe("JoinTokens.redeem()", () => {
     for (const when of ["before", "after"] as const) {
       const { tokens, directory, clock } = await fresh();
       const { token } = await tokens.create(options);
-      // Opening makes two directories; the third change is the move.
-      const failing = await JoinTokens.open(directory, failingFiles(2, when), clock);
+      // Opening makes three directories; the fourth change is the move.
+      const failing = await JoinTokens.open(directory, failingFiles(3, when), clock);
       expect(await redeem(failing, token)).toBe("failed");
       expect(await redeem(tokens, token)).toBe(when === "before" ? "redeemed" : "token_used");
       expect(await redeem(tokens, token)).toBe("token_used");
@@ -259,6 +263,74 @@ describe("JoinTokens.open()", () => {
       await expect(JoinTokens.open(directory, privateFiles, new ManualClock(START_MS))).rejects.toThrow(
         "token.secret",
       );
+    }
+  });
+});
+
+describe("JoinTokens.list()", () => {
+  test("JoinTokens.list() has what is neither used nor revoked nor expired, and no secret", async () => {
+    const { tokens, directory, clock } = await fresh();
+    const source = ["10.0.0.0/8", "fd00::/8"];
+    const [used, revoked, short, left] = [
+      await tokens.create(options),
+      await tokens.create(options),
+      await tokens.create({ ...options, ttlMs: 1000 }),
+      await tokens.create({ ...options, group: "shop/cart", source }),
+    ];
+    expect((await tokens.list()).map(({ id }) => id).toSorted()).toEqual(
+      [used, revoked, short, left].map(({ id }) => id).toSorted(),
+    );
+    expect(await redeem(tokens, used.token)).toBe("redeemed");
+    await tokens.revoke(revoked.id);
+    clock.advance(1000);
+    for (const each of [tokens, await JoinTokens.open(directory, privateFiles, clock)]) {
+      expect(await each.list()).toEqual([{
+        id: left.id,
+        workload: CART.workload,
+        group: "shop/cart",
+        spiffeId: CART.spiffeId,
+        source,
+        expiresAt: new Date(left.expiresAtMs).toISOString(),
+      }]);
+    }
+    const { jti } = readJoinToken(left.token, "the token");
+    expect(jti).not.toContain(left.id);
+  });
+});
+
+describe("JoinTokens.revoke()", () => {
+  test("JoinTokens.revoke() makes a token worthless, once, and not one that was used", async () => {
+    const { tokens } = await fresh();
+    const [one, two] = [await tokens.create(options), await tokens.create(options)];
+    await tokens.revoke(one.id);
+    expect(await redeem(tokens, one.token)).toBe("token_unknown");
+    expect(await redeem(tokens, two.token)).toBe("redeemed");
+    for (const id of [one.id, two.id, "", "0".repeat(12), "../../used"]) {
+      await expect(tokens.revoke(id)).rejects.toMatchObject({ code: "request_invalid" });
+    }
+  });
+});
+
+describe("JoinTokens.verify() of a token for some networks", () => {
+  test("JoinTokens.verify() takes it from there only, and does not use it up elsewhere", async () => {
+    const { tokens } = await fresh();
+    const { token, id } = await tokens.create({ ...options, source: ["10.1.0.0/16", "fd00::7"] });
+    for (const from of ["10.2.0.1", "127.0.0.1", "fd00::8", "::ffff:10.2.0.1", "", "10.1", undefined]) {
+      await expect(tokens.verify(token, from)).rejects.toMatchObject({
+        code: "token_invalid",
+        message: "The join token is not valid here",
+        detail: expect.stringContaining(`The join token ${id} for shop/cart-v1`),
+      });
+    }
+    for (const from of ["10.1.255.255", "fd00::7", "::ffff:10.1.0.1"]) await tokens.verify(token, from);
+  });
+
+  test("JoinTokens.create() refuses what is no network, none, and one too many", async () => {
+    const { tokens } = await fresh();
+    const many = Array.from({ length: TOKEN_SOURCES_MAX }, (_, i) => `10.0.0.${i}`);
+    await tokens.create({ ...options, source: many });
+    for (const source of [[], ["web"], ["10.0.0.0/33"], [...many, "10.1.0.0/16"]]) {
+      await expect(tokens.create({ ...options, source })).rejects.toMatchObject({ code: "request_invalid" });
     }
   });
 });

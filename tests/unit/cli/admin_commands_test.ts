@@ -186,11 +186,18 @@ describe("runTokenCreate()", () => {
     [["--workload", "tutorial/customer", "--ttl", "15"], '"15" is not a duration'],
     [[], "a token needs either --workload or --group"],
     [["--workload", "shop/a", "--group", "shop/b"], "a token needs either --workload or --group"],
+    [["--workload", "shop/a", "--source", "10.0.0.0/33"], '"10.0.0.0/33" is no network'],
     [["--group", "shop"], 'The group must be NAMESPACE/NAME in lower case, not "shop"'],
   ])("refuses %j with 64 and asks nobody", async (args, message) => {
     const { exitCode, stdout, stderr, asked } = await create(...args);
     expect([exitCode, stdout, asked]).toEqual([64, "", []]);
     expect(stderr.toLowerCase()).toContain(message.toLowerCase());
+  });
+
+  test("binds the token to networks", async () => {
+    const { asked } = await create("--workload", "a/b", "--source", "10.0.0.0/8", "--source", "fd00::7");
+    const body = { workload: "a/b", ttlMs: 900_000, source: ["10.0.0.0/8", "fd00::7"] };
+    expect(asked).toEqual([["POST", "/v1/tokens", body]]);
   });
 
   test("is unavailable without a control plane", async () => {
@@ -200,6 +207,51 @@ describe("runTokenCreate()", () => {
     );
     expect([result.exitCode, result.stdout]).toEqual([69, ""]);
     expect(result.stderr).toContain("is the control plane running with --data");
+  });
+});
+
+describe("runTokenList()", () => {
+  const token = {
+    id: "4f8a0c5be1d2",
+    workload: "shop/cart",
+    spiffeId: "spiffe://mesh.test/ns/shop/sa/cart",
+    source: ["10.0.0.0/8", "fd00::7"],
+    expiresAt: "2026-01-01T00:15:00.000Z",
+  };
+  const body = {
+    tokens: [token, { ...token, id: "0a1b2c3d4e5f", workload: "shop/a-7kx2", group: "shop/a", source: [] }],
+  };
+
+  test("prints a table, or as JSON what the API answers", async () => {
+    const { exitCode, stdout, stderr } = await against("/v1/tokens", body, "token", "list");
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    golden("cli/token_list.txt", stdout);
+    const json = await against("/v1/tokens", body, "token", "list", "-o", "json");
+    expect(JSON.parse(json.stdout)).toEqual(body);
+  });
+
+  test("says so when none is out", async () => {
+    const { exitCode, stdout, stderr } = await against("/v1/tokens", { tokens: [] }, "token", "list");
+    expect([exitCode, stdout]).toEqual([0, ""]);
+    expect(stderr).toStartWith("No join token is out; ");
+  });
+});
+
+describe("runTokenRevoke()", () => {
+  test("names the token to the control plane, and says what it did", async () => {
+    const asked: unknown[] = [];
+    const handler: HttpHandler = async (request) => {
+      asked.push([request.method, new URL(request.url).pathname, await request.json()]);
+      return Response.json({});
+    };
+    const args = ["token", "revoke", "4f8a0c5be1d2"];
+    const result = await withAdminServer(handler, (data) => bowline([...args, "--data", data]));
+    expect(result).toEqual({
+      exitCode: 0,
+      stdout: "",
+      stderr: "Revoked the join token 4f8a0c5be1d2; nobody can join with it any more\n",
+    });
+    expect(asked).toEqual([["POST", "/v1/tokens/revoke", { id: "4f8a0c5be1d2" }]]);
   });
 });
 

@@ -1,0 +1,128 @@
+/**
+ * The paths of port 15012 that hand out certificates: each attempt is limited, judged, and told in the audit log before
+ * its answer goes out. Refusals are opaque to the caller, precise in both logs.
+ */
+import type { Hono } from "hono";
+import { AttemptLimits } from "../citadel/attempt_limits.ts";
+import type { AuditEntry, AuditEvent, AuditLog } from "../citadel/audit_log.ts";
+import type { Citadel, Issued } from "../citadel/citadel.ts";
+import { CitadelError } from "../citadel/citadel_error.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { EnrolRequest } from "../model/enrolment.ts";
+import type { WorkloadKey } from "../model/workload.ts";
+import type { Log } from "../telemetry/log.ts";
+import { answer, type PeerEnvironment, type ProxyContext, refuse, refusePeer } from "./proxy_answers.ts";
+import { BodyError, readJson } from "./read_body.ts";
+
+/** A CSR and a token, with room to spare. */
+export const ENROL_BYTES_MAX = 64 * 1024;
+
+export interface CertificateApiOptions {
+  readonly citadel: Citadel;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A certificate was issued: the workload has a sidecar from now on. */
+  onEnrolled(workload: WorkloadKey): void;
+}
+
+/** One kind of request for a certificate. */
+interface Door {
+  readonly event: AuditEvent;
+  /** Of the line in the log. */
+  readonly message: string;
+  /** Whose attempts are counted together. */
+  readonly source: string;
+  /** Success uses up what it came with, so it need not count. */
+  readonly usesUp: boolean;
+  issue(request: EnrolRequest): Promise<Issued>;
+}
+
+export function addCertificatePaths(app: Hono<PeerEnvironment>, options: CertificateApiOptions): void {
+  const { citadel, clock } = options;
+  const limits = new AttemptLimits(clock);
+
+  app.get("/v1/trust-bundle", (context) => context.json(citadel.trustBundle()));
+
+  app.post("/v1/enrol", (context) => {
+    const { address } = context.env;
+    return pass(context, options, limits, {
+      event: "enrol",
+      message: "Enrolled a workload",
+      source: address,
+      usesUp: true,
+      issue: (request) => citadel.enrol(request, address),
+    });
+  });
+
+  app.post("/v1/renew", (context) => {
+    const { spiffeId, serial } = context.env;
+    const isRevoked = () => serial !== null && citadel.isRevoked(serial);
+    if (spiffeId === null || isRevoked()) return refusePeer(context);
+    const workload = context.req.query("workload");
+    return pass(context, options, limits, {
+      event: "renew",
+      message: "Renewed a certificate",
+      source: `${spiffeId} ${workload}`,
+      usesUp: false,
+      async issue(request) {
+        const issued = await citadel.renew(spiffeId, workload, request);
+        // It may have been revoked meanwhile: then the new certificate goes to nobody.
+        if (isRevoked()) throw new CitadelError("certificate_revoked", "The certificate was revoked");
+        return issued;
+      },
+    });
+  });
+}
+
+function pass(
+  context: ProxyContext,
+  { audit, log, onEnrolled }: CertificateApiOptions,
+  limits: AttemptLimits,
+  door: Door,
+): Promise<Response> {
+  const { address, spiffeId, serial } = context.env;
+  const { event, message, source } = door;
+  const caller = { event, address, ...(serial === null ? {} : { by: `certificate ${serial}` }) };
+  return answer(context, log, async () => {
+    const attempt = limits.take(source);
+    if (!attempt.allowed) {
+      if (attempt.isFirst) {
+        log.warn("Too many requests for certificates", { event, address, spiffeId });
+        await audit.append({ ...caller, outcome: "too_many_attempts", spiffeId });
+      }
+      context.header("retry-after", String(attempt.retryAfterS));
+      return refuse(context, 429, "too_many_attempts", "Too many attempts; try again later");
+    }
+    let issued: Issued;
+    try {
+      issued = await door.issue(await readEnrolRequest(context));
+    } catch (error) {
+      await audit.append({ ...caller, ...refusalOf(error), spiffeId });
+      throw error;
+    }
+    if (door.usesUp) attempt.giveBack();
+    const { reply, workload, by, notAfterMs } = issued;
+    const told = { workload, spiffeId: reply.spiffeId, serial: issued.serial };
+    // Before it goes out, as in the issuance log.
+    await audit.append({ ...caller, ...(by === null ? {} : { by }), outcome: "issued", ...told });
+    onEnrolled(workload);
+    log.info(message, { ...told, notAfter: new Date(notAfterMs).toISOString(), address });
+    return context.json(reply);
+  });
+}
+
+function refusalOf(error: unknown): Pick<AuditEntry, "outcome" | "detail"> {
+  if (error instanceof CitadelError) return { outcome: error.code, detail: error.detail };
+  const detail = error instanceof Error ? error.message : String(error);
+  return { outcome: error instanceof BodyError ? "request_invalid" : "internal", detail };
+}
+
+async function readEnrolRequest(context: ProxyContext): Promise<EnrolRequest> {
+  const body = await readJson(context.req.raw, ENROL_BYTES_MAX) as Partial<EnrolRequest> | null;
+  const { token, csr } = body ?? {};
+  if (typeof csr !== "string" || (token !== undefined && typeof token !== "string")) {
+    throw new BodyError(400, "The body needs a csr, and a token to enrol");
+  }
+  return token === undefined ? { csr } : { csr, token };
+}
