@@ -24,9 +24,19 @@ import { largeBodies } from "./bench/works/large_bodies.ts";
 import { latency } from "./bench/works/latency.ts";
 import { manyRules } from "./bench/works/many_rules.ts";
 import { memory } from "./bench/works/memory.ts";
+import { policyCheck } from "./bench/works/policy_check.ts";
 
 /** Memory comes first: an idle proxy is one that has done nothing yet. */
-const WORKS: readonly Work[] = [memory, http1Cpu, latency, grpcCpu, largeBodies, handshakes, manyRules];
+const WORKS: readonly Work[] = [
+  memory,
+  http1Cpu,
+  latency,
+  grpcCpu,
+  largeBodies,
+  handshakes,
+  manyRules,
+  policyCheck,
+];
 
 const WARM_UP = { connections: 64, seconds: 3 };
 

@@ -18,6 +18,15 @@ export function formatIp(bytes: Uint8Array): string {
   return length < 2 ? text(groups) : `${text(groups.slice(0, from))}::${text(groups.slice(from + length))}`;
 }
 
+/** The bits of an address as a text of 0 and 1: addresses of a network begin alike. */
+export function bitsOf(bytes: Uint8Array): string {
+  let bits = "";
+  for (const byte of bytes) bits += BITS[byte] as string;
+  return bits;
+}
+
+const BITS = Array.from({ length: 256 }, (_, byte) => byte.toString(2).padStart(8, "0"));
+
 /** A range of addresses. */
 export class Network {
   private constructor(readonly bytes: Uint8Array, readonly bits: number) {}

@@ -16,6 +16,7 @@ import {
   takeMeshHeaders,
 } from "../mesh_headers.ts";
 import { PolicyCall, type PolicyDestination, type PolicyPeer } from "../policy/policy_call.ts";
+import type { Verdict } from "../policy/compiled_rule.ts";
 import type { BoundPolicies } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
 import type { AttemptFailure } from "../route/retry_policy.ts";
@@ -101,11 +102,11 @@ export class InboundAcceptor implements Acceptor {
   /** Bytes, of which policies see where they come from and where they go. */
   #tunnel(exchange: InboundExchange, target: InboundTarget, { policies }: CompiledSnapshot): void {
     const { destination } = target;
-    const refusal = policies?.bind(this.#peer, destination, "tcp")
-      .refusal(new PolicyCall(this.#peer, destination, null)) ?? null;
-    target.calls.recordConnection(refusal === null);
-    if (refusal === null) exchange.send({ ...target, host: target.tunnelHost });
-    else exchange.reply(refusal, target.edge);
+    const bound = policies?.bind(this.#peer, destination, "tcp") ?? null;
+    const passes = bound === null || exchange.passes(bound, new PolicyCall(this.#peer, destination, null));
+    target.calls.recordConnection(passes);
+    if (passes) exchange.send({ ...target, host: target.tunnelHost });
+    else exchange.refuse(target.edge);
   }
 
   /** The peer has brought the path into its form already, if it is a proxy as it should be. */
@@ -113,10 +114,12 @@ export class InboundAcceptor implements Acceptor {
     const path = normalPath(head.path);
     if (typeof path !== "string") return exchange.reply(path, target.edge);
     head.path = path;
-    const refusal = target.policies?.refusal(new PolicyCall(this.#peer, target.destination, head)) ?? null;
-    target.calls.recordRequest(head.method, head.authority, path, refusal === null);
-    if (refusal === null) exchange.send(target);
-    else exchange.reply(refusal, target.edge);
+    const { policies, destination } = target;
+    const passes = policies === null ||
+      exchange.passes(policies, new PolicyCall(this.#peer, destination, head));
+    target.calls.recordRequest(head.method, head.authority, path, passes);
+    if (passes) exchange.send(target);
+    else exchange.refuse(target.edge);
   }
 
   /** Only ports that a service declares are open to the mesh; null for any other. */
@@ -171,6 +174,8 @@ export class InboundAcceptor implements Acceptor {
 export class InboundExchange extends HttpExchange {
   readonly #workload: string;
   #target: Target | null = null;
+  /** What policies say of it; null: none was asked. */
+  #verdict: Verdict | null = null;
 
   constructor(
     context: ExchangeContext,
@@ -181,6 +186,17 @@ export class InboundExchange extends HttpExchange {
   ) {
     super(context, stream, head, ended);
     this.#workload = workload;
+  }
+
+  /** Whether policies let the call in. */
+  passes(policies: BoundPolicies, call: PolicyCall): boolean {
+    this.#verdict = policies.decide(call);
+    return this.#verdict.allowed;
+  }
+
+  /** Answers what the policies say that did not let it in. */
+  refuse(edge: Edge): void {
+    this.reply(this.#verdict?.reply ?? LOCAL_REPLY.rbacDenied, edge);
   }
 
   protected override prepare(target: Target): void {

@@ -7,7 +7,7 @@ import type { Host } from "../cluster/host.ts";
 import type { HostTable } from "../cluster/host_table.ts";
 import { type CompiledSnapshot, INBOUND_CONNECT_TIMEOUT_MS } from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
-import { LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
+import { LOCAL_REPLY } from "../local_reply.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
 import { PolicyCall, type PolicyDestination, type PolicyPeer, policyPeer } from "../policy/policy_call.ts";
 import type { PolicyTable } from "../policy/policy_table.ts";
@@ -97,20 +97,20 @@ export class PlainInboundAcceptor implements Acceptor {
     if (refusesPlainText(snapshot, this.#destination.port)) {
       return exchange.reply(LOCAL_REPLY.plainTextRefused, edge);
     }
-    const refusal = this.#refusal(snapshot.policies, head);
-    if (head === null) this.#calls.recordConnection(refusal === null);
-    else this.#calls.recordRequest(head.method, head.authority, head.path, refusal === null);
-    if (refusal !== null) return exchange.reply(refusal, edge);
+    const { policies } = snapshot;
+    const passes = policies === null || this.#passes(exchange, policies, head);
+    if (head === null) this.#calls.recordConnection(passes);
+    else this.#calls.recordRequest(head.method, head.authority, head.path, passes);
+    if (!passes) return exchange.refuse(edge);
     const inbound = snapshot.inbound.get(this.#destination.port);
     const connectTimeoutMs = inbound?.connectTimeoutMs ?? INBOUND_CONNECT_TIMEOUT_MS;
     exchange.send({ host, edge, connectTimeoutMs });
   }
 
-  #refusal(policies: PolicyTable | null, head: RequestHead | null): LocalReply | null {
-    if (policies === null) return null;
+  #passes(exchange: InboundExchange, policies: PolicyTable, head: RequestHead | null): boolean {
     const [peer, destination] = [this.#peer, this.#policyDestination];
     const bound = policies.bind(peer, destination, head === null ? "tcp" : "http");
-    return bound.refusal(new PolicyCall(peer, destination, head));
+    return exchange.passes(bound, new PolicyCall(peer, destination, head));
   }
 
   /** A port that no service declares, where it was dialled: what listens on loopback alone is not for others. */

@@ -5,9 +5,9 @@
 import type { Policy, PolicyRule, PolicyTest } from "../../model/policy.ts";
 import type { PolicyCounter, PolicyCounts, PolicyVerdict } from "../../telemetry/policy_counts.ts";
 import { type LocalReply, rbacDenied } from "../local_reply.ts";
-import type { PathKey } from "../route/path_index.ts";
 import { type CompiledTest, compileTest } from "./compiled_test.ts";
 import type { PolicyCall } from "./policy_call.ts";
+import type { WantedGroups } from "./rule_key.ts";
 
 /** Alternatives, of which each is a list of tests that all have to pass. */
 type Alternatives = readonly (readonly CompiledTest[])[];
@@ -41,8 +41,6 @@ export interface BoundRule {
   readonly sources: Alternatives;
   readonly operations: Alternatives;
   readonly conditions: readonly CompiledTest[];
-  /** All paths that it takes; null: others too. */
-  readonly pathKeys: readonly PathKey[] | null;
 }
 
 /** Throws when a value of it cannot be compiled. */
@@ -98,10 +96,20 @@ export function bindRule(rule: CompiledRule, connection: PolicyCall): BoundRule 
   const operations = bindAlternatives(rule.operations, connection);
   const conditions = bindTests(rule.conditions, connection);
   if (sources === null || operations === null || conditions === null) return null;
-  return { rule, sources, operations, conditions, pathKeys: pathKeysOf(operations) };
+  return { rule, sources, operations, conditions };
 }
 
-export function matches({ sources, operations, conditions }: BoundRule, call: PolicyCall): boolean {
+/** What a call that it matches has. */
+export function wantedOf({ sources, operations, conditions }: CompiledRule): WantedGroups {
+  return [operations, ...conditions.map((test) => [[test]]), sources]
+    .filter(({ length }) => length > 0)
+    .map((alternatives) => alternatives.map((tests) => tests.map(({ wanted }) => wanted)));
+}
+
+export function matches(
+  { sources, operations, conditions }: Pick<BoundRule, "sources" | "operations" | "conditions">,
+  call: PolicyCall,
+): boolean {
   return anyPasses(operations, call) && allPass(conditions, call) && anyPasses(sources, call);
 }
 
@@ -120,17 +128,6 @@ function bindAlternatives(alternatives: Alternatives, connection: PolicyCall): A
 function bindTests(tests: readonly CompiledTest[], connection: PolicyCall): readonly CompiledTest[] | null {
   if (tests.some((test) => test.perConnection && !test.passes(connection))) return null;
   return tests.filter(({ perConnection }) => !perConnection);
-}
-
-function pathKeysOf(operations: Alternatives): readonly PathKey[] | null {
-  if (operations.length === 0) return null;
-  const keys: PathKey[] = [];
-  for (const tests of operations) {
-    const own = tests.find(({ pathKeys }) => pathKeys !== null)?.pathKeys;
-    if (!own) return null;
-    keys.push(...own);
-  }
-  return keys;
 }
 
 function anyPasses(alternatives: Alternatives, call: PolicyCall): boolean {

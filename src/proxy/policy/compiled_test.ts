@@ -3,13 +3,14 @@
  * came twice as its values and as their list. A rule that refuses takes either reading, one that allows needs them all,
  * so that no server finds in a request what the policy did not see.
  */
-import { Network, parseIp } from "../../lib/ip.ts";
+import { bitsOf, Network, parseIp } from "../../lib/ip.ts";
 import type { PolicyAttribute, PolicyTest } from "../../model/policy.ts";
-import { claimTexts, type RequestAuth } from "../jwt/request_auth.ts";
-import type { PathKey } from "../route/path_index.ts";
+import type { TextKey } from "../../lib/text_index.ts";
+import { authTexts } from "./auth_texts.ts";
 import { PathPatterns } from "./path_patterns.ts";
 import { Patterns } from "./patterns.ts";
 import type { PolicyCall } from "./policy_call.ts";
+import type { KeyField, RuleKey, Wanted } from "./rule_key.ts";
 
 export interface CompiledTest {
   readonly attribute: PolicyAttribute;
@@ -17,13 +18,15 @@ export interface CompiledTest {
   readonly http: boolean;
   /** It is the same for all requests of a connection to one port. */
   readonly perConnection: boolean;
-  /** The beginnings or wholes of all paths that may pass; null: it does not ask for the path, or not so simply. */
-  readonly pathKeys: readonly PathKey[] | null;
+  /** What a call that passes has. */
+  readonly wanted: Wanted;
   passes(call: PolicyCall): boolean;
 }
 
 /** Whether a matcher holds in some reading, or in all of them. */
 interface Matcher {
+  /** What a call has for which it is possible. */
+  readonly wanted: Wanted;
   possible(call: PolicyCall): boolean;
   certain(call: PolicyCall): boolean;
 }
@@ -44,7 +47,7 @@ export function compileTest(test: PolicyTest, refuses: boolean): CompiledTest {
     attribute,
     http,
     perConnection: !http && attribute !== "remote.ip",
-    pathKeys: attribute === "path" && values.length > 0 ? new PathPatterns(values).keys : null,
+    wanted: wanted === null ? null : wanted.wanted,
     passes: refuses
       ? (call) => (wanted === null || wanted.possible(call)) && !(unwanted?.certain(call) ?? false)
       : (call) => (wanted === null || wanted.certain(call)) && !(unwanted?.possible(call) ?? false),
@@ -64,17 +67,15 @@ function matcherOf({ attribute, header = "", claim = [] }: PolicyTest, values: r
     case "destination.ip":
       return addressMatcher(attribute, values);
     case "request.auth.principal":
-      return tokenMatcher(values, ({ principal }) => [principal]);
     case "request.auth.audiences":
-      return tokenMatcher(values, ({ audiences }) => audiences);
     case "request.auth.presenter":
-      return tokenMatcher(values, ({ presenter }) => [presenter]);
     case "request.auth.claims":
-      return tokenMatcher(values, (auth) => claimTexts(auth, claim));
+      return tokenMatcher([attribute, ...claim], new Patterns(values));
     default: {
       const patterns = new Patterns(values);
       const read = TEXTS[attribute];
-      return single((call) => patterns.match(read(call)));
+      const wanted = attribute === "method" ? ruleKeys(attribute, patterns.keys) : null;
+      return single(wanted, (call) => patterns.match(read(call)));
     }
   }
 }
@@ -99,12 +100,18 @@ const TEXTS: Readonly<
 };
 
 /** What can be read in one way only. */
-function single(matches: (call: PolicyCall) => boolean): Matcher {
-  return { possible: matches, certain: matches };
+function single(wanted: Wanted, matches: (call: PolicyCall) => boolean): Matcher {
+  return { wanted, possible: matches, certain: matches };
+}
+
+/** One for each value. */
+function ruleKeys(field: KeyField, keys: readonly TextKey[], name = ""): readonly (readonly RuleKey[])[] {
+  return keys.map((key) => [{ field, name, ...key }]);
 }
 
 function pathMatcher(patterns: PathPatterns): Matcher {
   return {
+    wanted: patterns.wanted,
     possible: ({ path, barePath }) => patterns.match(path) || (barePath !== path && patterns.match(barePath)),
     certain: ({ path, barePath }) => patterns.match(path) && (barePath === path || patterns.match(barePath)),
   };
@@ -112,6 +119,7 @@ function pathMatcher(patterns: PathPatterns): Matcher {
 
 function headerMatcher(name: string, patterns: Patterns): Matcher {
   return {
+    wanted: ruleKeys("header", patterns.keys, name),
     possible: (call) => {
       const values = call.headerValues(name);
       if (values === null) return false;
@@ -133,12 +141,13 @@ function joined(values: readonly string[]): string {
 }
 
 /** A request without a token has none of what one says. */
-function tokenMatcher(
-  values: readonly string[],
-  read: (auth: RequestAuth) => readonly string[],
-): Matcher {
-  const patterns = new Patterns(values);
-  return single(({ auth }) => auth !== null && read(auth).some((text) => patterns.match(text)));
+function tokenMatcher(attribute: readonly string[], patterns: Patterns): Matcher {
+  const name = JSON.stringify(attribute);
+  const read = authTexts(name);
+  return single(
+    ruleKeys("request.auth", patterns.keys, name),
+    ({ auth }) => auth !== null && read(auth).some((text) => patterns.match(text)),
+  );
 }
 
 /** A host without a port means it at every port. */
@@ -147,7 +156,8 @@ function hostMatcher(values: readonly string[]): Matcher {
   const namesPort = (text: string) => /:(?:\d+|\*)$|^\*:/.test(text);
   const withPort = new Patterns(texts.filter(namesPort));
   const withoutPort = new Patterns(texts.filter((text) => !namesPort(text)));
-  return single(({ host, authority }) => withoutPort.match(host) || withPort.match(authority));
+  const wanted = [...ruleKeys("host", withoutPort.keys), ...ruleKeys("authority", withPort.keys)];
+  return single(wanted, ({ host, authority }) => withoutPort.match(host) || withPort.match(authority));
 }
 
 function addressMatcher(
@@ -159,13 +169,20 @@ function addressMatcher(
     if (network === null) throw new Error(`${JSON.stringify(value)} is neither an IP address nor a network`);
     return network;
   });
-  return single((call) => {
-    const bytes = parseIp(addressOf(attribute, call));
+  const keys = networks.map(({ bytes, bits }): TextKey => ({
+    type: "prefix",
+    value: bitsOf(bytes).slice(0, bits),
+  }));
+  return single(attribute === "remote.ip" ? ruleKeys(attribute, keys) : null, (call) => {
+    const bytes = addressOf(attribute, call);
     return bytes !== null && networks.some((network) => network.contains(bytes));
   });
 }
 
-function addressOf(attribute: "source.ip" | "remote.ip" | "destination.ip", call: PolicyCall): string {
-  if (attribute === "destination.ip") return call.destination.address;
-  return attribute === "source.ip" ? call.peer.address : call.remoteAddress;
+function addressOf(
+  attribute: "source.ip" | "remote.ip" | "destination.ip",
+  call: PolicyCall,
+): Uint8Array | null {
+  if (attribute === "remote.ip") return call.remoteAddress;
+  return attribute === "source.ip" ? call.peer.addressBytes : parseIp(call.destination.address);
 }

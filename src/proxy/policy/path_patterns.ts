@@ -1,6 +1,6 @@
 /** Patterns of paths, among them templates, in the one form that paths of requests have (route/normal_path.ts). */
-import type { PathKey } from "../route/path_index.ts";
 import { Patterns } from "./patterns.ts";
+import type { RuleKey } from "./rule_key.ts";
 
 const ONE_SEGMENT = "{*}";
 const ANY_SEGMENTS = "{**}";
@@ -8,20 +8,18 @@ const ANY_SEGMENTS = "{**}";
 export class PathPatterns {
   readonly #patterns: Patterns;
   readonly #templates: readonly Template[];
-  /** By which of them a path may match; null: looking at its beginning does not tell. */
-  readonly keys: readonly PathKey[] | null;
 
   constructor(written: readonly string[]) {
     const texts = written.map(canonical);
     const isTemplate = (text: string) => text.includes(ONE_SEGMENT) || text.includes(ANY_SEGMENTS);
-    const plain = texts.filter((text) => !isTemplate(text));
-    this.#patterns = new Patterns(plain);
+    this.#patterns = new Patterns(texts.filter((text) => !isTemplate(text)));
     this.#templates = texts.filter(isTemplate).map((text) => new Template(text));
-    this.keys = plain.length < texts.length || plain.some((text) => text.startsWith("*"))
-      ? null
-      : plain.map((text) =>
-        text.endsWith("*") ? { type: "prefix", value: text.slice(0, -1) } : { type: "exact", value: text }
-      );
+  }
+
+  /** For each pattern what a path that matches has: all of it. */
+  get wanted(): readonly (readonly RuleKey[])[] {
+    const plain = this.#patterns.keys.map((key): RuleKey[] => [{ field: "path", name: "", ...key }]);
+    return [...plain, ...this.#templates.map(({ wanted }) => wanted)];
   }
 
   match(path: string): boolean {
@@ -41,6 +39,18 @@ class Template {
     const at = template.indexOf(ANY_SEGMENTS);
     this.#segments = (at < 0 ? template : template.slice(0, Math.max(0, at - 1))).split("/");
     this.#rest = at < 0 ? null : template.slice(at + ANY_SEGMENTS.length);
+  }
+
+  /** Its fixed segments, wherever they stand, and its end. */
+  get wanted(): readonly RuleKey[] {
+    const keys: RuleKey[] = [];
+    for (const [number, value] of this.#segments.entries()) {
+      if (number > 0 && value !== ONE_SEGMENT) {
+        keys.push({ field: "segment", name: String(number), type: "exact", value });
+      }
+    }
+    if (this.#rest !== null) keys.push({ field: "path", name: "", type: "suffix", value: this.#rest });
+    return keys.length > 0 ? keys : [{ field: "path", name: "", type: "prefix", value: "/" }];
   }
 
   match(path: string): boolean {

@@ -1,4 +1,5 @@
 /** Istio's string patterns: `abc` is the text, `abc*` its beginning, `*abc` its end, and `*` that there is one. */
+import type { TextKey } from "../../lib/text_index.ts";
 
 export class Patterns {
   readonly #exact = new Set<string>();
@@ -13,6 +14,15 @@ export class Patterns {
       else if (pattern.endsWith("*")) this.#prefixes.push(pattern.slice(0, -1));
       else this.#exact.add(pattern);
     }
+  }
+
+  /** One for each pattern: a text that matches has it. */
+  get keys(): readonly TextKey[] {
+    const keys: TextKey[] = this.#present ? [{ type: "prefix", value: "" }] : [];
+    for (const value of this.#exact) keys.push({ type: "exact", value });
+    for (const value of this.#prefixes) keys.push({ type: "prefix", value });
+    for (const value of this.#suffixes) keys.push({ type: "suffix", value });
+    return keys;
   }
 
   /** Some pattern asks only that there is something. */

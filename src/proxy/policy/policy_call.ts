@@ -1,7 +1,7 @@
 /** A call as policies see it: who calls what, and for HTTP the request in its one form. */
 import { parseIp } from "../../lib/ip.ts";
 import { parseSpiffeId } from "../../model/spiffe_id.ts";
-import type { RequestHead } from "../exchange.ts";
+import type { HeaderList, RequestHead } from "../exchange.ts";
 import type { RequestAuth } from "../jwt/request_auth.ts";
 import { withoutParameters } from "./path_patterns.ts";
 
@@ -15,6 +15,8 @@ export interface PolicyPeer {
   readonly trustDomain: string;
   /** As the kernel writes it. */
   readonly address: string;
+  /** The same; null if it is none. */
+  readonly addressBytes: Uint8Array | null;
 }
 
 export interface PolicyDestination {
@@ -25,9 +27,10 @@ export interface PolicyDestination {
 
 /** `spiffeId` as a handshake proved it; null: nobody did. */
 export function policyPeer(spiffeId: string | null, address: string): PolicyPeer {
+  const addressBytes = parseIp(address);
   const id = spiffeId === null ? undefined : parseSpiffeId(spiffeId);
   if (id === undefined || spiffeId === null) {
-    return { principal: "", namespace: "", serviceAccount: "", trustDomain: "", address };
+    return { principal: "", namespace: "", serviceAccount: "", trustDomain: "", address, addressBytes };
   }
   return {
     principal: spiffeId.slice("spiffe://".length),
@@ -35,6 +38,7 @@ export function policyPeer(spiffeId: string | null, address: string): PolicyPeer
     serviceAccount: `${id.namespace}/${id.serviceAccount}`,
     trustDomain: id.trustDomain,
     address,
+    addressBytes,
   };
 }
 
@@ -53,6 +57,7 @@ export class PolicyCall {
   readonly #head: RequestHead | null;
   /** The field that was asked for last: many rules ask for the same one. */
   #latest: { readonly name: string; readonly values: readonly string[] | null } | null = null;
+  #remote: { readonly bytes: Uint8Array | null } | null = null;
 
   /** `head` with its path in the one form; null for bytes. */
   constructor(peer: PolicyPeer, destination: PolicyDestination, head: RequestHead | null) {
@@ -74,18 +79,29 @@ export class PolicyCall {
     return this.#head?.auth ?? null;
   }
 
+  /** Of the request; none for bytes. */
+  get headers(): Readonly<HeaderList> {
+    return this.#head?.headers ?? [];
+  }
+
   /** All values of a field, in order; null: it is not there. */
   headerValues(name: string): readonly string[] | null {
     if (this.#latest?.name !== name) this.#latest = { name, values: valuesOf(this.#head, name) };
     return this.#latest.values;
   }
 
-  /** Whoever proved nothing could write there what it likes, and is who it is. */
-  get remoteAddress(): string {
-    const { principal, address } = this.peer;
-    if (principal === "") return address;
-    const last = this.headerValues("x-forwarded-for")?.at(-1)?.split(",").at(-1)?.trim() ?? "";
-    return parseIp(last) === null ? address : last;
+  /**
+   * Bytes of the client's address, null where it is unknown: the last one that `x-forwarded-for` names, if a proxy of the
+   * mesh brings it. Whoever proved nothing could write there what it likes, and is who it is.
+   */
+  get remoteAddress(): Uint8Array | null {
+    return (this.#remote ??= { bytes: this.#forwardedFor() ?? this.peer.addressBytes }).bytes;
+  }
+
+  #forwardedFor(): Uint8Array | null {
+    if (this.peer.principal === "") return null;
+    const last = this.headerValues("x-forwarded-for")?.at(-1) ?? "";
+    return parseIp(last.slice(last.lastIndexOf(",") + 1).trim());
   }
 }
 

@@ -4,39 +4,31 @@
  */
 import type { Policy } from "../../model/policy.ts";
 import { NO_RULE, type PolicyCounter, type PolicyCounts } from "../../telemetry/policy_counts.ts";
-import { LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
-import { PathIndex } from "../route/path_index.ts";
-import {
-  bindRule,
-  type BoundRule,
-  type CompiledRule,
-  compileRule,
-  matches,
-  policyVerdict,
-  type Verdict,
-  withoutHttp,
-} from "./compiled_rule.ts";
+import { LOCAL_REPLY } from "../local_reply.ts";
+import { type CompiledRule, compileRule, policyVerdict, type Verdict, withoutHttp } from "./compiled_rule.ts";
 import { PolicyCall, type PolicyDestination, type PolicyPeer } from "./policy_call.ts";
+import { type BoundRules, RuleSet } from "./rule_set.ts";
 
 /** Rules that are kept ready for kinds of connections; with more it begins anew. */
 export const BOUND_RULES_MAX = 50_000;
 
 export class PolicyTable {
-  readonly #policies: readonly Policy[];
-  readonly #rules: readonly CompiledRule[];
-  readonly #counts: PolicyCounts;
+  readonly #sets: Readonly<Record<"http" | "tcp", { enforced: RuleSets; tried: RuleSets | null }>>;
   readonly #asksForAddress: boolean;
   readonly #bound = new Map<string, BoundPolicies>();
   #boundRules = 0;
 
   /** Throws when a value of a policy cannot be compiled. */
   constructor(policies: readonly Policy[], counts: PolicyCounts) {
-    this.#policies = policies;
-    this.#counts = counts;
-    this.#rules = policies.flatMap((policy) =>
+    const http = policies.flatMap((policy) =>
       policy.rules.map((rule, index) => compileRule(policy, rule, index, counts))
     );
-    this.#asksForAddress = this.#rules.some(({ sources, operations, conditions }) =>
+    const sets = (rules: readonly CompiledRule[]) => ({
+      enforced: new RuleSets(policies, rules, false, counts),
+      tried: policies.some(isTried) ? new RuleSets(policies, rules, true, counts) : null,
+    });
+    this.#sets = { http: sets(http), tcp: sets(http.flatMap((rule) => withoutHttp(rule) ?? [])) };
+    this.#asksForAddress = http.some(({ sources, operations, conditions }) =>
       [...sources, ...operations, conditions].flat().some(({ attribute }) => attribute.endsWith(".ip"))
     );
   }
@@ -47,7 +39,9 @@ export class PolicyTable {
     const key = `${protocol} ${destination.port} ${peer.principal} ${addresses}`;
     let bound = this.#bound.get(key);
     if (bound === undefined) {
-      bound = this.#bind(peer, destination, protocol);
+      const connection = new PolicyCall(peer, destination, null);
+      const { enforced, tried } = this.#sets[protocol];
+      bound = new BoundPolicies(enforced.bind(connection), tried?.bind(connection) ?? null);
       // Nothing is free: who has no rules left counts for one.
       this.#boundRules += 1 + bound.size;
       if (this.#boundRules > BOUND_RULES_MAX) {
@@ -58,34 +52,25 @@ export class PolicyTable {
     }
     return bound;
   }
-
-  #bind(peer: PolicyPeer, destination: PolicyDestination, protocol: "http" | "tcp"): BoundPolicies {
-    const connection = new PolicyCall(peer, destination, null);
-    const rules = this.#rules
-      .map((rule) => protocol === "tcp" ? withoutHttp(rule) : rule)
-      .flatMap((rule) => rule === null ? [] : bindRule(rule, connection) ?? []);
-    return new BoundPolicies(this.#policies, rules, this.#counts);
-  }
 }
 
 export class BoundPolicies {
-  /** How many rules are left. */
+  /** How many rules are kept for it. */
   readonly size: number;
-  readonly #enforced: RuleSets;
+  readonly #enforced: BoundRuleSets;
   /** Null where no policy is tried out. */
-  readonly #tried: RuleSets | null;
+  readonly #tried: BoundRuleSets | null;
 
-  constructor(policies: readonly Policy[], rules: readonly BoundRule[], counts: PolicyCounts) {
-    this.size = rules.length;
-    this.#enforced = new RuleSets(policies, rules, false, counts);
-    this.#tried = policies.some(isTried) ? new RuleSets(policies, rules, true, counts) : null;
+  constructor(enforced: BoundRuleSets, tried: BoundRuleSets | null) {
+    this.size = enforced.size + (tried?.size ?? 0);
+    this.#enforced = enforced;
+    this.#tried = tried;
   }
 
-  /** Decides on a call, and counts it. Null: it is allowed. */
-  refusal(call: PolicyCall): LocalReply | null {
+  /** Decides on a call, and counts it. */
+  decide(call: PolicyCall): Verdict {
     this.#tried?.decide(call, true);
-    const { allowed, reply } = this.#enforced.decide(call, true);
-    return allowed ? null : reply;
+    return this.#enforced.decide(call, true);
   }
 
   /** Decides, and counts nothing. */
@@ -107,14 +92,12 @@ class RuleSets {
 
   constructor(
     policies: readonly Policy[],
-    rules: readonly BoundRule[],
+    rules: readonly CompiledRule[],
     tried: boolean,
     counts: PolicyCounts,
   ) {
     const set = (action: Policy["action"]) =>
-      new RuleSet(
-        rules.filter(({ rule: { policy } }) => isTried(policy) === tried && policy.action === action),
-      );
+      new RuleSet(rules.filter(({ policy }) => isTried(policy) === tried && policy.action === action));
     this.#deny = set("DENY");
     this.#allow = set("ALLOW");
     this.#audit = set("AUDIT");
@@ -123,41 +106,49 @@ class RuleSets {
     this.#unallowed = counts.counter({ policy: NO_RULE, rule: NO_RULE, action });
   }
 
+  bind(connection: PolicyCall): BoundRuleSets {
+    return new BoundRuleSets({
+      audit: this.#audit.bind(connection),
+      deny: this.#deny.bind(connection),
+      allow: this.#needsAllow ? this.#allow.bind(connection) : null,
+      unallowed: this.#unallowed,
+    });
+  }
+}
+
+interface BoundParts {
+  readonly audit: BoundRules;
+  readonly deny: BoundRules;
+  /** Null where nothing has to be allowed. */
+  readonly allow: BoundRules | null;
+  readonly unallowed: PolicyCounter;
+}
+
+class BoundRuleSets {
+  readonly #parts: BoundParts;
+
+  constructor(parts: BoundParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    const { audit, deny, allow } = this.#parts;
+    return audit.size + deny.size + (allow?.size ?? 0);
+  }
+
   decide(call: PolicyCall, counted: boolean): Verdict {
-    this.#audit.find(call, counted);
-    const denied = this.#deny.find(call, counted);
+    const { audit, deny, allow, unallowed } = this.#parts;
+    audit.find(call, counted);
+    const denied = deny.find(call, counted);
     if (denied !== null) return denied;
-    if (!this.#needsAllow) return ALLOWED;
-    const allowed = this.#allow.find(call, counted);
+    if (allow === null) return ALLOWED;
+    const allowed = allow.find(call, counted);
     if (allowed !== null) return allowed;
-    if (counted) this.#unallowed.count++;
+    if (counted) unallowed.count++;
     return REFUSED;
   }
 }
 
 function isTried({ dryRun }: Policy): boolean {
   return dryRun === true;
-}
-
-class RuleSet {
-  readonly #rules: readonly BoundRule[];
-  readonly #index: PathIndex;
-
-  constructor(rules: readonly BoundRule[]) {
-    this.#rules = rules;
-    this.#index = new PathIndex(rules.map(({ pathKeys }) => pathKeys));
-  }
-
-  /** What the first rule says that matches; null: none does. */
-  find(call: PolicyCall, counted: boolean): Verdict | null {
-    const rules = this.#rules;
-    if (rules.length === 0) return null;
-    let found = this.#index.find(call.path, call, rules, matches);
-    if (found === undefined && call.barePath !== call.path) {
-      found = this.#index.find(call.barePath, call, rules, matches);
-    }
-    if (found === undefined) return null;
-    if (counted) found.rule.counter.count++;
-    return found.rule.verdict;
-  }
 }

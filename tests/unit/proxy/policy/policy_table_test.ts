@@ -47,7 +47,7 @@ function decide(policies: readonly Policy[], asked: Asked = {}, counts = new Pol
   };
   const table = new PolicyTable(policies, counts);
   const bound = table.bind(peer, HERE, tcp ? "tcp" : "http");
-  return bound.refusal(new PolicyCall(peer, HERE, tcp ? null : head)) === null ? "allow" : "deny";
+  return bound.decide(new PolicyCall(peer, HERE, tcp ? null : head)).allowed ? "allow" : "deny";
 }
 
 const when = (test: PolicyTest): Partial<PolicyRule> => ({ conditions: [test] });
