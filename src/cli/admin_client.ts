@@ -1,4 +1,5 @@
 /** Speaks to the running control plane through the `admin.sock` in its data directory. */
+import { LineReader } from "../lib/line_reader.ts";
 import { ADMIN_SOCKET } from "../model/admin.ts";
 import type { ErrorReply } from "../model/enrolment.ts";
 import { chooseDataDirectory } from "../runtime/data_directory.ts";
@@ -11,6 +12,9 @@ export const ADMIN_TIMEOUT_MS = 10_000;
 
 /** Bytes of an answer; the graph of a mesh of thousands of workloads is a few megabytes. */
 export const ADMIN_REPLY_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Bytes of one line of an answer that goes on. */
+export const ADMIN_LINE_BYTES_MAX = 64 * 1024;
 
 /** The limits, to be other ones in tests. */
 export interface AdminLimits {
@@ -42,6 +46,25 @@ export class AdminClient {
   post(path: string, body: unknown): Promise<unknown> {
     const headers = { "content-type": "application/json" };
     return this.#call(path, { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
+  /** The lines of an answer that goes on until the process ends, or whoever reads them stops. Throws CommandError. */
+  async *lines(path: string): AsyncGenerator<string> {
+    const lines = new LineReader(ADMIN_LINE_BYTES_MAX);
+    let response: Response;
+    try {
+      response = await fetchUnix(this.#socket, path, { redirect: "error" });
+    } catch (error) {
+      throw this.#unreachable(error);
+    }
+    if (response.status !== 200) throw this.#refused(response.status, parseJson(await this.#read(response)));
+    try {
+      for await (const chunk of (response.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+        yield* lines.push(chunk);
+      }
+    } catch (error) {
+      throw this.#unreachable(error);
+    }
   }
 
   async #call(path: string, init: RequestInit): Promise<unknown> {

@@ -18,6 +18,9 @@ const EXAMPLES = `Examples:
 /** Processes that `run --workers` starts at most; more than any machine has cores for. */
 export const WORKERS_MAX = 256;
 
+/** Calls that `tap --count` waits for at most. */
+const TAP_COUNT_MAX = 1_000_000_000;
+
 /** Requests that `demo --requests` sends at most. */
 const DEMO_REQUESTS_MAX = 1_000_000;
 
@@ -88,6 +91,7 @@ export function createProgram(finish: Finish): Command {
       addCerts,
       addCert,
       addPolicy,
+      addTap,
       addVersion,
     ]
   ) add(program, finish);
@@ -397,6 +401,27 @@ function addCert(program: Command, finish: Finish): void {
     .action(async (target: string, options: { output: OutputFormat; data?: string }) => {
       const { runCertRevoke } = await import("./cert_revoke_command.ts");
       finish(await runCertRevoke(target, options));
+    });
+}
+
+function addTap(program: Command, finish: Finish): void {
+  program.command("tap")
+    .description("watch calls as they end, with the reason of each refusal")
+    .addHelpText(
+      "before",
+      "Examples:\n" +
+        "  bowline tap\n" +
+        "  bowline tap shop/web --failed\n" +
+        "  bowline tap shop/web --count 10 -o json\n",
+    )
+    .argument("[workload]", "NAMESPACE/NAME; without it, all")
+    .addOption(flag("--failed", "only calls that failed or were refused"))
+    .addOption(flag("--count <n>", "end after so many calls").argParser(wholeNumber(1, TAP_COUNT_MAX)))
+    .addOption(dataOption("data directory of the running control plane"))
+    .addOption(outputOption())
+    .action(async (workload: string | undefined, options) => {
+      const { runTap } = await import("./tap_command.ts");
+      finish(await runTap(workload, options));
     });
 }
 

@@ -30,10 +30,11 @@ export interface AdminApiOptions {
   /** Served here too. */
   readonly status: Hono;
   readonly policies: Hono;
+  readonly tap: Hono;
 }
 
 export function createAdminApi(options: AdminApiOptions): Hono {
-  const { citadel, audit, registry, log, advertised, status, policies } = options;
+  const { citadel, audit, registry, log, advertised, status, policies, tap } = options;
   const app = new Hono();
   app.post("/v1/revocations", (context) =>
     answer(context, async () => {
@@ -91,6 +92,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
     return context.json(reply);
   });
   app.route("/", policies);
+  app.route("/", tap);
   app.route("/", status);
   return app;
 }

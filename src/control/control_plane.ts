@@ -28,6 +28,8 @@ import { ConfigSource } from "./config_source.ts";
 import { MtlsEndpoint } from "./mtls_endpoint.ts";
 import { createPolicyApi } from "./policy_api.ts";
 import { createProxyApi } from "./proxy_api.ts";
+import { createTapApi } from "./tap_api.ts";
+import { TapHub } from "./tap_hub.ts";
 import { createStatusApi } from "./status_api.ts";
 
 const ANY_ADDRESS = "0.0.0.0";
@@ -60,6 +62,7 @@ export class ControlPlane {
   #endpoint: MtlsEndpoint | null = null;
   #citadel: Citadel | null = null;
   #watch: CertificateWatch | null = null;
+  #tap: TapHub | null = null;
   #cancelRenewal: () => void = () => {};
   #cancelExpiry: (() => void) | null = null;
   #certificate!: OwnCertificate;
@@ -96,6 +99,7 @@ export class ControlPlane {
     this.#cancelRenewal();
     this.#cancelExpiry?.();
     this.#watch?.stop();
+    this.#tap?.close();
     this.#source.close();
     this.#discovery.close();
     this.#registry.close();
@@ -133,6 +137,11 @@ export class ControlPlane {
     await this.#renew(citadel);
     const store = new TelemetryStore(clock);
     const calls = new CallStore();
+    const tap = new TapHub({
+      clock,
+      ask: (workload, leaseMs) => this.#discovery.openTap(workload, leaseMs),
+    });
+    this.#tap = tap;
     const { store: config } = this.#source;
     const discovery = this.#discovery;
     const expiries = () => certificateExpiries(this.#certificate.chain, this.#certificate.roots);
@@ -149,6 +158,7 @@ export class ControlPlane {
         discovery,
         store,
         calls,
+        tap,
         clock,
         log,
         onEnrolled: (workload) => {
@@ -167,6 +177,7 @@ export class ControlPlane {
       log,
       advertised,
       status,
+      tap: createTapApi(tap),
       policies: createPolicyApi({
         calls,
         registry: this.#registry,

@@ -15,7 +15,7 @@ import { BodyError, readJson } from "./read_body.ts";
 import { suggestPolicies } from "./suggested_policies.ts";
 
 /** YAML of candidates in one request. */
-export const SIMULATION_BYTES_MAX = 4 * 1024 * 1024;
+export const SIMULATION_BYTES_MAX = 1024 * 1024;
 
 export interface PolicyApiOptions {
   readonly calls: CallStore;

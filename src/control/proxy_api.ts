@@ -3,8 +3,9 @@
  * certificate that TLS proved, never anything that a body claims. Refusals are opaque to the caller, precise in the log.
  */
 import { Hono } from "hono";
-import type { CallStore } from "../mixer/call_store.ts";
+import { type CallStore, isOf } from "../mixer/call_store.ts";
 import type { ReportingPeer, TelemetryStore } from "../mixer/telemetry_store.ts";
+import { validateTap } from "../mixer/tap_validation.ts";
 import { REPORT_BYTES_MAX, validateReport } from "../mixer/report_validation.ts";
 import { LineReader, LineTooLongError } from "../lib/line_reader.ts";
 import type { Hello, ProxyMessage } from "../model/discovery.ts";
@@ -17,6 +18,7 @@ import { LargePushes } from "./large_pushes.ts";
 import { OutgoingMessages } from "./outgoing_messages.ts";
 import { answer, type PeerEnvironment, type ProxyContext, refuse, refusePeer } from "./proxy_answers.ts";
 import { readJson } from "./read_body.ts";
+import type { TapHub } from "./tap_hub.ts";
 
 /** A hello names every resource that the proxy knows; acknowledgements are short. */
 export const PROXY_LINE_BYTES_MAX = 16 * 1024 * 1024;
@@ -25,6 +27,7 @@ export interface ProxyApiOptions extends CertificateApiOptions {
   readonly discovery: DiscoveryServer;
   readonly store: TelemetryStore;
   readonly calls: CallStore;
+  readonly tap: TapHub;
 }
 
 /** The handler of port 15012; the peer is passed as the app's bindings. */
@@ -52,6 +55,18 @@ export function createProxyApi(
         const { workload } = report.calls;
         log.warn("Left out reported calls to a workload of another namespace", { peer: spiffeId, workload });
       }
+      return context.body(null, 204);
+    }));
+
+  app.post("/v1/tap", (context) =>
+    answer(context, log, async () => {
+      const { spiffeId } = context.env;
+      if (spiffeId === null || revoked(context)) return refusePeer(context);
+      const report = validateTap(await readJson(context.req.raw, REPORT_BYTES_MAX));
+      if (!isOf(report.workload, reportingPeer(spiffeId))) {
+        return refuse(context, 403, "not_yours", "The calls are those of another workload");
+      }
+      options.tap.add(report);
       return context.body(null, 204);
     }));
 

@@ -42,8 +42,9 @@ export class CallStore {
   }
 
   /** Adds what a validated report says; false: it is about a workload of another namespace than the peer's. */
-  add({ workload, calls, omitted }: WorkloadCalls, { principal, namespace }: ReportingPeer): boolean {
-    if (!workload.startsWith(`${namespace}/`)) return false;
+  add({ workload, calls, omitted }: WorkloadCalls, peer: ReportingPeer): boolean {
+    if (!isOf(workload, peer)) return false;
+    const { principal } = peer;
     const key = `${principal} ${workload}`;
     let stored = this.#workloads.get(key);
     if (stored === undefined) {
@@ -79,4 +80,9 @@ export class CallStore {
     call.allowed += allowed;
     call.refused += refused;
   }
+}
+
+/** Whether the workload can be the peer's: names are the files' matter, namespaces are in certificates. */
+export function isOf(workload: WorkloadKey, { namespace }: ReportingPeer): boolean {
+  return workload.startsWith(`${namespace}/`);
 }

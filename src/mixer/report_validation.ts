@@ -33,7 +33,7 @@ export class ReportError extends Error {
   readonly code = "malformed";
 }
 
-const name = v.pipe(
+export const name = v.pipe(
   v.string(),
   v.maxLength(REPORT_NAME_LENGTH_MAX),
   // Names end up in terminals, logs and pages.
@@ -44,9 +44,9 @@ const principal = v.pipe(
   v.maxLength(SPIFFE_ID_LENGTH_MAX),
   v.check((text) => text === "" || parseSpiffeId(text) !== undefined, "must be a SPIFFE ID or empty"),
 );
-const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(REPORT_COUNT_MAX));
+export const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(REPORT_COUNT_MAX));
 // `NAMESPACE/NAME`, so as long as both.
-const key = v.pipe(v.string(), v.maxLength(2 * REPORT_NAME_LENGTH_MAX + 1), v.regex(/^[\x21-\x7e]*$/));
+export const key = v.pipe(v.string(), v.maxLength(2 * REPORT_NAME_LENGTH_MAX + 1), v.regex(/^[\x21-\x7e]*$/));
 
 const workload = v.object({ key, namespace: name, name, principal, app: name, version: name });
 
@@ -115,7 +115,12 @@ export function validateReport(body: unknown): TelemetryReport {
   if (Array.isArray(edges) && edges.length > REPORT_EDGES_MAX) {
     throw new ReportError(`edges: has ${edges.length} items, more than ${REPORT_EDGES_MAX}`);
   }
-  const result = v.safeParse(report, body, { abortEarly: true });
+  return checked(report, body);
+}
+
+/** Throws ReportError `malformed`, naming the first bad field. */
+export function checked<Output>(schema: v.GenericSchema<unknown, Output>, body: unknown): Output {
+  const result = v.safeParse(schema, body, { abortEarly: true });
   if (result.success) return result.output;
   const [issue] = result.issues;
   throw new ReportError(`${v.getDotPath(issue) ?? "report"}: ${issue.message}`);

@@ -16,7 +16,7 @@ export const DISCOVERY_LINE_BYTES_MAX = 64 * 1024 * 1024;
 export const DISCOVERY_HEARTBEAT_MS = 10_000;
 
 export type ProxyMessage = Hello | Ack | Nack | Heartbeat | Health | Goodbye;
-export type ControlMessage = Push | Heartbeat | Refusal | Farewell;
+export type ControlMessage = Push | Heartbeat | Refusal | Farewell | OpenTap;
 
 /** First message of the proxy. */
 export interface Hello {
@@ -75,6 +75,12 @@ export interface Goodbye {
 /** The answer to a good-bye: whoever sent requests there has been told, and has confirmed it. */
 export interface Farewell {
   readonly type: "farewell";
+}
+
+/** Somebody watches the proxy's calls: it tells of each that ends (`POST /v1/tap`), for so long. */
+export interface OpenTap {
+  readonly type: "tap";
+  readonly leaseMs: number;
 }
 
 /** All or nothing: the proxy applies `set` and `remove` in one swap. An empty push says: what you know is current. */

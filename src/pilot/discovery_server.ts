@@ -140,6 +140,13 @@ export class DiscoveryServer {
     return session;
   }
 
+  /** Asks the proxies of a workload, or all with null, to tell of their calls for so long. */
+  openTap(workload: WorkloadKey | null, leaseMs: number): void {
+    for (const session of this.#sessions) {
+      if (workload === null || session.hello.workload === workload) session.openTap(leaseMs);
+    }
+  }
+
   /** Every connected proxy, sorted by workload. */
   status(): readonly ProxyStatus[] {
     const rows = [...this.#sessions].map((session) => ({

@@ -169,6 +169,11 @@ export class DiscoverySession {
     if (!this.#closed) this.#options.send({ type: "farewell" });
   }
 
+  /** Somebody watches the proxy's calls. */
+  openTap(leaseMs: number): void {
+    if (!this.#closed) this.#options.send({ type: "tap", leaseMs });
+  }
+
   heartbeat(): void {
     if (!this.#closed) this.#options.send({ type: "heartbeat" });
   }

@@ -26,6 +26,7 @@ import {
 import { setTcpKeepalive } from "../runtime/tcp_keepalive.ts";
 import { CallRecorder } from "../telemetry/call_recorder.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import type { Tap } from "../telemetry/tap.ts";
 import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
 import { PolicyCounts } from "../telemetry/policy_counts.ts";
 import { BoundedConnect, type ConnectRefusals } from "./cluster/bounded_connect.ts";
@@ -194,6 +195,11 @@ export class Proxy {
       for (const side of SIDES) this.stopListening(side);
       throw error;
     }
+  }
+
+  /** Calls as they end, while somebody watches. */
+  get tap(): Tap {
+    return this.#exchanges.tap;
   }
 
   /** Connections that clients hold open. */

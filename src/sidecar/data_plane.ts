@@ -8,6 +8,7 @@ import type { ProxyOptions, ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import type { Tap } from "../telemetry/tap.ts";
 import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 
 /** Where a data plane stands; plain data. */
@@ -29,6 +30,8 @@ export interface DataPlane {
   readonly decisions: PolicyCounts;
   /** What came to the own workload, as of the last collect(). */
   readonly calls: CallRecorder;
+  /** Calls as they end, as of the last collect(); empty unless openTap() was called. */
+  readonly tap: Tap;
   /** What was refused, as of the last collect(). */
   readonly refusals: ProxyRefusals;
   /** Connections from clients, as of the last collect(). */
@@ -44,6 +47,8 @@ export interface DataPlane {
    * on with what it had.
    */
   apply(snapshot: Snapshot): Promise<void>;
+  /** Keeps calls as they end, from now on and for so long unless it is opened again. */
+  openTap(leaseMs: number): void;
   /** Resolves when all numbers are those of this moment, or as near to it as can be had. */
   collect(): Promise<void>;
   /** Stops accepting and lets what is in flight end; resolves when all is over or the time is up. */

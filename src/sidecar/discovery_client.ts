@@ -33,6 +33,8 @@ export interface DiscoveryClientOptions {
   readonly hello: Omit<Hello, "known">;
   /** What the workload's probe says now. */
   health(): WorkloadHealth;
+  /** Somebody watches the proxy's calls, for so long. */
+  onTap(leaseMs: number): void;
   /** Takes a whole new snapshot; rejects when it cannot be compiled. */
   apply(snapshot: Snapshot): Promise<void>;
 }
@@ -135,6 +137,8 @@ export class DiscoveryClient {
       this.#applying = this.#applying.then(() => this.#take(message, stream));
     } else if (message.type === "farewell") {
       this.#onFarewell?.();
+    } else if (message.type === "tap") {
+      this.#options.onTap(message.leaseMs);
     } else if (message.type === "refusal") {
       log.error("The control plane does not serve this proxy", { reason: message.reason });
     }

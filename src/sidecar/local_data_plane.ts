@@ -7,6 +7,7 @@ import type { ProxyCaps } from "../proxy/proxy_caps.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
+import type { Tap } from "../telemetry/tap.ts";
 import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { DataPlane, DataPlaneSettings } from "./data_plane.ts";
 
@@ -39,6 +40,10 @@ export class LocalDataPlane implements DataPlane {
     return this.#proxy.calls;
   }
 
+  get tap(): Tap {
+    return this.#proxy.tap;
+  }
+
   get refusals(): ProxyRefusals {
     return this.#proxy.refusals;
   }
@@ -58,6 +63,10 @@ export class LocalDataPlane implements DataPlane {
   async apply(snapshot: Snapshot): Promise<void> {
     await this.#proxy.warm(snapshot);
     this.#proxy.apply(snapshot);
+  }
+
+  openTap(leaseMs: number): void {
+    this.#proxy.tap.open(leaseMs);
   }
 
   async collect(): Promise<void> {}

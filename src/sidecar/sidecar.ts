@@ -29,6 +29,7 @@ import { loadIdentity, saveIdentity, type SidecarIdentity } from "./identity_sta
 import { createCheck } from "./probe/check.ts";
 import { HealthProber } from "./probe/health_prober.ts";
 import { healthSamples } from "./probe/health_samples.ts";
+import { TapReporter } from "./tap_reporter.ts";
 import { Reporter } from "./reporter.ts";
 import { refusalSamples } from "./refusal_samples.ts";
 import { workerSamples } from "./worker_samples.ts";
@@ -221,12 +222,13 @@ export class Sidecar {
       this.#snapshots.save(snapshot);
     };
     const health = () => this.#prober.health;
+    const { workload } = identity;
+    const tap = new TapReporter({ clock, client, workload, plane });
     this.#discovery = new DiscoveryClient(
-      { client, clock, random, log, hello, health, apply },
+      { client, clock, random, log, hello, health, onTap: (leaseMs) => tap.open(leaseMs), apply },
       this.#snapshot ?? new Map(),
     );
     this.#discovery.start();
-    const { workload } = identity;
     this.#reporter = new Reporter({ clock, log, client, workload, edges: plane.edges, calls: plane.calls });
     this.#reporter.start();
   }

@@ -3,6 +3,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import type { Proxy } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { DataPlaneSettings } from "./data_plane.ts";
+import { NOTHING_TAPPED } from "../telemetry/tap.ts";
 import { NO_REFUSALS } from "./refusal_sums.ts";
 import { changedSnapshot } from "./snapshot_change.ts";
 import {
@@ -31,6 +32,7 @@ export type WorkerProxy = Pick<
   | "edges"
   | "decisions"
   | "calls"
+  | "tap"
   | "refusals"
   | "connections"
 >;
@@ -97,6 +99,9 @@ export class Worker {
       case "identity":
         this.#identity = message.identity;
         return;
+      case "tap":
+        this.#proxy?.tap.open(message.leaseMs);
+        return;
       case "collect":
         return this.#options.send({ type: "counts", id: message.id, counts: this.#counts() });
       case "close":
@@ -135,13 +140,21 @@ export class Worker {
     const proxy = this.#proxy;
     if (proxy === null) {
       const calls = { calls: [], omitted: 0 };
-      return { edges: [], decisions: [], calls, refusals: NO_REFUSALS, connections: 0 };
+      return {
+        edges: [],
+        decisions: [],
+        calls,
+        tapped: NOTHING_TAPPED,
+        refusals: NO_REFUSALS,
+        connections: 0,
+      };
     }
     const { refusals, connections } = proxy;
     return {
       edges: proxy.edges.takeReport(),
       decisions: proxy.decisions.takeReport(),
       calls: proxy.calls.takeReport(),
+      tapped: proxy.tap.take(),
       refusals,
       connections,
     };

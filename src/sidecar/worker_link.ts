@@ -7,6 +7,7 @@ import {
   type Collect,
   type Drain,
   type End,
+  type OpenTap,
   readFromWorker,
   type Start,
   type UseIdentity,
@@ -66,7 +67,7 @@ export class WorkerLink {
     return new Promise((resolve) => this.#asked.set(id, resolve));
   }
 
-  tell(message: UseIdentity): void {
+  tell(message: UseIdentity | OpenTap): void {
     this.#child.send(message);
   }
 

@@ -3,6 +3,7 @@
  * there are no versions; what does not look right ends the worker, whose state is then unknown.
  */
 import type { CallReport } from "../model/recorded_call.ts";
+import type { TapReport } from "../model/tap.ts";
 import type { EdgeReport } from "../model/report.ts";
 import type { ResourceKey, VersionedResource } from "../model/snapshot.ts";
 import type { Side } from "../proxy/listener/connection_gate.ts";
@@ -13,7 +14,7 @@ import type { PolicyCountReport } from "../telemetry/policy_counts.ts";
 import type { SnapshotChange } from "./snapshot_change.ts";
 
 /** What has an `id` is answered with that id, in any order. */
-export type ToWorker = Start | Change | UseIdentity | Collect | Close | Drain | End;
+export type ToWorker = Start | Change | UseIdentity | OpenTap | Collect | Close | Drain | End;
 export type FromWorker = Greeting | Done | Counts | Failure;
 
 /** Everything that a worker needs to serve. Answered by Done once it listens. */
@@ -35,6 +36,12 @@ export interface Change extends SnapshotChange {
 export interface UseIdentity {
   readonly type: "identity";
   readonly identity: TlsMaterial;
+}
+
+/** Calls are told as they end, for so long. Not answered. */
+export interface OpenTap {
+  readonly type: "tap";
+  readonly leaseMs: number;
 }
 
 /** Answered by Counts. */
@@ -93,6 +100,8 @@ export interface WorkerCounts {
   readonly decisions: readonly PolicyCountReport[];
   /** Differences, as above. */
   readonly calls: CallReport;
+  /** Since the last Counts, where somebody watches. */
+  readonly tapped: TapReport;
   /** Since the worker's start. */
   readonly refusals: ProxyRefusals;
   readonly connections: number;
@@ -102,8 +111,10 @@ export interface WorkerCounts {
 export function readToWorker(value: unknown): ToWorker {
   const message = value as ToWorker;
   const known = isObject(value) &&
-    ["start", "change", "identity", "collect", "close", "drain", "end"].includes(message.type);
-  if (known && (message.type === "identity" || Number.isInteger(message.id))) return message;
+    ["start", "change", "identity", "tap", "collect", "close", "drain", "end"].includes(message.type);
+  if (known && (message.type === "identity" || message.type === "tap" || Number.isInteger(message.id))) {
+    return message;
+  }
   throw new TypeError("It is no message for a worker");
 }
 
@@ -120,9 +131,10 @@ export function readFromWorker(value: unknown): FromWorker {
 }
 
 function isCounts(value: unknown): boolean {
-  const { edges, decisions, calls, refusals, connections } = (value ?? {}) as Partial<WorkerCounts>;
+  const { edges, decisions, calls, tapped, refusals, connections } = (value ?? {}) as Partial<WorkerCounts>;
   return Array.isArray(edges) && edges.every(isReport) &&
     Array.isArray(decisions) && decisions.every((one) => isObject(one) && countsOnly(one)) &&
+    isObject(tapped) && Array.isArray(tapped.calls) && isCount(tapped.omitted) &&
     isObject(calls) && countsOnly(calls) && Array.isArray(calls.calls) && isCount(connections) &&
     isRefusals(refusals);
 }

@@ -9,6 +9,7 @@ import { checkSnapshot } from "../proxy/check_snapshot.ts";
 import { type ProxyRefusals, type SidecarAddresses, SIDES } from "../proxy/proxy.ts";
 import type { ListenAddress, Listener, TlsMaterial } from "../runtime/socket.ts";
 import { CallRecorder } from "../telemetry/call_recorder.ts";
+import { Tap } from "../telemetry/tap.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -45,6 +46,7 @@ export class WorkerPool implements DataPlane {
   readonly edges = new EdgeRegistry();
   readonly decisions = new PolicyCounts();
   readonly calls = new CallRecorder();
+  readonly tap: Tap;
   readonly #options: WorkerPoolOptions;
   readonly #slots: readonly WorkerSlot[];
   #held: Listener[] = [];
@@ -54,6 +56,7 @@ export class WorkerPool implements DataPlane {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
+    this.tap = new Tap(options.clock);
     const { workers, clock, random, log, start } = options;
     const shared = {
       clock,
@@ -63,6 +66,7 @@ export class WorkerPool implements DataPlane {
       edges: this.edges,
       decisions: this.decisions,
       calls: this.calls,
+      tap: this.tap,
       state: () => this.#state(),
     };
     this.#slots = Array.from({ length: workers }, (_, i) => new WorkerSlot({ ...shared, number: i + 1 }));
@@ -112,6 +116,11 @@ export class WorkerPool implements DataPlane {
     const change = changeBetween(this.#snapshot ?? new Map(), snapshot);
     this.#snapshot = snapshot;
     await Promise.all(this.#slots.map((slot) => slot.update(change)));
+  }
+
+  openTap(leaseMs: number): void {
+    this.tap.open(leaseMs);
+    for (const slot of this.#slots) slot.openTap(leaseMs);
   }
 
   collect(): Promise<void> {

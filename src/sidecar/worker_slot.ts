@@ -6,6 +6,7 @@ import type { Side } from "../proxy/listener/connection_gate.ts";
 import type { ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { CallRecorder } from "../telemetry/call_recorder.ts";
+import type { Tap } from "../telemetry/tap.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -39,6 +40,7 @@ export interface WorkerSlotOptions {
   readonly edges: EdgeRegistry;
   readonly decisions: PolicyCounts;
   readonly calls: CallRecorder;
+  readonly tap: Tap;
   /** Null as long as there is nothing to serve by. */
   state(): WorkerState | null;
 }
@@ -116,6 +118,10 @@ export class WorkerSlot {
     else this.#offer();
   }
 
+  openTap(leaseMs: number): void {
+    if (this.#started) this.#link?.tell({ type: "tap", leaseMs });
+  }
+
   /** Resolves when the worker has told its counts, or is gone. */
   async collect(): Promise<void> {
     if (this.#started) await this.#link?.ask({ type: "collect" });
@@ -165,10 +171,11 @@ export class WorkerSlot {
     });
   }
 
-  #take({ edges, decisions, calls, refusals, connections }: WorkerCounts): void {
+  #take({ edges, decisions, calls, tapped, refusals, connections }: WorkerCounts): void {
     for (const report of edges) this.#open.add(this.#options.edges.absorb(report), report);
     for (const report of decisions) this.#options.decisions.absorb(report);
     this.#options.calls.absorb(calls);
+    this.#options.tap.absorb(tapped);
     this.#refusals = refusals;
     this.#connections = connections;
   }

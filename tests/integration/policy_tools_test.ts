@@ -113,6 +113,43 @@ scenario("a simulation names what would be denied and by which rule, and what no
   );
 });
 
+scenario("tap tells of each call as it ends, with the rule that decided", async () => {
+  const tapped = bowline(["tap", "shop/web", "--count", "4", "-o", "json", "--data", mesh.controlPlaneData]);
+  let ended = false;
+  void tapped.then(() => ended = true);
+  await until("four calls are told", async () => {
+    await call(FRONT, "/stock?secret=1");
+    await call(FRONT, "/never?secret=1");
+    return ended;
+  });
+  const { code, stdout } = await tapped;
+  expect(code).toBe(0);
+  expect(stdout).not.toContain("secret");
+  const told = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const allowed = told.find(({ path }) => path === "/stock");
+  expect(allowed).toMatchObject({
+    reporter: "destination",
+    source: "shop/front",
+    destination: "shop/web",
+    mtls: true,
+    status: 200,
+    verdict: { allowed: true, policy: "shop/web-callers", file: "suggested.yaml" },
+  });
+  const denied = told.find(({ path }) => path === "/never");
+  expect(denied).toMatchObject({
+    status: 403,
+    details: "rbac_access_denied_matched_policy[none]",
+    verdict: { allowed: false, policy: null },
+  });
+});
+
+scenario("tap says why it cannot watch", async () => {
+  const badName = await bowline(["tap", "Web", "--data", mesh.controlPlaneData]);
+  expect([badName.code, badName.stdout]).toEqual([65, ""]);
+  expect(badName.stderr).toContain('A workload is NAMESPACE/NAME in lower case, not "Web"');
+  expect((await bowline(["tap", "--data", candidates])).code).toBe(69);
+});
+
 scenario("a simulation shows what a change would let through that was refused", async () => {
   const open = candidate(
     "open.yaml",

@@ -1,11 +1,13 @@
 /** What an exchange counts about itself, and tells its edge when it is over: bytes, gRPC messages, how it ended. */
+import { TAPPED_TEXT_LENGTH_MAX, type TappedVerdict } from "../../model/tap.ts";
 import type { ConnectionSeries } from "../../telemetry/connection_series.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
 import { GrpcMessageCounter } from "../../telemetry/grpc_messages.ts";
 import { GRPC_STATUS_NONE, NOT_GRPC, parseGrpcStatus } from "../../telemetry/grpc_status.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import { type HeaderList, headerValue, type RequestHead } from "../exchange.ts";
-import { isGrpc } from "../local_reply.ts";
+import { isGrpc, type LocalReply } from "../local_reply.ts";
+import type { Verdict } from "../policy/compiled_rule.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
 
 export abstract class CountedExchange {
@@ -26,6 +28,8 @@ export abstract class CountedExchange {
   #responseBytes = 0;
   /** Counts the bytes of a CONNECT tunnel that stands: a TCP connection is no request. */
   #connection: ConnectionSeries | null = null;
+  /** As in LocalReply, where the answer is one. */
+  #details = "";
   /** Response flags that hold besides the one of how it ended, each after a comma. */
   #moreFlags = "";
 
@@ -45,6 +49,16 @@ export abstract class CountedExchange {
 
   protected get isTcp(): boolean {
     return this.head.tunnel === "connect";
+  }
+
+  /** The answer is the proxy's own. */
+  protected answer({ details }: LocalReply): void {
+    this.#details = details;
+  }
+
+  /** What the own workload's policies said; null: none was asked. */
+  protected get verdict(): Verdict | null {
+    return null;
   }
 
   /** Adds a response flag to the one that the exchange will end with. */
@@ -96,9 +110,38 @@ export abstract class CountedExchange {
   /** The exchange is over. `reached`: it had a host to go to. */
   protected count(edge: Edge, flag: string, reached: boolean): void {
     const flags = this.withFlags(flag);
+    if (this.context.tap.active) this.#tell(edge, flags);
     if (this.isTcp) return this.#closeConnection(flags, edge, reached);
     const durationMs = this.context.clock.monotonic() - this.#startedMs;
     edge.record(this.status, flags, durationMs, this.#grpcStatus, this.#requestBytes, this.#responseBytes);
+  }
+
+  #tell({ labels }: Edge, flags: string): void {
+    const { clock, tap } = this.context;
+    const { method, authority, path } = this.head;
+    const [protocol, status] = this.isTcp
+      ? ["tcp", 0] as const
+      : [this.isGrpc ? "grpc" : "http", this.status] as const;
+    const queryAt = path.indexOf("?");
+    tap.record({
+      timeMs: clock.now(),
+      reporter: labels.reporter,
+      source: labels.source.key,
+      destination: labels.destination.key,
+      service: labels.service.host,
+      mtls: labels.mtls,
+      protocol,
+      method: method.slice(0, TAPPED_TEXT_LENGTH_MAX),
+      authority: authority.slice(0, TAPPED_TEXT_LENGTH_MAX),
+      path: path.slice(0, Math.min(queryAt < 0 ? path.length : queryAt, TAPPED_TEXT_LENGTH_MAX)),
+      status,
+      flags,
+      details: this.#details,
+      durationMs: clock.monotonic() - this.#startedMs,
+      requestBytes: this.#connection?.receivedBytes ?? this.#requestBytes,
+      responseBytes: this.#connection?.sentBytes ?? this.#responseBytes,
+      verdict: tappedVerdict(this.verdict),
+    });
   }
 
   #closeConnection(flags: string, edge: Edge, reached: boolean): void {
@@ -109,4 +152,17 @@ export abstract class CountedExchange {
     this.openConnection(edge, cause);
     edge.closeConnection(cause);
   }
+}
+
+function tappedVerdict(verdict: Verdict | null): TappedVerdict | null {
+  if (verdict === null) return null;
+  const { allowed, policy, rule } = verdict;
+  if (policy === null || rule === null) return { allowed, policy: null, rule: null, file: null, line: null };
+  return {
+    allowed,
+    policy: policy.name,
+    rule,
+    file: policy.file,
+    line: policy.rules[rule]?.line ?? policy.line,
+  };
 }

@@ -2,6 +2,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import { TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
+import { Tap } from "../../telemetry/tap.ts";
 import { DEADLINE_TICK_MS } from "./deadline.ts";
 import type { InFlight } from "./in_flight.ts";
 import { ReplayBudget } from "./request_body.ts";
@@ -13,6 +14,7 @@ export interface ExchangeContext {
   readonly deadlines: TimerWheel;
   readonly replay: ReplayBudget;
   readonly mirrors: MirrorCount;
+  readonly tap: Tap;
 }
 
 /** Copies of requests that are on their way. */
@@ -32,5 +34,6 @@ export function exchangeContext(
     deadlines: new TimerWheel(clock, DEADLINE_TICK_MS),
     replay: new ReplayBudget(limits),
     mirrors: { count: 0 },
+    tap: new Tap(clock),
   };
 }

@@ -126,6 +126,7 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
   /** Answers in the proxy's own name, and counts it on the edge. */
   reply(reply: LocalReply, edge: Edge): void {
     if (this.#done) return;
+    this.answer(reply);
     const flags = this.withFlags(reply.flags);
     const { head, body } = renderLocalReply({ ...reply, flags }, this.isGrpc, this.proxyName);
     this.editAnswer(head.headers);
@@ -144,6 +145,7 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     this.#letGo();
     const edge = this.#edge as Edge;
     if (this.status === 0) return this.reply(reply, edge);
+    this.answer(reply);
     this.#finish(reply.flags, edge);
     this.#stream.reset();
   }

@@ -199,6 +199,10 @@ export class InboundExchange extends HttpExchange {
     this.reply(this.#verdict?.reply ?? LOCAL_REPLY.rbacDenied, edge);
   }
 
+  protected override get verdict(): Verdict | null {
+    return this.#verdict;
+  }
+
   protected override prepare(target: Target): void {
     this.#target = target;
   }

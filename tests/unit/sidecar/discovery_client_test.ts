@@ -25,6 +25,7 @@ function build(health: () => WorkloadHealth = () => "healthy") {
   const clock = new ManualClock();
   const streams: Stream[] = [];
   const applying: { snapshot: Snapshot; done: PromiseWithResolvers<void> }[] = [];
+  const taps: number[] = [];
   const client = {
     stream(_path: string, events: Omit<Stream, "sent">) {
       const sent: Stream["sent"] = [];
@@ -47,6 +48,7 @@ function build(health: () => WorkloadHealth = () => "healthy") {
       meshPort: 15008,
     },
     health,
+    onTap: (leaseMs) => taps.push(leaseMs),
     apply(snapshot) {
       const done = Promise.withResolvers<void>();
       applying.push({ snapshot, done });

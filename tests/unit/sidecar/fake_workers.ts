@@ -1,4 +1,5 @@
 /** Workers without processes: what was said to each, and answers when the test says so. */
+import { NOTHING_TAPPED } from "../../../src/telemetry/tap.ts";
 import type { WorkerProcessEvents } from "../../../src/runtime/worker_process.ts";
 import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
 import type { StartWorker } from "../../../src/sidecar/worker_link.ts";
@@ -33,10 +34,18 @@ export class FakeWorker {
   async answers(type: ToWorker["type"], counts: Partial<WorkerCounts> | null = null): Promise<void> {
     const message = this.heard.findLast((one) => one.type === type);
     if (message === undefined || message.type === "identity") throw new Error(`It was not asked to ${type}`);
+    if (message.type === "tap") throw new Error("Nobody answers that");
     const { id } = message;
     if (counts === null) return await this.says({ type: "done", id });
     const calls = { calls: [], omitted: 0 };
-    const nothing = { edges: [], decisions: [], calls, refusals: NO_REFUSALS, connections: 0 };
+    const nothing = {
+      edges: [],
+      decisions: [],
+      calls,
+      tapped: NOTHING_TAPPED,
+      refusals: NO_REFUSALS,
+      connections: 0,
+    };
     await this.says({ type: "counts", id, counts: { ...nothing, ...counts } });
   }
 

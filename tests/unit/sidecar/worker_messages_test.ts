@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
 import { readFromWorker } from "../../../src/sidecar/worker_messages.ts";
+import { NOTHING_TAPPED } from "../../../src/telemetry/tap.ts";
 import { CallRecorder } from "../../../src/telemetry/call_recorder.ts";
 import { EdgeRegistry, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
 
@@ -19,6 +20,7 @@ function counts() {
     edges: registry.takeReport(),
     decisions: [],
     calls: calls.takeReport(),
+    tapped: NOTHING_TAPPED,
     refusals: NO_REFUSALS,
     connections: 1,
   };
@@ -55,6 +57,8 @@ describe("readFromWorker()", () => {
         { ...good, refusals: { ...NO_REFUSALS, requests: "1" } },
         { ...good, refusals: { ...NO_REFUSALS, upstream: null } },
         { ...good, refusals: { ...NO_REFUSALS, upstream: { connecting: null, descriptors: 0 } } },
+        { ...good, tapped: null },
+        { ...good, tapped: { ...NOTHING_TAPPED, omitted: -1 } },
         { ...good, calls: null },
         { ...good, calls: { ...good.calls, calls: {} } },
         { ...good, calls: { ...good.calls, omitted: null } },

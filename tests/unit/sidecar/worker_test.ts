@@ -1,3 +1,6 @@
+import { TAPPED } from "../telemetry/tapped.ts";
+import { ManualClock } from "../../../src/lib/clock.ts";
+import { Tap } from "../../../src/telemetry/tap.ts";
 import { DEFAULT_LIMITS } from "../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
@@ -37,6 +40,7 @@ class FakeProxy implements WorkerProxy {
   readonly edges = new EdgeRegistry();
   readonly decisions = new PolicyCounts();
   readonly calls = new CallRecorder();
+  readonly tap = new Tap(new ManualClock());
   readonly refusals = NO_REFUSALS;
   readonly connections = 7;
   readonly did: string[] = [];
@@ -162,6 +166,15 @@ describe("Worker", () => {
       refusals: NO_REFUSALS,
     });
     expect(second?.edges).toEqual([]);
+  });
+
+  test("tells of calls for as long as somebody watches", () => {
+    const { worker, proxy, said } = started();
+    worker.receive({ type: "tap", leaseMs: 10 });
+    expect(proxy.tap.active).toBe(true);
+    proxy.tap.record(TAPPED);
+    worker.receive({ type: "collect", id: 2 });
+    expect(said.at(-1)).toMatchObject({ counts: { tapped: { calls: [TAPPED], omitted: 0 } } });
   });
 
   test("answers before it has anything to do", () => {

@@ -1,0 +1,62 @@
+/** What the admin socket tells of calls as they end: a line of JSON for each. */
+import { Hono } from "hono";
+import type { WorkloadTap } from "../model/tap.ts";
+import { parseWorkloadKey } from "../model/workload.ts";
+import type { TapHub } from "./tap_hub.ts";
+
+/** Bytes of lines that wait for a reader; what comes while there are more is only counted. */
+export const TAP_WAITING_BYTES_MAX = 1024 * 1024;
+
+const encoder = new TextEncoder();
+
+/** The first line: proxies were asked. */
+const GREETING = { watching: true };
+
+export function createTapApi(hub: TapHub): Hono {
+  const app = new Hono();
+  app.get("/v1/tap", (context) => {
+    const workload = context.req.query("workload") ?? null;
+    const refuse = (status: 400 | 503, message: string) =>
+      context.json({ error: { code: "request_invalid", message } }, status);
+    if (workload !== null && parseWorkloadKey(workload) === undefined) {
+      return refuse(400, `A workload is NAMESPACE/NAME in lower case, not ${JSON.stringify(workload)}`);
+    }
+    const watching = new TapLines();
+    const stop = hub.watch({ workload, onReport: (report) => watching.add(report) });
+    if (stop === null) return refuse(503, "Too many watch already");
+    return new Response(watching.stream(stop), { headers: { "content-type": "application/jsonl" } });
+  });
+  return app;
+}
+
+/** The lines of one reader. */
+class TapLines {
+  #waiting = "";
+  #omitted = 0;
+  #wake: () => void = () => {};
+
+  add({ calls, omitted }: WorkloadTap): void {
+    this.#omitted += omitted;
+    for (const call of calls) {
+      if (this.#waiting.length > TAP_WAITING_BYTES_MAX) this.#omitted++;
+      else this.#waiting += `${JSON.stringify(call)}\n`;
+    }
+    this.#wake();
+  }
+
+  stream(onCancel: () => void): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(encoder.encode(`${JSON.stringify(GREETING)}\n`)),
+      pull: async (controller) => {
+        while (this.#waiting === "" && this.#omitted === 0) {
+          await new Promise<void>((resolve) => this.#wake = resolve);
+        }
+        const omitted = this.#omitted === 0 ? "" : `${JSON.stringify({ omitted: this.#omitted })}\n`;
+        controller.enqueue(encoder.encode(this.#waiting + omitted));
+        this.#waiting = "";
+        this.#omitted = 0;
+      },
+      cancel: onCancel,
+    }, { highWaterMark: 0 });
+  }
+}
