@@ -1,58 +1,42 @@
 /**
  * One generation of the configuration, made ready: everything that depends on the files and not on which workloads
- * there are. Proxies that see the mesh alike share one view, and views share the bodies that are equal in them.
+ * there are. Proxies that see the mesh alike share one view.
  */
 import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import type { ConnectionPool } from "../config/schema/connection_pool.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import type { SidecarSpec } from "../config/schema/sidecar.ts";
-import {
-  type Cluster,
-  clusterName,
-  type Resource,
-  type ResourceKey,
-  resourceKey,
-  type ServiceInfo,
-  type VersionedResource,
-  type VirtualHost,
-} from "../model/snapshot.ts";
 import { BodyCache } from "./body_cache.ts";
-import { type ClusterSettings, clusterSettings, comparedByAny, comparedLabels } from "./cluster_settings.ts";
+import { comparedByAny } from "./cluster_settings.ts";
 import {
   type ConfigPart,
   ConfigView,
+  NO_SERVICE,
   type ScopedViewer,
   type ViewContent,
   type Viewer,
 } from "./config_view.ts";
 import { DestinationRules } from "./destination_rules.ts";
-import { type Membership, membershipOf } from "./endpoints.ts";
-import { clustersOf, gatewayDoors } from "./gateway_listeners.ts";
+import { gatewayParts } from "./gateway_parts.ts";
 import { GatewayRules } from "./gateway_rules.ts";
-import { listenerOf } from "./listeners.ts";
+import { HostParts, keyOf, labelsOf } from "./host_parts.ts";
 import { meshConfigOf, withDefaultExports } from "./mesh_defaults.ts";
 import { PolicyCatalogue } from "./policies.ts";
-import { defaultRoutes, NO_ROUTES, type RouteScope, routesOf } from "./routes.ts";
-import {
-  ServiceCatalogue,
-  type ServiceScope,
-  type VisibleHost,
-  type VisiblePort,
-} from "./service_catalogue.ts";
+import { ServiceCatalogue, type ServiceScope, type VisibleHost } from "./service_catalogue.ts";
 import { type MeshService, type ServicePort, servicesOf } from "./services.ts";
-import { effectivePolicy } from "./traffic_policies.ts";
-import { reachOf } from "./upstream_security.ts";
 import { SidecarScopes } from "./sidecar_scopes.ts";
-import { tcpRoutesOf } from "./tcp_routes.ts";
-import { DomainClaims } from "./virtual_hosts.ts";
-import { type MeshRule, type RuleScope, VirtualServices } from "./virtual_services.ts";
+import { effectivePolicy } from "./traffic_policies.ts";
+import { DomainClaims, movedHosts } from "./virtual_hosts.ts";
+import { type RuleScope, VirtualServices } from "./virtual_services.ts";
 
-/** Istio's port of a VirtualService's host that no service has. */
-const PORT_OF_UNKNOWN_HOST = 80;
-
-/** No host is called so. */
-const NO_SERVICE = "";
+/** What a generation changes of the parts that views have, for all of them. */
+interface Changes {
+  /** Hosts and wildcards of changed rules, and of rules that may lead to other ports. */
+  readonly hosts: ReadonlySet<string>;
+  /** Those of changed VirtualServices. */
+  readonly rerouted: ReadonlySet<string>;
+}
 
 export class CompiledConfig {
   readonly #written: ResourceSet;
@@ -65,10 +49,10 @@ export class CompiledConfig {
   readonly #gatewayRules: GatewayRules;
   readonly #sidecars: SidecarScopes;
   readonly #destinationRules: DestinationRules;
+  readonly #parts: HostParts;
   readonly #tellsSkipped: boolean;
   readonly #views = new Map<string, ConfigView>();
   readonly #asked = new Set<ConfigView>();
-  /** Versioned bodies by all that they are made of; taken over from generation to generation. */
   readonly #bodies: BodyCache;
 
   /**
@@ -87,7 +71,7 @@ export class CompiledConfig {
       before.serviceEntries === written.serviceEntries;
     this.services = kept !== null && sameServices
       ? kept.services
-      : new ServiceCatalogue(servicesOf(resources));
+      : new ServiceCatalogue(servicesOf(resources), kept === null ? null : kept.services);
     const samePolicies = before?.authorizationPolicies === written.authorizationPolicies &&
       before.peerAuthentications === written.peerAuthentications;
     this.policies = kept !== null && samePolicies
@@ -113,6 +97,14 @@ export class CompiledConfig {
       : new SidecarScopes(resources.sidecars, this.mesh.rootNamespace);
     this.#bodies = kept === null ? new BodyCache() : kept.#bodies;
     this.#bodies.beginGeneration();
+    this.#parts = new HostParts({
+      mesh: this.mesh,
+      services: this.services,
+      virtualServices: this.#virtualServices,
+      destinationRules: this.#destinationRules,
+      tellsSkipped,
+      bodies: this.#bodies,
+    });
     if (kept !== null) this.#takeViews(kept);
   }
 
@@ -120,7 +112,7 @@ export class CompiledConfig {
     const key = this.#viewKey(viewer);
     let view = this.#views.get(key);
     if (view === undefined) {
-      view = this.#buildAny(viewer);
+      view = this.#build(viewer);
       this.#views.set(key, view);
     }
     this.#asked.add(view);
@@ -130,57 +122,6 @@ export class CompiledConfig {
   /** The view of the same kind of caller in this generation, if anybody has asked for one. */
   successorOf(view: ConfigView): ConfigView | undefined {
     return this.#views.get(this.#viewKey(view.viewer));
-  }
-
-  /** The views that somebody has asked for; with the same services, they change where a rule for a host of theirs did. */
-  #takeViews(previous: CompiledConfig): void {
-    const rules = this.#virtualServices;
-    const before = previous.#virtualServices;
-    // Callers are told apart by other labels now, or see another part.
-    if (this.#labelKeys.join("\n") !== previous.#labelKeys.join("\n")) return;
-    if (this.#sidecars !== previous.#sidecars) return;
-    if (this.#gatewayRules.labelKeys.join("\n") !== previous.#gatewayRules.labelKeys.join("\n")) return;
-    const rerouted = rules.changedHosts(before);
-    const changed = rerouted.union(this.#destinationRules.changedHosts(previous.#destinationRules));
-    for (const view of previous.#asked) {
-      let next = view;
-      const { viewer, claims } = view;
-      const narrowed = viewer.role === "gateway" || this.#sidecars.scopeFor(viewer) !== null;
-      if (this.services !== previous.services) next = this.#buildAny(viewer);
-      else if (narrowed) {
-        // What it has hangs on where rules lead; it is little.
-        const touched = changed.size > 0 || this.#gatewayRules !== previous.#gatewayRules;
-        if (touched) next = this.#buildAny(viewer);
-      } else if (changed.size > 0) {
-        next = new ConfigView(viewer, claims, () => this.#follow(view, changed, rerouted));
-      }
-      this.#views.set(this.#viewKey(viewer), next);
-    }
-  }
-
-  /** `changed` are all hosts and wildcards of changed rules, `rerouted` those of VirtualServices. */
-  #follow(
-    { viewer, claims, parts: before }: ConfigView,
-    changed: ReadonlySet<string>,
-    rerouted: ReadonlySet<string>,
-  ): ViewContent {
-    const parts = new Map(before);
-    const hosts = new Set<string>();
-    for (const host of matching(changed, this.services.visibleFrom(viewer.namespace))) {
-      hosts.add(host.host);
-      parts.set(host.host, this.#partOf(host, claims, { ...viewer, scope: null }));
-    }
-    // Rules for services alone leave the rest as it is: for a host of a rule that is none, no wildcard counts.
-    if ([...rerouted].some((host) => !claims.has(host))) {
-      hosts.add(NO_SERVICE);
-      parts.set(NO_SERVICE, this.#partWithoutService(claims, { ...viewer, scope: null }));
-    }
-    return { parts, changed: hosts };
-  }
-
-  #buildAny(viewer: Viewer): ConfigView {
-    if (viewer.role === "gateway") return this.#buildGateway(viewer);
-    return this.#build(viewer, this.#scopeOf(viewer));
   }
 
   /** The Sidecar of a workload; null: there is none. */
@@ -199,6 +140,87 @@ export class CompiledConfig {
     return this.#destinationRules.changedHosts(previous.#destinationRules);
   }
 
+  /** The views that somebody has asked for. */
+  #takeViews(previous: CompiledConfig): void {
+    // Callers are told apart by other labels now, or see another part.
+    if (this.#parts.labelKeys.join("\n") !== previous.#parts.labelKeys.join("\n")) return;
+    if (this.#sidecars !== previous.#sidecars) return;
+    if (this.#gatewayRules.labelKeys.join("\n") !== previous.#gatewayRules.labelKeys.join("\n")) return;
+    const rerouted = this.#virtualServices.changedHosts(previous.#virtualServices);
+    const hosts = rerouted
+      .union(this.#destinationRules.changedHosts(previous.#destinationRules))
+      .union(this.#virtualServices.hostsLedTo(this.services.changedHosts(previous.services)));
+    for (const view of previous.#asked) {
+      this.#views.set(this.#viewKey(view.viewer), this.#successor(view, previous, { hosts, rerouted }));
+    }
+  }
+
+  #successor(view: ConfigView, previous: CompiledConfig, changes: Changes): ConfigView {
+    const { viewer } = view;
+    const sameServices = this.services === previous.services;
+    if (viewer.role === "gateway" || this.#sidecars.scopeFor(viewer) !== null) {
+      // What it has hangs on where rules lead; it is little.
+      const isSame = sameServices && changes.hosts.size === 0 &&
+        this.#gatewayRules === previous.#gatewayRules;
+      return isSame ? view : this.#build(viewer);
+    }
+    const moved = sameServices
+      ? new Set<string>()
+      : movedHosts(this.services, previous.services, viewer.namespace);
+    if (changes.hosts.size === 0 && moved.size === 0) return view;
+    return new ConfigView(viewer, () => this.#follow(view, changes, moved));
+  }
+
+  #follow(
+    { viewer, parts: before }: ConfigView,
+    { hosts, rerouted }: Changes,
+    moved: ReadonlySet<string>,
+  ): ViewContent {
+    const parts = new Map(before);
+    const scoped = { ...viewer, scope: null };
+    const visible = this.services.visibleFrom(viewer.namespace);
+    const changed = new Set(moved);
+    for (const { host } of matching(hosts, visible)) changed.add(host);
+    for (const name of changed) {
+      const host = visible.get(name);
+      if (host === undefined) parts.delete(name);
+      else parts.set(name, this.#parts.partOf(host, scoped));
+    }
+    // Rules for services alone leave the rest as it is: for a host of a rule that is none, no wildcard counts.
+    const claims = new DomainClaims(this.services, viewer.namespace, null);
+    if (moved.size > 0 || [...rerouted].some((host) => !claims.has(host))) {
+      changed.add(NO_SERVICE);
+      parts.set(NO_SERVICE, this.#parts.withoutService(scoped));
+    }
+    return { parts, changed };
+  }
+
+  #build(viewer: Viewer): ConfigView {
+    return new ConfigView(viewer, () => {
+      const parts = viewer.role === "gateway"
+        ? gatewayParts(
+          {
+            mesh: this.mesh,
+            services: this.services,
+            gatewayRules: this.#gatewayRules,
+            tellsSkipped: this.#tellsSkipped,
+          },
+          this.#parts,
+          viewer,
+        )
+        : this.#sidecarParts({ ...viewer, scope: this.#scopeOf(viewer) });
+      return { parts, changed: null };
+    });
+  }
+
+  #sidecarParts(viewer: ScopedViewer): ReadonlyMap<string, ConfigPart> {
+    const visible = this.services.visibleFrom(viewer.namespace, viewer.scope);
+    const parts = new Map<string, ConfigPart>();
+    for (const host of visible.values()) parts.set(host.host, this.#parts.partOf(host, viewer));
+    parts.set(NO_SERVICE, this.#parts.withoutService(viewer));
+    return parts;
+  }
+
   /** As the workload's Sidecar says, and besides, as in Istio, where the VirtualServices in it lead. */
   #scopeOf(viewer: Viewer): (ServiceScope & RuleScope) | null {
     const scope = this.#sidecars.scopeFor(viewer);
@@ -211,265 +233,13 @@ export class CompiledConfig {
     };
   }
 
-  /** The ports of a gateway, and of the mesh what is routed to from there. */
-  #buildGateway(viewer: Viewer): ConfigView {
-    const inferredPort = (host: string, port: number) => this.#inferredPort(host, port, viewer);
-    const doors = gatewayDoors(this.#gatewayRules, {
-      ...viewer,
-      inferredPort,
-      tellsSkipped: this.#tellsSkipped,
-      retries: this.mesh.defaultHttpRetryPolicy,
-    });
-    const bodies = [...doors.listeners, ...doors.virtualHosts]
-      .map((body) => this.#body(keyOf(body.kind, JSON.stringify(body)), () => body));
-    const parts = new Map<string, ConfigPart>();
-    parts.set(NO_SERVICE, {
-      resources: bodies.map((resource) => [resourceKey(resource.body), resource]),
-      memberships: [],
-    });
-    const used = clustersOf(doors);
-    const visible = this.services.visibleFrom(viewer.namespace);
-    for (const { host, ports } of visible.values()) {
-      const resources: (readonly [ResourceKey, VersionedResource])[] = [];
-      const memberships: Membership[] = [];
-      const add = (resource: VersionedResource) => resources.push([resourceKey(resource.body), resource]);
-      for (const found of ports) this.#addClusters(found, viewer, add, memberships);
-      const part = {
-        resources: resources.filter(([, { body }]) => used.has(body.name)),
-        memberships: memberships.filter(({ cluster }) => used.has(cluster)),
-      };
-      if (part.resources.length > 0) parts.set(host, part);
-    }
-    const claims = new DomainClaims(visible.values(), viewer.namespace);
-    return new ConfigView(viewer, claims, () => ({ parts, changed: null }));
-  }
-
-  #build(viewer: Viewer, scope: ScopedViewer["scope"]): ConfigView {
-    const visible = this.services.visibleFrom(viewer.namespace, scope);
-    const claims = new DomainClaims(visible.values(), viewer.namespace);
-    return new ConfigView(viewer, claims, () => {
-      const scoped = { ...viewer, scope };
-      const parts = new Map<string, ConfigPart>();
-      for (const host of visible.values()) parts.set(host.host, this.#partOf(host, claims, scoped));
-      parts.set(NO_SERVICE, this.#partWithoutService(claims, scoped));
-      return { parts, changed: null };
-    });
-  }
-
-  #partOf(host: VisibleHost, claims: DomainClaims, viewer: ScopedViewer): ConfigPart {
-    const resources: (readonly [ResourceKey, VersionedResource])[] = [];
-    const memberships: Membership[] = [];
-    const add = (resource: VersionedResource) => resources.push([resourceKey(resource.body), resource]);
-    for (const found of host.ports) {
-      const routed = this.#virtualHost(host, found, claims, viewer);
-      if (routed !== null) add(routed);
-      add(this.#listener(host, found, claims, viewer));
-      this.#addClusters(found, viewer, add, memberships);
-    }
-    return { resources, memberships };
-  }
-
-  #listener(
-    host: VisibleHost,
-    found: VisiblePort,
-    claims: DomainClaims,
-    viewer: ScopedViewer,
-  ): VersionedResource {
-    const { service, port } = found;
-    const { namespace } = service.info;
-    const rule = this.#virtualServices.select(host.host, namespace, viewer.namespace, viewer.scope);
-    const scope = {
-      port: port.number,
-      namespace: viewer.namespace,
-      labels: viewer.labels,
-      inferredPort: (to: string) => this.#inferredPort(to, port.number, viewer),
-      retries: null,
-    };
-    const mayBeTls = port.declared === "tls" || port.declared === "auto";
-    const routes = tcpRoutesOf(rule, host.host, mayBeTls, scope);
-    const listener = listenerOf(host, found, claims.namesOf(host), routes);
-    return this.#body(keyOf("listener", JSON.stringify(listener)), () => listener);
-  }
-
-  #partWithoutService(claims: DomainClaims, viewer: ScopedViewer): ConfigPart {
-    const found = [...this.#hostsWithoutService(claims, viewer)];
-    return { resources: found.map((resource) => [resourceKey(resource.body), resource]), memberships: [] };
-  }
-
-  /**
-   * The virtual host of a service port. Ports that carry TLS have none: their requests are not to be read. A wildcard
-   * that nothing stands behind has none either: such calls pass through to where their own name leads.
-   */
-  #virtualHost(
-    host: VisibleHost,
-    { service, port }: VisiblePort,
-    claims: DomainClaims,
-    viewer: ScopedViewer,
-  ): VersionedResource | null {
-    if (port.protocol === "tls") return null;
-    const rule = port.protocol === "http"
-      ? this.#virtualServices.select(host.host, service.info.namespace, viewer.namespace, viewer.scope)
-      : undefined;
-    const wildcard = host.host.startsWith("*");
-    if (wildcard && rule === undefined && service.selector === null && service.inline.length === 0) {
-      return null;
-    }
-    const domains = claims.domainsOf(host, port.number);
-    return this.#routed(service.info, host.host, port.number, domains, rule, viewer);
-  }
-
-  #routed(
-    info: ServiceInfo,
-    host: string,
-    port: number,
-    domains: readonly string[],
-    rule: MeshRule | undefined,
-    viewer: Viewer,
-  ): VersionedResource {
-    const inferredPort = (destination: string) => this.#inferredPort(destination, port, viewer);
-    const source = rule?.asksForSource ? keyOf(viewer.namespace, ...this.#relevantLabels(viewer)) : "";
-    const inferred = rule?.portlessHosts.map(inferredPort).join(" ");
-    const key = keyOf(
-      "virtualHost",
-      info.host,
-      info.namespace,
-      info.name,
-      port,
-      rule?.serial,
-      inferred,
-      source,
-      ...domains,
-    );
-    return this.#body(key, (): VirtualHost => {
-      const retries = this.mesh.defaultHttpRetryPolicy;
-      const scope: RouteScope = {
-        port,
-        namespace: viewer.namespace,
-        labels: viewer.labels,
-        inferredPort,
-        retries,
-      };
-      const { routes, skipped } = rule === undefined ? NO_ROUTES : routesOf(rule, scope);
-      return {
-        kind: "virtualHost",
-        name: `${host}:${port}`,
-        service: info,
-        port,
-        domains,
-        routes: routes.length > 0 ? routes : defaultRoutes(host, port, retries),
-        ...this.#tellsSkipped && skipped.length > 0 ? { skipped } : {},
-      };
-    });
-  }
-
-  /** A service with one port is called there, any other at the port that the caller called. */
-  #inferredPort(host: string, callersPort: number, viewer: Viewer): number {
-    const ports = this.services.visibleFrom(viewer.namespace).get(host)?.ports ?? [];
-    return ports.length === 1 && ports[0] !== undefined ? ports[0].port.number : callersPort;
-  }
-
-  #addClusters(
-    { service, port }: VisiblePort,
-    viewer: Viewer,
-    add: (resource: VersionedResource) => void,
-    memberships: Membership[],
-  ): void {
-    const { info } = service;
-    const { trafficPolicy, subsets, rules } = this.#destinationRules
-      .policyFor(info.host, info.namespace, viewer);
-    const told = this.#tellsSkipped && rules.length > 0
-      ? {
-        rules: rules.map(({ namespace, name, position: { file, line } }) => ({
-          name: `${namespace}/${name}`,
-          file,
-          line,
-        })),
-      }
-      : {};
-    const whole = { name: null, labels: {}, trafficPolicy: null };
-    for (const { name: subset, labels, trafficPolicy: own } of [whole, ...subsets]) {
-      const policy = effectivePolicy(trafficPolicy, own, port.number);
-      const settings = clusterSettings(policy, this.mesh, service, port);
-      const name = clusterName(port.number, subset, info.host);
-      add(
-        this.#cluster({ kind: "cluster", name, service: info, subset, port: port.number }, {
-          ...settings,
-          ...told,
-        }),
-      );
-      const reach = reachOf(policy.tls, this.mesh.enableAutoMtls);
-      const labelKeys = comparedLabels(settings);
-      memberships.push(membershipOf({ cluster: name, service, port, labels, reach, labelKeys }));
-    }
-  }
-
-  #cluster(named: Omit<Cluster, keyof ClusterSettings>, settings: ClusterSettings): VersionedResource {
-    const key = keyOf("cluster", JSON.stringify([named, settings]));
-    return this.#body(key, (): Cluster => ({ ...named, ...settings }));
-  }
-
-  /**
-   * Hosts of VirtualServices that no service has: Istio routes them all the same, at the ports of the services that the
-   * VirtualService also names, else of a wildcard service that covers them, else at port 80.
-   */
-  *#hostsWithoutService(claims: DomainClaims, viewer: ScopedViewer): Generator<VersionedResource> {
-    const visible = this.services.visibleFrom(viewer.namespace, viewer.scope);
-    const done = new Set<string>();
-    for (const rule of this.#virtualServices.visibleFrom(viewer.namespace, viewer.scope)) {
-      for (const host of rule.hosts) {
-        if (claims.has(host) || done.has(host)) continue;
-        const { namespace } = rule.resource;
-        const selected = this.#virtualServices.select(host, namespace, viewer.namespace, viewer.scope);
-        if (selected !== rule) continue;
-        if (host.startsWith("*") && [...visible.keys()].some((known) => hostMatches(host, known))) continue;
-        done.add(host);
-        for (const port of this.#portsFor(rule, host, viewer)) {
-          const scope: RouteScope = {
-            ...viewer,
-            port,
-            retries: this.mesh.defaultHttpRetryPolicy,
-            inferredPort: (to) => this.#inferredPort(to, port, viewer),
-          };
-          // Nothing stands behind the host itself: without routes there is nothing to fall back to.
-          if (routesOf(rule, scope).routes.length === 0) continue;
-          const domains = port === PORT_OF_UNKNOWN_HOST ? [host, `${host}:${port}`] : [`${host}:${port}`];
-          yield this.#routed({ host, name: host, namespace }, host, port, domains, rule, viewer);
-        }
-      }
-    }
-  }
-
-  #portsFor(rule: MeshRule, host: string, viewer: Viewer): readonly number[] {
-    const visible = this.services.visibleFrom(viewer.namespace);
-    const siblings = rule.hosts.flatMap((other) => visible.get(other)?.ports ?? []);
-    const ports = siblings.length > 0
-      ? siblings
-      : this.services.wildcardFor(host, viewer.namespace)?.ports ?? [];
-    const numbers = ports.filter(({ port }) => port.protocol === "http").map(({ port }) => port.number);
-    return numbers.length > 0 ? [...new Set(numbers)] : [PORT_OF_UNKNOWN_HOST];
-  }
-
   /** Callers with equal keys see the same. */
   #viewKey(viewer: Viewer): string {
     if (viewer.role === "gateway") {
       return keyOf("gateway", viewer.namespace, ...labelsOf(viewer, this.#gatewayRules.labelKeys));
     }
     const scope = this.#sidecars.scopeFor(viewer);
-    return keyOf("sidecar", viewer.namespace, ...this.#relevantLabels(viewer), scope?.key);
-  }
-
-  /** Keys of the labels by which rules tell callers apart. */
-  get #labelKeys(): readonly string[] {
-    return [...this.#virtualServices.sourceLabelKeys, ...this.#destinationRules.selectorLabelKeys];
-  }
-
-  /** The labels of a caller that some rule asks for. */
-  #relevantLabels(viewer: Viewer): readonly string[] {
-    return labelsOf(viewer, this.#labelKeys);
-  }
-
-  #body(key: string, build: () => Resource): VersionedResource {
-    return this.#bodies.get(key, build);
+    return keyOf("sidecar", viewer.namespace, ...this.#parts.relevantLabels(viewer), scope?.key);
   }
 }
 
@@ -486,14 +256,4 @@ function matching(
     for (const host of visible.values()) if (hostMatches(pattern, host.host)) found.add(host);
   }
   return found;
-}
-
-/** A caller's labels of these keys; nothing for those that it has not. */
-function labelsOf({ labels }: Viewer, keys: readonly string[]): readonly string[] {
-  return keys.map((key) => Object.hasOwn(labels, key) ? `=${labels[key]}` : "");
-}
-
-/** One key of several parts; none of them, all being names, numbers or labels, can have a line break in it. */
-function keyOf(...parts: readonly (string | number | undefined)[]): string {
-  return parts.join("\n");
 }

@@ -2,7 +2,6 @@
 import type { ResourceKey, VersionedResource } from "../model/snapshot.ts";
 import type { Membership } from "./endpoints.ts";
 import type { ServiceScope } from "./service_catalogue.ts";
-import type { DomainClaims } from "./virtual_hosts.ts";
 import type { RuleScope } from "./virtual_services.ts";
 
 /** A caller, as far as the configuration tells callers apart. */
@@ -18,6 +17,9 @@ export interface ScopedViewer extends Viewer {
   readonly scope: (ServiceScope & RuleScope) | null;
 }
 
+/** Where a view has what no service has; no host is called so. */
+export const NO_SERVICE = "";
+
 /** What one host comes to. Equal causes give the same object. */
 export interface ConfigPart {
   readonly resources: readonly (readonly [key: ResourceKey, resource: VersionedResource])[];
@@ -28,12 +30,10 @@ export interface ConfigPart {
 /** What a kind of caller sees, without endpoints; worked out when it is first asked for. */
 export class ConfigView {
   readonly viewer: Viewer;
-  readonly claims: DomainClaims;
   #content: ViewContent | (() => ViewContent);
 
-  constructor(viewer: Viewer, claims: DomainClaims, content: () => ViewContent) {
+  constructor(viewer: Viewer, content: () => ViewContent) {
     this.viewer = viewer;
-    this.claims = claims;
     this.#content = content;
   }
 

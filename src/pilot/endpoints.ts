@@ -28,6 +28,9 @@ export function membershipOf(membership: Membership): Membership {
   return same;
 }
 
+/** So few clusters are not worth the look. */
+export const CLUSTERS_KEPT_MIN = 1_000;
+
 interface Built {
   readonly members: readonly MeshWorkload[];
   readonly resource: VersionedResource;
@@ -50,11 +53,14 @@ export class EndpointIndex {
   readonly #members: Map<MeshService, readonly MeshWorkload[]>;
   readonly #built: Map<Membership, Built>;
   readonly #touched = new Set<MeshService>();
+  /** Clusters that keepOnly() left. */
+  #kept: number;
 
   /** `previous` is the index before; what it has and still holds is taken over. */
   constructor(workloads: readonly MeshWorkload[], rules: EndpointRules, previous: EndpointIndex | null) {
     this.#rules = rules;
     this.#workloads = workloads;
+    this.#kept = previous === null ? 0 : previous.#kept;
     if (previous !== null && previous.#workloads === workloads) {
       // What either works out from the same workloads is true for both.
       this.#byLabel = previous.#byLabel;
@@ -74,9 +80,15 @@ export class EndpointIndex {
     return this.#touched;
   }
 
+  /** Whether so many clusters have come since keepOnly() that it is worth while to look which are still there. */
+  get hasGrown(): boolean {
+    return this.#built.size > Math.max(CLUSTERS_KEPT_MIN, 2 * this.#kept);
+  }
+
   /** Forgets services and clusters that are no more. */
   keepOnly(alive: ReadonlySet<Membership>): void {
     for (const membership of this.#built.keys()) if (!alive.has(membership)) this.#built.delete(membership);
+    this.#kept = this.#built.size;
     const services = new Set([...alive].map(({ service }) => service));
     for (const service of this.#members.keys()) if (!services.has(service)) this.#members.delete(service);
   }

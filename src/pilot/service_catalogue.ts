@@ -1,6 +1,7 @@
 /** The services that each namespace sees, found by host. */
 import { hostMatches } from "../config/host.ts";
 import type { MeshService, ServicePort } from "./services.ts";
+import { differing, sameElements } from "./stable_resources.ts";
 import { isVisible } from "./visibility.ts";
 
 /** A port of a service; services of one host and namespace add up their ports. */
@@ -17,6 +18,8 @@ export interface VisibleHost {
   readonly ports: readonly VisiblePort[];
 }
 
+export type VisibleHosts = ReadonlyMap<string, VisibleHost>;
+
 /** The part of the mesh that a Sidecar lets its workloads see; another object where it may be another part. */
 export interface ServiceScope {
   seesPort(host: string, namespace: string, port: number): boolean;
@@ -25,13 +28,24 @@ export interface ServiceScope {
 export class ServiceCatalogue {
   readonly #services: readonly MeshService[];
   readonly #byNamespace: ReadonlyMap<string, readonly MeshService[]>;
-  readonly #visible = new Map<string, ReadonlyMap<string, VisibleHost>>();
+  readonly #byHost: ReadonlyMap<string, readonly MeshService[]>;
+  /** By each name that is not its host, in order. */
+  readonly #byAlias: ReadonlyMap<string, readonly MeshService[]>;
+  readonly #visible = new Map<string, VisibleHosts>();
   /** A scope is one of a namespace's. It goes with its generation of rules, while services may stay. */
-  readonly #inScope = new WeakMap<ServiceScope, ReadonlyMap<string, VisibleHost>>();
+  readonly #inScope = new WeakMap<ServiceScope, VisibleHosts>();
 
-  constructor(services: readonly MeshService[]) {
+  /** `previous` are those of the generation before: what each namespace sees is followed. */
+  constructor(services: readonly MeshService[], previous: ServiceCatalogue | null) {
     this.#services = services;
     this.#byNamespace = Map.groupBy(services, (service) => service.info.namespace);
+    this.#byHost = Map.groupBy(services, (service) => service.info.host);
+    this.#byAlias = byAlias(services);
+    if (previous === null) return;
+    const changed = this.changedHosts(previous);
+    for (const [namespace, hosts] of previous.#visible) {
+      this.#visible.set(namespace, this.#follow(hosts, namespace, changed));
+    }
   }
 
   /** The services that are written in a namespace. */
@@ -39,20 +53,29 @@ export class ServiceCatalogue {
     return this.#byNamespace.get(namespace) ?? [];
   }
 
+  /** The services that are called by a name besides their host, seen or not. */
+  called(alias: string): readonly MeshService[] {
+    return this.#byAlias.get(alias) ?? [];
+  }
+
+  /** Hosts of services that are here or there alone. */
+  changedHosts(other: ServiceCatalogue): ReadonlySet<string> {
+    if (other === this) return new Set();
+    return new Set(differing(this.#services, other.#services).map(({ info }) => info.host));
+  }
+
   /**
-   * What a namespace sees, by host, in order of namespace and name. Where several namespaces have the same host, the
-   * client's own wins, then the first. A scope leaves out services, and ports of services.
+   * What a namespace sees, by host. Where several namespaces have the same host, the client's own wins, then the first.
+   * A scope leaves out services, and ports of services. The same object as in the generation before where nothing of it
+   * changed.
    */
-  visibleFrom(namespace: string, scope: ServiceScope | null = null): ReadonlyMap<string, VisibleHost> {
+  visibleFrom(namespace: string, scope: ServiceScope | null = null): VisibleHosts {
     const known = scope === null ? this.#visible.get(namespace) : this.#inScope.get(scope);
     if (known !== undefined) return known;
-    const exported = this.#services.filter((service) =>
-      isVisible(service.exportTo, service.info.namespace, namespace)
-    );
-    const seen = scope === null ? exported : exported.flatMap((service) => narrowed(service, scope));
     const hosts = new Map<string, VisibleHost>();
-    for (const [host, candidates] of Map.groupBy(seen, (service) => service.info.host)) {
-      hosts.set(host, visibleHost(host, candidates, namespace));
+    for (const [host, services] of this.#byHost) {
+      const visible = visibleHost(host, services, namespace, scope);
+      if (visible !== null) hosts.set(host, visible);
     }
     if (scope === null) this.#visible.set(namespace, hosts);
     else this.#inScope.set(scope, hosts);
@@ -65,6 +88,32 @@ export class ServiceCatalogue {
       .filter((visible) => visible.host.startsWith("*") && hostMatches(visible.host, host));
     return covering.sort((a, b) => b.host.length - a.host.length)[0];
   }
+
+  #follow(before: VisibleHosts, namespace: string, changed: ReadonlySet<string>): VisibleHosts {
+    const hosts = new Map(before);
+    let differs = false;
+    for (const host of changed) {
+      const old = before.get(host);
+      const visible = visibleHost(host, this.#byHost.get(host) ?? [], namespace, null);
+      if (sameElements(old?.services ?? [], visible?.services ?? [])) continue;
+      differs = true;
+      if (visible === null) hosts.delete(host);
+      else hosts.set(host, visible);
+    }
+    return differs ? hosts : before;
+  }
+}
+
+function byAlias(services: readonly MeshService[]): ReadonlyMap<string, readonly MeshService[]> {
+  const found = new Map<string, MeshService[]>();
+  for (const service of services) {
+    for (const alias of [...service.localAliases, ...service.aliases]) {
+      const others = found.get(alias);
+      if (others === undefined) found.set(alias, [service]);
+      else others.push(service);
+    }
+  }
+  return found;
 }
 
 /** A service with the ports that are seen; nothing when it has none. */
@@ -75,8 +124,17 @@ function narrowed(service: MeshService, scope: ServiceScope): readonly MeshServi
   return ports.length === 0 ? [] : [{ ...service, ports }];
 }
 
-function visibleHost(host: string, candidates: readonly MeshService[], namespace: string): VisibleHost {
-  const first = candidates[0] as MeshService;
+/** What a namespace sees of the services that have one host; null: none of them. */
+function visibleHost(
+  host: string,
+  all: readonly MeshService[],
+  namespace: string,
+  scope: ServiceScope | null,
+): VisibleHost | null {
+  const exported = all.filter(({ exportTo, info }) => isVisible(exportTo, info.namespace, namespace));
+  const candidates = scope === null ? exported : exported.flatMap((service) => narrowed(service, scope));
+  const [first] = candidates;
+  if (first === undefined) return null;
   const own = candidates.some((service) => service.info.namespace === namespace);
   const winner = own ? namespace : first.info.namespace;
   const services = candidates.filter((service) => service.info.namespace === winner);

@@ -53,8 +53,9 @@ function keyOf({ namespace, name }: ConfigResource<unknown>): string {
   return `${namespace}/${name}`;
 }
 
-function sameElements(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((element, index) => element === b[index]);
+/** Whether two lists have the same objects in the same order. */
+export function sameElements(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a === b || (a.length === b.length && a.every((element, index) => element === b[index]));
 }
 
 function sameEssence(a: ConfigResource<unknown>, b: ConfigResource<unknown>): boolean {

@@ -1,24 +1,20 @@
 /** The authorities of virtual hosts: unique in a snapshot, so that exactly one answers to each name. */
 import { defaultPortOf, type MeshService } from "./services.ts";
-import type { VisibleHost } from "./service_catalogue.ts";
+import type { ServiceCatalogue, ServiceScope, VisibleHost, VisibleHosts } from "./service_catalogue.ts";
 
-/** Hands out the names of one namespace's view: a service's full host goes before another's short name for itself. */
+/**
+ * Hands out the names of one namespace's view: a service's full host goes before another's short name for itself, and
+ * of several services with one short name the first has it.
+ */
 export class DomainClaims {
-  readonly #clientNamespace: string;
-  /** Name without port -> host that has it. */
-  readonly #owners = new Map<string, string>();
+  readonly #services: ServiceCatalogue;
+  readonly #namespace: string;
+  readonly #visible: VisibleHosts;
 
-  constructor(hosts: Iterable<VisibleHost>, clientNamespace: string) {
-    this.#clientNamespace = clientNamespace;
-    const all = [...hosts];
-    for (const { host } of all) this.#owners.set(host, host);
-    for (const { host, services } of all) {
-      for (const service of services) {
-        for (const name of this.#aliasesOf(service)) {
-          if (!this.#owners.has(name)) this.#owners.set(name, host);
-        }
-      }
-    }
+  constructor(services: ServiceCatalogue, clientNamespace: string, scope: ServiceScope | null) {
+    this.#services = services;
+    this.#namespace = clientNamespace;
+    this.#visible = services.visibleFrom(clientNamespace, scope);
   }
 
   /** Every authority that leads to a port of a host: each name with the port, and alone if the port is the default. */
@@ -31,19 +27,60 @@ export class DomainClaims {
 
   /** Every name that leads to a host. */
   namesOf({ host, services }: VisibleHost): readonly string[] {
-    const aliases = services.flatMap((service) => this.#aliasesOf(service));
-    return [...new Set([host, ...aliases])].filter((name) => this.#owners.get(name) === host);
+    const aliases = services.flatMap((service) =>
+      this.#isLocal(service) ? [...service.localAliases, ...service.aliases] : service.aliases
+    );
+    return [...new Set([host, ...aliases])].filter((name) => this.ownerOf(name) === host);
   }
 
   /** Whether a name leads to some service. */
   has(name: string): boolean {
-    return this.#owners.has(name);
+    return this.ownerOf(name) !== undefined;
   }
 
-  #aliasesOf(service: MeshService): readonly string[] {
-    const local = service.info.namespace === this.#clientNamespace;
-    return local ? [...service.localAliases, ...service.aliases] : service.aliases;
+  /** The host to which a name leads. */
+  ownerOf(name: string): string | undefined {
+    if (this.#visible.has(name)) return name;
+    return this.#services.called(name).find((service) => this.#claims(service, name))?.info.host;
   }
+
+  /** Whether a service that has an alias has it here. */
+  #claims({ info, aliases }: MeshService, alias: string): boolean {
+    const isSeen = this.#visible.get(info.host)?.services.some((one) => one.info === info) === true;
+    return isSeen && (this.#isLocal({ info }) || aliases.includes(alias));
+  }
+
+  #isLocal({ info }: Pick<MeshService, "info">): boolean {
+    return info.namespace === this.#namespace;
+  }
+}
+
+/** Hosts to which other names lead, or with other ports, than in the generation before. */
+export function movedHosts(
+  services: ServiceCatalogue,
+  before: ServiceCatalogue,
+  namespace: string,
+): ReadonlySet<string> {
+  const moved = new Set<string>();
+  const [seen, saw] = [services.visibleFrom(namespace), before.visibleFrom(namespace)];
+  if (seen === saw) return moved;
+  const [claims, claimed] = [services, before].map((one) => new DomainClaims(one, namespace, null)) as [
+    DomainClaims,
+    DomainClaims,
+  ];
+  for (const host of services.changedHosts(before)) {
+    const changed = [seen.get(host), saw.get(host)];
+    if (changed[0] === changed[1]) continue;
+    moved.add(host);
+    const names = changed.flatMap((visible) => visible?.services ?? [])
+      .flatMap(({ aliases, localAliases }) => [...aliases, ...localAliases]);
+    for (const name of [host, ...names]) {
+      const owners = [claims.ownerOf(name), claimed.ownerOf(name)];
+      if (owners[0] === owners[1]) continue;
+      for (const owner of owners) if (owner !== undefined) moved.add(owner);
+    }
+  }
+  return moved;
 }
 
 /** Of several services with one host: 80 if any has it, else the default of the first that has one. */

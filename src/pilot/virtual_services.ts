@@ -130,6 +130,13 @@ export class VirtualServices {
     return new Set(differing(this.#rules, other.#rules).flatMap((rule) => rule.hosts));
   }
 
+  /** Hosts and wildcards of the rules that leave the port of one of these destinations to be inferred. */
+  hostsLedTo(destinations: ReadonlySet<string>): ReadonlySet<string> {
+    if (destinations.size === 0) return new Set();
+    const leading = this.#rules.filter((rule) => rule.portlessHosts.some((host) => destinations.has(host)));
+    return new Set(leading.flatMap((rule) => rule.hosts));
+  }
+
   #candidates(host: string, clientNamespace: string, scope: RuleScope | null): readonly MeshRule[] {
     const exact = visibleOf(this.#byHost.get(host) ?? [], clientNamespace, scope);
     if (exact.length > 0) return exact;
@@ -207,10 +214,10 @@ function buildRule(
   const destinations = rules.flatMap(({ http, resource }) =>
     destinationsOf(http).map(({ host, port }) => ({ host: resolveHost(host, resource.namespace), port }))
   );
-  const portless = destinations.filter(({ port }) => port === null).map(({ host }) => host);
   const bytes = [...spec.tls, ...spec.tcp].flatMap(({ route }) =>
-    route.map(({ destination }) => resolveHost(destination.host, namespace))
+    route.map(({ destination: { host, port } }) => ({ host: resolveHost(host, namespace), port }))
   );
+  const all = [...destinations, ...bytes];
   return {
     resource,
     key: `${namespace}/${name}`,
@@ -221,8 +228,8 @@ function buildRule(
       match.sourceNamespace !== null || Object.keys(match.sourceLabels).length > 0
     ),
     sourceLabelKeys: [...new Set(labels.flatMap((asked) => Object.keys(asked)))],
-    destinationHosts: [...new Set([...destinations.map(({ host }) => host), ...bytes])],
-    portlessHosts: [...new Set(portless)].sort(),
+    destinationHosts: [...new Set(all.map(({ host }) => host))],
+    portlessHosts: [...new Set(all.filter(({ port }) => port === null).map(({ host }) => host))].sort(),
   };
 }
 

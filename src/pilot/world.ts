@@ -14,7 +14,7 @@ import type { MeshWorkload } from "./file_workloads.ts";
 import { inboundPorts, type PoolOf } from "./inbound_ports.ts";
 import { modeAt, type PeerMode, type PolicyCatalogue } from "./policies.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
-import { stableResources } from "./stable_resources.ts";
+import { sameElements, stableResources } from "./stable_resources.ts";
 
 export interface WorldInput {
   readonly resources: ResourceSet;
@@ -71,9 +71,7 @@ export class World {
       const successor = this.#config.successorOf(view);
       if (successor !== undefined) this.#before.set(successor, { view, snapshot });
     }
-    if (followed !== null && this.#config.services !== previous.#config.services) {
-      this.#endpoints.keepOnly(this.#memberships());
-    }
+    if (this.#endpoints.hasGrown) this.#endpoints.keepOnly(this.#memberships());
     this.#takeSettings(previous);
   }
 
@@ -151,7 +149,7 @@ export class World {
       this.#settings = previous.#settings;
       return;
     }
-    const alive = new Set(this.#input.workloads);
+    const alive = sameWorkloads ? previous.#settings : new Set(this.#input.workloads);
     const same = new Map<string, boolean>();
     for (const [workload, resource] of previous.#settings) {
       if (!alive.has(workload)) continue;
@@ -231,8 +229,4 @@ function endpointsKey({ cluster }: Membership): ResourceKey {
 
 function keysOf({ resources, memberships }: ConfigPart): readonly ResourceKey[] {
   return [...resources.map(([key]) => key), ...memberships.map(endpointsKey)];
-}
-
-function sameElements(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a === b || (a.length === b.length && a.every((element, index) => element === b[index]));
 }

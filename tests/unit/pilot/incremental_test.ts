@@ -49,6 +49,7 @@ class Files {
     const kinds = {
       service: this.#service,
       entry: this.#entry,
+      outside: this.#outside,
       rule: this.#rule,
       delegate: this.#delegate,
       gateway: this.#gateway,
@@ -86,6 +87,27 @@ class Files {
     ]);
     return `{apiVersion: v1, kind: Service, metadata: {name: ${name}, namespace: ${namespace}${annotation}}, ` +
       `spec: {selector: {app: ${this.#one(NAMES)}}, ports: [${ports}]}}`;
+  }
+
+  /** Names that lead to several of them, and to services, so that they change hands. */
+  #outside(name: string, namespace: string): string {
+    const [host, resolution] = this.#one([
+      [`${name}.example.com`, "DNS"],
+      ["c.two.svc.cluster.local", "DNS"],
+      ["elsewhere.example.com", "DNS"],
+      ["*.example.com", "NONE"],
+    ]) as [string, string];
+    const ports = this.#one([
+      "{number: 80, name: http, protocol: HTTP}",
+      "{number: 81, name: tcp, protocol: TCP}",
+    ]);
+    const addresses = this.#one(["", "addresses: [10.1.1.1], ", "addresses: [10.1.1.1, 10.1.1.2], "]);
+    return networking(
+      "ServiceEntry",
+      name,
+      namespace,
+      `{${this.#exportTo()}${addresses}hosts: ['${host}'], ports: [${ports}], resolution: ${resolution}}`,
+    );
   }
 
   #entry(name: string, namespace: string): string {

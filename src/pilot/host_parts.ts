@@ -1,0 +1,277 @@
+/**
+ * What each host comes to for one kind of caller: the virtual host, the listener and the clusters of its ports. Callers
+ * whose parts are equal share their bodies.
+ */
+import { hostMatches } from "../config/host.ts";
+import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
+import {
+  type Cluster,
+  clusterName,
+  type Resource,
+  type ResourceKey,
+  resourceKey,
+  type ServiceInfo,
+  type VersionedResource,
+  type VirtualHost,
+} from "../model/snapshot.ts";
+import type { BodyCache } from "./body_cache.ts";
+import { type ClusterSettings, clusterSettings, comparedLabels } from "./cluster_settings.ts";
+import type { ConfigPart, ScopedViewer, Viewer } from "./config_view.ts";
+import type { DestinationRules } from "./destination_rules.ts";
+import { type Membership, membershipOf } from "./endpoints.ts";
+import { listenerOf } from "./listeners.ts";
+import { defaultRoutes, NO_ROUTES, type RouteScope, routesOf } from "./routes.ts";
+import type { ServiceCatalogue, VisibleHost, VisiblePort } from "./service_catalogue.ts";
+import { tcpRoutesOf } from "./tcp_routes.ts";
+import { effectivePolicy } from "./traffic_policies.ts";
+import { reachOf } from "./upstream_security.ts";
+import { DomainClaims } from "./virtual_hosts.ts";
+import type { MeshRule, VirtualServices } from "./virtual_services.ts";
+
+/** Istio's port of a VirtualService's host that no service has. */
+const PORT_OF_UNKNOWN_HOST = 80;
+
+/** What parts are made of, of one generation. */
+export interface PartSources {
+  readonly mesh: MeshConfigSpec;
+  readonly services: ServiceCatalogue;
+  readonly virtualServices: VirtualServices;
+  readonly destinationRules: DestinationRules;
+  /** Virtual hosts also have the rules that were left out, which proxies have no use for. */
+  readonly tellsSkipped: boolean;
+  /** Versioned bodies by all that they are made of; taken over from generation to generation. */
+  readonly bodies: BodyCache;
+}
+
+export class HostParts {
+  readonly #of: PartSources;
+
+  constructor(sources: PartSources) {
+    this.#of = sources;
+  }
+
+  partOf(host: VisibleHost, viewer: ScopedViewer): ConfigPart {
+    const claims = this.#claimsOf(viewer);
+    const resources: (readonly [ResourceKey, VersionedResource])[] = [];
+    const memberships: Membership[] = [];
+    const add = (resource: VersionedResource) => resources.push([resourceKey(resource.body), resource]);
+    for (const found of host.ports) {
+      const routed = this.#virtualHost(host, found, claims, viewer);
+      if (routed !== null) add(routed);
+      add(this.#listener(host, found, claims, viewer));
+      this.addClusters(found, viewer, add, memberships);
+    }
+    return { resources, memberships };
+  }
+
+  #listener(
+    host: VisibleHost,
+    found: VisiblePort,
+    claims: DomainClaims,
+    viewer: ScopedViewer,
+  ): VersionedResource {
+    const { service, port } = found;
+    const { namespace } = service.info;
+    const rule = this.#of.virtualServices.select(host.host, namespace, viewer.namespace, viewer.scope);
+    const scope = {
+      port: port.number,
+      namespace: viewer.namespace,
+      labels: viewer.labels,
+      inferredPort: (to: string) => this.inferredPort(to, port.number, viewer),
+      retries: null,
+    };
+    const mayBeTls = port.declared === "tls" || port.declared === "auto";
+    const routes = tcpRoutesOf(rule, host.host, mayBeTls, scope);
+    const listener = listenerOf(host, found, claims.namesOf(host), routes);
+    return this.body(keyOf("listener", JSON.stringify(listener)), () => listener);
+  }
+
+  /** Of all hosts of rules that no service has. */
+  withoutService(viewer: ScopedViewer): ConfigPart {
+    const found = [...this.#hostsWithoutService(this.#claimsOf(viewer), viewer)];
+    return { resources: found.map((resource) => [resourceKey(resource.body), resource]), memberships: [] };
+  }
+
+  /**
+   * The virtual host of a service port. Ports that carry TLS have none: their requests are not to be read. A wildcard
+   * that nothing stands behind has none either: such calls pass through to where their own name leads.
+   */
+  #virtualHost(
+    host: VisibleHost,
+    { service, port }: VisiblePort,
+    claims: DomainClaims,
+    viewer: ScopedViewer,
+  ): VersionedResource | null {
+    if (port.protocol === "tls") return null;
+    const rule = port.protocol === "http"
+      ? this.#of.virtualServices.select(host.host, service.info.namespace, viewer.namespace, viewer.scope)
+      : undefined;
+    const wildcard = host.host.startsWith("*");
+    if (wildcard && rule === undefined && service.selector === null && service.inline.length === 0) {
+      return null;
+    }
+    const domains = claims.domainsOf(host, port.number);
+    return this.#routed(service.info, host.host, port.number, domains, rule, viewer);
+  }
+
+  #routed(
+    info: ServiceInfo,
+    host: string,
+    port: number,
+    domains: readonly string[],
+    rule: MeshRule | undefined,
+    viewer: Viewer,
+  ): VersionedResource {
+    const inferredPort = (destination: string) => this.inferredPort(destination, port, viewer);
+    const source = rule?.asksForSource ? keyOf(viewer.namespace, ...this.relevantLabels(viewer)) : "";
+    const inferred = rule?.portlessHosts.map(inferredPort).join(" ");
+    const key = keyOf(
+      "virtualHost",
+      info.host,
+      info.namespace,
+      info.name,
+      port,
+      rule?.serial,
+      inferred,
+      source,
+      ...domains,
+    );
+    return this.body(key, (): VirtualHost => {
+      const retries = this.#of.mesh.defaultHttpRetryPolicy;
+      const scope: RouteScope = {
+        port,
+        namespace: viewer.namespace,
+        labels: viewer.labels,
+        inferredPort,
+        retries,
+      };
+      const { routes, skipped } = rule === undefined ? NO_ROUTES : routesOf(rule, scope);
+      return {
+        kind: "virtualHost",
+        name: `${host}:${port}`,
+        service: info,
+        port,
+        domains,
+        routes: routes.length > 0 ? routes : defaultRoutes(host, port, retries),
+        ...this.#of.tellsSkipped && skipped.length > 0 ? { skipped } : {},
+      };
+    });
+  }
+
+  /** A service with one port is called there, any other at the port that the caller called. */
+  inferredPort(host: string, callersPort: number, viewer: Viewer): number {
+    const ports = this.#of.services.visibleFrom(viewer.namespace).get(host)?.ports ?? [];
+    return ports.length === 1 && ports[0] !== undefined ? ports[0].port.number : callersPort;
+  }
+
+  /** The clusters of a port, whole and by subset, and who is behind each. */
+  addClusters(
+    { service, port }: VisiblePort,
+    viewer: Viewer,
+    add: (resource: VersionedResource) => void,
+    memberships: Membership[],
+  ): void {
+    const { info } = service;
+    const { trafficPolicy, subsets, rules } = this.#of.destinationRules
+      .policyFor(info.host, info.namespace, viewer);
+    const told = this.#of.tellsSkipped && rules.length > 0
+      ? {
+        rules: rules.map(({ namespace, name, position: { file, line } }) => ({
+          name: `${namespace}/${name}`,
+          file,
+          line,
+        })),
+      }
+      : {};
+    const whole = { name: null, labels: {}, trafficPolicy: null };
+    for (const { name: subset, labels, trafficPolicy: own } of [whole, ...subsets]) {
+      const policy = effectivePolicy(trafficPolicy, own, port.number);
+      const settings = clusterSettings(policy, this.#of.mesh, service, port);
+      const name = clusterName(port.number, subset, info.host);
+      add(
+        this.#cluster({ kind: "cluster", name, service: info, subset, port: port.number }, {
+          ...settings,
+          ...told,
+        }),
+      );
+      const reach = reachOf(policy.tls, this.#of.mesh.enableAutoMtls);
+      const labelKeys = comparedLabels(settings);
+      memberships.push(membershipOf({ cluster: name, service, port, labels, reach, labelKeys }));
+    }
+  }
+
+  #cluster(named: Omit<Cluster, keyof ClusterSettings>, settings: ClusterSettings): VersionedResource {
+    const key = keyOf("cluster", JSON.stringify([named, settings]));
+    return this.body(key, (): Cluster => ({ ...named, ...settings }));
+  }
+
+  /**
+   * Hosts of VirtualServices that no service has: Istio routes them all the same, at the ports of the services that the
+   * VirtualService also names, else of a wildcard service that covers them, else at port 80.
+   */
+  *#hostsWithoutService(claims: DomainClaims, viewer: ScopedViewer): Generator<VersionedResource> {
+    const visible = this.#of.services.visibleFrom(viewer.namespace, viewer.scope);
+    const done = new Set<string>();
+    for (const rule of this.#of.virtualServices.visibleFrom(viewer.namespace, viewer.scope)) {
+      for (const host of rule.hosts) {
+        if (claims.has(host) || done.has(host)) continue;
+        const { namespace } = rule.resource;
+        const selected = this.#of.virtualServices.select(host, namespace, viewer.namespace, viewer.scope);
+        if (selected !== rule) continue;
+        if (host.startsWith("*") && [...visible.keys()].some((known) => hostMatches(host, known))) continue;
+        done.add(host);
+        for (const port of this.#portsFor(rule, host, viewer)) {
+          const scope: RouteScope = {
+            ...viewer,
+            port,
+            retries: this.#of.mesh.defaultHttpRetryPolicy,
+            inferredPort: (to) => this.inferredPort(to, port, viewer),
+          };
+          // Nothing stands behind the host itself: without routes there is nothing to fall back to.
+          if (routesOf(rule, scope).routes.length === 0) continue;
+          const domains = port === PORT_OF_UNKNOWN_HOST ? [host, `${host}:${port}`] : [`${host}:${port}`];
+          yield this.#routed({ host, name: host, namespace }, host, port, domains, rule, viewer);
+        }
+      }
+    }
+  }
+
+  #portsFor(rule: MeshRule, host: string, viewer: Viewer): readonly number[] {
+    const visible = this.#of.services.visibleFrom(viewer.namespace);
+    const siblings = rule.hosts.flatMap((other) => visible.get(other)?.ports ?? []);
+    const ports = siblings.length > 0
+      ? siblings
+      : this.#of.services.wildcardFor(host, viewer.namespace)?.ports ?? [];
+    const numbers = ports.filter(({ port }) => port.protocol === "http").map(({ port }) => port.number);
+    return numbers.length > 0 ? [...new Set(numbers)] : [PORT_OF_UNKNOWN_HOST];
+  }
+
+  /** The labels of a caller that some rule asks for. */
+  relevantLabels(viewer: Viewer): readonly string[] {
+    return labelsOf(viewer, this.labelKeys);
+  }
+
+  /** Keys of the labels by which rules tell callers apart. */
+  get labelKeys(): readonly string[] {
+    return [...this.#of.virtualServices.sourceLabelKeys, ...this.#of.destinationRules.selectorLabelKeys];
+  }
+
+  /** The body of a key with its version. */
+  body(key: string, build: () => Resource): VersionedResource {
+    return this.#of.bodies.get(key, build);
+  }
+
+  #claimsOf({ namespace, scope }: ScopedViewer): DomainClaims {
+    return new DomainClaims(this.#of.services, namespace, scope);
+  }
+}
+
+/** A caller's labels of these keys; nothing for those that it has not. */
+export function labelsOf({ labels }: Viewer, keys: readonly string[]): readonly string[] {
+  return keys.map((key) => Object.hasOwn(labels, key) ? `=${labels[key]}` : "");
+}
+
+/** One key of several parts; none of them, all being names, numbers or labels, can have a line break in it. */
+export function keyOf(...parts: readonly (string | number | undefined)[]): string {
+  return parts.join("\n");
+}
