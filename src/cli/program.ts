@@ -27,7 +27,7 @@ const DEMO_REQUESTS_MAX = 1_000_000;
 /** Runs one command to its end; a failure has been told to the user when this returns. */
 export async function runProgram(args: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
-  const program = createProgram((code) => exitCode = code);
+  const program = createProgram((code) => exitCode = code, args[0]);
   try {
     await program.parseAsync([...args], { from: "user" });
     return exitCode;
@@ -63,8 +63,32 @@ export function reportFailure(error: unknown): ExitCode {
 /** Takes the exit code of the command that ran. */
 type Finish = (exitCode: ExitCode) => void;
 
-/** The whole command tree; `finish` takes the exit code of the command that ran. */
-export function createProgram(finish: Finish): Command {
+/** Each by its first word. */
+const COMMANDS: readonly (readonly [name: string, add: (program: Command, finish: Finish) => void])[] = [
+  ["run", addRun],
+  ["worker", addWorker],
+  ["token", addToken],
+  ["demo", addDemo],
+  ["demo-app", addDemoApp],
+  ["validate", addValidate],
+  ["analyze", addAnalyze],
+  ["explain", addExplain],
+  ["diff", addDiff],
+  ["test", addTest],
+  ["graph", addGraph],
+  ["proxy-status", addProxyStatus],
+  ["certs", addCerts],
+  ["cert", addCert],
+  ["policy", addPolicy],
+  ["tap", addTap],
+  ["version", addVersion],
+];
+
+/**
+ * The command tree: all of it, or what stands below this first word; `finish` takes the exit code of the command that
+ * ran.
+ */
+export function createProgram(finish: Finish, only?: string): Command {
   const program = new Command("bowline")
     .description("A service mesh in one executable")
     .addHelpText("before", EXAMPLES)
@@ -74,27 +98,9 @@ export function createProgram(finish: Finish): Command {
     .exitOverride()
     .configureOutput({ writeOut: writeStdout, writeErr: writeStderr, outputError: printUsageError });
 
-  for (
-    const add of [
-      addRun,
-      addWorker,
-      addToken,
-      addDemo,
-      addDemoApp,
-      addValidate,
-      addAnalyze,
-      addExplain,
-      addDiff,
-      addTest,
-      addGraph,
-      addProxyStatus,
-      addCerts,
-      addCert,
-      addPolicy,
-      addTap,
-      addVersion,
-    ]
-  ) add(program, finish);
+  // A daemon would keep the others for as long as it lives.
+  const chosen = COMMANDS.filter(([name]) => name === only);
+  for (const [, add] of chosen.length > 0 ? chosen : COMMANDS) add(program, finish);
   return program;
 }
 

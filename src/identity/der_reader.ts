@@ -2,6 +2,7 @@
  * A strict reader of DER (X.690 §10 and §11), as much of it as certificates need. Whatever has two spellings in BER
  * (indefinite or padded lengths, padded integers, loose booleans) is refused, so that two parsers cannot disagree.
  */
+import { readLatin1 } from "../lib/latin1.ts";
 import { IdentityError } from "./identity_error.ts";
 
 /** Identifier octets. Context-specific ones are written out where they are used. */
@@ -130,16 +131,12 @@ export class DerReader {
 
 /** Two digits an octet, lower case. */
 export function hex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-  return text;
+  return bytes.toHex();
 }
 
 /** One character an octet, so that no octet can hide or be lost. */
 export function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
+  return readLatin1(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
 }
 
 function timeOf(digits: string): number {

@@ -39,21 +39,19 @@ export function decodeOnePem(text: string, label: string): Uint8Array<ArrayBuffe
 
 /** One block with lines of 64 characters, ending in a line feed. */
 export function encodePem(label: string, der: Uint8Array): string {
-  let binary = "";
-  for (const byte of der) binary += String.fromCharCode(byte);
-  const lines = btoa(binary).match(new RegExp(`.{1,${LINE_CHARACTERS}}`, "g")) ?? [];
+  const lines = der.toBase64().match(new RegExp(`.{1,${LINE_CHARACTERS}}`, "g")) ?? [];
   return [`${BEGIN}${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
 }
 
 function decodeBase64(text: string, label: string): Uint8Array<ArrayBuffer> {
-  let binary: string;
+  let der: Uint8Array<ArrayBuffer>;
   try {
-    binary = atob(text);
+    der = Uint8Array.fromBase64(text);
   } catch (cause) {
     throw new IdentityError("pem_malformed", `The PEM holds a ${label} that is not base64`, { cause });
   }
-  if (binary === "") throw malformed(`an empty ${label}`);
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  if (der.length === 0) throw malformed(`an empty ${label}`);
+  return der;
 }
 
 function malformed(what: string): IdentityError {

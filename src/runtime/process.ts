@@ -1,5 +1,5 @@
 /** The process's own edges: arguments, environment, standard streams and exit. */
-import { writeFileSync, writeSync } from "node:fs";
+import { fstatSync, writeFileSync, writeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 const STDOUT = 1;
@@ -61,8 +61,15 @@ export function writeStderr(text: string): boolean {
   return writeAll(STDERR, text);
 }
 
+/** Bun's own stream takes 3 MB when it is first looked at: whoever writes to a pipe or a file need not ask it. */
 export function isTerminal(stream: "stdout" | "stderr"): boolean {
-  return process[stream].isTTY === true;
+  try {
+    return fstatSync(stream === "stdout" ? STDOUT : STDERR).isCharacterDevice() &&
+      process[stream].isTTY === true;
+  } catch {
+    // A stream that was closed before the process began.
+    return false;
+  }
 }
 
 export function exitProcess(code: number): never {

@@ -279,15 +279,32 @@ export const connect: Connect = (address, tls, on) => {
   }
 };
 
+/**
+ * A root whose key was never kept, for connections that believe nobody. Where there is none, Bun reads its own 140: 1.3 MB
+ * for as long as the process lives.
+ */
+const NOBODYS_ROOT = `-----BEGIN CERTIFICATE-----
+MIIBlDCCATqgAwIBAgIUJ87r/RYJEDI+cFbb1d05PZfuOdcwCgYIKoZIzj0EAwIw
+HTEbMBkGA1UEAwwSdm91Y2hlcyBmb3Igbm9ib2R5MCAXDTI2MTEyOTE3MDEzN1oY
+DzIxMjYxMTA1MTcwMTM3WjAdMRswGQYDVQQDDBJ2b3VjaGVzIGZvciBub2JvZHkw
+WTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARLADImWEJn4u4+HP6yxsc5S73tAucu
+19KzP3xikQ6yQvBDfqAcWFbbGkSbhSY37B4liQdwJ+xZtWIxgQGEWxHIo1YwVDAd
+BgNVHQ4EFgQUCr2cS06vibbpjGyZM79NaxXWPicwHwYDVR0jBBgwFoAUCr2cS06v
+ibbpjGyZM79NaxXWPicwEgYDVR0TAQH/BAgwBgEB/wIBADAKBggqhkjOPQQDAgNI
+ADBFAiAQ5AUgA+9fDVCXnjkdZ0M/0X1BGzvfawYAH1C0Zzg41AIhAKTl0K8bSYnc
+LnQpkTHcwJwiNjYBvnJ4LTKBFwPd1Q9h
+-----END CERTIFICATE-----
+`;
+
 /** Bun would also check the host's name, which a SPIFFE certificate has not: the owner judges instead. */
 function verifiedByOwner(tls: TlsClient): object {
   const offered = tls.alpn === undefined ? {} : { ALPNProtocols: alpnList(tls.alpn) };
-  const trusted = tls.roots === "" ? {} : { ca: tls.roots };
+  const ca = tls.roots === "" ? NOBODYS_ROOT : tls.roots;
   const named = tls.serverName === undefined ? {} : { serverName: tls.serverName };
   return {
     ...ownCertificate(tls),
     ...offered,
-    ...trusted,
+    ca,
     ...named,
     rejectUnauthorized: false,
     secureOptions: tls.oldest === undefined ? TLS_OPTIONS : TLS_OPTIONS_FROM_1_2,

@@ -1,6 +1,6 @@
 /** Holds the current certificate and sees to it that it never dies: renews at half of its life, and goes on trying. */
 import { certificateExpiries, type CertificateExpiry } from "../identity/certificate_expiries.ts";
-import { certificateInfo, renewalTimeMs } from "../identity/certificate_info.ts";
+import { type CertificateInfo, certificateInfo, renewalTimeMs } from "../identity/certificate_info.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
@@ -26,12 +26,15 @@ export class CertificateKeeper {
   readonly #options: CertificateKeeperOptions;
   readonly #backoff: Backoff;
   #identity: SidecarIdentity;
+  /** What its certificate says: whoever asks for readiness needs it, again and again. */
+  #info: CertificateInfo;
   #cancel: () => void = () => {};
   #stopped = false;
 
   constructor(options: CertificateKeeperOptions, identity: SidecarIdentity) {
     this.#options = options;
     this.#identity = identity;
+    this.#info = certificateInfo(identity.chain);
     this.#backoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS, random: options.random });
   }
 
@@ -46,12 +49,12 @@ export class CertificateKeeper {
 
   /** Milliseconds since 1970. */
   get notAfterMs(): number {
-    return certificateInfo(this.#identity.chain).notAfterMs;
+    return this.#info.notAfterMs;
   }
 
   start(): void {
     const { clock, random } = this.#options;
-    this.#renewAfter(renewalTimeMs(certificateInfo(this.#identity.chain), random) - clock.now());
+    this.#renewAfter(renewalTimeMs(this.#info, random) - clock.now());
   }
 
   stop(): void {
@@ -67,9 +70,10 @@ export class CertificateKeeper {
     const { client, log, save } = this.#options;
     try {
       const renewed = await renew(this.#identity, client);
+      this.#info = certificateInfo(renewed.chain);
       this.#identity = renewed;
       this.#backoff.reset();
-      const { serial, notAfterMs } = certificateInfo(renewed.chain);
+      const { serial, notAfterMs } = this.#info;
       log.info("Renewed the certificate", { serial, notAfter: new Date(notAfterMs).toISOString() });
       this.start();
       await save(renewed);

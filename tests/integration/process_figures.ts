@@ -19,7 +19,7 @@ export async function cpuShare(process: Bowline, ms: number): Promise<number> {
 }
 
 /** Resident memory as ps and systemd count it: in units of 1024 * 1024 bytes. */
-export function rssMb({ pid }: Bowline): number {
+export function rssMib({ pid }: Bowline): number {
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Number(kibibytes) / 1024;
 }

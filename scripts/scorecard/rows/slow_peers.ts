@@ -1,7 +1,7 @@
 /** Row 9: peers that are slow to speak, to read or to shake hands cost little, and nobody else notices them. */
 import { createServer, type Server } from "node:net";
 import { type Bowline, until } from "../../../tests/integration/bowline.ts";
-import { rssMb } from "../../../tests/integration/process_figures.ts";
+import { rssMib } from "../../../tests/integration/process_figures.ts";
 import { atMost, type Check, exactly, noneFailed, type Row, type Size } from "../row.ts";
 import { Stand, STORE_PORTS } from "../stand.ts";
 import { SlowPeer } from "../slow_peer.ts";
@@ -98,7 +98,7 @@ async function read(stand: Stand, large: LargeUpstream, size: Size): Promise<Che
   const count = COUNTS[size].readers;
   const [client, store] = [stand.client, stand.stores[0] as Bowline];
   const { address, port, host } = stand.target("large");
-  const before = [rssMb(client), rssMb(store)];
+  const before = [rssMib(client), rssMib(store)];
   const peers = await Promise.all(Array.from({ length: count }, () => SlowPeer.open(address, port)));
   for (const peer of peers) {
     peer.readOnce();
@@ -108,7 +108,7 @@ async function read(stand: Stand, large: LargeUpstream, size: Size): Promise<Che
   await large.untilStill();
   if (size === "full") await untilSteady(client, store);
   const growth = [client, store].map((process, i) =>
-    (rssMb(process) - (before[i] as number)) * 1_024 / count
+    (rssMib(process) - (before[i] as number)) * 1_024 / count
   );
   const written = large.written();
   // A second later nothing has grown: whoever does not read holds up the upstream itself.
@@ -141,7 +141,7 @@ async function read(stand: Stand, large: LargeUpstream, size: Size): Promise<Che
 
 /** What was read before everything stood still is garbage, which is collected in its own time. */
 async function untilSteady(...processes: readonly Bowline[]): Promise<void> {
-  const sum = () => processes.reduce((total, process) => total + rssMb(process), 0);
+  const sum = () => processes.reduce((total, process) => total + rssMib(process), 0);
   for (let waitedMs = 0, before = 0; waitedMs < STEADY_MS_MAX; waitedMs += STEADY_LOOK_MS) {
     if (Math.abs(sum() - before) < STEADY_MIB) return;
     before = sum();

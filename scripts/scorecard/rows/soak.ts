@@ -3,7 +3,7 @@ import type { Bowline } from "../../../tests/integration/bowline.ts";
 import { startFaulty } from "../../../tests/integration/faulty_upstream.ts";
 import { bundleServer, GrpcClient, GrpcServer, ORDERS } from "../../../tests/integration/grpc_peers.ts";
 import { Load, Tally } from "../../../tests/integration/keep_alive_client.ts";
-import { descriptors, rssMb } from "../../../tests/integration/process_figures.ts";
+import { descriptors, rssMib } from "../../../tests/integration/process_figures.ts";
 import { service } from "../../../tests/integration/resources.ts";
 import {
   answerTo,
@@ -149,7 +149,7 @@ interface Figures {
 
 /** Of the caller's sidecar, the one that lives all the time. */
 function figures({ client }: Stand): Figures {
-  return { mib: rssMb(client), open: descriptors(client) };
+  return { mib: rssMib(client), open: descriptors(client) };
 }
 
 /** HTTP/1, gRPC, WebSocket and TCP at the same time. */

@@ -1,6 +1,6 @@
 /** What a rule does instead of, or besides, sending a request on: redirect, direct response, delegate, rewrite. */
-import { RE2JS } from "re2js";
 import * as v from "valibot";
+import { compileRegex } from "../../lib/regex.ts";
 import { across } from "./across.ts";
 import { fields, optional, type Schema } from "./fields.ts";
 import { httpStatus } from "./http_fault.ts";
@@ -129,7 +129,7 @@ export type HttpRewrite = Immutable<v.InferOutput<typeof httpRewrite>>;
 
 function groupCount(regex: string): number | undefined {
   try {
-    return RE2JS.compile(regex).groupCount();
+    return compileRegex(regex).groupCount();
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 /** Istio's StringMatch: one of `exact`, `prefix` and `regex`, and for headers and query parameters `{}` for presence. */
-import { RE2JS } from "re2js";
 import * as v from "valibot";
+import { compileRegex } from "../../lib/regex.ts";
 import type { NamedMatch, StringMatch } from "../../model/route.ts";
 import { isToken } from "./header_operations.ts";
 import { fields, isMap, optional, type Schema } from "./fields.ts";
@@ -93,7 +93,7 @@ export function regexFault(source: string): string | undefined {
     return `the regex is longer than ${REGEX_BYTES_MAX} bytes`;
   }
   try {
-    RE2JS.compile(source);
+    compileRegex(source);
     return undefined;
   } catch (error) {
     const reason = error instanceof Error

@@ -1,5 +1,5 @@
 /** A path on its way to somewhere else: by what a rule's path condition matched, or by a regular expression. */
-import { RE2JS } from "re2js";
+import { compileRegex, type Regex } from "../../lib/regex.ts";
 import type { PathRewrite, RouteMatch } from "../../model/route.ts";
 
 export interface CompiledPathRewrite {
@@ -12,7 +12,7 @@ export function compilePathRewrite(rewrite: PathRewrite): CompiledPathRewrite {
   if (rewrite.type === "matched") {
     return { apply: (path, match) => replaceMatched(path, match, rewrite.value) };
   }
-  const expression = RE2JS.compile(rewrite.match);
+  const expression = compileRegex(rewrite.match);
   return {
     apply(path) {
       const { raw, query } = splitPath(path);
@@ -45,7 +45,7 @@ function rooted(path: string): string {
 }
 
 /** RE2's GlobalReplace: `\0` is what was matched, `\1` to `\9` are groups, `\\` is a backslash. */
-function replaceAll(expression: RE2JS, text: string, substitution: string): string {
+function replaceAll(expression: Regex, text: string, substitution: string): string {
   const matcher = expression.matcher(text);
   let result = "";
   let from = 0;

@@ -1,5 +1,5 @@
 /** Compiled string conditions (Istio StringMatch): no regular expression runs unless one was written. */
-import { RE2JS } from "re2js";
+import { compileRegex } from "../../lib/regex.ts";
 import type { StringMatch } from "../../model/route.ts";
 
 export interface StringMatcher {
@@ -33,7 +33,7 @@ export function compileStringMatch(match: StringMatch, ignoreCase = false): Stri
     }
     case "regex": {
       // RE2 is linear in the input whatever the expression; the whole string must match, as in Envoy.
-      const expression = RE2JS.compile(match.value);
+      const expression = compileRegex(match.value);
       return {
         holds: (value) => value !== undefined && expression.matches(value),
         wants: `to match ${match.value} as a whole`,
