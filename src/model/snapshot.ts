@@ -283,7 +283,8 @@ export interface ClusterLimits {
     readonly timeMs?: number;
     readonly intervalMs?: number;
   };
-  readonly http2KeepAlive?: { readonly intervalMs: number; readonly timeoutMs: number };
+  /** Idle connections are asked too. What is not given is as for all. */
+  readonly http2KeepAlive?: { readonly intervalMs?: number; readonly timeoutMs?: number };
 }
 
 /** The members of a cluster; `name` is the cluster's. Separate, so that a new endpoint is a small push. */

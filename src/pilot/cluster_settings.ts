@@ -1,6 +1,6 @@
 /** What a policy says about a cluster, in the words of snapshots: balancer, limits, ejection, localities, TLS. */
 import type { ResourceSet } from "../config/resource.ts";
-import type { ConnectionPool, TcpKeepalive } from "../config/schema/connection_pool.ts";
+import type { ConnectionPool, Http2KeepAlive, TcpKeepalive } from "../config/schema/connection_pool.ts";
 import type { HashKey as WrittenKey, LoadBalancer } from "../config/schema/load_balancer.ts";
 import type { LocalityLbSetting } from "../config/schema/locality.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
@@ -115,6 +115,7 @@ export function limitsOf(
 ): ClusterLimits {
   const keepalive = pool?.tcp.tcpKeepalive ?? meshKeepalive;
   const idleTimeoutMs = port.protocol === "http" ? pool?.http.idleTimeout : pool?.tcp.idleTimeout;
+  const http2KeepAlive = pool?.http.http2KeepAlive;
   const written: { -readonly [Name in keyof ClusterLimits]: ClusterLimits[Name] | null | undefined } = {
     maxConnections: finite(pool?.tcp.maxConnections),
     maxPendingRequests: finite(pool?.http.http1MaxPendingRequests),
@@ -126,6 +127,7 @@ export function limitsOf(
     maxConnectionDurationMs: pool?.tcp.maxConnectionDuration,
     retryBudget: budget && { percent: budget.percent, minConcurrency: budget.minRetryConcurrency },
     tcpKeepalive: keepalive && keepaliveOf(keepalive),
+    http2KeepAlive: http2KeepAlive && pingsOf(http2KeepAlive),
   };
   return Object.fromEntries(
     Object.entries(written).filter(([, value]) => value !== null && value !== undefined),
@@ -137,6 +139,13 @@ function keepaliveOf({ probes, time, interval }: TcpKeepalive): NonNullable<Clus
     ...(probes === null ? {} : { probes }),
     ...(time === null ? {} : { timeMs: time }),
     ...(interval === null ? {} : { intervalMs: interval }),
+  };
+}
+
+function pingsOf({ interval, timeout }: Http2KeepAlive): NonNullable<ClusterLimits["http2KeepAlive"]> {
+  return {
+    ...(interval === null ? {} : { intervalMs: interval }),
+    ...(timeout === null ? {} : { timeoutMs: timeout }),
   };
 }
 
@@ -173,6 +182,6 @@ function outlierOf(outlier: WrittenOutlier): OutlierDetection {
     minHealthPercent: outlier.minHealthPercent,
     splitLocalOrigin: outlier.splitExternalLocalOriginErrors,
     consecutiveLocalOriginFailures: outlier.consecutiveLocalOriginFailures,
-    httpErrorCodes: [],
+    httpErrorCodes: outlier.outlierDetectionHttpErrorCodes,
   };
 }

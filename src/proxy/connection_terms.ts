@@ -25,8 +25,11 @@ export function connectionTerms(cluster: ClusterLimits, limits: Limits): Connect
     tunnelIdleTimeoutMs: cluster.idleTimeoutMs ?? limits.tunnelIdleMs,
     durationMs: cluster.maxConnectionDurationMs ?? 0,
     streamsMax: cluster.maxConcurrentStreams ?? Infinity,
-    keepalive: cluster.http2KeepAlive ??
-      { intervalMs: limits.keepaliveIntervalMs, timeoutMs: limits.keepaliveTimeoutMs },
+    keepalive: {
+      intervalMs: cluster.http2KeepAlive?.intervalMs ?? limits.keepaliveIntervalMs,
+      timeoutMs: cluster.http2KeepAlive?.timeoutMs ?? limits.keepaliveTimeoutMs,
+      whenIdle: cluster.http2KeepAlive !== undefined,
+    },
     limits,
   };
 }

@@ -54,15 +54,12 @@ function* faults(tls: Written): Generator<Fault> {
   }
 }
 
-/** The mesh's own certificates, or none: everything else would be ignored. */
-function* superfluous(tls: Written): Generator<Fault> {
-  const { mode, subjectAltNames, ...rest } = tls;
+/** The mesh's own certificates and identities, or none: everything else would be ignored. */
+function* superfluous({ mode, subjectAltNames, ...rest }: Written): Generator<Fault> {
+  const hint = mode === "ISTIO_MUTUAL" ? "remove it: the identity of each endpoint is verified" : null;
   for (const [field, value] of Object.entries(rest)) {
-    // The name to ask for may be of use with the mesh's certificates too.
-    if (value === null || (field === "sni" && mode === "ISTIO_MUTUAL")) continue;
-    yield { message: wrong(`is of no use in the mode ${mode}`), at: [field] };
+    if (value !== null) yield { message: wrong(`is of no use in the mode ${mode}`, hint), at: [field] };
   }
-  if (subjectAltNames.length > 0 && mode === "DISABLE") {
-    yield { message: wrong(`are of no use in the mode ${mode}`), at: ["subjectAltNames"] };
-  }
+  if (subjectAltNames.length === 0) return;
+  yield { message: wrong(`are of no use in the mode ${mode}`, hint), at: ["subjectAltNames"] };
 }

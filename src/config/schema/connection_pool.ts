@@ -36,6 +36,16 @@ const tcp = fields({
   idleTimeout: v.nullish(durationOrZero, IDLE_TIMEOUT_DEFAULT),
 });
 
+/** PINGs to see whether a peer still lives, on idle connections too. Null: as the proxy does anyway. */
+const http2KeepAlive = fields({
+  /** Silence after which it is asked. */
+  interval: optional(duration),
+  /** For its answer. */
+  timeout: optional(duration),
+});
+
+export type Http2KeepAlive = Immutable<v.InferOutput<typeof http2KeepAlive>>;
+
 const http = v.pipe(
   fields({
     /** Requests that wait for a connection, whatever the protocol. */
@@ -54,7 +64,8 @@ const http = v.pipe(
     useClientProtocol: v.nullish(v.boolean(), false),
     /** On one HTTP/2 connection. */
     maxConcurrentStreams: limit,
-  }, ["http2KeepAlive"]),
+    http2KeepAlive: optional(http2KeepAlive),
+  }),
   v.check(
     ({ h2UpgradePolicy, useClientProtocol }) => h2UpgradePolicy !== "UPGRADE" || !useClientProtocol,
     wrong("useClientProtocol contradicts h2UpgradePolicy UPGRADE"),

@@ -1,6 +1,6 @@
 /** OutlierDetection: which endpoints are left alone for a while, because they fail. */
 import * as v from "valibot";
-import { fields, optional, type Schema } from "./fields.ts";
+import { fields, list, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
 import { duration, UINT32_MAX, wholeNumber, wholePercent } from "./numbers.ts";
 import { wrong } from "./problem.ts";
@@ -9,6 +9,7 @@ const CONSECUTIVE_DEFAULT = 5;
 const EJECTION_PERCENT_DEFAULT = 10;
 
 const count = wholeNumber("a number of errors", 0, UINT32_MAX);
+const status = wholeNumber("a status", 100, 599);
 
 const deprecated: Schema<null> = v.pipe(
   v.unknown(),
@@ -37,8 +38,10 @@ export const outlierDetection = v.pipe(
     maxEjectionPercent: v.nullish(wholePercent, 0),
     /** Below it, ejected endpoints are used as well; 0 is never, unlike Envoy's 50. */
     minHealthPercent: v.nullish(wholePercent, 0),
+    /** The statuses that count as errors, instead of 5xx; empty: 5xx. */
+    outlierDetectionHttpErrorCodes: list(status),
     consecutiveErrors: optional(deprecated),
-  }, ["outlierDetectionHttpErrorCodes"]),
+  }),
   v.check(
     (outlier) => outlier.splitExternalLocalOriginErrors || !outlier.consecutiveLocalOriginFailures,
     wrong("consecutiveLocalOriginFailures counts only with splitExternalLocalOriginErrors: true"),

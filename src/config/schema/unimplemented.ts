@@ -27,8 +27,6 @@ const POLICIES = ["trafficPolicy", "subsets[].trafficPolicy"].flatMap((policy) =
 const INBOUND_POOLS = ["inboundConnectionPool", "ingress[].connectionPool"];
 
 const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(value);
-const isSome = (value: unknown) =>
-  Array.isArray(value) ? value.length > 0 : typeof value === "string" && value !== "";
 
 export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
   connectionPools: values(
@@ -40,13 +38,6 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
   ),
   clientTls: [
     ...policy("tls.caCrl", "tls.credentialName"),
-    ...values("DestinationRule", POLICIES.map((at) => `${at}.tls`), {
-      when: (value) =>
-        isMap(value) && value["mode"] === "ISTIO_MUTUAL" &&
-        (isSome(value["sni"]) || isSome(value["subjectAltNames"])),
-      what: "sni or subjectAltNames with the mode ISTIO_MUTUAL",
-      hint: "remove them; the identity of each endpoint is verified",
-    }),
   ],
   sidecar: [
     ...["ingress[].bind", "egress[].bind"].map((path) => ({ kind: "Sidecar", path })),

@@ -13,6 +13,9 @@ import type { PoolLimits } from "./pool_limits.ts";
 /** A retry looks this often for an endpoint that it has not tried (Istio's host selection attempts). */
 const OTHER_ENDPOINT_PICKS_MAX = 5;
 
+/** Attempts after which retries look further away (Istio's update frequency). */
+const LOCALITY_ATTEMPTS = 2;
+
 const NONE: readonly ClusterEndpoint[] = [];
 
 export interface ClusterContext extends PoolContext {
@@ -107,6 +110,20 @@ export class CompiledCluster implements ClusterParts {
       picked = this.#pools.pick(key);
     }
     return picked;
+  }
+
+  /**
+   * An endpoint of other localities than those of the attempts, where two of them went to each (Envoy's
+   * `previous_priorities` as Istio sets it up); when none are left, as `pick`.
+   */
+  pickElsewhere(
+    attempted: readonly ClusterEndpoint[],
+    tried: readonly ClusterEndpoint[] | undefined,
+    key: number,
+  ): ClusterEndpoint | null {
+    const exhausted = attempted.slice(0, attempted.length - attempted.length % LOCALITY_ATTEMPTS);
+    const elsewhere = exhausted.length === 0 ? null : this.#pools.pickBeyond(exhausted, key);
+    return elsewhere ?? this.pick(tried, key);
   }
 
   /** PASSTHROUGH: the endpoint that a captured connection was going to; null when there is none, or it is not healthy. */

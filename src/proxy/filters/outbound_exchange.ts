@@ -58,6 +58,8 @@ export class OutboundExchange extends HttpExchange {
   #endpoint: ClusterEndpoint | null = null;
   /** Endpoints of the attempts that failed; undefined before the first retry. */
   #tried: ClusterEndpoint[] | undefined;
+  /** The same for a policy that goes on to other localities; undefined for every other. */
+  #attempted: ClusterEndpoint[] | undefined;
   /** What the cluster's endpoints are chosen by, and the cookie that goes with it. */
   #key: number = NO_KEY;
   #setCookie: string | null = null;
@@ -353,15 +355,24 @@ export class OutboundExchange extends HttpExchange {
       }
       this.#retrying = limits;
     }
-    if (policy.avoidPreviousHosts && this.#endpoint !== null) (this.#tried ??= []).push(this.#endpoint);
+    const { avoidPreviousHosts, remoteLocalities } = policy;
+    if (this.#endpoint !== null) {
+      if (avoidPreviousHosts) (this.#tried ??= []).push(this.#endpoint);
+      if (remoteLocalities) (this.#attempted ??= []).push(this.#endpoint);
+    }
     return this.#pick();
   }
 
   #pick(): Target | null {
     const cluster = this.#cluster as CompiledCluster;
-    const endpoint = this.#pinned ?? cluster.pick(this.#tried, this.#key);
+    const endpoint = this.#pinned ?? this.#choose(cluster);
     this.#endpoint = endpoint;
     return endpoint === null ? null : this.#targetAt(cluster, endpoint);
+  }
+
+  #choose(cluster: CompiledCluster): ClusterEndpoint | null {
+    if (this.#attempted === undefined) return cluster.pick(this.#tried, this.#key);
+    return cluster.pickElsewhere(this.#attempted, this.#tried, this.#key);
   }
 
   #targetAt({ cluster }: CompiledCluster, endpoint: ClusterEndpoint): Target | null {

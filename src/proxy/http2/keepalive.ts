@@ -9,6 +9,8 @@ import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 export interface KeepaliveTimes {
   readonly intervalMs: number;
   readonly timeoutMs: number;
+  /** Whether it is asked even where nobody waits for it, so that what stands between does not forget the connection. */
+  readonly whenIdle: boolean;
 }
 
 /** The connection that is watched. */
@@ -27,14 +29,16 @@ export class Keepalive implements Timed {
   readonly #kept: Kept;
   readonly #intervalMs: number;
   readonly #timeoutMs: number;
+  readonly #whenIdle: boolean;
   #state: "listening" | "silent" | "asked" = "listening";
 
   /** Silence after which the peer is asked, and after which it is given up. */
-  constructor(wheel: TimerWheel, kept: Kept, { intervalMs, timeoutMs }: KeepaliveTimes) {
+  constructor(wheel: TimerWheel, kept: Kept, { intervalMs, timeoutMs, whenIdle }: KeepaliveTimes) {
     this.#wheel = wheel;
     this.#kept = kept;
     this.#intervalMs = intervalMs;
     this.#timeoutMs = timeoutMs;
+    this.#whenIdle = whenIdle;
     this.heard();
   }
 
@@ -55,7 +59,7 @@ export class Keepalive implements Timed {
 
   onDeadline(): void {
     if (this.#state === "asked") this.#kept.onLost();
-    else if (this.#kept.isBusy) this.#ask();
+    else if (this.#whenIdle || this.#kept.isBusy) this.#ask();
     else this.#state = "silent";
   }
 

@@ -22,6 +22,7 @@ export class CompiledRetryPolicy {
   readonly attempts: number;
   readonly perTryTimeoutMs: number | null;
   readonly avoidPreviousHosts: boolean;
+  readonly remoteLocalities: boolean;
   /** All that is retried, as one list: conditions and statuses. */
   readonly retryOn: string;
   readonly #conditions: ReadonlySet<string>;
@@ -36,6 +37,7 @@ export class CompiledRetryPolicy {
     this.attempts = policy.attempts;
     this.perTryTimeoutMs = policy.perTryTimeoutMs;
     this.avoidPreviousHosts = policy.avoidPreviousHosts;
+    this.remoteLocalities = policy.remoteLocalities;
     this.retryOn = [...policy.retryOn, ...policy.retriableStatusCodes].join();
     this.#conditions = new Set(policy.retryOn);
     this.#statuses = new Set(policy.retriableStatusCodes);

@@ -117,8 +117,16 @@ describe("connectionPool", () => {
         h2UpgradePolicy: "DEFAULT",
         useClientProtocol: false,
         maxConcurrentStreams: 4_294_967_295,
+        http2KeepAlive: null,
       },
     });
+  });
+
+  test("http2KeepAlive has times of at least a millisecond, and each may be left out", () => {
+    const pool = (text: string) => policyOf(`{connectionPool: {http: {http2KeepAlive: ${text}}}}`);
+    expect(pool("{interval: 30s}")?.connectionPool?.http.http2KeepAlive)
+      .toEqual({ interval: 30_000, timeout: null });
+    expect(faultsOf("{connectionPool: {http: {http2KeepAlive: {interval: 0s}}}}")).toHaveLength(1);
   });
 
   test("0 is no limit, and a pool says something", () => {
@@ -141,9 +149,17 @@ describe("outlierDetection", () => {
       baseEjectionTime: 30_000,
       maxEjectionPercent: 10,
       minHealthPercent: 0,
+      outlierDetectionHttpErrorCodes: [],
     });
     expect(policyOf("{outlierDetection: {consecutive5xxErrors: 0}}")?.outlierDetection?.consecutive5xxErrors)
       .toBe(0);
+  });
+
+  test("outlierDetectionHttpErrorCodes are statuses, from 100 to 599", () => {
+    const codes = (list: string) => `{outlierDetection: {outlierDetectionHttpErrorCodes: ${list}}}`;
+    expect(policyOf(codes("[100, 429, 599]"))?.outlierDetection?.outlierDetectionHttpErrorCodes)
+      .toEqual([100, 429, 599]);
+    for (const wrong of ["[99]", "[600]", "[429.5]", "429"]) expect(faultsOf(codes(wrong))).toHaveLength(1);
   });
 
   test("what Istio ignores is refused: consecutiveErrors, and local failures that are not split", () => {
@@ -161,7 +177,11 @@ describe("outlierDetection", () => {
 
 describe("tls", () => {
   test("ISTIO_MUTUAL and DISABLE have no certificates of their own", () => {
-    expect(faultsOf("{tls: {mode: ISTIO_MUTUAL, sni: a.com, subjectAltNames: [x]}}")).toEqual([]);
+    const hint = "remove it: the identity of each endpoint is verified";
+    expect(faultsOf("{tls: {mode: ISTIO_MUTUAL, sni: a.com, subjectAltNames: [x]}}")).toEqual([
+      `${AT}.tls.sni: is of no use in the mode ISTIO_MUTUAL; ${hint}`,
+      `${AT}.tls.subjectAltNames: are of no use in the mode ISTIO_MUTUAL; ${hint}`,
+    ]);
     expect(faultsOf("{tls: {mode: ISTIO_MUTUAL, privateKey: /k}}")[0]).toContain(
       "of no use in the mode ISTIO_MUTUAL",
     );

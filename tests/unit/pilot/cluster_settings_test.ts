@@ -35,6 +35,14 @@ function clusterOf(documents: string | string[], subset = "", port = 8080): Clus
 const policy = (text: string) => rule(`trafficPolicy: {${text}}`);
 
 describe("clusterSettings()", () => {
+  test("http2KeepAlive says what it says, even if that is nothing", () => {
+    const limits = (text: string) =>
+      clusterOf(policy(`connectionPool: {http: {http2KeepAlive: ${text}}}`)).limits;
+    expect(limits("{interval: 30s, timeout: 5s}"))
+      .toEqual({ http2KeepAlive: { intervalMs: 30_000, timeoutMs: 5_000 } });
+    expect(limits("{}")).toEqual({ http2KeepAlive: {} });
+  });
+
   test("a policy of defaults leaves a cluster as it is without one", () => {
     const plain = clusterOf([]);
     expect(clusterOf(policy("connectionPool: {tcp: {}, http: {}}"))).toEqual(plain);
@@ -119,6 +127,8 @@ describe("clusterSettings()", () => {
   });
 
   test("outlier detection has Istio's defaults, and switches failing over on", () => {
+    const codes = clusterOf(policy("outlierDetection: {outlierDetectionHttpErrorCodes: [429]}"));
+    expect(codes.outlier?.httpErrorCodes).toEqual([429]);
     const found = clusterOf(policy("outlierDetection: {}"));
     expect(found.outlier).toEqual({
       consecutive5xx: 5,

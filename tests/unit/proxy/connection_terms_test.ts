@@ -152,6 +152,20 @@ test("http2KeepAlive: a silent peer is given up when the cluster says so", () =>
   expect(waiting.reset).toEqual(["closed", true]);
 });
 
+test("http2KeepAlive: idle connections are asked too, and only where a cluster says so", async () => {
+  const asks = async (limits: ClusterLimits) => {
+    const { network, call, pass } = limited(limits, "http2");
+    call();
+    const upstream = network.last.accept();
+    upstream.say(settings(), headers(1, [":status", "204"], true));
+    await upstream.read();
+    pass(31_000);
+    return (await upstream.read()).includes("\0\0\x08\x06\0");
+  };
+  expect(await asks({ http2KeepAlive: {} })).toBe(true);
+  expect(await asks({ maxConcurrentStreams: 100 })).toBe(false);
+});
+
 test("tcpKeepalive: the kernel is told of each connection of the cluster, and of no other", () => {
   const quick = { timeMs: 1_000, probes: 3 };
   const one = limited({ tcpKeepalive: quick });

@@ -8,7 +8,7 @@ import type { Cluster, Endpoint as EndpointData, Warmup } from "../../../model/s
 import { type Balancer, type Candidate, NO_KEY } from "../balancer/balancer.ts";
 import { createBalancer } from "../balancer/create_balancer.ts";
 import { warmth } from "../health/warmup.ts";
-import { levelLoads, localityLoad } from "./level_loads.ts";
+import { type Level, levelLoads, localityLoad } from "./level_loads.ts";
 import { distribution, type OwnPlace, priorities } from "./locality.ts";
 
 export interface PoolMember extends Candidate {
@@ -30,6 +30,8 @@ interface Group<Member> {
   readonly weight: number | null;
   readonly members: readonly Member[];
   balancer: Balancer<Member & Candidate> | null;
+  /** For retries, where it has no traffic otherwise; null: nobody asked yet. */
+  spare: Balancer<Member & Candidate> | null;
 }
 
 export class EndpointPools<Member extends PoolMember> {
@@ -75,8 +77,26 @@ export class EndpointPools<Member extends PoolMember> {
     return (this.#balancers[index] as Balancer<Member>).pick(key);
   }
 
+  /**
+   * As `pick`, of priority levels in which none of `tried` is. Null: nobody is there, or there are no levels.
+   */
+  pickBeyond(tried: readonly Member[], key: number): Member | null {
+    if (this.#groups.length < 2 || this.#groups[0]?.weight !== null) return null;
+    const left = this.#groups.filter(({ members }) => !tried.some((one) => members.includes(one)));
+    const levels = left.map(levelOf);
+    const loads = levelLoads(levels, 0);
+    const total = loads.reduce((sum, { load }) => sum + load, 0);
+    let ticket = this.#share(key) * total;
+    const index = loads.findIndex(({ load }) => (ticket -= load) < 0);
+    const chosen = left[index];
+    if (chosen === undefined) return null;
+    chosen.spare ??= this.#balance(chosen.members.filter(({ isHealthy }) => isHealthy), null);
+    return chosen.spare.pick(key);
+  }
+
   /** Somebody's health is not what it was. */
   refresh(): void {
+    for (const one of this.#groups) one.spare = null;
     this.#warmUntilMs = this.#findWarmUntil();
     const loads = this.#loads();
     this.#balancers = [];
@@ -105,10 +125,7 @@ export class EndpointPools<Member extends PoolMember> {
 
   #loads(): { load: number; panic: boolean }[] {
     const minHealthPercent = this.#cluster.outlier?.minHealthPercent ?? 0;
-    const levels = this.#groups.map(({ members }) => ({
-      endpoints: members.length,
-      healthy: members.reduce((count, { isHealthy }) => count + Number(isHealthy), 0),
-    }));
+    const levels = this.#groups.map(levelOf);
     if (this.#groups[0]?.weight === null) return levelLoads(levels, minHealthPercent);
     const endpoints = levels.reduce((sum, level) => sum + level.endpoints, 0);
     const healthy = levels.reduce((sum, level) => sum + level.healthy, 0);
@@ -135,6 +152,11 @@ export class EndpointPools<Member extends PoolMember> {
   }
 }
 
+function levelOf({ members }: Group<PoolMember>): Level {
+  const healthy = members.reduce((count, { isHealthy }) => count + Number(isHealthy), 0);
+  return { endpoints: members.length, healthy };
+}
+
 function group<Member extends PoolMember>(
   { locality, outlier }: Cluster,
   members: readonly Member[],
@@ -142,7 +164,7 @@ function group<Member extends PoolMember>(
 ): Group<Member>[] {
   if (members.length === 0) return [];
   const endpoints = members.map(({ endpoint }) => endpoint);
-  const whole = [{ weight: null, members, balancer: null }];
+  const whole = [{ weight: null, members, balancer: null, spare: null }];
   if (!locality) return whole;
   if (locality.distribute.length > 0) {
     const groups = distribution(endpoints, place, locality);
@@ -150,6 +172,7 @@ function group<Member extends PoolMember>(
       weight,
       members: indexes.map((i) => members[i] as Member),
       balancer: null,
+      spare: null,
     })) ?? whole;
   }
   // Nobody is found unhealthy without it, and nothing would ever go to a lower level.
@@ -160,5 +183,6 @@ function group<Member extends PoolMember>(
     weight: null,
     members: members.filter((_, i) => levels[i] === level),
     balancer: null,
+    spare: null,
   }));
 }

@@ -1,6 +1,7 @@
 /** Who of a cluster's endpoints is asked: health, retries, localities, slow start, and what a new snapshot keeps. */
 import { describe, expect, test } from "bun:test";
 import type { Cluster, Endpoint } from "../../../../src/model/snapshot.ts";
+import { NO_KEY } from "../../../../src/proxy/cluster/balancer/balancer.ts";
 import { keyHash } from "../../../../src/lib/hash.ts";
 import { endpoint } from "../data_plane.ts";
 import { OUTLIER } from "./health/outlier.ts";
@@ -45,6 +46,39 @@ describe("CompiledCluster.pick() for a retry", () => {
       const first = cluster.pick([], i);
       expect(cluster.pick(first === null ? [] : [first], i)).toBe(first);
     }
+  });
+});
+
+describe("CompiledCluster.pickElsewhere()", () => {
+  const at = (...regions: string[]) => regions.map((region, i) => place(i + 1, region));
+
+  test("goes on to other localities after every second attempt, and begins anew when none are left", () => {
+    const life = new ClusterLife({ locality: "eu", labels: {} });
+    const cluster = life.serve({ locality, outlier: OUTLIER }, at("eu", "eu", "us", "us"));
+    const isHere = (attempted: number[]) => {
+      const picked = cluster.pickElsewhere(attempted.map((n) => life.at(n)), undefined, NO_KEY);
+      return picked?.endpoint.locality === "eu";
+    };
+    expect([[1], [1, 2], [1, 2, 3], [1, 2, 3, 4]].map(isHere)).toEqual([true, false, false, true]);
+  });
+
+  test("gives nobody elsewhere who is not healthy", () => {
+    const life = new ClusterLife({ locality: "eu", labels: {} });
+    const cluster = life.serve({ locality, outlier: OUTLIER }, at("eu", "eu", "us", "us"));
+    const elsewhere = () => cluster.pickElsewhere([life.at(1), life.at(2)], undefined, NO_KEY);
+    expect(elsewhere()?.endpoint.locality).toBe("us");
+    eject(life, 3);
+    eject(life, 4);
+    expect(elsewhere()?.endpoint.locality).toBe("eu");
+  });
+
+  test.each([
+    ["shares of localities", { ...locality, distribute: [{ from: "eu", to: { eu: 50, us: 50 } }] }, OUTLIER],
+    ["one level", locality, undefined],
+  ])("without priority levels any endpoint will do: %s", (_, settings, outlier) => {
+    const life = new ClusterLife({ locality: "eu", labels: {} });
+    const cluster = life.serve({ locality: settings, ...outlier && { outlier } }, at("eu", "us"));
+    expect(cluster.pickElsewhere([life.at(1), life.at(2)], undefined, NO_KEY)).not.toBeNull();
   });
 });
 
