@@ -12,6 +12,8 @@ export type AuditEvent =
   | "enrol"
   /** A workload came with its certificate. */
   | "renew"
+  /** A workload came with the key of an expired one. */
+  | "rejoin"
   /** An operator, over the admin socket. */
   | "token-create"
   | "token-revoke"

@@ -1,5 +1,6 @@
 /** What is accepted of a certificate signing request: its public key. Subject, names and extensions in it are never looked at. */
 import { CSR_LABEL } from "../identity/csr.ts";
+import { hex } from "../identity/der_reader.ts";
 import { decodeOnePem } from "../identity/pem.ts";
 import { CitadelError } from "./citadel_error.ts";
 import { Pkcs10CertificateRequest } from "./x509.ts";
@@ -36,6 +37,11 @@ export async function publicKeyOfRequest(pem: string): Promise<Uint8Array> {
   if (weakness !== undefined) throw refused(weakness);
   if (!proven) throw refused("its signature is wrong");
   return new Uint8Array(publicKey);
+}
+
+/** What a public key is remembered by: the SHA-256 of its SubjectPublicKeyInfo, in hex. */
+export async function publicKeyHash(publicKey: Uint8Array): Promise<string> {
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", publicKey as Uint8Array<ArrayBuffer>)));
 }
 
 function weaknessOf(algorithm: Algorithm): string | undefined {

@@ -4,16 +4,16 @@
  */
 import { encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { CertificateReply, EnrolRequest, TrustBundleReply } from "../model/enrolment.ts";
+import type { CertificateReply, EnrolRequest, RejoinRequest, TrustBundleReply } from "../model/enrolment.ts";
 import type { CertificateState, CertificateStatus, JoinTokenStatus } from "../model/admin.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
 import { PrivateFileError, type PrivateFiles } from "../runtime/private_files.ts";
 import { CertificateAuthority, type IssuedLeaf, LEAF_LIFE_DEFAULT_MS } from "./certificate_authority.ts";
 import { AUTHORITY_WARNING_SHARE, certificateState, LEAF_WARNING_SHARE } from "./certificate_state.ts";
-import { publicKeyOfRequest } from "./certificate_request.ts";
+import { publicKeyHash, publicKeyOfRequest } from "./certificate_request.ts";
 import { CitadelError, tokenRefused } from "./citadel_error.ts";
-import { type IssuanceHow, IssuanceLog, type IssuedCertificate } from "./issuance_log.ts";
+import { EXPIRED_SHOWN_MS, type IssuanceHow, IssuanceLog, type IssuedCertificate } from "./issuance_log.ts";
 import { AUTHORITY_FILE, openOwnAuthority } from "./own_authority.ts";
 import { openPluggedAuthority } from "./plugged_authority.ts";
 import { type JoinToken, JoinTokens, TOKEN_LIFE_DEFAULT_MS } from "./join_tokens.ts";
@@ -33,7 +33,18 @@ export interface CitadelOptions {
    * @default LEAF_LIFE_DEFAULT_MS
    */
   readonly leafLifeMs?: number | undefined;
+  /**
+   * How long after its certificate has expired a workload may come back with its key, milliseconds; 0: not at all.
+   * @default REJOIN_GRACE_DEFAULT_MS
+   */
+  readonly rejoinGraceMs?: number | undefined;
 }
+
+/** As long as a certificate lives: a control plane that was away for long finds its mesh again. */
+export const REJOIN_GRACE_DEFAULT_MS = LEAF_LIFE_DEFAULT_MS;
+
+/** The books know no longer whose the last certificate was. */
+export const REJOIN_GRACE_MAX_MS = EXPIRED_SHOWN_MS;
 
 export interface TokenRequest {
   /** `NAMESPACE/NAME`. */
@@ -57,7 +68,7 @@ export interface Issued {
   /** Lower-case hex. */
   readonly serial: string;
   readonly notAfterMs: number;
-  /** The token that it was issued for, as the audit log calls it: `token 4f8a0c5be1d2`; null: a certificate. */
+  /** What was brought for it, as the audit log calls it: `token 4f8a0c5be1d2`; null: what TLS proved. */
   readonly by: string | null;
 }
 
@@ -76,6 +87,7 @@ export class Citadel {
   readonly #log: IssuanceLog;
   readonly #revocations: RevocationList;
   readonly #leafLifeMs: number;
+  readonly #rejoinGraceMs: number;
   readonly #clock: Clock;
   /** Its books are here. */
   readonly directory: string;
@@ -97,6 +109,7 @@ export class Citadel {
     this.#revocations = revocations;
     this.#clock = options.clock;
     this.#leafLifeMs = options.leafLifeMs ?? LEAF_LIFE_DEFAULT_MS;
+    this.#rejoinGraceMs = options.rejoinGraceMs ?? REJOIN_GRACE_DEFAULT_MS;
     this.directory = booksOf(options.dataDirectory);
     this.trustDomain = options.trustDomain;
   }
@@ -224,6 +237,28 @@ export class Citadel {
     return this.#issued(leaf, peerSpiffeId, owner, null);
   }
 
+  /**
+   * A certificate for a workload whose last one has expired, for the same key: the signature of the CSR proves that it is
+   * still in the same hands, and to nobody else would the certificate be of use. Throws CitadelError `rejoin_refused`,
+   * `csr_refused`, `storage_failed`.
+   */
+  async rejoin({ serial, csr }: RejoinRequest): Promise<Issued> {
+    const last = this.#log.lastIssued(serial);
+    if (last === undefined || last.workload === null) {
+      throw rejoinRefused(`No workload has ${JSON.stringify(serial)} as its last certificate`);
+    }
+    const { spiffeId, workload, group, notAfterMs, key } = last;
+    const whose = `certificate ${serial} of ${workload} (expiry ${new Date(notAfterMs).toISOString()})`;
+    if (this.isRevoked(serial)) throw rejoinRefused(`The ${whose} was revoked`);
+    if (this.#clock.now() >= notAfterMs + this.#rejoinGraceMs) {
+      throw rejoinRefused(`The ${whose} expired longer ago than --rejoin-grace allows`);
+    }
+    const publicKey = await publicKeyOfRequest(csr);
+    if (await publicKeyHash(publicKey) !== key) throw rejoinRefused(`The ${whose} has another key`);
+    const leaf = await this.#issue({ publicKey, spiffeId, workload, group, how: "rejoin" });
+    return this.#issued(leaf, spiffeId, workload, `certificate ${serial}`);
+  }
+
   /** A certificate for the control plane's own endpoint, with a new key. Throws CitadelError `storage_failed`. */
   async issueOwn(): Promise<OwnCertificate> {
     const keys = await generateKeyPair();
@@ -251,14 +286,14 @@ export class Citadel {
    */
   async revoke(target: string): Promise<CertificateStatus[]> {
     const serial = target.replaceAll(":", "").toLowerCase();
-    const now = this.#clock.now();
-    const found = this.#log.issued().filter((each) =>
-      each.notAfterMs >= now && (each.serial === serial || each.spiffeId === target)
-    );
+    // Also one that has expired, with whose key its workload might come back.
+    const found = this.#log.issued().filter((each) => each.serial === serial || each.spiffeId === target);
     if (found.length === 0) {
       throw new CitadelError(
         "request_invalid",
-        `No certificate that is still good has the serial number or the identity ${JSON.stringify(target)}`,
+        `No certificate that is good for anything has the serial number or the identity ${
+          JSON.stringify(target)
+        }`,
       );
     }
     if (found.some(({ workload }) => workload === null)) {
@@ -317,7 +352,7 @@ export class Citadel {
 
   #stateOf({ serial, issuedAtMs, notAfterMs, replaced }: IssuedCertificate, now: number): CertificateState {
     const state = certificateState({ startMs: issuedAtMs, notAfterMs }, LEAF_WARNING_SHARE, now);
-    if (state !== "expired" && this.isRevoked(serial)) return "revoked";
+    if (this.isRevoked(serial)) return "revoked";
     return replaced && state !== "expired" ? "replaced" : state;
   }
 
@@ -349,7 +384,8 @@ export class Citadel {
     const leaf = await this.#authority.sign({ publicKey, spiffeId, ttlMs: this.#leafLifeMs });
     // On the books first: a certificate that nobody knows of could never be listed or revoked.
     const { serial, notAfterMs } = leaf;
-    await stored(this.#log.append({ serial, spiffeId, workload, group, notAfterMs, how }));
+    const key = await publicKeyHash(publicKey);
+    await stored(this.#log.append({ serial, spiffeId, workload, group, notAfterMs, how, key }));
     return leaf;
   }
 
@@ -379,6 +415,14 @@ async function stored<Result>(work: Promise<Result>): Promise<Result> {
       { cause },
     );
   }
+}
+
+function rejoinRefused(detail: string): CitadelError {
+  return new CitadelError(
+    "rejoin_refused",
+    "The certificate is no way back in; join with a new token",
+    detail,
+  );
 }
 
 function renewalRefused(why: string): CitadelError {

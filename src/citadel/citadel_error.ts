@@ -11,6 +11,7 @@ export type CitadelErrorCode =
   | "token_unknown"
   | "csr_refused"
   | "renewal_refused"
+  | "rejoin_refused"
   | "certificate_revoked"
   /** An operator asked for what cannot be: a wrong name, a lifetime out of range, too many tokens. */
   | "request_invalid"

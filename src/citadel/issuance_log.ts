@@ -8,7 +8,7 @@ import type { PrivateFiles } from "../runtime/private_files.ts";
 import { Journal } from "./journal.ts";
 
 /** How the certificate was asked for; `own` is the control plane's. */
-export type IssuanceHow = "token" | "renewal" | "own";
+export type IssuanceHow = "token" | "renewal" | "rejoin" | "own";
 
 export interface Issuance {
   /** Lower-case hex. */
@@ -20,6 +20,8 @@ export interface Issuance {
   readonly group?: WorkloadKey | undefined;
   readonly notAfterMs: number;
   readonly how: IssuanceHow;
+  /** Hash of its public key, as publicKeyHash() makes it; absent in lines of older versions. */
+  readonly key?: string | undefined;
 }
 
 export interface Enrolment {
@@ -49,6 +51,8 @@ export class IssuanceLog {
   readonly #last = new Map<WorkloadKey, Enrolment & { readonly line: string }>();
   /** Certificates by their serial number, in their order. */
   readonly #issued = new Map<string, Issuance & { readonly issuedAtMs: number; readonly line: string }>();
+  /** The serial number of each workload's last one. */
+  readonly #lastSerials = new Map<WorkloadKey | null, string>();
   #clearedAt = CLEARED_FROM;
   /** Lines that could not be read back: what a crash cut off. */
   tornLines = 0;
@@ -97,11 +101,18 @@ export class IssuanceLog {
 
   /** Every certificate that has not expired, and the last one of each workload if that was lately. */
   issued(): IssuedCertificate[] {
-    const last = this.#clearIssued();
+    this.#clearIssued();
     return [...this.#issued.values()].map(({ line: _, ...issuance }) => ({
       ...issuance,
-      replaced: last.get(issuance.workload) !== issuance.serial,
+      replaced: this.#lastSerials.get(issuance.workload) !== issuance.serial,
     }));
+  }
+
+  /** A certificate that its workload has nothing newer than; it may have expired, EXPIRED_SHOWN_MS ago at most. */
+  lastIssued(serial: string): Issuance | undefined {
+    const issuance = this.#issued.get(serial);
+    if (issuance === undefined || this.#lastSerials.get(issuance.workload) !== serial) return undefined;
+    return issuance.notAfterMs + EXPIRED_SHOWN_MS < this.#clock.now() ? undefined : issuance;
   }
 
   /** The workloads with a certificate that is still valid, each with its last one. */
@@ -117,17 +128,16 @@ export class IssuanceLog {
     return last !== undefined && last.notAfterMs >= this.#clock.now() ? last : undefined;
   }
 
-  /** Forgets what has expired and is no workload's last; returns the serial number of each one's last. */
-  #clearIssued(): Map<WorkloadKey | null, string> {
-    const last = new Map<WorkloadKey | null, string>();
-    for (const { workload, serial } of this.#issued.values()) last.set(workload, serial);
+  /** Forgets what has expired and is no workload's last, or that as well after a while. */
+  #clearIssued(): void {
     const now = this.#clock.now();
     for (const [serial, { workload, notAfterMs }] of this.#issued) {
-      const shownMs = last.get(workload) === serial ? EXPIRED_SHOWN_MS : 0;
-      if (notAfterMs + shownMs < now) this.#issued.delete(serial);
+      const isLast = this.#lastSerials.get(workload) === serial;
+      if (notAfterMs + (isLast ? EXPIRED_SHOWN_MS : 0) >= now) continue;
+      this.#issued.delete(serial);
+      if (isLast) this.#lastSerials.delete(workload);
     }
     this.#clearedAt = Math.max(CLEARED_FROM, this.#issued.size * 2);
-    return last;
   }
 
   #readBack(line: string): void {
@@ -137,9 +147,10 @@ export class IssuanceLog {
   }
 
   #remember(issuance: Issuance, issuedAtMs: number, line: string): void {
-    const { workload, group, spiffeId, notAfterMs, serial, how } = issuance;
+    const { workload, group, spiffeId, notAfterMs, serial, how, key } = issuance;
     this.#issued.delete(serial);
-    this.#issued.set(serial, { serial, spiffeId, workload, group, notAfterMs, how, issuedAtMs, line });
+    this.#issued.set(serial, { serial, spiffeId, workload, group, notAfterMs, how, key, issuedAtMs, line });
+    this.#lastSerials.set(workload, serial);
     if (this.#issued.size > this.#clearedAt) this.#clearIssued();
     if (workload === null) return;
     this.#last.delete(workload);
@@ -155,7 +166,7 @@ function parseLine(line: string): Issuance & { readonly issuedAtMs: number } | u
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { serial, spiffeId, workload, group, notAfter, how, time } = value as Record<string, unknown>;
+  const { serial, spiffeId, workload, group, notAfter, how, key, time } = value as Record<string, unknown>;
   const notAfterMs = typeof notAfter === "string" ? Date.parse(notAfter) : NaN;
   if (typeof serial !== "string" || typeof spiffeId !== "string" || Number.isNaN(notAfterMs)) {
     return undefined;
@@ -168,5 +179,8 @@ function parseLine(line: string): Issuance & { readonly issuedAtMs: number } | u
   }
   // The time is for those who look; nothing is lost with it.
   const issuedAtMs = typeof time === "string" ? Date.parse(time) || notAfterMs : notAfterMs;
-  return { serial, spiffeId, workload, group, notAfterMs, issuedAtMs, how: how as IssuanceHow };
+  return {
+    ...{ serial, spiffeId, workload, group, notAfterMs, issuedAtMs, how: how as IssuanceHow },
+    key: typeof key === "string" ? key : undefined,
+  };
 }

@@ -1,16 +1,21 @@
 /**
  * Certificates that hold no more although they have not expired, in `revoked.json`: replaced as a whole, so that a crash
- * leaves the list before or the list after. A certificate leaves it when it expires.
+ * leaves the list before or the list after. When one expires proxies need to know of it no more; it stays on the books
+ * for as long as somebody might come back with it.
  */
 import type { Clock } from "../lib/clock.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import { CitadelError } from "./citadel_error.ts";
+import { EXPIRED_SHOWN_MS } from "./issuance_log.ts";
 
 /** Every proxy is told of each, and looks for the serial number of each peer among them. */
 export const REVOCATIONS_MAX = 10_000;
 
 /** The list's file in its directory. */
 export const REVOCATIONS_FILE = "revoked.json";
+
+/** How long after its end a revoked certificate stays on the books. */
+export const REVOCATION_KEPT_MS = EXPIRED_SHOWN_MS;
 
 const FILE_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -50,9 +55,7 @@ export class RevocationList {
 
   /** Those that have not expired, by serial number. */
   current(): Revocation[] {
-    const now = this.#clock.now();
-    const current = [...this.#bySerial.values()].filter(({ notAfterMs }) => notAfterMs >= now);
-    return current.sort((one, other) => one.serial < other.serial ? -1 : 1);
+    return this.#until(this.#clock.now()).sort((one, other) => one.serial < other.serial ? -1 : 1);
   }
 
   /** On the disk when it resolves. Throws PrivateFileError, CitadelError `request_invalid`; then nothing has changed. */
@@ -63,13 +66,20 @@ export class RevocationList {
     return done;
   }
 
+  /** Those that end at that time or later. */
+  #until(timeMs: number): Revocation[] {
+    return [...this.#bySerial.values()].filter(({ notAfterMs }) => notAfterMs >= timeMs);
+  }
+
   async #add(revocations: readonly Omit<Revocation, "revokedAtMs">[]): Promise<void> {
-    const next = new Map(this.current().map((each) => [each.serial, each]));
     const revokedAtMs = this.#clock.now();
+    const kept = this.#until(revokedAtMs - REVOCATION_KEPT_MS);
+    const next = new Map(kept.map((each) => [each.serial, each]));
     for (const { serial, spiffeId, notAfterMs } of revocations) {
       if (!next.has(serial)) next.set(serial, { serial, spiffeId, notAfterMs, revokedAtMs });
     }
-    if (next.size > REVOCATIONS_MAX) {
+    const current = [...next.values()].filter(({ notAfterMs }) => notAfterMs >= revokedAtMs);
+    if (current.length > REVOCATIONS_MAX) {
       throw new CitadelError(
         "request_invalid",
         `No more than ${REVOCATIONS_MAX} certificates can be revoked at a time; a shorter --cert-ttl ends them sooner`,

@@ -6,6 +6,7 @@ import { SEVERITIES } from "../config/finding.ts";
 import { chapterList, DEFAULT_CHAPTER } from "./demo/chapters.ts";
 import { collect, dataOption, flag, outputOption, wholeNumber } from "./flags.ts";
 import { limitsHelp } from "./limit_flag.ts";
+import { addToken } from "./token_flags.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { type OutputFormat, printError, printMessage } from "./output.ts";
 
@@ -130,6 +131,13 @@ function addRun(program: Command, finish: Finish): void {
     .addOption(
       flag("--cert-ttl <duration>", "control plane: life of certificates, 1m to 2160h (default: 24h)"),
     )
+    .addOption(
+      flag(
+        "--rejoin-grace <duration>",
+        "control plane: how long after its certificate has expired a workload may come back with its key, " +
+          "up to 168h (default: 24h)",
+      ),
+    )
     .addOption(flag("--token-file <file>", "sidecar, gateway: the join token, needed until it has joined"))
     .addOption(flag("--control-plane <host:port>", "sidecar, gateway: instead of the address in the token"))
     .addOption(flag("--address <address>", "sidecar, gateway: where others reach the workload"))
@@ -160,54 +168,6 @@ function addWorker(program: Command, finish: Finish): void {
     .action(async (options) => {
       const { runWorker } = await import("./worker_command.ts");
       finish(await runWorker(options));
-    });
-}
-
-function addToken(program: Command, finish: Finish): void {
-  const token = program.command("token").description("join tokens");
-  token.command("create")
-    .description("make a one-time join token for a workload, or for a new member of a WorkloadGroup")
-    .addHelpText(
-      "before",
-      "Examples:\n" +
-        "  bowline token create --workload tutorial/customer > token.jwt\n" +
-        "  bowline token create --workload shop/cart --ttl 1h --source 10.0.7.0/24\n" +
-        "  bowline token create --group shop/search > token.jwt\n",
-    )
-    .addHelpText(
-      "after",
-      "\nThe token is a secret, and standard output gets nothing else. To keep it to yourself:\n" +
-        "  (umask 077; bowline token create --workload shop/cart > token.jwt)",
-    )
-    .addOption(flag("--workload <ns/name>", "who may join with it"))
-    .addOption(flag("--group <ns/name>", "instead: one more member of this WorkloadGroup may join with it"))
-    .addOption(flag("--ttl <duration>", "how long it is good for").default("15m"))
-    .addOption(
-      flag("--source <cidr>", "network from which it may be used; may be repeated").argParser(collect),
-    )
-    .addOption(dataOption("data directory of the running control plane"))
-    .addOption(outputOption())
-    .action(async (options) => {
-      const { runTokenCreate } = await import("./token_command.ts");
-      finish(await runTokenCreate(options));
-    });
-  token.command("list")
-    .description("show the join tokens that nobody has used yet")
-    .addHelpText("before", "Examples:\n  bowline token list\n  bowline token list -o json\n")
-    .addOption(dataOption("data directory of the running control plane"))
-    .addOption(outputOption())
-    .action(async (options) => {
-      const { runTokenList } = await import("./token_command.ts");
-      finish(await runTokenList(options));
-    });
-  token.command("revoke")
-    .description("make an unused join token worthless")
-    .addHelpText("before", "Examples:\n  bowline token revoke 4f8a0c5be1d2\n")
-    .argument("<id>", "as bowline token list shows it")
-    .addOption(dataOption("data directory of the running control plane"))
-    .action(async (id: string, options) => {
-      const { runTokenRevoke } = await import("./token_command.ts");
-      finish(await runTokenRevoke(id, options));
     });
 }
 

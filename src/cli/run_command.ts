@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly trustDomain?: string;
   /** A Go duration. */
   readonly certTtl?: string;
+  /** A Go duration. */
+  readonly rejoinGrace?: string;
   /** Directory of a CA to plug in. */
   readonly ca?: string;
   readonly tokenFile?: string;
@@ -85,6 +87,9 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
     );
   }
   const leafLifeMs = options.certTtl === undefined ? undefined : await readCertTtl(options.certTtl);
+  const rejoinGraceMs = options.rejoinGrace === undefined
+    ? undefined
+    : await readRejoinGrace(options.rejoinGrace);
   const { ControlPlane } = await import("../control/control_plane.ts");
   try {
     return await ControlPlane.start({
@@ -93,6 +98,7 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
       trustDomain,
       pluggedCaDirectory: options.ca,
       leafLifeMs,
+      rejoinGraceMs,
       bind: options.bind,
       clock: systemClock,
       random: new Prng(randomSeed()),
@@ -115,6 +121,18 @@ async function readCertTtl(text: string): Promise<number> {
   );
 }
 
+/** Milliseconds. */
+async function readRejoinGrace(text: string): Promise<number> {
+  const { REJOIN_GRACE_MAX_MS } = await import("../citadel/citadel.ts");
+  const graceMs = parseDuration(text);
+  if (graceMs !== undefined && graceMs <= REJOIN_GRACE_MAX_MS) return graceMs;
+  throw new CommandError(
+    EXIT.usage,
+    `${JSON.stringify(text)} is no time to rejoin in`,
+    "a duration from 0s, which is never, to 168h, which is 7 days, for instance --rejoin-grace 72h",
+  );
+}
+
 /** The findings are in the log already; what is left to say is that the process ends because of them. */
 async function badConfig(error: unknown): Promise<CommandError | undefined> {
   const { NoConfigError } = await import("../control/config_source.ts");
@@ -126,7 +144,8 @@ async function badConfig(error: unknown): Promise<CommandError | undefined> {
 
 async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, log: Log): Promise<Role> {
   const limits = readLimits(options.limit ?? []);
-  const { JoinError, Sidecar } = await import("../sidecar/sidecar.ts");
+  const { Sidecar } = await import("../sidecar/sidecar.ts");
+  const { JoinError } = await import("../sidecar/joining.ts");
   const { EnrolmentRefused } = await import("../sidecar/enrolment.ts");
   const { IdentityError } = await import("../identity/identity_error.ts");
   try {
@@ -165,8 +184,20 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
 
 /** A flag that the role does not read would be ignored in silence. */
 function refuseForeignFlags(
-  { role, config, trustDomain, ca, certTtl, tokenFile, controlPlane, address, credentials, workers, limit }:
-    RunOptions,
+  {
+    role,
+    config,
+    trustDomain,
+    ca,
+    certTtl,
+    rejoinGrace,
+    tokenFile,
+    controlPlane,
+    address,
+    credentials,
+    workers,
+    limit,
+  }: RunOptions,
 ): void {
   const foreign = role === "control-plane"
     ? {
@@ -182,6 +213,7 @@ function refuseForeignFlags(
       "--trust-domain": trustDomain,
       "--ca": ca,
       "--cert-ttl": certTtl,
+      "--rejoin-grace": rejoinGrace,
       ...(role === "sidecar" ? { "--credentials": credentials } : {}),
     };
   for (const [flag, value] of Object.entries(foreign)) {

@@ -8,7 +8,7 @@ import type { AuditEntry, AuditEvent, AuditLog } from "../citadel/audit_log.ts";
 import type { Citadel, Issued } from "../citadel/citadel.ts";
 import { CitadelError } from "../citadel/citadel_error.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { EnrolRequest } from "../model/enrolment.ts";
+import type { EnrolRequest, RejoinRequest } from "../model/enrolment.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import type { Log } from "../telemetry/log.ts";
 import { answer, type PeerEnvironment, type ProxyContext, refuse, refusePeer } from "./proxy_answers.ts";
@@ -16,6 +16,9 @@ import { BodyError, readJson } from "./read_body.ts";
 
 /** A CSR and a token, with room to spare. */
 export const ENROL_BYTES_MAX = 64 * 1024;
+
+/** Hex of the longest serial number there is (RFC 5280 §4.1.2.2). */
+const SERIAL_LENGTH_MAX = 40;
 
 export interface CertificateApiOptions {
   readonly citadel: Citadel;
@@ -27,7 +30,7 @@ export interface CertificateApiOptions {
 }
 
 /** One kind of request for a certificate. */
-interface Door {
+interface Door<Body> {
   readonly event: AuditEvent;
   /** Of the line in the log. */
   readonly message: string;
@@ -35,7 +38,9 @@ interface Door {
   readonly source: string;
   /** Success uses up what it came with, so it need not count. */
   readonly usesUp: boolean;
-  issue(request: EnrolRequest): Promise<Issued>;
+  /** Throws BodyError. */
+  read(body: Readonly<Record<string, unknown>>): Body;
+  issue(request: Body): Promise<Issued>;
 }
 
 export function addCertificatePaths(app: Hono<PeerEnvironment>, options: CertificateApiOptions): void {
@@ -51,9 +56,21 @@ export function addCertificatePaths(app: Hono<PeerEnvironment>, options: Certifi
       message: "Enrolled a workload",
       source: address,
       usesUp: true,
+      read: readEnrolRequest,
       issue: (request) => citadel.enrol(request, address),
     });
   });
+
+  app.post("/v1/rejoin", (context) =>
+    pass(context, options, limits, {
+      event: "rejoin",
+      message: "Took a workload in again whose certificate had expired",
+      source: context.env.address,
+      // The expired certificate is its workload's last no more.
+      usesUp: true,
+      read: readRejoinRequest,
+      issue: (request) => citadel.rejoin(request),
+    }));
 
   app.post("/v1/renew", (context) => {
     const { spiffeId, serial } = context.env;
@@ -65,6 +82,7 @@ export function addCertificatePaths(app: Hono<PeerEnvironment>, options: Certifi
       message: "Renewed a certificate",
       source: `${spiffeId} ${workload}`,
       usesUp: false,
+      read: readEnrolRequest,
       async issue(request) {
         const issued = await citadel.renew(spiffeId, workload, request);
         // It may have been revoked meanwhile: then the new certificate goes to nobody.
@@ -75,11 +93,11 @@ export function addCertificatePaths(app: Hono<PeerEnvironment>, options: Certifi
   });
 }
 
-function pass(
+function pass<Body>(
   context: ProxyContext,
   { audit, log, onEnrolled }: CertificateApiOptions,
   limits: AttemptLimits,
-  door: Door,
+  door: Door<Body>,
 ): Promise<Response> {
   const { address, spiffeId, serial } = context.env;
   const { event, message, source } = door;
@@ -96,7 +114,8 @@ function pass(
     }
     let issued: Issued;
     try {
-      issued = await door.issue(await readEnrolRequest(context));
+      const body = await readJson(context.req.raw, ENROL_BYTES_MAX);
+      issued = await door.issue(door.read((body ?? {}) as Readonly<Record<string, unknown>>));
     } catch (error) {
       await audit.append({ ...caller, ...refusalOf(error), spiffeId });
       throw error;
@@ -118,11 +137,19 @@ function refusalOf(error: unknown): Pick<AuditEntry, "outcome" | "detail"> {
   return { outcome: error instanceof BodyError ? "request_invalid" : "internal", detail };
 }
 
-async function readEnrolRequest(context: ProxyContext): Promise<EnrolRequest> {
-  const body = await readJson(context.req.raw, ENROL_BYTES_MAX) as Partial<EnrolRequest> | null;
-  const { token, csr } = body ?? {};
+function readEnrolRequest({ token, csr }: Readonly<Record<string, unknown>>): EnrolRequest {
   if (typeof csr !== "string" || (token !== undefined && typeof token !== "string")) {
     throw new BodyError(400, "The body needs a csr, and a token to enrol");
   }
   return token === undefined ? { csr } : { csr, token };
+}
+
+function readRejoinRequest({ serial, csr }: Readonly<Record<string, unknown>>): RejoinRequest {
+  if (typeof csr !== "string" || typeof serial !== "string" || serial.length > SERIAL_LENGTH_MAX) {
+    throw new BodyError(
+      400,
+      "The body needs a csr, and the serial number of the certificate that has expired",
+    );
+  }
+  return { csr, serial };
 }

@@ -46,6 +46,8 @@ export interface ControlPlaneOptions {
   readonly pluggedCaDirectory: string | undefined;
   /** Life of the certificates that it issues, milliseconds; undefined: LEAF_LIFE_DEFAULT_MS. */
   readonly leafLifeMs: number | undefined;
+  /** How long after it has expired a certificate's key still lets its workload in, milliseconds; undefined: REJOIN_GRACE_DEFAULT_MS. */
+  readonly rejoinGraceMs: number | undefined;
   /** Moves all listeners to one address; undefined: 15012 to all, 15014 to loopback. */
   readonly bind: string | undefined;
   readonly clock: Clock;
@@ -108,12 +110,13 @@ export class ControlPlane {
   }
 
   async #start(): Promise<void> {
-    const { dataDirectory, trustDomain, leafLifeMs, clock, bind, log } = this.#options;
+    const { dataDirectory, trustDomain, leafLifeMs, rejoinGraceMs, clock, bind, log } = this.#options;
     const citadel = await Citadel.open({
       dataDirectory,
       trustDomain,
       pluggedDirectory: this.#options.pluggedCaDirectory,
       leafLifeMs,
+      rejoinGraceMs,
       clock,
       files: privateFiles,
     });

@@ -15,6 +15,14 @@ export interface EnrolRequest {
   readonly csr: string;
 }
 
+/** `POST /v1/rejoin`: the last certificate of the workload has expired; the request is signed with its key. */
+export interface RejoinRequest {
+  /** Of that certificate, lower-case hex. */
+  readonly serial: string;
+  /** PEM; only its public key is used, and it must be that certificate's. */
+  readonly csr: string;
+}
+
 export interface CertificateReply {
   readonly spiffeId: string;
   /** PEM: leaf first, then intermediates, without the root. */

@@ -1,4 +1,7 @@
-/** Holds the current certificate and sees to it that it never dies: renews at half of its life, and goes on trying. */
+/**
+ * Holds the current certificate and sees to it that it never dies: renews at half of its life, and goes on trying. One
+ * that expired nevertheless, since the control plane was away for so long, is replaced by its key as soon as it is back.
+ */
 import { certificateExpiries, type CertificateExpiry } from "../identity/certificate_expiries.ts";
 import { type CertificateInfo, certificateInfo, renewalTimeMs } from "../identity/certificate_info.ts";
 import { Backoff } from "../lib/backoff.ts";
@@ -11,6 +14,8 @@ import type { SidecarIdentity } from "./identity_state.ts";
 
 const BACKOFF_BASE_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
+/** Without a certificate the workload is out of the mesh: then nobody waits for long. */
+const EXPIRED_BACKOFF_MAX_MS = 4_000;
 
 export interface CertificateKeeperOptions {
   readonly clock: Clock;
@@ -18,13 +23,16 @@ export interface CertificateKeeperOptions {
   readonly log: Log;
   /** A client that shows the current certificate. */
   readonly client: ControlClient;
-  /** Takes a renewed identity into use and puts it on disk. */
+  /** The same identity, by the key of a certificate that has expired. */
+  rejoin(identity: SidecarIdentity): Promise<SidecarIdentity>;
+  /** Takes a renewed identity into use at once, and resolves when it is on disk. */
   save(identity: SidecarIdentity): Promise<void>;
 }
 
 export class CertificateKeeper {
   readonly #options: CertificateKeeperOptions;
   readonly #backoff: Backoff;
+  readonly #expiredBackoff: Backoff;
   #identity: SidecarIdentity;
   /** What its certificate says: whoever asks for readiness needs it, again and again. */
   #info: CertificateInfo;
@@ -35,7 +43,9 @@ export class CertificateKeeper {
     this.#options = options;
     this.#identity = identity;
     this.#info = certificateInfo(identity.chain);
-    this.#backoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS, random: options.random });
+    const { random } = options;
+    this.#backoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS, random });
+    this.#expiredBackoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: EXPIRED_BACKOFF_MAX_MS, random });
   }
 
   get identity(): SidecarIdentity {
@@ -66,25 +76,50 @@ export class CertificateKeeper {
     if (!this.#stopped) this.#cancel = this.#options.clock.after(Math.max(0, ms), () => void this.#renew());
   }
 
+  get #hasExpired(): boolean {
+    return this.notAfterMs <= this.#options.clock.now();
+  }
+
   async #renew(): Promise<void> {
-    const { client, log, save } = this.#options;
+    const { client, log, rejoin } = this.#options;
     try {
-      const renewed = await renew(this.#identity, client);
+      const renewed = await (this.#hasExpired ? rejoin(this.#identity) : renew(this.#identity, client));
       this.#info = certificateInfo(renewed.chain);
       this.#identity = renewed;
       this.#backoff.reset();
+      this.#expiredBackoff.reset();
       const { serial, notAfterMs } = this.#info;
       log.info("Renewed the certificate", { serial, notAfter: new Date(notAfterMs).toISOString() });
       this.start();
+      void this.#save(renewed);
+    } catch (error) {
+      this.#tryAgain(error);
+    }
+  }
+
+  #tryAgain(error: unknown): void {
+    const { clock, log } = this.#options;
+    const leftMs = this.notAfterMs - clock.now();
+    log.warn("Could not renew the certificate; trying again", {
+      reason: String(error),
+      expiresInSeconds: Math.round(leftMs / 1000),
+    });
+    const heldMs = error instanceof ControlPlaneUnreachable ? error.retryAfterMs : 0;
+    const waitMs = Math.max(heldMs, (this.#hasExpired ? this.#expiredBackoff : this.#backoff).next());
+    // What was planned before the end is not waited for beyond it.
+    this.#renewAfter(leftMs > 0 ? Math.min(waitMs, leftMs) : waitMs);
+  }
+
+  /** It is in use; without a copy on disk a restart would come back with the one before, and that is all. */
+  async #save(renewed: SidecarIdentity): Promise<void> {
+    const { clock, log, save } = this.#options;
+    try {
       await save(renewed);
     } catch (error) {
-      const remainingS = Math.round((this.notAfterMs - this.#options.clock.now()) / 1000);
-      log.warn("Could not renew the certificate; trying again", {
-        reason: String(error),
-        expiresInSeconds: remainingS,
+      log.warn("Could not keep the renewed certificate on disk; trying again", { reason: String(error) });
+      clock.after(BACKOFF_MAX_MS, () => {
+        if (!this.#stopped && this.#identity === renewed) void this.#save(renewed);
       });
-      const heldMs = error instanceof ControlPlaneUnreachable ? error.retryAfterMs : 0;
-      this.#renewAfter(Math.max(this.#backoff.next(), heldMs));
     }
   }
 }

@@ -1,9 +1,15 @@
 /** Joins the mesh with a token, and renews with the certificate alone. The key is made here and never leaves. */
 import { certificateInfo } from "../identity/certificate_info.ts";
 import { createCsr } from "../identity/csr.ts";
-import { encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
+import { decodePrivateKey, encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
 import { pinnedRoot, readTrustBundle, TRUST_BUNDLE_CHARACTERS_MAX } from "../identity/trust_bundle.ts";
-import type { CertificateReply, ErrorReply, JoinTokenClaims, TrustBundleReply } from "../model/enrolment.ts";
+import type {
+  CertificateReply,
+  ErrorReply,
+  JoinTokenClaims,
+  RejoinRequest,
+  TrustBundleReply,
+} from "../model/enrolment.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import { parseSpiffeId, type SpiffeId } from "../model/spiffe_id.ts";
@@ -59,6 +65,18 @@ export async function renew(identity: SidecarIdentity, client: ControlClient): P
   const answer = await client.post(path, { csr: await createCsr(keys) });
   const { chain, roots } = await readCertificateReply(answer, identity.spiffeId);
   return { ...identity, key: await encodePrivateKey(keys.privateKey), chain, roots };
+}
+
+/**
+ * The same identity with the same key and a new certificate, when the one that it has is expired: the client shows none.
+ * Throws EnrolmentRefused, ControlPlaneUnreachable.
+ */
+export async function rejoin(identity: SidecarIdentity, client: ControlClient): Promise<SidecarIdentity> {
+  const csr = await createCsr(await decodePrivateKey(identity.key));
+  const request: RejoinRequest = { serial: certificateInfo(identity.chain).serial, csr };
+  const answer = await client.post("/v1/rejoin", request);
+  const { chain, roots } = await readCertificateReply(answer, identity.spiffeId);
+  return { ...identity, chain, roots };
 }
 
 /**

@@ -2,9 +2,6 @@
  * The sidecar as a whole: joins, keeps its certificate fresh, subscribes, runs the proxy, reports. Once it has served, it
  * needs nobody: without the control plane it goes on, and starts, from what is on its disk.
  */
-import { certificateInfo } from "../identity/certificate_info.ts";
-import { readJoinToken } from "../identity/join_token_claims.ts";
-import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
@@ -13,19 +10,18 @@ import type { Limits } from "../model/limits.ts";
 import { PORTS } from "../model/ports.ts";
 import type { ProxySettings, Snapshot } from "../model/snapshot.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
-import { readTextFile } from "../runtime/files.ts";
 import type { HttpServer } from "../runtime/http_server.ts";
 import { type PrivateFiles, privateFiles } from "../runtime/private_files.ts";
 import { certificateSamples } from "../telemetry/certificate_samples.ts";
 import type { Sample } from "../telemetry/prometheus_text.ts";
 import type { Log } from "../telemetry/log.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
-import { ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
+import { ControlClient } from "./control_client.ts";
 import { createDataPlane } from "./create_data_plane.ts";
 import type { DataPlane } from "./data_plane.ts";
 import { DiscoveryClient } from "./discovery_client.ts";
-import { join } from "./enrolment.ts";
-import { loadIdentity, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
+import { saveIdentity, type SidecarIdentity } from "./identity_state.ts";
+import { Joining } from "./joining.ts";
 import { createCheck } from "./probe/check.ts";
 import { HealthProber } from "./probe/health_prober.ts";
 import { healthSamples } from "./probe/health_samples.ts";
@@ -38,9 +34,6 @@ import { serveStatus } from "./status_server.ts";
 
 const ANY_ADDRESS = "0.0.0.0";
 const LOOPBACK = "127.0.0.1";
-const TOKEN_FILE_BYTES_MAX = 64 * 1024;
-const JOIN_BACKOFF_BASE_MS = 200;
-const JOIN_BACKOFF_MAX_MS = 10_000;
 
 /** Before what is in flight drains, others are given this long to hear that they must call elsewhere (Istio's MINIMUM_DRAIN_DURATION). */
 export const LEAVE_MS = 5_000;
@@ -67,11 +60,6 @@ export interface SidecarOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-}
-
-/** There is no identity and no way to get one. */
-export class JoinError extends Error {
-  override readonly name = "JoinError";
 }
 
 export class Sidecar {
@@ -133,13 +121,11 @@ export class Sidecar {
 
   async #start(): Promise<void> {
     const { dataDirectory } = this.#options;
-    const stored = await loadIdentity(dataDirectory, this.#files);
-    const token = await this.#readToken(stored);
-    const trustDomain = stored?.trustDomain ?? token?.trustDomain ?? "";
-    const plane = this.#plane = this.#createPlane(trustDomain);
-    let identity = this.#usable(stored);
+    const joining = await this.#openJoining();
+    const plane = this.#plane = this.#createPlane(joining.trustDomain);
+    let identity = joining.usable();
     // After a restart callers are served from the first connection on, and none is turned away.
-    let client = identity && await this.#serveAs(identity, plane);
+    let client = identity && await this.#serveAs(identity, plane, joining);
     plane.listen();
     this.#servers = await serveStatus(this.#options.bind ?? LOOPBACK, dataDirectory, {
       edges: plane.edges,
@@ -148,14 +134,26 @@ export class Sidecar {
       snapshot: () => this.#snapshot,
       samples: () => this.#samples(),
     });
-    identity ??= await this.#join(token);
-    client ??= await this.#serveAs(identity, plane);
+    identity ??= await joining.join();
+    client ??= await this.#serveAs(identity, plane, joining);
     this.#keeper?.start();
     this.#subscribe(client, identity, plane);
   }
 
+  async #openJoining(): Promise<Joining> {
+    const { dataDirectory, tokenFile, controlPlane, clock, random, log } = this.#options;
+    return await Joining.open({
+      ...{ dataDirectory, tokenFile, controlPlane, clock, random, log },
+      files: this.#files,
+      wheel: this.#wheel,
+      client: (address, trustDomain, roots) =>
+        this.#client(address, trustDomain, () => ({ chain: "", key: "", roots })),
+      isStopping: () => this.#stopping,
+    });
+  }
+
   /** Has an identity from now on, and serves by what is on disk. Returns the line to the control plane. */
-  async #serveAs(identity: SidecarIdentity, plane: DataPlane): Promise<ControlClient> {
+  async #serveAs(identity: SidecarIdentity, plane: DataPlane, joining: Joining): Promise<ControlClient> {
     const { dataDirectory, clock, random, log } = this.#options;
     const client = this.#client(identity.controlPlane, identity.trustDomain, () => this.#identity);
     plane.useIdentity(identity);
@@ -163,7 +161,8 @@ export class Sidecar {
       plane.useIdentity(renewed);
       return saveIdentity(dataDirectory, this.#files, renewed);
     };
-    this.#keeper = new CertificateKeeper({ clock, random, log, client, save }, identity);
+    const rejoin = (expired: SidecarIdentity) => joining.rejoin(expired);
+    this.#keeper = new CertificateKeeper({ clock, random, log, client, rejoin, save }, identity);
     await this.#serveFromDisk(plane);
     return client;
   }
@@ -240,85 +239,6 @@ export class Sidecar {
     this.#prober.use(self?.probe ?? null);
   }
 
-  // Joining.
-
-  /** Undefined when none was given; one that cannot be read is of no account to a sidecar that has joined. */
-  async #readToken(stored: SidecarIdentity | undefined): Promise<Token | undefined> {
-    const { tokenFile, dataDirectory, log } = this.#options;
-    if (tokenFile === undefined) return undefined;
-    let text: string;
-    try {
-      text = await readTextFile(tokenFile, TOKEN_FILE_BYTES_MAX);
-    } catch (error) {
-      if (stored !== undefined) {
-        log.info("Cannot read the token file, and need not: the workload has joined", { tokenFile });
-        return undefined;
-      }
-      throw new JoinError(
-        `${error instanceof Error ? error.message : error}; make a token with ` +
-          `\`bowline token create --workload NS/NAME\` where the control plane runs`,
-        { cause: error },
-      );
-    }
-    const claims = readJoinToken(text, `the token file ${tokenFile}`);
-    if (stored !== undefined && !isFor(claims, stored)) {
-      throw new JoinError(
-        `The token in ${tokenFile} is for ${claims.workload}, but ${dataDirectory} belongs to ${stored.workload}; ` +
-          `give each workload a data directory of its own with --data`,
-      );
-    }
-    return { text: text.trim(), claims, trustDomain: claims.sub.split("/")[2] as string };
-  }
-
-  #usable(stored: SidecarIdentity | undefined): SidecarIdentity | undefined {
-    const { clock, controlPlane, log } = this.#options;
-    if (stored === undefined) return undefined;
-    const { notAfterMs } = certificateInfo(stored.chain);
-    if (notAfterMs <= clock.now()) {
-      log.warn("The certificate on disk has expired", { notAfter: new Date(notAfterMs).toISOString() });
-      return undefined;
-    }
-    return controlPlane === undefined ? stored : { ...stored, controlPlane };
-  }
-
-  async #join(token: Token | undefined): Promise<SidecarIdentity> {
-    const { dataDirectory, log, clock, random } = this.#options;
-    if (token === undefined) {
-      throw new JoinError(
-        `There is no valid certificate in ${dataDirectory} and no join token; make one with ` +
-          "`bowline token create --workload NS/NAME` where the control plane runs, and pass it with --token-file",
-      );
-    }
-    const controlPlane = this.#options.controlPlane ?? token.claims.controlPlane;
-    const backoff = new Backoff({ baseMs: JOIN_BACKOFF_BASE_MS, maxMs: JOIN_BACKOFF_MAX_MS, random });
-    for (let attempt = 1;; attempt++) {
-      try {
-        const identity = await join({
-          token: token.text,
-          claims: token.claims,
-          controlPlane,
-          clock,
-          wheel: this.#wheel,
-          client: (roots, trustDomain) =>
-            this.#client(controlPlane, trustDomain, () => ({ chain: "", key: "", roots })),
-        });
-        await saveIdentity(dataDirectory, this.#files, identity);
-        log.info("Joined the mesh", {
-          workload: identity.workload,
-          spiffeId: identity.spiffeId,
-          controlPlane,
-        });
-        return identity;
-      } catch (error) {
-        if (!(error instanceof ControlPlaneUnreachable) || this.#stopping) throw error;
-        if (attempt === 1) log.warn("Cannot join yet; trying again", { reason: error.message });
-        await new Promise<void>((resolve) =>
-          clock.after(Math.max(backoff.next(), error.retryAfterMs), resolve)
-        );
-      }
-    }
-  }
-
   #client(
     address: string,
     trustDomain: string,
@@ -375,15 +295,4 @@ export class Sidecar {
     await this.#plane?.drain(0);
     await Promise.all(this.#servers.splice(0).map((server) => server.stop()));
   }
-}
-
-/** Another token of the same group is as good as the first: who has joined keeps the name that it has. */
-function isFor({ workload, group }: Token["claims"], stored: SidecarIdentity): boolean {
-  return workload === stored.workload || (group !== undefined && group === stored.group);
-}
-
-interface Token {
-  readonly text: string;
-  readonly claims: ReturnType<typeof readJoinToken>;
-  readonly trustDomain: string;
 }

@@ -1,7 +1,12 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { RevocationList, REVOCATIONS_FILE, REVOCATIONS_MAX } from "../../../src/citadel/revocation_list.ts";
+import {
+  REVOCATION_KEPT_MS,
+  RevocationList,
+  REVOCATIONS_FILE,
+  REVOCATIONS_MAX,
+} from "../../../src/citadel/revocation_list.ts";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { privateFiles } from "../../../src/runtime/private_files.ts";
 import { CART, failingFiles, freshDirectory, removeDirectories, START_MS } from "./test_citadel.ts";
@@ -33,7 +38,7 @@ describe("RevocationList", () => {
     expect(statSync(join(directory, REVOCATIONS_FILE)).mode & 0o777).toBe(0o600);
   });
 
-  test("RevocationList forgets a certificate when it has expired", async () => {
+  test("RevocationList tells of a certificate until it expires, and forgets it a while later", async () => {
     const [directory, clock] = [freshDirectory(), new ManualClock(START_MS)];
     const list = await open(directory, clock);
     await list.add([certificate("4a"), certificate("4b", START_MS + 2 * HOUR_MS)]);
@@ -41,6 +46,10 @@ describe("RevocationList", () => {
     expect(list.current()).toHaveLength(2);
     clock.advance(1);
     expect(list.current().map(({ serial }) => serial)).toEqual(["4b"]);
+    clock.advance(REVOCATION_KEPT_MS - 1);
+    await list.add([]);
+    expect((await open(directory, clock)).has("4a")).toBe(true);
+    clock.advance(1);
     await list.add([]);
     expect(readFileSync(join(directory, REVOCATIONS_FILE), "utf8")).not.toContain("4a");
   });

@@ -9,7 +9,7 @@ import { encodePrivateKey, generateKeyPair } from "../../../src/identity/key_pai
 import { certificateInfo } from "../../../src/identity/certificate_info.ts";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
-import type { EnrolRequest } from "../../../src/model/enrolment.ts";
+import type { EnrolRequest, RejoinRequest } from "../../../src/model/enrolment.ts";
 import { privateFiles } from "../../../src/runtime/private_files.ts";
 import { CertificateKeeper } from "../../../src/sidecar/certificate_keeper.ts";
 import {
@@ -17,6 +17,7 @@ import {
   type ControlClient,
   ControlPlaneUnreachable,
 } from "../../../src/sidecar/control_client.ts";
+import { rejoin } from "../../../src/sidecar/enrolment.ts";
 import type { SidecarIdentity } from "../../../src/sidecar/identity_state.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 
@@ -52,7 +53,7 @@ async function build() {
     },
     ...{ key: await encodePrivateKey(keys.privateKey), chain: reply.chain, roots: reply.roots },
   };
-  const controlPlane = { away: false, asked: [] as string[] };
+  const controlPlane = { away: false, asked: [] as string[], diskFull: false };
   const client = {
     async post(path: string, body: unknown): Promise<Answer> {
       controlPlane.asked.push(path);
@@ -64,8 +65,24 @@ async function build() {
   const lines: string[] = [];
   const log = createLog({ clock, format: "json", write: (line) => lines.push(line) });
   const saved: SidecarIdentity[] = [];
-  const save = (renewed: SidecarIdentity) => Promise.resolve(void saved.push(renewed));
-  const keeper = new CertificateKeeper({ clock, random: new Prng(1), log, client, save }, identity);
+  const save = async (renewed: SidecarIdentity) => {
+    await Promise.resolve();
+    if (controlPlane.diskFull) throw new Error("The disk is full");
+    saved.push(renewed);
+  };
+  const anonymous = {
+    async post(path: string, body: unknown): Promise<Answer> {
+      controlPlane.asked.push(path);
+      if (controlPlane.away) throw new ControlPlaneUnreachable("The control plane is away");
+      const { reply } = await citadel.rejoin(body as RejoinRequest);
+      return { status: 200, body: reply, retryAfterMs: 0 };
+    },
+  } as unknown as ControlClient;
+  const options = {
+    ...{ clock, random: new Prng(1), log, client, save },
+    rejoin: (expired: SidecarIdentity) => rejoin(expired, anonymous),
+  };
+  const keeper = new CertificateKeeper(options, identity);
   return { clock, keeper, identity, controlPlane, saved, lines };
 }
 
@@ -109,6 +126,56 @@ describe("CertificateKeeper", () => {
     clock.advance(60_000);
     await until(() => saved.length === 1);
     expect(keeper.identity).not.toBe(identity);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper comes back with its key when the certificate has expired, within seconds", async () => {
+    const { clock, keeper, identity, controlPlane, saved } = await build();
+    controlPlane.away = true;
+    keeper.start();
+    while (keeper.notAfterMs > clock.now()) {
+      const before = controlPlane.asked.length;
+      clock.advance(15 * 60_000);
+      await until(() =>
+        clock.pending > 0 && (controlPlane.asked.length > before || clock.now() < keeper.notAfterMs)
+      );
+    }
+    for (let tries = 0; tries < 3; tries++) {
+      const before = controlPlane.asked.length;
+      await until(() => clock.pending > 0);
+      clock.advance(4_000);
+      await until(() => controlPlane.asked.length > before);
+    }
+    expect(controlPlane.asked.at(-1)).toBe("/v1/rejoin");
+    controlPlane.away = false;
+    await until(() => clock.pending > 0);
+    clock.advance(4_000);
+    await until(() => saved.length === 1);
+    expect(keeper.identity.key).toBe(identity.key);
+    expect(keeper.notAfterMs).toBeGreaterThan(clock.now());
+    // The next one has a key of its own again.
+    clock.advance(13 * HOUR_MS);
+    await until(() => saved.length === 2);
+    expect(controlPlane.asked.at(-1)).toStartWith("/v1/renew");
+    expect(keeper.identity.key).not.toBe(identity.key);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper uses what it cannot keep, asks for no other, and keeps it when the disk can", async () => {
+    const { clock, keeper, controlPlane, saved, lines } = await build();
+    controlPlane.diskFull = true;
+    keeper.start();
+    clock.advance(12.5 * HOUR_MS);
+    await until(() => lines.join("").includes("Could not keep the renewed certificate on disk"));
+    for (let minutes = 0; minutes < 5; minutes++) {
+      clock.advance(60_000);
+      await Bun.sleep(1);
+    }
+    expect(controlPlane.asked).toHaveLength(1);
+    controlPlane.diskFull = false;
+    clock.advance(60_000);
+    await until(() => saved.length === 1);
+    expect(keeper.identity).toBe(saved[0] as SidecarIdentity);
     keeper.stop();
   });
 

@@ -1,0 +1,199 @@
+/**
+ * How a sidecar comes by its identity when it starts: from its disk; else, when the certificate there has expired, with
+ * that one's key; else with a token. A control plane that cannot be reached is tried again for as long as it takes.
+ */
+import { certificateInfo } from "../identity/certificate_info.ts";
+import { readJoinToken } from "../identity/join_token_claims.ts";
+import { Backoff } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Random } from "../lib/prng.ts";
+import type { TimerWheel } from "../lib/timer_wheel.ts";
+import type { JoinTokenClaims } from "../model/enrolment.ts";
+import { readTextFile } from "../runtime/files.ts";
+import type { PrivateFiles } from "../runtime/private_files.ts";
+import type { Log } from "../telemetry/log.ts";
+import { type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
+import { EnrolmentRefused, join, rejoin } from "./enrolment.ts";
+import { loadIdentity, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
+
+const TOKEN_FILE_BYTES_MAX = 64 * 1024;
+const BACKOFF_BASE_MS = 200;
+const BACKOFF_MAX_MS = 10_000;
+
+export interface JoiningOptions {
+  readonly dataDirectory: string;
+  /** Holds the join token; undefined: there is none. */
+  readonly tokenFile: string | undefined;
+  /** `HOST:PORT`, instead of the address in the token. */
+  readonly controlPlane: string | undefined;
+  readonly files: PrivateFiles;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wheel: TimerWheel;
+  readonly log: Log;
+  /** A client that trusts these roots and shows no certificate. */
+  client(controlPlane: string, trustDomain: string, roots: string): ControlClient;
+  isStopping(): boolean;
+}
+
+/** There is no identity and no way to get one. */
+export class JoinError extends Error {
+  override readonly name = "JoinError";
+}
+
+interface Token {
+  readonly text: string;
+  readonly claims: JoinTokenClaims;
+}
+
+export class Joining {
+  readonly #options: JoiningOptions;
+  /** What is on the disk; undefined before the first join. */
+  readonly #stored: SidecarIdentity | undefined;
+  readonly #token: Token | undefined;
+
+  private constructor(
+    options: JoiningOptions,
+    stored: SidecarIdentity | undefined,
+    token: Token | undefined,
+  ) {
+    this.#options = options;
+    this.#stored = stored;
+    this.#token = token;
+  }
+
+  /** Reads what there is. Throws JoinError, IdentityError, IdentityStateError, PrivateFileError. */
+  static async open(options: JoiningOptions): Promise<Joining> {
+    const { dataDirectory, files, controlPlane } = options;
+    const loaded = await loadIdentity(dataDirectory, files);
+    const stored = loaded && controlPlane !== undefined ? { ...loaded, controlPlane } : loaded;
+    return new Joining(options, stored, await readToken(options, stored));
+  }
+
+  /** Empty when there is neither an identity nor a token. */
+  get trustDomain(): string {
+    return this.#stored?.trustDomain ?? this.#token?.claims.sub.split("/")[2] ?? "";
+  }
+
+  /** The identity on disk, while its certificate is good. */
+  usable(): SidecarIdentity | undefined {
+    if (this.#stored === undefined) return undefined;
+    const { notAfterMs } = certificateInfo(this.#stored.chain);
+    if (notAfterMs > this.#options.clock.now()) return this.#stored;
+    const notAfter = new Date(notAfterMs).toISOString();
+    this.#options.log.warn("The certificate on disk has expired", { notAfter });
+    return undefined;
+  }
+
+  /** A new identity, on disk. Throws JoinError, EnrolmentRefused, PrivateFileError. */
+  async join(): Promise<SidecarIdentity> {
+    const { log, dataDirectory } = this.#options;
+    const [stored, token] = [this.#stored, this.#token];
+    if (stored !== undefined) {
+      try {
+        return await this.#persistently(() => this.rejoin(stored));
+      } catch (error) {
+        if (!(error instanceof EnrolmentRefused)) throw error;
+        if (token === undefined) {
+          throw new JoinError(
+            `The certificate in ${dataDirectory} has expired, and the control plane lets nobody in with it: ` +
+              `${error.message}; ${newToken(stored.workload)}`,
+            { cause: error },
+          );
+        }
+        log.warn("Not let in with the certificate that has expired; trying the token", {
+          reason: error.message,
+        });
+      }
+    }
+    if (token === undefined) {
+      throw new JoinError(
+        `There is no valid certificate in ${dataDirectory} and no join token; ${newToken("NS/NAME")}`,
+      );
+    }
+    return await this.#persistently(() => this.#withToken(token));
+  }
+
+  /** The same identity, by the key of a certificate that has expired. Throws EnrolmentRefused, ControlPlaneUnreachable. */
+  async rejoin(identity: SidecarIdentity): Promise<SidecarIdentity> {
+    const { controlPlane, trustDomain, roots } = identity;
+    const client = this.#options.client(controlPlane, trustDomain, roots);
+    try {
+      return await rejoin(identity, client);
+    } finally {
+      client.close();
+    }
+  }
+
+  async #withToken({ text, claims }: Token): Promise<SidecarIdentity> {
+    const { clock, wheel, client } = this.#options;
+    const controlPlane = this.#options.controlPlane ?? claims.controlPlane;
+    return await join({
+      token: text,
+      claims,
+      controlPlane,
+      clock,
+      wheel,
+      client: (roots, trustDomain) => client(controlPlane, trustDomain, roots),
+    });
+  }
+
+  async #persistently(attempt: () => Promise<SidecarIdentity>): Promise<SidecarIdentity> {
+    const { dataDirectory, files, clock, random, log, isStopping } = this.#options;
+    const backoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS, random });
+    for (let isFirst = true;; isFirst = false) {
+      try {
+        const identity = await attempt();
+        await saveIdentity(dataDirectory, files, identity);
+        const { workload, spiffeId, controlPlane } = identity;
+        log.info("Joined the mesh", { workload, spiffeId, controlPlane });
+        return identity;
+      } catch (error) {
+        if (!(error instanceof ControlPlaneUnreachable) || isStopping()) throw error;
+        if (isFirst) log.warn("Cannot join yet; trying again", { reason: error.message });
+        const waitMs = Math.max(backoff.next(), error.retryAfterMs);
+        await new Promise<void>((resolve) => clock.after(waitMs, resolve));
+      }
+    }
+  }
+}
+
+/** Undefined when none was given; one that cannot be read is of no account to a sidecar that has joined. */
+async function readToken(
+  { tokenFile, dataDirectory, log }: JoiningOptions,
+  stored: SidecarIdentity | undefined,
+): Promise<Token | undefined> {
+  if (tokenFile === undefined) return undefined;
+  let text: string;
+  try {
+    text = await readTextFile(tokenFile, TOKEN_FILE_BYTES_MAX);
+  } catch (error) {
+    if (stored !== undefined) {
+      log.info("Cannot read the token file, and need not: the workload has joined", { tokenFile });
+      return undefined;
+    }
+    throw new JoinError(
+      `${error instanceof Error ? error.message : error}; make a token with ` +
+        `\`bowline token create --workload NS/NAME\` where the control plane runs`,
+      { cause: error },
+    );
+  }
+  const claims = readJoinToken(text, `the token file ${tokenFile}`);
+  if (stored !== undefined && !isFor(claims, stored)) {
+    throw new JoinError(
+      `The token in ${tokenFile} is for ${claims.workload}, but ${dataDirectory} belongs to ${stored.workload}; ` +
+        `give each workload a data directory of its own with --data`,
+    );
+  }
+  return { text: text.trim(), claims };
+}
+
+/** Another token of the same group is as good as the first: who has joined keeps the name that it has. */
+function isFor({ workload, group }: JoinTokenClaims, stored: SidecarIdentity): boolean {
+  return workload === stored.workload || (group !== undefined && group === stored.group);
+}
+
+function newToken(workload: string): string {
+  return `make one with \`bowline token create --workload ${workload}\` where the control plane runs, ` +
+    "and pass it with --token-file";
+}
