@@ -153,6 +153,13 @@ function addRun(program: Command, finish: Finish): void {
       flag("--limit <name=value>", "sidecar, gateway: change one of the limits below; may be repeated")
         .argParser(collect),
     )
+    .addOption(
+      flag(
+        "--jwks-allow <network>",
+        "sidecar, gateway: ask for keys of JWTs there too, loopback or link-local; may be repeated",
+      )
+        .argParser(collect),
+    )
     .addOption(dataOption("where keys and state are kept"))
     .addOption(flag("--bind <address>", "move all listeners to this address"))
     .action(async (options) => {

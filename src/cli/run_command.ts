@@ -1,6 +1,7 @@
 /** `bowline run`: one of the roles, in the foreground until a signal ends it. */
 import { systemClock } from "../lib/clock.ts";
 import { parseDuration } from "../lib/duration.ts";
+import { Network } from "../lib/ip.ts";
 import { Prng, randomSeed } from "../lib/prng.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import { BUILD_INFO } from "../runtime/build_info.ts";
@@ -33,6 +34,8 @@ export interface RunOptions {
   readonly workers?: number;
   /** `NAME=VALUE`. */
   readonly limit?: readonly string[];
+  /** Networks, each text with commas between them. */
+  readonly jwksAllow?: readonly string[];
   readonly data?: string;
   readonly bind?: string;
 }
@@ -109,6 +112,17 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
   }
 }
 
+function readNetworks(texts: readonly string[]): readonly string[] {
+  const networks = texts.flatMap((text) => text.split(",")).map((text) => text.trim());
+  const wrong = networks.find((text) => Network.parse(text) === null);
+  if (wrong === undefined) return networks;
+  throw new CommandError(
+    EXIT.usage,
+    `${JSON.stringify(wrong)} is neither an IP address nor a network`,
+    "for instance --jwks-allow 127.0.0.1 or --jwks-allow 169.254.10.0/24",
+  );
+}
+
 /** Milliseconds. */
 async function readCertTtl(text: string): Promise<number> {
   const { LEAF_LIFE_MAX_MS, LEAF_LIFE_MIN_MS } = await import("../citadel/certificate_authority.ts");
@@ -144,6 +158,7 @@ async function badConfig(error: unknown): Promise<CommandError | undefined> {
 
 async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, log: Log): Promise<Role> {
   const limits = readLimits(options.limit ?? []);
+  const jwksAllow = readNetworks(options.jwksAllow ?? []);
   const { Sidecar } = await import("../sidecar/sidecar.ts");
   const { JoinError } = await import("../sidecar/joining.ts");
   const { EnrolmentRefused } = await import("../sidecar/enrolment.ts");
@@ -159,6 +174,7 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
       address: options.address,
       workers: options.workers ?? (role === "gateway" ? processorCount() : SIDECAR_WORKERS),
       limits,
+      jwksAllow,
       version: BUILD_INFO.version,
       clock: systemClock,
       random: new Prng(randomSeed()),
@@ -197,6 +213,7 @@ function refuseForeignFlags(
     credentials,
     workers,
     limit,
+    jwksAllow,
   }: RunOptions,
 ): void {
   const foreign = role === "control-plane"
@@ -207,6 +224,7 @@ function refuseForeignFlags(
       "--credentials": credentials,
       "--workers": workers,
       "--limit": limit,
+      "--jwks-allow": jwksAllow,
     }
     : {
       "--config": config,

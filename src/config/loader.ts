@@ -124,6 +124,7 @@ class Load {
       workloadGroups: of("workloadGroups"),
       authorizationPolicies: of("authorizationPolicies"),
       peerAuthentications: of("peerAuthentications"),
+      requestAuthentications: of("requestAuthentications"),
       proxyConfigs: of("proxyConfigs"),
       meshConfigs: of("meshConfigs"),
     };

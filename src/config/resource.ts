@@ -5,6 +5,7 @@ import type { GatewaySpec } from "./schema/gateway.ts";
 import type { MeshConfigSpec } from "./schema/mesh_config.ts";
 import type { PeerAuthenticationSpec } from "./schema/peer_authentication.ts";
 import type { ProxyConfigSpec } from "./schema/proxy_config.ts";
+import type { RequestAuthenticationSpec } from "./schema/request_authentication.ts";
 import type { ServiceSpec } from "./schema/service.ts";
 import type { ServiceEntrySpec } from "./schema/service_entry.ts";
 import type { SidecarSpec } from "./schema/sidecar.ts";
@@ -47,6 +48,7 @@ export interface ResourceSet {
   readonly workloadGroups: readonly ConfigResource<WorkloadGroupSpec>[];
   readonly authorizationPolicies: readonly ConfigResource<AuthorizationPolicySpec>[];
   readonly peerAuthentications: readonly ConfigResource<PeerAuthenticationSpec>[];
+  readonly requestAuthentications: readonly ConfigResource<RequestAuthenticationSpec>[];
   readonly proxyConfigs: readonly ConfigResource<ProxyConfigSpec>[];
   /** Only one can hold; the first where there are more. */
   readonly meshConfigs: readonly ConfigResource<MeshConfigSpec>[];

@@ -45,7 +45,7 @@ export interface RouteMatch {
 }
 
 export interface NamedMatch {
-  /** Lower case for headers, as written for query parameters. */
+  /** Lower case for headers, as written for query parameters; among headers a claim too, as in claimName(). */
   readonly name: string;
   readonly match: StringMatch;
 }

@@ -6,6 +6,7 @@ import type { ClusterRule } from "./cluster_rule.ts";
 import type { GatewayListener } from "./gateway_listener.ts";
 import type { HealthProbe } from "./health_probe.ts";
 import type { OutlierDetection } from "./outlier_detection.ts";
+import type { JwtRule } from "./jwt_rule.ts";
 import type { InboundMtls, Policy } from "./policy.ts";
 import type { Route, RouteOrigin, WeightedCluster } from "./route.ts";
 import type { UpstreamTls } from "./upstream_tls.ts";
@@ -42,6 +43,8 @@ export interface ProxySettings {
   readonly inbound: readonly InboundPort[];
   /** In the order in which they are named where several match. @default none */
   readonly policies?: readonly Policy[];
+  /** How tokens of requests are verified, in the order in which they are tried. @default not at all */
+  readonly jwtRules?: readonly JwtRule[];
   /** Plain text at ports that no service declares; those named are the exceptions. @default permissive everywhere */
   readonly mtls?: { readonly mode: InboundMtls; readonly exceptPorts: readonly number[] };
   /** How the workload's health is found out. @default none */

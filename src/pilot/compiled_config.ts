@@ -73,7 +73,8 @@ export class CompiledConfig {
       ? kept.services
       : new ServiceCatalogue(servicesOf(resources), kept === null ? null : kept.services);
     const samePolicies = before?.authorizationPolicies === written.authorizationPolicies &&
-      before.peerAuthentications === written.peerAuthentications;
+      before.peerAuthentications === written.peerAuthentications &&
+      before.requestAuthentications === written.requestAuthentications;
     this.policies = kept !== null && samePolicies
       ? kept.policies
       : new PolicyCatalogue(written, this.mesh.rootNamespace);

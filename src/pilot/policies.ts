@@ -7,8 +7,11 @@ import {
   headerOfKey,
 } from "../config/schema/authorization_policy.ts";
 import type { MutualTlsMode, PeerAuthenticationSpec } from "../config/schema/peer_authentication.ts";
+import type { RequestAuthenticationSpec } from "../config/schema/request_authentication.ts";
+import type { JwtRule } from "../model/jwt_rule.ts";
 import type { Policy, PolicyAttribute, PolicyRule, PolicyTest } from "../model/policy.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
+import { jwtRulesOf } from "./jwt_rules.ts";
 import { hasLabels } from "./services.ts";
 
 export type EffectiveMode = Exclude<MutualTlsMode, "UNSET">;
@@ -19,7 +22,9 @@ export interface PeerMode {
   readonly ports: ReadonlyMap<number, EffectiveMode>;
 }
 
-type Selecting = ConfigResource<AuthorizationPolicySpec | PeerAuthenticationSpec>;
+type Selecting = ConfigResource<
+  AuthorizationPolicySpec | PeerAuthenticationSpec | RequestAuthenticationSpec
+>;
 type Selected = Pick<MeshWorkload, "namespace" | "labels">;
 
 /** Istio tries a policy out where this annotation says so. */
@@ -35,17 +40,22 @@ export class PolicyCatalogue {
   readonly #root: string;
   readonly #authorization: ReadonlyMap<string, readonly ConfigResource<AuthorizationPolicySpec>[]>;
   readonly #peers: ReadonlyMap<string, readonly ConfigResource<PeerAuthenticationSpec>[]>;
+  readonly #tokens: ReadonlyMap<string, readonly ConfigResource<RequestAuthenticationSpec>[]>;
   /** Some workload may be called in plain text because the files say so. */
   readonly disablesAny: boolean;
 
-  /** Both kinds sorted by name, of which the first counts where Istio takes the oldest: files have no age. */
+  /** Each kind sorted by name, of which the first counts where Istio takes the oldest: files have no age. */
   constructor(
-    resources: Pick<ResourceSet, "authorizationPolicies" | "peerAuthentications">,
+    resources: Pick<
+      ResourceSet,
+      "authorizationPolicies" | "peerAuthentications" | "requestAuthentications"
+    >,
     rootNamespace: string,
   ) {
     this.#root = rootNamespace;
     this.#authorization = Map.groupBy(resources.authorizationPolicies, ({ namespace }) => namespace);
     this.#peers = Map.groupBy(resources.peerAuthentications, ({ namespace }) => namespace);
+    this.#tokens = Map.groupBy(resources.requestAuthentications, ({ namespace }) => namespace);
     this.disablesAny = resources.peerAuthentications.some(({ spec: { mtls, portLevelMtls } }) =>
       [mtls, ...Object.values(portLevelMtls)].some((one) => one?.mode === "DISABLE")
     );
@@ -57,6 +67,7 @@ export class PolicyCatalogue {
     return [...namespaces].flatMap((one): Selecting[] => [
       ...this.#authorization.get(one) ?? [],
       ...this.#peers.get(one) ?? [],
+      ...this.#tokens.get(one) ?? [],
     ]);
   }
 
@@ -66,6 +77,14 @@ export class PolicyCatalogue {
     return [...namespaces].flatMap((one) => this.#authorization.get(one) ?? [])
       .filter((resource) => selects(resource, workload))
       .map((resource) => policyOf(resource, trustDomain));
+  }
+
+  /** How tokens of its requests are verified, by all that select it; the mesh's own first. */
+  jwtRulesFor(workload: Selected): readonly JwtRule[] {
+    const namespaces = new Set([this.#root, workload.namespace]);
+    return [...namespaces].flatMap((one) => this.#tokens.get(one) ?? [])
+      .filter((resource) => selects(resource, workload))
+      .flatMap(jwtRulesOf);
   }
 
   /** The workload's own, else that of its namespace, else that of the mesh, else PERMISSIVE. */

@@ -171,6 +171,7 @@ export class World {
       const poolOf: PoolOf = (service, port) => this.#config.inboundPool(workload, service, port);
       const { trustDomain } = this.#input;
       const policies = this.#config.policies.policiesFor(workload, trustDomain);
+      const jwtRules = this.#config.policies.jwtRulesFor(workload);
       const peers = this.#config.policies.peerMode(workload);
       const mtls = plainTextRule(peers);
       const body: ProxySettings = {
@@ -183,6 +184,7 @@ export class World {
         outboundPolicy: (sidecar?.outboundTrafficPolicy ?? this.#config.mesh.outboundTrafficPolicy).mode,
         inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar, poolOf, peers),
         ...(policies.length === 0 ? {} : { policies }),
+        ...(jwtRules.length === 0 ? {} : { jwtRules }),
         ...(mtls === null ? {} : { mtls }),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
         ...(this.#input.revoked?.length ? { revoked: this.#input.revoked } : {}),

@@ -3,6 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import type { GatewayListener } from "../model/gateway_listener.ts";
+import type { JwtRule } from "../model/jwt_rule.ts";
 import {
   type Cluster,
   clusterName,
@@ -29,6 +30,8 @@ import type { HostTable } from "./cluster/host_table.ts";
 import { PoolLimits } from "./cluster/pool_limits.ts";
 import type { AddressesOf } from "./cluster/dns/resolved_endpoints.ts";
 import { describePeer } from "./mesh_headers.ts";
+import { inlineKeys, type KeySource, NO_KEYS } from "./jwt/key_source.ts";
+import { TokenCheck } from "./jwt/token_check.ts";
 import { GatewayTable } from "./route/gateway_table.ts";
 import { PolicyTable } from "./policy/policy_table.ts";
 import { ListenerTable, type Member } from "./route/listener_table.ts";
@@ -53,6 +56,8 @@ export interface CompiledSnapshot {
   readonly inbound: ReadonlyMap<number, InboundService>;
   /** Who may call the own workload; null: no policy selects it. */
   readonly policies: PolicyTable | null;
+  /** Verifies the tokens of requests to the own workload, or to the gateway; null: none are looked for. */
+  readonly tokens: TokenCheck | null;
   /** Whether a port that no service declares refuses plain text. */
   isStrict(port: number): boolean;
   /** Counts requests that no virtual host, route or cluster took. */
@@ -96,6 +101,12 @@ const UNROUTED: ServiceInfo = { host: "unknown", name: "unknown", namespace: "un
 const PASSTHROUGH = passthrough("PassthroughCluster");
 const INBOUND_PASSTHROUGH = passthrough("InboundPassthroughCluster");
 
+export interface TokenKeys {
+  /** Of a rule that brings none along. */
+  of(rule: JwtRule): KeySource;
+  readonly verifications: { count: number };
+}
+
 export interface CompileContext {
   readonly hosts: HostTable;
   readonly edges: EdgeRegistry;
@@ -107,6 +118,8 @@ export interface CompileContext {
   readonly previous: CompiledSnapshot | null;
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
+  /** Where the keys of issuers come from, and what counts the tokens that are being verified. @default nobody is asked */
+  readonly tokenKeys?: TokenKeys;
   /** Addresses of endpoints that are names. @default names are looked up by whoever connects */
   readonly addressesOf?: AddressesOf;
 }
@@ -138,15 +151,19 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     return hosts.get({ ...address, spiffeId: null, protocol, ...pool }, limits);
   };
   const inbound = inboundServices(settings, deliver, callOf, previous?.inbound ?? new Map());
-  const old = unchanged(resourceKey(settings)) ? previous?.policies : undefined;
-  const policies = old ?? policyTable(settings, context.decisions);
-  const compiled = assemble({ snapshot, clusters, inbound, policies }, sorted, compiler, { edgeTo, callOf });
+  const old = unchanged(resourceKey(settings)) ? previous : null;
+  const policies = old?.policies ?? policyTable(settings, context.decisions);
+  const tokens = old?.tokens ?? tokenCheck(settings, context);
+  const compiled = assemble({ snapshot, clusters, inbound, policies, tokens }, sorted, compiler, {
+    edgeTo,
+    callOf,
+  });
   replaceClusters(previous?.clusters ?? new Map(), clusters);
   for (const { port, limits } of settings.inbound) inbound.get(port)?.limits?.configure(limits ?? {});
   return compiled;
 }
 
-type Parts = Pick<CompiledSnapshot, "snapshot" | "clusters" | "inbound" | "policies">;
+type Parts = Pick<CompiledSnapshot, "snapshot" | "clusters" | "inbound" | "policies" | "tokens">;
 
 interface Counters {
   readonly edgeTo: EdgeTo;
@@ -209,13 +226,24 @@ function policyTable({ policies = [] }: ProxySettings, decisions: PolicyCounts):
   return policies.length === 0 ? null : new PolicyTable(policies, decisions);
 }
 
+function tokenCheck(
+  { jwtRules = [] }: ProxySettings,
+  { clock, tokenKeys = { of: () => NO_KEYS, verifications: { count: 0 } } }: CompileContext,
+): TokenCheck | null {
+  if (jwtRules.length === 0) return null;
+  const keysOf = (rule: JwtRule) =>
+    rule.keys.type === "inline" ? inlineKeys(rule.keys.jwks) : tokenKeys.of(rule);
+  return new TokenCheck(jwtRules, keysOf, { clock, verifications: tokenKeys.verifications });
+}
+
 function isStrict({ mtls }: ProxySettings, port: number): boolean {
   return mtls !== undefined && (mtls.mode === "strict") !== mtls.exceptPorts.includes(port);
 }
 
 /** Whether clusters see the same proxy: what is said of calls to it does not matter to them. */
 function sameCaller(settings: ProxySettings, previous: ProxySettings | undefined): boolean {
-  const outbound = ({ policies: _, mtls: __, inbound: ___, ...rest }: ProxySettings) => JSON.stringify(rest);
+  const outbound = ({ policies: _, mtls: __, inbound: ___, jwtRules: ____, ...rest }: ProxySettings) =>
+    JSON.stringify(rest);
   return previous !== undefined && outbound(settings) === outbound(previous);
 }
 

@@ -44,6 +44,13 @@ export const LOCAL_REPLY = {
     text: "too many requests in flight",
     headers: ["retry-after", RETRY_AFTER_SECONDS],
   },
+  tooManyVerifications: {
+    status: 503,
+    flags: FLAG.overflow,
+    details: "jwt_authn_overload",
+    text: "too many tokens are being verified",
+    headers: ["retry-after", RETRY_AFTER_SECONDS],
+  },
   plainTextRefused: {
     status: 403,
     flags: FLAG.none,
@@ -138,6 +145,22 @@ export function rbacDenied(policy: string, rule: number): LocalReply {
 function rbac(which: string): LocalReply {
   const details = `rbac_access_denied_matched_policy[${which}]`;
   return { status: 403, flags: FLAG.none, details, text: "RBAC: access denied" };
+}
+
+/** The longest realm (Envoy's). */
+const REALM_LENGTH_MAX = 256;
+
+/** A token that does not hold; `fault` is Envoy's text. The realm is the request's URL without the query, as Envoy's. */
+export function jwtRefused(fault: string, { scheme, authority, path }: RequestHead): LocalReply {
+  const url = `${scheme}://${authority}${path.replace(/\?.*$/, "")}`;
+  const realm = url.slice(0, REALM_LENGTH_MAX).replace(/[^\x21\x23-\x5b\x5d-\x7e]/g, "");
+  return {
+    status: 401,
+    flags: FLAG.none,
+    details: `jwt_authn_access_denied{${fault.replaceAll(" ", "_")}}`,
+    text: fault,
+    headers: ["www-authenticate", `Bearer realm="${realm}", error="invalid_token"`],
+  };
 }
 
 /** A fault that a route injects: an HTTP status, or a gRPC status and the HTTP status that it means to others. */

@@ -3,6 +3,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { bytesHash } from "../lib/hash.ts";
+import { Network } from "../lib/ip.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import { peerIdentity } from "../identity/peer_identity.ts";
@@ -43,6 +44,8 @@ import { InboundAcceptor } from "./filters/inbound.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
 import { ConnectionGate, type ConnectionRefusals, type Side } from "./listener/connection_gate.ts";
 import { Gateway, type GatewayPlace } from "./gateway.ts";
+import { KeyServer } from "./jwt/key_server.ts";
+import { KeySources } from "./jwt/key_sources.ts";
 import { type ListenerWarning, OutboundListener } from "./listener/outbound_listener.ts";
 import { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
 import { Reception } from "./listener/reception.ts";
@@ -78,13 +81,15 @@ export interface ProxyOptions {
   readonly deliverTo: string;
   readonly caps: ProxyCaps;
   readonly limits: Limits;
+  /** Addresses and networks where keys of tokens may be asked for although they are refused otherwise. */
+  readonly jwksAllow: readonly string[];
   /** The own certificate and the trusted roots, fresh at every connection; null before the workload has joined. */
   tlsMaterial(): TlsMaterial | null;
   warn(message: string): void;
 }
 
 /** What anybody can make the proxy say as often as they like: each kind is said at most once in a while. */
-type ProxyWarning = ListenerWarning | "caller-refused" | "callee-refused";
+type ProxyWarning = ListenerWarning | "caller-refused" | "callee-refused" | "no-keys";
 
 export class Proxy {
   readonly edges = new EdgeRegistry();
@@ -105,6 +110,8 @@ export class Proxy {
   readonly #exchanges: ExchangeContext;
   readonly #names: NameCache;
   readonly #gateway: Gateway | null;
+  readonly #keys: KeySources;
+  readonly #verifications = { count: 0 };
   readonly #descriptions = new PeerDescriptions();
   #current: CompiledSnapshot | null = null;
 
@@ -139,6 +146,7 @@ export class Proxy {
       peers: this.#peers,
       warn: (message) => this.#warnings.say("callee-refused", message),
     });
+    this.#keys = this.#createKeySources();
     this.#gateway = options.gateway && this.#createGateway(options.gateway);
   }
 
@@ -165,9 +173,11 @@ export class Proxy {
       wheel: this.#wheel,
       previous: this.#current,
       deliverTo,
+      tokenKeys: { of: this.#keys.of, verifications: this.#verifications },
       addressesOf: (name) => this.#names.addressesOf(name),
     });
     this.#current = compiled;
+    this.#keys.retain(compiled.settings.jwtRules ?? []);
     this.#peers.revoke(compiled.settings.revoked ?? []);
     this.#hosts.retain(compiled.hosts);
     this.#names.retain(namesIn(snapshot));
@@ -275,6 +285,20 @@ export class Proxy {
       originalDestination,
       isOwnAddress: this.#isOwnAddress,
       current: () => this.#current,
+    });
+  }
+
+  #createKeySources(): KeySources {
+    const { clock, random, jwksAllow } = this.#options;
+    const server = new KeyServer({
+      clock,
+      resolve: resolveName,
+      host: (address) => this.#hosts.passthrough(address),
+      allowed: jwksAllow.flatMap((text) => Network.parse(text) ?? []),
+    });
+    return new KeySources({
+      ...{ clock, random, server },
+      warn: (message) => this.#warnings.say("no-keys", message),
     });
   }
 

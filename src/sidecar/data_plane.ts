@@ -21,6 +21,8 @@ export interface DataPlaneSettings {
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
   readonly limits: Limits;
+  /** As in ProxyOptions. */
+  readonly jwksAllow: ProxyOptions["jwksAllow"];
 }
 
 export interface DataPlane {

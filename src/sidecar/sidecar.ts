@@ -55,6 +55,8 @@ export interface SidecarOptions {
   /** Processes that carry requests; 1 is this one alone. */
   readonly workers: number;
   readonly limits: Limits;
+  /** Networks where keys of tokens may be asked for although they are refused otherwise. */
+  readonly jwksAllow: readonly string[];
   /** The program's version. */
   readonly version: string;
   readonly clock: Clock;
@@ -172,7 +174,7 @@ export class Sidecar {
   }
 
   #createPlane(trustDomain: string): DataPlane {
-    const { clock, random, log, bind, workers, limits, role, credentials = null } = this.#options;
+    const { clock, random, log, bind, workers, limits, jwksAllow, role, credentials = null } = this.#options;
     const settings = {
       trustDomain,
       gateway: role === "sidecar" ? null : { hostname: bind ?? ANY_ADDRESS, shared: false, credentials },
@@ -183,6 +185,7 @@ export class Sidecar {
       },
       deliverTo: bind ?? LOOPBACK,
       limits,
+      jwksAllow,
     };
     return createDataPlane({ workers, settings, clock, random, log });
   }

@@ -56,10 +56,11 @@ function hostLines({ host, change, rules, requests }: HostChange): string[] {
   return lines;
 }
 
-function requestLines({ method, url, headers, before, after }: MovedRequest): string[] {
+function requestLines({ method, url, headers, claims, before, after }: MovedRequest): string[] {
   const fields = headers.map((field) => ` -H '${field}'`).join("");
+  const token = claims === undefined ? "" : ` --claims '${JSON.stringify(claims)}'`;
   return [
-    `${method} ${url}${fields}`,
+    `${method} ${url}${fields}${token}`,
     `    was: ${treatmentText(before)}`,
     `    now: ${treatmentText(after)}`,
   ];

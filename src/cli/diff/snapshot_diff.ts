@@ -39,6 +39,8 @@ export interface MovedRequest {
   readonly url: string;
   /** `NAME: VALUE`. */
   readonly headers: readonly string[];
+  /** What its token says. @default it has none */
+  readonly claims?: Readonly<Record<string, unknown>>;
   readonly before: Treatment | null;
   readonly after: Treatment | null;
 }
@@ -141,10 +143,11 @@ function treatmentOf(table: RouteTable<null> | undefined, head: RequestHead): Tr
   return treatment;
 }
 
-function described({ method, scheme, authority, path, headers }: RequestHead) {
+function described({ method, scheme, authority, path, headers, auth }: RequestHead) {
   const fields: string[] = [];
   for (let i = 0; i < headers.length; i += 2) fields.push(`${headers[i]}: ${headers[i + 1]}`);
-  return { method, url: `${scheme}://${authority}${path}`, headers: fields };
+  const claims = auth === undefined ? {} : { claims: auth.claims };
+  return { method, url: `${scheme}://${authority}${path}`, headers: fields, ...claims };
 }
 
 function policyChange(pair: Pair<Cluster>): PolicyChange[] {

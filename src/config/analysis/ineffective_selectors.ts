@@ -33,6 +33,7 @@ function* selectors(
     meshConfigs,
     peerAuthentications,
     proxyConfigs,
+    requestAuthentications,
     serviceEntries,
     sidecars,
   }: ResourceSet,
@@ -49,9 +50,8 @@ function* selectors(
   }
   // One of the root namespace speaks of its workloads everywhere, and of many a namespace none is there yet.
   const root = meshConfigs[0]?.spec.rootNamespace ?? MESH_CONFIG_DEFAULT.rootNamespace;
-  const policies = [...authorizationPolicies, ...peerAuthentications].filter(({ namespace }) =>
-    namespace !== root
-  );
+  const policies = [...authorizationPolicies, ...peerAuthentications, ...requestAuthentications]
+    .filter(({ namespace }) => namespace !== root);
   for (const resource of [...proxyConfigs, ...policies]) {
     const { selector } = resource.spec;
     if (selector !== null) yield { resource, path: ["spec", "selector"], labels: selector.matchLabels };

@@ -8,6 +8,7 @@ import { fields, list, listOfSome, optional, type Schema } from "./fields.ts";
 import { isToken } from "./header_operations.ts";
 import type { Immutable } from "./immutable.ts";
 import { pathTemplateFault } from "./path_template.ts";
+import { noTargets } from "./policy_targets.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
 import { addressOrNetwork, labels, oneOf, PORT_MAX } from "./scalars.ts";
 
@@ -150,15 +151,6 @@ const rule = fields({
   to: someOrNone(fields({ operation }), "one operation"),
   when: list(condition),
 });
-
-/** What says which workloads it is for may not be dropped, since it would be for others then. */
-const noTargets = v.optional(v.pipe(
-  v.unknown(),
-  v.check(
-    (value) => value === null || (Array.isArray(value) && value.length === 0),
-    unimplementedValue("a policy for targets of Kubernetes' Gateway API", "select workloads by their labels"),
-  ),
-));
 
 export const authorizationPolicySpec = fields({
   /** Null: every workload of the namespace, or of the mesh where it stands in the root namespace. */

@@ -8,6 +8,7 @@ import { meshConfigSpec } from "./mesh_config.ts";
 import { type Envelope, envelope } from "./metadata.ts";
 import { peerAuthenticationSpec } from "./peer_authentication.ts";
 import { proxyConfigSpec } from "./proxy_config.ts";
+import { requestAuthenticationSpec } from "./request_authentication.ts";
 import { serviceEntrySpec } from "./service_entry.ts";
 import { serviceSpec } from "./service.ts";
 import { sidecarSpec } from "./sidecar.ts";
@@ -35,6 +36,7 @@ export const KINDS: ReadonlyMap<string, Kind> = new Map([
   ["MeshConfig", kind(["mesh.istio.io/v1alpha1"], meshConfigSpec, "meshConfigs")],
   ["PeerAuthentication", kind(SECURITY, peerAuthenticationSpec, "peerAuthentications")],
   ["ProxyConfig", kind(NETWORKING.slice(0, 2), proxyConfigSpec, "proxyConfigs")],
+  ["RequestAuthentication", kind(SECURITY, requestAuthenticationSpec, "requestAuthentications")],
   ["Service", kind(["v1"], serviceSpec, "services")],
   ["ServiceEntry", kind(NETWORKING, serviceEntrySpec, "serviceEntries")],
   ["Sidecar", kind(NETWORKING, sidecarSpec, "sidecars")],

@@ -1,6 +1,7 @@
 /** Istio's StringMatch: one of `exact`, `prefix` and `regex`, and for headers and query parameters `{}` for presence. */
 import * as v from "valibot";
 import { compileRegex } from "../../lib/regex.ts";
+import { claimKeys, claimName, isClaimName } from "../../model/claim_name.ts";
 import type { NamedMatch, StringMatch } from "../../model/route.ts";
 import { isToken } from "./header_operations.ts";
 import { fields, isMap, optional, type Schema } from "./fields.ts";
@@ -55,13 +56,19 @@ const headerMatch: Schema<StringMatch> = v.pipe(
   presenceOrStringMatch,
 );
 
-/** Conditions by the name of a header, lower case in what comes out. */
+/** Conditions by the name of a header, or of a claim; as in NamedMatch in what comes out. */
 export const headerMatches: Schema<NamedMatch[]> = v.pipe(
   v.record(
     v.pipe(
       v.string(),
       v.nonEmpty(wrong("a header needs a name")),
-      v.check((name) => !name.startsWith("@request.auth."), unimplementedValue("matching on JWT claims")),
+      v.check(
+        (name) => !isClaimName(name) || claimKeys(name) !== null,
+        wrong(
+          "{} names no claim of a token",
+          "write @request.auth.claims.NAME, or @request.auth.claims[NAME][NAME]",
+        ),
+      ),
       v.check(
         (name) => !PSEUDO_HEADERS.includes(name),
         wrong("{} is not a header, and Istio ignores it here", "use the field of that name beside headers"),
@@ -77,7 +84,7 @@ export const headerMatches: Schema<NamedMatch[]> = v.pipe(
     ),
     headerMatch,
   ),
-  v.transform((matches) => named(matches, (name) => name.toLowerCase())),
+  v.transform((matches) => named(matches, headerOrClaim)),
 ) as unknown as Schema<NamedMatch[]>;
 
 /** Conditions by the name of a query parameter, which keeps its case. */
@@ -101,6 +108,12 @@ export function regexFault(source: string): string | undefined {
       : String(error);
     return `the regex is not valid in RE2: ${reason}`;
   }
+}
+
+/** Claims keep their case. */
+function headerOrClaim(name: string): string {
+  const keys = claimKeys(name);
+  return keys === null ? name.toLowerCase() : claimName(keys);
 }
 
 function kindsOf(value: Readonly<Record<Kind, string | null>>): Kind[] {

@@ -73,7 +73,6 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
 export const UNIMPLEMENTED_KINDS: ReadonlySet<string> = new Set([
   "EnvoyFilter",
   "ProxyConfig",
-  "RequestAuthentication",
   "Telemetry",
   // The classic Mixer kinds (config.istio.io/v1alpha2).
   "QuotaSpec",

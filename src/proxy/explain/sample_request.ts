@@ -2,9 +2,11 @@
  * Requests made up to try routes with: for each condition that a rule names, one that meets it. Of regular expressions
  * only those are met that are a text with `.*` around or in it, which most are.
  */
+import { claimKeys, isClaimName } from "../../model/claim_name.ts";
 import type { NamedMatch, RouteMatch, StringMatch } from "../../model/route.ts";
 import type { VirtualHost } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
+import { type Claims, requestAuthOf } from "../jwt/request_auth.ts";
 import { compileStringMatch } from "../route/string_matcher.ts";
 
 /** What a header or parameter has that only needs to be there. */
@@ -37,14 +39,16 @@ function sampleOf(match: RouteMatch, authority: string): RequestHead | null {
   const query = named(match.queryParams);
   if (path === null || method === null || scheme === null || host === null) return null;
   if (headers === null || query === null) return null;
+  const claims = claimsOf(headers);
   const search = query.map(([name, value]) => `${name}=${value}`).join("&");
   return {
     method,
     scheme,
     authority: host,
     path: search === "" ? path : `${path}?${search}`,
-    headers: headers.flat(),
+    headers: headers.filter(([name]) => !isClaimName(name)).flat(),
     bodyLength: 0,
+    ...(claims === null ? {} : { auth: requestAuthOf(claims, []) }),
   };
 }
 
@@ -56,6 +60,22 @@ function named(matches: readonly NamedMatch[]): [name: string, value: string][] 
     fields.push([name, value]);
   }
   return fields;
+}
+
+/** What a token has to say; null: nothing. */
+function claimsOf(fields: readonly (readonly [name: string, value: string])[]): Claims | null {
+  // Nothing by nature, so that no key of a claim is more than a key.
+  const map = (): Record<string, unknown> => Object.create(null);
+  let claims: Record<string, unknown> | null = null;
+  for (const [name, value] of fields) {
+    const keys = claimKeys(name);
+    if (keys === null) continue;
+    claims ??= map();
+    let within = claims;
+    for (const key of keys.slice(0, -1)) within = (within[key] ??= map()) as Record<string, unknown>;
+    within[keys.at(-1) as string] = value;
+  }
+  return claims;
 }
 
 /** Null: nothing can be made up. */

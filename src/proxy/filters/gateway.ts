@@ -6,10 +6,11 @@ import { LOCAL_REPLY, redirect } from "../local_reply.ts";
 import { removeMeshHeaders, takeMeshHeaders } from "../mesh_headers.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { redirectLocation } from "../route/redirect.ts";
-import { canonicalAuthority, findRoute } from "../route/route_table.ts";
+import { canonicalAuthority, type CompiledVirtualHost, findRoute } from "../route/route_table.ts";
 import { type CompiledTcpRoute, findTcpRoute } from "../route/tcp_route.ts";
 import { pickTarget } from "../route/weighted_targets.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
+import { authenticate } from "./authenticate.ts";
 import { type EdgeClient, setEdgeHeaders } from "./edge_headers.ts";
 import { type OutboundContext, OutboundExchange } from "./outbound_exchange.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
@@ -76,10 +77,25 @@ export class GatewayAcceptor implements Acceptor {
         snapshot.unserved(service),
       );
     }
-    const route = findRoute(found, head);
-    if (route === undefined) exchange.reply(LOCAL_REPLY.noRoute, snapshot.unserved(service));
-    else exchange.follow(route, service);
+    const { tokens } = snapshot;
+    if (tokens === null) followRoute(exchange, snapshot, found, head);
+    else {
+      const edge = snapshot.unserved(service);
+      authenticate(tokens, exchange, head, edge, () => followRoute(exchange, snapshot, found, head));
+    }
   }
+}
+
+function followRoute(
+  exchange: GatewayExchange,
+  snapshot: CompiledSnapshot,
+  found: CompiledVirtualHost<CompiledCluster>,
+  head: RequestHead,
+): void {
+  const { service } = found.virtualHost;
+  const route = findRoute(found, head);
+  if (route === undefined) exchange.reply(LOCAL_REPLY.noRoute, snapshot.unserved(service));
+  else exchange.follow(route, service);
 }
 
 /** Takes bytes; what no route is for is closed. */

@@ -123,6 +123,18 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     else this.#pauseRequest();
   }
 
+  /**
+   * Holds the request back until something is known, which never rejects; nothing follows if it is over by then. Until
+   * there is a target it is counted on the edge.
+   */
+  waitFor<Known>(known: Promise<Known>, edge: Edge, then: (known: Known) => void): void {
+    this.countOn(edge);
+    this.#pauseRequest();
+    void known.then((value) => {
+      if (!this.#done) then(value);
+    });
+  }
+
   /** Answers in the proxy's own name, and counts it on the edge. */
   reply(reply: LocalReply, edge: Edge): void {
     if (this.#done) return;

@@ -20,6 +20,7 @@ import type { Verdict } from "../policy/compiled_rule.ts";
 import type { BoundPolicies } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
 import type { AttemptFailure } from "../route/retry_policy.ts";
+import { authenticate } from "./authenticate.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
 import { HttpExchange, type Target } from "./http_exchange.ts";
 import { lostOnKeptConnection } from "./upstream_failure.ts";
@@ -91,7 +92,7 @@ export class InboundAcceptor implements Acceptor {
       exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
     } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
     else if (head.tunnel === "connect") this.#tunnel(exchange, target, snapshot);
-    else this.#send(exchange, target, head);
+    else this.#receive(exchange, snapshot, target, head);
     return exchange;
   }
 
@@ -110,14 +111,24 @@ export class InboundAcceptor implements Acceptor {
   }
 
   /** The peer has brought the path into its form already, if it is a proxy as it should be. */
-  #send(exchange: InboundExchange, target: InboundTarget, head: RequestHead): void {
+  #receive(
+    exchange: InboundExchange,
+    { tokens }: CompiledSnapshot,
+    target: InboundTarget,
+    head: RequestHead,
+  ): void {
     const path = normalPath(head.path);
     if (typeof path !== "string") return exchange.reply(path, target.edge);
     head.path = path;
+    if (tokens === null) this.#send(exchange, target, head);
+    else authenticate(tokens, exchange, head, target.edge, () => this.#send(exchange, target, head));
+  }
+
+  #send(exchange: InboundExchange, target: InboundTarget, head: RequestHead): void {
     const { policies, destination } = target;
     const passes = policies === null ||
       exchange.passes(policies, new PolicyCall(this.#peer, destination, head));
-    target.calls.recordRequest(head.method, head.authority, path, passes);
+    target.calls.recordRequest(head.method, head.authority, head.path, passes);
     if (passes) exchange.send(target);
     else exchange.refuse(target.edge);
   }

@@ -13,6 +13,7 @@ import { PolicyCall, type PolicyDestination, type PolicyPeer, policyPeer } from 
 import type { PolicyTable } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
+import { authenticate } from "./authenticate.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
 import { InboundExchange } from "./inbound.ts";
@@ -56,7 +57,7 @@ export class PlainInboundAcceptor implements Acceptor {
     if (typeof path === "string") {
       head.path = path;
       const host = inbound?.host ?? this.#beyond("http1");
-      this.#deliver(exchange, edge, snapshot, host, head);
+      this.#receive(exchange, edge, snapshot, host, head);
     } else exchange.reply(path, edge);
     return exchange;
   }
@@ -66,7 +67,7 @@ export class PlainInboundAcceptor implements Acceptor {
     const head = connectHead(formatAuthority(this.#destination));
     const snapshot = this.#options.current();
     const { exchange, edge, inbound } = this.#begin(snapshot, stream, head, false);
-    this.#deliver(exchange, edge, snapshot, inbound?.tunnelHost ?? this.#beyond("tcp"), null);
+    this.#receive(exchange, edge, snapshot, inbound?.tunnelHost ?? this.#beyond("tcp"), null);
     return exchange;
   }
 
@@ -85,7 +86,7 @@ export class PlainInboundAcceptor implements Acceptor {
   }
 
   /** `head` is null for bytes. */
-  #deliver(
+  #receive(
     exchange: InboundExchange,
     edge: Edge,
     snapshot: CompiledSnapshot,
@@ -97,6 +98,21 @@ export class PlainInboundAcceptor implements Acceptor {
     if (refusesPlainText(snapshot, this.#destination.port)) {
       return exchange.reply(LOCAL_REPLY.plainTextRefused, edge);
     }
+    const { tokens } = snapshot;
+    if (tokens === null || head === null) this.#deliver(exchange, edge, snapshot, host, head);
+    else {
+      const deliver = () => this.#deliver(exchange, edge, snapshot, host, head);
+      authenticate(tokens, exchange, head, edge, deliver);
+    }
+  }
+
+  #deliver(
+    exchange: InboundExchange,
+    edge: Edge,
+    snapshot: CompiledSnapshot,
+    host: Host,
+    head: RequestHead | null,
+  ): void {
     const { policies } = snapshot;
     const passes = policies === null || this.#passes(exchange, policies, head);
     if (head === null) this.#calls.recordConnection(passes);

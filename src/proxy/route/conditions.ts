@@ -1,6 +1,8 @@
 /** The conditions of a route's match, compiled. The proxy asks whether they hold, `explain` also why not. */
+import { claimKeys } from "../../model/claim_name.ts";
 import type { NamedMatch, RouteMatch } from "../../model/route.ts";
 import type { HeaderList, RequestHead } from "../exchange.ts";
+import { claimTexts } from "../jwt/request_auth.ts";
 import { compileStringMatch, type StringMatcher } from "./string_matcher.ts";
 
 export interface Condition {
@@ -25,11 +27,17 @@ export function compileConditions(match: RouteMatch): Condition[] {
     conditions.push(part("the path", compileStringMatch(match.path, match.ignorePathCase), pathWithoutQuery));
   }
   for (const { name, match: expected } of match.headers) {
+    const keys = claimKeys(name);
     conditions.push(
-      part(`header ${name}`, compileStringMatch(expected), (head) => headerList(head.headers, name)),
+      keys === null
+        ? part(`header ${name}`, compileStringMatch(expected), (head) => headerList(head.headers, name))
+        : claim(keys, compileStringMatch(expected)),
     );
   }
-  for (const named of match.withoutHeaders) conditions.push(absent(named));
+  for (const named of match.withoutHeaders) {
+    const keys = claimKeys(named.name);
+    conditions.push(keys === null ? absent(named) : not(claim(keys, compileStringMatch(named.match))));
+  }
   for (const { name, match: expected } of match.queryParams) {
     conditions.push(
       part(
@@ -55,6 +63,25 @@ function part(
       return `${what} has ${matcher.wants}, and ${found}`;
     },
   };
+}
+
+/** A claim of the verified token; of a list one item has to match. */
+function claim(keys: readonly string[], matcher: StringMatcher): Condition & { readonly what: string } {
+  const read = ({ auth }: RequestHead) => auth === undefined ? [] : claimTexts(auth, keys);
+  const what = `the claim ${keys.join(".")}`;
+  return {
+    what,
+    holds: (head) => read(head).some((text) => matcher.holds(text)),
+    whyNot(head) {
+      if (head.auth === undefined) return `${what} has ${matcher.wants}, and no token was verified`;
+      const found = read(head).map((text) => JSON.stringify(text)).join(", ");
+      return `${what} has ${matcher.wants}, and ${found === "" ? "it is not there" : `it is ${found}`}`;
+    },
+  };
+}
+
+function not({ what, holds }: ReturnType<typeof claim>): Condition {
+  return { holds: (head) => !holds(head), whyNot: () => `${what} must not be what it is` };
 }
 
 /** `withoutHeaders`: a missing header is the empty string, except that `present` asks for its absence. */

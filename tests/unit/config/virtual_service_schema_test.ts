@@ -286,6 +286,19 @@ describe("hosts and gateways", () => {
     const match = (name: string) => faultsOf(`match: [{headers: {"${name}": {}}}], ${ROUTE}`)[0];
     expect(match("a b")).toContain("is not the name of a header");
     expect(match(":path")).toStartWith("BOW0005 ");
-    expect(match("@request.auth.claims.sub")).toStartWith("BOW0005 ");
+    for (
+      const name of ["@request.auth.claims", "@request.auth.claims.", "@request.auth.claims[a", "@other"]
+    ) {
+      expect(match(name)).toContain("names no claim of a token");
+    }
+  });
+
+  test("claims are named with dots or brackets, and keep their case", () => {
+    const named = (name: string) =>
+      specOf("VirtualService", `hosts: [a]\nhttp: [{match: [{headers: {"${name}": {exact: x}}}], ${ROUTE}}]`)
+        .http[0]?.match[0]?.headers[0]?.name;
+    expect(named("@request.auth.claims.Group")).toBe("@request.auth.claims[Group]");
+    expect(named("@request.auth.claims.realm.Roles")).toBe("@request.auth.claims[realm][Roles]");
+    expect(named("@request.auth.claims[https://a.b/c][d]")).toBe("@request.auth.claims[https://a.b/c][d]");
   });
 });

@@ -64,6 +64,52 @@ describe("PolicyCatalogue", () => {
     }]);
   });
 
+  test("rules about tokens are those of every RequestAuthentication that selects, with Istio's defaults", () => {
+    const tokens = (name: string, namespace: string, spec: string) =>
+      security("RequestAuthentication", name, namespace, spec);
+    const own = "selector: {matchLabels: {app: web}}";
+    const { jwtRules = [] } = settingsOf(
+      tokens("a", "shop", "{jwtRules: [{issuer: 'https://a.test'}]}"),
+      tokens(
+        "b",
+        "shop",
+        `{${own}, jwtRules: [{issuer: b, jwksUri: 'https://b.test/keys', audiences: [x], fromCookies: [sid], ` +
+          "timeout: 2s, forwardOriginalToken: true, outputPayloadToHeader: X-Payload, " +
+          "outputClaimToHeaders: [{header: X-Group, claim: realm.group}], spaceDelimitedClaims: [roles]}]}",
+      ),
+      tokens("c", "shop", "{selector: {matchLabels: {app: api}}, jwtRules: [{issuer: 'https://c.test'}]}"),
+      tokens("d", "istio-system", "{jwtRules: [{issuer: 'https://d.test'}]}"),
+      tokens("e", "other", "{jwtRules: [{issuer: 'https://e.test'}]}"),
+    );
+    expect(jwtRules.map(({ name }) => name)).toEqual(["istio-system/d", "shop/a", "shop/b"]);
+    expect(jwtRules[1]).toMatchObject({
+      keys: { type: "discovery" },
+      headers: [{ name: "authorization", prefix: "Bearer " }],
+      ...{ params: ["access_token"], cookies: [], audiences: [], forwards: false, timeoutMs: 5_000 },
+    });
+    expect(jwtRules[2]).toMatchObject({
+      keys: { type: "url", url: "https://b.test/keys" },
+      ...{ headers: [], params: [], cookies: ["sid"], audiences: ["x"], forwards: true, timeoutMs: 2_000 },
+      payloadHeader: "x-payload",
+      claimHeaders: [{ header: "x-group", claim: "realm.group" }],
+      spaceDelimited: ["roles"],
+    });
+    expect(settingsOf().jwtRules).toBeUndefined();
+  });
+
+  test("a rule about a token asks for its claims, by their keys", () => {
+    const rules = "{from: [{source: {requestPrincipals: ['*']}}], when: " +
+      "[{key: 'request.auth.claims[a.b][c]', values: [x]}, {key: request.auth.audiences, notValues: [y]}]}";
+    const { policies } = settingsOf(authorization("a", "shop", `{rules: [${rules}]}`));
+    expect(policies?.[0]?.rules[0]).toMatchObject({
+      sources: [[{ attribute: "request.auth.principal", values: ["*"] }]],
+      conditions: [
+        { attribute: "request.auth.claims", claim: ["a.b", "c"], values: ["x"] },
+        { attribute: "request.auth.audiences", notValues: ["y"] },
+      ],
+    });
+  });
+
   test("the workload's own PeerAuthentication goes before its namespace's, and that before the mesh's", () => {
     const strictAt = (...documents: string[]) => {
       const { inbound, mtls } = settingsOf(...documents);

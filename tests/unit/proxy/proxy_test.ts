@@ -53,6 +53,7 @@ function proxyOf(leaf: TlsLeaf, outbound: number, mesh: number, caps = proxyCaps
     },
     gateway: null,
     deliverTo: HERE,
+    jwksAllow: [],
     limits: DEFAULT_LIMITS,
     caps,
     tlsMaterial: () => ({ chain: leaf.chain, key: leaf.key, roots: authority.roots }),

@@ -31,6 +31,7 @@ const SETTINGS = {
   },
   gateway: null,
   deliverTo: "127.0.0.1",
+  jwksAllow: [],
   limits: DEFAULT_LIMITS,
 };
 const IDENTITY = { chain: "chain", key: "key", roots: "roots" };

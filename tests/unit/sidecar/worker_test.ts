@@ -29,6 +29,7 @@ const START: ToWorker = {
       mesh: { hostname: "127.0.0.1", port: 2 },
     },
     deliverTo: "127.0.0.1",
+    jwksAllow: [],
     limits: DEFAULT_LIMITS,
   },
   identity: IDENTITY,

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { NamedMatch, RouteMatch, StringMatch } from "../../../../src/model/route.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
+import { requestAuthOf } from "../../../../src/proxy/jwt/request_auth.ts";
 import { compileConditions, queryParameter } from "../../../../src/proxy/route/conditions.ts";
 import { compileStringMatch } from "../../../../src/proxy/route/string_matcher.ts";
 
@@ -148,4 +149,25 @@ describe("compileStringMatch()", () => {
     expect(compileStringMatch(regex("a")).holds("a\n")).toBe(false);
     expect(compileStringMatch(regex("a|b")).holds("ax")).toBe(false);
   });
+});
+
+test("a claim is that of a verified token, a list by any of its items, and never a header", () => {
+  const auth = requestAuthOf({ group: "staff", realm: { roles: ["a", "bc"] } }, []);
+  const claim = (name: string, match: StringMatch) => ({
+    headers: named(`@request.auth.claims${name}`, match),
+  });
+  expect(holds(claim("[group]", exact("staff")), { auth })).toBe(true);
+  expect(holds(claim("[group]", exact("Staff")), { auth })).toBe(false);
+  expect(holds(claim("[realm][roles]", prefix("b")), { auth })).toBe(true);
+  expect(holds(claim("[realm][roles]", regex("b")), { auth })).toBe(false);
+  expect(holds(claim("[group]", present), { auth })).toBe(true);
+  expect(holds(claim("[other]", present), { auth })).toBe(false);
+  const headers = ["@request.auth.claims[group]", "staff"];
+  expect(holds(claim("[group]", exact("staff")), { headers })).toBe(false);
+  const without = (match: StringMatch) => ({ withoutHeaders: named("@request.auth.claims[group]", match) });
+  expect(holds(without(exact("staff")), { auth })).toBe(false);
+  expect(holds(without(exact("guest")), { auth })).toBe(true);
+  expect(holds(without(exact("staff")))).toBe(true);
+  expect(holds(without(present)))
+    .toBe(true);
 });
