@@ -19,6 +19,8 @@ export interface ExplainOptions {
   readonly url: string;
   /** `NAME: VALUE`. */
   readonly headers: readonly string[];
+  /** JSON. */
+  readonly claims?: string;
 }
 
 export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
@@ -46,9 +48,9 @@ export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-function readRequest({ method, url, headers }: ExplainOptions): ExplainRequest {
+function readRequest({ method, url, headers, claims }: ExplainOptions): ExplainRequest {
   try {
-    return readExplainRequest(method, url, headers);
+    return readExplainRequest(method, url, headers, claims ?? null);
   } catch (error) {
     if (!(error instanceof ExplainRequestError)) throw error;
     throw new CommandError(EXIT.usage, printable(error.message), HINTS[error.code], { cause: error });
@@ -58,6 +60,7 @@ function readRequest({ method, url, headers }: ExplainOptions): ExplainRequest {
 const HINTS: Readonly<Record<ExplainRequestError["code"], string | undefined>> = {
   method: "the method comes first: bowline explain ... POST http://cart/items",
   url: "for instance http://recommendation:8080/path?query",
+  claims: `for instance --claims '{"iss": "https://issuer.example.com", "sub": "ann"}'`,
   header: "for instance -H 'x-user: ann'",
   refused: undefined,
 };

@@ -21,6 +21,7 @@ export function explainText(explained: Explained): string {
     [`${from} calls ${method} ${url}${target}.`],
     decision(explained),
     ...explanation.destinations.map((destination, index) => destinationLines(destination, index, explained)),
+    authentication(explanation),
     authorization(explanation),
     passedOver(explained),
     retries(explanation),
@@ -129,7 +130,24 @@ function destinationLines(
   ];
 }
 
-function authorization({ authorization: { decision, policy, reason } }: Explanation): string[] {
+function authentication({ authentication = [] }: Explanation): string[] {
+  const lines = authentication.flatMap(({ workload, rules, unread, fault }) => [
+    ...rules.map(({ name, issuer, file, line }) =>
+      `${workload} takes tokens of ${issuer}, by RequestAuthentication ${name} (${file}:${line}).`
+    ),
+    ...unread
+      ? ["The token in the request is not verified here, and counts for none: --claims says what it holds."]
+      : [],
+    ...fault === null ? [] : [sentence(`it is refused with 401: ${fault}`)],
+  ]);
+  return [...new Set(lines)];
+}
+
+function authorization(
+  { authorization: { decision, policy, reason }, authentication = [] }: Explanation,
+): string[] {
+  // Nobody asks policies about a request whose token is refused.
+  if (authentication.some(({ fault }) => fault !== null)) return [];
   if (decision === "deny") return [sentence(`it is refused with 403: ${reason}`)];
   return policy === null ? [] : [sentence(reason)];
 }

@@ -255,6 +255,7 @@ function addExplain(program: Command, finish: Finish): void {
     .addOption(
       flag("-H, --header <name: value>", "a header of the request; may be repeated").argParser(collect),
     )
+    .addOption(flag("--claims <json>", "what the request's token holds, which is taken for verified"))
     .addOption(outputOption())
     .action(async (request: string[], { header = [], ...options }) => {
       const [url, method = "GET", ...excess] = request.toReversed();

@@ -6,7 +6,9 @@ import type { RequestHead } from "../exchange.ts";
 import type { Verdict } from "../policy/compiled_rule.ts";
 import { PolicyCall, policyPeer } from "../policy/policy_call.ts";
 import { PolicyTable } from "../policy/policy_table.ts";
+import { tokenAt } from "./authentication.ts";
 import type { ExplainedAuthorization, ExplainedEndpoint, Explanation } from "./explanation.ts";
+import type { ExplainRequest } from "./request.ts";
 
 /** What the proxy of a workload has; undefined: nothing is known of it. */
 export type Receiver = (workload: WorkloadKey) => Snapshot | undefined;
@@ -24,10 +26,10 @@ const UNSELECTED: ExplainedAuthorization = {
 export function explainAuthorization(
   caller: ProxySettings,
   sent: Sent,
-  head: RequestHead,
+  { head, claims }: Pick<ExplainRequest, "head" | "claims">,
   receiver: Receiver,
 ): ExplainedAuthorization {
-  const request = headOnArrival(head, sent);
+  const request = { head: headOnArrival(head, sent), claims };
   const endpoints = sent.destinations.flatMap(({ endpoints }) => endpoints);
   const verdicts = endpoints.map((endpoint) => verdictOf(caller, endpoint, request, receiver));
   const refused = verdicts.filter(({ decision }) => decision === "deny");
@@ -40,7 +42,7 @@ export function explainAuthorization(
 function verdictOf(
   caller: ProxySettings,
   { address, workload, mtls }: ExplainedEndpoint,
-  head: RequestHead,
+  request: Pick<ExplainRequest, "head" | "claims">,
   receiver: Receiver,
 ): ExplainedAuthorization {
   const settings = receiver(workload)?.get("proxy/self")?.body;
@@ -53,6 +55,7 @@ function verdictOf(
   const port = Number(address.slice(address.lastIndexOf(":") + 1));
   const destination = { address: settings.address, port };
   const peer = policyPeer(caller.workload.principal || null, caller.address);
+  const { head } = tokenAt(settings, request.head, request.claims);
   const verdict = new PolicyTable(settings.policies ?? [], new PolicyCounts())
     .bind(peer, destination, "http").explain(new PolicyCall(peer, destination, head));
   return explainVerdict(verdict, workload);

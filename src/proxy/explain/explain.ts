@@ -11,6 +11,7 @@ import {
   type RouteVerdict,
 } from "../route/route_table.ts";
 import { explainAction, type ExplainedAction, NO_ACTION } from "./action.ts";
+import { explainTokens, tokenAt } from "./authentication.ts";
 import { explainAuthorization, type Receiver } from "./authorization.ts";
 import type { Explained, ExplainedRule, Explanation } from "./explanation.ts";
 import { HTTPS_REDIRECT } from "../filters/gateway.ts";
@@ -31,7 +32,12 @@ type Outcome =
  */
 export function explain(snapshot: Snapshot, request: ExplainRequest, receiver: Receiver): Explained {
   const mesh = meshView(snapshot);
-  const { action, service, route, trace, origins, notes, ...done } = outcomeOf(mesh, request);
+  const isGateway = mesh.gatewayListeners.length > 0;
+  const token = isGateway ? tokenAt(mesh.settings, request.head, request.claims) : null;
+  const head = token?.head ?? request.head;
+  const { action, service, route, trace, origins, notes, ...done } = outcomeOf(mesh, { ...request, head });
+  const sent = { ...request, claims: token === null || token.forwarded ? request.claims : null };
+  const authentication = [token?.explained ?? [], explainTokens(done.destinations, sent, receiver)].flat();
   const explanation: Explanation = {
     from: mesh.settings.workload.key,
     method: request.head.method,
@@ -40,7 +46,8 @@ export function explain(snapshot: Snapshot, request: ExplainRequest, receiver: R
     route,
     action,
     ...done,
-    authorization: explainAuthorization(mesh.settings, done, request.head, receiver),
+    ...(authentication.length === 0 ? {} : { authentication }),
+    authorization: explainAuthorization(mesh.settings, done, sent, receiver),
     trace,
   };
   const clusters = explanation.destinations

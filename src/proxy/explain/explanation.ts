@@ -39,9 +39,28 @@ export interface Explanation {
   readonly fault: ExplainedFault | null;
   readonly mirrors: readonly ExplainedMirror[];
   readonly requestHeaders: ExplainedHeaders;
+  /** Of the gateway that is asked about, and of those that receive it; absent: no proxy looks for tokens. */
+  readonly authentication?: readonly ExplainedAuthentication[];
   readonly authorization: ExplainedAuthorization;
   /** Every rule that was looked at, in order, until one matched. */
   readonly trace: readonly ExplainedRule[];
+}
+
+/** What one proxy makes of the request's token. */
+export interface ExplainedAuthentication {
+  /** Before which the proxy stands. */
+  readonly workload: WorkloadKey;
+  /** In the order in which they are tried; `name` is that of the RequestAuthentication. */
+  readonly rules: readonly {
+    readonly name: string;
+    readonly issuer: string;
+    readonly file: string;
+    readonly line: number;
+  }[];
+  /** The request has a token, and nothing was said of what it holds: it counts for none here. */
+  readonly unread: boolean;
+  /** Why it refuses a token that says what was given; null: it does not, or nothing was given. */
+  readonly fault: string | null;
 }
 
 /** Of the proxy that receives it. `rule`, `file` and `line` are there where a policy's rule decided. */

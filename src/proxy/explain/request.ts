@@ -3,6 +3,7 @@ import { Prng } from "../../lib/prng.ts";
 import type { RequestHead } from "../exchange.ts";
 import { ensureEntryHeaders } from "../filters/entry_headers.ts";
 import { parseRequestHead } from "../http1/head.ts";
+import type { Claims } from "../jwt/request_auth.ts";
 import { isAuthority, isToken } from "../message_syntax.ts";
 import { Malformed } from "../http1/malformed.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
@@ -14,9 +15,11 @@ export interface ExplainRequest {
   /** Of the URL; with `https` the proxy sees only encrypted bytes. */
   readonly scheme: "http" | "https";
   readonly head: RequestHead;
+  /** What the request's token says, which is taken for verified; null: it has none. */
+  readonly claims: Claims | null;
 }
 
-export type ExplainRequestErrorCode = "method" | "url" | "header" | "refused";
+export type ExplainRequestErrorCode = "method" | "url" | "header" | "claims" | "refused";
 
 /** What was asked is no request that a proxy would route; the message says which part. */
 export class ExplainRequestError extends Error {
@@ -36,12 +39,13 @@ const TRACE_SEED = 1;
 
 /**
  * `url` is `http://HOST[:PORT]/PATH?QUERY`; without a scheme it is http. `headers` are `NAME: VALUE`; a Host among them
- * beats the URL's. Reads it with the proxy's own parser. Throws ExplainRequestError.
+ * beats the URL's. `claims` are JSON. Reads it with the proxy's own parser. Throws ExplainRequestError.
  */
 export function readExplainRequest(
   method: string,
   url: string,
   headers: readonly string[],
+  claims: string | null = null,
 ): ExplainRequest {
   if (!isToken(method)) fail("method", `${quote(method)} is not an HTTP method`);
   // The proxy answers it itself, whatever the configuration says.
@@ -71,7 +75,18 @@ export function readExplainRequest(
   parsed.head.path = normal;
   takeMeshHeaders(parsed.head.headers);
   ensureEntryHeaders(parsed.head, new Prng(TRACE_SEED));
-  return { url, scheme, head: parsed.head };
+  return { url, scheme, head: parsed.head, claims: claims === null ? null : readClaims(claims) };
+}
+
+function readClaims(text: string): Claims {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = null;
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Claims;
+  return fail("claims", `The claims are no JSON object: ${quote(text)}`);
 }
 
 function splitUrl(url: string): { scheme: "http" | "https"; authority: string; path: string } {

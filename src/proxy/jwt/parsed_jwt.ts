@@ -12,18 +12,22 @@ const ALGORITHMS: ReadonlySet<unknown> = new Set([
   ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
 ]);
 
-export interface ParsedJwt {
-  readonly alg: string;
-  /** Null: it names none. */
-  readonly kid: string | null;
+/** What a token says, as far as every token has to say it in the same way. */
+export interface ReadClaims {
   readonly claims: Claims;
-  /** The payload as it stands in the token. */
-  readonly payload: string;
   /** Seconds; Infinity: it says nothing. */
   readonly expiresAt: number;
   /** Seconds; 0: it says nothing. */
   readonly notBefore: number;
   readonly audiences: readonly string[];
+}
+
+export interface ParsedJwt extends ReadClaims {
+  readonly alg: string;
+  /** Null: it names none. */
+  readonly kid: string | null;
+  /** The payload as it stands in the token. */
+  readonly payload: string;
 }
 
 export function parseJwt(token: string): ParsedJwt | JwtFault {
@@ -39,17 +43,22 @@ export function parseJwt(token: string): ParsedJwt | JwtFault {
   if (kid !== null && typeof kid !== "string") return JWT_FAULT.badKeyId;
   // An extension that has to be understood, and is not (RFC 7515 §4.1.11).
   if (header["crit"] !== undefined) return JWT_FAULT.critical;
+  const read = readClaims(claims);
+  return typeof read === "string" ? read : { ...read, alg: alg as string, kid, payload };
+}
+
+export function readClaims(claims: Claims): ReadClaims | JwtFault {
   const { exp = Infinity, nbf = 0, aud = [], sub = "" } = claims;
   const audiences = typeof aud === "string" ? [aud] : aud;
   if (!isTime(exp) || !isTime(nbf)) return JWT_FAULT.badTime;
   if (!Array.isArray(audiences) || !audiences.every(isText)) return JWT_FAULT.badAudience;
   if (!isText(sub)) return JWT_FAULT.badSubject;
-  return { alg: alg as string, kid, claims, payload, expiresAt: exp, notBefore: nbf, audiences };
+  return { claims, expiresAt: exp, notBefore: nbf, audiences };
 }
 
 /** What is wrong with a token for a rule at a time in seconds; null: nothing but, perhaps, its signature. */
 export function claimFault(
-  { claims, audiences, expiresAt, notBefore }: ParsedJwt,
+  { claims, audiences, expiresAt, notBefore }: ReadClaims,
   rule: JwtRule,
   nowSeconds: number,
 ): JwtFault | null {

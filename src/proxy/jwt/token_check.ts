@@ -95,7 +95,7 @@ function accept({ places, verifier }: Check, { auth, headers }: VerifiedToken, h
 }
 
 /** Of several rules' reasons the first that is about the token itself: another issuer's is none of a rule's business. */
-function telling(before: JwtFault | null, fault: JwtFault): JwtFault {
+export function telling(before: JwtFault | null, fault: JwtFault): JwtFault {
   return before === null || before === JWT_FAULT.unknownIssuer ? fault : before;
 }
 

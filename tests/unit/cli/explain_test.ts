@@ -53,6 +53,51 @@ const POLICIES = load(
   ),
 );
 
+const security = (kind: string, name: string, namespace: string, spec: string) =>
+  `{apiVersion: security.istio.io/v1, kind: ${kind}, metadata: {name: ${name}, namespace: ${namespace}}, spec: ${spec}}`;
+
+/** Tokens are verified at the gateway and before the service. */
+const TOKENS = load(
+  service("web", "shop"),
+  workloadEntry("in", "edge", "{address: 10.0.0.9, labels: {istio: edge}, serviceAccount: edge}"),
+  workloadEntry("client", "shop", "{address: 10.0.0.1, serviceAccount: client}"),
+  workloadEntry("web-1", "shop", "{address: 10.0.0.2, labels: {app: web}, serviceAccount: web}"),
+  networking(
+    "Gateway",
+    "main",
+    "edge",
+    "{selector: {istio: edge}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.test]}]}",
+  ),
+  networking(
+    "VirtualService",
+    "web",
+    "shop",
+    `{hosts: [web.test], gateways: [edge/main], http: [
+      {match: [{headers: {"@request.auth.claims.group": {exact: staff}}}], route: [{destination: {host: web}}]},
+      {directResponse: {status: 403}}]}`,
+  ),
+  security(
+    "RequestAuthentication",
+    "edge",
+    "edge",
+    "{jwtRules: [{issuer: 'https://issuer.test', forwardOriginalToken: true}]}",
+  ),
+  security(
+    "RequestAuthentication",
+    "tokens",
+    "shop",
+    "{selector: {matchLabels: {app: web}}, jwtRules: [{issuer: 'https://issuer.test', audiences: [web]}]}",
+  ),
+  security(
+    "AuthorizationPolicy",
+    "staff",
+    "shop",
+    "{selector: {matchLabels: {app: web}}, rules: " +
+      "[{when: [{key: 'request.auth.claims[group]', values: [staff]}]}]}",
+  ),
+);
+const STAFF = '{"iss": "https://issuer.test", "sub": "ann", "aud": "web", "group": "staff"}';
+
 /** A mesh in which little is as it should be. */
 const BROKEN = load(
   service("web", "shop"),
@@ -126,6 +171,7 @@ const CASES: readonly [
   method: string,
   url: string,
   headers: string[],
+  claims?: string,
 ][] = [
   ["weighted", TUTORIAL, "tutorial/preference", "GET", "http://recommendation:8080/", []],
   ["no_virtual_service", TUTORIAL, "tutorial/customer", "GET", "http://preference:8080/", []],
@@ -190,15 +236,22 @@ const CASES: readonly [
   ["destination_rule", DESTINATIONS, "shop/web", "GET", "http://cart/beta/x", []],
   ["registry_only", DESTINATIONS, "shop/web", "GET", "http://nobody.test/", []],
   ["every_policy", POLICIES, "shop/web", "GET", "http://cart:8080/", []],
+  ["token_none", TOKENS, "shop/client", "GET", "http://web:8080/", []],
+  ["token_unread", TOKENS, "shop/client", "GET", "http://web:8080/", ["Authorization: Bearer x.y.z"]],
+  ["token_taken", TOKENS, "shop/client", "GET", "http://web:8080/", [], STAFF],
+  ["token_refused", TOKENS, "shop/client", "GET", "http://web:8080/", [], STAFF.replace('"web"', '"app"')],
+  ["token_gateway", TOKENS, "edge/in", "GET", "http://web.test/", [], STAFF],
+  ["token_gateway_none", TOKENS, "edge/in", "GET", "http://web.test/", []],
   ["no_endpoints", BROKEN, "shop/web", "GET", "http://empty:8080/", []],
 ];
 
 describe("the answers of explain", () => {
-  for (const [name, resources, from, method, url, headers] of CASES) {
+  for (const [name, resources, from, method, url, headers, claims] of CASES) {
     test(`explain() and explainText() say of ${name} what the golden files say`, () => {
       const snapshot = translateFiles(resources, from, TRUST_DOMAIN);
       if (snapshot === undefined) throw new Error(`There is no workload ${from}`);
-      const explained = explain(snapshot, readExplainRequest(method, url, headers), () => undefined);
+      const receiver = (workload: string) => translateFiles(resources, workload, TRUST_DOMAIN);
+      const explained = explain(snapshot, readExplainRequest(method, url, headers, claims), receiver);
       golden(`cli/explain/${name}.json`, JSON.stringify(explained.explanation, null, 2));
       golden(`cli/explain/${name}.txt`, explainText(explained));
     });
