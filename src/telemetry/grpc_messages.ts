@@ -5,6 +5,24 @@
 
 const PREFIX_BYTES = 5;
 
+/**
+ * The messages in a chunk that begins and ends with whole ones, as nearly all do; -1: the last one goes on. A call of
+ * which every chunk is so needs no counter.
+ */
+export function wholeMessages(chunk: Uint8Array): number {
+  let messages = 0;
+  let at = 0;
+  while (at + PREFIX_BYTES <= chunk.length) {
+    // Four octets as one number would be signed: those of 2 GiB and more are not whole in any chunk.
+    const length = ((chunk[at + 1] as number) << 24) | ((chunk[at + 2] as number) << 16) |
+      ((chunk[at + 3] as number) << 8) | (chunk[at + 4] as number);
+    if (length < 0) return -1;
+    at += PREFIX_BYTES + length;
+    messages++;
+  }
+  return at === chunk.length ? messages : -1;
+}
+
 export class GrpcMessageCounter {
   /** Bytes of the prefix that are still to come; 0 within a message. */
   #prefixLeft = PREFIX_BYTES;

@@ -2,7 +2,7 @@
 import { TAPPED_TEXT_LENGTH_MAX, type TappedVerdict } from "../../model/tap.ts";
 import type { ConnectionSeries } from "../../telemetry/connection_series.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
-import { GrpcMessageCounter } from "../../telemetry/grpc_messages.ts";
+import { GrpcMessageCounter, wholeMessages } from "../../telemetry/grpc_messages.ts";
 import { GRPC_STATUS_NONE, NOT_GRPC, parseGrpcStatus } from "../../telemetry/grpc_status.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import { type HeaderList, headerValue, type RequestHead } from "../exchange.ts";
@@ -18,9 +18,9 @@ export abstract class CountedExchange {
   readonly #startedMs: number;
   /** As in RequestSeries. */
   #grpcStatus: number;
-  /** Null where the request is not gRPC. */
-  readonly #requestMessages: GrpcMessageCounter | null;
-  readonly #responseMessages: GrpcMessageCounter | null;
+  /** From the first chunk of a gRPC call on that ends within a message. */
+  #requestMessages: GrpcMessageCounter | null = null;
+  #responseMessages: GrpcMessageCounter | null = null;
   /** Messages of the request that came before there was anybody to send them to. */
   #messagesToTell = 0;
   /** Of the bodies. */
@@ -37,10 +37,7 @@ export abstract class CountedExchange {
     this.context = context;
     this.head = head;
     this.#startedMs = context.clock.monotonic();
-    const grpc = isGrpc(head);
-    this.#grpcStatus = grpc ? GRPC_STATUS_NONE : NOT_GRPC;
-    this.#requestMessages = grpc ? new GrpcMessageCounter() : null;
-    this.#responseMessages = grpc ? new GrpcMessageCounter() : null;
+    this.#grpcStatus = isGrpc(head) ? GRPC_STATUS_NONE : NOT_GRPC;
   }
 
   protected get isGrpc(): boolean {
@@ -81,7 +78,10 @@ export abstract class CountedExchange {
   protected countRequestBody(chunk: Uint8Array): void {
     if (this.#connection === null) this.#requestBytes += chunk.length;
     else this.#connection.receivedBytes += chunk.length;
-    if (this.#requestMessages !== null) this.#messagesToTell += this.#requestMessages.count(chunk);
+    if (!this.isGrpc) return;
+    const whole = this.#requestMessages === null ? wholeMessages(chunk) : -1;
+    if (whole >= 0) this.#messagesToTell += whole;
+    else this.#messagesToTell += (this.#requestMessages ??= new GrpcMessageCounter()).count(chunk);
   }
 
   /** The messages so far are sent on this edge; sending them again to another one counts no second time. */
@@ -93,7 +93,10 @@ export abstract class CountedExchange {
   protected countResponseBody(chunk: Uint8Array, edge: Edge): void {
     if (this.#connection === null) this.#responseBytes += chunk.length;
     else this.#connection.sentBytes += chunk.length;
-    if (this.#responseMessages !== null) edge.responseMessages += this.#responseMessages.count(chunk);
+    if (!this.isGrpc) return;
+    const whole = this.#responseMessages === null ? wholeMessages(chunk) : -1;
+    if (whole >= 0) edge.responseMessages += whole;
+    else edge.responseMessages += (this.#responseMessages ??= new GrpcMessageCounter()).count(chunk);
   }
 
   /** The body of an answer of the proxy's own. */

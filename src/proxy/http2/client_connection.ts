@@ -153,7 +153,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   protected override onGoAway(lastStreamId: number): void {
     this.#retired = true;
     this.#owner.onGone(this);
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.all()) {
       if (stream.id <= lastStreamId) continue;
       this.forget(stream);
       stream.onReset("refused", false);

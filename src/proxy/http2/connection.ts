@@ -2,6 +2,7 @@
  * What both ends of an HTTP/2 connection share (RFC 9113 §4–6): what each frame means, streams and their states,
  * settings, windows, and the guard against floods.
  */
+import { partOf } from "../../lib/bytes.ts";
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Limits } from "../../model/limits.ts";
 import type { Wire } from "../../runtime/socket.ts";
@@ -20,6 +21,7 @@ import { ReceiveWindow } from "./receive_window.ts";
 import { RecentStreams } from "./recent_streams.ts";
 import { SendWindows } from "./send_windows.ts";
 import type { Http2Stream } from "./stream.ts";
+import { StreamTable } from "./stream_table.ts";
 
 /** Of the heads that a peer sends. */
 export interface HeadLimits {
@@ -31,7 +33,7 @@ export interface HeadLimits {
 
 export abstract class Http2Connection extends FramedWire implements PeerSettingsTarget {
   readonly windows: SendWindows;
-  readonly streams = new Map<number, Http2Stream>();
+  readonly streams = new StreamTable<Http2Stream>();
   protected readonly guard = new FloodGuard();
   readonly encoder = new HpackEncoder();
   /** The peer's limit on streams that we open. */
@@ -126,9 +128,9 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
       return frame.length > 0 && this.#recent.get(id) === "reset" ? null : this.#strayMessage(id);
     }
     if (stream.remoteEnded) return this.#breakStream(stream, ErrorCode.StreamClosed);
-    if (!stream.receiveWindow.take(size)) return this.#breakStream(stream, ErrorCode.FlowControlError);
     const { length } = frame;
     const ended = frame.has(Flag.EndStream);
+    if (!stream.takes(size, ended)) return this.#breakStream(stream, ErrorCode.FlowControlError);
     if (length === 0 && !ended) return this.guard.emptyData() ? calm("http2.empty_data") : null;
     this.guard.useful();
     if (stream.expected >= 0) {
@@ -138,7 +140,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
       }
     }
     this.touch(stream);
-    if (length > 0) stream.onData(frame.content);
+    if (length > 0) stream.onData(partOf(frame.bytes, frame.from, frame.to));
     if (ended) this.#endRemote(stream, null);
     else stream.credit();
     return null;
@@ -292,7 +294,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
 
   protected open(stream: Http2Stream): void {
     this.guard.streamsOpened++;
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     this.touch(stream);
   }
 
@@ -363,8 +365,8 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     stream.closed = true;
     stream.dropPending();
     this.wheel.clear(stream);
-    this.streams.delete(stream.id);
-    this.#growthBytes += stream.receiveWindow.grown;
+    this.streams.delete(stream);
+    this.#growthBytes += stream.windowGrowth;
     this.#recent.add(stream.id, "ended");
     this.windows.forget(stream);
     if (!this.closed) this.onStreamsChanged();
@@ -411,9 +413,9 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     if (bytes > 0) this.frames.windowUpdate(id, bytes);
   }
 
-  /** A window for a new stream. */
-  newReceiveWindow(): ReceiveWindow {
-    return new ReceiveWindow(this.limits.http2StreamWindowBytes);
+  /** What a peer may send on a new stream. */
+  get streamWindowBytes(): number {
+    return this.limits.http2StreamWindowBytes;
   }
 
   /**
@@ -432,7 +434,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   }
 
   protected override onClosed(reason: ResetReason): void {
-    const open = [...this.streams.values()];
+    const open = this.streams.all();
     for (const stream of open) this.forget(stream);
     this.onGone();
     for (const stream of open) stream.onReset(reason, true);

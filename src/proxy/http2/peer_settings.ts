@@ -6,6 +6,7 @@ import type { Limits } from "../../model/limits.ts";
 import type { HpackEncoder } from "./hpack/encoder.ts";
 import type { SendWindows } from "./send_windows.ts";
 import type { Http2Stream } from "./stream.ts";
+import type { StreamTable } from "./stream_table.ts";
 
 const FRAME_BYTES_LARGEST = 0xffffff;
 
@@ -22,7 +23,7 @@ export interface PeerSettingsTarget {
   readonly encoder: HpackEncoder;
   readonly frames: FrameWriter;
   readonly windows: SendWindows;
-  readonly streams: ReadonlyMap<number, Http2Stream>;
+  readonly streams: StreamTable<Http2Stream>;
   /** The peer's SETTINGS_ENABLE_PUSH may not be above it: only a client may say 1. */
   readonly enablePushMax: 0 | 1;
   /** The peer's limit on streams that we open. */
@@ -45,7 +46,7 @@ export function applySetting(
       target.setStreamsMax(value);
       return null;
     case Setting.InitialWindowSize:
-      return value <= WINDOW_BYTES_MAX && target.windows.setInitial(value, target.streams.values())
+      return value <= WINDOW_BYTES_MAX && target.windows.setInitial(value, target.streams.all())
         ? null
         : new ConnectionError(ErrorCode.FlowControlError, "http2.initial_window");
     case Setting.MaxFrameSize:

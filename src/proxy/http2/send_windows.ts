@@ -61,13 +61,20 @@ export class SendWindows {
     return position;
   }
 
+  /** Bytes that would go out at once, in one frame. */
+  roomFor(stream: Http2Stream): number {
+    if (!this.#hasRoom()) return 0;
+    return Math.min(this.#connection, stream.sendWindow, this.#frames.frameBytesMax);
+  }
+
   /** The stream waits until windows and socket allow more. */
   block(stream: Http2Stream): void {
     this.#blocked.add(stream);
   }
 
   forget(stream: Http2Stream): void {
-    this.#blocked.delete(stream);
+    // Called for every stream, and nearly always for nothing.
+    if (this.#blocked.size > 0) this.#blocked.delete(stream);
   }
 
   isBlocked(stream: Http2Stream): boolean {

@@ -4,7 +4,7 @@ import type { HeaderList, ResetReason } from "../exchange.ts";
 import type { Http2Connection } from "./connection.ts";
 import { ErrorCode } from "./frames.ts";
 import { PendingBody } from "./pending_body.ts";
-import type { ReceiveWindow } from "./receive_window.ts";
+import { ReceiveWindow } from "./receive_window.ts";
 
 export abstract class Http2Stream implements Timed {
   deadlineMs = 0;
@@ -14,7 +14,8 @@ export abstract class Http2Stream implements Timed {
   protected readonly connection: Http2Connection;
   /** Bytes that the peer still takes. */
   sendWindow: number;
-  readonly receiveWindow: ReceiveWindow;
+  /** From the first piece on that is not the last: most bodies are one piece, and need none. */
+  #receiveWindow: ReceiveWindow | null = null;
   #paused = false;
   /** We ended our half. */
   localEnded = false;
@@ -29,8 +30,10 @@ export abstract class Http2Stream implements Timed {
   expected = -1;
   /** Bytes of body still to go, by our own content-length; -1: not known. */
   protected remaining = -1;
-  /** What windows and socket do not let through yet. */
-  readonly #pending = new PendingBody();
+  /** The last piece of a body of known length, held back for the end that follows. */
+  #last: Uint8Array | null = null;
+  /** What windows and socket do not let through yet; null as long as they let everything through. */
+  #pending: PendingBody | null = null;
   #pendingEnd = false;
   #pendingTrailers: HeaderList | null = null;
   /** `body` answered false: the source waits. */
@@ -38,7 +41,6 @@ export abstract class Http2Stream implements Timed {
 
   constructor(connection: Http2Connection, id: number, sendWindow: number) {
     this.connection = connection;
-    this.receiveWindow = connection.newReceiveWindow();
     this.id = id;
     this.sendWindow = sendWindow;
   }
@@ -69,18 +71,19 @@ export abstract class Http2Stream implements Timed {
   body(chunk: Uint8Array): boolean {
     if (this.closed || this.localEnded || this.#pendingEnd || chunk.length === 0) return true;
     if (this.remaining >= 0) this.remaining -= chunk.length;
-    if (this.#pending.bytes > 0) {
+    if (this.#last !== null) this.#releaseLast(this.#last);
+    if (this.#pending !== null && this.#pending.bytes > 0) {
       this.#pending.push(chunk);
       return this.#wait();
     }
-    // The length that the head promised is reached: held back for the end that follows, to leave in one frame with it.
+    // The length that the head promised is reached: the end that follows leaves in one frame with it.
     if (this.remaining === 0) {
-      this.#pending.hold(chunk);
+      this.#last = chunk;
       return true;
     }
     const sent = this.connection.sendData(this, chunk, Infinity, false);
     if (sent === chunk.length && this.connection.hasRoom) return true;
-    if (sent < chunk.length) this.#pending.push(chunk.subarray(sent));
+    if (sent < chunk.length) (this.#pending ??= new PendingBody()).push(chunk.subarray(sent));
     return this.#wait();
   }
 
@@ -93,11 +96,13 @@ export abstract class Http2Stream implements Timed {
 
   /** Sends no more than `most` bytes of what waits, as far as windows and socket allow. */
   flushPending(most: number): "all" | "some" | "nothing" {
+    if (this.#last !== null && this.#endsWithBody && this.#sendLast(this.#last, most)) return "all";
+    if (this.#last !== null) this.#releaseLast(this.#last);
     const pending = this.#pending;
     let left = most;
-    while (pending.bytes > 0) {
+    while (pending !== null && pending.bytes > 0) {
       const chunk = pending.first;
-      const last = this.#pendingEnd && this.#pendingTrailers === null && chunk.length === pending.bytes;
+      const last = this.#endsWithBody && chunk.length === pending.bytes;
       const sent = this.connection.sendData(this, chunk, left, last);
       pending.drop(sent);
       left -= sent;
@@ -109,6 +114,26 @@ export abstract class Http2Stream implements Timed {
     }
     if (this.#pendingEnd && !this.localEnded) this.#sendEnd();
     return "all";
+  }
+
+  /** The end follows what waits, without trailers. */
+  get #endsWithBody(): boolean {
+    return this.#pendingEnd && this.#pendingTrailers === null;
+  }
+
+  /** True: the held piece went out whole, and the end with it. */
+  #sendLast(last: Uint8Array, most: number): boolean {
+    if (last.length > Math.min(most, this.connection.windows.roomFor(this))) return false;
+    this.connection.sendData(this, last, most, true);
+    this.#last = null;
+    this.connection.endLocal(this);
+    return true;
+  }
+
+  /** The held piece has to wait its turn, or more than was promised comes after it. */
+  #releaseLast(last: Uint8Array): void {
+    this.#last = null;
+    (this.#pending ??= new PendingBody()).hold(last);
   }
 
   #sendEnd(): void {
@@ -125,6 +150,21 @@ export abstract class Http2Stream implements Timed {
 
   // Receiving.
 
+  /** A piece of the peer's body, as long on the wire; false: more than the window allows. */
+  takes(bytes: number, last: boolean): boolean {
+    if (this.#receiveWindow === null) {
+      const { streamWindowBytes } = this.connection;
+      if (last) return bytes <= streamWindowBytes;
+      this.#receiveWindow = new ReceiveWindow(streamWindowBytes);
+    }
+    return this.#receiveWindow.take(bytes);
+  }
+
+  /** What its window has grown by. */
+  get windowGrowth(): number {
+    return this.#receiveWindow === null ? 0 : this.#receiveWindow.grown;
+  }
+
   pause(): void {
     this.#paused = true;
   }
@@ -132,12 +172,16 @@ export abstract class Http2Stream implements Timed {
   resume(): void {
     this.#paused = false;
     // No more at once than before: it is the reader that is slow, not the way.
-    if (this.#mayCredit) this.connection.creditWindow(this.id, this.receiveWindow);
+    if (this.#receiveWindow !== null && this.#mayCredit) {
+      this.connection.creditWindow(this.id, this.#receiveWindow);
+    }
   }
 
   /** What came was passed on: lets the peer send more, unless the reader waits. */
   credit(): void {
-    if (this.#mayCredit) this.connection.creditStream(this.id, this.receiveWindow);
+    if (this.#receiveWindow !== null && this.#mayCredit) {
+      this.connection.creditStream(this.id, this.#receiveWindow);
+    }
   }
 
   get #mayCredit(): boolean {
@@ -146,7 +190,8 @@ export abstract class Http2Stream implements Timed {
 
   /** Lets go of everything: no byte goes out any more. */
   dropPending(): void {
-    this.#pending.clear();
+    this.#last = null;
+    this.#pending = null;
   }
 }
 

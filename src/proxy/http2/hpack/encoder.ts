@@ -46,6 +46,17 @@ interface Entry {
   readonly value: string;
 }
 
+/** An indexed field, where it stood in the block before. */
+interface Stood {
+  name: string;
+  value: string;
+  /** Of its entry; of the static table: its index, as a negative number. */
+  number: number;
+}
+
+/** Fields of a block that are looked for where they stood in the one before. */
+const PLACES_MAX = 32;
+
 let block: Buffer = Buffer.allocUnsafeSlow(16 * 1024);
 let end = 0;
 
@@ -59,6 +70,13 @@ export class HpackEncoder {
   #tableBytesMax = TABLE_BYTES_MAX;
   /** Smallest limit that the peer set since the last block; -1: none. */
   #announce = -1;
+  /**
+   * Blocks of one connection are much alike: a field in the place that it had in the block before is known by two
+   * comparisons, 40 ns less than to look for name and value.
+   */
+  readonly #stood: Stood[] = [];
+  /** Of the next field in its block. */
+  #place = 0;
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE; we use no more than the default. */
   setTableSize(bytes: number): void {
@@ -72,6 +90,7 @@ export class HpackEncoder {
   /** Begins a block; the fields follow with `field`. One block at a time in a process. */
   begin(): void {
     end = 0;
+    this.#place = 0;
     if (this.#announce < 0) return;
     reserve(12);
     if (this.#announce < this.#tableBytesMax) writeInteger(0x20, 5, this.#announce);
@@ -91,21 +110,30 @@ export class HpackEncoder {
   }
 
   field(name: string, value: string): void {
+    reserve(name.length + value.length + 16);
+    const place = this.#place++;
+    const stood = this.#stood[place];
+    if (stood !== undefined && stood.name === name && stood.value === value) {
+      const { number } = stood;
+      if (number < 0) return writeInteger(0x80, 7, -number);
+      if (number >= this.#oldest) return writeInteger(0x80, 7, this.#index(number));
+    }
     let known = this.#names.get(name);
     if (known === undefined) {
       known = describe(name);
       // Kept for as long as an entry has the name; names that everybody sends are here to stay.
       if (known.staticIndex !== 0) this.#names.set(name, known);
     }
-    reserve(name.length + value.length + 16);
     // Not asked for in vain: a value that is met for the first time would be hashed for it.
     const inserted = known.values.size === 0 ? undefined : known.values.get(value);
     if (inserted !== undefined) {
+      this.#remember(place, name, value, inserted);
       writeInteger(0x80, 7, this.#index(inserted));
       return;
     }
     const exact = known.staticValues?.get(value);
     if (exact !== undefined) {
+      this.#remember(place, name, value, -exact);
       writeInteger(0x80, 7, exact);
       return;
     }
@@ -117,6 +145,20 @@ export class HpackEncoder {
     if (named === 0) writeString(name);
     writeString(value);
     if (pattern === 0x40) this.#insert(name, value, known);
+  }
+
+  #remember(place: number, name: string, value: string, number: number): void {
+    if (place >= PLACES_MAX) return;
+    while (this.#stood.length <= place) this.#stood.push({ name: "", value: "", number: 0 });
+    const stood = this.#stood[place] as Stood;
+    stood.name = name;
+    stood.value = value;
+    stood.number = number;
+  }
+
+  /** Number of the oldest entry that is still there. */
+  get #oldest(): number {
+    return this.#inserted - (this.#entries.length - this.#first);
   }
 
   /** Index of the entry with that number. */
@@ -147,7 +189,7 @@ export class HpackEncoder {
 
   #evict(incoming: number): void {
     while (this.#first < this.#entries.length && this.#tableBytes + incoming > this.#tableBytesMax) {
-      const number = this.#inserted - (this.#entries.length - this.#first);
+      const number = this.#oldest;
       const { name, value } = this.#entries[this.#first++] as Entry;
       this.#tableBytes -= name.length + value.length + ENTRY_OVERHEAD_BYTES;
       const known = this.#names.get(name) as KnownName;
