@@ -83,6 +83,8 @@ export interface InboundPort {
   readonly service: ServiceInfo;
   /** What the workload speaks there. Older snapshots do not say. @default "http1" */
   readonly protocol?: HttpProtocol;
+  /** The workload is spoken to as the client speaks (`useClientProtocol`). @default false */
+  readonly followsClient?: boolean;
   /** What connections to it carry, where they come in plain text. Older snapshots do not say. @default "auto" */
   readonly declared?: PortProtocol;
   /** Where the workload takes them, if not at that port of its own address (Sidecar `defaultEndpoint`). */
@@ -191,6 +193,8 @@ export interface Cluster {
   readonly connectTimeoutMs: number;
   /** What endpoints without a mesh listener speak. Older snapshots do not say. @default "http1" */
   readonly protocol?: HttpProtocol;
+  /** They are spoken to as the client speaks instead (`useClientProtocol`). @default false */
+  readonly followsClient?: boolean;
   /** For RING_HASH and MAGLEV. */
   readonly hash?: HashSettings;
   /** How an endpoint that is new, or healthy again, gets its share little by little. @default none */

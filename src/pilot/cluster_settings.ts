@@ -35,6 +35,7 @@ export function clusterSettings(
     ...balancing(loadBalancer),
     connectTimeoutMs: connectionPool?.tcp.connectTimeout ?? mesh.connectTimeout,
     protocol,
+    ...(followsClient(connectionPool, port) ? { followsClient: true } : {}),
     ...(warmup === null ? {} : {
       warmup: {
         durationMs: warmup.duration,
@@ -104,6 +105,14 @@ function hashKey(key: WrittenKey): HashKey {
 /** Istio's "upgrade" is HTTP/2 from the first byte on. */
 function protocolOf(pool: ConnectionPool | null, port: ServicePort): HttpProtocol {
   return pool?.http.h2UpgradePolicy === "UPGRADE" && port.protocol === "http" ? "http2" : port.http;
+}
+
+/** Istio's `useClientProtocol`; bytes have none. */
+export function followsClient(
+  pool: ConnectionPool | null,
+  { protocol }: Pick<ServicePort, "protocol">,
+): boolean {
+  return protocol === "http" && pool?.http.useClientProtocol === true;
 }
 
 /** Only what really limits: a cluster with limits has connections of its own. */

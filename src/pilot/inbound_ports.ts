@@ -2,7 +2,7 @@
 import type { ConnectionPool } from "../config/schema/connection_pool.ts";
 import type { DefaultEndpoint, SidecarSpec } from "../config/schema/sidecar.ts";
 import type { InboundPort } from "../model/snapshot.ts";
-import { limitsOf } from "./cluster_settings.ts";
+import { followsClient, limitsOf } from "./cluster_settings.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { modeAt, type PeerMode } from "./policies.ts";
 import { type MeshService, protocolsOf, selects, type ServicePort, targetPortOf } from "./services.ts";
@@ -47,7 +47,7 @@ function declaredPorts(
     return (known.length > 0 ? known : [fresh]).map((one): InboundPort => {
       const merged = { ...one, ...said, ...delivery };
       if (own === null) return merged;
-      const { limits: _, connectTimeoutMs: __, ...rest } = merged;
+      const { limits: _, connectTimeoutMs: __, followsClient: ___, ...rest } = merged;
       return { ...rest, ...pooled(own, rest.declared) };
     });
   }).sort(byPortAndHost);
@@ -57,13 +57,15 @@ function declaredPorts(
 function pooled(
   pool: ConnectionPool | null,
   declared: InboundPort["declared"] = "auto",
-): Pick<InboundPort, "limits" | "connectTimeoutMs"> {
+): Pick<InboundPort, "limits" | "connectTimeoutMs" | "followsClient"> {
   if (pool === null) return {};
-  const limits = limitsOf(pool, null, null, { protocol: declared === "auto" ? "http" : declared });
+  const protocol = declared === "auto" ? "http" : declared;
+  const limits = limitsOf(pool, null, null, { protocol });
   const { connectTimeout } = pool.tcp;
   return {
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
     ...(connectTimeout === null ? {} : { connectTimeoutMs: connectTimeout }),
+    ...(followsClient(pool, { protocol }) ? { followsClient: true } : {}),
   };
 }
 

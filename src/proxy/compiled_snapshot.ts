@@ -46,6 +46,8 @@ export interface CompiledSnapshot {
   readonly clusters: ReadonlyMap<string, CompiledCluster>;
   /** The own description for the mesh hop. */
   readonly peer: string;
+  /** The same for requests that came in HTTP/2. */
+  readonly http2Peer: string;
   /** Of a gateway: its ports, by the names of their listeners. */
   readonly gateway: ReadonlyMap<string, GatewayTable<CompiledCluster>>;
   /** Of a gateway: virtual hosts by the tables that its listeners name. */
@@ -87,6 +89,8 @@ export interface InboundService {
   /** Counts calls from outside the mesh. */
   readonly plainEdge: Edge;
   readonly host: Host;
+  /** For requests of clients that speak HTTP/2: another one where the workload is spoken to as they speak. */
+  readonly http2Host: Host;
   /** The same address for tunnels. */
   readonly tunnelHost: Host;
   /** Of both; null: nothing is limited. */
@@ -186,8 +190,10 @@ function assemble(
   const tableOf = () => new ListenerTable(listeners, { find, members: (one) => membersOf(one, find) });
   const collectHosts = () => {
     hosts.clear();
-    for (const { host, tunnelHost } of inbound.values()) hosts.add(host).add(tunnelHost);
-    for (const { endpoints } of clusters.values()) for (const { host } of endpoints) hosts.add(host);
+    for (const one of inbound.values()) hosts.add(one.host).add(one.http2Host).add(one.tunnelHost);
+    for (const { endpoints } of clusters.values()) {
+      for (const { host, http2Host } of endpoints) hosts.add(host).add(http2Host ?? host);
+    }
   };
   collectHosts();
   const tables = new Map(
@@ -201,6 +207,7 @@ function assemble(
     hosts,
     routes: tables.get("") ?? new RouteTable([], find),
     peer: describePeer(settings.workload),
+    http2Peer: describePeer(settings.workload, true),
     gateway: new Map(gatewayListeners.map((one) => [one.name, new GatewayTable(one, find)])),
     tables,
     listeners: tableOf(),
@@ -291,12 +298,14 @@ function inboundServices(
   const ports = new Map(settings.inbound.map((inbound) => [inbound.port, inbound]));
   return new Map([...ports].map(([port, inbound]) => {
     const limits = inbound.limits === undefined ? null : previous.get(port)?.limits ?? new PoolLimits();
+    const host = deliver(inbound, inbound.followsClient ? "http1" : inbound.protocol ?? "http1", limits);
     return [port, {
       service: inbound.service,
       declared: inbound.declared ?? "auto",
       strict: inbound.mtls === "strict",
       plainEdge: plainEdge(inbound.service),
-      host: deliver(inbound, inbound.protocol ?? "http1", limits),
+      host,
+      http2Host: inbound.followsClient ? deliver(inbound, "http2", limits) : host,
       tunnelHost: deliver(inbound, "tcp", limits),
       limits,
       connectTimeoutMs: inbound.connectTimeoutMs ?? INBOUND_CONNECT_TIMEOUT_MS,

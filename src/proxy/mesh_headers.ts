@@ -12,7 +12,10 @@ const X = 0x78;
 export const MESH_HEADER_PREFIX = "x-bowline-";
 /** The workload's own port that the request is for. */
 export const PORT_HEADER = "x-bowline-port";
-/** Who calls, for telemetry: `NAME;APP;VERSION`. Namespace and identity come from the certificate alone. */
+/**
+ * Who calls, for telemetry: `NAME;APP;VERSION`, and `;h2` where the program itself spoke HTTP/2. Namespace and identity
+ * come from the certificate alone.
+ */
 export const PEER_HEADER = "x-bowline-peer";
 /** On a response that a proxy made itself: the response flags and which proxy it was. */
 export const REPLY_HEADER = "x-bowline-reply";
@@ -49,8 +52,15 @@ export class PeerDescriptions {
   }
 }
 
-export function describePeer({ name, app, version }: WorkloadInfo): string {
-  return [name, app, version].map(peerPart).join(";");
+export function describePeer({ name, app, version }: WorkloadInfo, http2 = false): string {
+  return [name, app, version].map(peerPart).join(";") + (http2 ? HTTP2_MARK : "");
+}
+
+const HTTP2_MARK = ";h2";
+
+/** Whether the program behind a peer spoke HTTP/2. One that does not describe itself is the program. */
+export function clientSpeaksHttp2(description: string | undefined, spoken: boolean): boolean {
+  return description === undefined ? spoken : description.endsWith(HTTP2_MARK);
 }
 
 /** Names come from configuration: whatever could end a part, or a line, is replaced. */

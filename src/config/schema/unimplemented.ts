@@ -29,26 +29,17 @@ const INBOUND_POOLS = ["inboundConnectionPool", "ingress[].connectionPool"];
 const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(value);
 
 export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
-  connectionPools: values(
-    "DestinationRule",
-    POLICIES.map((at) => `${at}.connectionPool.http.useClientProtocol`),
-    {
-      when: (value) => value === true,
-    },
-  ),
   clientTls: [
     ...policy("tls.caCrl", "tls.credentialName"),
   ],
   sidecar: [
     ...["ingress[].bind", "egress[].bind"].map((path) => ({ kind: "Sidecar", path })),
-    ...INBOUND_POOLS.flatMap((pool) => [
-      ...values("Sidecar", [`${pool}.http.useClientProtocol`], { when: (value) => value === true }),
-      ...values("Sidecar", [`${pool}.http.h2UpgradePolicy`], {
-        when: (value) => value === "UPGRADE",
-        what: "h2UpgradePolicy UPGRADE towards the workload",
-        hint: "say by the port's name or appProtocol that the workload speaks HTTP/2",
-      }),
-    ]),
+    // Istio reads it for callers alone.
+    ...values("Sidecar", INBOUND_POOLS.map((pool) => `${pool}.http.h2UpgradePolicy`), {
+      when: (value) => value === "UPGRADE",
+      what: "h2UpgradePolicy UPGRADE towards the workload",
+      hint: "say by the port's name or appProtocol that the workload speaks HTTP/2",
+    }),
     ...values("Sidecar", ["ingress[].captureMode", "egress[].captureMode"], {
       when: (value) => value === "NONE",
       what: "the capture mode NONE",

@@ -17,17 +17,18 @@ export function splitAuthority(authority: string): { hostname: string; port: num
  * otherwise. Null: the request names no host.
  */
 export function hostOfAuthority(
-  { authority, tunnel }: RequestHead,
+  { authority, tunnel, http2 = false }: RequestHead,
   { port }: Endpoint,
-  { protocol = "http1", tls }: Cluster,
+  { protocol = "http1", followsClient, tls }: Cluster,
 ): HostAddress | null {
   const hostname = splitAuthority(authority)?.hostname;
   if (hostname === undefined) return null;
+  const spoken = followsClient ? (http2 ? "http2" : "http1") : protocol;
   const address = {
     hostname,
     port,
     spiffeId: null,
-    protocol: tunnel === "connect" ? "tcp" : protocol,
+    protocol: tunnel === "connect" ? "tcp" : spoken,
   } as const;
   if (tls === undefined) return address;
   const sni = tls.sni ?? hostname;

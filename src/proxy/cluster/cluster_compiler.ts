@@ -1,5 +1,12 @@
 /** Makes clusters of what a snapshot says: their endpoints bound to hosts and counters, and to the addresses of their names. */
-import type { Cluster, Endpoint, EndpointSet, ServiceInfo, WorkloadInfo } from "../../model/snapshot.ts";
+import type {
+  Cluster,
+  Endpoint,
+  EndpointSet,
+  HttpProtocol,
+  ServiceInfo,
+  WorkloadInfo,
+} from "../../model/snapshot.ts";
 import { type Edge, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import { type ClusterContext, CompiledCluster } from "./cluster.ts";
 import { ClusterEndpoint } from "./cluster_endpoint.ts";
@@ -65,17 +72,23 @@ export class ClusterCompiler {
   }
 
   #bind(endpoint: Endpoint, cluster: Cluster, limits: PoolLimits | null): ClusterEndpoint {
-    const { service, protocol = "http1", tls } = cluster;
+    const { service, protocol = "http1", followsClient = false, tls } = cluster;
     const mtls = endpoint.meshPort !== null;
-    const host = this.#options.hosts.get({
-      hostname: endpoint.address,
-      port: endpoint.meshPort ?? endpoint.port,
-      spiffeId: mtls ? endpoint.workload.principal : null,
-      // The mesh hop carries many exchanges on one connection.
-      protocol: mtls ? "http2" : protocol,
-      ...(mtls || tls === undefined ? {} : { tls }),
-      ...(limits === null ? {} : { pool: cluster.name }),
-    }, limits);
-    return new ClusterEndpoint(endpoint, host, this.#options.edgeTo(endpoint.workload, service, mtls));
+    const { hosts, edgeTo } = this.#options;
+    const hostFor = (spoken: HttpProtocol) =>
+      hosts.get({
+        hostname: endpoint.address,
+        port: endpoint.meshPort ?? endpoint.port,
+        spiffeId: mtls ? endpoint.workload.principal : null,
+        protocol: spoken,
+        ...(mtls || tls === undefined ? {} : { tls }),
+        ...(limits === null ? {} : { pool: cluster.name }),
+      }, limits);
+    const edge = edgeTo(endpoint.workload, service, mtls);
+    // The mesh hop carries many exchanges on one connection, whoever calls.
+    if (mtls || !followsClient) {
+      return new ClusterEndpoint(endpoint, hostFor(mtls ? "http2" : protocol), edge);
+    }
+    return new ClusterEndpoint(endpoint, hostFor("http1"), edge, hostFor("http2"));
   }
 }

@@ -11,12 +11,18 @@ export class ClusterEndpoint implements PoolMember {
   /** Given by its cluster; null as long as nobody asks. */
   health: EndpointHealth | null = null;
 
-  constructor(readonly endpoint: Endpoint, readonly host: Host, readonly edge: Edge) {
+  /** `http2Host`: for requests that come in HTTP/2, where it is spoken to as the client speaks; null: `host`. */
+  constructor(
+    readonly endpoint: Endpoint,
+    readonly host: Host,
+    readonly edge: Edge,
+    readonly http2Host: Host | null = null,
+  ) {
     this.weight = Math.max(1, endpoint.weight);
   }
 
   get active(): number {
-    return this.host.active;
+    return this.http2Host === null ? this.host.active : this.host.active + this.http2Host.active;
   }
 
   get key(): string {

@@ -10,6 +10,7 @@ import { LOCAL_REPLY } from "../local_reply.ts";
 import {
   CLIENT_CERT_HEADER,
   clientCertificateValue,
+  clientSpeaksHttp2,
   ORIGINAL_PATH_HEADER,
   type PeerDescriptions,
   readPeer,
@@ -36,6 +37,8 @@ export interface InboundOptions extends ExchangeContext {
 }
 
 interface InboundTarget extends Target {
+  /** For requests of clients that speak HTTP/2; mostly the same. */
+  readonly http2: Target;
   readonly tunnelHost: Host;
   readonly destination: PolicyDestination;
   /** What holds for this caller's requests; null: no policy selects the workload. */
@@ -87,12 +90,13 @@ export class InboundAcceptor implements Acceptor {
       head,
       ended,
     );
-    const target = this.#target(snapshot, port ?? askedPort(head.authority, snapshot.inbound), peer ?? "");
+    const asked = port ?? askedPort(head.authority, snapshot.inbound);
+    const target = this.#target(snapshot, asked, peer ?? "");
     if (this.#options.inFlight.refuses()) {
       exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
     } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
     else if (head.tunnel === "connect") this.#tunnel(exchange, target, snapshot);
-    else this.#receive(exchange, snapshot, target, head);
+    else this.#receive(exchange, snapshot, target, head, clientSpeaksHttp2(peer, head.http2 === true));
     return exchange;
   }
 
@@ -116,21 +120,22 @@ export class InboundAcceptor implements Acceptor {
     { tokens }: CompiledSnapshot,
     target: InboundTarget,
     head: RequestHead,
+    http2: boolean,
   ): void {
     const path = normalPath(head.path);
     if (typeof path !== "string") return exchange.reply(path, target.edge);
     head.path = path;
-    if (tokens === null) this.#send(exchange, target, head);
-    else authenticate(tokens, exchange, head, target.edge, () => this.#send(exchange, target, head));
+    if (tokens === null) return this.#send(exchange, target, head, http2);
+    authenticate(tokens, exchange, head, target.edge, () => this.#send(exchange, target, head, http2));
   }
 
-  #send(exchange: InboundExchange, target: InboundTarget, head: RequestHead): void {
+  #send(exchange: InboundExchange, target: InboundTarget, head: RequestHead, http2: boolean): void {
     const { policies, destination } = target;
     const passes = policies === null ||
       exchange.passes(policies, new PolicyCall(this.#peer, destination, head));
     target.calls.recordRequest(head.method, head.authority, head.path, passes);
-    if (passes) exchange.send(target);
-    else exchange.refuse(target.edge);
+    if (!passes) return exchange.refuse(target.edge);
+    exchange.send(http2 ? target.http2 : target);
   }
 
   /** Only ports that a service declares are open to the mesh; null for any other. */
@@ -152,7 +157,11 @@ export class InboundAcceptor implements Acceptor {
       this.#principal,
     );
     const destination = { address: snapshot.settings.address, port: Number(port) };
+    const { host, http2Host, connectTimeoutMs } = inbound;
+    const to: Target = { host, edge: this.#edge(snapshot, inbound), connectTimeoutMs };
     const target = {
+      ...to,
+      http2: http2Host === host ? to : { ...to, host: http2Host },
       destination,
       policies: policies?.bind(this.#peer, destination, "http") ?? null,
       calls: this.#options.calls.caller({
@@ -161,10 +170,7 @@ export class InboundAcceptor implements Acceptor {
         address: this.#peer.address,
         port: destination.port,
       }),
-      host: inbound.host,
       tunnelHost: inbound.tunnelHost,
-      edge: this.#edge(snapshot, inbound),
-      connectTimeoutMs: inbound.connectTimeoutMs,
     };
     this.#latest = { services, table: policies, port, peer, target };
     return target;

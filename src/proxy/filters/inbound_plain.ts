@@ -56,7 +56,9 @@ export class PlainInboundAcceptor implements Acceptor {
     const path = normalPath(head.path);
     if (typeof path === "string") {
       head.path = path;
-      const host = inbound?.host ?? this.#beyond("http1");
+      const host = head.http2
+        ? inbound?.http2Host ?? this.#beyond("http2")
+        : inbound?.host ?? this.#beyond("http1");
       this.#receive(exchange, edge, snapshot, host, head);
     } else exchange.reply(path, edge);
     return exchange;
@@ -130,7 +132,7 @@ export class PlainInboundAcceptor implements Acceptor {
   }
 
   /** A port that no service declares, where it was dialled: what listens on loopback alone is not for others. */
-  #beyond(protocol: "http1" | "tcp"): Host {
+  #beyond(protocol: "http1" | "http2" | "tcp"): Host {
     return this.#options.hosts.passthrough({ ...this.#destination, spiffeId: null, protocol });
   }
 }

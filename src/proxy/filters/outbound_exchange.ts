@@ -381,20 +381,22 @@ export class OutboundExchange extends HttpExchange {
   }
 
   /** A proxy understands CONNECT; a plain endpoint is what the tunnel leads to. Null: it would lead back here. */
-  #hostOf({ endpoint, host }: ClusterEndpoint, cluster: Cluster): Host | null {
+  #hostOf({ endpoint, host, http2Host }: ClusterEndpoint, cluster: Cluster): Host | null {
     const { hosts, isOwnAddress } = this.context;
     if (cluster.resolution === "AUTHORITY") {
       const address = hostOfAuthority(this.head, endpoint, cluster);
       const leadsBack = address === null || isOwnAddress(address.hostname, address.port);
       return leadsBack ? null : hosts.passthrough(address);
     }
+    if (http2Host !== null && this.head.http2 === true && this.head.tunnel !== "connect") return http2Host;
     if (this.head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
     return hosts.passthrough({ ...host.address, protocol: "tcp" });
   }
 
   #addMeshFields(headers: HeaderList, { endpoint }: ClusterEndpoint): void {
     if (endpoint.meshPort !== null) {
-      headers.push(PORT_HEADER, String(endpoint.port), PEER_HEADER, this.#snapshot.peer);
+      const peer = this.head.http2 === true ? this.#snapshot.http2Peer : this.#snapshot.peer;
+      headers.push(PORT_HEADER, String(endpoint.port), PEER_HEADER, peer);
     }
   }
 

@@ -32,16 +32,27 @@ export function readRequestHead(section: FieldSection, ended: boolean): RequestH
     if (target === null || scheme !== null || path !== null) return undefined;
     // A tunnel without a stream for its bytes is none.
     if (!/[^:]:[0-9]{1,5}$/.test(target) || ended) return undefined;
-    return { method, scheme: "http", authority, path: "", headers, bodyLength: 0, tunnel: "connect" };
+    return {
+      method,
+      scheme: "http",
+      authority,
+      path: "",
+      headers,
+      bodyLength: 0,
+      tunnel: "connect",
+      http2: true,
+    };
   }
   const scheme = section.scheme?.toLowerCase();
   const path = section.path ?? "";
   if ((scheme !== "http" && scheme !== "https") || !isTarget(path)) return undefined;
   if (path.charCodeAt(0) !== 0x2f && !(path === "*" && method === "OPTIONS")) return undefined;
-  if (protocol === null) return { method, scheme, authority, path, headers, bodyLength, tunnel: null };
+  if (protocol === null) {
+    return { method, scheme, authority, path, headers, bodyLength, tunnel: null, http2: true };
+  }
   // RFC 8441 §4: with HTTP/1 this was a GET that asked for an upgrade.
   if (method !== "CONNECT" || protocol !== "websocket" || ended || authority === "") return undefined;
-  return { method: "GET", scheme, authority, path, headers, bodyLength: 0, tunnel: "websocket" };
+  return { method: "GET", scheme, authority, path, headers, bodyLength: 0, tunnel: "websocket", http2: true };
 }
 
 /** Undefined: malformed. `bodiless`: whatever the fields say, no body follows. */

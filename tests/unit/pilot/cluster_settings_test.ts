@@ -35,6 +35,13 @@ function clusterOf(documents: string | string[], subset = "", port = 8080): Clus
 const policy = (text: string) => rule(`trafficPolicy: {${text}}`);
 
 describe("clusterSettings()", () => {
+  test("useClientProtocol follows the client where requests are read, and nowhere else", () => {
+    const follows = policy("connectionPool: {http: {useClientProtocol: true}}");
+    expect(clusterOf(follows).followsClient).toBe(true);
+    expect(clusterOf(follows, "", 9000)).not.toHaveProperty("followsClient");
+    expect(clusterOf([])).not.toHaveProperty("followsClient");
+  });
+
   test("http2KeepAlive says what it says, even if that is nothing", () => {
     const limits = (text: string) =>
       clusterOf(policy(`connectionPool: {http: {http2KeepAlive: ${text}}}`)).limits;

@@ -104,6 +104,7 @@ describe("Http2ServerConnection understands", () => {
       headers: ["b", "1", "a", "", "b", "2", "x", "\xe9\t\xff"],
       bodyLength: 0,
       tunnel: null,
+      http2: true,
     });
   });
 
