@@ -51,6 +51,22 @@ export const CODES = {
   delegateDropped: "BOW0030",
   /** A rule about HTTP in a policy that also selects workloads with ports of TCP. */
   policyNeedsHttp: "BOW0031",
+  /** A path with a query in a match, which is compared without one. */
+  queryInPath: "BOW0040",
+  /** `ignoreUriCase` beside a regex, or beside no path. */
+  uriCaseKept: "BOW0041",
+  /** The name of a header in a match that is not in lower case. */
+  headerCase: "BOW0042",
+  /** The share of a mirror that is not there. */
+  mirrorMissing: "BOW0043",
+  /** Settings of a port that leave out settings for all ports, which then do not hold there. */
+  portInheritsNothing: "BOW0044",
+  /** A timeout of each attempt that is as long as that of the whole request. */
+  attemptsOutlast: "BOW0045",
+  /** A VirtualService that routes a host of another namespace for others than its own callers. */
+  foreignHost: "BOW0046",
+  /** Rules about requests for a host whose ports carry bytes. */
+  rulesForBytes: "BOW0047",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */
@@ -77,6 +93,8 @@ export const CODES = {
   hostNotInGateway: "IST0132",
   /** Istio's IneffectiveSelector. */
   ineffectiveSelector: "IST0166",
+  /** Istio's IneffectivePolicy. */
+  ineffectivePolicy: "IST0167",
   /** Istio's DestinationRuleSubsetNotSelectPods. */
   subsetSelectsNothing: "IST0173",
   /** Istio's UnknownDestinationRuleHost. */

@@ -11,16 +11,22 @@ import { destinationRuleHost } from "./destination_rule_host.ts";
 import { destinationRuleOrder } from "./destination_rule_order.ts";
 import { destinationSubset } from "./destination_subset.ts";
 import { ejectionShare } from "./ejection_share.ts";
+import { foreignHosts } from "./foreign_hosts.ts";
 import { gatewayHosts } from "./gateway_hosts.ts";
 import { gatewayReference } from "./gateway_reference.ts";
 import { HostRegistry } from "./host_registry.ts";
+import { ineffectivePolicies } from "./ineffective_policies.ts";
 import { ineffectiveSelectors } from "./ineffective_selectors.ts";
 import { localityFailover } from "./locality_failover.ts";
+import { matchTraps } from "./match_traps.ts";
 import { meshLeftOut } from "./mesh_left_out.ts";
+import { mirrorShare } from "./mirror_share.ts";
 import { policyProtocols } from "./policy_protocols.ts";
 import { portNames } from "./port_names.ts";
+import { portPolicies } from "./port_policies.ts";
 import { protocolConflict } from "./protocol_conflict.ts";
 import { resilience } from "./resilience.ts";
+import { rulesForBytes } from "./rules_for_bytes.ts";
 import { serverVerification } from "./server_verification.ts";
 import { singleResources } from "./single_resources.ts";
 import { subsetEndpoints } from "./subset_endpoints.ts";
@@ -38,15 +44,21 @@ const ANALYZERS: readonly Analyzer[] = [
   destinationRuleOrder,
   destinationSubset,
   ejectionShare,
+  foreignHosts,
   gatewayHosts,
   gatewayReference,
+  ineffectivePolicies,
   ineffectiveSelectors,
   localityFailover,
+  matchTraps,
   meshLeftOut,
+  mirrorShare,
   policyProtocols,
   portNames,
+  portPolicies,
   protocolConflict,
   resilience,
+  rulesForBytes,
   serverVerification,
   singleResources,
   subsetEndpoints,

@@ -11,9 +11,7 @@ import {
 import type { ServiceSpec } from "../schema/service.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
 import { hasAll, KnownWorkloads } from "./known_workloads.ts";
-
-/** Names of ports whose connections nobody reads requests from, by their prefix. */
-const TCP_NAME = /^(tcp|tls|https|mongo|mysql|redis|postgres|postgresql)(-|$)/;
+import { carriesBytes } from "./port_speech.ts";
 
 export const policyProtocols: Analyzer = function* (resources) {
   const workloads = new KnownWorkloads(resources);
@@ -21,7 +19,7 @@ export const policyProtocols: Analyzer = function* (resources) {
     const index = policy.spec.rules.findIndex(asksForHttp);
     const service = index < 0
       ? undefined
-      : resources.services.find((service) => carriesBytes(service, policy, workloads));
+      : resources.services.find((service) => hasPortOfBytes(service, policy, workloads));
     if (service === undefined) continue;
     const effect = policy.spec.action === "ALLOW"
       ? "a rule that asks for what HTTP has allows none of them"
@@ -36,13 +34,13 @@ export const policyProtocols: Analyzer = function* (resources) {
   }
 };
 
-function carriesBytes(
+function hasPortOfBytes(
   { namespace, spec }: ConfigResource<ServiceSpec>,
   policy: ConfigResource<AuthorizationPolicySpec>,
   workloads: KnownWorkloads,
 ): boolean {
   if (namespace !== policy.namespace || spec.selector === null) return false;
-  if (!spec.ports.some(({ name, appProtocol }) => TCP_NAME.test(appProtocol ?? name ?? ""))) return false;
+  if (!spec.ports.some(carriesBytes)) return false;
   const wanted = policy.spec.selector?.matchLabels ?? {};
   return workloads.selected(namespace, spec.selector).some((labels) => hasAll(labels, wanted));
 }

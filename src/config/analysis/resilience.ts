@@ -1,4 +1,4 @@
-/** BOW0013 to BOW0015: retries and faults that do nothing, or less than they seem to. */
+/** BOW0013 to BOW0015 and BOW0045: retries and faults that do nothing, or less than they seem to. */
 import { CODES } from "../codes.ts";
 import type { Finding } from "../finding.ts";
 import type { ConfigResource } from "../resource.ts";
@@ -9,6 +9,7 @@ export const resilience: Analyzer = function* ({ virtualServices }) {
   for (const resource of virtualServices) {
     for (const [index, rule] of resource.spec.http.entries()) {
       yield* retriesOff(resource, index, rule);
+      yield* attemptsOutlast(resource, index, rule);
       yield* faultsOff(resource, index, rule);
     }
   }
@@ -23,6 +24,19 @@ function* retriesOff(
   if (retries === null || retries.attempts > 0 || isWritten(resource, [...path, "attempts"])) return;
   const message = "retries without attempts switch retries off, also those that Istio makes by default";
   yield warning(CODES.retriesOff, resource, path, message, "add attempts:");
+}
+
+function* attemptsOutlast(
+  resource: ConfigResource<unknown>,
+  index: number,
+  { retries, timeout }: HttpRule,
+): Generator<Finding> {
+  const perTry = retries?.perTryTimeout ?? null;
+  if (perTry === null || timeout === null || perTry < timeout) return;
+  const path = ["spec", "http", index, "retries", "perTryTimeout"];
+  const message =
+    `the whole request, with all attempts, has ${timeout} ms, so that no attempt is cut short at ${perTry}`;
+  yield warning(CODES.attemptsOutlast, resource, path, message, "make it shorter, or the timeout longer");
 }
 
 function* faultsOff(
