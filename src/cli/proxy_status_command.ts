@@ -48,7 +48,10 @@ export async function runProxyStatus(
   const rows = reply.proxies.map((proxy) => row(proxy, clock.now()));
   await printData(output, reply, () => formatTable(COLUMNS, rows));
   if (output === "table") {
-    for (const { workload, reason } of reply.proxies) {
+    for (const { workload, reason, shutPorts } of reply.proxies) {
+      for (const { port, reason } of shutPorts) {
+        printMessage(printable(`${workload} has its port ${port} shut: ${reason}`));
+      }
       if (reason !== null) printMessage(printable(`${workload} refused its last push: ${reason}`));
     }
   }

@@ -39,6 +39,8 @@ export async function runWorker({ number }: WorkerCommandOptions): Promise<ExitC
         caps: proxyCaps(openFilesMax(), settings.limits),
         tlsMaterial: identity,
         warn: (message) => log.warn(message, { worker: number }),
+        // The main process hears of them with the counts.
+        onShutPorts() {},
       }),
     send: (message, sent) => channel.send(message, sent),
     end: (how) => over.resolve(how === "drained" ? EXIT.ok : EXIT.error),

@@ -3,6 +3,7 @@
  * request (`POST /v1/discovery`, chunked both ways).
  */
 import type { WorkloadHealth } from "./health_probe.ts";
+import type { ShutPort } from "./shut_port.ts";
 import type { ResourceKey, VersionedResource } from "./snapshot.ts";
 import type { WorkloadKey } from "./workload.ts";
 
@@ -15,7 +16,7 @@ export const DISCOVERY_LINE_BYTES_MAX = 64 * 1024 * 1024;
 /** Each side sends something at least this often, and gives the other up after three times as long. */
 export const DISCOVERY_HEARTBEAT_MS = 10_000;
 
-export type ProxyMessage = Hello | Ack | Nack | Heartbeat | Health | Goodbye;
+export type ProxyMessage = Hello | Ack | Nack | Heartbeat | Health | Ports | Goodbye;
 export type ControlMessage = Push | Heartbeat | Refusal | Farewell | OpenTap;
 
 /** First message of the proxy. */
@@ -34,6 +35,8 @@ export interface Hello {
   readonly known: Readonly<Record<ResourceKey, string>>;
   /** What its probe says now. Absent from a proxy that knows no probes: it counts as healthy. */
   readonly health?: WorkloadHealth;
+  /** Ports that it cannot open. @default none */
+  readonly shutPorts?: readonly ShutPort[];
   /**
    * snapshotVersion() of all that it still has, in place of naming it in `known`. Until it has ACKed a push of this
    * stream, a push that does not name it as `base` is everything: a control plane that does not read this field says so
@@ -65,6 +68,12 @@ export interface Heartbeat {
 export interface Health {
   readonly type: "health";
   readonly health: WorkloadHealth;
+}
+
+/** Which ports a gateway cannot open has changed: all of them. */
+export interface Ports {
+  readonly type: "ports";
+  readonly shut: readonly ShutPort[];
 }
 
 /** The proxy is about to stop: others are to be sent elsewhere, where there is an elsewhere. */

@@ -229,7 +229,7 @@ export const LIMITS = {
     default: 30 * SECOND,
     least: 0,
     most: HOUR,
-    what: "for what is in flight at a SIGTERM; then cut off",
+    what: "for what is in flight at a SIGTERM, or at a port that a gateway has no more; then cut off",
     envoy: "terminationDrainDuration",
   },
 } as const satisfies Record<string, Limit>;

@@ -5,6 +5,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { ControlMessage, Hello, ProxyMessage, Push } from "../model/discovery.ts";
 import { readHealth, type WorkloadHealth } from "../model/health_probe.ts";
+import { readShutPorts, type ShutPort } from "../model/shut_port.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import {
   type Difference,
@@ -37,6 +38,8 @@ export interface ProxyStatus {
   readonly state: "synced" | "stale" | "nacked" | "not-sent";
   /** What others are told of its workload; null: it has no probe. */
   readonly health: "healthy" | "unhealthy" | null;
+  /** Ports of a gateway that it cannot open. */
+  readonly shutPorts: readonly ShutPort[];
   /** Why it refused the last push. */
   readonly reason: string | null;
   /** Of the whole snapshot that it ACKed last on this connection; null before. */
@@ -48,7 +51,7 @@ export interface ProxyStatus {
 }
 
 /** What a proxy said of itself; what it knew, thousands of names, is not kept. */
-export type Greeting = Omit<Hello, "known">;
+export type Greeting = Omit<Hello, "known" | "shutPorts">;
 
 /** A push, and what of it many proxies are sent alike. */
 export type OutgoingPush = Push & Pick<Difference, "whole">;
@@ -85,16 +88,18 @@ export class DiscoverySession {
   #inFlight: { nonce: number; view: ProxyView } | null = null;
   /** Refused by the proxy; not sent again until there is something else to send. */
   #refused: { view: ProxyView; reason: string } | null = null;
+  #shutPorts: readonly ShutPort[];
   #nonce = 0;
   #closed = false;
   /** Monotonic milliseconds. */
   #heardAtMs: number;
 
   constructor(options: SessionOptions) {
-    const { hello: { known, ...greeting }, ...others } = options;
+    const { hello: { known, shutPorts, ...greeting }, ...others } = options;
     this.#options = others;
     this.hello = greeting;
     this.peerSpiffeId = options.peerSpiffeId;
+    this.#shutPorts = readShutPorts(shutPorts) ?? [];
     this.#known = new Map(Object.entries(known));
     this.#cameWithKnowledge = this.#known.size > 0 || greeting.snapshot !== undefined;
     this.#connectedAtMs = options.clock.now();
@@ -146,6 +151,10 @@ export class DiscoverySession {
     if (message.type === "health") {
       const health = readHealth(message.health);
       if (health !== undefined) this.#options.onHealth(health);
+      return;
+    }
+    if (message.type === "ports") {
+      this.#shutPorts = readShutPorts(message.shut) ?? this.#shutPorts;
       return;
     }
     if (message.type !== "ack" && message.type !== "nack") return;
@@ -207,6 +216,7 @@ export class DiscoverySession {
       address: this.hello.address,
       connectedAtMs: this.#connectedAtMs,
       state: this.#state(),
+      shutPorts: this.#shutPorts,
       reason: this.#refused?.reason ?? null,
       snapshotVersion: this.#acked && viewVersion(this.#acked.view),
       ackedAtMs: this.#acked && this.#acked.atMs,

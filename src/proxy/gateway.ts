@@ -1,6 +1,7 @@
 /** The gateway's half of the data plane: ports by configuration, certificates from files. */
 import type { Clock } from "../lib/clock.ts";
 import type { GatewayListener } from "../model/gateway_listener.ts";
+import type { ShutPort } from "../model/shut_port.ts";
 import { keyPairFault } from "../runtime/key_pair_check.ts";
 import { listenTcp, type TlsMaterial } from "../runtime/socket.ts";
 import { readTextSync, WatchedFiles } from "../runtime/watched_files.ts";
@@ -24,12 +25,15 @@ export interface GatewayPlace {
 
 export interface GatewayOptions {
   readonly clock: Clock;
-  readonly reception: Reception;
+  /** One for each port, so that its connections can be told from others. */
+  reception(): Reception;
   readonly context: GatewayContext;
   readonly trustDomain: string;
   /** The gateway's own certificate; null before it has joined. */
   meshMaterial(): TlsMaterial | null;
   warn(message: string): void;
+  /** As in GatewayDoorsOptions. */
+  onShutPorts(): void;
 }
 
 export class Gateway {
@@ -59,9 +63,14 @@ export class Gateway {
       ...place,
       clock,
       listen: listenTcp,
-      accept: (name) => new GatewayPort(name, port).accept,
+      door: (name) => new GatewayPort(name, { ...port, reception: options.reception() }),
       warn,
+      onShut: options.onShutPorts,
     });
+  }
+
+  get shutPorts(): readonly ShutPort[] {
+    return this.#doors.shut;
   }
 
   /** Serves by a snapshot: certificates are there before the ports that show them. */

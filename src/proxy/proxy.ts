@@ -9,6 +9,7 @@ import { TimerWheel } from "../lib/timer_wheel.ts";
 import { peerIdentity } from "../identity/peer_identity.ts";
 import type { Limits } from "../model/limits.ts";
 import { PORTS } from "../model/ports.ts";
+import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { resolveName } from "../runtime/dns.ts";
 import { originalDestination } from "../runtime/original_destination.ts";
@@ -86,6 +87,8 @@ export interface ProxyOptions {
   /** The own certificate and the trusted roots, fresh at every connection; null before the workload has joined. */
   tlsMaterial(): TlsMaterial | null;
   warn(message: string): void;
+  /** Other ports of a gateway than before cannot be opened. */
+  onShutPorts(): void;
 }
 
 /** What anybody can make the proxy say as often as they like: each kind is said at most once in a while. */
@@ -212,6 +215,11 @@ export class Proxy {
     return this.#exchanges.tap;
   }
 
+  /** Ports of a gateway that should be open and are not. */
+  get shutPorts(): readonly ShutPort[] {
+    return this.#gateway?.shutPorts ?? [];
+  }
+
   /** Connections that clients hold open. */
   get connections(): number {
     return this.#gate.proven;
@@ -303,10 +311,10 @@ export class Proxy {
   }
 
   #createGateway(place: GatewayPlace): Gateway {
-    const { clock, random, trustDomain, tlsMaterial, warn } = this.#options;
+    const { clock, random, trustDomain, limits, tlsMaterial, warn, onShutPorts } = this.#options;
     return new Gateway(place, {
       clock,
-      reception: this.#receptions.inbound,
+      reception: () => new Reception(this.#gate, this.#wheel, "inbound", limits),
       context: {
         ...this.#exchanges,
         random,
@@ -317,6 +325,7 @@ export class Proxy {
       trustDomain,
       meshMaterial: tlsMaterial,
       warn,
+      onShutPorts,
     });
   }
 

@@ -19,6 +19,8 @@ export interface CreateDataPlaneOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** `shutPorts` has changed. */
+  onShutPorts(): void;
 }
 
 export function createDataPlane({ workers, ...options }: CreateDataPlaneOptions): DataPlane {

@@ -3,6 +3,7 @@
  * several that share the ports (worker_pool.ts).
  */
 import type { Limits } from "../model/limits.ts";
+import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { ProxyOptions, ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
@@ -38,6 +39,8 @@ export interface DataPlane {
   readonly refusals: ProxyRefusals;
   /** Connections from clients, as of the last collect(). */
   readonly connections: number;
+  /** Ports of a gateway that should be open and are not, as of the last collect(). */
+  readonly shutPorts: readonly ShutPort[];
   /** Processes that serve, and how many took the place of one that ended unexpectedly. */
   readonly workers: { readonly serving: number; readonly restarts: number };
   /** Takes the ports, so that one that is taken shows at once. Throws ListenError, and then has none. */

@@ -9,9 +9,11 @@ import {
   DISCOVERY_LINE_BYTES_MAX,
   type Health,
   type Hello,
+  type Ports,
   type Push,
 } from "../model/discovery.ts";
 import type { WorkloadHealth } from "../model/health_probe.ts";
+import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot, VersionedResource } from "../model/snapshot.ts";
 import { snapshotVersion } from "../model/snapshot_version.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -33,6 +35,8 @@ export interface DiscoveryClientOptions {
   readonly hello: Omit<Hello, "known">;
   /** What the workload's probe says now. */
   health(): WorkloadHealth;
+  /** Ports that the proxy cannot open now. */
+  shutPorts(): readonly ShutPort[];
   /** Somebody watches the proxy's calls, for so long. */
   onTap(leaseMs: number): void;
   /** Takes a whole new snapshot; rejects when it cannot be compiled. */
@@ -88,6 +92,11 @@ export class DiscoveryClient {
     if (this.#greeted) this.#stream?.send({ type: "health", health } satisfies Health);
   }
 
+  /** Ports that cannot be opened have changed; told as the health is. */
+  tellPorts(shut: readonly ShutPort[]): void {
+    if (this.#greeted) this.#stream?.send({ type: "ports", shut } satisfies Ports);
+  }
+
   /**
    * Says that the proxy is about to stop. Resolves when others are sent elsewhere, when that cannot be learnt, or when
    * the time is up. Pushes are taken until `stop()`, but a stream that breaks is not opened again.
@@ -115,8 +124,9 @@ export class DiscoveryClient {
   #greet(stream: LineStream): void {
     // It may have been given up meanwhile.
     if (stream !== this.#stream) return;
-    const { hello, health } = this.#options;
-    stream.send({ ...hello, ...this.#knowledge(), unpacks: true, health: health() } satisfies Hello);
+    const { hello, health, shutPorts } = this.#options;
+    const now = { health: health(), shutPorts: shutPorts() };
+    stream.send({ ...hello, ...this.#knowledge(), unpacks: true, ...now } satisfies Hello);
     this.#greeted = true;
   }
 

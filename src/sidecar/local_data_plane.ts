@@ -1,6 +1,7 @@
 /** The data plane in this process. */
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
+import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { Proxy, type ProxyRefusals } from "../proxy/proxy.ts";
 import type { ProxyCaps } from "../proxy/proxy_caps.ts";
@@ -17,6 +18,8 @@ export interface LocalDataPlaneOptions {
   readonly settings: DataPlaneSettings;
   readonly caps: ProxyCaps;
   warn(message: string): void;
+  /** `shutPorts` has changed. */
+  onShutPorts(): void;
 }
 
 export class LocalDataPlane implements DataPlane {
@@ -50,6 +53,10 @@ export class LocalDataPlane implements DataPlane {
 
   get connections(): number {
     return this.#proxy.connections;
+  }
+
+  get shutPorts(): readonly ShutPort[] {
+    return this.#proxy.shutPorts;
   }
 
   listen(): void {

@@ -187,7 +187,8 @@ export class Sidecar {
       limits,
       jwksAllow,
     };
-    return createDataPlane({ workers, settings, clock, random, log });
+    const onShutPorts = () => this.#discovery?.tellPorts(this.#plane?.shutPorts ?? []);
+    return createDataPlane({ workers, settings, clock, random, log, onShutPorts });
   }
 
   async #serveFromDisk(plane: DataPlane): Promise<void> {
@@ -224,10 +225,11 @@ export class Sidecar {
       this.#snapshots.save(snapshot);
     };
     const health = () => this.#prober.health;
+    const shutPorts = () => plane.shutPorts;
     const { workload } = identity;
     const tap = new TapReporter({ clock, client, workload, plane });
     this.#discovery = new DiscoveryClient(
-      { client, clock, random, log, hello, health, onTap: (leaseMs) => tap.open(leaseMs), apply },
+      { client, clock, random, log, hello, health, shutPorts, onTap: (leaseMs) => tap.open(leaseMs), apply },
       this.#snapshot ?? new Map(),
     );
     this.#discovery.start();

@@ -35,6 +35,7 @@ export type WorkerProxy = Pick<
   | "tap"
   | "refusals"
   | "connections"
+  | "shutPorts"
 >;
 
 export interface WorkerOptions {
@@ -147,9 +148,10 @@ export class Worker {
         tapped: NOTHING_TAPPED,
         refusals: NO_REFUSALS,
         connections: 0,
+        shutPorts: [],
       };
     }
-    const { refusals, connections } = proxy;
+    const { refusals, connections, shutPorts } = proxy;
     return {
       edges: proxy.edges.takeReport(),
       decisions: proxy.decisions.takeReport(),
@@ -157,6 +159,7 @@ export class Worker {
       tapped: proxy.tap.take(),
       refusals,
       connections,
+      shutPorts,
     };
   }
 }

@@ -5,6 +5,7 @@
 import type { CallReport } from "../model/recorded_call.ts";
 import type { TapReport } from "../model/tap.ts";
 import type { EdgeReport } from "../model/report.ts";
+import { readShutPorts, type ShutPort } from "../model/shut_port.ts";
 import type { ResourceKey, VersionedResource } from "../model/snapshot.ts";
 import type { Side } from "../proxy/listener/connection_gate.ts";
 import type { ProxyRefusals } from "../proxy/proxy.ts";
@@ -105,6 +106,7 @@ export interface WorkerCounts {
   /** Since the worker's start. */
   readonly refusals: ProxyRefusals;
   readonly connections: number;
+  readonly shutPorts: readonly ShutPort[];
 }
 
 /** Throws TypeError for what is none. */
@@ -131,12 +133,14 @@ export function readFromWorker(value: unknown): FromWorker {
 }
 
 function isCounts(value: unknown): boolean {
-  const { edges, decisions, calls, tapped, refusals, connections } = (value ?? {}) as Partial<WorkerCounts>;
+  const { edges, decisions, calls, tapped, refusals, connections, shutPorts } = (value ?? {}) as Partial<
+    WorkerCounts
+  >;
   return Array.isArray(edges) && edges.every(isReport) &&
     Array.isArray(decisions) && decisions.every((one) => isObject(one) && countsOnly(one)) &&
     isObject(tapped) && Array.isArray(tapped.calls) && isCount(tapped.omitted) &&
     isObject(calls) && countsOnly(calls) && Array.isArray(calls.calls) && isCount(connections) &&
-    isRefusals(refusals);
+    isRefusals(refusals) && readShutPorts(shutPorts) !== undefined;
 }
 
 /** Which numbers there are is telemetry's matter; none of them may be what JSON makes of NaN. */

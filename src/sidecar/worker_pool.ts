@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
+import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { checkSnapshot } from "../proxy/check_snapshot.ts";
 import { type ProxyRefusals, type SidecarAddresses, SIDES } from "../proxy/proxy.ts";
@@ -38,6 +39,8 @@ export interface WorkerPoolOptions {
   readonly random: Random;
   readonly log: Log;
   readonly start: StartWorker;
+  /** `shutPorts` has changed. */
+  onShutPorts(): void;
   /** Takes a port for itself alone and serves nobody on it. Throws ListenError. */
   hold(address: ListenAddress): Listener;
 }
@@ -46,6 +49,7 @@ export class WorkerPool implements DataPlane {
   readonly edges = new EdgeRegistry();
   readonly decisions = new PolicyCounts();
   readonly calls = new CallRecorder();
+  shutPorts: readonly ShutPort[] = [];
   readonly tap: Tap;
   readonly #options: WorkerPoolOptions;
   readonly #slots: readonly WorkerSlot[];
@@ -68,6 +72,7 @@ export class WorkerPool implements DataPlane {
       calls: this.calls,
       tap: this.tap,
       state: () => this.#state(),
+      onShutPorts: () => this.#gatherShutPorts(),
     };
     this.#slots = Array.from({ length: workers }, (_, i) => new WorkerSlot({ ...shared, number: i + 1 }));
   }
@@ -140,6 +145,14 @@ export class WorkerPool implements DataPlane {
     }
     await Promise.all(this.#slots.map((slot) => slot.end()));
     this.#cancelLook();
+  }
+
+  /** They have the same ports, and the same reasons as a rule. */
+  #gatherShutPorts(): void {
+    const all = new Map(this.#slots.flatMap(({ shutPorts }) => shutPorts).map((one) => [one.port, one]));
+    const before = this.shutPorts;
+    this.shutPorts = [...all.values()];
+    if (JSON.stringify(before) !== JSON.stringify(this.shutPorts)) this.#options.onShutPorts();
   }
 
   /** What a worker needs that starts now; asking for it frees the ports for it. */

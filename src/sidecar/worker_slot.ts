@@ -2,6 +2,7 @@
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
+import type { ShutPort } from "../model/shut_port.ts";
 import type { Side } from "../proxy/listener/connection_gate.ts";
 import type { ProxyRefusals } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
@@ -43,10 +44,14 @@ export interface WorkerSlotOptions {
   readonly tap: Tap;
   /** Null as long as there is nothing to serve by. */
   state(): WorkerState | null;
+  /** `shutPorts` may have changed. */
+  onShutPorts(): void;
 }
 
 export class WorkerSlot {
   restarts = 0;
+  /** Ports that the worker cannot open; those of the one before it until it says otherwise. */
+  shutPorts: readonly ShutPort[] = [];
   readonly #options: WorkerSlotOptions;
   readonly #backoff: Backoff;
   #link: WorkerLink | null = null;
@@ -171,13 +176,16 @@ export class WorkerSlot {
     });
   }
 
-  #take({ edges, decisions, calls, tapped, refusals, connections }: WorkerCounts): void {
+  #take({ edges, decisions, calls, tapped, refusals, connections, shutPorts }: WorkerCounts): void {
     for (const report of edges) this.#open.add(this.#options.edges.absorb(report), report);
     for (const report of decisions) this.#options.decisions.absorb(report);
     this.#options.calls.absorb(calls);
     this.#options.tap.absorb(tapped);
     this.#refusals = refusals;
     this.#connections = connections;
+    if (shutPorts.length === 0 && this.shutPorts.length === 0) return;
+    this.shutPorts = shutPorts;
+    this.#options.onShutPorts();
   }
 
   #onEnd(pid: number, reason: string): void {

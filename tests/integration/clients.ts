@@ -95,6 +95,10 @@ export class RawConnection {
     this.#socket.on("error", () => {});
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   send(text: string): void {
     this.#socket.write(text, "latin1");
   }

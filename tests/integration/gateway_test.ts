@@ -5,9 +5,9 @@ import { createServer as createTcpServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { join } from "node:path";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, replaceFile } from "./certificates.ts";
-import { curl, exchange, runCurl, viaSidecar } from "./clients.ts";
+import { curl, exchange, RawConnection, runCurl, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
@@ -381,24 +381,48 @@ describe("changes", () => {
     expect(done).toBeGreaterThan(10);
   });
 
-  scenario("ports open and close with Gateways; one that is taken keeps no other shut", async () => {
-    const occupied = createTcpServer((socket) => socket.end("occupied"));
-    await listen(occupied, GATEWAY, PORT.taken);
-    const server = (name: string, number: number) =>
-      `- port: { number: ${number}, name: ${name}, protocol: HTTP }\n  hosts: ["plain.test"]\n`;
-    mesh.write(
-      "late.yaml",
-      gateway("late", server("taken", PORT.taken) + server("late", PORT.late)),
-      routes("late", "plain.test", TO_WEB, "edge/late"),
-    );
-    const late = () => runCurl(["-s", "-H", "Host: plain.test", `http://${GATEWAY}:${PORT.late}/`]);
-    await until("the late port serves", async () => (await late()).code === 0);
-    expect((await exchange(GATEWAY, PORT.taken, "")).text).toBe("occupied");
-    expect((await plain("plain.test")).status).toBe(200);
-    mesh.write("late.yaml", "");
-    await until("the late port is closed", async () => (await late()).code === 7);
-    expect((await plain("plain.test")).status).toBe(200);
-  });
+  scenario(
+    "ports open and close with Gateways; one that is taken is shown, and keeps no other shut",
+    async () => {
+      const occupied = createTcpServer((socket) => socket.end("occupied"));
+      await listen(occupied, GATEWAY, PORT.taken);
+      const server = (name: string, number: number) =>
+        `- port: { number: ${number}, name: ${name}, protocol: HTTP }\n  hosts: ["plain.test"]\n`;
+      mesh.write(
+        "late.yaml",
+        gateway("late", server("taken", PORT.taken) + server("late", PORT.late)),
+        routes("late", "plain.test", TO_WEB, "edge/late"),
+      );
+      const late = () => runCurl(["-s", "-H", "Host: plain.test", `http://${GATEWAY}:${PORT.late}/`]);
+      await until("the late port serves", async () => (await late()).code === 0);
+      expect((await exchange(GATEWAY, PORT.taken, "")).text).toBe("occupied");
+      expect((await plain("plain.test")).status).toBe(200);
+      await until("the control plane shows the port that is shut", async () => {
+        const [gateway] = (await mesh.proxies()).filter(({ address }) => address === GATEWAY);
+        return gateway?.shutPorts[0]?.port === PORT.taken;
+      });
+      const shown = await bowline(["proxy-status", "--data", mesh.controlPlaneData]);
+      expect(shown.stderr).toContain(
+        `has its port ${PORT.taken} shut: Cannot listen on ${GATEWAY}:${PORT.taken}: another process already does`,
+      );
+      const idle = new RawConnection(GATEWAY, PORT.late);
+      const busy = new RawConnection(GATEWAY, PORT.late);
+      idle.send("GET / HTTP/1.1\r\nHost: plain.test\r\n\r\n");
+      expect(await idle.read(/"app"/)).not.toContain("connection: close");
+      busy.send("POST / HTTP/1.1\r\nHost: plain.test\r\nContent-Length: 4\r\n\r\nha");
+      mesh.write("late.yaml", "");
+      await until("the late port is closed", async () => (await late()).code === 7);
+      await until("what was idle is closed", () => idle.closed);
+      busy.send("lf");
+      expect(await busy.read(/"app"/)).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\r\nconnection: close\r\n/);
+      await until("what was busy is closed too", () => busy.closed);
+      await until("no port is shut any more", async () => {
+        const [gateway] = (await mesh.proxies()).filter(({ address }) => address === GATEWAY);
+        return gateway?.shutPorts.length === 0;
+      });
+      expect((await plain("plain.test")).status).toBe(200);
+    },
+  );
 });
 
 /** The certificate that is shown for a server name, in PEM. */

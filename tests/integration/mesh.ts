@@ -22,6 +22,7 @@ export interface ProxyRow {
   readonly state: string;
   readonly health: "healthy" | "unhealthy" | null;
   readonly address: string;
+  readonly shutPorts: readonly { readonly port: number; readonly reason: string }[];
 }
 
 export interface SidecarOptions {

@@ -21,8 +21,15 @@ export interface Proven {
 /** Whose requests come over a connection: the mesh's to the own workload, or the own workload's. */
 export type Side = "inbound" | "outbound";
 
-interface Held {
+/** Where connections came in: all that have one door can be drained together, as can those of a side. */
+export interface Door {
   readonly side: Side;
+  /** What still comes to carry requests drains at once. */
+  closed: boolean;
+}
+
+interface Held {
+  readonly door: Door;
   /** Monotonic milliseconds. */
   readonly openedAtMs: number;
 }
@@ -50,7 +57,7 @@ export class ConnectionGate {
   readonly #silent = new Map<Unproven, Held>();
   readonly #handshaking = new Map<Unproven, Held>();
   readonly #refused = new Set<Unproven>();
-  readonly #proven = new Map<Proven, Side>();
+  readonly #proven = new Map<Proven, Door>();
   readonly #draining = new Set<Side>();
 
   constructor(caps: ProxyCaps, clock: Clock) {
@@ -71,18 +78,18 @@ export class ConnectionGate {
   }
 
   /** Holds one that has yet to say what it speaks. */
-  holdSilent<Connection extends Unproven>(connection: Connection, side: Side): Connection {
-    this.#silent.set(connection, { side, openedAtMs: this.#clock.monotonic() });
+  holdSilent<Connection extends Unproven>(connection: Connection, door: Door): Connection {
+    this.#silent.set(connection, { door, openedAtMs: this.#clock.monotonic() });
     return connection;
   }
 
   /** Holds one that has yet to end its handshake; above the cap the oldest gives way. */
-  holdHandshaking<Connection extends Unproven>(connection: Connection): Connection {
+  holdHandshaking<Connection extends Unproven>(connection: Connection, door: Door): Connection {
     if (this.#handshaking.size >= this.#caps.handshakes) {
       this.refusals.handshakes++;
       closeOldest(this.#handshaking);
     }
-    this.#handshaking.set(connection, { side: "inbound", openedAtMs: this.#clock.monotonic() });
+    this.#handshaking.set(connection, { door, openedAtMs: this.#clock.monotonic() });
     return connection;
   }
 
@@ -93,10 +100,10 @@ export class ConnectionGate {
     return connection;
   }
 
-  /** Holds one that carries requests; one that was about to when its side began to drain, drains as well. */
-  holdProven<Connection extends Proven>(connection: Connection, side: Side): Connection {
-    this.#proven.set(connection, side);
-    if (this.#draining.has(side)) connection.drain();
+  /** Holds one that carries requests; one that was about to when its door or side began to drain, drains as well. */
+  holdProven<Connection extends Proven>(connection: Connection, door: Door): Connection {
+    this.#proven.set(connection, door);
+    if (door.closed || this.#draining.has(door.side)) connection.drain();
     return connection;
   }
 
@@ -123,19 +130,25 @@ export class ConnectionGate {
   /** Lets end what is in flight on that side, and takes nothing new. */
   drain(side: Side): void {
     this.#draining.add(side);
-    for (const [connection, held] of [...this.#silent, ...this.#handshaking]) {
-      if (held.side === side) connection.drain();
-    }
-    for (const [connection, own] of [...this.#proven]) if (own === side) connection.drain();
+    this.#drainThose((door) => door.side === side);
+  }
+
+  /** The same for what came in by one door, for so long; what is left by then is broken off. */
+  drainDoor(door: Door, timeoutMs: number): void {
+    door.closed = true;
+    this.#drainThose((other) => other === door);
+    this.#clock.after(timeoutMs, () => {
+      for (const [connection, own] of [...this.#proven]) if (own === door) connection.cut();
+    });
   }
 
   /** Connections of a side that carry requests, or may yet. */
   open(side: Side): number {
     let count = 0;
     for (const held of [...this.#silent.values(), ...this.#handshaking.values()]) {
-      if (held.side === side) count++;
+      if (held.door.side === side) count++;
     }
-    for (const own of this.#proven.values()) if (own === side) count++;
+    for (const door of this.#proven.values()) if (door.side === side) count++;
     return count;
   }
 
@@ -144,6 +157,13 @@ export class ConnectionGate {
     const unproven = [...this.#silent.keys(), ...this.#handshaking.keys(), ...this.#refused];
     for (const connection of unproven) connection.close();
     for (const connection of [...this.#proven.keys()]) connection.cut();
+  }
+
+  #drainThose(concerns: (door: Door) => boolean): void {
+    for (const [connection, { door }] of [...this.#silent, ...this.#handshaking]) {
+      if (concerns(door)) connection.drain();
+    }
+    for (const [connection, door] of [...this.#proven]) if (concerns(door)) connection.drain();
   }
 
   /** Whether one could be closed. A young one is about to speak: there would be no end of closing in a burst. */

@@ -1,6 +1,7 @@
 /** The ports of a gateway as they come and go with its configuration: each on its own, so that one that is taken keeps none shut. */
 import type { Clock } from "../../lib/clock.ts";
 import type { GatewayListener } from "../../model/gateway_listener.ts";
+import type { ShutPort } from "../../model/shut_port.ts";
 import type { ListenAddress, Listener, Wire, WireOwner } from "../../runtime/socket.ts";
 
 /** A port that could not be opened is tried again after this. */
@@ -13,16 +14,29 @@ export interface GatewayDoorsOptions {
   readonly shared: boolean;
   /** Throws ListenError. */
   listen(address: ListenAddress, accept: (wire: Wire) => WireOwner | null): Listener;
-  /** What takes the connections of a listener. */
-  accept(name: string): (wire: Wire) => WireOwner | null;
+  /** What takes the connections of a listener from now on. */
+  door(name: string): Door;
   warn(message: string): void;
+  /** Other ports than before cannot be opened, or for another reason. */
+  onShut(): void;
+}
+
+interface Door {
+  accept(wire: Wire): WireOwner | null;
+  /** Is wanted no more: its connections drain. */
+  close(): void;
+}
+
+interface OpenDoor {
+  readonly door: Door;
+  readonly listener: Listener;
 }
 
 export class GatewayDoors {
   readonly #options: GatewayDoorsOptions;
-  readonly #open = new Map<string, Listener>();
-  /** Those that should be open and are not, with the reason that was told. */
-  readonly #shut = new Map<string, string>();
+  readonly #open = new Map<string, OpenDoor>();
+  /** Those that should be open and are not, by the listener's name, with the reason that was told. */
+  readonly #shut = new Map<string, ShutPort>();
   #wanted: ReadonlyMap<string, GatewayListener> = new Map();
   #cancelRetry: () => void = () => {};
 
@@ -30,26 +44,30 @@ export class GatewayDoors {
     this.#options = options;
   }
 
-  /** Opens what is new and closes what is gone; connections that stand go on. */
+  /** Opens what is new, closes what is gone, and lets the connections of that drain. */
   update(wanted: ReadonlyMap<string, GatewayListener>): void {
     this.#wanted = wanted;
-    for (const [name, listener] of this.#open) {
+    for (const [name, { door, listener }] of this.#open) {
       if (wanted.has(name)) continue;
       listener.stop();
+      door.close();
       this.#open.delete(name);
     }
-    for (const name of this.#shut.keys()) if (!wanted.has(name)) this.#shut.delete(name);
+    for (const name of this.#shut.keys()) if (!wanted.has(name)) this.#reopen(name);
     this.#openAll();
   }
 
-  /** Names of listeners that should be open and are not. */
-  get shut(): readonly string[] {
-    return [...this.#shut.keys()];
+  /** Ports that should be open and are not. */
+  get shut(): readonly ShutPort[] {
+    return [...this.#shut.values()];
   }
 
+  /** Closes the ports; connections go on. */
   close(): void {
     this.#cancelRetry();
-    this.update(new Map());
+    for (const { listener } of this.#open.values()) listener.stop();
+    this.#open.clear();
+    this.#shut.clear();
   }
 
   #openAll(): void {
@@ -61,16 +79,25 @@ export class GatewayDoors {
   }
 
   #tryOpen(name: string, { bind, port }: GatewayListener): void {
-    const { listen, accept, hostname, shared, warn } = this.#options;
+    const { listen, hostname, shared, warn } = this.#options;
     try {
       const address = { hostname: bind ?? hostname, port, shared };
-      this.#open.set(name, listen(address, accept(name)));
-      if (this.#shut.delete(name)) warn(`The gateway's port ${port} could be opened at last`);
+      const door = this.#options.door(name);
+      this.#open.set(name, { door, listener: listen(address, (wire) => door.accept(wire)) });
+      if (this.#reopen(name)) warn(`The gateway's port ${port} could be opened at last`);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (this.#shut.get(name) === reason) return;
-      this.#shut.set(name, reason);
+      if (this.#shut.get(name)?.reason === reason) return;
+      this.#shut.set(name, { port, reason });
+      this.#options.onShut();
       warn(`A port of the gateway is shut, the others serve; it is tried again: ${reason}`);
     }
+  }
+
+  /** It is shut no more; whether it was. */
+  #reopen(name: string): boolean {
+    const was = this.#shut.delete(name);
+    if (was) this.#options.onShut();
+    return was;
   }
 }

@@ -52,6 +52,11 @@ export class GatewayPort {
     this.#options = options;
   }
 
+  /** The port is a Gateway's no more: connections end with what is in flight, as they do when the process stops. */
+  close(): void {
+    this.#options.reception.close();
+  }
+
   /** The owner of a connection that was just accepted; null: it is to be closed. */
   readonly accept = (wire: Wire): WireOwner | null => {
     const { reception } = this.#options;

@@ -6,7 +6,7 @@ import type { Acceptor, ServerHandler, ServerStream } from "../exchange.ts";
 import { Http1ServerConnection } from "../http1/server_connection.ts";
 import { Http2ServerConnection } from "../http2/server_connection.ts";
 import { TcpServerConnection } from "../tcp/server_connection.ts";
-import type { ConnectionGate, Side } from "./connection_gate.ts";
+import type { ConnectionGate, Door, Side } from "./connection_gate.ts";
 import { type HandshakeJudge, HandshakingConnection } from "./handshaking_connection.ts";
 import { PlainConnection, type PlainProtocols } from "./plain_connection.ts";
 import type { Expectation } from "./protocol_detector.ts";
@@ -15,14 +15,19 @@ import { HTTP1_REFUSAL, HTTP2_REFUSAL, RefusedConnection } from "./refused_conne
 export class Reception {
   readonly gate: ConnectionGate;
   readonly #wheel: TimerWheel;
-  readonly #side: Side;
+  readonly #door: Door;
   readonly #limits: Limits;
 
   constructor(gate: ConnectionGate, wheel: TimerWheel, side: Side, limits: Limits = DEFAULT_LIMITS) {
     this.gate = gate;
     this.#wheel = wheel;
-    this.#side = side;
+    this.#door = { side, closed: false };
     this.#limits = limits;
+  }
+
+  /** Nobody is received here any more: what is in flight has as long to end as in a drain of the process. */
+  close(): void {
+    this.gate.drainDoor(this.#door, this.#limits.drainMs);
   }
 
   /** As `ConnectionGate.admit`. */
@@ -35,7 +40,7 @@ export class Reception {
     const { releaseUnproven } = this.gate;
     return this.gate.holdSilent(
       new PlainConnection(wire, this.#wheel, expectation, protocols, releaseUnproven, this.#limits),
-      this.#side,
+      this.#door,
     );
   }
 
@@ -52,7 +57,7 @@ export class Reception {
     const { releaseProven } = this.gate;
     return this.gate.holdProven(
       new Http1ServerConnection(wire, acceptor, this.#wheel, scheme, releaseProven, this.#limits),
-      this.#side,
+      this.#door,
     );
   }
 
@@ -60,7 +65,7 @@ export class Reception {
     const { releaseProven } = this.gate;
     return this.gate.holdProven(
       new Http2ServerConnection(wire, acceptor, this.#wheel, releaseProven, this.#limits),
-      this.#side,
+      this.#door,
     );
   }
 
@@ -70,6 +75,7 @@ export class Reception {
     const { tlsHandshakeMs } = this.#limits;
     return this.gate.holdHandshaking(
       new HandshakingConnection(wire, this.#wheel, judge, releaseUnproven, tlsHandshakeMs),
+      this.#door,
     );
   }
 
@@ -78,7 +84,7 @@ export class Reception {
     const { releaseProven } = this.gate;
     const connection = this.gate.holdProven(
       new TcpServerConnection(wire, this.#wheel, releaseProven, this.#limits),
-      this.#side,
+      this.#door,
     );
     connection.start(accept);
     return connection;

@@ -89,6 +89,7 @@ describe("runProxyStatus()", () => {
     connectedAtMs: 8_000_000_000_000,
     state: "synced",
     health: null,
+    shutPorts: [],
     reason: null,
     snapshotVersion: "abc",
     ackedAtMs: 8_000_000_000_001,
@@ -101,17 +102,26 @@ describe("runProxyStatus()", () => {
     reason: "cannot compile\u001b[31m",
     counts: null,
   };
+  const gateway: ProxyStatus = {
+    ...synced,
+    workload: "tutorial/edge",
+    role: "gateway",
+    shutPorts: [{ port: 443, reason: "Cannot listen on 0.0.0.0:443: another process already does" }],
+  };
 
-  test("prints a table, and why pushes were refused", async () => {
-    const body = { proxies: [synced, nacked] };
+  test("prints a table, which ports are shut, and why pushes were refused", async () => {
+    const body = { proxies: [synced, nacked, gateway] };
     const { exitCode, stdout, stderr } = await against("/api/proxies", body, "proxy-status");
     expect(exitCode).toBe(0);
     golden("cli/proxy_status.txt", stdout);
-    expect(stderr).toBe("tutorial/preference refused its last push: cannot compile\ufffd[31m\n");
+    expect(stderr).toBe(
+      "tutorial/preference refused its last push: cannot compile\ufffd[31m\n" +
+        "tutorial/edge has its port 443 shut: Cannot listen on 0.0.0.0:443: another process already does\n",
+    );
   });
 
   test("prints as JSON what the API answers", async () => {
-    const body = { proxies: [synced, nacked] };
+    const body = { proxies: [synced, nacked, gateway] };
     const { stdout, stderr } = await against("/api/proxies", body, "proxy-status", "-o", "json");
     expect(JSON.parse(stdout)).toEqual(body);
     expect(stderr).toBe("");

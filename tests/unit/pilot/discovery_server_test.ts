@@ -382,11 +382,25 @@ describe("DiscoveryServer", () => {
       connectedAtMs,
       state: "synced",
       health: null,
+      shutPorts: [],
       reason: null,
       snapshotVersion: expect.stringMatching(/^[0-9a-f]{32}$/),
       ackedAtMs: connectedAtMs + 5,
       counts: { virtualHosts: 1, clusters: 1, endpoints: 1 },
     }]);
+  });
+
+  test("DiscoveryServer.status() shows the ports that a proxy has shut, as it said last", () => {
+    const { server, update } = start();
+    update(ONE);
+    const proxy = new FakeProxy("shop/customer");
+    const shut = (port: number) => [{ port, reason: "it is taken" }];
+    proxy.connect(server, { shutPorts: shut(80) });
+    expect(server.status()[0]?.shutPorts).toEqual(shut(80));
+    proxy.session?.receive({ type: "ports", shut: shut(81) });
+    expect(server.status()[0]?.shutPorts).toEqual(shut(81));
+    proxy.session?.receive({ type: "ports", shut: [{ port: "81" }] as never });
+    expect(server.status()[0]?.shutPorts).toEqual(shut(81));
   });
 
   test("DiscoveryServer.close() ends streams and, with the registry's, leaves no timer", () => {

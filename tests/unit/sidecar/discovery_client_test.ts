@@ -5,6 +5,7 @@ import { Prng } from "../../../src/lib/prng.ts";
 import { DISCOVERY_PROTOCOL } from "../../../src/model/discovery.ts";
 import { packText } from "../../../src/lib/packed_text.ts";
 import type { WorkloadHealth } from "../../../src/model/health_probe.ts";
+import type { ShutPort } from "../../../src/model/shut_port.ts";
 import type { Resource, Snapshot } from "../../../src/model/snapshot.ts";
 import { snapshotVersion } from "../../../src/model/snapshot_version.ts";
 import type { ControlClient } from "../../../src/sidecar/control_client.ts";
@@ -21,7 +22,7 @@ interface Stream {
 }
 
 /** A client, its streams, and the snapshots that wait to be applied. */
-function build(health: () => WorkloadHealth = () => "healthy") {
+function build(health: () => WorkloadHealth = () => "healthy", shutPorts: readonly ShutPort[] = []) {
   const clock = new ManualClock();
   const streams: Stream[] = [];
   const applying: { snapshot: Snapshot; done: PromiseWithResolvers<void> }[] = [];
@@ -48,6 +49,7 @@ function build(health: () => WorkloadHealth = () => "healthy") {
       meshPort: 15008,
     },
     health,
+    shutPorts: () => shutPorts,
     onTap: (leaseMs) => taps.push(leaseMs),
     apply(snapshot) {
       const done = Promise.withResolvers<void>();
@@ -159,5 +161,18 @@ describe("DiscoveryClient", () => {
     streams[1]?.onOpen();
     await settle();
     expect(streams[1]?.sent).toMatchObject([{ type: "hello", health: "healthy" }]);
+  });
+
+  test("tells ports that are shut in the hello, and after it when that changes", async () => {
+    const taken = { port: 443, reason: "it is taken" };
+    const { discovery, streams } = build(undefined, [taken]);
+    discovery.tellPorts([taken]);
+    streams[0]?.onOpen();
+    await settle();
+    discovery.tellPorts([]);
+    expect(streams[0]?.sent).toMatchObject([
+      { type: "hello", shutPorts: [taken] },
+      { type: "ports", shut: [] },
+    ]);
   });
 });

@@ -45,6 +45,7 @@ export class FakeWorker {
       tapped: NOTHING_TAPPED,
       refusals: NO_REFUSALS,
       connections: 0,
+      shutPorts: [],
     };
     await this.says({ type: "counts", id, counts: { ...nothing, ...counts } });
   }

@@ -23,6 +23,7 @@ function counts() {
     tapped: NOTHING_TAPPED,
     refusals: NO_REFUSALS,
     connections: 1,
+    shutPorts: [{ port: 80, reason: "it is taken" }],
   };
 }
 

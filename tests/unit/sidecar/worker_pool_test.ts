@@ -3,6 +3,7 @@ import { DEFAULT_LIMITS } from "../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
+import type { ShutPort } from "../../../src/model/shut_port.ts";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import { ChildStartError } from "../../../src/runtime/child_process.ts";
 import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
@@ -46,6 +47,8 @@ function build(workers = 2, more: Partial<WorkerPoolOptions> = {}) {
   const started = new FakeWorkers();
   const held = new Set<number>();
   const said: string[] = [];
+  /** What was shut whenever that changed. */
+  const shut: (readonly ShutPort[])[] = [];
   const say = (message: string, fields: object = {}) =>
     void said.push(`${message} ${JSON.stringify(fields)}`);
   const pool = new WorkerPool({
@@ -59,9 +62,10 @@ function build(workers = 2, more: Partial<WorkerPoolOptions> = {}) {
       held.add(port);
       return { port, stop: () => void held.delete(port) };
     },
+    onShutPorts: () => void shut.push(pool.shutPorts),
     ...more,
   });
-  return { pool, clock, workers: started.all, started, held, said };
+  return { pool, clock, workers: started.all, started, held, said, shut };
 }
 
 /** A pool whose workers all serve FIRST. */
@@ -347,6 +351,20 @@ describe("WorkerPool.collect()", () => {
     void pool.collect();
     await last(workers).answers("collect", refused(2));
     expect(pool.refusals).toEqual({ ...NO_REFUSALS, requests: 8 });
+  });
+
+  test("says once which ports are shut, however many workers say so, and again when they are not", async () => {
+    const { pool, workers, shut } = await serving();
+    const taken = { port: 80, reason: "it is taken" };
+    const tell = async (shutPorts: readonly ShutPort[]) => {
+      void pool.collect();
+      for (const worker of workers) await worker.answers("collect", { shutPorts });
+    };
+    await tell([]);
+    await tell([taken]);
+    await tell([taken]);
+    await tell([]);
+    expect(shut).toEqual([[taken], []]);
   });
 
   test("waits for a worker that does not answer, but not for long", async () => {

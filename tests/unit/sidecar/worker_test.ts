@@ -44,6 +44,7 @@ class FakeProxy implements WorkerProxy {
   readonly tap = new Tap(new ManualClock());
   readonly refusals = NO_REFUSALS;
   readonly connections = 7;
+  readonly shutPorts = [{ port: 80, reason: "it is taken" }];
   readonly did: string[] = [];
   applied: Snapshot | null = null;
   readonly drained = Promise.withResolvers<void>();
@@ -164,6 +165,7 @@ describe("Worker", () => {
     expect(first).toMatchObject({
       edges: [{ responses: [{ count: 1 }] }],
       connections: 7,
+      shutPorts: [{ port: 80, reason: "it is taken" }],
       refusals: NO_REFUSALS,
     });
     expect(second?.edges).toEqual([]);

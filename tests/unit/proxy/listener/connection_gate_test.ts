@@ -1,10 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
-import { ConnectionGate, SILENCE_MS } from "../../../../src/proxy/listener/connection_gate.ts";
+import { ConnectionGate, type Door, SILENCE_MS } from "../../../../src/proxy/listener/connection_gate.ts";
 import { type ProxyCaps, proxyCaps } from "../../../../src/proxy/proxy_caps.ts";
 
 const DESCRIPTOR = 7;
 const NOTHING_REFUSED = { connections: 0, silent: 0, handshakes: 0, descriptors: 0 };
+
+const INBOUND: Door = { side: "inbound", closed: false };
+const OUTBOUND: Door = { side: "outbound", closed: false };
 
 function gateOf(caps: Partial<ProxyCaps>, clock = new ManualClock()): ConnectionGate {
   return new ConnectionGate({ ...proxyCaps(1_024), ...caps }, clock);
@@ -21,10 +24,10 @@ function proven(told: string[], name: string) {
 describe("ConnectionGate", () => {
   test("admit() serves up to the cap, all kinds counted, and refuses one above until one is gone", () => {
     const gate = gateOf({ connections: 3 });
-    gate.holdProven(proven([], "a"), "outbound");
-    gate.holdSilent(unproven([], "b"), "outbound");
+    gate.holdProven(proven([], "a"), OUTBOUND);
+    gate.holdSilent(unproven([], "b"), OUTBOUND);
     expect(gate.admit(DESCRIPTOR)).toBe("serve");
-    const handshaking = gate.holdHandshaking(unproven([], "c"));
+    const handshaking = gate.holdHandshaking(unproven([], "c"), INBOUND);
     expect(gate.admit(DESCRIPTOR)).toBe("refuse");
     expect(gate.refusals).toEqual({ ...NOTHING_REFUSED, connections: 1 });
     gate.releaseUnproven(handshaking);
@@ -48,13 +51,13 @@ describe("ConnectionGate", () => {
     const clock = new ManualClock();
     const gate = gateOf({ connections: 2 }, clock);
     const closed: string[] = [];
-    gate.holdSilent(unproven(closed, "first"), "outbound");
+    gate.holdSilent(unproven(closed, "first"), OUTBOUND);
     clock.advance(SILENCE_MS - 1);
-    gate.holdSilent(unproven(closed, "second"), "outbound");
+    gate.holdSilent(unproven(closed, "second"), OUTBOUND);
     expect([gate.admit(DESCRIPTOR), closed]).toEqual(["refuse", []]);
     clock.advance(1);
     expect([gate.admit(DESCRIPTOR), closed]).toEqual(["serve", ["first"]]);
-    gate.holdProven(proven([], "third"), "outbound");
+    gate.holdProven(proven([], "third"), OUTBOUND);
     expect([gate.admit(DESCRIPTOR), closed]).toEqual(["refuse", ["first"]]);
     expect(gate.refusals).toEqual({ ...NOTHING_REFUSED, connections: 2, silent: 1 });
   });
@@ -62,10 +65,10 @@ describe("ConnectionGate", () => {
   test("holdHandshaking() closes the oldest above the cap, and none at it", () => {
     const gate = gateOf({ handshakes: 2 });
     const closed: string[] = [];
-    const first = gate.holdHandshaking(unproven(closed, "first"));
-    gate.holdHandshaking(unproven(closed, "second"));
+    const first = gate.holdHandshaking(unproven(closed, "first"), INBOUND);
+    gate.holdHandshaking(unproven(closed, "second"), INBOUND);
     expect(closed).toEqual([]);
-    gate.holdHandshaking(unproven(closed, "third"));
+    gate.holdHandshaking(unproven(closed, "third"), INBOUND);
     expect(closed).toEqual(["first"]);
     gate.releaseUnproven(first);
     expect([gate.unproven, gate.refusals.handshakes]).toEqual([2, 1]);
@@ -82,10 +85,10 @@ describe("ConnectionGate", () => {
 
   test("releaseProven() and releaseUnproven() forget a connection of their kind, and twice is once", () => {
     const gate = gateOf({});
-    const carrying = gate.holdProven(proven([], "a"), "outbound");
+    const carrying = gate.holdProven(proven([], "a"), OUTBOUND);
     const others = [
-      gate.holdSilent(unproven([], "b"), "outbound"),
-      gate.holdHandshaking(unproven([], "c")),
+      gate.holdSilent(unproven([], "b"), OUTBOUND),
+      gate.holdHandshaking(unproven([], "c"), INBOUND),
       gate.holdRefused(unproven([], "d")),
     ];
     expect([gate.proven, gate.unproven]).toEqual([1, 3]);
@@ -98,25 +101,46 @@ describe("ConnectionGate", () => {
   test("drain() tells the connections of one side, and those that come of them", () => {
     const gate = gateOf({});
     const told: string[] = [];
-    gate.holdProven(proven(told, "inbound"), "inbound");
-    gate.holdProven(proven(told, "outbound"), "outbound");
-    gate.holdSilent(unproven(told, "silent"), "outbound");
-    gate.holdHandshaking(unproven(told, "handshaking"));
+    gate.holdProven(proven(told, "inbound"), INBOUND);
+    gate.holdProven(proven(told, "outbound"), OUTBOUND);
+    gate.holdSilent(unproven(told, "silent"), OUTBOUND);
+    gate.holdHandshaking(unproven(told, "handshaking"), INBOUND);
     gate.holdRefused(unproven(told, "refused"));
     gate.drain("inbound");
     expect(told.splice(0)).toEqual(["handshaking drains", "inbound drains"]);
-    gate.holdProven(proven(told, "late"), "inbound");
-    gate.holdProven(proven(told, "other"), "outbound");
+    gate.holdProven(proven(told, "late"), INBOUND);
+    gate.holdProven(proven(told, "other"), OUTBOUND);
     expect(told.splice(0)).toEqual(["late drains"]);
     gate.drain("outbound");
     expect(told).toEqual(["silent drains", "outbound drains", "other drains"]);
   });
 
+  test("drainDoor() tells what came in by the door and what comes of it, and cuts what is left when the time is up", () => {
+    const clock = new ManualClock();
+    const gate = gateOf({}, clock);
+    const told: string[] = [];
+    const door: Door = { side: "inbound", closed: false };
+    const gone = gate.holdProven(proven(told, "gone"), door);
+    gate.holdProven(proven(told, "stays"), door);
+    gate.holdProven(proven(told, "other"), INBOUND);
+    gate.holdSilent(unproven(told, "silent"), door);
+    gate.holdHandshaking(unproven(told, "handshaking"), door);
+    gate.drainDoor(door, 1_000);
+    expect(told.splice(0)).toEqual(["silent drains", "handshaking drains", "gone drains", "stays drains"]);
+    gate.holdProven(proven(told, "late"), door);
+    expect(told.splice(0)).toEqual(["late drains"]);
+    gate.releaseProven(gone);
+    clock.advance(999);
+    expect(told).toEqual([]);
+    clock.advance(1);
+    expect(told).toEqual(["stays is cut", "late is cut"]);
+  });
+
   test("open() counts what carries requests on a side, or may yet", () => {
     const gate = gateOf({});
-    const handshaking = gate.holdHandshaking(unproven([], "a"));
-    gate.holdProven(proven([], "b"), "inbound");
-    gate.holdSilent(unproven([], "c"), "outbound");
+    const handshaking = gate.holdHandshaking(unproven([], "a"), INBOUND);
+    gate.holdProven(proven([], "b"), INBOUND);
+    gate.holdSilent(unproven([], "c"), OUTBOUND);
     gate.holdRefused(unproven([], "d"));
     expect([gate.open("inbound"), gate.open("outbound")]).toEqual([2, 1]);
     gate.releaseUnproven(handshaking);
@@ -126,9 +150,9 @@ describe("ConnectionGate", () => {
   test("cut() breaks off everything", () => {
     const gate = gateOf({});
     const told: string[] = [];
-    gate.holdProven(proven(told, "proven"), "inbound");
-    gate.holdSilent(unproven(told, "silent"), "outbound");
-    gate.holdHandshaking(unproven(told, "handshaking"));
+    gate.holdProven(proven(told, "proven"), INBOUND);
+    gate.holdSilent(unproven(told, "silent"), OUTBOUND);
+    gate.holdHandshaking(unproven(told, "handshaking"), INBOUND);
     gate.holdRefused(unproven(told, "refused"));
     gate.cut();
     expect(told).toEqual(["silent", "handshaking", "refused", "proven is cut"]);
