@@ -6,8 +6,11 @@
 export interface Policy {
   /** `NAMESPACE/NAME`. */
   readonly name: string;
-  /** DENY goes before ALLOW; where there is an ALLOW, one of them has to allow. AUDIT is only counted. */
-  readonly action: "DENY" | "ALLOW" | "AUDIT";
+  /**
+   * CUSTOM asks somebody (ext_authz.ts), and goes before DENY, which goes before ALLOW; where there is an ALLOW, one of
+   * them has to allow. AUDIT is only counted.
+   */
+  readonly action: "CUSTOM" | "DENY" | "ALLOW" | "AUDIT";
   /** It decides nothing, and is counted as if it did. @default false */
   readonly dryRun?: true;
   /** Relative to the configuration directory. */

@@ -3,6 +3,7 @@
  * Pilot writes it, discovery carries it, the proxy compiles it. Nothing in it is an Istio resource.
  */
 import type { ClusterRule } from "./cluster_rule.ts";
+import type { ExtAuthz } from "./ext_authz.ts";
 import type { GatewayListener } from "./gateway_listener.ts";
 import type { HealthProbe } from "./health_probe.ts";
 import type { OutlierDetection } from "./outlier_detection.ts";
@@ -45,6 +46,8 @@ export interface ProxySettings {
   readonly policies?: readonly Policy[];
   /** How tokens of requests are verified, in the order in which they are tried. @default not at all */
   readonly jwtRules?: readonly JwtRule[];
+  /** Whom policies with the action CUSTOM ask. @default nobody */
+  readonly extAuthz?: ExtAuthz;
   /** Plain text at ports that no service declares; those named are the exceptions. @default permissive everywhere */
   readonly mtls?: { readonly mode: InboundMtls; readonly exceptPorts: readonly number[] };
   /** How the workload's health is found out. @default none */

@@ -18,6 +18,7 @@ import {
   type Viewer,
 } from "./config_view.ts";
 import { DestinationRules } from "./destination_rules.ts";
+import { extAuthzHosts } from "./ext_authz.ts";
 import { gatewayParts } from "./gateway_parts.ts";
 import { GatewayRules } from "./gateway_rules.ts";
 import { HostParts, keyOf, labelsOf } from "./host_parts.ts";
@@ -227,7 +228,9 @@ export class CompiledConfig {
     const scope = this.#sidecars.scopeFor(viewer);
     if (scope === null) return null;
     const rules = this.#virtualServices.visibleFrom(viewer.namespace, scope);
-    const reached = new Set(rules.flatMap(({ destinationHosts }) => destinationHosts));
+    const reached = extAuthzHosts(this.mesh).union(
+      new Set(rules.flatMap(({ destinationHosts }) => destinationHosts)),
+    );
     return {
       seesPort: (host, namespace, port) => reached.has(host) || scope.seesPort(host, namespace, port),
       seesRule: scope.seesRule,

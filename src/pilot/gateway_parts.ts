@@ -1,8 +1,12 @@
-/** What a gateway has: its ports, the virtual hosts behind them, and of the mesh what is routed to from there. */
+/**
+ * What a gateway has: its ports, the virtual hosts behind them, and of the mesh what is routed to from there and whom
+ * policies ask.
+ */
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { type ResourceKey, resourceKey, type VersionedResource } from "../model/snapshot.ts";
 import { type ConfigPart, NO_SERVICE, type Viewer } from "./config_view.ts";
 import type { Membership } from "./endpoints.ts";
+import { extAuthzHosts } from "./ext_authz.ts";
 import { clustersOf, gatewayDoors } from "./gateway_listeners.ts";
 import type { GatewayRules } from "./gateway_rules.ts";
 import { type HostParts, keyOf } from "./host_parts.ts";
@@ -34,14 +38,15 @@ export function gatewayParts(
     memberships: [],
   });
   const used = clustersOf(doors);
+  const asked = extAuthzHosts(mesh);
   for (const { host, ports } of services.visibleFrom(viewer.namespace).values()) {
     const resources: (readonly [ResourceKey, VersionedResource])[] = [];
     const memberships: Membership[] = [];
     const add = (resource: VersionedResource) => resources.push([resourceKey(resource.body), resource]);
     for (const found of ports) hostParts.addClusters(found, viewer, add, memberships);
     const part = {
-      resources: resources.filter(([, { body }]) => used.has(body.name)),
-      memberships: memberships.filter(({ cluster }) => used.has(cluster)),
+      resources: resources.filter(([, { body }]) => asked.has(host) || used.has(body.name)),
+      memberships: memberships.filter(({ cluster }) => asked.has(host) || used.has(cluster)),
     };
     if (part.resources.length > 0) parts.set(host, part);
   }

@@ -71,12 +71,27 @@ export class PolicyCatalogue {
     ]);
   }
 
-  /** Those that select a workload, the mesh's own first. */
-  policiesFor(workload: Selected, trustDomain: string): readonly Policy[] {
+  /** The provider that a workload's policies ask; of several the first, as in Istio. Null: they ask nobody. */
+  providerFor(workload: Selected): string | null {
+    const namespaces = [...new Set([this.#root, workload.namespace])];
+    const asking = namespaces.flatMap((one) => this.#authorization.get(one) ?? [])
+      .find((resource) => resource.spec.action === "CUSTOM" && selects(resource, workload));
+    return asking?.spec.provider?.name ?? null;
+  }
+
+  /**
+   * Those that select a workload, the mesh's own first. `provider` is whom it can ask: policies that ask another, or one
+   * that there is not, deny, as in Istio. @default whomever they want
+   */
+  policiesFor(
+    workload: Selected,
+    trustDomain: string,
+    provider: string | null = this.providerFor(workload),
+  ): readonly Policy[] {
     const namespaces = new Set([this.#root, workload.namespace]);
     return [...namespaces].flatMap((one) => this.#authorization.get(one) ?? [])
       .filter((resource) => selects(resource, workload))
-      .map((resource) => policyOf(resource, trustDomain));
+      .map((resource) => policyOf(resource, trustDomain, provider));
   }
 
   /** How tokens of its requests are verified, by all that select it; the mesh's own first. */
@@ -118,11 +133,15 @@ function selects(resource: Selecting, { labels }: Selected): boolean {
   return hasLabels(labels, resource.spec.selector?.matchLabels ?? {});
 }
 
-function policyOf(resource: ConfigResource<AuthorizationPolicySpec>, trustDomain: string): Policy {
+function policyOf(
+  resource: ConfigResource<AuthorizationPolicySpec>,
+  trustDomain: string,
+  provider: string | null,
+): Policy {
   const { namespace, name, annotations, position, spec } = resource;
   return {
     name: `${namespace}/${name}`,
-    action: spec.action as Policy["action"],
+    action: spec.action === "CUSTOM" && spec.provider?.name !== provider ? "DENY" : spec.action,
     ...(TRUE.has(annotations[DRY_RUN_ANNOTATION] ?? "") ? { dryRun: true as const } : {}),
     file: position.file,
     line: position.line,

@@ -11,6 +11,7 @@ import type { ConfigPart, ConfigView } from "./config_view.ts";
 import { labelsOf, workloadInfo } from "./endpoint_of.ts";
 import { EndpointIndex, type Membership } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
+import { extAuthzOf } from "./ext_authz.ts";
 import { inboundPorts, type PoolOf } from "./inbound_ports.ts";
 import { modeAt, type PeerMode, type PolicyCatalogue } from "./policies.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
@@ -170,7 +171,9 @@ export class World {
       const services = this.#config.services.ofNamespace(workload.namespace);
       const poolOf: PoolOf = (service, port) => this.#config.inboundPool(workload, service, port);
       const { trustDomain } = this.#input;
-      const policies = this.#config.policies.policiesFor(workload, trustDomain);
+      const provider = this.#config.policies.providerFor(workload);
+      const extAuthz = provider === null ? null : extAuthzOf(this.#config.mesh, provider);
+      const policies = this.#config.policies.policiesFor(workload, trustDomain, extAuthz?.provider ?? null);
       const jwtRules = this.#config.policies.jwtRulesFor(workload);
       const peers = this.#config.policies.peerMode(workload);
       const mtls = plainTextRule(peers);
@@ -185,6 +188,7 @@ export class World {
         inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar, poolOf, peers),
         ...(policies.length === 0 ? {} : { policies }),
         ...(jwtRules.length === 0 ? {} : { jwtRules }),
+        ...(extAuthz === null ? {} : { extAuthz }),
         ...(mtls === null ? {} : { mtls }),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
         ...(this.#input.revoked?.length ? { revoked: this.#input.revoked } : {}),

@@ -29,6 +29,7 @@ import type { Host } from "./cluster/host.ts";
 import type { HostTable } from "./cluster/host_table.ts";
 import { PoolLimits } from "./cluster/pool_limits.ts";
 import type { AddressesOf } from "./cluster/dns/resolved_endpoints.ts";
+import { Authorizer } from "./ext_authz/authorizer.ts";
 import { describePeer } from "./mesh_headers.ts";
 import { inlineKeys, type KeySource, NO_KEYS } from "./jwt/key_source.ts";
 import { TokenCheck } from "./jwt/token_check.ts";
@@ -60,6 +61,8 @@ export interface CompiledSnapshot {
   readonly policies: PolicyTable | null;
   /** Verifies the tokens of requests to the own workload, or to the gateway; null: none are looked for. */
   readonly tokens: TokenCheck | null;
+  /** Whom they ask; null: nobody. */
+  readonly authorizer: Authorizer | null;
   /** Whether a port that no service declares refuses plain text. */
   isStrict(port: number): boolean;
   /** Counts requests that no virtual host, route or cluster took. */
@@ -204,6 +207,9 @@ function assemble(
     ...parts,
     settings,
     isStrict: (port: number) => isStrict(settings, port),
+    authorizer: settings.extAuthz === undefined
+      ? null
+      : new Authorizer(settings.extAuthz, find(settings.extAuthz.cluster), describePeer(settings.workload)),
     hosts,
     routes: tables.get("") ?? new RouteTable([], find),
     peer: describePeer(settings.workload),
@@ -249,8 +255,10 @@ function isStrict({ mtls }: ProxySettings, port: number): boolean {
 
 /** Whether clusters see the same proxy: what is said of calls to it does not matter to them. */
 function sameCaller(settings: ProxySettings, previous: ProxySettings | undefined): boolean {
-  const outbound = ({ policies: _, mtls: __, inbound: ___, jwtRules: ____, ...rest }: ProxySettings) =>
-    JSON.stringify(rest);
+  const outbound = (settings: ProxySettings) => {
+    const { policies: _, extAuthz: __, jwtRules: ___, mtls: ____, inbound: _____, ...rest } = settings;
+    return JSON.stringify(rest);
+  };
   return previous !== undefined && outbound(settings) === outbound(previous);
 }
 

@@ -57,6 +57,12 @@ export const LOCAL_REPLY = {
     details: "plain_text_refused",
     text: "this workload is called over mutual TLS only",
   },
+  checkedBodyTooLarge: {
+    status: 413,
+    flags: FLAG.none,
+    details: "request_payload_too_large",
+    text: "a request to this workload is checked with its body, and this body is longer than what is checked",
+  },
   /** No policy that allows does. */
   rbacDenied: rbac("none"),
   noCluster: { status: 503, flags: FLAG.noCluster, details: "cluster_not_found", text: "" },
@@ -163,6 +169,16 @@ export function jwtRefused(fault: string, { scheme, authority, path }: RequestHe
   };
 }
 
+/** Whoever a policy asks denied the request; the fields are its own. */
+export function extAuthzDenied(status: number, bytes: Uint8Array, headers: HeaderList): LocalReply {
+  return { status, flags: FLAG.externalDenial, details: "ext_authz_denied", text: "", bytes, headers };
+}
+
+/** It could not be asked. */
+export function extAuthzFailed(status: number): LocalReply {
+  return { status, flags: FLAG.externalDenial, details: "ext_authz_error", text: "" };
+}
+
 /** A fault that a route injects: an HTTP status, or a gRPC status and the HTTP status that it means to others. */
 export function faultAbort(
   abort: { readonly httpStatus: number } | { readonly grpcStatus: number },
@@ -221,6 +237,9 @@ export function isGrpc(head: RequestHead): boolean {
   return Number.isNaN(next) || next === PLUS || next === SEMICOLON;
 }
 
+/** What a trailers-only answer has once, whatever else is passed on. */
+const GRPC_FIELDS: ReadonlySet<string> = new Set(["content-type", "grpc-status", "grpc-message"]);
+
 /** Head and body of the answer; `proxy` says whose it is (`outbound tutorial/customer`). */
 export function renderLocalReply(
   reply: LocalReply,
@@ -239,11 +258,15 @@ export function renderLocalReply(
         "grpc-status",
         String(reply.grpcStatus ?? grpcStatus(reply.status)),
       ],
-      ...["grpc-message", encodeURI((text === "" ? reply.details : text).toWellFormed()), ...more],
+      ...["grpc-message", encodeURI((text === "" ? reply.details : text).toWellFormed())],
     ];
+    for (let i = 0; i < more.length; i += 2) {
+      if (!GRPC_FIELDS.has(more[i] as string)) headers.push(more[i] as string, more[i + 1] as string);
+    }
     return { head: { status: 200, headers, bodyLength: 0 }, body: null };
   }
-  const type = body.length === 0 ? [] : ["content-type", "text/plain"];
+  const isTyped = headerValue(more, "content-type") !== undefined;
+  const type = body.length === 0 || isTyped ? [] : ["content-type", "text/plain"];
   return {
     head: { status: reply.status, headers: [...type, ...more], bodyLength: body.length },
     body: body.length === 0 ? null : body,

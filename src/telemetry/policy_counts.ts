@@ -4,8 +4,9 @@ import type { Sample } from "./prometheus_text.ts";
 /** Rules that are counted one by one; what is beyond is counted together. */
 export const POLICY_COUNTERS_MAX = 10_000;
 
-/** What became of a call; `dry-run-…` is what would have become of it. */
-export type PolicyVerdict = "allow" | "deny" | "audit" | "dry-run-allow" | "dry-run-deny" | "dry-run-audit";
+/** What became of a call, `custom` that somebody was asked; `dry-run-…` is what would have become of it. */
+export type PolicyVerdict = RuleVerdict | `dry-run-${RuleVerdict}`;
+type RuleVerdict = "allow" | "deny" | "audit" | "custom";
 
 /** `policy` is `NAMESPACE/NAME` and `rule` counts from 0; both are `none` where no rule allowed. */
 export interface PolicyLabels {

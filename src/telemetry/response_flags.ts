@@ -14,6 +14,8 @@ export const FLAG = {
   delayInjected: "DI",
   faultInjected: "FI",
   retryLimitExceeded: "URX",
+  /** Whoever is asked by a policy denied it, or could not be asked. */
+  externalDenial: "UAEX",
   downstreamClosed: "DC",
   downstreamProtocolError: "DPE",
   streamIdleTimeout: "SI",

@@ -2,6 +2,7 @@
 import type { Finding } from "../finding.ts";
 import type { ResourceSet } from "../resource.ts";
 import type { Analyzer } from "./analyzer.ts";
+import { authorizationProviders } from "./authorization_providers.ts";
 import { conflictingHosts } from "./conflicting_hosts.ts";
 import { delegateDrops } from "./delegate_drops.ts";
 import { delegates } from "./delegates.ts";
@@ -35,6 +36,7 @@ import { unreachableRules } from "./unreachable_rules.ts";
 import { weights } from "./weights.ts";
 
 const ANALYZERS: readonly Analyzer[] = [
+  authorizationProviders,
   conflictingHosts,
   delegateDrops,
   delegates,

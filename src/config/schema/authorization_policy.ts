@@ -152,21 +152,32 @@ const rule = fields({
   when: list(condition),
 });
 
-export const authorizationPolicySpec = fields({
+const policyFields = fields({
   /** Null: every workload of the namespace, or of the mesh where it stands in the root namespace. */
   selector: optional(fields({ matchLabels: labels })),
   targetRef: noTargets,
   targetRefs: noTargets,
   /** None: ALLOW allows nothing, and the others do not apply. */
   rules: list(rule),
-  action: v.nullish(
-    v.pipe(
-      oneOf(ACTIONS, "an action"),
-      v.check((action) => action !== "CUSTOM", unimplementedValue("the action CUSTOM")),
-    ),
-    "ALLOW",
+  action: v.nullish(oneOf(ACTIONS, "an action"), "ALLOW"),
+  /** Of CUSTOM: one of MeshConfig's extensionProviders. */
+  provider: optional(
+    fields({ name: v.pipe(v.string(), v.nonEmpty(wrong("a provider has a name"))) as Schema<string> }),
   ),
-}, ["provider"]);
+});
+
+type PolicyFields = v.InferOutput<typeof policyFields>;
+
+export const authorizationPolicySpec = v.pipe(
+  policyFields,
+  across(function* ({ action, provider }: PolicyFields): Generator<Fault> {
+    if (action === "CUSTOM" && provider === null) {
+      yield { message: wrong("CUSTOM needs a provider, which is asked"), at: ["provider"] };
+    } else if (action !== "CUSTOM" && provider !== null) {
+      yield { message: wrong("only CUSTOM has a provider"), at: ["provider"] };
+    }
+  }),
+) as Schema<PolicyFields>;
 
 export type AuthorizationPolicySpec = Immutable<v.InferOutput<typeof authorizationPolicySpec>>;
 export type AuthorizationRule = AuthorizationPolicySpec["rules"][number];

@@ -40,7 +40,8 @@ export const headerName: Schema<string> = v.pipe(
   v.transform((name) => name.toLowerCase()),
 );
 
-const value: Schema<string> = v.pipe(
+/** What a rule writes into a header. */
+export const headerValue: Schema<string> = v.pipe(
   v.string(),
   v.check(
     isFieldValue,
@@ -62,9 +63,9 @@ function operations(of: "request" | "response") {
   return v.pipe(
     fields({
       /** Replaces whatever is there. */
-      set: map(value),
+      set: map(headerValue),
       /** Appends a value to what is there. */
-      add: map(value),
+      add: map(headerValue),
       remove: list(v.string() as Schema<string>),
     }),
     across(function* ({ set, add, remove }: Operations): Iterable<Fault> {

@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import { tcpKeepalive } from "./connection_pool.ts";
+import { extensionProvider } from "./extension_provider.ts";
 import { fields, list, optional, type Schema } from "./fields.ts";
 import { httpRetry } from "./http_retry.ts";
 import type { Immutable } from "./immutable.ts";
@@ -77,6 +78,7 @@ export const meshConfigSpec = fields({
   defaultServiceExportTo: exportTo,
   defaultVirtualServiceExportTo: exportTo,
   defaultDestinationRuleExportTo: exportTo,
+  extensionProviders: list(extensionProvider),
   defaultConfig: v.nullish(fields({ concurrency: optional(concurrency) }, PROXY_FIELDS), {}),
 }, [
   "accessLogEncoding",
@@ -93,7 +95,6 @@ export const meshConfigSpec = fields({
   "enableEnvoyAccessLogService",
   "enablePrometheusMerge",
   "enableTracing",
-  "extensionProviders",
   "h2UpgradePolicy",
   "inboundClusterStatName",
   "inboundTrafficPolicy",

@@ -1,4 +1,5 @@
 /** Whether the workloads that a request would come to let it in: what their proxies' own policy tables say of it. */
+import type { Policy } from "../../model/policy.ts";
 import type { ProxySettings, Snapshot } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
 import { PolicyCounts } from "../../telemetry/policy_counts.ts";
@@ -56,9 +57,17 @@ function verdictOf(
   const destination = { address: settings.address, port };
   const peer = policyPeer(caller.workload.principal || null, caller.address);
   const { head } = tokenAt(settings, request.head, request.claims);
-  const verdict = new PolicyTable(settings.policies ?? [], new PolicyCounts())
-    .bind(peer, destination, "http").explain(new PolicyCall(peer, destination, head));
-  return explainVerdict(verdict, workload);
+  const call = new PolicyCall(peer, destination, head);
+  const bound = new PolicyTable(settings.policies ?? [], new PolicyCounts()).bind(peer, destination, "http");
+  const explained = explainVerdict(bound.explain(call), workload);
+  const asks = bound.explainAsks(call);
+  if (asks === null) return explained;
+  const { policy, rule } = asks;
+  const by = policy === null ? "" : ruleAt(policy, rule ?? 0);
+  return {
+    ...explained,
+    reason: `${settings.extAuthz?.provider} is asked first (${by}); ${explained.reason}`,
+  };
 }
 
 /** What the policies of a workload say of a call, with where it is written. */
@@ -73,11 +82,17 @@ export function explainVerdict(
       : `no policy allows it that selects ${workload}, and some policy must`;
     return { decision, policy: null, reason };
   }
-  const { file } = policy;
-  const line = policy.rules[rule]?.line ?? policy.line;
-  const verb = allowed ? "allows" : "denies";
-  const reason = `rule ${rule} of AuthorizationPolicy ${policy.name} (${file}:${line}) ${verb} it`;
-  return { decision, policy: policy.name, rule, file, line, reason };
+  const reason = `${ruleAt(policy, rule)} ${allowed ? "allows" : "denies"} it`;
+  return { decision, policy: policy.name, rule, file: policy.file, line: lineOf(policy, rule), reason };
+}
+
+function ruleAt(policy: Policy, rule: number): string {
+  const place = `${policy.file}:${lineOf(policy, rule)}`;
+  return `rule ${rule} of AuthorizationPolicy ${policy.name} (${place})`;
+}
+
+function lineOf(policy: Policy, rule: number): number {
+  return policy.rules[rule]?.line ?? policy.line;
 }
 
 function headOnArrival(

@@ -183,6 +183,16 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     this.#pauseRequest();
   }
 
+  /** Lets no more of the request come until it is sent. */
+  protected hold(): void {
+    this.#pauseRequest();
+  }
+
+  /** Lets it come all the same; it is kept. */
+  protected readOn(): void {
+    this.#resumeRequest();
+  }
+
   // From the downstream.
 
   onRequestBody(chunk: Uint8Array): void {

@@ -17,13 +17,13 @@ import {
   takeMeshHeaders,
 } from "../mesh_headers.ts";
 import { PolicyCall, type PolicyDestination, type PolicyPeer } from "../policy/policy_call.ts";
-import type { Verdict } from "../policy/compiled_rule.ts";
 import type { BoundPolicies } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
 import type { AttemptFailure } from "../route/retry_policy.ts";
 import { authenticate } from "./authenticate.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
-import { HttpExchange, type Target } from "./http_exchange.ts";
+import { GuardedExchange } from "./guarded_exchange.ts";
+import type { Target } from "./http_exchange.ts";
 import { lostOnKeptConnection } from "./upstream_failure.ts";
 
 /** A connection that the workload closed as the request was on its way is tried once more. */
@@ -96,7 +96,10 @@ export class InboundAcceptor implements Acceptor {
       exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
     } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
     else if (head.tunnel === "connect") this.#tunnel(exchange, target, snapshot);
-    else this.#receive(exchange, snapshot, target, head, clientSpeaksHttp2(peer, head.http2 === true));
+    else {
+      const to = clientSpeaksHttp2(peer, head.http2 === true) ? target.http2 : target;
+      this.#receive(exchange, snapshot, target, to, head);
+    }
     return exchange;
   }
 
@@ -108,7 +111,8 @@ export class InboundAcceptor implements Acceptor {
   #tunnel(exchange: InboundExchange, target: InboundTarget, { policies }: CompiledSnapshot): void {
     const { destination } = target;
     const bound = policies?.bind(this.#peer, destination, "tcp") ?? null;
-    const passes = bound === null || exchange.passes(bound, new PolicyCall(this.#peer, destination, null));
+    const passes = bound === null ||
+      exchange.passesBytes(bound, new PolicyCall(this.#peer, destination, null));
     target.calls.recordConnection(passes);
     if (passes) exchange.send({ ...target, host: target.tunnelHost });
     else exchange.refuse(target.edge);
@@ -117,25 +121,49 @@ export class InboundAcceptor implements Acceptor {
   /** The peer has brought the path into its form already, if it is a proxy as it should be. */
   #receive(
     exchange: InboundExchange,
-    { tokens }: CompiledSnapshot,
+    snapshot: CompiledSnapshot,
     target: InboundTarget,
+    to: Target,
     head: RequestHead,
-    http2: boolean,
   ): void {
     const path = normalPath(head.path);
     if (typeof path !== "string") return exchange.reply(path, target.edge);
     head.path = path;
-    if (tokens === null) return this.#send(exchange, target, head, http2);
-    authenticate(tokens, exchange, head, target.edge, () => this.#send(exchange, target, head, http2));
+    const { tokens } = snapshot;
+    if (tokens === null) return this.#ask(exchange, snapshot, target, to, head);
+    authenticate(tokens, exchange, head, target.edge, () => this.#ask(exchange, snapshot, target, to, head));
   }
 
-  #send(exchange: InboundExchange, target: InboundTarget, head: RequestHead, http2: boolean): void {
-    const { policies, destination } = target;
-    const passes = policies === null ||
-      exchange.passes(policies, new PolicyCall(this.#peer, destination, head));
-    target.calls.recordRequest(head.method, head.authority, head.path, passes);
-    if (!passes) return exchange.refuse(target.edge);
-    exchange.send(http2 ? target.http2 : target);
+  /** Somebody else, if a policy says so. */
+  #ask(
+    exchange: InboundExchange,
+    snapshot: CompiledSnapshot,
+    target: InboundTarget,
+    to: Target,
+    head: RequestHead,
+  ): void {
+    const { policies, destination, edge } = target;
+    if (policies === null) return this.#admit(exchange, target, to, head, null);
+    const call = new PolicyCall(this.#peer, destination, head);
+    const asks = policies.asks(call);
+    if (asks === null) return this.#admit(exchange, target, to, head, call);
+    exchange.ask(asks, snapshot.authorizer, edge, () => {
+      this.#admit(exchange, target, to, head, new PolicyCall(this.#peer, destination, head));
+    });
+  }
+
+  /** `call` is null where no policy selects the workload. */
+  #admit(
+    exchange: InboundExchange,
+    { policies, calls, edge }: InboundTarget,
+    to: Target,
+    head: RequestHead,
+    call: PolicyCall | null,
+  ): void {
+    const passes = policies === null || call === null || exchange.passes(policies, call);
+    calls.recordRequest(head.method, head.authority, head.path, passes);
+    if (passes) exchange.send(to);
+    else exchange.refuse(edge);
   }
 
   /** Only ports that a service declares are open to the mesh; null for any other. */
@@ -188,11 +216,9 @@ export class InboundAcceptor implements Acceptor {
   }
 }
 
-export class InboundExchange extends HttpExchange {
+export class InboundExchange extends GuardedExchange {
   readonly #workload: string;
   #target: Target | null = null;
-  /** What policies say of it; null: none was asked. */
-  #verdict: Verdict | null = null;
 
   constructor(
     context: ExchangeContext,
@@ -203,21 +229,6 @@ export class InboundExchange extends HttpExchange {
   ) {
     super(context, stream, head, ended);
     this.#workload = workload;
-  }
-
-  /** Whether policies let the call in. */
-  passes(policies: BoundPolicies, call: PolicyCall): boolean {
-    this.#verdict = policies.decide(call);
-    return this.#verdict.allowed;
-  }
-
-  /** Answers what the policies say that did not let it in. */
-  refuse(edge: Edge): void {
-    this.reply(this.#verdict?.reply ?? LOCAL_REPLY.rbacDenied, edge);
-  }
-
-  protected override get verdict(): Verdict | null {
-    return this.#verdict;
   }
 
   protected override prepare(target: Target): void {

@@ -10,12 +10,13 @@ import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exch
 import { LOCAL_REPLY } from "../local_reply.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
 import { PolicyCall, type PolicyDestination, type PolicyPeer, policyPeer } from "../policy/policy_call.ts";
-import type { PolicyTable } from "../policy/policy_table.ts";
+import type { BoundPolicies, PolicyTable } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
 import { authenticate } from "./authenticate.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
+import type { Target } from "./http_exchange.ts";
 import { InboundExchange } from "./inbound.ts";
 
 export interface PlainInboundOptions extends ExchangeContext {
@@ -100,35 +101,40 @@ export class PlainInboundAcceptor implements Acceptor {
     if (refusesPlainText(snapshot, this.#destination.port)) {
       return exchange.reply(LOCAL_REPLY.plainTextRefused, edge);
     }
+    const connectTimeoutMs = snapshot.inbound.get(this.#destination.port)?.connectTimeoutMs ??
+      INBOUND_CONNECT_TIMEOUT_MS;
+    const target = { host, edge, connectTimeoutMs };
+    if (head === null) return this.#admitBytes(exchange, snapshot, target);
     const { tokens } = snapshot;
-    if (tokens === null || head === null) this.#deliver(exchange, edge, snapshot, host, head);
-    else {
-      const deliver = () => this.#deliver(exchange, edge, snapshot, host, head);
-      authenticate(tokens, exchange, head, edge, deliver);
-    }
+    if (tokens === null) this.#admit(exchange, snapshot, target, head);
+    else authenticate(tokens, exchange, head, edge, () => this.#admit(exchange, snapshot, target, head));
   }
 
-  #deliver(
-    exchange: InboundExchange,
-    edge: Edge,
-    snapshot: CompiledSnapshot,
-    host: Host,
-    head: RequestHead | null,
-  ): void {
-    const { policies } = snapshot;
-    const passes = policies === null || this.#passes(exchange, policies, head);
-    if (head === null) this.#calls.recordConnection(passes);
-    else this.#calls.recordRequest(head.method, head.authority, head.path, passes);
-    if (!passes) return exchange.refuse(edge);
-    const inbound = snapshot.inbound.get(this.#destination.port);
-    const connectTimeoutMs = inbound?.connectTimeoutMs ?? INBOUND_CONNECT_TIMEOUT_MS;
-    exchange.send({ host, edge, connectTimeoutMs });
-  }
-
-  #passes(exchange: InboundExchange, policies: PolicyTable, head: RequestHead | null): boolean {
+  #admit(exchange: InboundExchange, snapshot: CompiledSnapshot, target: Target, head: RequestHead): void {
+    const bound = this.#bind(snapshot.policies, "http");
     const [peer, destination] = [this.#peer, this.#policyDestination];
-    const bound = policies.bind(peer, destination, head === null ? "tcp" : "http");
-    return exchange.passes(bound, new PolicyCall(peer, destination, head));
+    const decide = () => {
+      const passes = bound === null || exchange.passes(bound, new PolicyCall(peer, destination, head));
+      this.#calls.recordRequest(head.method, head.authority, head.path, passes);
+      if (passes) exchange.send(target);
+      else exchange.refuse(target.edge);
+    };
+    const asks = bound === null ? null : bound.asks(new PolicyCall(peer, destination, head));
+    if (asks === null) decide();
+    else exchange.ask(asks, snapshot.authorizer, target.edge, decide);
+  }
+
+  #admitBytes(exchange: InboundExchange, { policies }: CompiledSnapshot, target: Target): void {
+    const bound = this.#bind(policies, "tcp");
+    const call = new PolicyCall(this.#peer, this.#policyDestination, null);
+    const passes = bound === null || exchange.passesBytes(bound, call);
+    this.#calls.recordConnection(passes);
+    if (passes) exchange.send(target);
+    else exchange.refuse(target.edge);
+  }
+
+  #bind(policies: PolicyTable | null, protocol: "http" | "tcp"): BoundPolicies | null {
+    return policies === null ? null : policies.bind(this.#peer, this.#policyDestination, protocol);
   }
 
   /** A port that no service declares, where it was dialled: what listens on loopback alone is not for others. */

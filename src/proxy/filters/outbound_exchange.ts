@@ -32,7 +32,8 @@ import { allowedOrigin, permitAnswer, preflightReply } from "./cors.ts";
 import { Deadline } from "./deadline.ts";
 import { requestTimeoutMs } from "./grpc_timeout.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
-import { HttpExchange, type Target } from "./http_exchange.ts";
+import { GuardedExchange } from "./guarded_exchange.ts";
+import type { Target } from "./http_exchange.ts";
 import { Mirror, shadowAuthority } from "./mirror.ts";
 import { lostOnKeptConnection } from "./upstream_failure.ts";
 
@@ -45,7 +46,7 @@ export interface OutboundContext extends ExchangeContext {
 
 type ClusterRoute = CompiledRoute<CompiledCluster>;
 
-export class OutboundExchange extends HttpExchange {
+export class OutboundExchange extends GuardedExchange {
   declare protected readonly context: OutboundContext;
   readonly #snapshot: CompiledSnapshot;
   /** Fields of the request itself; those for the mesh hop come after. */
@@ -208,6 +209,7 @@ export class OutboundExchange extends HttpExchange {
   }
 
   protected override onRequestComplete(): void {
+    super.onRequestComplete();
     if (this.#timeoutMs > 0) {
       this.#deadline = new Deadline(
         this.context.deadlines,
@@ -239,6 +241,7 @@ export class OutboundExchange extends HttpExchange {
   }
 
   protected override onFinished(): void {
+    super.onFinished();
     this.#deadline?.cancel();
     this.#endAttempt();
   }
@@ -301,6 +304,7 @@ export class OutboundExchange extends HttpExchange {
   }
 
   protected override editAnswer(headers: HeaderList): void {
+    super.editAnswer(headers);
     const route = this.#route;
     if (route === null) return;
     this.#destination?.responseEdits?.apply(headers);

@@ -14,6 +14,10 @@ export class ReplayBudget {
     this.bytesMax = replayBytes;
     this.totalBytesMax = replayTotalBytes;
   }
+
+  get isFull(): boolean {
+    return this.bytes > this.totalBytesMax;
+  }
 }
 
 export class RequestBody {
@@ -31,6 +35,10 @@ export class RequestBody {
     return this.#chunks;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Some of it was let go: it cannot be sent again. */
   get lost(): boolean {
     return this.#lost;
@@ -45,8 +53,7 @@ export class RequestBody {
 
   /** All of it was sent: lets go of it if it is too much. */
   sent(): void {
-    const { bytes, bytesMax, totalBytesMax } = this.#budget;
-    if (this.#bytes > bytesMax || bytes > totalBytesMax) this.release();
+    if (this.#bytes > this.#budget.bytesMax || this.#budget.isFull) this.release();
   }
 
   /** Keeps a chunk that was sent, if there is room for all of them. */

@@ -65,10 +65,13 @@ export function compileRule(
   };
 }
 
-const VERDICTS = { ALLOW: "allow", DENY: "deny", AUDIT: "audit" } as const;
+const VERDICTS = { ALLOW: "allow", DENY: "deny", AUDIT: "audit", CUSTOM: "custom" } as const;
 
 /** What is counted of a verdict. */
-export function policyVerdict(verdict: "allow" | "deny" | "audit", dryRun: boolean): PolicyVerdict {
+export function policyVerdict(
+  verdict: (typeof VERDICTS)[keyof typeof VERDICTS],
+  dryRun: boolean,
+): PolicyVerdict {
   return dryRun ? `dry-run-${verdict}` : verdict;
 }
 

@@ -67,6 +67,17 @@ export class BoundPolicies {
     this.#tried = tried;
   }
 
+  /** The first rule because of which somebody has to be asked before anything is decided; null: none. */
+  asks(call: PolicyCall): Verdict | null {
+    this.#tried?.asks(call, true);
+    return this.#enforced.asks(call, true);
+  }
+
+  /** The same, and counts nothing. */
+  explainAsks(call: PolicyCall): Verdict | null {
+    return this.#enforced.asks(call, false);
+  }
+
   /** Decides on a call, and counts it. */
   decide(call: PolicyCall): Verdict {
     this.#tried?.decide(call, true);
@@ -84,6 +95,7 @@ const REFUSED: Verdict = { ...ALLOWED, allowed: false };
 
 /** The policies of which all are enforced, or all are tried out. */
 class RuleSets {
+  readonly #custom: RuleSet;
   readonly #deny: RuleSet;
   readonly #allow: RuleSet;
   readonly #audit: RuleSet;
@@ -98,6 +110,7 @@ class RuleSets {
   ) {
     const set = (action: Policy["action"]) =>
       new RuleSet(rules.filter(({ policy }) => isTried(policy) === tried && policy.action === action));
+    this.#custom = set("CUSTOM");
     this.#deny = set("DENY");
     this.#allow = set("ALLOW");
     this.#audit = set("AUDIT");
@@ -108,6 +121,7 @@ class RuleSets {
 
   bind(connection: PolicyCall): BoundRuleSets {
     return new BoundRuleSets({
+      custom: this.#custom.bind(connection),
       audit: this.#audit.bind(connection),
       deny: this.#deny.bind(connection),
       allow: this.#needsAllow ? this.#allow.bind(connection) : null,
@@ -117,6 +131,7 @@ class RuleSets {
 }
 
 interface BoundParts {
+  readonly custom: BoundRules;
   readonly audit: BoundRules;
   readonly deny: BoundRules;
   /** Null where nothing has to be allowed. */
@@ -132,8 +147,12 @@ class BoundRuleSets {
   }
 
   get size(): number {
-    const { audit, deny, allow } = this.#parts;
-    return audit.size + deny.size + (allow?.size ?? 0);
+    const { custom, audit, deny, allow } = this.#parts;
+    return custom.size + audit.size + deny.size + (allow?.size ?? 0);
+  }
+
+  asks(call: PolicyCall, counted: boolean): Verdict | null {
+    return this.#parts.custom.find(call, counted);
   }
 
   decide(call: PolicyCall, counted: boolean): Verdict {

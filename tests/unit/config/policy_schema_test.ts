@@ -36,7 +36,6 @@ describe("AuthorizationPolicy", () => {
   test("what would widen a policy if it were dropped is not dropped, not even with --lenient", () => {
     for (
       const spec of [
-        "action: CUSTOM\nprovider: {name: x}",
         "targetRefs: [{kind: Gateway, name: x}]",
         "rules: [{when: [{key: connection.sni, values: [a]}]}]",
       ]
@@ -44,6 +43,18 @@ describe("AuthorizationPolicy", () => {
       const text = document("AuthorizationPolicy", "a", spec, "security.istio.io/v1");
       expect(findingsOf([text], { lenient: true }).join()).toMatch(/BOW0005/);
     }
+  });
+});
+
+describe("a policy with the action CUSTOM", () => {
+  test.each([
+    ["action: CUSTOM\nprovider: {name: x}", 0],
+    ["action: CUSTOM", 1],
+    ["action: CUSTOM\nprovider: {name: ''}", 1],
+    ["action: DENY\nprovider: {name: x}", 1],
+    ["provider: {name: x}", 1],
+  ])("%j has %d faults", (spec, count) => {
+    expect(specFaults("AuthorizationPolicy", spec)).toHaveLength(count);
   });
 });
 

@@ -187,6 +187,7 @@ describe("MeshConfig", () => {
       defaultServiceExportTo: [],
       defaultVirtualServiceExportTo: [],
       defaultDestinationRuleExportTo: [],
+      extensionProviders: [],
       defaultConfig: { concurrency: null },
     });
   });

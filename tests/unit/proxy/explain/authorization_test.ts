@@ -63,6 +63,19 @@ describe("explainAuthorization()", () => {
     expect(authorization(URL).reason).toBe("no policy selects the workload");
   });
 
+  test("says who is asked first, and that a provider that there is not denies", () => {
+    const mesh = "{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, " +
+      "metadata: {name: mesh, namespace: istio-system}, spec: {extensionProviders: " +
+      "[{name: guard, envoyExtAuthzHttp: {service: web.shop.svc.cluster.local, port: 8080}}]}}";
+    const ask = policy("c", "{action: CUSTOM, provider: {name: guard}, rules: [{}]}");
+    expect(authorization(URL, mesh, ask)).toMatchObject({
+      decision: "allow",
+      reason: "guard is asked first (rule 0 of AuthorizationPolicy shop/c (test.yaml:11)); " +
+        "no policy of shop/web-1 denies it",
+    });
+    expect(authorization(URL, ask)).toMatchObject({ decision: "deny", policy: "shop/c" });
+  });
+
   test("asks of the request as it arrives: rewritten, and with its headers edited", () => {
     const rewriting = networking(
       "VirtualService",
