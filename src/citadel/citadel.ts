@@ -17,6 +17,7 @@ import { EXPIRED_SHOWN_MS, type IssuanceHow, IssuanceLog, type IssuedCertificate
 import { AUTHORITY_FILE, openOwnAuthority } from "./own_authority.ts";
 import { openPluggedAuthority } from "./plugged_authority.ts";
 import { type JoinToken, JoinTokens, TOKEN_LIFE_DEFAULT_MS } from "./join_tokens.ts";
+import type { Joiner } from "./platform/platform_enrolment.ts";
 import { RevocationList } from "./revocation_list.ts";
 import { X509Certificate } from "./x509.ts";
 
@@ -70,6 +71,8 @@ export interface Issued {
   readonly notAfterMs: number;
   /** What was brought for it, as the audit log calls it: `token 4f8a0c5be1d2`; null: what TLS proved. */
   readonly by: string | null;
+  /** What was brought is good for no other certificate now. */
+  readonly usesUp: boolean;
 }
 
 /** The control plane's own material for TLS, all PEM; the key is in memory alone. */
@@ -157,29 +160,7 @@ export class Citadel {
   /** A one-time token that lets this workload join. Throws CitadelError `request_invalid`, PrivateFileError. */
   async createToken(request: TokenRequest): Promise<JoinToken> {
     const { workload, group, spiffeId, ttlMs = TOKEN_LIFE_DEFAULT_MS, ...rest } = request;
-    const name = parseWorkloadKey(workload);
-    if (name === undefined) {
-      throw new CitadelError(
-        "request_invalid",
-        `A workload is NAMESPACE/NAME, not ${JSON.stringify(workload)}`,
-      );
-    }
-    const id = parseSpiffeId(spiffeId);
-    if (id?.trustDomain !== this.trustDomain || id.namespace !== name.namespace) {
-      throw new CitadelError(
-        "request_invalid",
-        `${JSON.stringify(spiffeId)} is no identity of ${this.trustDomain} in namespace ${name.namespace}`,
-      );
-    }
-    if (spiffeId === controlPlaneId(this.trustDomain)) {
-      throw new CitadelError("request_invalid", `${spiffeId} is the control plane's own identity`);
-    }
-    if (group !== undefined && parseWorkloadKey(group)?.namespace !== name.namespace) {
-      throw new CitadelError(
-        "request_invalid",
-        `${JSON.stringify(group)} is no WorkloadGroup of namespace ${name.namespace}`,
-      );
-    }
+    this.#checkJoiner({ workload, group, spiffeId });
     return await this.#tokens.create({ workload, group, spiffeId, ...rest, caPin: this.caPin, ttlMs });
   }
 
@@ -213,6 +194,18 @@ export class Citadel {
       how: "token",
     });
     return this.#issued(leaf, claims.sub, claims.workload, `token ${id}`);
+  }
+
+  /**
+   * A certificate for somebody that a platform vouches for; `by` is what the audit log calls that. Throws CitadelError
+   * `request_invalid`, `storage_failed`.
+   */
+  async enrolAs(joiner: Joiner, publicKey: Uint8Array, by: string): Promise<Issued> {
+    this.#checkJoiner(joiner);
+    const { workload, group, spiffeId } = joiner;
+    const leaf = await this.#issue({ publicKey, spiffeId, workload, group, how: "platform" });
+    const issued = this.#issued(leaf, spiffeId, workload, by);
+    return { ...issued, reply: { ...issued.reply, workload, group } };
   }
 
   /**
@@ -356,6 +349,33 @@ export class Citadel {
     return replaced && state !== "expired" ? "replaced" : state;
   }
 
+  /** Throws CitadelError `request_invalid` when nobody may be that. */
+  #checkJoiner({ workload, group, spiffeId }: Joiner): void {
+    const name = parseWorkloadKey(workload);
+    if (name === undefined) {
+      throw new CitadelError(
+        "request_invalid",
+        `A workload is NAMESPACE/NAME, not ${JSON.stringify(workload)}`,
+      );
+    }
+    const id = parseSpiffeId(spiffeId);
+    if (id?.trustDomain !== this.trustDomain || id.namespace !== name.namespace) {
+      throw new CitadelError(
+        "request_invalid",
+        `${JSON.stringify(spiffeId)} is no identity of ${this.trustDomain} in namespace ${name.namespace}`,
+      );
+    }
+    if (spiffeId === controlPlaneId(this.trustDomain)) {
+      throw new CitadelError("request_invalid", `${spiffeId} is the control plane's own identity`);
+    }
+    if (group !== undefined && parseWorkloadKey(group)?.namespace !== name.namespace) {
+      throw new CitadelError(
+        "request_invalid",
+        `${JSON.stringify(group)} is no WorkloadGroup of namespace ${name.namespace}`,
+      );
+    }
+  }
+
   #ownerOf(spiffeId: string, workload: WorkloadKey | undefined): WorkloadKey {
     const enrolments = this.#log.enrolments();
     if (workload !== undefined) {
@@ -391,7 +411,7 @@ export class Citadel {
 
   #issued(leaf: IssuedLeaf, spiffeId: string, workload: WorkloadKey, by: string | null): Issued {
     const reply = { spiffeId, chain: leaf.chain, roots: this.#authority.roots };
-    return { reply, workload, serial: leaf.serial, notAfterMs: leaf.notAfterMs, by };
+    return { reply, workload, serial: leaf.serial, notAfterMs: leaf.notAfterMs, by, usesUp: by !== null };
   }
 }
 

@@ -9,6 +9,8 @@ export type CitadelErrorCode =
   | "token_used"
   /** Rightly signed, but not on the books: they were lost or are older than the token. */
   | "token_unknown"
+  /** A platform's keys are not to be had, so its tokens cannot be checked. */
+  | "keys_unavailable"
   | "csr_refused"
   | "renewal_refused"
   | "rejoin_refused"

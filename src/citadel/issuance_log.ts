@@ -8,7 +8,7 @@ import type { PrivateFiles } from "../runtime/private_files.ts";
 import { Journal } from "./journal.ts";
 
 /** How the certificate was asked for; `own` is the control plane's. */
-export type IssuanceHow = "token" | "renewal" | "rejoin" | "own";
+export type IssuanceHow = "token" | "platform" | "renewal" | "rejoin" | "own";
 
 export interface Issuance {
   /** Lower-case hex. */

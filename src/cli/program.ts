@@ -123,7 +123,11 @@ function addRun(program: Command, finish: Finish): void {
     )
     .addOption(flag("--config <dir>", "control plane: directory of Istio YAML files"))
     .addOption(
-      flag("--trust-domain <domain>", "control plane: trust domain of the SPIFFE IDs that it issues"),
+      flag(
+        "--trust-domain <domain>",
+        "control plane: of the SPIFFE IDs that it issues; with --platform-token-file: of the mesh " +
+          "(default: cluster.local)",
+      ),
     )
     .addOption(
       flag("--ca <dir>", "control plane: sign with the CA in ca-cert.pem, ca-key.pem, root-cert.pem there"),
@@ -138,7 +142,14 @@ function addRun(program: Command, finish: Finish): void {
           "up to 168h (default: 24h)",
       ),
     )
+    .addOption(
+      flag("--enrolment <file>", "control plane: YAML of the platforms whose tokens let workloads join"),
+    )
     .addOption(flag("--token-file <file>", "sidecar, gateway: the join token, needed until it has joined"))
+    .addOption(
+      flag("--platform-token-file <file>", "sidecar, gateway: instead, a JWT that the platform issued"),
+    )
+    .addOption(flag("--root-cert <file>", "with --platform-token-file: roots of the mesh, PEM"))
     .addOption(flag("--control-plane <host:port>", "sidecar, gateway: instead of the address in the token"))
     .addOption(flag("--address <address>", "sidecar, gateway: where others reach the workload"))
     .addOption(

@@ -10,6 +10,7 @@ import { isTerminal, processorCount, writeStderr } from "../runtime/process.ts";
 import { onReload, onTerminate } from "../runtime/signals.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { readLimits } from "./limit_flag.ts";
+import type { PlatformTrust } from "../sidecar/joining.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 
 export const TRUST_DOMAIN_DEFAULT = "cluster.local";
@@ -25,9 +26,14 @@ export interface RunOptions {
   readonly certTtl?: string;
   /** A Go duration. */
   readonly rejoinGrace?: string;
+  /** File of the platforms that vouch for workloads. */
+  readonly enrolment?: string;
   /** Directory of a CA to plug in. */
   readonly ca?: string;
   readonly tokenFile?: string;
+  readonly platformTokenFile?: string;
+  /** PEM file of the mesh's roots. */
+  readonly rootCert?: string;
   readonly controlPlane?: string;
   readonly address?: string;
   readonly credentials?: string;
@@ -82,13 +88,7 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
       "a directory of Istio YAML files",
     );
   }
-  if (parseSpiffeId(controlPlaneId(trustDomain)) === undefined) {
-    throw new CommandError(
-      EXIT.usage,
-      `${JSON.stringify(trustDomain)} is not a trust domain`,
-      "lower-case letters, digits, dots, dashes and underscores, such as prod.example.com",
-    );
-  }
+  checkedTrustDomain(trustDomain);
   const leafLifeMs = options.certTtl === undefined ? undefined : await readCertTtl(options.certTtl);
   const rejoinGraceMs = options.rejoinGrace === undefined
     ? undefined
@@ -102,6 +102,7 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
       pluggedCaDirectory: options.ca,
       leafLifeMs,
       rejoinGraceMs,
+      enrolmentFile: options.enrolment,
       bind: options.bind,
       clock: systemClock,
       random: new Prng(randomSeed()),
@@ -159,6 +160,7 @@ async function badConfig(error: unknown): Promise<CommandError | undefined> {
 async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, log: Log): Promise<Role> {
   const limits = readLimits(options.limit ?? []);
   const jwksAllow = readNetworks(options.jwksAllow ?? []);
+  const platform = readPlatformTrust(options);
   const { Sidecar } = await import("../sidecar/sidecar.ts");
   const { JoinError } = await import("../sidecar/joining.ts");
   const { EnrolmentRefused } = await import("../sidecar/enrolment.ts");
@@ -169,6 +171,7 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
       credentials: options.credentials,
       dataDirectory: options.data ?? chooseDataDirectory(),
       tokenFile: options.tokenFile,
+      platform,
       controlPlane: options.controlPlane,
       bind: options.bind,
       address: options.address,
@@ -198,41 +201,63 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
   }
 }
 
+/** A join token says where the control plane is and by what it is known; a platform's token says neither. */
+function readPlatformTrust(options: RunOptions): PlatformTrust | undefined {
+  const { platformTokenFile, rootCert, controlPlane, tokenFile, trustDomain = TRUST_DOMAIN_DEFAULT } =
+    options;
+  if (platformTokenFile === undefined) {
+    if (rootCert === undefined && options.trustDomain === undefined) return undefined;
+    const flag = rootCert === undefined ? "--trust-domain" : "--root-cert";
+    throw new CommandError(
+      EXIT.usage,
+      `${flag} goes with --platform-token-file`,
+      "a join token says it itself",
+    );
+  }
+  if (tokenFile !== undefined) {
+    throw new CommandError(EXIT.usage, "--token-file and --platform-token-file exclude each other");
+  }
+  if (controlPlane === undefined || rootCert === undefined) {
+    throw new CommandError(
+      EXIT.usage,
+      "--platform-token-file needs --control-plane and --root-cert",
+      "for instance --control-plane 10.0.0.1:15012 --root-cert roots.pem",
+    );
+  }
+  return { tokenFile: platformTokenFile, rootCert, trustDomain: checkedTrustDomain(trustDomain) };
+}
+
+function checkedTrustDomain(trustDomain: string): string {
+  if (parseSpiffeId(controlPlaneId(trustDomain)) !== undefined) return trustDomain;
+  throw new CommandError(
+    EXIT.usage,
+    `${JSON.stringify(trustDomain)} is not a trust domain`,
+    "lower-case letters, digits, dots, dashes and underscores, such as prod.example.com",
+  );
+}
+
 /** A flag that the role does not read would be ignored in silence. */
-function refuseForeignFlags(
-  {
-    role,
-    config,
-    trustDomain,
-    ca,
-    certTtl,
-    rejoinGrace,
-    tokenFile,
-    controlPlane,
-    address,
-    credentials,
-    workers,
-    limit,
-    jwksAllow,
-  }: RunOptions,
-): void {
+function refuseForeignFlags(options: RunOptions): void {
+  const { role } = options;
   const foreign = role === "control-plane"
     ? {
-      "--token-file": tokenFile,
-      "--control-plane": controlPlane,
-      "--address": address,
-      "--credentials": credentials,
-      "--workers": workers,
-      "--limit": limit,
-      "--jwks-allow": jwksAllow,
+      "--token-file": options.tokenFile,
+      "--platform-token-file": options.platformTokenFile,
+      "--root-cert": options.rootCert,
+      "--control-plane": options.controlPlane,
+      "--address": options.address,
+      "--credentials": options.credentials,
+      "--workers": options.workers,
+      "--limit": options.limit,
+      "--jwks-allow": options.jwksAllow,
     }
     : {
-      "--config": config,
-      "--trust-domain": trustDomain,
-      "--ca": ca,
-      "--cert-ttl": certTtl,
-      "--rejoin-grace": rejoinGrace,
-      ...(role === "sidecar" ? { "--credentials": credentials } : {}),
+      "--config": options.config,
+      "--ca": options.ca,
+      "--cert-ttl": options.certTtl,
+      "--rejoin-grace": options.rejoinGrace,
+      "--enrolment": options.enrolment,
+      ...(role === "sidecar" ? { "--credentials": options.credentials } : {}),
     };
   for (const [flag, value] of Object.entries(foreign)) {
     if (value !== undefined) {

@@ -1,9 +1,8 @@
 /** The control plane's admin socket: what the status API shows, and what changes something. */
 import { type Context, Hono } from "hono";
 import type { AuditLog } from "../citadel/audit_log.ts";
-import type { Citadel, TokenRequest } from "../citadel/citadel.ts";
+import type { Citadel } from "../citadel/citadel.ts";
 import { CitadelError } from "../citadel/citadel_error.ts";
-import { newMemberKey } from "../citadel/member_key.ts";
 import type {
   CertificatesReply,
   RevokeRequest,
@@ -14,6 +13,7 @@ import type {
 } from "../model/admin.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 import type { Log } from "../telemetry/log.ts";
+import { JoinerError, joinerOf } from "./joiner.ts";
 import { BodyError, readJson } from "./read_body.ts";
 
 const REQUEST_BYTES_MAX = 16 * 1024;
@@ -102,40 +102,13 @@ async function answer(context: Context, handle: () => Promise<Response>): Promis
   try {
     return await handle();
   } catch (error) {
-    if (error instanceof BodyError) {
-      return context.json({ error: { code: "request_invalid", message: error.message } }, error.status);
+    if (error instanceof BodyError || error instanceof JoinerError) {
+      const status = error instanceof BodyError ? error.status : 400;
+      return context.json({ error: { code: "request_invalid", message: error.message } }, status);
     }
     if (!(error instanceof CitadelError)) throw error;
     // Whoever reaches this socket may read the log as well.
     const status = error.code === "request_invalid" ? 400 : 500;
     return context.json({ error: { code: error.code, message: error.detail } }, status);
   }
-}
-
-/** Whom a token is for. The identity is what the files say of the workload or the group, never what was asked for. */
-function joinerOf(
-  { workload, group }: Partial<TokenCreateRequest>,
-  registry: WorkloadRegistry,
-): Pick<TokenRequest, "workload" | "group" | "spiffeId"> {
-  if (group !== undefined) {
-    const spiffeId = typeof group === "string" ? registry.groups.spiffeId(group) : undefined;
-    if (spiffeId === undefined || workload !== undefined) {
-      throw new BodyError(
-        400,
-        workload === undefined
-          ? `The files have no WorkloadGroup ${JSON.stringify(group)}`
-          : "A token is for a workload or for a member of a group, not for both",
-      );
-    }
-    return { workload: newMemberKey(group), group, spiffeId };
-  }
-  const spiffeId = typeof workload === "string" ? registry.expectedSpiffeId(workload) : undefined;
-  if (typeof workload !== "string" || spiffeId === undefined) {
-    throw new BodyError(
-      400,
-      `A workload is NAMESPACE/NAME in lower case, not ${JSON.stringify(workload ?? null)}`,
-    );
-  }
-  // Who is a member joins again as one.
-  return { workload, group: registry.groups.keyOf(workload), spiffeId };
 }

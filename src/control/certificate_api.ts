@@ -6,9 +6,11 @@ import type { Hono } from "hono";
 import { AttemptLimits } from "../citadel/attempt_limits.ts";
 import type { AuditEntry, AuditEvent, AuditLog } from "../citadel/audit_log.ts";
 import type { Citadel, Issued } from "../citadel/citadel.ts";
-import { CitadelError } from "../citadel/citadel_error.ts";
+import { CitadelError, tokenRefused } from "../citadel/citadel_error.ts";
+import type { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
+import { isMap } from "../config/schema/fields.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { EnrolRequest, RejoinRequest } from "../model/enrolment.ts";
+import type { EnrolRequest, PlatformEnrolRequest, RejoinRequest } from "../model/enrolment.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import type { Log } from "../telemetry/log.ts";
 import { answer, type PeerEnvironment, type ProxyContext, refuse, refusePeer } from "./proxy_answers.ts";
@@ -23,6 +25,8 @@ const SERIAL_LENGTH_MAX = 40;
 export interface CertificateApiOptions {
   readonly citadel: Citadel;
   readonly audit: AuditLog;
+  /** Null: no platform vouches for anybody. */
+  readonly platform: PlatformEnrolment | null;
   readonly clock: Clock;
   readonly log: Log;
   /** A certificate was issued: the workload has a sidecar from now on. */
@@ -36,28 +40,29 @@ interface Door<Body> {
   readonly message: string;
   /** Whose attempts are counted together. */
   readonly source: string;
-  /** Success uses up what it came with, so it need not count. */
-  readonly usesUp: boolean;
   /** Throws BodyError. */
   read(body: Readonly<Record<string, unknown>>): Body;
   issue(request: Body): Promise<Issued>;
 }
 
 export function addCertificatePaths(app: Hono<PeerEnvironment>, options: CertificateApiOptions): void {
-  const { citadel, clock } = options;
+  const { citadel, platform, clock } = options;
   const limits = new AttemptLimits(clock);
 
   app.get("/v1/trust-bundle", (context) => context.json(citadel.trustBundle()));
 
   app.post("/v1/enrol", (context) => {
     const { address } = context.env;
-    return pass(context, options, limits, {
+    return pass<EnrolRequest | PlatformEnrolRequest>(context, options, limits, {
       event: "enrol",
       message: "Enrolled a workload",
       source: address,
-      usesUp: true,
-      read: readEnrolRequest,
-      issue: (request) => citadel.enrol(request, address),
+      read: (body) => "platformToken" in body ? readPlatformRequest(body) : readEnrolRequest(body),
+      issue(request) {
+        if (!("platformToken" in request)) return citadel.enrol(request, address);
+        if (platform !== null) return platform.enrol(request);
+        throw tokenRefused("token_invalid", "No platform vouches for anybody; see run --enrolment");
+      },
     });
   });
 
@@ -66,8 +71,6 @@ export function addCertificatePaths(app: Hono<PeerEnvironment>, options: Certifi
       event: "rejoin",
       message: "Took a workload in again whose certificate had expired",
       source: context.env.address,
-      // The expired certificate is its workload's last no more.
-      usesUp: true,
       read: readRejoinRequest,
       issue: (request) => citadel.rejoin(request),
     }));
@@ -81,7 +84,6 @@ export function addCertificatePaths(app: Hono<PeerEnvironment>, options: Certifi
       event: "renew",
       message: "Renewed a certificate",
       source: `${spiffeId} ${workload}`,
-      usesUp: false,
       read: readEnrolRequest,
       async issue(request) {
         const issued = await citadel.renew(spiffeId, workload, request);
@@ -115,13 +117,13 @@ function pass<Body>(
     let issued: Issued;
     try {
       const body = await readJson(context.req.raw, ENROL_BYTES_MAX);
-      issued = await door.issue(door.read((body ?? {}) as Readonly<Record<string, unknown>>));
+      issued = await door.issue(door.read(isMap(body) ? body : {}));
     } catch (error) {
       await audit.append({ ...caller, ...refusalOf(error), spiffeId });
       throw error;
     }
-    if (door.usesUp) attempt.giveBack();
     const { reply, workload, by, notAfterMs } = issued;
+    if (issued.usesUp) attempt.giveBack();
     const told = { workload, spiffeId: reply.spiffeId, serial: issued.serial };
     // Before it goes out, as in the issuance log.
     await audit.append({ ...caller, ...(by === null ? {} : { by }), outcome: "issued", ...told });
@@ -142,6 +144,15 @@ function readEnrolRequest({ token, csr }: Readonly<Record<string, unknown>>): En
     throw new BodyError(400, "The body needs a csr, and a token to enrol");
   }
   return token === undefined ? { csr } : { csr, token };
+}
+
+function readPlatformRequest(
+  { platformToken, csr }: Readonly<Record<string, unknown>>,
+): PlatformEnrolRequest {
+  if (typeof csr !== "string" || typeof platformToken !== "string") {
+    throw new BodyError(400, "The body needs a csr and a platformToken");
+  }
+  return { platformToken, csr };
 }
 
 function readRejoinRequest({ serial, csr }: Readonly<Record<string, unknown>>): RejoinRequest {

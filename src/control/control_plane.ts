@@ -6,6 +6,7 @@ import { AuditLog } from "../citadel/audit_log.ts";
 import { Citadel, type OwnCertificate } from "../citadel/citadel.ts";
 import type { ConfigStore } from "../config/config_store.ts";
 import type { ResourceSet } from "../config/resource.ts";
+import type { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
 import type { Clock } from "../lib/clock.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Random } from "../lib/prng.ts";
@@ -25,8 +26,10 @@ import type { Log } from "../telemetry/log.ts";
 import { createAdminApi } from "./admin_api.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
 import { ConfigSource } from "./config_source.ts";
+import { EnrolmentRules } from "./enrolment_rules.ts";
 import { MtlsEndpoint } from "./mtls_endpoint.ts";
 import { createPolicyApi } from "./policy_api.ts";
+import { createPlatformEnrolment } from "./platform_enrolment.ts";
 import { createProxyApi } from "./proxy_api.ts";
 import { createTapApi } from "./tap_api.ts";
 import { TapHub } from "./tap_hub.ts";
@@ -48,6 +51,8 @@ export interface ControlPlaneOptions {
   readonly leafLifeMs: number | undefined;
   /** How long after it has expired a certificate's key still lets its workload in, milliseconds; undefined: REJOIN_GRACE_DEFAULT_MS. */
   readonly rejoinGraceMs: number | undefined;
+  /** File of the platforms that vouch for workloads; undefined: none does. */
+  readonly enrolmentFile: string | undefined;
   /** Moves all listeners to one address; undefined: 15012 to all, 15014 to loopback. */
   readonly bind: string | undefined;
   readonly clock: Clock;
@@ -64,6 +69,7 @@ export class ControlPlane {
   #endpoint: MtlsEndpoint | null = null;
   #citadel: Citadel | null = null;
   #watch: CertificateWatch | null = null;
+  #enrolmentRules: EnrolmentRules | null = null;
   #tap: TapHub | null = null;
   #cancelRenewal: () => void = () => {};
   #cancelExpiry: (() => void) | null = null;
@@ -101,6 +107,7 @@ export class ControlPlane {
     this.#cancelRenewal();
     this.#cancelExpiry?.();
     this.#watch?.stop();
+    this.#enrolmentRules?.close();
     this.#tap?.close();
     this.#source.close();
     this.#discovery.close();
@@ -148,7 +155,15 @@ export class ControlPlane {
     const { store: config } = this.#source;
     const discovery = this.#discovery;
     const expiries = () => certificateExpiries(this.#certificate.chain, this.#certificate.roots);
-    const status = createStatusApi({ clock, expiries, crl: () => citadel.crl(), config, discovery, store });
+    const status = createStatusApi({
+      clock,
+      expiries,
+      roots: () => citadel.trustBundle().roots,
+      crl: () => citadel.crl(),
+      config,
+      discovery,
+      store,
+    });
     this.#endpoint = new MtlsEndpoint({
       address: { hostname: bind ?? ANY_ADDRESS, port: PORTS.controlPlane },
       clock,
@@ -158,6 +173,7 @@ export class ControlPlane {
       handler: createProxyApi({
         citadel,
         audit,
+        platform: await this.#platform(citadel),
         discovery,
         store,
         calls,
@@ -207,6 +223,22 @@ export class ControlPlane {
   #resources({ current }: ConfigStore): ResourceSet {
     if (current === null) throw new Error("Unreachable: the control plane serves without a configuration");
     return current.resources;
+  }
+
+  /** Null when no platform vouches for anybody. Throws FileError, NoConfigError. */
+  async #platform(citadel: Citadel): Promise<PlatformEnrolment | null> {
+    const { enrolmentFile: path, clock, log } = this.#options;
+    if (path === undefined) return null;
+    const platform = await createPlatformEnrolment({
+      ...{ citadel, registry: this.#registry, clock, enrolmentFile: path },
+    });
+    this.#enrolmentRules = EnrolmentRules.start({
+      path,
+      clock,
+      log,
+      use: (issuers) => platform.use(issuers),
+    });
+    return platform;
   }
 
   /** Some time after a certificate was issued, not after each: it looks at all of them. */

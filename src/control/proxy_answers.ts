@@ -1,12 +1,15 @@
 /** What port 15012 answers when it does not do what it was asked: little for the caller, everything for the log. */
 import type { Context } from "hono";
-import { CitadelError } from "../citadel/citadel_error.ts";
+import { CitadelError, type CitadelErrorCode } from "../citadel/citadel_error.ts";
 import type { ErrorReply } from "../model/enrolment.ts";
 import { ReportError } from "../mixer/report_validation.ts";
 import { PrivateFileError } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Peer } from "./fetch_bridge.ts";
 import { BodyError } from "./read_body.ts";
+
+/** Refusals that another attempt may not meet. */
+const PASSING: ReadonlySet<CitadelErrorCode> = new Set(["storage_failed", "keys_unavailable"]);
 
 /** The peer is passed as the app's bindings. */
 export type PeerEnvironment = { Bindings: Peer };
@@ -43,7 +46,7 @@ export async function answer(
     if (error instanceof CitadelError) {
       const { code, detail } = error;
       log.warn("Refused a request for a certificate", { code, detail, address, spiffeId });
-      return refuse(context, code === "storage_failed" ? 503 : 403, code, error.message);
+      return refuse(context, PASSING.has(code) ? 503 : 403, code, error.message);
     }
     log.error("A request failed", { path: context.req.path, address, reason: String(error) });
     if (error instanceof PrivateFileError) {

@@ -14,6 +14,8 @@ export interface StatusApiOptions {
   readonly clock: Clock;
   /** Of the control plane's own certificate and of the CA's. */
   expiries(): readonly CertificateExpiry[];
+  /** PEM of the roots that workloads trust. */
+  roots(): string;
   /** DER of the certificate revocation list. */
   crl(): Promise<Uint8Array<ArrayBuffer>>;
   readonly config: ConfigStore;
@@ -46,6 +48,9 @@ export function createStatusApi(options: StatusApiOptions): Hono {
   });
   app.get("/crl", async (context) => {
     return context.body(await options.crl(), 200, { "content-type": "application/pkix-crl" });
+  });
+  app.get("/roots.pem", (context) => {
+    return context.body(options.roots(), 200, { "content-type": "application/x-pem-file" });
   });
   app.get("/api/graph", (context) => context.json(buildGraph(store)));
   app.get("/api/proxies", (context) => context.json({ proxies: discovery.status() }));

@@ -15,6 +15,13 @@ export interface EnrolRequest {
   readonly csr: string;
 }
 
+/** `POST /v1/enrol` with a token that a platform issued, instead of a join token. */
+export interface PlatformEnrolRequest {
+  readonly platformToken: string;
+  /** PEM; only its public key is used. */
+  readonly csr: string;
+}
+
 /** `POST /v1/rejoin`: the last certificate of the workload has expired; the request is signed with its key. */
 export interface RejoinRequest {
   /** Of that certificate, lower-case hex. */
@@ -29,6 +36,10 @@ export interface CertificateReply {
   readonly chain: string;
   /** PEM: every root that is trusted now. */
   readonly roots: string;
+  /** `NAMESPACE/NAME`: who the caller is, for one that came with a platform's token and does not know. */
+  readonly workload?: string;
+  /** `NAMESPACE/NAME` of the WorkloadGroup that it joined; absent: none. */
+  readonly group?: string | undefined;
 }
 
 /** Any refusal on port 15012. Opaque to the caller on purpose; the log of the control plane has the detail. */

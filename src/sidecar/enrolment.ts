@@ -1,12 +1,13 @@
 /** Joins the mesh with a token, and renews with the certificate alone. The key is made here and never leaves. */
 import { certificateInfo } from "../identity/certificate_info.ts";
 import { createCsr } from "../identity/csr.ts";
-import { decodePrivateKey, encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
+import { decodePrivateKey, encodePrivateKey, generateKeyPair, type KeyPair } from "../identity/key_pair.ts";
 import { pinnedRoot, readTrustBundle, TRUST_BUNDLE_CHARACTERS_MAX } from "../identity/trust_bundle.ts";
 import type {
   CertificateReply,
   ErrorReply,
   JoinTokenClaims,
+  PlatformEnrolRequest,
   RejoinRequest,
   TrustBundleReply,
 } from "../model/enrolment.ts";
@@ -56,6 +57,33 @@ export async function join(options: JoinOptions): Promise<SidecarIdentity> {
   } finally {
     client.close();
   }
+}
+
+export interface PlatformJoinOptions {
+  /** The token itself. */
+  readonly platformToken: string;
+  /** Of this attempt and of those before it: a lost answer can be asked for again. */
+  readonly keys: KeyPair;
+  /** `HOST:PORT`. */
+  readonly controlPlane: string;
+  readonly trustDomain: string;
+  /** A client that trusts the roots of the mesh and shows no certificate. */
+  readonly client: ControlClient;
+}
+
+/** Who the platform's token says; the control plane tells who that is. Throws EnrolmentRefused, ControlPlaneUnreachable. */
+export async function joinByPlatform(options: PlatformJoinOptions): Promise<SidecarIdentity> {
+  const { platformToken, keys, controlPlane, trustDomain, client } = options;
+  const request: PlatformEnrolRequest = { platformToken, csr: await createCsr(keys) };
+  const { spiffeId, chain, roots, workload, group } = await readCertificateReply(
+    await client.post("/v1/enrol", request),
+    undefined,
+  );
+  if (workload === undefined || parseSpiffeId(spiffeId)?.trustDomain !== trustDomain) {
+    throw new EnrolmentRefused("wrong_identity", `The control plane issued no identity of ${trustDomain}`);
+  }
+  const key = await encodePrivateKey(keys.privateKey);
+  return { workload, group, spiffeId, trustDomain, controlPlane, key, chain, roots };
 }
 
 /** The same identity with a new key and certificate. Throws EnrolmentRefused, ControlPlaneUnreachable. */
@@ -108,9 +136,10 @@ async function fetchPinnedRoot(options: JoinOptions): Promise<string> {
   }
 }
 
+/** `spiffeId` is who must be meant; undefined: whoever the reply says. */
 async function readCertificateReply(
   { status, body, retryAfterMs }: Answer,
-  spiffeId: string,
+  spiffeId: string | undefined,
 ): Promise<CertificateReply> {
   if (status >= 500 || status === TOO_MANY_REQUESTS) {
     throw new ControlPlaneUnreachable(`The control plane answered ${status}: ${messageOf(body)}`, {
@@ -119,10 +148,11 @@ async function readCertificateReply(
   }
   if (status !== 200) throw new EnrolmentRefused(codeOf(body), messageOf(body));
   const reply = body as CertificateReply;
-  if (certificateInfo(reply.chain).spiffeId !== spiffeId) {
+  const expected = spiffeId ?? reply.spiffeId;
+  if (certificateInfo(reply.chain).spiffeId !== expected) {
     throw new EnrolmentRefused(
       "wrong_identity",
-      `The control plane issued another identity than ${spiffeId}`,
+      `The control plane issued another identity than ${expected}`,
     );
   }
   await readTrustBundle(reply.roots);

@@ -11,7 +11,7 @@ export interface SidecarIdentity extends TlsMaterial {
   /** `NAMESPACE/NAME`. */
   readonly workload: string;
   /** `NAMESPACE/NAME` of the WorkloadGroup that it joined; absent: none. */
-  readonly group?: string;
+  readonly group?: string | undefined;
   readonly spiffeId: string;
   readonly trustDomain: string;
   /** `HOST:PORT`. */

@@ -1,9 +1,11 @@
 /**
  * How a sidecar comes by its identity when it starts: from its disk; else, when the certificate there has expired, with
- * that one's key; else with a token. A control plane that cannot be reached is tried again for as long as it takes.
+ * that one's key; else with a join token, or one that the platform issued. A control plane that cannot be reached is tried again for as long as it takes.
  */
 import { certificateInfo } from "../identity/certificate_info.ts";
 import { readJoinToken } from "../identity/join_token_claims.ts";
+import { generateKeyPair, type KeyPair } from "../identity/key_pair.ts";
+import { readTrustBundle, TRUST_BUNDLE_CHARACTERS_MAX } from "../identity/trust_bundle.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
@@ -13,7 +15,7 @@ import { readTextFile } from "../runtime/files.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
-import { EnrolmentRefused, join, rejoin } from "./enrolment.ts";
+import { EnrolmentRefused, join, joinByPlatform, rejoin } from "./enrolment.ts";
 import { loadIdentity, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
 
 const TOKEN_FILE_BYTES_MAX = 64 * 1024;
@@ -24,7 +26,9 @@ export interface JoiningOptions {
   readonly dataDirectory: string;
   /** Holds the join token; undefined: there is none. */
   readonly tokenFile: string | undefined;
-  /** `HOST:PORT`, instead of the address in the token. */
+  /** Instead of a join token; undefined: no platform vouches for the workload. */
+  readonly platform: PlatformTrust | undefined;
+  /** `HOST:PORT`, instead of the address in the join token; a platform's token has none. */
   readonly controlPlane: string | undefined;
   readonly files: PrivateFiles;
   readonly clock: Clock;
@@ -34,6 +38,15 @@ export interface JoiningOptions {
   /** A client that trusts these roots and shows no certificate. */
   client(controlPlane: string, trustDomain: string, roots: string): ControlClient;
   isStopping(): boolean;
+}
+
+/** What somebody must be told who has no join token to tell it. */
+export interface PlatformTrust {
+  /** Holds the token that the platform issued, and always the latest. */
+  readonly tokenFile: string;
+  /** PEM file of the roots that the control plane's certificate must lead to. */
+  readonly rootCert: string;
+  readonly trustDomain: string;
 }
 
 /** There is no identity and no way to get one. */
@@ -72,7 +85,8 @@ export class Joining {
 
   /** Empty when there is neither an identity nor a token. */
   get trustDomain(): string {
-    return this.#stored?.trustDomain ?? this.#token?.claims.sub.split("/")[2] ?? "";
+    const ofToken = this.#token?.claims.sub.split("/")[2] ?? this.#options.platform?.trustDomain;
+    return this.#stored?.trustDomain ?? ofToken ?? "";
   }
 
   /** The identity on disk, while its certificate is good. */
@@ -87,14 +101,14 @@ export class Joining {
 
   /** A new identity, on disk. Throws JoinError, EnrolmentRefused, PrivateFileError. */
   async join(): Promise<SidecarIdentity> {
-    const { log, dataDirectory } = this.#options;
+    const { log, dataDirectory, platform } = this.#options;
     const [stored, token] = [this.#stored, this.#token];
     if (stored !== undefined) {
       try {
         return await this.#persistently(() => this.rejoin(stored));
       } catch (error) {
         if (!(error instanceof EnrolmentRefused)) throw error;
-        if (token === undefined) {
+        if (token === undefined && platform === undefined) {
           throw new JoinError(
             `The certificate in ${dataDirectory} has expired, and the control plane lets nobody in with it: ` +
               `${error.message}; ${newToken(stored.workload)}`,
@@ -105,6 +119,10 @@ export class Joining {
           reason: error.message,
         });
       }
+    }
+    if (platform !== undefined) {
+      const keys = await generateKeyPair();
+      return await this.#persistently(() => this.#byPlatform(platform, keys));
     }
     if (token === undefined) {
       throw new JoinError(
@@ -136,6 +154,29 @@ export class Joining {
       wheel,
       client: (roots, trustDomain) => client(controlPlane, trustDomain, roots),
     });
+  }
+
+  async #byPlatform(
+    { tokenFile, rootCert, trustDomain }: PlatformTrust,
+    keys: KeyPair,
+  ): Promise<SidecarIdentity> {
+    const controlPlane = this.#options.controlPlane ?? "";
+    // Read each time: platforms replace tokens before they expire.
+    const platformToken = (await readTextFile(tokenFile, TOKEN_FILE_BYTES_MAX)).trim();
+    const roots = await readTextFile(rootCert, TRUST_BUNDLE_CHARACTERS_MAX);
+    await readTrustBundle(roots);
+    const client = this.#options.client(controlPlane, trustDomain, roots);
+    try {
+      const identity = await joinByPlatform({ platformToken, keys, controlPlane, trustDomain, client });
+      const stored = this.#stored;
+      if (stored === undefined || isFor(identity, stored)) return identity;
+      throw new JoinError(
+        `The token in ${tokenFile} is for ${identity.workload}, but ${this.#options.dataDirectory} belongs to ` +
+          `${stored.workload}; give each workload a data directory of its own with --data`,
+      );
+    } finally {
+      client.close();
+    }
   }
 
   async #persistently(attempt: () => Promise<SidecarIdentity>): Promise<SidecarIdentity> {
@@ -189,7 +230,10 @@ async function readToken(
 }
 
 /** Another token of the same group is as good as the first: who has joined keeps the name that it has. */
-function isFor({ workload, group }: JoinTokenClaims, stored: SidecarIdentity): boolean {
+function isFor(
+  { workload, group }: Pick<SidecarIdentity, "workload" | "group">,
+  stored: SidecarIdentity,
+): boolean {
   return workload === stored.workload || (group !== undefined && group === stored.group);
 }
 

@@ -21,7 +21,7 @@ import { createDataPlane } from "./create_data_plane.ts";
 import type { DataPlane } from "./data_plane.ts";
 import { DiscoveryClient } from "./discovery_client.ts";
 import { saveIdentity, type SidecarIdentity } from "./identity_state.ts";
-import { Joining } from "./joining.ts";
+import { Joining, type PlatformTrust } from "./joining.ts";
 import { createCheck } from "./probe/check.ts";
 import { HealthProber } from "./probe/health_prober.ts";
 import { healthSamples } from "./probe/health_samples.ts";
@@ -44,6 +44,8 @@ export interface SidecarOptions {
   readonly dataDirectory: string;
   /** Holds the join token; needed until the sidecar has joined once. */
   readonly tokenFile: string | undefined;
+  /** Instead of a join token; undefined: no platform vouches for the workload. */
+  readonly platform: PlatformTrust | undefined;
   /** `HOST:PORT`, instead of the address in the token. */
   readonly controlPlane: string | undefined;
   /** Moves all listeners to one address; undefined: the mesh port to all, the others to loopback. */
@@ -143,9 +145,9 @@ export class Sidecar {
   }
 
   async #openJoining(): Promise<Joining> {
-    const { dataDirectory, tokenFile, controlPlane, clock, random, log } = this.#options;
+    const { dataDirectory, tokenFile, platform, controlPlane, clock, random, log } = this.#options;
     return await Joining.open({
-      ...{ dataDirectory, tokenFile, controlPlane, clock, random, log },
+      ...{ dataDirectory, tokenFile, platform, controlPlane, clock, random, log },
       files: this.#files,
       wheel: this.#wheel,
       client: (address, trustDomain, roots) =>

@@ -8,6 +8,7 @@ import { CHAPTERS } from "../../src/cli/demo/chapters.ts";
 import { EXIT } from "../../src/cli/exit_codes.ts";
 import { readExpectations } from "../../src/cli/expectations/expectations_file.ts";
 import { createProgram } from "../../src/cli/program.ts";
+import { readEnrolmentFile } from "../../src/config/enrolment/enrolment_file.ts";
 import { loadConfig } from "../../src/config/loader.ts";
 import { IMPLEMENTED_KINDS } from "../../src/config/schema/kinds.ts";
 import { UNIMPLEMENTED_KINDS } from "../../src/config/schema/unimplemented.ts";
@@ -115,7 +116,11 @@ describe.each(pages)("$name", (page) => {
     const yaml = page.blocks.filter(({ language }) => language === "yaml");
     for (const { text } of yaml) {
       const source = { file: "readme.yaml", text };
-      const read = /^tests:$/m.test(text) ? readExpectations : (one: SourceFile) => loadConfig([one]);
+      const read = /^tests:$/m.test(text)
+        ? readExpectations
+        : /^issuers:$/m.test(text)
+        ? readEnrolmentFile
+        : (one: SourceFile) => loadConfig([one]);
       expect(read(source).findings).toEqual([]);
     }
   });

@@ -1,0 +1,56 @@
+/** Enrolment by a token that a platform issued: who it means, and that it is used for one key alone. */
+import type { PlatformIssuer } from "../../config/enrolment/enrolment_file.ts";
+import type { PlatformEnrolRequest } from "../../model/enrolment.ts";
+import type { WorkloadKey } from "../../model/workload.ts";
+import { publicKeyHash, publicKeyOfRequest } from "../certificate_request.ts";
+import type { Citadel, Issued } from "../citadel.ts";
+import { tokenRefused } from "../citadel_error.ts";
+import { type MeantWorkload, meantWorkload } from "./claim_rules.ts";
+import type { PlatformTokens } from "./platform_tokens.ts";
+import type { UsedTokens } from "./used_tokens.ts";
+
+/** Who somebody is in the mesh. */
+export interface Joiner {
+  readonly workload: WorkloadKey;
+  readonly group?: WorkloadKey | undefined;
+  readonly spiffeId: string;
+}
+
+export interface PlatformEnrolmentOptions {
+  readonly citadel: Citadel;
+  readonly tokens: PlatformTokens;
+  readonly used: UsedTokens;
+  /** What the files say of whom a token means; throws CitadelError `request_invalid`. */
+  joinerOf(meant: MeantWorkload): Joiner;
+}
+
+export class PlatformEnrolment {
+  readonly #options: PlatformEnrolmentOptions;
+
+  constructor(options: PlatformEnrolmentOptions) {
+    this.#options = options;
+  }
+
+  /** From now on these issuers count, and no others. */
+  use(issuers: readonly PlatformIssuer[]): void {
+    this.#options.tokens.use(issuers);
+  }
+
+  /** Throws CitadelError `token_*`, `keys_unavailable`, `csr_refused`, `request_invalid`, `storage_failed`; PrivateFileError. */
+  async enrol({ platformToken, csr }: PlatformEnrolRequest): Promise<Issued> {
+    const { citadel, tokens, used, joinerOf } = this.#options;
+    const { issuer, claims, number, exp } = await tokens.verify(platformToken);
+    const { issuer: name } = issuer;
+    // For the log: what says whose token it is, and none of its secret.
+    const whose = `token of ${name} for ${JSON.stringify(claims["sub"] ?? null)}`;
+    const meant = meantWorkload(claims, issuer.rules);
+    if (meant === undefined) throw tokenRefused("token_invalid", `No rule takes the ${whose}`);
+    const joiner = joinerOf(meant);
+    const publicKey = await publicKeyOfRequest(csr);
+    if (number !== undefined && !await used.use(name, number, exp, await publicKeyHash(publicKey))) {
+      throw tokenRefused("token_used", `The ${whose} was used already, with another key`);
+    }
+    // Without a number it may be used again, until it expires.
+    return { ...await citadel.enrolAs(joiner, publicKey, whose), usesUp: number !== undefined };
+  }
+}
