@@ -1,4 +1,5 @@
 /** Finds the head of a message in the bytes of a connection, however they were split, within the limit. */
+import { readLatin1 } from "../../lib/latin1.ts";
 import { REQUEST_LINE_BYTES_MAX } from "./limits.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
@@ -56,7 +57,7 @@ export class HeadBuffer {
     if (end + 2 - from > this.#bytesMax) return tooLarge(bytes, from);
     this.rest = bytes;
     this.restFrom = end + 4;
-    return bytes.toString("latin1", from, end + 2);
+    return readLatin1(bytes, from, end + 2);
   }
 }
 

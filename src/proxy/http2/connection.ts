@@ -295,7 +295,13 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   protected open(stream: Http2Stream): void {
     this.guard.streamsOpened++;
     this.streams.add(stream);
+    this.#chooseGathering();
     this.touch(stream);
+  }
+
+  /** One stream has nobody to share a write with: to wait for the turn's end would cost 2 % of a request. */
+  #chooseGathering(): void {
+    this.writer.gather = this.streams.size > 1 ? "turn" : "callback";
   }
 
   touch(stream: Http2Stream): void {
@@ -366,6 +372,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     stream.dropPending();
     this.wheel.clear(stream);
     this.streams.delete(stream);
+    this.#chooseGathering();
     this.#growthBytes += stream.windowGrowth;
     this.#recent.add(stream.id, "ended");
     this.windows.forget(stream);

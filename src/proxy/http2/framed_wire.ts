@@ -1,7 +1,7 @@
 /**
  * An HTTP/2 connection as bytes in time (RFC 9113 §3.4, §4): cuts them into frames, says when it has waited long enough,
- * when the socket takes more, and how a connection ends. Everything written in one turn of the event loop leaves in one
- * write.
+ * when the socket takes more, and how a connection ends. What many streams write in one turn of the event loop leaves in
+ * one write.
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Limits } from "../../model/limits.ts";

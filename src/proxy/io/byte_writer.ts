@@ -85,14 +85,15 @@ export class ByteWriter {
   #closed = false;
   #dirty = false;
 
-  readonly #flushQueue: FlushQueue;
+  /** May change as long as nothing is gathered. */
+  gather: GatherUntil;
   readonly #copyBytesMax: number;
 
   /** `onWritable` is called after a refused `bytes` once everything is sent. */
   constructor(wire: Wire, onWritable: () => void, gather: GatherUntil = "callback") {
     this.#wire = wire;
     this.#onWritable = onWritable;
-    this.#flushQueue = flushQueues[gather];
+    this.gather = gather;
     this.#copyBytesMax = COPY_BYTES_MAX[gather];
   }
 
@@ -203,7 +204,7 @@ export class ByteWriter {
   flushSoon(): void {
     if (this.#dirty) return;
     this.#dirty = true;
-    this.#flushQueue.add(this);
+    flushQueues[this.gather].add(this);
   }
 
   /** Gives everything to the socket, as far as it takes it. */
