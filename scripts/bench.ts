@@ -16,7 +16,7 @@ import type { Pair, Target } from "./bench/pair.ts";
 import { program, type Running } from "./bench/processes.ts";
 import { markdown, ratios, type Row } from "./bench/row.ts";
 import { startUpstreams } from "./bench/upstreams.ts";
-import type { Work } from "./bench/work.ts";
+import type { Bench, Work } from "./bench/work.ts";
 import { grpcCpu } from "./bench/works/grpc_cpu.ts";
 import { handshakes } from "./bench/works/handshakes.ts";
 import { http1Cpu } from "./bench/works/http1_cpu.ts";
@@ -49,8 +49,8 @@ for (const name of ["haproxy", "nginx", "wrk", "h2load"]) program(name);
 const directory = mkdtempSync(join(tmpdir(), "bowline-bench-"));
 const others: Running[] = [];
 const pairs: Pair[] = [];
-const warm = new Set<Pair>();
 const rows: Row[] = [];
+const warm = new Set<NonNullable<Work["warmUp"]>>();
 try {
   others.push(...await startUpstreams(directory));
   pairs.push(await startBowlinePair(directory));
@@ -58,8 +58,9 @@ try {
   pairs.push(await startNginxPair(directory));
   for (const work of options.works) {
     console.error(`${work.name} …`);
-    if (work !== memory) await warmUp();
-    rows.push(...await work.run({ ...options, pairs, directory }));
+    const bench = { ...options, pairs, directory };
+    if (work !== memory) await warmUp(work, bench);
+    rows.push(...await work.run(bench));
   }
 } finally {
   // What was measured before something failed is still worth having.
@@ -97,12 +98,16 @@ function readOptions() {
   return { works, rounds, seconds, soakSeconds, json };
 }
 
-/** The candidate compiles what runs often; once is enough. */
-async function warmUp(): Promise<void> {
-  for (const pair of pairs.filter((pair) => !warm.has(pair))) {
-    await wrk(pair.target("small") as Target, "/66", WARM_UP.connections, WARM_UP.seconds);
-    warm.add(pair);
-  }
+/** The candidate compiles what runs often: of each kind of traffic, once is enough. */
+async function warmUp(work: Work, bench: Bench): Promise<void> {
+  const kind = work.warmUp ?? warmUpHttp1;
+  if (warm.has(kind)) return;
+  warm.add(kind);
+  for (const pair of pairs) await kind(pair, bench, WARM_UP.seconds);
+}
+
+async function warmUpHttp1(pair: Pair): Promise<void> {
+  await wrk(pair.target("small") as Target, "/66", WARM_UP.connections, WARM_UP.seconds);
 }
 
 function print(rows: readonly Row[]): void {

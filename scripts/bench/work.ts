@@ -16,6 +16,8 @@ export interface Bench {
 export interface Work {
   /** For `--only`. */
   readonly name: string;
+  /** Traffic of its kind, for so many seconds, once for each pair before anything is measured. @default that of HTTP/1.1 */
+  warmUp?(pair: Pair, bench: Bench, seconds: number): Promise<void>;
   run(bench: Bench): Promise<Row[]>;
 }
 

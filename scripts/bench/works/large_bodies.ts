@@ -9,6 +9,9 @@ const MEGABYTE = 1e6;
 
 export const largeBodies: Work = {
   name: "large",
+  async warmUp(pair, _bench, seconds) {
+    await wrk(pair.target("large") as Target, "/1m", CONNECTIONS, seconds);
+  },
   async run(bench) {
     const comparison = {
       work: `1 MiB bodies, ${CONNECTIONS} connections`,
