@@ -55,6 +55,8 @@ export type PolicyAttribute =
   /** The client, as the last entry of `x-forwarded-for` names it, where a proxy of the mesh brings it. */
   | "remote.ip"
   | "destination.ip"
+  /** The name that TLS asks for at a gateway, lower case; elsewhere there is none. */
+  | "connection.sni"
   /** The workload's own port. */
   | "destination.port"
   | "host"

@@ -315,6 +315,51 @@ describe("TCP", () => {
   });
 });
 
+describe("policies of the gateway's own workload", () => {
+  const rule = (name: string, rule: string) =>
+    `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: edge }
+spec: { selector: { matchLabels: { istio: ingressgateway } }, action: DENY, rules: [${rule}] }
+`;
+  const from = (address: string) => ["--interface", address];
+  const BLOCKED = mesh.address(41);
+  const HIDDEN = mesh.address(42);
+
+  scenario("refuse by path, address and name in TLS, whatever the client says, and bytes too", async () => {
+    mesh.write(
+      "policies.yaml",
+      rule("path", '{ to: [{ operation: { paths: ["/secret"] } }] }'),
+      rule("peer", `{ from: [{ source: { ipBlocks: [${BLOCKED}] } }] }`),
+      rule("client", `{ from: [{ source: { remoteIpBlocks: [${HIDDEN}] } }] }`),
+      rule("sni", '{ when: [{ key: connection.sni, values: ["Y.b.test"] }] }'),
+      rule("port", `{ to: [{ operation: { ports: ["${PORT.tcp}"] } }] }`),
+    );
+    await until("the policies hold", async () => (await plain("plain.test", "/secret")).status === 403);
+    for (const version of ["--http1.1", "--http2-prior-knowledge"]) {
+      for (const path of ["/secret", "/x/../secret", "//secret", "/secret;a=b", "/%73ecret"]) {
+        expect([path, (await plain("plain.test", path, version, "--path-as-is")).status]).toEqual([
+          path,
+          403,
+        ]);
+      }
+      for (const address of [BLOCKED, HIDDEN]) {
+        const claim = ["-H", "X-Forwarded-For: 10.0.0.1", version, ...from(address)];
+        expect((await plain("plain.test", "/", ...claim)).status).toBe(403);
+      }
+      expect((await plain("plain.test", "/", version, "-H", `X-Forwarded-For: ${HIDDEN}`)).status).toBe(200);
+    }
+    const grpc = ["--http2-prior-knowledge", "-X", "POST", "-H", "content-type: application/grpc"];
+    expect((await plain("plain.test", "/secret", ...grpc)).headers["grpc-status"]).toEqual(["7"]);
+    expect((await curl(...secure("y.b.test"))).status).toBe(403);
+    expect((await curl(...secure("x.b.test"))).status).toBe(200);
+    expect((await exchange(GATEWAY, PORT.tcp, "hello")).text).toBe("");
+    mesh.write("policies.yaml", "");
+    await until("the policies are gone", async () => (await plain("plain.test", "/secret")).status === 200);
+    expect((await exchange(GATEWAY, PORT.tcp, "hello")).text).toBe("bytes from outside\n");
+  });
+});
+
 describe("an egress gateway", () => {
   scenario("takes the calls of sidecars to a host outside, and says that it was there", async () => {
     const { status, body } = await viaSidecar(CLIENT, "api.partner.example", "/x");

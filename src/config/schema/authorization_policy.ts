@@ -109,6 +109,7 @@ const VALUES: Readonly<Record<string, Schema<string>>> = {
   "request.auth.presenter": pattern,
   "destination.ip": addressOrNetwork,
   "destination.port": portText,
+  "connection.sni": pattern,
 };
 
 const REQUEST_HEADER = /^request\.headers\[([^\]]+)\]$/;
@@ -117,11 +118,11 @@ const CLAIM = /^request\.auth\.claims(\[[^\]]+\])+$/;
 const key: Schema<string> = v.pipe(
   v.string(),
   v.check(
-    (name) => name !== "connection.sni" && !name.startsWith("experimental."),
+    (name) => !name.startsWith("experimental."),
     unimplementedValue("this key"),
   ),
   v.check(
-    (name) => isKnownKey(name) || name === "connection.sni" || name.startsWith("experimental."),
+    (name) => isKnownKey(name) || name.startsWith("experimental."),
     wrong("{} is no key of a condition", `request.headers[NAME], ${Object.keys(VALUES).join(", ")}`),
   ),
 );

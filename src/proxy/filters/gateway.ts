@@ -4,6 +4,7 @@ import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import type { Acceptor, HeaderList, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY, redirect } from "../local_reply.ts";
 import { removeMeshHeaders, takeMeshHeaders } from "../mesh_headers.ts";
+import { PolicyCall, type PolicyDestination, type PolicyPeer } from "../policy/policy_call.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { redirectLocation } from "../route/redirect.ts";
 import { canonicalAuthority, type CompiledVirtualHost, findRoute } from "../route/route_table.ts";
@@ -27,8 +28,7 @@ export interface GatewayBytes {
   readonly serverName: string | null;
   /** The gateway's own end. */
   readonly local: Address;
-  /** Address of the client. */
-  readonly client: string;
+  readonly peer: PolicyPeer;
 }
 
 /** Takes requests of one connection, which came by one table of virtual hosts. */
@@ -36,11 +36,16 @@ export class GatewayAcceptor implements Acceptor {
   readonly #context: GatewayContext;
   readonly #table: string;
   readonly #client: EdgeClient;
+  readonly #peer: PolicyPeer;
+  readonly #destination: PolicyDestination;
 
-  constructor(context: GatewayContext, table: string, client: EdgeClient) {
+  /** `peer` and `local` are the ends of the connection as policies see them. */
+  constructor(context: GatewayContext, table: string, client: EdgeClient, peer: PolicyPeer, local: Address) {
     this.#context = context;
     this.#table = table;
     this.#client = client;
+    this.#peer = peer;
+    this.#destination = { address: local.hostname, port: local.port };
   }
 
   accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
@@ -78,18 +83,35 @@ export class GatewayAcceptor implements Acceptor {
       );
     }
     const { tokens } = snapshot;
-    if (tokens === null) followRoute(exchange, snapshot, found, head);
-    else {
-      const edge = snapshot.unserved(service);
-      authenticate(tokens, exchange, head, edge, () => followRoute(exchange, snapshot, found, head));
-    }
+    if (tokens === null) return this.#ask(exchange, snapshot, found, head);
+    const edge = snapshot.unserved(service);
+    authenticate(tokens, exchange, head, edge, () => this.#ask(exchange, snapshot, found, head));
+  }
+
+  /** The gateway's own policies, and whoever they say. */
+  #ask(exchange: GatewayExchange, snapshot: CompiledSnapshot, found: Found, head: RequestHead): void {
+    const { policies, authorizer } = snapshot;
+    if (policies === null) return followRoute(exchange, snapshot, found, head);
+    const [peer, destination] = [this.#peer, this.#destination];
+    const bound = policies.bind(peer, destination, "http");
+    const edge = snapshot.unserved(found.virtualHost.service);
+    const decide = () => {
+      const passes = exchange.passes(bound, new PolicyCall(peer, destination, head));
+      if (passes) followRoute(exchange, snapshot, found, head);
+      else exchange.refuse(edge);
+    };
+    const asks = bound.asks(new PolicyCall(peer, destination, head));
+    if (asks === null) decide();
+    else exchange.ask(asks, authorizer, edge, decide);
   }
 }
+
+type Found = CompiledVirtualHost<CompiledCluster>;
 
 function followRoute(
   exchange: GatewayExchange,
   snapshot: CompiledSnapshot,
-  found: CompiledVirtualHost<CompiledCluster>,
+  found: Found,
   head: RequestHead,
 ): void {
   const { service } = found.virtualHost;
@@ -101,18 +123,22 @@ function followRoute(
 /** Takes bytes; what no route is for is closed. */
 export function acceptGatewayBytes(
   context: GatewayContext,
-  { routes, serverName, local, client }: GatewayBytes,
+  { routes, serverName, local, peer }: GatewayBytes,
   stream: ServerStream,
 ): ServerHandler {
   const snapshot = context.current();
   const head = connectHead(formatAuthority(local));
-  const exchange = new GatewayExchange(context, snapshot, client, stream, head, false);
+  const exchange = new GatewayExchange(context, snapshot, peer.address, stream, head, false);
+  const destination = { address: local.hostname, port: local.port };
+  const bound = snapshot.policies?.bind(peer, destination, "tcp") ?? null;
   const route = findTcpRoute(routes, serverName, local.hostname);
   const cluster = route === undefined ? null : pickTarget(route.targets, context.random);
   if (context.inFlight.refuses()) exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
   else if (route === undefined) exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
   else if (cluster === null) exchange.reply(LOCAL_REPLY.noCluster, snapshot.unrouted);
-  else exchange.sendTo(cluster, null, serverName === null ? local : { ...local, hostname: serverName });
+  else if (bound !== null && !exchange.passesBytes(bound, new PolicyCall(peer, destination, null))) {
+    exchange.refuse(cluster.unserved);
+  } else exchange.sendTo(cluster, null, serverName === null ? local : { ...local, hostname: serverName });
   return exchange;
 }
 

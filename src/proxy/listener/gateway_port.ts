@@ -9,6 +9,7 @@ import { peerIdentity } from "../../identity/peer_identity.ts";
 import { bytesHash } from "../../lib/hash.ts";
 import type { CertificateSource, GatewayTls } from "../../model/gateway_listener.ts";
 import {
+  type Address,
   NOBODY,
   setOwner,
   type TlsMaterial,
@@ -22,6 +23,7 @@ import type { LimitedWarnings } from "../../telemetry/limited_warnings.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import { acceptGatewayBytes, GatewayAcceptor, type GatewayContext } from "../filters/gateway.ts";
+import { policyPeer } from "../policy/policy_call.ts";
 import type { CompiledChain } from "../route/gateway_table.ts";
 import type { Reception } from "./reception.ts";
 
@@ -41,6 +43,16 @@ export interface GatewayPortOptions {
 }
 
 type Chain = CompiledChain<CompiledCluster>;
+
+/** What a client showed. */
+interface ProvenClient {
+  /** For `x-forwarded-client-cert`; null without a certificate. */
+  readonly certificate: string | null;
+  /** Of the mesh; null: it showed none of its certificates. */
+  readonly spiffeId: string | null;
+}
+
+const ANONYMOUS: ProvenClient = { certificate: null, spiffeId: null };
 
 export class GatewayPort {
   readonly #name: string;
@@ -72,18 +84,18 @@ export class GatewayPort {
         tls: (wire, serverName) => this.#tls(wire, serverName, table.byServerName(serverName)),
       });
     }
-    if (!readable) return this.#bytes(wire, plain, null);
+    if (!readable) return this.#bytes(wire, plain, null, null);
     return reception.sniff(wire, "http", {
       ...CLOSED,
-      http1: (wire) => this.#requests(wire, plain, "http", null, false),
-      http2: (wire) => this.#requests(wire, plain, "http", null, true),
+      http1: (wire) => this.#requests(wire, plain, "http", ANONYMOUS, null, false),
+      http2: (wire) => this.#requests(wire, plain, "http", ANONYMOUS, null, true),
     });
   };
 
   #tls(wire: Wire, serverName: string | null, chain: Chain | undefined): WireOwner {
     if (chain === undefined) return closed(wire);
     const { tls } = chain.chain;
-    if (tls === null) return this.#bytes(wire, chain, serverName);
+    if (tls === null) return this.#bytes(wire, chain, null, serverName);
     const server = this.#server(tls, chain.chain.table !== null);
     return server === null ? closed(wire) : new Hello(wire, (hello) => {
       const { reception, warnings } = this.#options;
@@ -123,17 +135,19 @@ export class GatewayPort {
       this.#options.warnings.say("client-refused", `${from}: ${verdict.refused}`);
       return wire.terminate();
     }
-    if (chain.chain.table === null) return setOwner(wire, this.#bytes(wire, chain, serverName));
+    if (chain.chain.table === null) {
+      return setOwner(wire, this.#bytes(wire, chain, verdict.spiffeId, serverName));
+    }
     const http2 = wire.alpnProtocol === "h2";
-    setOwner(wire, this.#requests(wire, chain, "https", verdict.certificate, http2));
+    setOwner(wire, this.#requests(wire, chain, "https", verdict, serverName, http2));
   }
 
   #clientOf(
     wire: TlsWire,
     error: Error | null,
     { clients, subjectAltNames }: GatewayTls,
-  ): { readonly certificate: string | null } | { readonly refused: string } {
-    if (clients === "anonymous") return { certificate: null };
+  ): ProvenClient | { readonly refused: string } {
+    if (clients === "anonymous") return ANONYMOUS;
     const certificate = wire.getPeerCertificate();
     const raw = certificate?.raw;
     if (clients === "mesh") {
@@ -142,12 +156,14 @@ export class GatewayPort {
       const verdict = peerIdentity({ error, certificate }, expected);
       if (!verdict.ok) return { refused: verdict.detail };
       const own = current()?.settings.workload.principal ?? "";
+      const { spiffeId } = verdict;
       return {
-        certificate: clientCertificateValue(own, verdict.spiffeId, bytesHash(raw ?? new Uint8Array(0))),
+        certificate: clientCertificateValue(own, spiffeId, bytesHash(raw ?? new Uint8Array(0))),
+        spiffeId,
       };
     }
     if (raw === undefined) {
-      return clients === "optional" ? { certificate: null } : { refused: "it showed no certificate" };
+      return clients === "optional" ? ANONYMOUS : { refused: "it showed no certificate" };
     }
     if (error !== null) return { refused: `its certificate is not trusted: ${error.message}` };
     const fields = readClientCertificate(raw);
@@ -155,26 +171,28 @@ export class GatewayPort {
     if (!hasAlternativeName(fields, subjectAltNames)) {
       return { refused: "its certificate has none of the names in subjectAltNames" };
     }
-    return { certificate: forwardedClientCertificate(raw, fields) };
+    return { certificate: forwardedClientCertificate(raw, fields), spiffeId: null };
   }
 
   #requests(
     wire: Wire,
     { chain }: Chain,
     scheme: "http" | "https",
-    certificate: string | null,
+    { certificate, spiffeId }: ProvenClient,
+    serverName: string | null,
     http2: boolean,
   ): WireOwner {
     const { reception, context } = this.#options;
     const client = { address: wire.remoteAddress, scheme, certificate };
-    const acceptor = new GatewayAcceptor(context, chain.table as string, client);
+    const peer = policyPeer(spiffeId, wire.remoteAddress, serverName ?? "");
+    const acceptor = new GatewayAcceptor(context, chain.table as string, client, peer, localOf(wire));
     return http2 ? reception.http2(wire, acceptor) : reception.http1(wire, acceptor, scheme);
   }
 
-  #bytes(wire: Wire, { routes }: Chain, serverName: string | null): WireOwner {
+  #bytes(wire: Wire, { routes }: Chain, spiffeId: string | null, serverName: string | null): WireOwner {
     const { reception, context } = this.#options;
-    const local = { hostname: wire.localAddress, port: wire.localPort };
-    const connection = { routes, serverName, local, client: wire.remoteAddress };
+    const peer = policyPeer(spiffeId, wire.remoteAddress, serverName ?? "");
+    const connection = { routes, serverName, local: localOf(wire), peer };
     return reception.tcp(wire, (stream) => acceptGatewayBytes(context, connection, stream));
   }
 }
@@ -200,6 +218,10 @@ class Hello implements WireOwner {
   }
 
   onClose(): void {}
+}
+
+function localOf({ localAddress, localPort }: Wire): Address {
+  return { hostname: localAddress, port: localPort };
 }
 
 function closed(wire: Wire): WireOwner {

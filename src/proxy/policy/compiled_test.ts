@@ -72,7 +72,8 @@ function matcherOf({ attribute, header = "", claim = [] }: PolicyTest, values: r
     case "request.auth.claims":
       return tokenMatcher([attribute, ...claim], new Patterns(values));
     default: {
-      const patterns = new Patterns(values);
+      const isName = attribute === "connection.sni";
+      const patterns = new Patterns(isName ? values.map((value) => value.toLowerCase()) : values);
       const read = TEXTS[attribute];
       const wanted = attribute === "method" ? ruleKeys(attribute, patterns.keys) : null;
       return single(wanted, (call) => patterns.match(read(call)));
@@ -86,6 +87,7 @@ const TEXTS: Readonly<
     | "source.namespace"
     | "source.serviceAccount"
     | "source.trustDomain"
+    | "connection.sni"
     | "destination.port"
     | "method",
     (call: PolicyCall) => string
@@ -95,6 +97,7 @@ const TEXTS: Readonly<
   "source.namespace": ({ peer }) => peer.namespace,
   "source.serviceAccount": ({ peer }) => peer.serviceAccount,
   "source.trustDomain": ({ peer }) => peer.trustDomain,
+  "connection.sni": ({ peer }) => peer.serverName,
   "destination.port": ({ destination }) => String(destination.port),
   method: ({ method }) => method,
 };

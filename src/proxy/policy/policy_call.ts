@@ -13,6 +13,8 @@ export interface PolicyPeer {
   /** `NAMESPACE/SERVICE_ACCOUNT`. */
   readonly serviceAccount: string;
   readonly trustDomain: string;
+  /** As TLS asked for it, lower case. */
+  readonly serverName: string;
   /** As the kernel writes it. */
   readonly address: string;
   /** The same; null if it is none. */
@@ -26,17 +28,26 @@ export interface PolicyDestination {
 }
 
 /** `spiffeId` as a handshake proved it; null: nobody did. */
-export function policyPeer(spiffeId: string | null, address: string): PolicyPeer {
+export function policyPeer(spiffeId: string | null, address: string, serverName = ""): PolicyPeer {
   const addressBytes = parseIp(address);
   const id = spiffeId === null ? undefined : parseSpiffeId(spiffeId);
   if (id === undefined || spiffeId === null) {
-    return { principal: "", namespace: "", serviceAccount: "", trustDomain: "", address, addressBytes };
+    return {
+      principal: "",
+      namespace: "",
+      serviceAccount: "",
+      trustDomain: "",
+      serverName,
+      address,
+      addressBytes,
+    };
   }
   return {
     principal: spiffeId.slice("spiffe://".length),
     namespace: id.namespace,
     serviceAccount: `${id.namespace}/${id.serviceAccount}`,
     trustDomain: id.trustDomain,
+    serverName,
     address,
     addressBytes,
   };

@@ -15,6 +15,7 @@ export const BOUND_RULES_MAX = 50_000;
 export class PolicyTable {
   readonly #sets: Readonly<Record<"http" | "tcp", { enforced: RuleSets; tried: RuleSets | null }>>;
   readonly #asksForAddress: boolean;
+  readonly #asksForName: boolean;
   readonly #bound = new Map<string, BoundPolicies>();
   #boundRules = 0;
 
@@ -28,15 +29,18 @@ export class PolicyTable {
       tried: policies.some(isTried) ? new RuleSets(policies, rules, true, counts) : null,
     });
     this.#sets = { http: sets(http), tcp: sets(http.flatMap((rule) => withoutHttp(rule) ?? [])) };
-    this.#asksForAddress = http.some(({ sources, operations, conditions }) =>
-      [...sources, ...operations, conditions].flat().some(({ attribute }) => attribute.endsWith(".ip"))
+    const attributes = http.flatMap(({ sources, operations, conditions }) =>
+      [...sources, ...operations, conditions].flat().map(({ attribute }) => attribute)
     );
+    this.#asksForAddress = attributes.some((attribute) => attribute.endsWith(".ip"));
+    this.#asksForName = attributes.includes("connection.sni");
   }
 
   /** What holds for all calls of a connection to one port. */
   bind(peer: PolicyPeer, destination: PolicyDestination, protocol: "http" | "tcp"): BoundPolicies {
     const addresses = this.#asksForAddress ? `${peer.address} ${destination.address}` : "";
-    const key = `${protocol} ${destination.port} ${peer.principal} ${addresses}`;
+    const name = this.#asksForName ? peer.serverName : "";
+    const key = `${protocol} ${destination.port} ${peer.principal} ${name} ${addresses}`;
     let bound = this.#bound.get(key);
     if (bound === undefined) {
       const connection = new PolicyCall(peer, destination, null);

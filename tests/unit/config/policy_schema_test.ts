@@ -37,7 +37,7 @@ describe("AuthorizationPolicy", () => {
     for (
       const spec of [
         "targetRefs: [{kind: Gateway, name: x}]",
-        "rules: [{when: [{key: connection.sni, values: [a]}]}]",
+        "rules: [{when: [{key: experimental.envoy.filters.a.b, values: [a]}]}]",
       ]
     ) {
       const text = document("AuthorizationPolicy", "a", spec, "security.istio.io/v1");

@@ -223,6 +223,20 @@ describe("PolicyTable", () => {
     expect(decide(ALLOW(role("*")), { headers: ["x-role", ""] })).toBe("deny");
   });
 
+  test("the name that TLS asked for is compared without regard to case, and is told apart by connections", () => {
+    const name: PolicyTest = { attribute: "connection.sni", values: ["A.test", "*.b.test"] };
+    const from = (serverName: string) => policyPeer(null, "192.0.2.7", serverName);
+    const table = new PolicyTable(DENY(name), new PolicyCounts());
+    const allowed = (serverName: string, protocol: "http" | "tcp") =>
+      table.bind(from(serverName), HERE, protocol).decide(new PolicyCall(from(serverName), HERE, null))
+        .allowed;
+    for (const protocol of ["http", "tcp"] as const) {
+      expect(["a.test", "x.b.test", "b.test", ""].map((one) => allowed(one, protocol)))
+        .toEqual([false, false, true, true]);
+    }
+    expect(decide(ALLOW(name))).toBe("deny");
+  });
+
   test("x-forwarded-for counts where a proxy brings it, and its last entry", () => {
     const remote: PolicyTest = { attribute: "remote.ip", values: ["203.0.113.0/24"] };
     const headers = ["x-forwarded-for", "10.1.1.1, 203.0.113.5"];
