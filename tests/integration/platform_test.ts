@@ -69,7 +69,7 @@ function lastAudited(): Record<string, unknown> {
 
 describe("a sidecar with a token of its platform", () => {
   scenario(
-    "joins as who the platform says it is, renews without the token, and restarts from its disk",
+    "joins as who the platform says it is, and restarts from its disk",
     async () => {
       const roots = await (await fetch(`http://${DOOR}:15014/roots.pem`)).text();
       const rootCert = mesh.file("roots.pem", roots);

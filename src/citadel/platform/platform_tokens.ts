@@ -1,8 +1,9 @@
 /** Tokens that a platform issued for a workload: verified with the issuer's public keys, never with what a token brings. */
 import { createLocalJWKSet, createRemoteJWKSet, customFetch, decodeJwt, errors, jwtVerify } from "jose";
-import type { JWTVerifyGetKey, JWTVerifyOptions } from "jose";
+import type { JSONWebKeySet, JWTVerifyGetKey, JWTVerifyOptions } from "jose";
 import type { PlatformIssuer } from "../../config/enrolment/enrolment_file.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { readJwks } from "../../model/jwks.ts";
 import { CitadelError, tokenRefused } from "../citadel_error.ts";
 import type { Claims } from "./claim_rules.ts";
 
@@ -126,9 +127,9 @@ export class PlatformTokens {
         timeoutDuration: KEYS_TIMEOUT_MS,
         cooldownDuration: KEYS_COOLDOWN_MS,
         cacheMaxAge: KEYS_MAX_AGE_MS,
-        [customFetch]: fetchKeys,
+        [customFetch]: async (url, init) => publicKeysOf(await fetchKeys(url, init)),
       })
-      : async (header, input) => createLocalJWKSet(JSON.parse(await readFile(jwksFile)))(header, input);
+      : async (header, input) => createLocalJWKSet(publicKeys(await readFile(jwksFile)))(header, input);
     return async (header, input) => {
       try {
         return await source(header, input);
@@ -142,4 +143,13 @@ export class PlatformTokens {
       }
     };
   }
+}
+
+/** Of the keys in a set those that verify and are strong enough. Throws JwksError. */
+function publicKeys(text: string): JSONWebKeySet {
+  return { keys: readJwks(text).keys.map((key) => ({ ...key })) };
+}
+
+async function publicKeysOf(response: Response): Promise<Response> {
+  return response.status === 200 ? Response.json(publicKeys(await response.text())) : response;
 }

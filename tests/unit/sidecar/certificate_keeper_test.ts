@@ -53,11 +53,12 @@ async function build() {
     },
     ...{ key: await encodePrivateKey(keys.privateKey), chain: reply.chain, roots: reply.roots },
   };
-  const controlPlane = { away: false, asked: [] as string[], diskFull: false };
+  const controlPlane = { away: false, busy: false, asked: [] as string[], diskFull: false };
   const client = {
     async post(path: string, body: unknown): Promise<Answer> {
       controlPlane.asked.push(path);
       if (controlPlane.away) throw new ControlPlaneUnreachable("The control plane is away");
+      if (controlPlane.busy) return { status: 429, body: null, retryAfterMs: 30_000 };
       const { reply } = await citadel.renew(SPIFFE_ID, "shop/web", body as EnrolRequest);
       return { status: 200, body: reply, retryAfterMs: 0 };
     },
@@ -176,6 +177,20 @@ describe("CertificateKeeper", () => {
     clock.advance(60_000);
     await until(() => saved.length === 1);
     expect(keeper.identity).toBe(saved[0] as SidecarIdentity);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper waits for as long as the control plane asks it to", async () => {
+    const { clock, keeper, controlPlane, saved } = await build();
+    controlPlane.busy = true;
+    keeper.start();
+    clock.advance(12.5 * HOUR_MS);
+    await until(() => controlPlane.asked.length === 1 && clock.pending > 0);
+    controlPlane.busy = false;
+    clock.advance(29_999);
+    expect(controlPlane.asked).toHaveLength(1);
+    clock.advance(1);
+    await until(() => saved.length === 1);
     keeper.stop();
   });
 
