@@ -122,7 +122,9 @@ export class Joining {
     }
     if (platform !== undefined) {
       const keys = await generateKeyPair();
-      return await this.#persistently(() => this.#byPlatform(platform, keys));
+      // Refused is no last word: the platform replaces the token, and rules and keys change where it is judged.
+      const passes = (error: unknown) => isUnreachable(error) || error instanceof EnrolmentRefused;
+      return await this.#persistently(() => this.#byPlatform(platform, keys), passes);
     }
     if (token === undefined) {
       throw new JoinError(
@@ -179,10 +181,15 @@ export class Joining {
     }
   }
 
-  async #persistently(attempt: () => Promise<SidecarIdentity>): Promise<SidecarIdentity> {
+  /** Tries again after an error that may pass. */
+  async #persistently(
+    attempt: () => Promise<SidecarIdentity>,
+    mayPass: (error: unknown) => boolean = isUnreachable,
+  ): Promise<SidecarIdentity> {
     const { dataDirectory, files, clock, random, log, isStopping } = this.#options;
     const backoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS, random });
-    for (let isFirst = true;; isFirst = false) {
+    let told = "";
+    for (;;) {
       try {
         const identity = await attempt();
         await saveIdentity(dataDirectory, files, identity);
@@ -190,9 +197,11 @@ export class Joining {
         log.info("Joined the mesh", { workload, spiffeId, controlPlane });
         return identity;
       } catch (error) {
-        if (!(error instanceof ControlPlaneUnreachable) || isStopping()) throw error;
-        if (isFirst) log.warn("Cannot join yet; trying again", { reason: error.message });
-        const waitMs = Math.max(backoff.next(), error.retryAfterMs);
+        if (!mayPass(error) || isStopping()) throw error;
+        const { message: reason, retryAfterMs = 0 } = error as Error & { readonly retryAfterMs?: number };
+        if (reason !== told) log.warn("Cannot join yet; trying again", { reason });
+        told = reason;
+        const waitMs = Math.max(backoff.next(), retryAfterMs);
         await new Promise<void>((resolve) => clock.after(waitMs, resolve));
       }
     }
@@ -235,6 +244,10 @@ function isFor(
   stored: SidecarIdentity,
 ): boolean {
   return workload === stored.workload || (group !== undefined && group === stored.group);
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof ControlPlaneUnreachable;
 }
 
 function newToken(workload: string): string {

@@ -98,6 +98,20 @@ describe("a sidecar with a token of its platform", () => {
     },
   );
 
+  scenario("goes on trying when it is refused, with the latest token", async () => {
+    const roots = await (await fetch(`http://${DOOR}:15014/roots.pem`)).text();
+    const file = mesh.file("old.jwt", await issuer.token("web-0", { aud: "vault" }));
+    const sidecar = new Bowline("sidecar with an old token", [
+      ...["run", "--role", "sidecar", "--bind", mesh.address(12), "--data", mesh.dataOf("old")],
+      ...["--platform-token-file", file, "--root-cert", mesh.file("roots.pem", roots)],
+      ...["--control-plane", `${DOOR}:15012`],
+    ]);
+    await sidecar.says('"Cannot join yet; trying again","reason":"The join token is not valid here"');
+    writeFileSync(file, await issuer.token("web-0"));
+    await mesh.untilReady(sidecar, 12);
+    await sidecar.end();
+  });
+
   scenario("believes no control plane but the one whose root it was given", async () => {
     const other = new Mesh("127.0.46");
     other.write("mesh.yaml", service("web"));
