@@ -10,6 +10,7 @@ import { changes } from "./scorecard/rows/changes.ts";
 import { closingUpstream } from "./scorecard/rows/closing_upstream.ts";
 import { noDescriptors } from "./scorecard/rows/descriptors.ts";
 import { restarts } from "./scorecard/rows/restarts.ts";
+import { rootRollover } from "./scorecard/rows/root_rollover.ts";
 import { slowPeers } from "./scorecard/rows/slow_peers.ts";
 import { soak } from "./scorecard/rows/soak.ts";
 import { tcp } from "./scorecard/rows/tcp.ts";
@@ -23,6 +24,7 @@ const ROWS: readonly Row[] = [
   noDescriptors,
   changes,
   restarts,
+  rootRollover,
   soak,
 ];
 

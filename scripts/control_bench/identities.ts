@@ -1,7 +1,7 @@
 /** Workload certificates for many proxies, from the control plane's own authority before it starts. */
 import { CertificateAuthority, LEAF_LIFE_DEFAULT_MS } from "../../src/citadel/certificate_authority.ts";
 import { IssuanceLog } from "../../src/citadel/issuance_log.ts";
-import { openOwnAuthority } from "../../src/citadel/own_authority.ts";
+import { OwnAuthority } from "../../src/citadel/own_authority.ts";
 import { encodePrivateKey, generateKeyPair } from "../../src/identity/key_pair.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { privateFiles } from "../../src/runtime/private_files.ts";
@@ -24,8 +24,8 @@ export async function issueIdentities(
   await privateFiles.makeDirectory(dataDirectory);
   await privateFiles.makeDirectory(directory);
   const files = privateFiles;
-  const own = await openOwnAuthority({ directory, trustDomain, clock: systemClock, files });
-  const authority = await CertificateAuthority.create(own, systemClock);
+  const { material } = await OwnAuthority.open({ directory, trustDomain, clock: systemClock, files });
+  const authority = await CertificateAuthority.create(material, systemClock);
   const log = await IssuanceLog.open(directory, files, systemClock);
   const keys = await generateKeyPair();
   const publicKey = new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey));

@@ -27,6 +27,8 @@ export interface StandOptions {
   readonly replicas?: number;
   /** RLIMIT_NOFILE of the client's sidecar. */
   readonly clientOpenFilesMax?: number;
+  /** More of the environment of the client's sidecar. */
+  readonly clientEnv?: Readonly<Record<string, string>>;
   /** Of the control plane's certificates. */
   readonly certTtl?: string;
 }
@@ -80,6 +82,7 @@ export class Stand {
       at: CLIENT,
       tokenFile: null,
       openFilesMax: this.#options.clientOpenFilesMax,
+      env: this.#options.clientEnv,
     });
   }
 
@@ -152,6 +155,7 @@ ${ports.join("\n")}
     this.client = await this.mesh.startSidecar(`${NAMESPACE}/client`, {
       at: CLIENT,
       openFilesMax: this.#options.clientOpenFilesMax,
+      env: this.#options.clientEnv,
     });
     await this.mesh.untilSynced(1 + this.replicas);
   }

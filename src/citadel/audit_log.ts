@@ -17,7 +17,8 @@ export type AuditEvent =
   /** An operator, over the admin socket. */
   | "token-create"
   | "token-revoke"
-  | "certificate-revoke";
+  | "certificate-revoke"
+  | "root-rollover";
 
 export interface AuditEntry {
   readonly event: AuditEvent;

@@ -11,6 +11,18 @@ export interface AuthorityMaterial {
   readonly path: readonly AuthorityCertificate[];
   /** PEM: every root that is trusted, the path's among them. */
   readonly roots: string;
+  /** The root that new join tokens pin. */
+  readonly pinned: AuthorityCertificate;
+  /** PEM: every root that a join token may pin. */
+  readonly pinnable: string;
+  /**
+   * The key that signs, under the signatures of roots that some trust instead of the path's: what the chain of a leaf
+   * carries, and what the control plane's own does.
+   */
+  readonly crosses: {
+    readonly leaf: readonly AuthorityCertificate[];
+    readonly own: readonly AuthorityCertificate[];
+  };
 }
 
 export interface AuthorityCertificate {

@@ -40,6 +40,8 @@ export interface LeafRequest {
   readonly spiffeId: string;
   /** LEAF_LIFE_MIN_MS … LEAF_LIFE_MAX_MS; the end of the CA's own certificates cuts it short. */
   readonly ttlMs: number;
+  /** For the control plane, to which those find their way too who know only an earlier root. @default false */
+  readonly isOwn?: boolean;
 }
 
 export interface IssuedLeaf {
@@ -59,34 +61,48 @@ export class CertificateAuthority {
   readonly #keyIdentifier: Uint8Array;
   /** PEM. */
   readonly #intermediates: string;
+  /** PEM, as in AuthorityMaterial. */
+  readonly #crosses: { readonly leaf: string; readonly own: string };
   /** As in AuthorityMaterial. */
   readonly path: readonly AuthorityCertificate[];
   /** PEM of every root that is trusted. */
   readonly roots: string;
-  /** `sha256:HEX` of the root that the chain leads to. */
+  /** As in AuthorityMaterial. */
+  readonly pinnable: string;
+  /** `sha256:HEX` of the root that new join tokens pin. */
   readonly pin: string;
   /** End of the first of its certificates to end, milliseconds since 1970. */
   readonly notAfterMs: number;
 
   private constructor(material: AuthorityMaterial, clock: Clock, pin: string, keyIdentifier: Uint8Array) {
-    const { key, path, roots } = material;
+    const { key, path, roots, pinnable, crosses } = material;
     const [issuer] = path as [AuthorityCertificate];
     this.#key = key;
     this.#clock = clock;
     this.#name = issuer.fields.subject;
     this.#keyIdentifier = keyIdentifier;
     this.#intermediates = path.slice(0, -1).map(authorityPem).join("");
+    this.#crosses = {
+      leaf: crosses.leaf.map(authorityPem).join(""),
+      own: crosses.own.map(authorityPem).join(""),
+    };
     this.path = path;
     this.roots = roots;
+    this.pinnable = pinnable;
     this.pin = pin;
     this.notAfterMs = Math.min(...path.map(({ fields }) => fields.notAfterMs));
   }
 
   static async create(material: AuthorityMaterial, clock: Clock): Promise<CertificateAuthority> {
-    const { path } = material;
-    const pin = await certificatePin((path.at(-1) as AuthorityCertificate).der);
+    const { path, pinned } = material;
+    const pin = await certificatePin(pinned.der);
     const keyIdentifier = await keyIdentifierOf(path[0] as AuthorityCertificate);
     return new CertificateAuthority(material, clock, pin, keyIdentifier);
+  }
+
+  /** What its leaves call the key that signed them (authority key identifier), lower-case hex. */
+  get signer(): string {
+    return hex(this.#keyIdentifier);
   }
 
   /** DER of a certificate revocation list. */
@@ -104,7 +120,7 @@ export class CertificateAuthority {
 
   /** Signs a leaf for both ends of mutual TLS; throws CitadelError `request_invalid` for a life out of range. */
   async sign(request: LeafRequest): Promise<IssuedLeaf> {
-    const { ttlMs, spiffeId } = request;
+    const { ttlMs, spiffeId, isOwn = false } = request;
     if (!(ttlMs >= LEAF_LIFE_MIN_MS && ttlMs <= LEAF_LIFE_MAX_MS)) {
       throw new CitadelError(
         "request_invalid",
@@ -126,6 +142,7 @@ export class CertificateAuthority {
       keyIdentifier: this.#keyIdentifier,
     });
     const leaf = encodePem(CERTIFICATE_LABEL, await this.#key.seal(body));
-    return { chain: leaf + this.#intermediates, serial: hex(serial), notBeforeMs, notAfterMs };
+    const crosses = isOwn ? this.#crosses.own : this.#crosses.leaf;
+    return { chain: leaf + this.#intermediates + crosses, serial: hex(serial), notBeforeMs, notAfterMs };
   }
 }

@@ -1,5 +1,6 @@
 /** The way from a CA's certificate up to a root (RFC 5280 §6.1), as far as TLS libraries will check it when they meet it. */
 import { KEY_USAGE } from "../identity/certificate_fields.ts";
+import { isSameBytes } from "../lib/same_bytes.ts";
 import type { AuthorityCertificate } from "./authority_material.ts";
 import { RSA_BITS_MAX, RSA_BITS_MIN } from "./certificate_request.ts";
 import { X509Certificate } from "./x509.ts";
@@ -33,7 +34,7 @@ export async function findPath(request: PathRequest): Promise<AuthorityCertifica
   const { certificate, candidates, roots, nowMs } = request;
   const path: AuthorityCertificate[] = [];
   for (let current = certificate;;) {
-    const root = roots.find((each) => isSame(each.der, current.der));
+    const root = roots.find((each) => isSameBytes(each.der, current.der));
     const where = root !== undefined ? "root" : path.length === 0 ? "certificate" : "chain";
     checkAuthority(current, path.length, where, nowMs);
     path.push(current);
@@ -42,7 +43,7 @@ export async function findPath(request: PathRequest): Promise<AuthorityCertifica
       throw new PathError(`its chain has more than ${PATH_LENGTH_MAX} certificates`, "chain");
     }
     const next = await issuerOf(current, roots) ?? await issuerOf(current, candidates);
-    if (next === undefined || path.some((each) => isSame(each.der, next.der))) {
+    if (next === undefined || path.some((each) => isSameBytes(each.der, next.der))) {
       throw new PathError(
         `its chain does not lead to a root: nothing that is there has issued ${nameOf(current)}`,
         "chain",
@@ -58,7 +59,7 @@ async function issuerOf(
 ): Promise<AuthorityCertificate | undefined> {
   const issued = new X509Certificate(der);
   for (const candidate of candidates) {
-    if (!isSame(candidate.fields.subject, fields.issuer)) continue;
+    if (!isSameBytes(candidate.fields.subject, fields.issuer)) continue;
     try {
       const publicKey = new X509Certificate(candidate.der).publicKey;
       if (await issued.verify({ publicKey, signatureOnly: true })) return candidate;
@@ -110,8 +111,4 @@ function weaknessOf(certificate: X509Certificate, where: PathError["where"]): st
 /** By its subject, in quotes. */
 function nameOf({ der, fields }: AuthorityCertificate): string {
   return JSON.stringify(new X509Certificate(der).subject || `serial ${fields.serial}`);
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }

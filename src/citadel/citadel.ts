@@ -5,21 +5,26 @@
 import { encodePrivateKey, generateKeyPair } from "../identity/key_pair.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { CertificateReply, EnrolRequest, RejoinRequest, TrustBundleReply } from "../model/enrolment.ts";
-import type { CertificateState, CertificateStatus, JoinTokenStatus } from "../model/admin.ts";
+import { readCertificate } from "../identity/certificate_fields.ts";
+import { readTrustBundle } from "../identity/trust_bundle.ts";
+import { isSameBytes } from "../lib/same_bytes.ts";
+import type { CertificateStatus, JoinTokenStatus, RolloverPhase, RolloverStatus } from "../model/admin.ts";
+import type { Trust } from "../model/snapshot.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
 import { PrivateFileError, type PrivateFiles } from "../runtime/private_files.ts";
 import { CertificateAuthority, type IssuedLeaf, LEAF_LIFE_DEFAULT_MS } from "./certificate_authority.ts";
-import { AUTHORITY_WARNING_SHARE, certificateState, LEAF_WARNING_SHARE } from "./certificate_state.ts";
+import { listCertificates } from "./certificate_list.ts";
 import { publicKeyHash, publicKeyOfRequest } from "./certificate_request.ts";
 import { CitadelError, tokenRefused } from "./citadel_error.ts";
-import { EXPIRED_SHOWN_MS, type IssuanceHow, IssuanceLog, type IssuedCertificate } from "./issuance_log.ts";
-import { AUTHORITY_FILE, openOwnAuthority } from "./own_authority.ts";
+import { EXPIRED_SHOWN_MS, type IssuanceHow, IssuanceLog } from "./issuance_log.ts";
+import type { AuthorityCertificate } from "./authority_material.ts";
+import { AUTHORITY_FILE, OwnAuthority } from "./own_authority.ts";
+import { RootRollover } from "./root_rollover.ts";
 import { openPluggedAuthority } from "./plugged_authority.ts";
 import { type JoinToken, JoinTokens, TOKEN_LIFE_DEFAULT_MS } from "./join_tokens.ts";
 import type { Joiner } from "./platform/platform_enrolment.ts";
 import { RevocationList } from "./revocation_list.ts";
-import { X509Certificate } from "./x509.ts";
 
 export interface CitadelOptions {
   /** Made when it is not there; `ca/` in it must be closed to others. */
@@ -80,12 +85,14 @@ export interface OwnCertificate {
   readonly key: string;
   readonly chain: string;
   readonly roots: string;
+  /** As in Trust. */
+  readonly signer: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
 }
 
 export class Citadel {
-  readonly #authority: CertificateAuthority;
+  #authority: CertificateAuthority;
   readonly #tokens: JoinTokens;
   readonly #log: IssuanceLog;
   readonly #revocations: RevocationList;
@@ -97,15 +104,20 @@ export class Citadel {
   readonly trustDomain: string;
   /** The data directory has a CA of its own, and another one is plugged in: who joined before trusts only the former. */
   readonly ownAuthorityUnused: boolean;
+  /** Null: a CA is plugged in, and its files are the operator's. */
+  readonly rollover: RootRollover | null;
+  readonly #own: OwnAuthority | null;
 
   private constructor(
     authority: CertificateAuthority,
+    own: OwnAuthority | null,
     tokens: JoinTokens,
     log: IssuanceLog,
     revocations: RevocationList,
     options: CitadelOptions & { readonly ownAuthorityUnused: boolean },
   ) {
     this.ownAuthorityUnused = options.ownAuthorityUnused;
+    this.#own = own;
     this.#authority = authority;
     this.#tokens = tokens;
     this.#log = log;
@@ -115,6 +127,15 @@ export class Citadel {
     this.#rejoinGraceMs = options.rejoinGraceMs ?? REJOIN_GRACE_DEFAULT_MS;
     this.directory = booksOf(options.dataDirectory);
     this.trustDomain = options.trustDomain;
+    this.rollover = own && new RootRollover({
+      own,
+      clock: this.#clock,
+      leafLifeMs: this.#leafLifeMs,
+      unrenewed: () => this.unrenewed(),
+      adopt: async ({ material }) => {
+        this.#authority = await CertificateAuthority.create(material, this.#clock);
+      },
+    });
   }
 
   /** Opens the state on disk, or makes it at the first start. Throws CitadelError `ca_unusable`, `request_invalid`; PrivateFileError. */
@@ -131,19 +152,20 @@ export class Citadel {
     const directory = booksOf(dataDirectory);
     await files.makeDirectory(directory);
     const { pluggedDirectory } = options;
-    const material = pluggedDirectory === undefined
-      ? await openOwnAuthority({ directory, trustDomain, clock, files })
-      : await openPluggedAuthority({ directory: pluggedDirectory, trustDomain, clock, files });
+    const own = pluggedDirectory === undefined
+      ? await OwnAuthority.open({ directory, trustDomain, clock, files })
+      : null;
+    const material = own?.material ??
+      await openPluggedAuthority({ directory: pluggedDirectory as string, trustDomain, clock, files });
     const authority = await CertificateAuthority.create(material, clock);
     const tokens = await JoinTokens.open(directory, files, clock);
     const log = await IssuanceLog.open(directory, files, clock);
-    const own = (await files.list(directory)).includes(AUTHORITY_FILE);
-    const ownAuthorityUnused = own && pluggedDirectory !== undefined;
+    const ownAuthorityUnused = own === null && (await files.list(directory)).includes(AUTHORITY_FILE);
     const revocations = await RevocationList.open(directory, files, clock);
-    return new Citadel(authority, tokens, log, revocations, { ...options, ownAuthorityUnused });
+    return new Citadel(authority, own, tokens, log, revocations, { ...options, ownAuthorityUnused });
   }
 
-  /** `sha256:HEX` of the root that signs now. */
+  /** `sha256:HEX` of the root that join tokens pin. */
   get caPin(): string {
     return this.#authority.pin;
   }
@@ -154,7 +176,34 @@ export class Citadel {
   }
 
   trustBundle(): TrustBundleReply {
-    return { trustDomain: this.trustDomain, roots: this.#authority.roots };
+    return { trustDomain: this.trustDomain, roots: this.#authority.pinnable };
+  }
+
+  /** What every proxy is to trust, and by whom its certificate is to be signed. */
+  get trust(): Trust {
+    const { roots, signer } = this.#authority;
+    return { roots, signer };
+  }
+
+  /** Null: no rollover of the root goes on. */
+  get rolloverPhase(): RolloverPhase | null {
+    return this.#own?.phase ?? null;
+  }
+
+  /** What is trusted now, the root that signs first. */
+  async trustedRoots(): Promise<RolloverStatus["roots"]> {
+    const signing = (this.#authority.path.at(-1) as AuthorityCertificate).der;
+    const roots = (await readTrustBundle(this.#authority.roots)).map(({ der, pin }) => ({
+      pin,
+      signs: isSameBytes(der, signing),
+      notAfter: new Date(readCertificate(der).notAfterMs).toISOString(),
+    }));
+    return [...roots.filter(({ signs }) => signs), ...roots.filter(({ signs }) => !signs)];
+  }
+
+  /** Workloads that have a good certificate which another key signed than the one that signs now. */
+  unrenewed(): WorkloadKey[] {
+    return this.#log.signedByOthers(this.#authority.signer, (serial) => this.isRevoked(serial)).sort();
   }
 
   /** A one-time token that lets this workload join. Throws CitadelError `request_invalid`, PrivateFileError. */
@@ -257,10 +306,10 @@ export class Citadel {
     const keys = await generateKeyPair();
     const publicKey = new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey));
     const spiffeId = controlPlaneId(this.trustDomain);
-    const leaf = await this.#issue({ publicKey, spiffeId, workload: null, how: "own" });
-    const { notBeforeMs, notAfterMs, chain } = leaf;
+    const leaf = await this.#issue({ publicKey, spiffeId, workload: null, how: "own", isOwn: true });
+    const { notBeforeMs, notAfterMs, chain, roots, signer } = leaf;
     const key = await encodePrivateKey(keys.privateKey);
-    return { key, chain, roots: this.#authority.roots, notBeforeMs, notAfterMs };
+    return { key, chain, roots, signer, notBeforeMs, notAfterMs };
   }
 
   /** The workloads that have a sidecar with a valid certificate: they must never be called in plain text. */
@@ -316,37 +365,14 @@ export class Citadel {
 
   /** The CA's own certificates, from the root down, and every one that was issued and matters still. */
   certificates(): CertificateStatus[] {
-    const now = this.#clock.now();
-    const own = this.#authority.path.toReversed().map(({ der, fields }, at): CertificateStatus => ({
-      kind: at === 0 ? "root" : "intermediate",
-      identity: new X509Certificate(der).subject,
-      workload: null,
-      serial: fields.serial,
-      notAfter: new Date(fields.notAfterMs).toISOString(),
-      state: certificateState(
-        { startMs: fields.notBeforeMs, notAfterMs: fields.notAfterMs },
-        AUTHORITY_WARNING_SHARE,
-        now,
-      ),
-    }));
-    const issued = this.#log.issued().map((certificate): CertificateStatus => ({
-      kind: "leaf",
-      identity: certificate.spiffeId,
-      workload: certificate.workload,
-      serial: certificate.serial,
-      notAfter: new Date(certificate.notAfterMs).toISOString(),
-      state: this.#stateOf(certificate, now),
-    }));
-    issued.sort((one, other) =>
-      compare(one.identity, other.identity) || compare(one.notAfter, other.notAfter)
-    );
-    return [...own, ...issued];
-  }
-
-  #stateOf({ serial, issuedAtMs, notAfterMs, replaced }: IssuedCertificate, now: number): CertificateState {
-    const state = certificateState({ startMs: issuedAtMs, notAfterMs }, LEAF_WARNING_SHARE, now);
-    if (this.isRevoked(serial)) return "revoked";
-    return replaced && state !== "expired" ? "replaced" : state;
+    const other = this.#own?.other ?? null;
+    return listCertificates({
+      path: this.#authority.path,
+      others: other === null ? [] : [other],
+      issued: this.#log.issued(),
+      isRevoked: (serial) => this.isRevoked(serial),
+      nowMs: this.#clock.now(),
+    });
   }
 
   /** Throws CitadelError `request_invalid` when nobody may be that. */
@@ -399,28 +425,28 @@ export class Citadel {
     readonly workload: WorkloadKey | null;
     readonly group?: WorkloadKey | undefined;
     readonly how: IssuanceHow;
-  }): Promise<IssuedLeaf> {
-    const { publicKey, spiffeId, workload, group, how } = order;
-    const leaf = await this.#authority.sign({ publicKey, spiffeId, ttlMs: this.#leafLifeMs });
+    readonly isOwn?: boolean;
+  }): Promise<IssuedLeaf & Trust> {
+    const { publicKey, spiffeId, workload, group, how, isOwn } = order;
+    // A step of a rollover may come between.
+    const authority = this.#authority;
+    const { roots, signer } = authority;
+    const leaf = await authority.sign({ publicKey, spiffeId, ttlMs: this.#leafLifeMs, isOwn });
     // On the books first: a certificate that nobody knows of could never be listed or revoked.
     const { serial, notAfterMs } = leaf;
     const key = await publicKeyHash(publicKey);
-    await stored(this.#log.append({ serial, spiffeId, workload, group, notAfterMs, how, key }));
-    return leaf;
+    await stored(this.#log.append({ serial, spiffeId, workload, group, notAfterMs, how, key, signer }));
+    return { ...leaf, roots, signer };
   }
 
-  #issued(leaf: IssuedLeaf, spiffeId: string, workload: WorkloadKey, by: string | null): Issued {
-    const reply = { spiffeId, chain: leaf.chain, roots: this.#authority.roots };
+  #issued(leaf: IssuedLeaf & Trust, spiffeId: string, workload: WorkloadKey, by: string | null): Issued {
+    const reply = { spiffeId, chain: leaf.chain, roots: leaf.roots };
     return { reply, workload, serial: leaf.serial, notAfterMs: leaf.notAfterMs, by, usesUp: by !== null };
   }
 }
 
 function booksOf(dataDirectory: string): string {
   return `${dataDirectory}/ca`;
-}
-
-function compare(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 async function stored<Result>(work: Promise<Result>): Promise<Result> {

@@ -22,6 +22,8 @@ export interface Issuance {
   readonly how: IssuanceHow;
   /** Hash of its public key, as publicKeyHash() makes it; absent in lines of older versions. */
   readonly key?: string | undefined;
+  /** Which key of the authority signed it, as in CertificateAuthority; absent in lines of older versions. */
+  readonly signer?: string | undefined;
 }
 
 export interface Enrolment {
@@ -108,6 +110,16 @@ export class IssuanceLog {
     }));
   }
 
+  /** The workloads whose last certificate is good and was signed by another key than this one. */
+  signedByOthers(signer: string, isRevoked: (serial: string) => boolean): WorkloadKey[] {
+    const now = this.#clock.now();
+    return [...this.#lastSerials].flatMap(([workload, serial]) => {
+      const last = this.#issued.get(serial);
+      const isOther = last !== undefined && last.signer !== signer && last.notAfterMs > now;
+      return workload !== null && isOther && !isRevoked(serial) ? [workload] : [];
+    });
+  }
+
   /** A certificate that its workload has nothing newer than; it may have expired, EXPIRED_SHOWN_MS ago at most. */
   lastIssued(serial: string): Issuance | undefined {
     const issuance = this.#issued.get(serial);
@@ -147,9 +159,12 @@ export class IssuanceLog {
   }
 
   #remember(issuance: Issuance, issuedAtMs: number, line: string): void {
-    const { workload, group, spiffeId, notAfterMs, serial, how, key } = issuance;
+    const { workload, group, spiffeId, notAfterMs, serial, how, key, signer } = issuance;
     this.#issued.delete(serial);
-    this.#issued.set(serial, { serial, spiffeId, workload, group, notAfterMs, how, key, issuedAtMs, line });
+    this.#issued.set(serial, {
+      ...{ serial, spiffeId, workload, group, notAfterMs, how, key, signer },
+      ...{ issuedAtMs, line },
+    });
     this.#lastSerials.set(workload, serial);
     if (this.#issued.size > this.#clearedAt) this.#clearIssued();
     if (workload === null) return;
@@ -166,7 +181,10 @@ function parseLine(line: string): Issuance & { readonly issuedAtMs: number } | u
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { serial, spiffeId, workload, group, notAfter, how, key, time } = value as Record<string, unknown>;
+  const { serial, spiffeId, workload, group, notAfter, how, key, signer, time } = value as Record<
+    string,
+    unknown
+  >;
   const notAfterMs = typeof notAfter === "string" ? Date.parse(notAfter) : NaN;
   if (typeof serial !== "string" || typeof spiffeId !== "string" || Number.isNaN(notAfterMs)) {
     return undefined;
@@ -182,5 +200,6 @@ function parseLine(line: string): Issuance & { readonly issuedAtMs: number } | u
   return {
     ...{ serial, spiffeId, workload, group, notAfterMs, issuedAtMs, how: how as IssuanceHow },
     key: typeof key === "string" ? key : undefined,
+    signer: typeof signer === "string" ? signer : undefined,
   };
 }

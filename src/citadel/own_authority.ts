@@ -1,44 +1,21 @@
 /**
- * The mesh's own root: a key and a self-signed certificate in one file, so that no crash can leave one without the other.
+ * The mesh's own CA: a root that signs itself, and how another one takes its place. Each step is on the disk before it
+ * takes effect. What follows from a step for the mesh, and when the next one is due, is root_rollover.ts's to know.
  */
-import { hex } from "../identity/der_reader.ts";
-import {
-  decodePrivateKey,
-  ECDSA_P256,
-  encodePrivateKey,
-  generateKeyPair,
-  type KeyPair,
-  PRIVATE_KEY_LABEL,
-} from "../identity/key_pair.ts";
-import { decodePem, encodePem } from "../identity/pem.ts";
-import { CERTIFICATE_LABEL } from "../identity/trust_bundle.ts";
+import { isSameBytes } from "../lib/same_bytes.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { RolloverPhase } from "../model/admin.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
-import {
-  type AuthorityCertificate,
-  authorityCertificate,
-  type AuthorityMaterial,
-  authorityPem,
-  trustDomainUri,
-} from "./authority_material.ts";
-import { CitadelError } from "./citadel_error.ts";
-import { BACK_DATE_MS, randomSerial, wholeSeconds } from "./certificate_times.ts";
+import { type AuthorityState, readAuthority, writeAuthority } from "./authority_file.ts";
+import { type AuthorityCertificate, type AuthorityMaterial, authorityPem } from "./authority_material.ts";
+import { crossSign, makeRoot } from "./root_certificate.ts";
 import { SigningKey } from "./signing_key.ts";
-import {
-  BasicConstraintsExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  X509Certificate,
-  X509CertificateGenerator,
-} from "./x509.ts";
-
-/** Life of a root that bowline makes (Istio's CITADEL_SELF_SIGNED_CA_CERT_TTL). */
-export const ROOT_LIFE_MS = 3650 * 24 * 60 * 60 * 1000;
 
 /** The CA's file in its directory. */
 export const AUTHORITY_FILE = "authority.pem";
+
+/** Earlier roots that are remembered, so that a token or a sidecar that knows only one of them still finds its way. */
+export const FORMER_ROOTS_MAX = 4;
 
 const AUTHORITY_BYTES_MAX = 64 * 1024;
 
@@ -50,84 +27,134 @@ export interface OwnAuthorityOptions {
   readonly files: PrivateFiles;
 }
 
-/**
- * Loads the CA of a directory, or makes one where there is none. Throws CitadelError `ca_unusable`, which names the file,
- * and PrivateFileError; a CA that is there is never replaced.
- */
-export async function openOwnAuthority(options: OwnAuthorityOptions): Promise<AuthorityMaterial> {
-  const path = `${options.directory}/${AUTHORITY_FILE}`;
-  let bytes = await options.files.read(path, AUTHORITY_BYTES_MAX);
-  if (bytes === undefined) {
-    const made = new TextEncoder().encode(await makeAuthority(options.trustDomain, options.clock));
-    // Whoever else starts on the same directory: the first one's CA is everybody's.
-    const first = await options.files.create(path, made);
-    bytes = first ? made : await options.files.read(path, AUTHORITY_BYTES_MAX);
+export class OwnAuthority {
+  readonly #options: OwnAuthorityOptions;
+  #state: AuthorityState;
+
+  private constructor(options: OwnAuthorityOptions, state: AuthorityState) {
+    this.#options = options;
+    this.#state = state;
   }
-  const { keys, certificate } = await loadAuthority(bytes ?? new Uint8Array(), path, options);
-  return { key: new SigningKey(keys.privateKey), path: [certificate], roots: authorityPem(certificate) };
-}
 
-/** PEM of a new key and its self-signed certificate. */
-async function makeAuthority(trustDomain: string, clock: Clock): Promise<string> {
-  const keys = await generateKeyPair();
-  const serial = hex(randomSerial());
-  const now = clock.now();
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    // A name of its own: with two roots of one name, as in a rollover, TLS libraries may try the wrong one only.
-    name: `CN=bowline root ${serial}`,
-    keys: keys as CryptoKeyPair,
-    serialNumber: serial,
-    notBefore: new Date(wholeSeconds(now - BACK_DATE_MS)),
-    notAfter: new Date(wholeSeconds(now + ROOT_LIFE_MS)),
-    signingAlgorithm: ECDSA_P256,
-    extensions: [
-      new BasicConstraintsExtension(true, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
-      new SubjectAlternativeNameExtension([{ type: "url", value: trustDomainUri(trustDomain) }]),
-    ],
-  });
-  return await encodePrivateKey(keys.privateKey) +
-    encodePem(CERTIFICATE_LABEL, new Uint8Array(certificate.rawData));
-}
-
-async function loadAuthority(
-  bytes: Uint8Array,
-  path: string,
-  { trustDomain, clock }: OwnAuthorityOptions,
-): Promise<{ keys: KeyPair; certificate: AuthorityCertificate }> {
-  let keys: KeyPair;
-  let certificate: AuthorityCertificate;
-  let signed: X509Certificate;
-  try {
-    const blocks = decodePem(new TextDecoder().decode(bytes));
-    const [key, root] = blocks;
-    if (key?.label !== PRIVATE_KEY_LABEL || root?.label !== CERTIFICATE_LABEL || blocks.length !== 2) {
-      throw new Error("it must hold exactly a PRIVATE KEY and then a CERTIFICATE");
+  /**
+   * Loads the CA of a directory, or makes one where there is none. Throws CitadelError `ca_unusable`, which names the
+   * file, and PrivateFileError; a CA that is there is never replaced.
+   */
+  static async open(options: OwnAuthorityOptions): Promise<OwnAuthority> {
+    const { directory, trustDomain, clock, files } = options;
+    const path = `${directory}/${AUTHORITY_FILE}`;
+    let bytes = await files.read(path, AUTHORITY_BYTES_MAX);
+    if (bytes === undefined) {
+      const signing = await makeRoot(trustDomain, clock);
+      const text = await writeAuthority({ phase: null, signing, other: null, former: [], crosses: [] });
+      const made = new TextEncoder().encode(text);
+      // Whoever else starts on the same directory: the first one's CA is everybody's.
+      const first = await files.create(path, made);
+      bytes = first ? made : await files.read(path, AUTHORITY_BYTES_MAX);
     }
-    keys = await decodePrivateKey(encodePem(key.label, key.der));
-    certificate = authorityCertificate(root.der);
-    if (!certificate.fields.isCa) throw new Error("its certificate is not a CA's");
-    signed = new X509Certificate(root.der);
-  } catch (cause) {
-    throw unusable(path, cause instanceof Error ? cause.message : String(cause), cause);
+    const state = await readAuthority(bytes ?? new Uint8Array(), path, trustDomain, clock.now());
+    return new OwnAuthority(options, state);
   }
-  if (!await signed.verify({ publicKey: keys.publicKey, signatureOnly: true })) {
-    throw unusable(path, "its key and its certificate do not belong together");
+
+  /** Null: no rollover goes on. */
+  get phase(): RolloverPhase | null {
+    return this.#state.phase;
   }
-  const { alternativeNames: names, notAfterMs } = certificate.fields;
-  if (names.length !== 1 || names[0]?.value !== trustDomainUri(trustDomain)) {
-    const made = names.map((name) => JSON.stringify(name.value)).join(", ") || "none";
-    throw unusable(path, `it was made for trust domain ${made}, not "${trustDomainUri(trustDomain)}"`);
+
+  get signing(): AuthorityCertificate {
+    return this.#state.signing.certificate;
   }
-  if (clock.now() >= notAfterMs) {
-    throw unusable(path, `its certificate expired at ${new Date(notAfterMs).toISOString()}`);
+
+  /** Trusted beside the one that signs, while a rollover goes on. */
+  get other(): AuthorityCertificate | null {
+    return this.#state.other?.certificate ?? null;
   }
-  return { keys, certificate };
+
+  get material(): AuthorityMaterial {
+    const { phase, signing, other, former } = this.#state;
+    const crosses = this.#crosses();
+    const roots = authorityPem(signing.certificate) + (other === null ? "" : authorityPem(other.certificate));
+    return {
+      key: new SigningKey(signing.keys.privateKey),
+      path: [signing.certificate],
+      roots,
+      // The one that the control plane can prove itself by in each phase, and afterwards.
+      pinned: (phase === "renewing" && other !== null ? other : signing).certificate,
+      pinnable: roots + former.map(authorityPem).join(""),
+      crosses: { leaf: phase === "renewing" ? crosses.slice(0, 1) : [], own: crosses },
+    };
+  }
+
+  /** A new root is trusted beside the one that signs. */
+  async begin(): Promise<void> {
+    const { trustDomain, clock } = this.#options;
+    const { signing, crosses } = this.#state;
+    const other = await makeRoot(trustDomain, clock);
+    const cross = await crossSign(other, signing, trustDomain);
+    await this.#change({ phase: "distributing", other, crosses: [cross, ...crosses] });
+  }
+
+  /** The new root signs; the old one is trusted still. */
+  async signWithNew(): Promise<void> {
+    await this.#swap("renewing");
+  }
+
+  /** Only the root that signs is trusted from now on. */
+  async finish(): Promise<void> {
+    const { phase, other, former } = this.#state;
+    if (other === null) return;
+    const withdrawn = phase === "withdrawing" ? [] : [other.certificate];
+    await this.#change({ phase: null, other: null, former: [...withdrawn, ...former] });
+  }
+
+  /** The old root signs again; the new one is trusted for as long as somebody has a certificate of it. */
+  async withdraw(): Promise<void> {
+    if (this.#state.phase === "distributing") await this.#change({ phase: null, other: null });
+    else await this.#swap("withdrawing");
+  }
+
+  async #swap(phase: RolloverPhase): Promise<void> {
+    const { signing, other } = this.#state;
+    if (other !== null) await this.#change({ phase, signing: other, other: signing });
+  }
+
+  async #change(change: Partial<AuthorityState>): Promise<void> {
+    const { directory, files, clock } = this.#options;
+    const next = pruned({ ...this.#state, ...change }, clock.now());
+    await files.replace(
+      `${directory}/${AUTHORITY_FILE}`,
+      new TextEncoder().encode(await writeAuthority(next)),
+    );
+    this.#state = next;
+  }
+
+  /** From the key that signs up to the first root that is remembered. */
+  #crosses(): AuthorityCertificate[] {
+    const { signing, crosses } = this.#state;
+    const up: AuthorityCertificate[] = [];
+    let subject = signing.certificate.fields.subject;
+    for (;;) {
+      const cross = crosses.find(({ fields }) => isSameBytes(fields.subject, subject));
+      if (cross === undefined || up.includes(cross)) return up;
+      up.push(cross);
+      subject = cross.fields.issuer;
+    }
+  }
 }
 
-function unusable(path: string, why: string, cause?: unknown): CitadelError {
-  const message = `The certificate authority in ${path} cannot be used: ${why}; ` +
-    "restore the file from a backup, or move it away to start a new mesh that every workload must join again";
-  return new CitadelError("ca_unusable", message, message, { cause });
+/** Without what has expired, and without signatures of or over roots that are not there. */
+function pruned(state: AuthorityState, nowMs: number): AuthorityState {
+  const isGood = ({ fields }: AuthorityCertificate) => fields.notAfterMs > nowMs;
+  const former = state.former.filter(isGood).slice(0, FORMER_ROOTS_MAX);
+  const names = [
+    state.signing.certificate,
+    ...(state.other === null ? [] : [state.other.certificate]),
+    ...former,
+  ]
+    .map(({ fields }) => fields.subject);
+  const isKnown = (name: Uint8Array) => names.some((known) => isSameBytes(known, name));
+  const crosses = state.crosses.filter((cross) =>
+    isGood(cross) && isKnown(cross.fields.subject) && isKnown(cross.fields.issuer)
+  );
+  return { ...state, former, crosses };
 }

@@ -71,7 +71,12 @@ export async function openPluggedAuthority(options: PluggedAuthorityOptions): Pr
   refuseForeignNames(certificate, at(names.certificate), options.trustDomain);
   try {
     const path = await findPath({ certificate, candidates: [...rest, ...chain], roots, nowMs: clock.now() });
-    return { key: new SigningKey(privateKey), path, roots: roots.map(authorityPem).join("") };
+    const pem = roots.map(authorityPem).join("");
+    return {
+      ...{ key: new SigningKey(privateKey), path, roots: pem, pinnable: pem },
+      pinned: path.at(-1) as AuthorityCertificate,
+      crosses: { leaf: [], own: [] },
+    };
   } catch (cause) {
     if (!(cause instanceof PathError)) throw cause;
     const name = cause.where === "root" ? names.roots : cause.where === "chain" ? names.chain : undefined;

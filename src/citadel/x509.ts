@@ -7,7 +7,9 @@ import "reflect-metadata";
 import "./reflect_polyfill.ts";
 
 export {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
+  Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
   Pkcs10CertificateRequest,

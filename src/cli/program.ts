@@ -6,6 +6,7 @@ import { SEVERITIES } from "../config/finding.ts";
 import { chapterList, DEFAULT_CHAPTER } from "./demo/chapters.ts";
 import { collect, dataOption, flag, outputOption, wholeNumber } from "./flags.ts";
 import { limitsHelp } from "./limit_flag.ts";
+import { addCa, addCert, addCerts } from "./certificate_flags.ts";
 import { addToken } from "./token_flags.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { type OutputFormat, printError, printMessage } from "./output.ts";
@@ -80,6 +81,7 @@ const COMMANDS: readonly (readonly [name: string, add: (program: Command, finish
   ["proxy-status", addProxyStatus],
   ["certs", addCerts],
   ["cert", addCert],
+  ["ca", addCa],
   ["policy", addPolicy],
   ["tap", addTap],
   ["version", addVersion],
@@ -354,38 +356,6 @@ function addProxyStatus(program: Command, finish: Finish): void {
     .action(async (options) => {
       const { runProxyStatus } = await import("./proxy_status_command.ts");
       finish(await runProxyStatus(options));
-    });
-}
-
-function addCerts(program: Command, finish: Finish): void {
-  program.command("certs")
-    .description("show every certificate of the mesh and when it expires")
-    .addHelpText("before", "Examples:\n  bowline certs\n  bowline certs -o json\n")
-    .addOption(dataOption("data directory of the running control plane"))
-    .addOption(outputOption())
-    .action(async (options) => {
-      const { runCerts } = await import("./certs_command.ts");
-      finish(await runCerts(options));
-    });
-}
-
-function addCert(program: Command, finish: Finish): void {
-  program.command("cert")
-    .description("single certificates")
-    .command("revoke")
-    .description("have every proxy refuse a certificate, or all of an identity, from now on")
-    .addHelpText(
-      "before",
-      "Examples:\n" +
-        "  bowline cert revoke 4f8a0c5be1d24c0f9d0a4b1c2e3f4a5b\n" +
-        "  bowline cert revoke spiffe://cluster.local/ns/shop/sa/cart\n",
-    )
-    .argument("<serial|spiffe-id>", "as bowline certs shows it")
-    .addOption(dataOption("data directory of the running control plane"))
-    .addOption(outputOption())
-    .action(async (target: string, options: { output: OutputFormat; data?: string }) => {
-      const { runCertRevoke } = await import("./cert_revoke_command.ts");
-      finish(await runCertRevoke(target, options));
     });
 }
 

@@ -1,8 +1,7 @@
 /** The control plane's admin socket: what the status API shows, and what changes something. */
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import type { AuditLog } from "../citadel/audit_log.ts";
 import type { Citadel } from "../citadel/citadel.ts";
-import { CitadelError } from "../citadel/citadel_error.ts";
 import type {
   CertificatesReply,
   RevokeRequest,
@@ -13,10 +12,9 @@ import type {
 } from "../model/admin.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 import type { Log } from "../telemetry/log.ts";
-import { JoinerError, joinerOf } from "./joiner.ts";
+import { adminAnswer, REQUEST_BYTES_MAX } from "./admin_answer.ts";
+import { joinerOf } from "./joiner.ts";
 import { BodyError, readJson } from "./read_body.ts";
-
-const REQUEST_BYTES_MAX = 16 * 1024;
 
 export interface AdminApiOptions {
   readonly citadel: Citadel;
@@ -31,13 +29,14 @@ export interface AdminApiOptions {
   readonly status: Hono;
   readonly policies: Hono;
   readonly tap: Hono;
+  readonly rollover: Hono;
 }
 
 export function createAdminApi(options: AdminApiOptions): Hono {
-  const { citadel, audit, registry, log, advertised, status, policies, tap } = options;
+  const { citadel, audit, registry, log, advertised, status, policies, tap, rollover } = options;
   const app = new Hono();
   app.post("/v1/revocations", (context) =>
-    answer(context, async () => {
+    adminAnswer(context, async () => {
       const body = await readJson(context.req.raw, REQUEST_BYTES_MAX) as Partial<RevokeRequest> | null;
       const target = body?.target;
       if (typeof target !== "string") throw new BodyError(400, "The body needs a target");
@@ -50,7 +49,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
       return context.json(reply);
     }));
   app.post("/v1/tokens", (context) =>
-    answer(context, async () => {
+    adminAnswer(context, async () => {
       const body = await readJson(context.req.raw, REQUEST_BYTES_MAX) as Partial<TokenCreateRequest> | null;
       const joiner = joinerOf(body ?? {}, registry);
       const { token, id, expiresAtMs } = await citadel.createToken({
@@ -73,12 +72,12 @@ export function createAdminApi(options: AdminApiOptions): Hono {
       return context.json(reply);
     }));
   app.get("/v1/tokens", (context) =>
-    answer(context, async () => {
+    adminAnswer(context, async () => {
       const reply: TokensReply = { tokens: await citadel.tokens() };
       return context.json(reply);
     }));
   app.post("/v1/tokens/revoke", (context) =>
-    answer(context, async () => {
+    adminAnswer(context, async () => {
       const body = await readJson(context.req.raw, REQUEST_BYTES_MAX) as Partial<TokenRevokeRequest> | null;
       const id = body?.id;
       if (typeof id !== "string") throw new BodyError(400, "The body needs an id");
@@ -93,22 +92,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   });
   app.route("/", policies);
   app.route("/", tap);
+  app.route("/", rollover);
   app.route("/", status);
   return app;
-}
-
-/** Runs a handler and turns what it throws into an answer. */
-async function answer(context: Context, handle: () => Promise<Response>): Promise<Response> {
-  try {
-    return await handle();
-  } catch (error) {
-    if (error instanceof BodyError || error instanceof JoinerError) {
-      const status = error instanceof BodyError ? error.status : 400;
-      return context.json({ error: { code: "request_invalid", message: error.message } }, status);
-    }
-    if (!(error instanceof CitadelError)) throw error;
-    // Whoever reaches this socket may read the log as well.
-    const status = error.code === "request_invalid" ? 400 : 500;
-    return context.json({ error: { code: error.code, message: error.detail } }, status);
-  }
 }

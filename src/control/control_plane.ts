@@ -3,12 +3,11 @@
  * doors: port 15012 for proxies, 15014 for whoever reads on this machine, admin.sock for its owner.
  */
 import { AuditLog } from "../citadel/audit_log.ts";
-import { Citadel, type OwnCertificate } from "../citadel/citadel.ts";
+import { Citadel } from "../citadel/citadel.ts";
 import type { ConfigStore } from "../config/config_store.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import type { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
 import type { Clock } from "../lib/clock.ts";
-import { Backoff } from "../lib/backoff.ts";
 import type { Random } from "../lib/prng.ts";
 import { CallStore } from "../mixer/call_store.ts";
 import { TelemetryStore } from "../mixer/telemetry_store.ts";
@@ -17,7 +16,6 @@ import { PORTS } from "../model/ports.ts";
 import { DiscoveryServer } from "../pilot/discovery_server.ts";
 import { WorkloadRegistry } from "../pilot/registry.ts";
 import { certificateExpiries } from "../identity/certificate_expiries.ts";
-import { renewalTimeMs } from "../identity/certificate_info.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
 import { primaryAddress } from "../runtime/network.ts";
@@ -28,9 +26,12 @@ import { CertificateWatch } from "./certificate_watch.ts";
 import { ConfigSource } from "./config_source.ts";
 import { EnrolmentRules } from "./enrolment_rules.ts";
 import { MtlsEndpoint } from "./mtls_endpoint.ts";
+import { OwnCertificateKeeper } from "./own_certificate.ts";
 import { createPolicyApi } from "./policy_api.ts";
 import { createPlatformEnrolment } from "./platform_enrolment.ts";
 import { createProxyApi } from "./proxy_api.ts";
+import { createRolloverApi } from "./rollover_api.ts";
+import { RolloverWatch } from "./rollover_watch.ts";
 import { createTapApi } from "./tap_api.ts";
 import { TapHub } from "./tap_hub.ts";
 import { createStatusApi } from "./status_api.ts";
@@ -71,9 +72,9 @@ export class ControlPlane {
   #watch: CertificateWatch | null = null;
   #enrolmentRules: EnrolmentRules | null = null;
   #tap: TapHub | null = null;
-  #cancelRenewal: () => void = () => {};
+  #rollover: RolloverWatch | null = null;
+  #certificate: OwnCertificateKeeper | null = null;
   #cancelExpiry: (() => void) | null = null;
-  #certificate!: OwnCertificate;
 
   private constructor(options: ControlPlaneOptions) {
     this.#options = options;
@@ -104,7 +105,8 @@ export class ControlPlane {
 
   /** Closes the doors and ends all streams; proxies go on with what they have. */
   async stop(): Promise<void> {
-    this.#cancelRenewal();
+    this.#certificate?.stop();
+    this.#rollover?.stop();
     this.#cancelExpiry?.();
     this.#watch?.stop();
     this.#enrolmentRules?.close();
@@ -117,7 +119,7 @@ export class ControlPlane {
   }
 
   async #start(): Promise<void> {
-    const { dataDirectory, trustDomain, leafLifeMs, rejoinGraceMs, clock, bind, log } = this.#options;
+    const { dataDirectory, trustDomain, leafLifeMs, rejoinGraceMs, clock, random, bind, log } = this.#options;
     const citadel = await Citadel.open({
       dataDirectory,
       trustDomain,
@@ -143,8 +145,10 @@ export class ControlPlane {
     // Before anybody connects: no workload that has a sidecar may be called in plain text, not even for a moment.
     this.#registry.setEnrolled(citadel.enrolledWorkloads());
     this.#discovery.setRevoked(citadel.revokedSerials());
+    this.#discovery.setTrust(citadel.trust);
     await this.#source.start();
-    await this.#renew(citadel);
+    const certificate = await OwnCertificateKeeper.start({ citadel, clock, random, log });
+    this.#certificate = certificate;
     const store = new TelemetryStore(clock);
     const calls = new CallStore();
     const tap = new TapHub({
@@ -154,11 +158,14 @@ export class ControlPlane {
     this.#tap = tap;
     const { store: config } = this.#source;
     const discovery = this.#discovery;
-    const expiries = () => certificateExpiries(this.#certificate.chain, this.#certificate.roots);
+    const expiries = () => certificateExpiries(certificate.current.chain, certificate.current.roots);
+    const follow = () => certificate.follow();
+    const rollover = this.#rollover = new RolloverWatch({ citadel, discovery, clock, log, follow });
+    rollover.start();
     const status = createStatusApi({
       clock,
       expiries,
-      roots: () => citadel.trustBundle().roots,
+      roots: () => citadel.trust.roots,
       crl: () => citadel.crl(),
       config,
       discovery,
@@ -168,7 +175,7 @@ export class ControlPlane {
       address: { hostname: bind ?? ANY_ADDRESS, port: PORTS.controlPlane },
       clock,
       trustDomain,
-      tlsMaterial: () => this.#certificate,
+      tlsMaterial: () => certificate.current,
       warn: (message) => log.warn(message),
       handler: createProxyApi({
         citadel,
@@ -197,6 +204,7 @@ export class ControlPlane {
       advertised,
       status,
       tap: createTapApi(tap),
+      rollover: createRolloverApi({ citadel, audit, watch: rollover }),
       policies: createPolicyApi({
         calls,
         registry: this.#registry,
@@ -247,25 +255,5 @@ export class ControlPlane {
       this.#cancelExpiry = null;
       this.#registry.setEnrolled(citadel.enrolledWorkloads());
     });
-  }
-
-  /** The endpoint's own certificate, now and at half of its life, for as long as it takes. */
-  async #renew(citadel: Citadel): Promise<void> {
-    const { clock, random, log } = this.#options;
-    this.#certificate = await citadel.issueOwn();
-    const backoff = new Backoff({ baseMs: 1_000, maxMs: 60_000, random });
-    const again = (afterMs: number) => {
-      this.#cancelRenewal = clock.after(afterMs, () => {
-        citadel.issueOwn().then((certificate) => {
-          this.#certificate = certificate;
-          backoff.reset();
-          again(renewalTimeMs(certificate, random) - clock.now());
-        }, (error) => {
-          log.error("Could not renew the control plane's own certificate", { reason: String(error) });
-          again(backoff.next());
-        });
-      });
-    };
-    again(renewalTimeMs(this.#certificate, random) - clock.now());
   }
 }

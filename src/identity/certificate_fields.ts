@@ -42,6 +42,8 @@ export interface CertificateFields {
   readonly pathLengthMax: number | undefined;
   /** What its issuer's certificates call its key; undefined without the extension. */
   readonly subjectKeyIdentifier: Uint8Array | undefined;
+  /** What its issuer calls the key that signed it; undefined where that is not said. */
+  readonly authorityKeyIdentifier: Uint8Array | undefined;
   /** Bits that are set; undefined without the extension. */
   readonly keyUsage: ReadonlySet<number> | undefined;
   /** OIDs as hex; undefined without the extension. */
@@ -55,6 +57,7 @@ const OID = {
   keyUsage: "551d0f",
   subjectAltName: "551d11",
   basicConstraints: "551d13",
+  authorityKeyIdentifier: "551d23",
   extendedKeyUsage: "551d25",
 } as const;
 
@@ -123,6 +126,7 @@ function readFields(der: Uint8Array, namesMax: number): CertificateFields {
     publicKey,
     ...readBasicConstraints(extensions.get(OID.basicConstraints)),
     subjectKeyIdentifier: keyIdentifier && new DerReader(keyIdentifier).read(DER_TAG.octetString),
+    authorityKeyIdentifier: readAuthorityKeyIdentifier(extensions.get(OID.authorityKeyIdentifier)),
     keyUsage: usage && readKeyUsage(usage),
     extendedKeyUsage: purposes && readExtendedKeyUsage(purposes),
     alternativeNames: names === undefined ? [] : readAlternativeNames(names, namesMax),
@@ -147,6 +151,12 @@ function readExtensions(reader: DerReader): Map<string, Uint8Array> {
     checkLength(extensions.size, "extensions");
   }
   return extensions;
+}
+
+/** RFC 5280 §4.2.1.1: the key's own identifier stands first, if at all. */
+function readAuthorityKeyIdentifier(extension: Uint8Array | undefined): Uint8Array | undefined {
+  const identifier = extension && new DerReader(extension).enter(DER_TAG.sequence);
+  return identifier?.nextIs(0x80) ? identifier.read(0x80) : undefined;
 }
 
 function readBasicConstraints(

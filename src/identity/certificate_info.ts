@@ -1,6 +1,7 @@
 /** What a process knows about its own certificate, and when it asks for the next one. */
 import type { Random } from "../lib/prng.ts";
 import { GENERAL_NAME, readCertificate } from "./certificate_fields.ts";
+import { hex } from "./der_reader.ts";
 import { IdentityError } from "./identity_error.ts";
 import { decodePem } from "./pem.ts";
 import { CERTIFICATE_LABEL } from "./trust_bundle.ts";
@@ -9,6 +10,8 @@ export interface CertificateInfo {
   /** Lower-case hex. */
   readonly serial: string;
   readonly spiffeId: string;
+  /** Which key of its authority signed it, lower-case hex; undefined where that is not said. */
+  readonly signer: string | undefined;
   /** Milliseconds since 1970. */
   readonly notBeforeMs: number;
   /** Milliseconds since 1970. */
@@ -25,12 +28,13 @@ export const RENEWAL_JITTER_SHARE = 0.01;
 export function certificateInfo(chainPem: string): CertificateInfo {
   const leaf = decodePem(chainPem).find((block) => block.label === CERTIFICATE_LABEL);
   if (leaf === undefined) throw new IdentityError("pem_malformed", "The PEM holds no certificate");
-  const { serial, notBeforeMs, notAfterMs, alternativeNames } = readCertificate(leaf.der);
+  const fields = readCertificate(leaf.der);
+  const { serial, notBeforeMs, notAfterMs, alternativeNames, authorityKeyIdentifier: signer } = fields;
   const [uri, ...more] = alternativeNames.filter((name) => name.tag === GENERAL_NAME.uri);
   if (uri === undefined || more.length > 0) {
     throw new IdentityError("certificate_malformed", "The certificate does not have exactly one URI SAN");
   }
-  return { serial, spiffeId: uri.value, notBeforeMs, notAfterMs };
+  return { serial, spiffeId: uri.value, signer: signer && hex(signer), notBeforeMs, notAfterMs };
 }
 
 /** When to ask for the next certificate, milliseconds since 1970: half of the life, with jitter. */

@@ -1,6 +1,8 @@
 /** What the command line asks of a running process over its `admin.sock`. */
 import type { RecordedCall } from "./recorded_call.ts";
 
+import type { WorkloadKey } from "./workload.ts";
+
 /** Name of the socket in the data directory; mode 0600, so that only the process's own user reaches it. */
 export const ADMIN_SOCKET = "admin.sock";
 
@@ -154,4 +156,37 @@ export interface SimulatedCall {
   readonly file: string | null;
   readonly line: number | null;
   readonly reason: string;
+}
+
+/**
+ * Of a rollover of the root. `distributing`: every proxy is told to trust the new root too. `renewing`: the new root
+ * signs, and every certificate is renewed. `withdrawing`: it was aborted; the old root signs again, and what the new one
+ * had signed is renewed.
+ */
+export type RolloverPhase = "distributing" | "renewing" | "withdrawing";
+
+/** `POST /v1/rollover`; the reply is a RolloverStatus. */
+export interface RolloverRequest {
+  readonly step: "start" | "finish" | "abort";
+  /** Finish, whoever must join again then. @default false */
+  readonly force?: boolean;
+}
+
+/** `GET /v1/rollover`. */
+export interface RolloverStatus {
+  readonly phase: RolloverPhase | null;
+  /** Of what is trusted now; the one that signs comes first. */
+  readonly roots: readonly {
+    /** `sha256:HEX`. */
+    readonly pin: string;
+    readonly signs: boolean;
+    /** ISO 8601. */
+    readonly notAfter: string;
+  }[];
+  /** Proxies that are connected. */
+  readonly connected: number;
+  /** Those of them that do not trust all of the roots yet. */
+  readonly lacking: readonly WorkloadKey[];
+  /** Workloads whose certificate is good and signed by another than the root that signs now. */
+  readonly unrenewed: readonly WorkloadKey[];
 }

@@ -43,6 +43,8 @@ export interface Hello {
    * too, since `known` is empty.
    */
   readonly snapshot?: string;
+  /** It takes roots from its settings, before it says ACK. @default false */
+  readonly followsTrust?: boolean;
   /** It reads `packed`. @default false */
   readonly unpacks?: boolean;
 }

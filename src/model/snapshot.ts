@@ -54,10 +54,20 @@ export interface ProxySettings {
   readonly probe?: HealthProbe;
   /** Serial numbers, lower-case hex, of certificates that hold no more: of no peer is one accepted. @default none */
   readonly revoked?: readonly string[];
+  /** Whom to trust, and who signs. Older control planes say it with each certificate only. @default as before */
+  readonly trust?: Trust;
   /** Where the proxy itself stands, as in `Endpoint.locality`. @default "" */
   readonly locality?: string;
   /** Own labels, as far as a cluster's `failoverPriority` names them. @default {} */
   readonly labels?: Labels;
+}
+
+/** What a rollover of the root changes for a proxy. */
+export interface Trust {
+  /** PEM: every root by which peers and the control plane are known. */
+  readonly roots: string;
+  /** Key by which the proxy's certificate is to be signed (authority key identifier, lower-case hex): else it is renewed. */
+  readonly signer: string;
 }
 
 /** What is spoken to a workload that has no proxy before it: HTTP/1.1, or HTTP/2 without TLS and from the first byte on. */

@@ -6,6 +6,7 @@ import type { ResourceSet } from "../config/resource.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DISCOVERY_HEARTBEAT_MS, DISCOVERY_PROTOCOL, type Hello } from "../model/discovery.ts";
 import { readHealth } from "../model/health_probe.ts";
+import type { Trust } from "../model/snapshot.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import {
   DiscoverySession,
@@ -53,6 +54,7 @@ export class DiscoveryServer {
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
   #revoked: readonly string[] = [];
+  #trust: Trust | undefined;
   #world: World | null = null;
   #settleOver = false;
   #cancelRecompute: (() => void) | null = null;
@@ -77,6 +79,20 @@ export class DiscoveryServer {
     this.#registry.setGroups(resources.workloadGroups);
     this.#registry.setFiles(resources.workloadEntries);
     this.#schedule();
+  }
+
+  /** Every proxy is told whom to trust. */
+  setTrust(trust: Trust): void {
+    if (trust.roots === this.#trust?.roots && trust.signer === this.#trust.signer) return;
+    this.#trust = trust;
+    this.#schedule();
+  }
+
+  /** The workloads of connected proxies that have yet to confirm the roots that they were told last. */
+  lackingRoots(): WorkloadKey[] {
+    const roots = this.#trust?.roots;
+    const lacking = [...this.#sessions].filter((session) => session.confirmedRoots !== roots);
+    return [...new Set(lacking.map(({ hello }) => hello.workload))].sort();
   }
 
   /** Certificates with these serial numbers hold no more: every proxy is told. */
@@ -242,8 +258,8 @@ export class DiscoveryServer {
     this.#cancelRecompute = null;
     if (this.#resources === null) return;
     const workloads = this.#registry.workloads();
-    const revoked = this.#revoked;
-    const input = { resources: this.#resources, workloads, trustDomain: this.#trustDomain, revoked };
+    const [revoked, trust, trustDomain] = [this.#revoked, this.#trust, this.#trustDomain];
+    const input = { resources: this.#resources, workloads, trustDomain, revoked, trust };
     this.#world = new World(input, this.#world);
     for (const session of [...this.#sessions]) {
       // The files may since have given the workload another identity.

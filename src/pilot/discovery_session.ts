@@ -111,6 +111,12 @@ export class DiscoverySession {
     return this.#acked === null && this.#cameWithKnowledge;
   }
 
+  /** The roots that the proxy has said it trusts; undefined: none, or it does not follow what it is told of them. */
+  get confirmedRoots(): string | undefined {
+    const body = this.#acked?.view.self.body;
+    return this.hello.followsTrust === true && body?.kind === "proxy" ? body.trust?.roots : undefined;
+  }
+
   /** A push is on its way. */
   get isPushing(): boolean {
     return this.#inFlight !== null;

@@ -5,7 +5,7 @@
 import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import { contentHash } from "../lib/hash.ts";
-import type { ProxySettings, ResourceKey, Snapshot, VersionedResource } from "../model/snapshot.ts";
+import type { ProxySettings, ResourceKey, Snapshot, Trust, VersionedResource } from "../model/snapshot.ts";
 import { CompiledConfig } from "./compiled_config.ts";
 import type { ConfigPart, ConfigView } from "./config_view.ts";
 import { labelsOf, workloadInfo } from "./endpoint_of.ts";
@@ -24,6 +24,8 @@ export interface WorldInput {
   readonly trustDomain: string;
   /** As in ProxySettings. @default none */
   readonly revoked?: readonly string[];
+  /** As in ProxySettings. @default none is said */
+  readonly trust?: Trust | undefined;
   /** For `explain`: snapshots also have the rules that were left out of them. @default false */
   readonly tellsSkipped?: boolean;
 }
@@ -143,6 +145,7 @@ export class World {
     if (config.mesh !== before.mesh || !sameElements(config.comparedLabels, before.comparedLabels)) return;
     if (this.#resources.sidecars !== previous.#resources.sidecars) return;
     if (!sameElements(this.#input.revoked ?? [], previous.#input.revoked ?? [])) return;
+    if (this.#input.trust !== previous.#input.trust) return;
     const otherPolicies = [...config.hostsOfOtherPolicies(before)];
     const sameWorkloads = this.#input.workloads === previous.#input.workloads;
     const sameRules = config.policies === before.policies && otherPolicies.length === 0;
@@ -192,6 +195,7 @@ export class World {
         ...(mtls === null ? {} : { mtls }),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
         ...(this.#input.revoked?.length ? { revoked: this.#input.revoked } : {}),
+        ...(this.#input.trust === undefined ? {} : { trust: this.#input.trust }),
         ...(workload.locality === undefined ? {} : { locality: workload.locality }),
         ...(Object.keys(labels).length === 0 ? {} : { labels }),
       };

@@ -7,6 +7,8 @@ import { type CertificateInfo, certificateInfo, renewalTimeMs } from "../identit
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
+import { readTrustBundle } from "../identity/trust_bundle.ts";
+import type { Trust } from "../model/snapshot.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
 import { renew } from "./enrolment.ts";
@@ -14,6 +16,8 @@ import type { SidecarIdentity } from "./identity_state.ts";
 
 const BACKOFF_BASE_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
+/** After a change of the root everybody renews, but not at the same moment. */
+const ROLLOVER_SPREAD_MS = 15_000;
 /** Without a certificate the workload is out of the mesh: then nobody waits for long. */
 const EXPIRED_BACKOFF_MAX_MS = 4_000;
 
@@ -36,12 +40,16 @@ export class CertificateKeeper {
   #identity: SidecarIdentity;
   /** What its certificate says: whoever asks for readiness needs it, again and again. */
   #info: CertificateInfo;
+  /** What the control plane has said last; null: nothing, so that renewals alone tell of roots. */
+  #trust: Trust | null = null;
+  #rootsOnDisk: string;
   #cancel: () => void = () => {};
   #stopped = false;
 
   constructor(options: CertificateKeeperOptions, identity: SidecarIdentity) {
     this.#options = options;
     this.#identity = identity;
+    this.#rootsOnDisk = identity.roots;
     this.#info = certificateInfo(identity.chain);
     const { random } = options;
     this.#backoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS, random });
@@ -64,7 +72,27 @@ export class CertificateKeeper {
 
   start(): void {
     const { clock, random } = this.#options;
-    this.#renewAfter(renewalTimeMs(this.#info, random) - clock.now());
+    const dueMs = renewalTimeMs(this.#info, random) - clock.now();
+    const isOfAnother = this.#trust !== null && this.#trust.signer !== this.#info.signer;
+    this.#renewAfter(isOfAnother ? Math.min(dueMs, random.float() * ROLLOVER_SPREAD_MS) : dueMs);
+  }
+
+  /**
+   * Trusts these roots and no others from the next connection on, and sees to it that the certificate is one that the
+   * signer signed. Resolves when that is on disk. Throws IdentityError for roots that are none; PrivateFileError.
+   */
+  async useTrust(trust: Trust): Promise<void> {
+    if (this.#trust?.roots === trust.roots && this.#trust.signer === trust.signer) return;
+    await readTrustBundle(trust.roots);
+    if (trust.roots !== this.#identity.roots) this.#identity = { ...this.#identity, roots: trust.roots };
+    if (trust.roots !== this.#rootsOnDisk) {
+      await this.#options.save(this.#identity);
+      this.#rootsOnDisk = trust.roots;
+    }
+    this.#trust = trust;
+    if (trust.signer === this.#info.signer) return;
+    this.#cancel();
+    this.start();
   }
 
   stop(): void {
@@ -83,7 +111,11 @@ export class CertificateKeeper {
   async #renew(): Promise<void> {
     const { client, log, rejoin } = this.#options;
     try {
-      const renewed = await (this.#hasExpired ? rejoin(this.#identity) : renew(this.#identity, client));
+      const before = this.#identity;
+      const answer = await (this.#hasExpired ? rejoin(before) : renew(before, client));
+      // What was said of roots meanwhile is newer.
+      const { roots } = this.#identity === before ? answer : this.#identity;
+      const renewed = { ...answer, roots };
       this.#info = certificateInfo(renewed.chain);
       this.#identity = renewed;
       this.#backoff.reset();
@@ -115,6 +147,7 @@ export class CertificateKeeper {
     const { clock, log, save } = this.#options;
     try {
       await save(renewed);
+      this.#rootsOnDisk = renewed.roots;
     } catch (error) {
       log.warn("Could not keep the renewed certificate on disk; trying again", { reason: String(error) });
       clock.after(BACKOFF_MAX_MS, () => {

@@ -219,8 +219,12 @@ export class Sidecar {
       // Empty: the control plane takes the address that it sees.
       address: address ?? bind ?? "",
       meshPort: PORTS.mesh,
+      followsTrust: true,
     } as const;
     const apply = async (snapshot: Snapshot) => {
+      const { trust } = snapshot.get("proxy/self")?.body as ProxySettings;
+      // Before the ACK, which says that others with certificates of these roots will be let in.
+      if (trust !== undefined) await this.#keeper?.useTrust(trust);
       await plane.apply(snapshot);
       if (this.#snapshot === null) log.info(`The ${role} is ready`, { workload: identity.workload });
       this.#useSnapshot(snapshot);

@@ -76,6 +76,23 @@ describe("run --ca", () => {
   );
 });
 
+describe("bowline ca rotate", () => {
+  scenario("bowline ca rotate changes nothing of a CA that is plugged in, and says what to do", async () => {
+    const rotate = (step: string) => bowline(["ca", "rotate", step, "--data", mesh.controlPlaneData]);
+    for (const step of ["start", "finish", "abort"]) {
+      const { code, stderr } = await rotate(step);
+      expect([code, stderr]).toEqual([
+        65,
+        "Error: The control plane refused: The CA is plugged in, and its roots are yours to change: add the new root " +
+        "to root-cert.pem and start again; when status shows that nobody lacks it, replace ca-cert.pem, ca-key.pem " +
+        "and cert-chain.pem and start again; when nobody is left to renew, take the old root out\n",
+      ]);
+    }
+    const { stdout } = await rotate("status");
+    expect(stdout).toContain("phase: none\nproxies that trust these roots: 2 of 2 connected\n");
+  });
+});
+
 describe("bowline certs", () => {
   scenario("bowline certs lists the certificates of all, and both roles tell when theirs end", async () => {
     const { code, stdout } = await bowline(["certs", "-o", "json", "--data", mesh.controlPlaneData]);

@@ -8,7 +8,8 @@ import {
   LEAF_LIFE_MIN_MS,
 } from "../../../src/citadel/certificate_authority.ts";
 import { BACK_DATE_MS } from "../../../src/citadel/certificate_times.ts";
-import { AUTHORITY_FILE, openOwnAuthority, ROOT_LIFE_MS } from "../../../src/citadel/own_authority.ts";
+import { AUTHORITY_FILE, OwnAuthority } from "../../../src/citadel/own_authority.ts";
+import { ROOT_LIFE_MS } from "../../../src/citadel/root_certificate.ts";
 import { encodePrivateKey, generateKeyPair } from "../../../src/identity/key_pair.ts";
 import { peerIdentity } from "../../../src/identity/peer_identity.ts";
 import { decodeOnePem } from "../../../src/identity/pem.ts";
@@ -36,14 +37,12 @@ async function open(
   options: { clock?: ManualClock; trustDomain?: string; files?: typeof privateFiles } = {},
 ) {
   const { clock = new ManualClock(START_MS), trustDomain = TRUST_DOMAIN, files = privateFiles } = options;
-  return await CertificateAuthority.create(
-    await openOwnAuthority({ directory, clock, trustDomain, files }),
-    clock,
-  );
+  const { material } = await OwnAuthority.open({ directory, clock, trustDomain, files });
+  return await CertificateAuthority.create(material, clock);
 }
 
-describe("openOwnAuthority()", () => {
-  test("openOwnAuthority() makes one file of mode 0600, and loads the same CA again", async () => {
+describe("OwnAuthority.open()", () => {
+  test("OwnAuthority.open() makes one file of mode 0600, and loads the same CA again", async () => {
     const directory = freshDirectory();
     const first = await open(directory);
     const again = await open(directory);
@@ -53,13 +52,13 @@ describe("openOwnAuthority()", () => {
     expect(statSync(join(directory, AUTHORITY_FILE)).mode & 0o777).toBe(0o600);
   });
 
-  test("openOwnAuthority() gives all who start at once the same CA", async () => {
+  test("OwnAuthority.open() gives all who start at once the same CA", async () => {
     const directory = freshDirectory();
     const all = await Promise.all(Array.from({ length: 10 }, () => open(directory)));
     expect(new Set(all.map((each) => each.pin)).size).toBe(1);
   });
 
-  test("openOwnAuthority() makes a root that openssl takes for one", async () => {
+  test("OwnAuthority.open() makes a root that openssl takes for one", async () => {
     const authority = await open(freshDirectory());
     const text = openssl(["x509", "-in", "root.pem", "-noout", "-text"], { "root.pem": authority.roots });
     expect(text).toMatch(/X509v3 Basic Constraints: critical\s+CA:TRUE\n/);
@@ -70,7 +69,7 @@ describe("openOwnAuthority()", () => {
     expect(authority.notAfterMs).toBe(START_MS + ROOT_LIFE_MS);
   });
 
-  test("openOwnAuthority() leaves no CA or a whole one when the disk fails", async () => {
+  test("OwnAuthority.open() leaves no CA or a whole one when the disk fails", async () => {
     for (const when of ["before", "after"] as const) {
       const directory = freshDirectory();
       await expect(open(directory, { files: failingFiles(0, when) })).rejects.toMatchObject({
@@ -82,7 +81,7 @@ describe("openOwnAuthority()", () => {
     }
   });
 
-  test("openOwnAuthority() refuses a damaged CA, names the file and leaves it alone", async () => {
+  test("OwnAuthority.open() refuses a damaged CA, names the file and leaves it alone", async () => {
     const directory = freshDirectory();
     await open(directory);
     const path = join(directory, AUTHORITY_FILE);
@@ -99,7 +98,9 @@ describe("openOwnAuthority()", () => {
       [key, "exactly a PRIVATE KEY and then a CERTIFICATE"],
       [certificate, "exactly a PRIVATE KEY and then a CERTIFICATE"],
       [certificate + key, "exactly a PRIVATE KEY and then a CERTIFICATE"],
-      [whole + certificate, "exactly a PRIVATE KEY and then a CERTIFICATE"],
+      [whole + certificate, "stands twice"],
+      [whole + key, "a PRIVATE KEY where a CERTIFICATE must stand"],
+      [`rollover: renewing\n${whole}`, "exactly a PRIVATE KEY and then a CERTIFICATE"],
       [whole.slice(0, -30), "without its END line"],
       [key.replace(/M/, "*") + certificate, "not base64"],
       [key + certificate.replace(/\n[^\n]{64}\n/, "\n"), "cannot be read"],
@@ -119,7 +120,7 @@ describe("openOwnAuthority()", () => {
     }
   });
 
-  test("openOwnAuthority() refuses the CA of another trust domain", async () => {
+  test("OwnAuthority.open() refuses the CA of another trust domain", async () => {
     const directory = freshDirectory();
     await open(directory);
     await expect(open(directory, { trustDomain: "mesh.tes" })).rejects.toMatchObject({
@@ -128,7 +129,7 @@ describe("openOwnAuthority()", () => {
     });
   });
 
-  test("openOwnAuthority() refuses an expired CA", async () => {
+  test("OwnAuthority.open() refuses an expired CA", async () => {
     const directory = freshDirectory();
     await open(directory);
     await open(directory, { clock: new ManualClock(START_MS + ROOT_LIFE_MS - 1) });

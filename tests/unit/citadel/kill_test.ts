@@ -3,16 +3,17 @@ import { afterAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Prng } from "../../../src/lib/prng.ts";
+import { openssl } from "../identity/openssl.ts";
 import { CART, freshDirectory, newCsr, openLiveCitadel, removeDirectories } from "./test_citadel.ts";
 
 afterAll(removeDirectories);
 
 const ROUNDS = Number(process.env["KILL_ROUNDS"] ?? 8);
 const KILL_WITHIN_MS = 60;
-const script = join(import.meta.dirname, "enrol_until_killed.ts");
 
 /** Starts the script, kills it at a random moment after its first word, and returns its whole lines. */
-async function runAndKill(dataDirectory: string, afterMs: number): Promise<string[]> {
+async function runAndKill(name: string, dataDirectory: string, afterMs: number): Promise<string[]> {
+  const script = join(import.meta.dirname, name);
   const child = Bun.spawn([process.execPath, script, dataDirectory], { stdout: "pipe", stderr: "inherit" });
   const reader = child.stdout.getReader();
   const decoder = new TextDecoder();
@@ -43,7 +44,7 @@ test(
         pins.clear();
         handedOut.length = 0;
       }
-      const lines = await runAndKill(dataDirectory, random.below(KILL_WITHIN_MS));
+      const lines = await runAndKill("enrol_until_killed.ts", dataDirectory, random.below(KILL_WITHIN_MS));
       for (const line of lines) {
         const [word, value] = line.split(" ") as [string, string];
         if (word === "pin") pins.add(value);
@@ -57,6 +58,37 @@ test(
       const log = readFileSync(join(dataDirectory, "ca/issued.jsonl"), "utf8");
       for (const serial of handedOut) expect(log).toContain(`"${serial}"`);
       expect(new Set(handedOut).size).toBe(handedOut.length);
+    }
+  },
+  60_000,
+);
+
+/** What may come after each phase. */
+const NEXT: Readonly<Record<string, readonly string[]>> = {
+  null: ["distributing"],
+  distributing: ["renewing"],
+  renewing: ["null", "withdrawing"],
+  withdrawing: ["null"],
+};
+
+test(
+  "Citadel survives SIGKILL in any step of a rollover, with a root that signs and all that are trusted",
+  async () => {
+    const random = new Prng(21);
+    const dataDirectory = freshDirectory();
+    for (let round = 0; round < ROUNDS; round++) {
+      const lines = await runAndKill("rotate_until_killed.ts", dataDirectory, random.below(KILL_WITHIN_MS));
+      const [phase, signer] = (lines.at(-1) as string).split(" ") as [string, string];
+      const citadel = await openLiveCitadel(dataDirectory);
+      const found = String(citadel.rolloverPhase);
+      expect([phase, ...NEXT[phase] as readonly string[]]).toContain(found);
+      const swaps = found !== phase && (found === "renewing" || found === "withdrawing");
+      expect(citadel.trust.signer === signer).toBe(!swaps);
+      expect(await citadel.trustedRoots()).toHaveLength(found === "null" ? 1 : 2);
+      const { chain, roots } = await citadel.issueOwn();
+      const files = { "chain.pem": chain, "roots.pem": roots };
+      const args = ["verify", "-x509_strict", "-CAfile", "roots.pem", "chain.pem"];
+      expect(openssl(args, files)).toContain("OK");
     }
   },
   60_000,

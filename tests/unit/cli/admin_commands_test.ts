@@ -265,6 +265,42 @@ describe("runTokenRevoke()", () => {
   });
 });
 
+describe("bowline ca rotate", () => {
+  const root = { pin: `sha256:${"4f".repeat(32)}`, signs: true, notAfter: "2036-11-27T08:00:00.000Z" };
+  const old = { pin: `sha256:${"0a".repeat(32)}`, signs: false, notAfter: "2027-01-15T08:00:00.000Z" };
+  const at = { phase: "renewing", roots: [root, old], connected: 3, lacking: [], unrenewed: [] };
+
+  test("status says where a rollover stands, who is waited for, and what is next", async () => {
+    const workloads = Array.from({ length: 12 }, (_, i) => `shop/cart-${i + 1}`);
+    const states = [
+      { ...at, phase: null, roots: [root] },
+      { ...at, phase: "distributing", lacking: ["shop/cart-1"] },
+      { ...at, unrenewed: workloads },
+      at,
+      { ...at, phase: "withdrawing", unrenewed: ["shop/cart-1"] },
+    ];
+    const texts: string[] = [];
+    for (const body of states) {
+      const { exitCode, stdout, stderr } = await against("/v1/rollover", body, "ca", "rotate", "status");
+      expect([exitCode, stderr]).toEqual([0, ""]);
+      texts.push(stdout);
+    }
+    golden("cli/ca_rotate.txt", texts.join("----------\n"));
+  });
+
+  test("finish --force asks for it in so many words, and prints where it stands as JSON", async () => {
+    const asked: unknown[] = [];
+    const handler: HttpHandler = async (request) => {
+      asked.push([request.method, new URL(request.url).pathname, await request.json()]);
+      return Response.json(at);
+    };
+    const args = ["ca", "rotate", "finish", "--force", "-o", "json"];
+    const { stdout } = await withAdminServer(handler, (data) => bowline([...args, "--data", data]));
+    expect(asked).toEqual([["POST", "/v1/rollover", { step: "finish", force: true }]]);
+    expect(JSON.parse(stdout)).toEqual(at);
+  });
+});
+
 describe("bowline certs", () => {
   const leaf = {
     kind: "leaf",

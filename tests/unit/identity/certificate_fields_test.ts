@@ -32,6 +32,7 @@ describe("readCertificate()", () => {
       publicKey: new DerReader(key).read(0x30),
       pathLengthMax: undefined,
       subjectKeyIdentifier: undefined,
+      authorityKeyIdentifier: undefined,
       isCa: false,
       keyUsage: new Set([KEY_USAGE.digitalSignature, 8]),
       extendedKeyUsage: new Set(["2b06010505070301", "2b06010505070302"]),

@@ -53,13 +53,17 @@ async function build() {
     },
     ...{ key: await encodePrivateKey(keys.privateKey), chain: reply.chain, roots: reply.roots },
   };
-  const controlPlane = { away: false, busy: false, asked: [] as string[], diskFull: false };
+  const controlPlane = {
+    ...{ away: false, busy: false, asked: [] as string[], diskFull: false },
+    answers: Promise.resolve(),
+  };
   const client = {
     async post(path: string, body: unknown): Promise<Answer> {
       controlPlane.asked.push(path);
       if (controlPlane.away) throw new ControlPlaneUnreachable("The control plane is away");
       if (controlPlane.busy) return { status: 429, body: null, retryAfterMs: 30_000 };
       const { reply } = await citadel.renew(SPIFFE_ID, "shop/web", body as EnrolRequest);
+      await controlPlane.answers;
       return { status: 200, body: reply, retryAfterMs: 0 };
     },
   } as unknown as ControlClient;
@@ -84,7 +88,7 @@ async function build() {
     rejoin: (expired: SidecarIdentity) => rejoin(expired, anonymous),
   };
   const keeper = new CertificateKeeper(options, identity);
-  return { clock, keeper, identity, controlPlane, saved, lines };
+  return { citadel, clock, keeper, identity, controlPlane, saved, lines };
 }
 
 /** Lets the renewal's cryptography, which runs beside the event loop, come to its end. */
@@ -201,5 +205,66 @@ describe("CertificateKeeper", () => {
     clock.advance(24 * HOUR_MS);
     expect(controlPlane.asked).toEqual([]);
     expect(clock.pending).toBe(0);
+  });
+
+  test("CertificateKeeper.useTrust() trusts what it is told from then on, on disk before it is done", async () => {
+    const { citadel, keeper, identity, controlPlane, saved } = await build();
+    keeper.start();
+    await keeper.useTrust(citadel.trust);
+    expect(saved).toEqual([]);
+    await citadel.rollover?.start();
+    await keeper.useTrust(citadel.trust);
+    expect(saved).toEqual([{ ...identity, roots: citadel.trust.roots }]);
+    expect(keeper.identity).toBe(saved[0] as SidecarIdentity);
+    expect(controlPlane.asked).toEqual([]);
+    await expect(keeper.useTrust({ ...citadel.trust, roots: "none" })).rejects.toThrow("trust bundle");
+    expect(keeper.identity.roots).toBe(citadel.trust.roots);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper.useTrust() renews soon what another has signed, and once", async () => {
+    const { citadel, clock, keeper, controlPlane, saved } = await build();
+    keeper.start();
+    await citadel.rollover?.start();
+    await citadel.rollover?.advance(() => []);
+    await keeper.useTrust(citadel.trust);
+    expect(controlPlane.asked).toEqual([]);
+    clock.advance(15_000);
+    await until(() => saved.length === 2);
+    expect(certificateInfo(keeper.identity.chain).signer).toBe(citadel.trust.signer);
+    await citadel.rollover?.finish([], false);
+    await keeper.useTrust(citadel.trust);
+    clock.advance(HOUR_MS);
+    expect(controlPlane.asked).toHaveLength(1);
+    expect(keeper.identity.roots).toBe(citadel.trust.roots);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper.useTrust() fails while the disk does, and is asked again", async () => {
+    const { citadel, keeper, controlPlane, saved } = await build();
+    await citadel.rollover?.start();
+    controlPlane.diskFull = true;
+    await expect(keeper.useTrust(citadel.trust)).rejects.toThrow("full");
+    controlPlane.diskFull = false;
+    await keeper.useTrust(citadel.trust);
+    expect(saved.map(({ roots }) => roots)).toEqual([citadel.trust.roots]);
+  });
+
+  test("CertificateKeeper keeps what it is told of roots while a renewal is on its way", async () => {
+    const { citadel, clock, keeper, controlPlane, saved } = await build();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    controlPlane.answers = promise;
+    keeper.start();
+    clock.advance(12.5 * HOUR_MS);
+    await until(() => controlPlane.asked.length === 1);
+    // The answer was made before, as far as anybody can tell.
+    await Bun.sleep(20);
+    await citadel.rollover?.start();
+    await keeper.useTrust(citadel.trust);
+    resolve();
+    await until(() => saved.length === 2);
+    expect(saved.map(({ roots }) => roots)).toEqual([citadel.trust.roots, citadel.trust.roots]);
+    expect(keeper.identity.roots).toBe(citadel.trust.roots);
+    keeper.stop();
   });
 });
