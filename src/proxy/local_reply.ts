@@ -39,14 +39,14 @@ export const LOCAL_REPLY = {
   ),
   tooManyRequests: {
     status: 503,
-    flags: FLAG.overflow,
+    flags: FLAG.overload,
     details: "overload",
     text: "too many requests in flight",
     headers: ["retry-after", RETRY_AFTER_SECONDS],
   },
   tooManyVerifications: {
     status: 503,
-    flags: FLAG.overflow,
+    flags: FLAG.overload,
     details: "jwt_authn_overload",
     text: "too many tokens are being verified",
     headers: ["retry-after", RETRY_AFTER_SECONDS],

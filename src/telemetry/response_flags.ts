@@ -10,7 +10,10 @@ export const FLAG = {
   upstreamProtocolError: "UPE",
   upstreamTimeout: "UT",
   dnsFailure: "DF",
+  /** A limit of the cluster. */
   overflow: "UO",
+  /** A limit of the proxy itself (Envoy's overload manager). */
+  overload: "OM",
   delayInjected: "DI",
   faultInjected: "FI",
   retryLimitExceeded: "URX",

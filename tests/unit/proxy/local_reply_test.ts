@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { headerValue, type RequestHead } from "../../../src/proxy/exchange.ts";
-import { isGrpc, LOCAL_REPLY, type LocalReply, renderLocalReply } from "../../../src/proxy/local_reply.ts";
+import {
+  faultAbort,
+  isGrpc,
+  LOCAL_REPLY,
+  type LocalReply,
+  renderLocalReply,
+} from "../../../src/proxy/local_reply.ts";
 
 function withType(...headers: string[]): RequestHead {
   return { method: "POST", scheme: "http", authority: "a", path: "/", headers, bodyLength: 0 };
@@ -30,7 +36,12 @@ describe("LOCAL_REPLY", () => {
       ["pathEscapedSlash", 400, "-", "path_normalization_failed{escaped_slash}"],
       ["pathControl", 400, "-", "path_normalization_failed{control_character}"],
       ["pathDotParameters", 400, "-", "path_normalization_failed{dot_parameters}"],
-      ["tooManyRequests", 503, "UO", "overload"],
+      ["tooManyRequests", 503, "OM", "overload"],
+      ["tooManyVerifications", 503, "OM", "jwt_authn_overload"],
+      ["plainTextRefused", 403, "-", "plain_text_refused"],
+      ["rbacDenied", 403, "-", "rbac_access_denied_matched_policy[none]"],
+      ["httpsInPlainText", 400, "-", "https_in_plain_text"],
+      ["dnsFailure", 503, "DF", "dns_resolution_failure"],
       ["noCluster", 503, "NC", "cluster_not_found"],
       ["blocked", 502, "-", "direct_response"],
       ["noHealthyUpstream", 503, "UH", "no_healthy_upstream"],
@@ -45,6 +56,15 @@ describe("LOCAL_REPLY", () => {
     ] as const,
   )("LOCAL_REPLY.%s is %d %s", (name, status, flags, details) => {
     expect(LOCAL_REPLY[name]).toMatchObject({ status, flags, details });
+  });
+
+  test("faultAbort() is FI with the status that the fault names, in either protocol", () => {
+    expect(faultAbort({ httpStatus: 418 })).toMatchObject({
+      status: 418,
+      flags: "FI",
+      details: "fault_filter_abort",
+    });
+    expect(faultAbort({ grpcStatus: 14 })).toMatchObject({ status: 503, flags: "FI", grpcStatus: 14 });
   });
 });
 

@@ -147,14 +147,14 @@ describe("InboundAcceptor", () => {
     expect(await mesh.network.last.accept().read()).toStartWith("GET /admin?%2f HTTP/1.1\r\n");
   });
 
-  test("InboundAcceptor carries as many requests at once as it may, and answers 503 UO above", async () => {
+  test("InboundAcceptor carries as many requests at once as it may, and answers 503 OM above", async () => {
     const mesh = plane();
     for (let i = 0; i < IN_FLIGHT_MAX; i++) call(mesh.peer(), "8080");
     expect(mesh.network.attempts).toHaveLength(IN_FLIGHT_MAX);
     const above = mesh.peer();
     call(above, "8080");
     expect(await above.read()).toStartWith("HTTP/1.1 503 Service Unavailable\r\n");
-    expect(mesh.counted()).toEqual(["503 UO caller"]);
+    expect(mesh.counted()).toEqual(["503 OM caller"]);
   });
 
   test("InboundAcceptor goes by the new snapshot on an old connection", async () => {

@@ -93,7 +93,7 @@ describe("OutboundAcceptor", () => {
     expect(plane.network.attempts).toHaveLength(1);
   });
 
-  test("OutboundAcceptor carries as many requests at once as it may, and answers 503 UO above", async () => {
+  test("OutboundAcceptor carries as many requests at once as it may, and answers 503 OM above", async () => {
     const plane = new DataPlane(shopSnapshot(endpoint(1)));
     const clients = Array.from({ length: IN_FLIGHT_MAX }, () => plane.caller());
     for (const client of clients) client.get();
@@ -102,7 +102,7 @@ describe("OutboundAcceptor", () => {
     above.get();
     const answer = await above.read();
     expect(answer).toStartWith("HTTP/1.1 503 Service Unavailable\r\n");
-    expect(answer).toContain("x-bowline-reply: UO overload; ");
+    expect(answer).toContain("x-bowline-reply: OM overload; ");
     expect(answer).toContain("\r\nretry-after: 1\r\n");
     expect([plane.inFlight.count, plane.inFlight.refused]).toEqual([IN_FLIGHT_MAX, 1]);
     // One ends, and another one may begin.
