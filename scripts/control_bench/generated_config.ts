@@ -1,5 +1,5 @@
 /** A large configuration: services with their workloads, routes and subsets, in tens of files. */
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
 export interface ConfigSize {
   readonly namespaces: number;
@@ -17,6 +17,10 @@ const KINDS = ["services", "rules", "workloads"] as const;
 type Kind = typeof KINDS[number];
 /** Every so many services one has a DestinationRule with subsets. */
 const SUBSETS_EVERY = 4;
+
+/** Resources that toggle() adds and removes. */
+export const EXTRA_KINDS = ["VirtualService", "DestinationRule", "ServiceEntry"] as const;
+export type ExtraKind = typeof EXTRA_KINDS[number];
 
 /** An edit that was not done yet: a file that would look so. */
 export interface Edit {
@@ -66,6 +70,27 @@ export class GeneratedConfig {
     const mark = `/edit-${this.#edits++}/`;
     this.#prefixes.set(service, mark);
     return { mark, apply: () => this.#write("rules", Math.floor(service / SERVICES_PER_FILE)) };
+  }
+
+  /** A resource of its own that comes, or goes if it is there. */
+  toggle(kind: ExtraKind, service: number): Edit {
+    const path = `${this.#directory}/extra-${kind}.yaml`;
+    const host = `s-${service}.${this.#namespaceOf(service)}.svc.cluster.local`;
+    const specs: Readonly<Record<ExtraKind, string>> = {
+      VirtualService: `{hosts: [${host}], http: [{timeout: 3s, route: [{destination: {host: ${host}}}]}]}`,
+      DestinationRule: `{host: ${host}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}`,
+      ServiceEntry:
+        "{hosts: [extra.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}",
+    };
+    const text = `apiVersion: networking.istio.io/v1
+kind: ${kind}
+metadata: {name: extra, namespace: ${this.#namespaceOf(0)}}
+spec: ${specs[kind]}
+`;
+    return {
+      mark: host,
+      apply: () => existsSync(path) ? rmSync(path) : writeFileSync(path, text),
+    };
   }
 
   #namespaceOf(service: number): string {
