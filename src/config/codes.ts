@@ -67,6 +67,12 @@ export const CODES = {
   foreignHost: "BOW0046",
   /** Rules about requests for a host whose ports carry bytes. */
   rulesForBytes: "BOW0047",
+  /** A match for a port that none of the hosts has. */
+  matchPortUnknown: "BOW0048",
+  /** A setting of what is sent on, in a rule that redirects or answers. */
+  settingOfAnswer: "BOW0049",
+  /** Warming up with a balancer that knows no weights. */
+  warmupIgnored: "BOW0050",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */

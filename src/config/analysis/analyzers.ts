@@ -2,6 +2,7 @@
 import type { Finding } from "../finding.ts";
 import type { ResourceSet } from "../resource.ts";
 import type { Analyzer } from "./analyzer.ts";
+import { answeredRules } from "./answered_rules.ts";
 import { authorizationProviders } from "./authorization_providers.ts";
 import { conflictingHosts } from "./conflicting_hosts.ts";
 import { delegateDrops } from "./delegate_drops.ts";
@@ -19,6 +20,7 @@ import { HostRegistry } from "./host_registry.ts";
 import { ineffectivePolicies } from "./ineffective_policies.ts";
 import { ineffectiveSelectors } from "./ineffective_selectors.ts";
 import { localityFailover } from "./locality_failover.ts";
+import { matchPorts } from "./match_ports.ts";
 import { matchTraps } from "./match_traps.ts";
 import { meshLeftOut } from "./mesh_left_out.ts";
 import { mirrorShare } from "./mirror_share.ts";
@@ -33,9 +35,11 @@ import { singleResources } from "./single_resources.ts";
 import { subsetEndpoints } from "./subset_endpoints.ts";
 import { subsetPolicies } from "./subset_policies.ts";
 import { unreachableRules } from "./unreachable_rules.ts";
+import { warmupBalancer } from "./warmup_balancer.ts";
 import { weights } from "./weights.ts";
 
 const ANALYZERS: readonly Analyzer[] = [
+  answeredRules,
   authorizationProviders,
   conflictingHosts,
   delegateDrops,
@@ -52,6 +56,7 @@ const ANALYZERS: readonly Analyzer[] = [
   ineffectivePolicies,
   ineffectiveSelectors,
   localityFailover,
+  matchPorts,
   matchTraps,
   meshLeftOut,
   mirrorShare,
@@ -66,6 +71,7 @@ const ANALYZERS: readonly Analyzer[] = [
   subsetEndpoints,
   subsetPolicies,
   unreachableRules,
+  warmupBalancer,
   weights,
 ];
 

@@ -10,14 +10,19 @@ export class HostRegistry {
 
   constructor(resources: ResourceSet) {
     for (const { name, namespace, spec } of resources.services) {
-      this.#ports.set(serviceHost(name, namespace), spec.ports.map(({ port }) => port));
+      this.#add(serviceHost(name, namespace), spec.ports.map(({ port }) => port));
     }
     for (const { spec } of resources.serviceEntries) {
       for (const host of spec.hosts) {
-        this.#ports.set(host, spec.ports.map(({ number }) => number));
+        this.#add(host, spec.ports.map(({ number }) => number));
         if (host.startsWith("*")) this.#wildcards.push(host);
       }
     }
+  }
+
+  /** What several define has the ports of all. */
+  #add(host: string, ports: readonly number[]): void {
+    this.#ports.set(host, [...new Set([...this.#ports.get(host) ?? [], ...ports])]);
   }
 
   /** The ports of a full host name or wildcard, or undefined when nothing defines it. */

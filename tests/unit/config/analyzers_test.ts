@@ -78,8 +78,8 @@ describe("unreachableRules", () => {
     const v: Written = [
       "VirtualService",
       "v",
-      `hosts: [a]\nhttp: [{${ROUTE}}]\ntcp: [{match: [{port: 1}], ${ROUTE}}, {match: [{port: 1}], ${ROUTE}}, {${ROUTE}}]\n` +
-      `tls: [{match: [{sniHosts: [a]}], ${ROUTE}}, {match: [{sniHosts: [a], port: 2}], ${ROUTE}}]`,
+      `hosts: [a]\nhttp: [{${ROUTE}}]\ntcp: [{match: [{port: 80}], ${ROUTE}}, {match: [{port: 80}], ${ROUTE}}, {${ROUTE}}]\n` +
+      `tls: [{match: [{sniHosts: [a]}], ${ROUTE}}, {match: [{sniHosts: [a], port: 80}], ${ROUTE}}]`,
     ];
     expect(findings(A, v)).toEqual(["IST0130 spec.tcp[1]", "IST0130 spec.tls[1]"]);
   });
@@ -142,7 +142,7 @@ describe("destinations", () => {
     const v: Written = [
       "VirtualService",
       "v",
-      "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], mirror: {host: b}}, {match: [{port: 1}], " +
+      "hosts: [a]\nhttp: [{route: [{destination: {host: a}}], mirror: {host: b}}, {match: [{port: 80}], " +
       "route: [{destination: {host: a}}], mirrors: [{destination: {host: c}}]}]\n" +
       "tcp: [{route: [{destination: {host: d}}]}]\ntls: [{match: [{sniHosts: [a]}], route: [{destination: {host: e}}]}]",
     ];
