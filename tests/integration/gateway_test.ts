@@ -74,6 +74,9 @@ const SERVERS = `
 - port: { number: ${PORT.https}, name: mutual, protocol: HTTPS }
   hosts: ["mutual.test"]
   tls: { mode: MUTUAL, credentialName: mutual, subjectAltNames: ["client.test"] }
+- port: { number: ${PORT.https}, name: optional, protocol: HTTPS }
+  hosts: ["optional.test"]
+  tls: { mode: OPTIONAL_MUTUAL, credentialName: optional, subjectAltNames: ["client.test"] }
 - port: { number: ${PORT.https}, name: passed, protocol: TLS }
   hosts: ["passed.test"]
   tls: { mode: PASSTHROUGH }
@@ -103,6 +106,7 @@ beforeAll(async () => {
   replaceFile(file("a.key"), a.key);
   writeCredential("b", authority.issue("DNS:*.b.test"));
   writeCredential("mutual", authority.issue("DNS:mutual.test"), authority.root);
+  writeCredential("optional", authority.issue("DNS:optional.test"), authority.root);
   mesh.write(
     "mesh.yaml",
     service("web"),
@@ -160,6 +164,7 @@ http:
     routes("a", "a.test", TO_WEB),
     routes("b", "*.b.test", TO_WEB),
     routes("mutual", "mutual.test", TO_WEB),
+    routes("optional", "optional.test", TO_WEB),
     routes("passed", "passed.test", passed),
     routes("bytes", "bytes.test", bytes),
   );
@@ -262,6 +267,10 @@ describe("HTTP", () => {
 });
 
 describe("TLS", () => {
+  const client = (name: string, pair: { chain: string; key: string }) => [
+    ...["--cert", mesh.file(`${name}.crt`, pair.chain), "--key", mesh.file(`${name}.key`, pair.key)],
+  ];
+
   scenario("each server name has its own certificate, and HTTP/2 by ALPN", async () => {
     for (const [host, version] of [["a.test", "--http2"], ["x.b.test", "--http1.1"]] as const) {
       const { status, body } = await curl(...secure(host, version));
@@ -284,9 +293,6 @@ describe("TLS", () => {
   });
 
   scenario("MUTUAL lets in who shows a certificate of the CA with one of the names", async () => {
-    const client = (name: string, pair: { chain: string; key: string }) => [
-      ...["--cert", mesh.file(`${name}.crt`, pair.chain), "--key", mesh.file(`${name}.key`, pair.key)],
-    ];
     const good = client("good", authority.issue("DNS:client.test"));
     const { status, body } = await curl(...secure("mutual.test", ...good));
     expect(status).toBe(200);
@@ -295,6 +301,18 @@ describe("TLS", () => {
     const wrongAuthority = client("stranger", stranger.issue("DNS:client.test"));
     for (const bad of [[], wrongName, wrongAuthority]) {
       expect((await runCurl(["-s", ...secure("mutual.test", ...bad)])).code).not.toBe(0);
+    }
+  });
+
+  scenario("OPTIONAL_MUTUAL also lets in who shows none, but nobody who shows a bad one", async () => {
+    const good = client("good", authority.issue("DNS:client.test"));
+    for (const shown of [good, []]) {
+      expect((await curl(...secure("optional.test", ...shown))).status).toBe(200);
+    }
+    const wrongName = client("wrong", authority.issue("DNS:other.test"));
+    const wrongAuthority = client("stranger", stranger.issue("DNS:client.test"));
+    for (const bad of [wrongName, wrongAuthority]) {
+      expect((await runCurl(["-s", ...secure("optional.test", ...bad)])).code).not.toBe(0);
     }
   });
 
