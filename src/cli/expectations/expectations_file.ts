@@ -5,9 +5,10 @@ import type { Finding } from "../../config/finding.ts";
 import type { Position } from "../../config/resource.ts";
 import { fields, isMap, listOfSome, map, optional, type Schema } from "../../config/schema/fields.ts";
 import { wrong } from "../../config/schema/problem.ts";
+import { oneOf } from "../../config/schema/scalars.ts";
 import { validate } from "../../config/schema_findings.ts";
 import { parseYaml } from "../../config/yaml_node.ts";
-import type { Explanation } from "../../proxy/explain/explanation.ts";
+import { ACTIONS, type Explanation } from "../../proxy/explain/explanation.ts";
 import type { SourceFile } from "../../runtime/read_files.ts";
 
 /** What can be expected of an answer: whatever `explain -o json` prints, except what was asked. */
@@ -24,6 +25,7 @@ const EXPECTABLE = [
   "fault",
   "mirrors",
   "requestHeaders",
+  "authentication",
   "authorization",
 ] as const satisfies readonly (keyof Explanation)[];
 
@@ -50,7 +52,10 @@ export interface ExpectationsFile {
 const REQUEST = /^(?:(\S+) +)?(\S+)$/;
 
 const expectSchema = v.pipe(
-  fields(Object.fromEntries(EXPECTABLE.map((name) => [name, v.optional(v.unknown())]))),
+  fields({
+    ...Object.fromEntries(EXPECTABLE.map((name) => [name, v.optional(v.unknown())])),
+    action: v.optional(oneOf(ACTIONS, "what becomes of a request")),
+  }),
   v.check(
     (value) => isMap(value) && Object.keys(value).length > 0,
     wrong("expects nothing", "name a field of the answer, for instance action"),

@@ -3,6 +3,18 @@ import type { RouteOrigin } from "../../model/route.ts";
 import type { Cluster } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
 
+/** What becomes of a request. */
+export const ACTIONS = [
+  "forward",
+  "redirect",
+  "direct-response",
+  "abort",
+  "passthrough",
+  "blocked",
+  "not-found",
+  "refused",
+] as const;
+
 /** The JSON of `explain`. */
 export interface Explanation {
   /** The caller. */
@@ -18,15 +30,7 @@ export interface Explanation {
    * `refused`: a gateway has no such port, or no server there of that name. `abort` where every request is aborted by a fault; one that meets some of them alone
    * is in `fault`.
    */
-  readonly action:
-    | "forward"
-    | "redirect"
-    | "direct-response"
-    | "abort"
-    | "passthrough"
-    | "blocked"
-    | "not-found"
-    | "refused";
+  readonly action: (typeof ACTIONS)[number];
   readonly destinations: readonly ExplainedDestination[];
   /** What the upstream sees in place of what was asked; null: what was asked. */
   readonly rewrite: { readonly authority: string | null; readonly path: string | null } | null;
