@@ -134,7 +134,7 @@ async function edits(
   for (let round = 0; round < rounds; round++) {
     await Bun.sleep(PAUSE_MS);
     const edit = editOf(round);
-    fleet.await(edit.mark);
+    fleet.await(edit.mark, edit.seenBy);
     const cpu = (controlPlane as Running).cpuSeconds();
     const editedMs = performance.now();
     edit.apply();

@@ -38,6 +38,8 @@ export class Fleet {
   /** When each client was sent what is waited for. */
   readonly #done = new Map<LightClient, number>();
   #wanted: string | null = null;
+  /** How many clients are waited for. */
+  #awaited: number;
   #remembers = true;
   #closed = false;
   readonly #heartbeat: ReturnType<typeof setInterval>;
@@ -67,6 +69,7 @@ export class Fleet {
       }
       return client;
     });
+    this.#awaited = this.#clients.length;
     this.#heartbeat = setInterval(() => {
       for (const client of this.#clients) client.heartbeat();
     }, HEARTBEAT_MS);
@@ -88,19 +91,26 @@ export class Fleet {
     this.#remembers = false;
   }
 
-  /** Begins a count: all clients are to get a push that has `mark` in it; null: any push. */
-  await(mark: string | null): void {
+  /**
+   * Begins a count: all clients, or those of one namespace where nobody else sees the edit, are to get a push that has
+   * `mark` in it; null: any push.
+   */
+  await(mark: string | null, namespace: string | null = null): void {
     this.#wanted = mark;
+    const of = this.#clients.filter((client) =>
+      namespace === null || this.#namespaceOf.get(client) === namespace
+    );
+    this.#awaited = of.length;
     this.#done.clear();
   }
 
-  /** Resolves when all clients have ACKed what await() asked for. */
+  /** Resolves when as many clients as await() counted have ACKed what it asked for. */
   async all(startMs: number, what: string): Promise<Times> {
     const deadline = performance.now() + WAIT_MAX_MS;
-    while (this.#done.size < this.#clients.length) {
+    while (this.#done.size < this.#awaited) {
       if (performance.now() > deadline) {
         throw new Error(
-          `${what}: ${this.#done.size} of ${this.#clients.length} proxies in ${WAIT_MAX_MS} ms`,
+          `${what}: ${this.#done.size} of ${this.#awaited} proxies in ${WAIT_MAX_MS} ms`,
         );
       }
       await Bun.sleep(5);

@@ -26,6 +26,8 @@ export type ExtraKind = typeof EXTRA_KINDS[number];
 export interface Edit {
   /** In the new text and not in the old one. */
   readonly mark: string;
+  /** The one namespace whose proxies hear of it; null: all do. */
+  readonly seenBy: string | null;
   apply(): void;
 }
 
@@ -62,14 +64,16 @@ export class GeneratedConfig {
     const mark = `10.250.${this.#edits >> 8 & 255}.${this.#edits++ & 255}`;
     this.#addresses.set(index, mark);
     const file = Math.floor(this.#serviceOf(index) / SERVICES_PER_FILE);
-    return { mark, apply: () => this.#write("workloads", file) };
+    const seenBy = this.#seenBy(this.#serviceOf(index));
+    return { mark, seenBy, apply: () => this.#write("workloads", file) };
   }
 
   /** One VirtualService matches another prefix. */
   changeRoute(service: number): Edit {
     const mark = `/edit-${this.#edits++}/`;
     this.#prefixes.set(service, mark);
-    return { mark, apply: () => this.#write("rules", Math.floor(service / SERVICES_PER_FILE)) };
+    const apply = () => this.#write("rules", Math.floor(service / SERVICES_PER_FILE));
+    return { mark, seenBy: this.#seenBy(service), apply };
   }
 
   /** A resource of its own that comes, or goes if it is there. */
@@ -89,12 +93,17 @@ spec: ${specs[kind]}
 `;
     return {
       mark: host,
+      seenBy: null,
       apply: () => existsSync(path) ? rmSync(path) : writeFileSync(path, text),
     };
   }
 
   #namespaceOf(service: number): string {
     return `n${service % this.#size.namespaces}`;
+  }
+
+  #seenBy(service: number): string | null {
+    return this.#size.scoped ? this.#namespaceOf(service) : null;
   }
 
   #serviceOf(workload: number): number {

@@ -31,7 +31,7 @@ scenario("50 proxies follow edits and restarts of the control plane", async () =
     const edits = [() => config.moveWorkload(0), () => config.changeRoute(1), () => config.moveWorkload(2)];
     for (const next of edits) {
       const edit = next();
-      fleet.await(edit.mark);
+      fleet.await(edit.mark, edit.seenBy);
       edit.apply();
       await fleet.all(0, "an edit");
     }
