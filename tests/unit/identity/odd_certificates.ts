@@ -55,6 +55,11 @@ export class TestAuthority {
     return new TestAuthority(keys, certificate);
   }
 
+  /** One whose key is in other hands too, such as a CA that is plugged in. */
+  static of(keys: KeyPair, certificate: x509.X509Certificate): TestAuthority {
+    return new TestAuthority(keys, certificate);
+  }
+
   get roots(): string {
     return `${this.certificate.toString("pem")}\n`;
   }
