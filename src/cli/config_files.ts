@@ -5,9 +5,11 @@ import { loadConfig, type LoadResult } from "../config/loader.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import { nearest } from "../lib/edit_distance.ts";
 import { workloadKey } from "../model/workload.ts";
+import { meshConfigOf } from "../pilot/mesh_defaults.ts";
 import { fileWorkloads } from "../pilot/file_workloads.ts";
 import { FileReadError, type ReadFile, readSourceFiles } from "../runtime/read_files.ts";
 import { CommandError, EXIT } from "./exit_codes.ts";
+import { TRUST_DOMAIN_DEFAULT } from "./run_command.ts";
 import { printFindings } from "./validate_command.ts";
 
 /** How many known workloads an error names when none is near. */
@@ -33,6 +35,11 @@ export async function loadResources(path: string, hint: string): Promise<Resourc
   if (resources !== null) return resources;
   printFindings(findings);
   throw new CommandError(EXIT.badInput, `The configuration in ${path} is not valid`, hint);
+}
+
+/** Of the mesh that the files describe, as far as they say. */
+export function trustDomainOf(resources: ResourceSet): string {
+  return meshConfigOf(resources).trustDomain ?? TRUST_DOMAIN_DEFAULT;
 }
 
 /** Why there is nothing to say of a workload, with the name that was probably meant. */

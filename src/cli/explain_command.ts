@@ -3,11 +3,10 @@ import { parseWorkloadKey } from "../model/workload.ts";
 import { fileSnapshots } from "../pilot/translate.ts";
 import { explain } from "../proxy/explain/explain.ts";
 import { type ExplainRequest, ExplainRequestError, readExplainRequest } from "../proxy/explain/request.ts";
-import { loadResources, unknownWorkload } from "./config_files.ts";
+import { loadResources, trustDomainOf, unknownWorkload } from "./config_files.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { explainText } from "./explain_text.ts";
 import { type OutputFormat, printable, printData, printMessage } from "./output.ts";
-import { TRUST_DOMAIN_DEFAULT } from "./run_command.ts";
 
 export interface ExplainOptions {
   readonly output: OutputFormat;
@@ -34,8 +33,7 @@ export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
   }
   const request = readRequest(options);
   const resources = await loadResources(config, "nothing can be explained until it loads as a whole");
-  // Nothing of the answer depends on the trust domain but policies, and they know this one as their own.
-  const snapshotOf = fileSnapshots(resources, TRUST_DOMAIN_DEFAULT);
+  const snapshotOf = fileSnapshots(resources, trustDomainOf(resources));
   const snapshot = snapshotOf(from);
   if (snapshot === undefined) throw unknownWorkload(from, config, resources);
   const explained = explain(snapshot, request, snapshotOf);

@@ -7,7 +7,7 @@ import { explain } from "../proxy/explain/explain.ts";
 import { ExplainRequestError, readExplainRequest } from "../proxy/explain/request.ts";
 import { pathFrom } from "../runtime/files.ts";
 import { FileReadError, readSourceFiles } from "../runtime/read_files.ts";
-import { loadResources, unknownWorkload } from "./config_files.ts";
+import { loadResources, trustDomainOf, unknownWorkload } from "./config_files.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import {
   type Expectation,
@@ -16,7 +16,6 @@ import {
 } from "./expectations/expectations_file.ts";
 import { type Mismatch, mismatches } from "./expectations/mismatches.ts";
 import { type OutputFormat, printable, printData, styled } from "./output.ts";
-import { TRUST_DOMAIN_DEFAULT } from "./run_command.ts";
 import { printFindings } from "./validate_command.ts";
 
 export interface TestOptions {
@@ -96,8 +95,7 @@ function resultOf(expectation: Expectation, config: string, resources: ResourceS
   const place = { name, file: position.file, line: position.line };
   try {
     const request = readExplainRequest(method, url, headers);
-    // Nothing of the answer depends on the trust domain but policies, and they know this one as their own.
-    const snapshotOf = fileSnapshots(resources, TRUST_DOMAIN_DEFAULT);
+    const snapshotOf = fileSnapshots(resources, trustDomainOf(resources));
     const snapshot = snapshotOf(from);
     if (snapshot === undefined) throw unknownWorkload(from, config, resources);
     const found = mismatches(expect, explain(snapshot, request, snapshotOf).explanation);

@@ -51,6 +51,8 @@ export const CODES = {
   delegateDropped: "BOW0030",
   /** A rule about HTTP in a policy that also selects workloads with ports of TCP. */
   policyNeedsHttp: "BOW0031",
+  /** A MeshConfig with the trust domain of another mesh. */
+  foreignTrustDomain: "BOW0034",
   /** A path with a query in a match, which is compared without one. */
   queryInPath: "BOW0040",
   /** `ignoreUriCase` beside a regex, or beside no path. */

@@ -8,6 +8,7 @@ import { analyze } from "./analysis/analyzers.ts";
 import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
 import type { ConfigResource, Position, ResourceSet } from "./resource.ts";
+import type { MeshConfigSpec } from "./schema/mesh_config.ts";
 import { isMap } from "./schema/fields.ts";
 import { IMPLEMENTED_KINDS, type Kind, KINDS, LIST_API_VERSION, LIST_KIND } from "./schema/kinds.ts";
 import { NAMESPACE_DEFAULT } from "./schema/metadata.ts";
@@ -21,6 +22,8 @@ export const FINDINGS_MAX = 1_000;
 export interface LoadOptions {
   /** Fields and kinds that are not implemented are warnings, and left out. @default false */
   readonly lenient?: boolean;
+  /** The mesh's: a MeshConfig may not say otherwise. @default nobody knows */
+  readonly trustDomain?: string;
 }
 
 export interface LoadResult {
@@ -50,10 +53,12 @@ export function allFindings(resources: ResourceSet | null, findings: readonly Fi
  */
 export class ConfigReader {
   readonly #lenient: boolean;
+  readonly #trustDomain: string | undefined;
   #known: ReadonlyMap<string, ReadDocuments> = new Map();
 
   constructor(options: LoadOptions = {}) {
     this.#lenient = options.lenient ?? false;
+    this.#trustDomain = options.trustDomain;
   }
 
   /** All but allFindings(): its findings are those of the files, in no order. Never throws. */
@@ -67,6 +72,7 @@ export class ConfigReader {
       load.add(documents);
     }
     this.#known = read;
+    if (this.#trustDomain !== undefined) load.holdTo(this.#trustDomain);
     const broken = load.findings.some((finding) => finding.severity === "error");
     const resources = broken ? null : load.resources();
     return { resources, findings: load.findings, resourceCount: load.count };
@@ -111,6 +117,16 @@ class Load {
     }
   }
 
+  /** The mesh has this trust domain, whatever the files say. */
+  holdTo(trustDomain: string): void {
+    for (const resource of this.#sets.get("meshConfigs") ?? []) {
+      const { trustDomain: written } = resource.spec as MeshConfigSpec;
+      if (written !== null && written !== trustDomain) {
+        this.findings.push(foreignTrustDomain(resource, written, trustDomain));
+      }
+    }
+  }
+
   resources(): ResourceSet {
     const of = (set: keyof ResourceSet) => (this.#sets.get(set) ?? []).sort(byName) as never[];
     return {
@@ -129,6 +145,18 @@ class Load {
       meshConfigs: of("meshConfigs"),
     };
   }
+}
+
+function foreignTrustDomain(resource: ConfigResource<unknown>, written: string, own: string): Finding {
+  return {
+    code: CODES.foreignTrustDomain,
+    severity: "error",
+    ...resource.positionOf(["spec", "trustDomain"]),
+    resource: `${resource.kind} ${resource.namespace}/${resource.name}`,
+    field: "spec.trustDomain",
+    message: `the trust domain is ${JSON.stringify(own)}, not ${JSON.stringify(written)}`,
+    hint: "it is the control plane's --trust-domain; names that it had before go to trustDomainAliases",
+  };
 }
 
 function duplicate(key: string, resource: ConfigResource<unknown>, first: ConfigResource<unknown>): Finding {

@@ -28,6 +28,7 @@ export const OTHER_HALF_WAIT_MS = 5_000;
 export interface ConfigSourceOptions {
   readonly path: string;
   readonly dataDirectory: string;
+  readonly trustDomain: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -61,7 +62,7 @@ export class ConfigSource {
 
   constructor(options: ConfigSourceOptions) {
     this.#options = options;
-    this.store = new ConfigStore(options.clock);
+    this.store = new ConfigStore(options.clock, { trustDomain: options.trustDomain });
   }
 
   /** Loads and keeps watching. Throws NoConfigError when neither the files nor the last good copy can be used. */

@@ -86,7 +86,7 @@ export class ControlPlane {
     });
     this.#discovery = new DiscoveryServer({ registry: this.#registry, clock, trustDomain });
     const { configPath: path, dataDirectory, log } = options;
-    this.#source = new ConfigSource({ path, dataDirectory, clock, log });
+    this.#source = new ConfigSource({ path, dataDirectory, trustDomain, clock, log });
     this.#source.store.onGeneration(({ resources }) => this.#discovery.update(resources));
   }
 

@@ -52,16 +52,17 @@ async function simulation(request: Request, options: PolicyApiOptions): Promise<
   const body = await readJson(request, SIMULATION_BYTES_MAX) as Partial<SimulationRequest> | null;
   const candidates = candidatesIn(body?.files);
   const served = options.resources();
+  const mesh = meshConfigOf(served);
   const catalogue = new PolicyCatalogue(
     { ...served, authorizationPolicies: replaced(served.authorizationPolicies, candidates) },
-    meshConfigOf(served).rootNamespace,
+    mesh.rootNamespace,
   );
   const tried: SimulatedCall[] = [];
   let omitted = 0;
   for (const seen of calls.seen()) {
     const workload = ownerOf(registry, seen.workload, seen.principal);
     if (workload === undefined) continue;
-    const policies = catalogue.policiesFor(workload, trustDomain);
+    const policies = catalogue.policiesFor(workload, [trustDomain, ...mesh.trustDomainAliases]);
     const simulation = new PolicySimulation(seen.workload, workload.address, policies);
     tried.push(...seen.calls.map((call) => simulation.try(call)));
     omitted += seen.omitted;

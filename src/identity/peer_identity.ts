@@ -2,7 +2,7 @@
  * Who is at the other end of a mutual TLS connection: called once per connection, after the handshake and before any
  * byte is used. TLS has checked the chain; here the leaf is held against the SPIFFE X.509-SVID rules (§2 to §5).
  */
-import { parseSpiffeId } from "../model/spiffe_id.ts";
+import { formatSpiffeId, parseSpiffeId } from "../model/spiffe_id.ts";
 import {
   type CertificateFields,
   EXTENDED_KEY_USAGE,
@@ -43,6 +43,8 @@ export interface PeerExpectation {
   /** What the peer is in this connection; its certificate must be made for that. */
   readonly peer: "client" | "server";
   readonly trustDomain: string;
+  /** Other names of the same trust domain. @default none */
+  readonly trustDomainAliases?: readonly string[];
   /** The one SPIFFE ID that will do; null accepts any of the trust domain. */
   readonly spiffeId: string | null;
   /** Milliseconds since 1970. Also catches what a resumed TLS session no longer checks. */
@@ -121,13 +123,16 @@ function identityOf(fields: CertificateFields, expected: PeerExpectation): PeerI
   if (id === undefined) {
     return refuse("spiffe_id_malformed", `The peer's URI SAN ${quoted} is no SPIFFE ID of a workload`);
   }
-  if (id.trustDomain !== expected.trustDomain) {
+  const domains = [expected.trustDomain, ...expected.trustDomainAliases ?? []];
+  if (!domains.includes(id.trustDomain)) {
     return refuse(
       "trust_domain_foreign",
-      `The peer's SPIFFE ID ${quoted} is not of trust domain ${expected.trustDomain}`,
+      `The peer's SPIFFE ID ${quoted} is not of trust domain ${domains.join(" or ")}`,
     );
   }
-  if (expected.spiffeId !== null && uri.value !== expected.spiffeId) {
+  // Whatever name the trust domain has, the workload's own is what was expected.
+  const named = formatSpiffeId({ ...id, trustDomain: expected.trustDomain });
+  if (expected.spiffeId !== null && named !== expected.spiffeId && uri.value !== expected.spiffeId) {
     return refuse("spiffe_id_unexpected", `The peer is ${quoted}, expected was ${expected.spiffeId}`);
   }
   return { ok: true, spiffeId: uri.value, serial: fields.serial, notAfterMs: fields.notAfterMs };

@@ -35,6 +35,8 @@ export interface ProxySettings {
   readonly kind: "proxy";
   readonly name: "self";
   readonly trustDomain: string;
+  /** Other names of the same trust domain, which peers may have in their certificates. @default none */
+  readonly trustDomainAliases?: readonly string[];
   readonly workload: WorkloadInfo;
   /** The workload's own address: where the receiving proxy delivers when nothing else is said. */
   readonly address: string;

@@ -34,7 +34,7 @@ export const DRY_RUN_ANNOTATION = "istio.io/dry-run";
 const TRUE: ReadonlySet<string> = new Set(["1", "t", "T", "TRUE", "true", "True"]);
 
 /** Istio's name for the trust domain of the mesh, whatever it is called. */
-const LOCAL_TRUST_DOMAIN = "cluster.local/";
+const LOCAL_TRUST_DOMAIN = "cluster.local";
 
 export class PolicyCatalogue {
   readonly #root: string;
@@ -80,18 +80,19 @@ export class PolicyCatalogue {
   }
 
   /**
-   * Those that select a workload, the mesh's own first. `provider` is whom it can ask: policies that ask another, or one
+   * Those that select a workload, the mesh's own first. `trustDomains` are all names of the mesh's trust domain: a
+   * principal with one of them means it with any. `provider` is whom it can ask: policies that ask another, or one
    * that there is not, deny, as in Istio. @default whomever they want
    */
   policiesFor(
     workload: Selected,
-    trustDomain: string,
+    trustDomains: readonly string[],
     provider: string | null = this.providerFor(workload),
   ): readonly Policy[] {
     const namespaces = new Set([this.#root, workload.namespace]);
     return [...namespaces].flatMap((one) => this.#authorization.get(one) ?? [])
       .filter((resource) => selects(resource, workload))
-      .map((resource) => policyOf(resource, trustDomain, provider));
+      .map((resource) => policyOf(resource, trustDomains, provider));
   }
 
   /** How tokens of its requests are verified, by all that select it; the mesh's own first. */
@@ -135,7 +136,7 @@ function selects(resource: Selecting, { labels }: Selected): boolean {
 
 function policyOf(
   resource: ConfigResource<AuthorizationPolicySpec>,
-  trustDomain: string,
+  trustDomains: readonly string[],
   provider: string | null,
 ): Policy {
   const { namespace, name, annotations, position, spec } = resource;
@@ -147,7 +148,7 @@ function policyOf(
     line: position.line,
     rules: spec.rules.map((rule, index) => {
       const { line } = resource.positionOf(["spec", "rules", index]);
-      return { line, ...ruleOf(rule, namespace, trustDomain) };
+      return { line, ...ruleOf(rule, namespace, trustDomains) };
     }),
   };
 }
@@ -155,7 +156,7 @@ function policyOf(
 function ruleOf(
   { from, to, when }: AuthorizationRule,
   namespace: string,
-  trustDomain: string,
+  trustDomains: readonly string[],
 ): Omit<PolicyRule, "line"> {
   const test = (
     attribute: PolicyAttribute,
@@ -164,7 +165,7 @@ function ruleOf(
     of: Pick<PolicyTest, "header" | "claim"> = {},
   ): PolicyTest[] => {
     if (values.length + notValues.length === 0) return [];
-    const settled = (texts: readonly string[]) => settle(attribute, texts, namespace, trustDomain);
+    const settled = (texts: readonly string[]) => settle(attribute, texts, namespace, trustDomains);
     return [{
       attribute,
       ...of,
@@ -196,20 +197,24 @@ function ruleOf(
   };
 }
 
+/** A principal with one name of the trust domain, with all of them; others, and patterns of names, as they are. */
+function underEachName(principal: string, trustDomains: readonly string[]): readonly string[] {
+  const slashAt = principal.indexOf("/");
+  const name = principal.slice(0, Math.max(0, slashAt));
+  if (name !== LOCAL_TRUST_DOMAIN && !trustDomains.includes(name)) return [principal];
+  return [principal, ...trustDomains.map((domain) => domain + principal.slice(slashAt))];
+}
+
 /** Values that say the same wherever they are read. */
 function settle(
   attribute: PolicyAttribute,
   values: readonly string[],
   namespace: string,
-  trustDomain: string,
+  trustDomains: readonly string[],
 ): readonly string[] {
   if (attribute === "source.serviceAccount") {
     return values.map((value) => value.includes("/") ? value : `${namespace}/${value}`);
   }
-  if (attribute !== "source.principal" || LOCAL_TRUST_DOMAIN === `${trustDomain}/`) return values;
-  return values.flatMap((value) =>
-    value.startsWith(LOCAL_TRUST_DOMAIN)
-      ? [value, `${trustDomain}/${value.slice(LOCAL_TRUST_DOMAIN.length)}`]
-      : value
-  );
+  if (attribute !== "source.principal") return values;
+  return [...new Set(values.flatMap((value) => underEachName(value, trustDomains)))];
 }

@@ -176,7 +176,9 @@ export class World {
       const { trustDomain } = this.#input;
       const provider = this.#config.policies.providerFor(workload);
       const extAuthz = provider === null ? null : extAuthzOf(this.#config.mesh, provider);
-      const policies = this.#config.policies.policiesFor(workload, trustDomain, extAuthz?.provider ?? null);
+      const { trustDomainAliases: aliases } = this.#config.mesh;
+      const trustDomains = [trustDomain, ...aliases];
+      const policies = this.#config.policies.policiesFor(workload, trustDomains, extAuthz?.provider ?? null);
       const jwtRules = this.#config.policies.jwtRulesFor(workload);
       const peers = this.#config.policies.peerMode(workload);
       const mtls = plainTextRule(peers);
@@ -184,6 +186,7 @@ export class World {
         kind: "proxy",
         name: "self",
         trustDomain,
+        ...(aliases.length === 0 ? {} : { trustDomainAliases: aliases }),
         // Whoever asks has a sidecar, whatever the files let others believe.
         workload: workloadInfo({ ...workload, hasSidecar: true }, trustDomain),
         address: workload.address,

@@ -11,6 +11,7 @@ import type { GatewayContext } from "./filters/gateway.ts";
 import { CertificateStore } from "./listener/certificate_store.ts";
 import { GatewayDoors } from "./listener/gateway_doors.ts";
 import { GatewayPort, type GatewayWarning } from "./listener/gateway_port.ts";
+import type { PeerCertificates } from "./peer_certificates.ts";
 import type { Reception } from "./listener/reception.ts";
 
 /** Where a gateway stands; plain data. */
@@ -29,6 +30,7 @@ export interface GatewayOptions {
   reception(): Reception;
   readonly context: GatewayContext;
   readonly trustDomain: string;
+  readonly peers: PeerCertificates;
   /** The gateway's own certificate; null before it has joined. */
   meshMaterial(): TlsMaterial | null;
   warn(message: string): void;

@@ -1,10 +1,15 @@
-/** Which certificates of peers were revoked, and which connections were opened with each: revoked ones are closed. */
+/**
+ * What holds for the certificates of all peers: other names of the trust domain; which were revoked, and which
+ * connections were opened with each, since those of revoked ones are closed.
+ */
 import { isOpen, type Wire } from "../runtime/socket.ts";
 
 /** From this many connections on those that are closed are forgotten, each time the number has doubled. */
 const CLEARED_FROM = 1_024;
 
 export class PeerCertificates {
+  /** Other names of the trust domain. */
+  trustDomainAliases: readonly string[] = [];
   #revoked: ReadonlySet<string> = new Set();
   readonly #wires = new Map<string, Set<Wire>>();
   #count = 0;

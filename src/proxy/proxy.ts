@@ -181,6 +181,7 @@ export class Proxy {
     });
     this.#current = compiled;
     this.#keys.retain(compiled.settings.jwtRules ?? []);
+    this.#peers.trustDomainAliases = compiled.settings.trustDomainAliases ?? [];
     this.#peers.revoke(compiled.settings.revoked ?? []);
     this.#hosts.retain(compiled.hosts);
     this.#names.retain(namesIn(snapshot));
@@ -323,6 +324,7 @@ export class Proxy {
         isOwnAddress: this.#isOwnAddress,
       },
       trustDomain,
+      peers: this.#peers,
       meshMaterial: tlsMaterial,
       warn,
       onShutPorts,
@@ -364,6 +366,7 @@ export class Proxy {
     const expected = {
       peer: "client",
       trustDomain,
+      trustDomainAliases: this.#peers.trustDomainAliases,
       spiffeId: null,
       nowMs: clock.now(),
       isRevoked,

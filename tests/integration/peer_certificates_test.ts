@@ -30,12 +30,33 @@ const CONTROL_PLANE = mesh.address(9);
 const ALICE = mesh.address(10);
 const BOB = mesh.address(11);
 const ROGUE = mesh.address(12);
+const EDGE = mesh.address(13);
 
 const now = { notBeforeMs: Date.now() - HOUR_MS, notAfterMs: Date.now() + 1_000 * HOUR_MS };
 const root = await makeAuthority({ ...now, name: "CN=Example root" });
 const plugged = writeFiles(istioFiles(root, root.pem, root.pem));
 const authority = TestAuthority.of(root.keys, root.certificate);
 const impostor = await TestAuthority.make("CN=Example root");
+
+/** A port of a gateway that takes certificates of the mesh. */
+const GATEWAY = `apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: edge, namespace: shop }
+spec:
+  selector: { app: edge }
+  servers:
+    - port: { number: 15443, name: https, protocol: HTTPS }
+      hosts: [bob.test]
+      tls: { mode: ISTIO_MUTUAL }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: bob, namespace: shop }
+spec:
+  hosts: [bob.test]
+  gateways: [edge]
+  http: [{ route: [{ destination: { host: bob } }] }]
+`;
 
 let alice: Bowline;
 let bob: Bowline;
@@ -47,14 +68,17 @@ beforeAll(async () => {
     "mesh.yaml",
     ...[service("bob"), service("rogue"), workload("alice", ALICE), workload("bob", BOB)],
     workload("rogue", ROGUE),
+    workload("edge", EDGE).replace("version: v1", "security.istio.io/tlsMode: disabled"),
+    GATEWAY,
   );
   await mesh.startControlPlane("--ca", plugged);
   [alice, bob] = await Promise.all([
     mesh.startSidecar("shop/alice", { at: 10 }),
     mesh.startSidecar("shop/bob", { at: 11 }),
+    mesh.startSidecar("shop/edge", { at: 13, role: "gateway" }),
   ]);
   await startEcho("bob", BOB);
-  await mesh.untilSynced(2);
+  await mesh.untilSynced(3);
 });
 
 afterAll(async () => {
@@ -106,11 +130,17 @@ const BY_SERVERS = [
 ] as ReturnType<typeof oddLeaves>;
 
 /** All that a TLS server answers to a request; empty where it refused the client. */
-function overTls(host: string, port: number, leaf: TlsLeaf | null, request: string): Promise<string> {
+function overTls(
+  host: string,
+  port: number,
+  leaf: Pick<TlsLeaf, "key" | "chain"> | null,
+  request: string,
+): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
     const own = leaf === null ? {} : { key: leaf.key, cert: leaf.chain };
-    const socket = connect({ host, port, ca: root.pem, ...own, rejectUnauthorized: false });
+    const servername = "bob.test";
+    const socket = connect({ host, port, servername, ca: root.pem, ...own, rejectUnauthorized: false });
     socket.on("data", (chunk: Uint8Array) => text += new TextDecoder("latin1").decode(chunk));
     socket.on("secureConnect", () => socket.write(request));
     socket.on("error", () => {});
@@ -118,54 +148,61 @@ function overTls(host: string, port: number, leaf: TlsLeaf | null, request: stri
   });
 }
 
+/** What a caller gets by its sidecar, and how many requests the server was sent. */
+async function callThrough(leaf: TlsLeaf): Promise<{ status: number; flags: string; bytes: number }> {
+  let bytes = 0;
+  const server = createServer({
+    ...{ key: leaf.key, cert: leaf.chain, ca: root.pem },
+    ...{ requestCert: true, rejectUnauthorized: false, ALPNProtocols: ["h2"] },
+  }, (socket) => {
+    socket.on("error", () => {});
+    socket.on("data", (chunk: Uint8Array) => {
+      bytes += chunk.length;
+      socket.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(15008, ROGUE, resolve));
+  try {
+    const { status, headers } = await viaSidecar(ALICE, "rogue");
+    return { status, flags: headers["x-bowline-reply"]?.[0]?.split(" ")[0] ?? "", bytes };
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
 const CALL = "GET / HTTP/1.1\r\nHost: bob:8080\r\nConnection: close\r\n\r\n";
+const CALL_IN = CALL.replace("bob:8080", "bob.test");
 const REPORT = "POST /v1/report HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\nConnection: close\r\n\r\n" +
   '{"edges":[]}';
 
-describe("a client of the mesh port, and of the control plane", () => {
+describe("a client of the mesh port, of the control plane and of a gateway", () => {
   scenario(
     "with a good certificate of that CA is let in: what follows differs in one thing each",
     async () => {
       const good = await authority.issue({ names: [uri(ID)] });
       expect(await overTls(BOB, 15008, good, CALL)).toStartWith("HTTP/1.1 200 ");
       expect(await overTls(CONTROL_PLANE, 15012, good, REPORT)).toStartWith("HTTP/1.1 204 ");
+      expect(await overTls(EDGE, 15443, good, CALL_IN)).toStartWith("HTTP/1.1 200 ");
     },
   );
 
-  scenario("without a certificate gets nothing of either", async () => {
+  scenario("without a certificate gets nothing of them", async () => {
     expect(await overTls(BOB, 15008, null, CALL)).toBe("");
     expect(await overTls(CONTROL_PLANE, 15012, null, REPORT)).toStartWith("HTTP/1.1 401 ");
+    expect(await overTls(EDGE, 15443, null, CALL_IN)).toBe("");
   });
 
   for (const [what, leaf, by = authority] of BY_CLIENTS) {
-    scenario(`with ${what} gets nothing of either`, async () => {
+    scenario(`with ${what} gets nothing of them`, async () => {
       const odd = await by.issue(leaf);
       expect(await overTls(BOB, 15008, odd, CALL)).toBe("");
       expect(await overTls(CONTROL_PLANE, 15012, odd, REPORT)).not.toMatch(/^HTTP\/1\.1 2/);
+      expect(await overTls(EDGE, 15443, odd, CALL_IN)).toBe("");
     });
   }
 });
 
 describe("a server that a sidecar takes for a workload", () => {
-  /** What a caller gets by its sidecar, and how many requests the server was sent. */
-  async function callThrough(leaf: TlsLeaf): Promise<{ status: number; flags: string; bytes: number }> {
-    let bytes = 0;
-    const server = createServer({
-      ...{ key: leaf.key, cert: leaf.chain, ca: root.pem },
-      ...{ requestCert: true, rejectUnauthorized: false, ALPNProtocols: ["h2"] },
-    }, (socket) => {
-      socket.on("error", () => {});
-      socket.on("data", (chunk: Uint8Array) => bytes += chunk.length);
-    });
-    await new Promise<void>((resolve) => server.listen(15008, ROGUE, resolve));
-    try {
-      const { status, headers } = await viaSidecar(ALICE, "rogue");
-      return { status, flags: headers["x-bowline-reply"]?.[0]?.split(" ")[0] ?? "", bytes };
-    } finally {
-      await new Promise((resolve) => server.close(resolve));
-    }
-  }
-
   for (const [what, leaf, by = authority] of BY_SERVERS) {
     scenario(`with ${what} is sent no request`, async () => {
       const { status, flags, bytes } = await callThrough(await by.issue(leaf));
@@ -179,14 +216,60 @@ describe("a server that a sidecar takes for a workload", () => {
   });
 });
 
+describe("another name of the trust domain", () => {
+  const aliased = ID.replace("cluster.local", "old.local");
+  const meshConfig = (aliases: string) =>
+    `apiVersion: mesh.istio.io/v1alpha1\nkind: MeshConfig\nmetadata: { name: mesh }\n` +
+    `spec: { trustDomain: cluster.local, trustDomainAliases: [${aliases}] }\n`;
+
+  scenario("is believed once the MeshConfig says so, by callers, by callees and by policies", async () => {
+    mesh.write("mesh-config.yaml", meshConfig("old.local"));
+    mesh.write(
+      "policy.yaml",
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: a, namespace: shop }\n" +
+        "spec: { rules: [{ from: [{ source: { principals: [cluster.local/ns/shop/sa/alice] } }] }] }\n",
+    );
+    const leaf = await authority.issue({ names: [uri(aliased)] });
+    await until(
+      "the alias is let in",
+      async () => (await overTls(BOB, 15008, leaf, CALL)).startsWith("HTTP/1.1 200 "),
+    );
+    const other = await authority.issue({ names: [uri(aliased.replace("alice", "mallory"))] });
+    await until(
+      "the policy holds for others of the alias",
+      async () => (await overTls(BOB, 15008, other, CALL)).startsWith("HTTP/1.1 403 "),
+    );
+    const server = await authority.issue({ names: [uri(ROGUE_ID.replace("cluster.local", "old.local"))] });
+    await until("the caller takes the alias too", async () => (await callThrough(server)).bytes > 0);
+  });
+
+  scenario("is refused again when it is no more", async () => {
+    mesh.write("mesh-config.yaml", meshConfig(""));
+    mesh.write("policy.yaml", "");
+    const leaf = await authority.issue({ names: [uri(aliased)] });
+    await until("the alias is refused", async () => await overTls(BOB, 15008, leaf, CALL) === "");
+  });
+
+  scenario("of another mesh is refused as an edit", async () => {
+    mesh.write(
+      "mesh-config.yaml",
+      meshConfig("").replace("trustDomain: cluster.local", "trustDomain: x.test"),
+    );
+    await mesh.controlPlane.says("BOW0034");
+    mesh.write("mesh-config.yaml", meshConfig(""));
+  });
+});
+
 describe("a TLS session", () => {
   const session = join(mesh.directory, "session.pem");
 
+  function aliceIdentity(): Pick<TlsLeaf, "key" | "chain"> {
+    return JSON.parse(readFileSync(join(mesh.dataOf("shop/alice"), "identity.json"), "utf8"));
+  }
+
   /** Sends a call with alice's own certificate by openssl, which takes up the session if there is one. */
   async function callByOpenssl(...args: readonly string[]): Promise<string> {
-    const { key, chain } = JSON.parse(
-      readFileSync(join(mesh.dataOf("shop/alice"), "identity.json"), "utf8"),
-    ) as TlsLeaf;
+    const { key, chain } = aliceIdentity();
     const credentials = ["-cert", mesh.file("alice.crt", chain), "-key", mesh.file("alice.key", key)];
     const child = Bun.spawn(
       ["openssl", "s_client", "-connect", `${BOB}:15008`, "-no_ign_eof", ...credentials, ...args],
@@ -203,9 +286,15 @@ describe("a TLS session", () => {
   scenario("is not resumed past a revocation", async () => {
     expect(await callByOpenssl("-sess_out", session)).toContain("HTTP/1.1 200 ");
     expect(await callByOpenssl("-sess_in", session)).toContain("HTTP/1.1 200 ");
+    expect(await overTls(EDGE, 15443, aliceIdentity(), CALL_IN)).toStartWith("HTTP/1.1 200 ");
     const revoked = await bowline(["cert", "revoke", ID, "--data", mesh.controlPlaneData]);
     expect(revoked.code).toBe(0);
     await until("a new handshake is refused", async () => !(await callByOpenssl()).includes("HTTP/1.1 "));
     expect(await callByOpenssl("-sess_in", session)).not.toContain("HTTP/1.1 ");
+    const { key, chain } = aliceIdentity();
+    await until(
+      "a gateway refuses it too",
+      async () => await overTls(EDGE, 15443, { key, chain }, CALL_IN) === "",
+    );
   });
 });

@@ -54,8 +54,6 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
   mesh: [
     "pathNormalization",
     "protocolDetectionTimeout",
-    "trustDomain",
-    "trustDomainAliases",
     "defaultConfig.concurrency",
   ].map((path) => ({ kind: "MeshConfig", path })),
 };

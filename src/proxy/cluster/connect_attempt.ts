@@ -123,7 +123,10 @@ export class ConnectAttempt implements TlsWireOwner {
     if (tls !== undefined) return tls.insecure ? { ok: true } : judgeServer(handshake, tls.names);
     const { trustDomain, clock, peers } = this.#context;
     const isRevoked = (serial: string) => peers?.isRevoked(serial) ?? false;
-    return peerIdentity(handshake, { peer: "server", trustDomain, spiffeId, nowMs: clock.now(), isRevoked });
+    return peerIdentity(handshake, {
+      ...{ peer: "server", trustDomain, spiffeId, nowMs: clock.now(), isRevoked },
+      trustDomainAliases: peers?.trustDomainAliases ?? [],
+    });
   }
 
   /** Bytes before the handshake is judged are nobody's. */

@@ -25,6 +25,7 @@ import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import { acceptGatewayBytes, GatewayAcceptor, type GatewayContext } from "../filters/gateway.ts";
 import { policyPeer } from "../policy/policy_call.ts";
 import type { CompiledChain } from "../route/gateway_table.ts";
+import type { PeerCertificates } from "../peer_certificates.ts";
 import type { Reception } from "./reception.ts";
 
 /** What the ports of a gateway warn of, each at most once in a while. */
@@ -34,6 +35,7 @@ export interface GatewayPortOptions {
   readonly reception: Reception;
   readonly context: GatewayContext;
   readonly trustDomain: string;
+  readonly peers: PeerCertificates;
   readonly warnings: LimitedWarnings<GatewayWarning>;
   /** The snapshot that serves now; null: there is none yet. */
   current(): CompiledSnapshot | null;
@@ -151,10 +153,14 @@ export class GatewayPort {
     const certificate = wire.getPeerCertificate();
     const raw = certificate?.raw;
     if (clients === "mesh") {
-      const { trustDomain, context, current } = this.#options;
-      const expected = { peer: "client", trustDomain, spiffeId: null, nowMs: context.clock.now() } as const;
-      const verdict = peerIdentity({ error, certificate }, expected);
+      const { trustDomain, peers, context, current } = this.#options;
+      const verdict = peerIdentity({ error, certificate }, {
+        ...{ peer: "client", trustDomain, spiffeId: null, nowMs: context.clock.now() },
+        trustDomainAliases: peers.trustDomainAliases,
+        isRevoked: (serial) => peers.isRevoked(serial),
+      });
       if (!verdict.ok) return { refused: verdict.detail };
+      peers.add(verdict.serial, wire);
       const own = current()?.settings.workload.principal ?? "";
       const { spiffeId } = verdict;
       return {

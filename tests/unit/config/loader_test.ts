@@ -248,6 +248,23 @@ status: {loadBalancer: {}}
     expect(findingsOf([misspelt], { lenient: true })).toHaveLength(1);
   });
 
+  test("loadConfig() refuses a MeshConfig with the trust domain of another mesh, where that is known", () => {
+    const text = "apiVersion: mesh.istio.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: mesh}\n" +
+      "spec:\n  trustDomain: other.test\n";
+    const findings = (trustDomain?: string) =>
+      loadConfig([{ file: "mesh.yaml", text }], trustDomain === undefined ? {} : { trustDomain }).findings
+        .filter(({ severity }) => severity === "error");
+    expect(findings("mesh.test")).toMatchObject([{
+      code: "BOW0034",
+      line: 5,
+      column: 16,
+      field: "spec.trustDomain",
+      message: 'the trust domain is "mesh.test", not "other.test"',
+    }]);
+    expect(findings("other.test")).toEqual([]);
+    expect(findings()).toEqual([]);
+  });
+
   test("loadConfig() keeps as many findings as its limit, and counts the others", () => {
     const bad = (count: number) => "kind: Nothing\n---\n".repeat(count);
     expect(findingsOf([bad(FINDINGS_MAX)])).toHaveLength(FINDINGS_MAX);

@@ -47,7 +47,7 @@ function policiesOf(policies: readonly SuggestedPolicy[], labels: Record<string,
   if (resources === null) throw new Error(JSON.stringify(findings));
   return new PolicyCatalogue(resources, "istio-system").policiesFor(
     { namespace: "shop", labels },
-    "cluster.local",
+    ["cluster.local"],
   );
 }
 

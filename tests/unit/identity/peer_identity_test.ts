@@ -162,6 +162,19 @@ describe("peerIdentity()", () => {
     expect(await refusal({ names: [uri(ID)] }, { spiffeId: `${ID}s` })).toBe("spiffe_id_unexpected");
   });
 
+  test("peerIdentity() takes another name of the trust domain for it, in both directions of expectation", async () => {
+    const leaf = { names: [uri("spiffe://old.test/ns/shop/sa/cart")] };
+    const trustDomainAliases = ["older.test", "old.test"];
+    expect(await judge(leaf, { trustDomainAliases })).toMatchObject({
+      ok: true,
+      spiffeId: "spiffe://old.test/ns/shop/sa/cart",
+    });
+    expect(await judge(leaf, { trustDomainAliases, spiffeId: ID })).toMatchObject({ ok: true });
+    expect(await refusal(leaf, { trustDomainAliases, spiffeId: `${ID}s` })).toBe("spiffe_id_unexpected");
+    expect(await refusal(leaf, { trustDomainAliases: ["older.test"] })).toBe("trust_domain_foreign");
+    expect(await refusal(leaf)).toBe("trust_domain_foreign");
+  });
+
   test("peerIdentity() writes what the peer sent into one line of the log", async () => {
     // An escape sequence in the 7-bit form, and one in the 8-bit form, which X.509 libraries would not write.
     const eightBit = Uint8Array.from("spiffe://x\x9b31m", (character) => character.charCodeAt(0));

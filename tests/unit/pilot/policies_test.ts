@@ -48,6 +48,22 @@ describe("PolicyCatalogue", () => {
     expect(settingsOf().policies).toBeUndefined();
   });
 
+  test("a principal with one name of the trust domain means it with any", () => {
+    const mesh = "apiVersion: mesh.istio.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: mesh}\n" +
+      "spec: {trustDomain: mesh.test, trustDomainAliases: [old.test]}\n";
+    const principals = "[old.test/ns/x/sa/y, other.test/ns/x/sa/y, '*/ns/x/sa/z', '*', mesh.test/ns/x/*]";
+    const rules = `{rules: [{from: [{source: {principals: ${principals}}}]}]}`;
+    const settings = settingsOf(mesh, authorization("a", "shop", rules));
+    expect(settings.trustDomainAliases).toEqual(["old.test"]);
+    expect(settings.policies?.[0]?.rules[0]?.sources).toEqual([[{
+      attribute: "source.principal",
+      values: [
+        ...["old.test/ns/x/sa/y", "mesh.test/ns/x/sa/y", "other.test/ns/x/sa/y", "*/ns/x/sa/z", "*"],
+        ...["mesh.test/ns/x/*", "old.test/ns/x/*"],
+      ],
+    }]]);
+  });
+
   test("rules say what Istio's fields say, with namespaces, trust domains and lines settled", () => {
     const rules =
       "{from: [{source: {serviceAccounts: [a, x/b]}}, {source: {principals: [cluster.local/ns/x/sa/y]}}], " +

@@ -1,5 +1,6 @@
 /** What arrives at a gateway's port: requests, bytes, TLS that is passed on or has no certificate. */
 import { describe, expect, test } from "bun:test";
+import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
 import type { GatewayChain, GatewayListener } from "../../../../src/model/gateway_listener.ts";
 import type { Resource } from "../../../../src/model/snapshot.ts";
 import { GatewayPort, type GatewayWarning } from "../../../../src/proxy/listener/gateway_port.ts";
@@ -71,6 +72,7 @@ class Edge {
         current: () => plane.compiled,
       },
       trustDomain: "mesh.test",
+      peers: new PeerCertificates(),
       warnings: new LimitedWarnings<GatewayWarning>(clock, warn),
       current: () => this.#serves ? plane.compiled : null,
       meshMaterial: () => null,
