@@ -103,6 +103,11 @@ export class RawConnection {
     this.#socket.write(text, "latin1");
   }
 
+  /** Resolves when the kernel has all that was sent. */
+  sent(): Promise<void> {
+    return new Promise((resolve) => void this.#socket.write("", () => resolve()));
+  }
+
   /** Everything so far, as soon as it matches. Throws when the connection closes or the ceiling is reached before. */
   async read(expected: RegExp): Promise<string> {
     const deadline = performance.now() + CEILING_MS;

@@ -1,6 +1,10 @@
 /** The body of a request as long as it may have to be sent again: to another endpoint, or as a copy. Bounded. */
 import type { Limits } from "../../model/limits.ts";
 import type { HeaderList } from "../exchange.ts";
+import { isMostOfItsBuffer } from "../io/kept_share.ts";
+
+/** Smaller pieces are copied together: each by itself would cost a hundred times a byte. */
+const GATHERED_BYTES_MAX = 4 * 1024;
 
 /** What a proxy keeps of all its requests. */
 export class ReplayBudget {
@@ -23,6 +27,8 @@ export class ReplayBudget {
 export class RequestBody {
   readonly #budget: ReplayBudget;
   #chunks: Uint8Array[] = [];
+  /** Where the last chunk stands, when it is of small pieces; null: it is none. */
+  #gathered: Uint8Array | null = null;
   #bytes = 0;
   #lost = false;
   trailers: HeaderList | null = null;
@@ -46,7 +52,8 @@ export class RequestBody {
 
   /** Keeps a chunk, whatever the limits: nobody else has it. */
   hold(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
+    if (chunk.length < GATHERED_BYTES_MAX) this.#gather(chunk);
+    else this.#keep(chunk);
     this.#bytes += chunk.length;
     this.#budget.bytes += chunk.length;
   }
@@ -69,5 +76,31 @@ export class RequestBody {
     this.#budget.bytes -= this.#bytes;
     this.#bytes = 0;
     this.#chunks = [];
+    this.#gathered = null;
+  }
+
+  #keep(chunk: Uint8Array): void {
+    this.#chunks.push(isMostOfItsBuffer(chunk) ? chunk : new Uint8Array(chunk));
+    this.#gathered = null;
+  }
+
+  /** A piece may be one byte of all that came with it, which it would keep in memory: it is copied. */
+  #gather(piece: Uint8Array): void {
+    const last = this.#chunks.length - 1;
+    const before = this.#gathered === null ? null : this.#chunks[last] as Uint8Array;
+    if (before === null || before.length >= GATHERED_BYTES_MAX) {
+      // Most bodies are one piece.
+      this.#gathered = new Uint8Array(piece);
+      this.#chunks.push(this.#gathered);
+      return;
+    }
+    const bytes = before.length + piece.length;
+    let gathered = this.#gathered as Uint8Array;
+    if (bytes > gathered.length) {
+      gathered = this.#gathered = new Uint8Array(2 * bytes);
+      gathered.set(before);
+    }
+    gathered.set(piece, before.length);
+    this.#chunks[last] = gathered.subarray(0, bytes);
   }
 }

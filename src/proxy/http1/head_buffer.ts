@@ -1,5 +1,6 @@
 /** Finds the head of a message in the bytes of a connection, however they were split, within the limit. */
 import { readLatin1 } from "../../lib/latin1.ts";
+import { isMostOfItsBuffer } from "../io/kept_share.ts";
 import { REQUEST_LINE_BYTES_MAX } from "./limits.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
@@ -51,7 +52,8 @@ export class HeadBuffer {
       if (bytes.length - from > this.#bytesMax + 1) return tooLarge(bytes, from);
       // A peer that ends lines with bare LF would wait for ever.
       if (hasBareLineFeed(bytes, from, searchFrom)) return MALFORMED.bareLineFeed;
-      this.#partial = from === 0 ? bytes : bytes.subarray(from);
+      const partial = from === 0 ? bytes : bytes.subarray(from);
+      this.#partial = isMostOfItsBuffer(partial) ? partial : Buffer.from(partial);
       return null;
     }
     if (end + 2 - from > this.#bytesMax) return tooLarge(bytes, from);

@@ -1,5 +1,6 @@
 /** What a client sends behind the request in flight, and whether its connection is read on. */
 import type { Wire } from "../../runtime/socket.ts";
+import { isMostOfItsBuffer } from "../io/kept_share.ts";
 import { PIPELINE_BYTES_MAX } from "./limits.ts";
 
 export class Pipeline {
@@ -17,7 +18,8 @@ export class Pipeline {
 
   /** Nothing is read before `take` once there is too much. */
   keep(bytes: Buffer): void {
-    this.#bytes = this.#bytes === null ? bytes : Buffer.concat([this.#bytes, bytes]);
+    if (this.#bytes !== null) this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    else this.#bytes = isMostOfItsBuffer(bytes) ? bytes : Buffer.from(bytes);
     if (this.#isFull) this.pause();
   }
 

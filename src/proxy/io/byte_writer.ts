@@ -5,6 +5,7 @@
 import { writeLatin1 } from "../../lib/latin1.ts";
 import { afterTurn } from "../../lib/turn.ts";
 import type { Wire } from "../../runtime/socket.ts";
+import { isMostOfItsBuffer } from "./kept_share.ts";
 
 /** Size of a gathering buffer, and of what TLS puts into one record at most. */
 const BUFFER_BYTES = 16 * 1024;
@@ -19,9 +20,6 @@ const WHOLE_BYTES_MAX = BUFFER_BYTES / 4;
 
 /** With more than this unsent, `body()` answers false and its source must pause until `onWritable`. */
 export const WRITE_HIGH_WATER_BYTES = 64 * 1024;
-
-/** The buffer that a waiting piece is a part of may be so many times larger. */
-const KEPT_SHARE = 1.25;
 
 /** Free gathering buffers kept for reuse; idle connections hold none. */
 const FREE_BUFFERS_MAX = 64;
@@ -196,7 +194,7 @@ export class ByteWriter {
   /** What waits for a peer that does not read must not keep alive the much larger buffers that it is a part of. */
   #detach(): void {
     this.#queue.forEach((piece, i) => {
-      if (piece.buffer.byteLength > piece.length * KEPT_SHARE) this.#queue[i] = new Uint8Array(piece);
+      if (!isMostOfItsBuffer(piece)) this.#queue[i] = new Uint8Array(piece);
     });
   }
 

@@ -27,6 +27,15 @@ function headOf(bytes: number): string {
 }
 
 describe("HeadBuffer", () => {
+  test("HeadBuffer.take() keeps the beginning of a head, and not all that was received with it", () => {
+    const buffer = new HeadBuffer(DEFAULT_LIMITS.requestHeaderBytes);
+    const received = latin1(`${"b".repeat(64 * 1024)}GET /`);
+    expect(buffer.take(received, 64 * 1024)).toBeNull();
+    // A view of it would change as well.
+    received.fill("x");
+    expect(buffer.take(latin1(" HTTP/1.1\r\nHost: a\r\n\r\n"), 0)).toBe(HEAD);
+  });
+
   test("HeadBuffer.take() gives the head without its empty line, and where the rest begins", () => {
     expect(take(`${HEAD}\r\nbody`)).toEqual({ head: HEAD, rest: "body" });
   });
