@@ -50,7 +50,8 @@ async function build(): Promise<void> {
       autoloadBunfig: false,
     },
     define: { BOWLINE_COMMIT: JSON.stringify(commit) },
-    minify: { whitespace: true, syntax: true, identifiers: false },
+    // Short names keep 0.6 MB out of each process's memory.
+    minify: true,
     // A stack trace in a log names the file and line of the source; the map is only read when one is written.
     sourcemap: "inline",
     splitting: true,
