@@ -104,7 +104,8 @@ async function read(stand: Stand, large: LargeUpstream, size: Size): Promise<Che
     peer.readOnce();
     peer.say(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   }
-  await until("all answers have begun", () => peers.every(({ heard }) => heard.startsWith("HTTP/1.1 200 ")));
+  const begun = () => peers.every(({ heard }) => heard.startsWith("HTTP/1.1 200 "));
+  await until("all answers have begun", begun, GIVE_UP_MS);
   await large.untilStill();
   if (size === "full") await untilSteady(client, store);
   const growth = [client, store].map((process, i) =>
