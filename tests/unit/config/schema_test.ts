@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { HOST_LENGTH_MAX } from "../../../src/config/host.ts";
 import { LABEL_LENGTH_MAX, PORT_MAX, SUBDOMAIN_LENGTH_MAX } from "../../../src/config/schema/scalars.ts";
-import { REGEX_BYTES_MAX } from "../../../src/config/schema/string_match.ts";
+import { REGEX_BYTES_MAX, REGEX_INSTRUCTIONS_MAX } from "../../../src/config/schema/string_match.ts";
 import { WEIGHT_MAX } from "../../../src/config/schema/destination.ts";
 import { ENDPOINT_WEIGHT_MAX } from "../../../src/config/schema/workload_entry.ts";
 import { UNIMPLEMENTED_KINDS } from "../../../src/config/schema/unimplemented.ts";
@@ -91,6 +91,15 @@ describe("VirtualService", () => {
     const spec = (length: number) => matching(`{uri: {regex: "${"a".repeat(length)}"}}`);
     expect(faults("VirtualService", spec(REGEX_BYTES_MAX))).toEqual([]);
     expect(faults("VirtualService", spec(REGEX_BYTES_MAX + 1))[0]).toContain("longer than 1024 bytes");
+  });
+
+  test("a regex repeats no more than its limit of instructions, and may be as long when it is written out", () => {
+    const spec = (source: string) => matching(`{uri: {regex: "${source}"}}`);
+    expect(faults("VirtualService", spec(`a{${REGEX_INSTRUCTIONS_MAX - 2}}`))).toEqual([]);
+    expect(faults("VirtualService", spec(`a{${REGEX_INSTRUCTIONS_MAX - 1}}`))[0]).toContain(
+      "comes to 501 instructions by its repetitions, more than 500, and would hold up other requests; repeat less",
+    );
+    expect(faults("VirtualService", spec("a".repeat(REGEX_INSTRUCTIONS_MAX + 1)))).toEqual([]);
   });
 
   test("ports reach from 1 to their greatest", () => {
