@@ -52,3 +52,18 @@ export function isAuthority(text: string): boolean {
   lastAuthority = text;
   return true;
 }
+
+/** Digits of a Content-Length that we take: more than any body has, and a number keeps them all. */
+const LENGTH_DIGITS_MAX = 15;
+
+/** Bytes; -1 for what is no length (RFC 9110 §8.6). A regular expression takes 100 ns. */
+export function readContentLength(text: string): number {
+  if (text.length === 0 || text.length > LENGTH_DIGITS_MAX) return -1;
+  let length = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    length = length * 10 + digit;
+  }
+  return length;
+}

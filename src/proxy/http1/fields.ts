@@ -4,7 +4,7 @@
  */
 import type { HeaderList } from "../exchange.ts";
 import { isSecretField } from "../secret_fields.ts";
-import { isToken, TOKEN_UPPER, tokenByte, valueByte } from "../message_syntax.ts";
+import { isToken, readContentLength, TOKEN_UPPER, tokenByte, valueByte } from "../message_syntax.ts";
 import { MALFORMED, type Malformed } from "./malformed.ts";
 
 /** What the fields of one message said. */
@@ -199,9 +199,8 @@ function readFraming(meaning: Meaning, value: string, fields: Fields): Malformed
     case "content-length": {
       // RFC 9112 §6.3 lets a recipient accept equal repeats; refusing them all leaves nothing to disagree about.
       if (fields.contentLength >= 0) return MALFORMED.contentLength;
-      if (!/^[0-9]{1,15}$/.test(value)) return MALFORMED.contentLength;
-      fields.contentLength = Number(value);
-      return null;
+      fields.contentLength = readContentLength(value);
+      return fields.contentLength < 0 ? MALFORMED.contentLength : null;
     }
     case "transfer-encoding":
       if (fields.chunked) return MALFORMED.transferEncoding;

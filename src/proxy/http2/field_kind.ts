@@ -2,7 +2,7 @@
  * What a field is to a message of HTTP/2 (RFC 9113 §8.2, §8.3). A table of HPACK remembers it with each of its entries,
  * so that a field that comes again is not looked at again: that was a tenth of what a request cost.
  */
-import { isFieldValue, isLowerToken } from "../message_syntax.ts";
+import { isFieldValue, isLowerToken, isTarget, isToken } from "../message_syntax.ts";
 
 export enum FieldKind {
   /** No message may have it: it would mean something else, or nothing, in HTTP/1. */
@@ -50,6 +50,8 @@ export function kindOfField(nameKind: FieldKind, value: string): FieldKind {
   if (!isFieldValue(value) || isPadded(value)) return FieldKind.Malformed;
   // §8.2.2: `te` may say nothing else here, and every hop says it anew.
   if (nameKind === FieldKind.Te && value !== "trailers") return FieldKind.Malformed;
+  if (nameKind === FieldKind.Method && !isToken(value)) return FieldKind.Malformed;
+  if (nameKind === FieldKind.Path && !isTarget(value)) return FieldKind.Malformed;
   return nameKind;
 }
 

@@ -1,5 +1,6 @@
 /** The fields of one header block (RFC 9113 §8), sorted into what they are to a message as they are decoded. */
 import type { HeaderList } from "../exchange.ts";
+import { readContentLength } from "../message_syntax.ts";
 import { FieldKind } from "./field_kind.ts";
 import type { FieldSink } from "./hpack/decoder.ts";
 import { NEVER_INDEXED } from "./hpack/encoder.ts";
@@ -125,7 +126,7 @@ export class FieldSection implements FieldSink {
   }
 
   #setLength(value: string): void {
-    const length = /^[0-9]{1,15}$/.test(value) ? Number(value) : -1;
+    const length = readContentLength(value);
     if (length < 0 || (this.contentLength >= 0 && this.contentLength !== length)) this.malformed = true;
     this.contentLength = length;
   }

@@ -11,17 +11,17 @@ import {
   type ResponseHead,
 } from "../exchange.ts";
 import { MESH_HEADER_PREFIX } from "../mesh_headers.ts";
-import { isAuthority, isTarget, isToken } from "../message_syntax.ts";
+import { isAuthority } from "../message_syntax.ts";
 import type { FieldSection } from "./field_section.ts";
 import type { HpackEncoder } from "./hpack/encoder.ts";
 
 /** The status of an answer that has none in HTTP/2, for the next proxy. */
 export const TRUE_STATUS_HEADER = `${MESH_HEADER_PREFIX}status`;
 
-/** Undefined: malformed. `ended`: there is no body. */
+/** Undefined: malformed. `ended`: there is no body. That method and path are what they may be, `kindOfField` has seen. */
 export function readRequestHead(section: FieldSection, ended: boolean): RequestHead | undefined {
   const { method, protocol, headers, host } = section;
-  if (!section.isRequest || method === null || !isToken(method)) return undefined;
+  if (!section.isRequest || method === null) return undefined;
   const authority = section.authority ?? host ?? "";
   // §8.3.1: the two may not disagree.
   if (!isAuthority(authority) || (host !== null && host !== authority)) return undefined;
@@ -45,7 +45,7 @@ export function readRequestHead(section: FieldSection, ended: boolean): RequestH
   }
   const scheme = section.scheme?.toLowerCase();
   const path = section.path ?? "";
-  if ((scheme !== "http" && scheme !== "https") || !isTarget(path)) return undefined;
+  if (scheme !== "http" && scheme !== "https") return undefined;
   if (path.charCodeAt(0) !== 0x2f && !(path === "*" && method === "OPTIONS")) return undefined;
   if (protocol === null) {
     return { method, scheme, authority, path, headers, bodyLength, tunnel: null, http2: true };

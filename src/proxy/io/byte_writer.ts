@@ -2,6 +2,7 @@
  * The sending half of a connection: gathers small pieces into one write, keeps what the socket did not take, and says
  * when its owner should stop. All codecs write through it.
  */
+import { putBytes } from "../../lib/bytes.ts";
 import { writeLatin1 } from "../../lib/latin1.ts";
 import { afterTurn } from "../../lib/turn.ts";
 import type { Wire } from "../../runtime/socket.ts";
@@ -187,7 +188,7 @@ export class ByteWriter {
       rest = rest.subarray(room);
     }
     const buffer = this.#reserve(rest.length);
-    buffer.set(rest, this.#end);
+    putBytes(rest, buffer, this.#end);
     this.#end += rest.length;
   }
 
