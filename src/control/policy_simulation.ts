@@ -44,7 +44,7 @@ export class PolicySimulation {
     this.#address = address;
     const table = (lets: boolean) =>
       new PolicyTable(
-        policies.map((policy) => assuming(policy, (policy.action === "ALLOW") === lets)),
+        policies.map((policy) => assuming(answered(policy, lets), (policy.action === "ALLOW") === lets)),
         new PolicyCounts(),
       );
     this.#best = table(true);
@@ -56,7 +56,7 @@ export class PolicySimulation {
     const [best, worst] = [this.#verdict(this.#best, call), this.#verdict(this.#worst, call)];
     const workload = this.#workload;
     if (best.allowed !== worst.allowed) {
-      const reason = `it depends on ${this.#unknown.join(", ")}, of which nothing is on record`;
+      const reason = `it depends on ${this.#unknown.join(", ")}, and nothing of that is on record`;
       return { workload, call, outcome: "unknown", policy: null, rule: null, file: null, line: null, reason };
     }
     const { decision, policy, rule = null, file = null, line = null, reason } = explainVerdict(
@@ -75,6 +75,12 @@ export class PolicySimulation {
       : { method, scheme: "http", authority, path, headers: [], bodyLength: 0 };
     return table.bind(peer, destination, protocol).explain(new PolicyCall(peer, destination, head));
   }
+}
+
+/** Nobody is asked: who would be lets everything through, or nothing. */
+function answered(policy: Policy, lets: boolean): Policy {
+  if (policy.action !== "CUSTOM") return policy;
+  return lets ? { ...policy, rules: [] } : { ...policy, action: "DENY" };
 }
 
 /** The policy for calls for which every test of what is not on record holds, or none does. */
@@ -99,7 +105,12 @@ function isRecorded({ attribute }: PolicyTest): boolean {
 }
 
 /** As the words of a reason. */
-function unrecordedIn({ rules }: Policy): string[] {
+function unrecordedIn({ name, action, rules }: Policy): string[] {
+  const asked = action === "CUSTOM" ? [`the answer that ${name} asks for`] : [];
+  return asked.concat(unrecordedTests(rules));
+}
+
+function unrecordedTests(rules: Policy["rules"]): string[] {
   return rules.flatMap(({ sources, operations, conditions }) =>
     [...sources, ...operations, conditions].flat()
   )

@@ -75,7 +75,7 @@ describe("PolicySimulation", () => {
   });
 
   test("does not pretend to know headers and tokens", () => {
-    const reason = "it depends on the header x-role, of which nothing is on record";
+    const reason = "it depends on the header x-role, and nothing of that is on record";
     expect(tryOut({}, policy("DENY", { conditions: [HEADER] }))).toMatchObject({
       outcome: "unknown",
       reason,
@@ -94,6 +94,14 @@ describe("PolicySimulation", () => {
     );
     const denied = [policy("DENY", { operations: [[PATH]] }), policy("ALLOW", { conditions: [HEADER] })];
     expect(tryOut({}, ...denied).outcome).toBe("deny");
+  });
+
+  test("does not know what somebody would answer who is asked", () => {
+    const custom = policy("CUSTOM", { operations: [[PATH]] });
+    const reason = "it depends on the answer that shop/custom asks for, and nothing of that is on record";
+    expect(tryOut({}, custom)).toMatchObject({ outcome: "unknown", reason });
+    expect(tryOut({ path: "/b" }, custom).outcome).toBe("allow");
+    expect(tryOut({}, custom, policy("DENY", { operations: [[PATH]] })).outcome).toBe("deny");
   });
 
   test("asks nothing of HTTP where the call was bytes", () => {
