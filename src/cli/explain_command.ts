@@ -2,7 +2,12 @@
 import { parseWorkloadKey } from "../model/workload.ts";
 import { fileSnapshots } from "../pilot/translate.ts";
 import { explain } from "../proxy/explain/explain.ts";
-import { type ExplainRequest, ExplainRequestError, readExplainRequest } from "../proxy/explain/request.ts";
+import {
+  type ExplainRequest,
+  ExplainRequestError,
+  pathFormOf,
+  readExplainRequest,
+} from "../proxy/explain/request.ts";
 import { loadResources, trustDomainOf, unknownWorkload } from "./config_files.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { explainText } from "./explain_text.ts";
@@ -31,11 +36,11 @@ export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
       "for instance --from tutorial/customer",
     );
   }
-  const request = readRequest(options);
   const resources = await loadResources(config, "nothing can be explained until it loads as a whole");
   const snapshotOf = fileSnapshots(resources, trustDomainOf(resources));
   const snapshot = snapshotOf(from);
   if (snapshot === undefined) throw unknownWorkload(from, config, resources);
+  const request = readRequest(options, pathFormOf(snapshot));
   const explained = explain(snapshot, request, snapshotOf);
   if (output !== "table") {
     for (const { text } of explained.notes) {
@@ -46,9 +51,12 @@ export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-function readRequest({ method, url, headers, claims }: ExplainOptions): ExplainRequest {
+function readRequest(
+  { method, url, headers, claims }: ExplainOptions,
+  form: ReturnType<typeof pathFormOf>,
+): ExplainRequest {
   try {
-    return readExplainRequest(method, url, headers, claims ?? null);
+    return readExplainRequest(method, url, headers, claims ?? null, form);
   } catch (error) {
     if (!(error instanceof ExplainRequestError)) throw error;
     throw new CommandError(EXIT.usage, printable(error.message), HINTS[error.code], { cause: error });

@@ -4,7 +4,7 @@ import type { Finding } from "../config/finding.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import { fileSnapshots } from "../pilot/translate.ts";
 import { explain } from "../proxy/explain/explain.ts";
-import { ExplainRequestError, readExplainRequest } from "../proxy/explain/request.ts";
+import { ExplainRequestError, pathFormOf, readExplainRequest } from "../proxy/explain/request.ts";
 import { pathFrom } from "../runtime/files.ts";
 import { FileReadError, readSourceFiles } from "../runtime/read_files.ts";
 import { loadResources, trustDomainOf, unknownWorkload } from "./config_files.ts";
@@ -94,10 +94,10 @@ function resultOf(expectation: Expectation, config: string, resources: ResourceS
   const { name, from, method, url, headers, expect, position } = expectation;
   const place = { name, file: position.file, line: position.line };
   try {
-    const request = readExplainRequest(method, url, headers);
     const snapshotOf = fileSnapshots(resources, trustDomainOf(resources));
     const snapshot = snapshotOf(from);
     if (snapshot === undefined) throw unknownWorkload(from, config, resources);
+    const request = readExplainRequest(method, url, headers, null, pathFormOf(snapshot));
     const found = mismatches(expect, explain(snapshot, request, snapshotOf).explanation);
     return { ...place, ok: found.length === 0, mismatches: found, error: null };
   } catch (error) {

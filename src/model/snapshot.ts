@@ -9,6 +9,7 @@ import type { HealthProbe } from "./health_probe.ts";
 import type { OutlierDetection } from "./outlier_detection.ts";
 import type { JwtRule } from "./jwt_rule.ts";
 import type { InboundMtls, Policy } from "./policy.ts";
+import type { PathNormalization } from "./path_normalization.ts";
 import type { Route, RouteOrigin, WeightedCluster } from "./route.ts";
 import type { UpstreamTls } from "./upstream_tls.ts";
 import type { WorkloadKey } from "./workload.ts";
@@ -48,6 +49,8 @@ export interface ProxySettings {
   readonly policies?: readonly Policy[];
   /** How tokens of requests are verified, in the order in which they are tried. @default not at all */
   readonly jwtRules?: readonly JwtRule[];
+  /** @default "MERGE_SLASHES" */
+  readonly pathNormalization?: PathNormalization;
   /** Whom policies with the action CUSTOM ask. @default nobody */
   readonly extAuthz?: ExtAuthz;
   /** Plain text at ports that no service declares; those named are the exceptions. @default permissive everywhere */

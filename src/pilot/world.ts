@@ -4,6 +4,7 @@
  */
 import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
+import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { contentHash } from "../lib/hash.ts";
 import type { ProxySettings, ResourceKey, Snapshot, Trust, VersionedResource } from "../model/snapshot.ts";
 import { CompiledConfig } from "./compiled_config.ts";
@@ -194,6 +195,7 @@ export class World {
         inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar, poolOf, peers),
         ...(policies.length === 0 ? {} : { policies }),
         ...(jwtRules.length === 0 ? {} : { jwtRules }),
+        ...pathForm(this.#config.mesh),
         ...(extAuthz === null ? {} : { extAuthz }),
         ...(mtls === null ? {} : { mtls }),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
@@ -207,6 +209,14 @@ export class World {
     }
     return resource;
   }
+}
+
+/** Istio's default is BASE; ours is the one with which nobody gets past a policy by a second slash. */
+function pathForm({ pathNormalization }: MeshConfigSpec): Pick<ProxySettings, "pathNormalization"> {
+  const { normalization } = pathNormalization;
+  return normalization === "DEFAULT" || normalization === "MERGE_SLASHES"
+    ? {}
+    : { pathNormalization: normalization };
 }
 
 /** Whether a workload stands behind a service that one of the hosts and wildcards means. */

@@ -37,6 +37,10 @@ export const LOCAL_REPLY = {
     "dot_parameters",
     "The path has an empty or dot segment with parameters (..;) in it",
   ),
+  pathSlashesBeforeDots: badPath(
+    "slashes_before_dots",
+    "The path has several slashes before a dot segment (//..), and is not normalised here",
+  ),
   tooManyRequests: {
     status: 503,
     flags: FLAG.overload,

@@ -1,6 +1,6 @@
 /** Who may call what: the ways past a policy that others have had, tried on every protocol. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { type Echo, startEcho, stopEchoes } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl, exchange } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -249,6 +249,39 @@ describe("bytes", () => {
     mesh.write("bytes.yaml", bytesFrom(patterns));
     await until("nobody is let in", async () => (await through())?.status !== 200);
   });
+});
+
+describe("pathNormalization", () => {
+  const SETTINGS = [["NONE", "/public//x", "/public//x"], [
+    "BASE",
+    "/public/./y//x",
+    "/public/y//x",
+  ]] as const;
+  const DECODED = ["DECODE_AND_MERGE_SLASHES", "/public%2Fx//y", "/public/x/y"] as const;
+
+  scenario(
+    "no form of a path gets past a policy in any setting, and one form reaches the program",
+    async () => {
+      for (const [normalization, path, arrives] of [...SETTINGS, DECODED]) {
+        mesh.write(
+          "mesh.yaml",
+          "apiVersion: mesh.istio.io/v1alpha1\nkind: MeshConfig\n" +
+            "metadata: { name: mesh, namespace: istio-system }\n" +
+            `spec: { pathNormalization: { normalization: ${normalization} } }\n`,
+        );
+        const target = ["--path-as-is", "-H", "Host: web:8080", `http://${CLIENT}:15001${path}`];
+        await until(`${normalization} holds`, async () => {
+          const { status, body } = await curl(...target);
+          return status === 200 && (JSON.parse(body) as Echo).path === arrives;
+        });
+        const statuses = await Promise.all(REFUSED_PATHS.map((refused) => statusOf(HTTP1, refused)));
+        const passed = REFUSED_PATHS.filter((_, index) => ![400, 403].includes(statuses[index] as number));
+        expect([normalization, passed]).toEqual([normalization, []]);
+      }
+      mesh.write("mesh.yaml", "");
+      await until("the default holds", async () => await statusOf(HTTP1, "/public%2Fx") === 400);
+    },
+  );
 });
 
 describe("an edit", () => {

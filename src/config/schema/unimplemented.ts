@@ -52,7 +52,6 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
     hint: "use PASSTHROUGH with a VirtualService",
   }),
   mesh: [
-    "pathNormalization",
     "protocolDetectionTimeout",
     "defaultConfig.concurrency",
   ].map((path) => ({ kind: "MeshConfig", path })),

@@ -1,5 +1,7 @@
 /** A request that somebody asks about, brought into the form in which the proxy would see the real one. */
 import { Prng } from "../../lib/prng.ts";
+import type { PathNormalization } from "../../model/path_normalization.ts";
+import type { Snapshot } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import { ensureEntryHeaders } from "../filters/entry_headers.ts";
 import { parseRequestHead } from "../http1/head.ts";
@@ -39,13 +41,14 @@ const TRACE_SEED = 1;
 
 /**
  * `url` is `http://HOST[:PORT]/PATH?QUERY`; without a scheme it is http. `headers` are `NAME: VALUE`; a Host among them
- * beats the URL's. `claims` are JSON. Reads it with the proxy's own parser. Throws ExplainRequestError.
+ * beats the URL's. `claims` are JSON, `form` is that of the mesh. Reads it with the proxy's own parser. Throws ExplainRequestError.
  */
 export function readExplainRequest(
   method: string,
   url: string,
   headers: readonly string[],
   claims: string | null = null,
+  form?: PathNormalization,
 ): ExplainRequest {
   if (!isToken(method)) fail("method", `${quote(method)} is not an HTTP method`);
   // The proxy answers it itself, whatever the configuration says.
@@ -65,7 +68,7 @@ export function readExplainRequest(
   if (parsed instanceof Malformed) {
     return fail("refused", `The proxy would answer this request ${parsed.status} (${parsed.details})`);
   }
-  const normal = normalPath(parsed.head.path);
+  const normal = normalPath(parsed.head.path, form);
   if (typeof normal !== "string") {
     return fail(
       "refused",
@@ -76,6 +79,12 @@ export function readExplainRequest(
   takeMeshHeaders(parsed.head.headers);
   ensureEntryHeaders(parsed.head, new Prng(TRACE_SEED));
   return { url, scheme, head: parsed.head, claims: claims === null ? null : readClaims(claims) };
+}
+
+/** The form of paths that a proxy with this snapshot goes by. */
+export function pathFormOf(snapshot: Snapshot): PathNormalization | undefined {
+  const body = snapshot.get("proxy/self")?.body;
+  return body?.kind === "proxy" ? body.pathNormalization : undefined;
 }
 
 function readClaims(text: string): Claims {

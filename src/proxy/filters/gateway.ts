@@ -67,7 +67,7 @@ export class GatewayAcceptor implements Acceptor {
     if (this.#context.inFlight.refuses()) {
       return exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
     }
-    const path = normalPath(head.path);
+    const path = normalPath(head.path, snapshot.settings.pathNormalization);
     if (typeof path !== "string") return exchange.reply(path, snapshot.unrouted);
     head.path = path;
     const found = snapshot.tables.get(this.#table)?.virtualHost(edgeHost(head.authority));

@@ -126,7 +126,7 @@ export class InboundAcceptor implements Acceptor {
     to: Target,
     head: RequestHead,
   ): void {
-    const path = normalPath(head.path);
+    const path = normalPath(head.path, snapshot.settings.pathNormalization);
     if (typeof path !== "string") return exchange.reply(path, target.edge);
     head.path = path;
     const { tokens } = snapshot;

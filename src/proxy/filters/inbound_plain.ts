@@ -54,7 +54,7 @@ export class PlainInboundAcceptor implements Acceptor {
     const { exchange, edge, inbound } = this.#begin(snapshot, stream, head, ended);
     takeMeshHeaders(head.headers);
     ensureEntryHeaders(head, random);
-    const path = normalPath(head.path);
+    const path = normalPath(head.path, snapshot.settings.pathNormalization);
     if (typeof path === "string") {
       head.path = path;
       const host = head.http2

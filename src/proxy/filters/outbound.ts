@@ -114,7 +114,7 @@ export class OutboundAcceptor {
     if (this.#options.inFlight.refuses()) {
       return exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
     }
-    const path = normalPath(head.path);
+    const path = normalPath(head.path, snapshot.settings.pathNormalization);
     if (typeof path !== "string") return exchange.reply(path, snapshot.unrouted);
     head.path = path;
     const virtualHost = snapshot.routes.virtualHost(head.authority);

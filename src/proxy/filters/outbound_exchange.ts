@@ -199,7 +199,7 @@ export class OutboundExchange extends GuardedExchange {
     route.requestEdits?.apply(head.headers);
     head.authority = changes?.authority ?? authority ?? head.authority;
     if (path !== undefined && head.path.startsWith("/")) {
-      const normal = normalPath(path);
+      const normal = normalPath(path, this.#snapshot.settings.pathNormalization);
       if (typeof normal !== "string") return normal;
       head.headers.push(ORIGINAL_PATH_HEADER, head.path);
       head.path = normal;

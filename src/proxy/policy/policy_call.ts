@@ -3,6 +3,7 @@ import { parseIp } from "../../lib/ip.ts";
 import { parseSpiffeId } from "../../model/spiffe_id.ts";
 import type { HeaderList, RequestHead } from "../exchange.ts";
 import type { RequestAuth } from "../jwt/request_auth.ts";
+import { normalPath } from "../route/normal_path.ts";
 import { withoutParameters } from "./path_patterns.ts";
 
 /** The other end of a connection. Texts are empty where it proved nothing. */
@@ -59,7 +60,7 @@ export class PolicyCall {
   readonly method: string;
   /** Without query; empty for bytes. */
   readonly path: string;
-  /** The same without the parameters of its segments. */
+  /** The same without the parameters of its segments, and in the form of MERGE_SLASHES whatever its own is. */
   readonly barePath: string;
   /** Lower case, without the port and the dot of the root. */
   readonly host: string;
@@ -79,7 +80,8 @@ export class PolicyCall {
     const queryAt = path.indexOf("?");
     this.method = head === null ? "" : head.method;
     this.path = queryAt < 0 ? path : path.slice(0, queryAt);
-    this.barePath = withoutParameters(this.path);
+    const merged = normalPath(this.path);
+    this.barePath = withoutParameters(typeof merged === "string" ? merged : this.path);
     const { host, port } = splitAuthority(head === null ? "" : head.authority);
     this.host = host;
     this.authority = host + port;

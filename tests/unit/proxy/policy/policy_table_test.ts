@@ -186,6 +186,13 @@ describe("PolicyTable", () => {
     expect(decide([policy("DENY", [to(paths(pattern))])], { path })).toBe(matches ? "deny" : "allow");
   });
 
+  test("a path that was not brought into its form is refused by either form, and allowed by both", () => {
+    for (const path of ["//admin", "/x/../admin", "/%61dmin", "/x\\..\\admin", "//admin;x"]) {
+      expect([path, decide(DENY(paths("/admin")), { path })]).toEqual([path, "deny"]);
+      expect([path, decide(ALLOW(paths("/x*", "//*", "/%*")), { path })]).toEqual([path, "deny"]);
+    }
+  });
+
   test("a path with parameters is allowed only if it is without them, too", () => {
     expect(decide(ALLOW(paths("/public*")), { path: "/public;x=1" })).toBe("allow");
     expect(decide(ALLOW(paths("/admin;x")), { path: "/admin;x" })).toBe("deny");

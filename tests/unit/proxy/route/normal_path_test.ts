@@ -161,3 +161,33 @@ describe("normalPath()", () => {
     );
   });
 });
+
+describe("normalPath() in another form", () => {
+  test.each(
+    [
+      ["BASE", "//a//b/../%2e/%61\\c", "//a//a/c"],
+      ["BASE", "/a//../b?//", "/a/b?//"],
+      ["DECODE_AND_MERGE_SLASHES", "/public%2f..%2Fadmin", "/admin"],
+      ["DECODE_AND_MERGE_SLASHES", "/public%5c..%5Cadmin?%2f", "/admin?%2f"],
+      ["DECODE_AND_MERGE_SLASHES", "/a%252fb", "/a%252fb"],
+      ["NONE", "/%61//b/./c/../d?x", "/%61//b/./c/../d?x"],
+    ] as const,
+  )("%s makes of %j %j", (form, path, normal) => {
+    expect(normalPath(path, form)).toBe(normal);
+  });
+
+  test.each(
+    [
+      ["BASE", "/a%2fb"],
+      ["BASE", "/a/..;/b"],
+      ["NONE", "/a%2fb"],
+      ["NONE", "/a/..;/b"],
+      ["NONE", "/a/%0a"],
+      ["NONE", "/a//../b"],
+      ["NONE", "/a/\\%2e%2e/b"],
+      ["DECODE_AND_MERGE_SLASHES", "/a%2f..;%2fb"],
+    ] as const,
+  )("%s refuses %j", (form, path) => {
+    expect(normalPath(path, form)).toMatchObject({ status: 400 });
+  });
+});
