@@ -97,7 +97,7 @@ function forwarded(
   return {
     action: "forward",
     destinations: destinations.map((destination) => destinationOf(mesh, destination, total)),
-    rewrite: rewriteOf(compiled, forward, head),
+    rewrite: rewriteOf(mesh, compiled, forward, head),
     timeoutMs: timeoutMs === 0 ? null : timeoutMs,
     retries: retriesOf(forward.retries),
     mirrors: mirrors.map(mirrorOf),
@@ -114,6 +114,7 @@ function noted(text: string | undefined, destination: number | null): ExplainNot
 }
 
 function rewriteOf(
+  { settings }: MeshView,
   compiled: CompiledRoute<unknown>,
   { changes, destinations }: CompiledForward<unknown>,
   head: RequestHead,
@@ -121,7 +122,7 @@ function rewriteOf(
   const [only, ...others] = destinations;
   const authority = changes?.authority ?? (others.length === 0 ? only?.authority : null) ?? null;
   const rewritten = changes?.path?.apply(head.path, matchedBlock(compiled, head));
-  const normal = rewritten === undefined ? null : normalPath(rewritten);
+  const normal = rewritten === undefined ? null : normalPath(rewritten, settings.pathNormalization);
   const path = typeof normal === "string" ? normal : rewritten ?? null;
   return authority === null && path === null ? null : { authority, path };
 }

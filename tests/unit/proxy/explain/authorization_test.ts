@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { fileSnapshots } from "../../../../src/pilot/translate.ts";
 import { explain } from "../../../../src/proxy/explain/explain.ts";
-import { readExplainRequest } from "../../../../src/proxy/explain/request.ts";
+import { pathFormOf, readExplainRequest } from "../../../../src/proxy/explain/request.ts";
 import { load, networking, service, workloadEntry } from "../../pilot/fixture.ts";
 
 const entry = (name: string, app: string, n: number) =>
@@ -50,6 +50,27 @@ describe("explainAuthorization()", () => {
     });
     const allow = policy("a", `{${web}, rules: [{from: [{source: {principals: ['*/sa/me']}}]}]}`);
     expect(authorization(URL, allow)).toMatchObject({ decision: "allow", policy: "shop/a", rule: 0 });
+  });
+
+  test("a path has the form that the mesh asks for, also after a rewrite", () => {
+    const explained = (normalization: string) => {
+      const mesh = "{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh, " +
+        `namespace: istio-system}, spec: {pathNormalization: {normalization: ${normalization}}}}`;
+      const rewriting = networking(
+        "VirtualService",
+        "v",
+        "shop",
+        "{hosts: [web], http: [{match: [{uri: {prefix: /a}}], rewrite: {uri: /b/}, " +
+          "route: [{destination: {host: web}}]}]}",
+      );
+      const documents = [service("web", "shop"), entry("me", "me", 3), mesh, rewriting];
+      const snapshotOf = fileSnapshots(load(...documents), "cluster.local");
+      const snapshot = snapshotOf("shop/me");
+      if (snapshot === undefined) throw new Error("There is no such workload");
+      const request = readExplainRequest("GET", "http://web:8080/a//c", [], null, pathFormOf(snapshot));
+      return explain(snapshot, request, snapshotOf).explanation.rewrite?.path;
+    };
+    expect(["DEFAULT", "BASE"].map(explained)).toEqual(["/b/c", "/b///c"]);
   });
 
   test("says when nothing allows, when endpoints differ, and when nothing is asked", () => {
