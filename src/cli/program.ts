@@ -161,7 +161,12 @@ function addRun(program: Command, finish: Finish): void {
       )
         .argParser(wholeNumber(1, WORKERS_MAX)),
     )
-    .addOption(flag("--credentials <dir>", "gateway: NAME/tls.crt, tls.key, ca.crt of each credentialName"))
+    .addOption(
+      flag(
+        "--credentials <dir>",
+        "sidecar, gateway: NAME/tls.crt, tls.key, ca.crt, ca.crl of each credentialName",
+      ),
+    )
     .addOption(
       flag("--limit <name=value>", "sidecar, gateway: change one of the limits below; may be repeated")
         .argParser(collect),

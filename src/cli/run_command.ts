@@ -257,7 +257,6 @@ function refuseForeignFlags(options: RunOptions): void {
       "--cert-ttl": options.certTtl,
       "--rejoin-grace": options.rejoinGrace,
       "--enrolment": options.enrolment,
-      ...(role === "sidecar" ? { "--credentials": options.credentials } : {}),
     };
   for (const [flag, value] of Object.entries(foreign)) {
     if (value !== undefined) {

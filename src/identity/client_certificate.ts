@@ -1,6 +1,8 @@
 /** The certificate of a client from outside the mesh, whose chain TLS has verified: its names, and what upstreams hear of it. */
 import { bytesHash } from "../lib/hash.ts";
 import { type CertificateFields, GENERAL_NAME, readCertificate } from "./certificate_fields.ts";
+import { DER_TAG } from "./der_reader.ts";
+import { derElement } from "./der_writer.ts";
 import { IdentityError } from "./identity_error.ts";
 
 /** Undefined for a certificate that cannot be read. Never throws on what the peer sent. */
@@ -24,6 +26,19 @@ export function hasAlternativeName(
       ? names.some((name) => name.toLowerCase() === value.toLowerCase())
       : tag === GENERAL_NAME.uri && names.includes(value)
   );
+}
+
+/** Whether a certificate or its public key is one of those named by their SHA-256, in hex (Envoy's `verify_certificate_*`). */
+export function isPinned(
+  der: Uint8Array,
+  { publicKey }: CertificateFields,
+  { certificates, publicKeys }: {
+    readonly certificates: readonly string[];
+    readonly publicKeys: readonly string[];
+  },
+): boolean {
+  return certificates.includes(bytesHash(der)) ||
+    publicKeys.includes(bytesHash(derElement(DER_TAG.sequence, publicKey)));
 }
 
 /** Characters that Envoy's field has for itself, or that no header may have. */

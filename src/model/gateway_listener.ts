@@ -32,6 +32,10 @@ export interface GatewayTls {
   readonly certificate: CertificateSource | null;
   /** Of which a client's certificate must have one; empty: any. */
   readonly subjectAltNames: readonly string[];
+  /** SHA-256 in hex of certificates and of public keys, of which a client's must have one. @default any will do */
+  readonly pins?: { readonly certificates: readonly string[]; readonly publicKeys: readonly string[] };
+  /** Of TLS 1.2, by OpenSSL's names. @default all that have forward secrecy and authenticated encryption */
+  readonly ciphers?: readonly string[];
   readonly minVersion: TlsVersion;
   readonly maxVersion: TlsVersion;
 }
@@ -41,4 +45,11 @@ export type TlsVersion = "TLSv1.2" | "TLSv1.3";
 /** PEM files on the gateway's machine: a directory below that of its `--credentials`, or paths. */
 export type CertificateSource =
   | { readonly type: "credential"; readonly name: string; readonly withRoots: boolean }
-  | { readonly type: "files"; readonly chain: string; readonly key: string; readonly roots: string | null };
+  | {
+    readonly type: "files";
+    readonly chain: string;
+    readonly key: string;
+    readonly roots: string | null;
+    /** Revocation lists for clients. @default none */
+    readonly crl?: string;
+  };

@@ -227,22 +227,26 @@ const VERSIONS = { TLSV1_2: "TLSv1.2", TLSV1_3: "TLSv1.3" } as const;
 
 function gatewayTls(tls: ServerTls): GatewayTls {
   const clients = CLIENTS[tls.mode as keyof typeof CLIENTS];
+  const { verifyCertificateHash: certificates, verifyCertificateSpki: publicKeys } = tls;
   return {
     clients,
     certificate: clients === "mesh" ? null : certificateOf(tls, clients !== "anonymous"),
     subjectAltNames: tls.subjectAltNames,
+    ...(certificates.length + publicKeys.length === 0 ? {} : { pins: { certificates, publicKeys } }),
+    ...(tls.cipherSuites.length === 0 ? {} : { ciphers: tls.cipherSuites }),
     minVersion: VERSIONS[tls.minProtocolVersion],
     maxVersion: VERSIONS[tls.maxProtocolVersion],
   };
 }
 
 function certificateOf(tls: ServerTls, withRoots: boolean): CertificateSource {
-  const { credentialName, serverCertificate, privateKey, caCertificates } = tls;
+  const { credentialName, serverCertificate, privateKey, caCertificates, caCrl } = tls;
   if (credentialName !== null) return { type: "credential", name: credentialName, withRoots };
   return {
     type: "files",
     chain: serverCertificate ?? "",
     key: privateKey ?? "",
     roots: withRoots ? caCertificates : null,
+    ...(caCrl === null ? {} : { crl: caCrl }),
   };
 }

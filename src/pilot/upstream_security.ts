@@ -21,7 +21,7 @@ export function reachOf(tls: ClientTls | null, autoMtls: boolean): Reach {
  */
 export function upstreamTls(tls: ClientTls | null, service: MeshService): UpstreamTls | null {
   if (tls === null || (tls.mode !== "SIMPLE" && tls.mode !== "MUTUAL")) return null;
-  const { clientCertificate, privateKey, caCertificates, insecureSkipVerify } = tls;
+  const { clientCertificate, privateKey, caCertificates, caCrl, credentialName, insecureSkipVerify } = tls;
   const host = service.info.host.startsWith("*") ? null : service.info.host;
   const sni = tls.sni ?? host;
   const written = tls.subjectAltNames.length > 0 ? tls.subjectAltNames : service.subjectAltNames;
@@ -32,6 +32,10 @@ export function upstreamTls(tls: ClientTls | null, service: MeshService): Upstre
       ? { chainFile: clientCertificate, keyFile: privateKey }
       : null,
     rootsFile: caCertificates,
+    ...(caCrl === null ? {} : { crlFile: caCrl }),
+    ...(credentialName === null
+      ? {}
+      : { credential: { name: credentialName, withCertificate: tls.mode === "MUTUAL" } }),
     names: insecureSkipVerify ? [] : names,
     insecure: insecureSkipVerify,
   };

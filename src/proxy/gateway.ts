@@ -20,11 +20,11 @@ export interface GatewayPlace {
   readonly hostname: string;
   /** Other processes have the same ports. */
   readonly shared: boolean;
-  /** Directory of the credentials that Gateways name. */
-  readonly credentials: string | null;
 }
 
 export interface GatewayOptions {
+  /** Directory of the credentials that Gateways name. */
+  readonly credentials: string | null;
   readonly clock: Clock;
   /** One for each port, so that its connections can be told from others. */
   reception(): Reception;
@@ -49,7 +49,7 @@ export class Gateway {
     const { clock, warn } = options;
     this.#files = new WatchedFiles({ clock, onChange: () => this.#certificates.refresh() });
     this.#certificates = new CertificateStore({
-      directory: place.credentials,
+      directory: options.credentials,
       read: readTextSync,
       check: keyPairFault,
       watch: (paths) => this.#files.watch(paths),

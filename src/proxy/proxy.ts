@@ -78,6 +78,8 @@ export interface ProxyOptions {
   readonly addresses: SidecarAddresses | null;
   /** For a gateway. */
   readonly gateway: GatewayPlace | null;
+  /** Directory of the credentials that Gateways and DestinationRules name; null: there is none. */
+  readonly credentials: string | null;
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
   readonly caps: ProxyCaps;
@@ -144,7 +146,7 @@ export class Proxy {
       trustDomain: options.trustDomain,
       connect: this.#upstream.connect,
       tlsMaterial: options.tlsMaterial,
-      tlsFiles: new TlsFiles(),
+      tlsFiles: new TlsFiles(options.credentials),
       setTcpKeepalive,
       peers: this.#peers,
       warn: (message) => this.#warnings.say("callee-refused", message),
@@ -312,9 +314,10 @@ export class Proxy {
   }
 
   #createGateway(place: GatewayPlace): Gateway {
-    const { clock, random, trustDomain, limits, tlsMaterial, warn, onShutPorts } = this.#options;
+    const { clock, random, trustDomain, limits, credentials, tlsMaterial, warn, onShutPorts } = this.#options;
     return new Gateway(place, {
       clock,
+      credentials,
       reception: () => new Reception(this.#gate, this.#wheel, "inbound", limits),
       context: {
         ...this.#exchanges,

@@ -69,6 +69,8 @@ export interface TlsMaterial {
   readonly chain: string;
   readonly key: string;
   readonly roots: string;
+  /** PEM of revocation lists, one each; with any, every CA of the peer's chain must have one that is in date. @default none */
+  readonly crls?: readonly string[];
 }
 
 /** Protocols to offer by ALPN (RFC 7301), the preferred first. */
@@ -97,6 +99,8 @@ export interface TlsServer extends TlsMaterial {
   readonly maxVersion: "TLSv1.2" | "TLSv1.3";
   /** Empty: none is agreed on. */
   readonly alpn: Alpn;
+  /** Of TLS 1.2, by OpenSSL's names. @default all that have forward secrecy and authenticated encryption */
+  readonly ciphers?: readonly string[];
 }
 
 /** Where to listen. */
@@ -211,7 +215,7 @@ export function upgradeTls(
   server: TlsServer,
   accept: (wire: Wire) => TlsWireOwner,
 ): TlsWireOwner | null {
-  const { clients, minVersion, maxVersion, alpn, roots } = server;
+  const { clients, minVersion, maxVersion, alpn, roots, ciphers } = server;
   const forbidden = (minVersion === "TLSv1.3" ? FORBIDS["TLSv1.2"] : 0) |
     (maxVersion === "TLSv1.2" ? FORBIDS["TLSv1.3"] : 0);
   const socket = wire as unknown as BunSocket;
@@ -221,11 +225,11 @@ export function upgradeTls(
     initialData: firstBytes,
     tls: {
       ...ownCertificate(server),
-      ...(clients === "anonymous" ? {} : { ca: roots }),
+      ...(clients === "anonymous" ? {} : { ca: roots, ...revocation(server) }),
       requestCert: clients !== "anonymous",
       rejectUnauthorized: clients === "required",
       secureOptions: TLS_OPTIONS_FROM_1_2 | forbidden,
-      ciphers: CIPHERS,
+      ciphers: ciphers?.join(":") ?? CIPHERS,
       ...(alpn.length === 0 ? {} : { ALPNProtocols: alpnList(alpn) }),
     },
     socket: tlsHandlers,
@@ -305,6 +309,7 @@ function verifiedByOwner(tls: TlsClient): object {
     ...ownCertificate(tls),
     ...offered,
     ca,
+    ...revocation(tls),
     ...named,
     rejectUnauthorized: false,
     secureOptions: tls.oldest === undefined ? TLS_OPTIONS : TLS_OPTIONS_FROM_1_2,
@@ -314,6 +319,11 @@ function verifiedByOwner(tls: TlsClient): object {
 /** As it travels: each name behind its length. */
 function alpnList(protocols: Alpn): string {
   return protocols.map((name) => String.fromCharCode(name.length) + name).join("");
+}
+
+/** OpenSSL's check of the whole chain: a CA without a list that is in date vouches for nobody. */
+function revocation({ crls = [] }: TlsMaterial): { crl?: readonly string[] } {
+  return crls.length === 0 ? {} : { crl: crls };
 }
 
 function ownCertificate({ chain, key }: TlsMaterial): { cert?: string; key?: string } {

@@ -19,6 +19,8 @@ export interface DataPlaneSettings {
   readonly addresses: ProxyOptions["addresses"];
   /** As in ProxyOptions. */
   readonly gateway: ProxyOptions["gateway"];
+  /** As in ProxyOptions. */
+  readonly credentials: ProxyOptions["credentials"];
   /** Address on which the own workload listens. */
   readonly deliverTo: string;
   readonly limits: Limits;

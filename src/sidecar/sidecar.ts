@@ -52,7 +52,7 @@ export interface SidecarOptions {
   readonly bind: string | undefined;
   /** Where others reach the workload; undefined: `bind`, else where its connection to the control plane comes from. */
   readonly address: string | undefined;
-  /** Directory of the credentials that Gateways name, each in a directory of its name. */
+  /** Directory of the credentials that Gateways and DestinationRules name, each in a directory of its name. */
   readonly credentials: string | undefined;
   /** Processes that carry requests; 1 is this one alone. */
   readonly workers: number;
@@ -179,7 +179,8 @@ export class Sidecar {
     const { clock, random, log, bind, workers, limits, jwksAllow, role, credentials = null } = this.#options;
     const settings = {
       trustDomain,
-      gateway: role === "sidecar" ? null : { hostname: bind ?? ANY_ADDRESS, shared: false, credentials },
+      gateway: role === "sidecar" ? null : { hostname: bind ?? ANY_ADDRESS, shared: false },
+      credentials,
       addresses: role === "gateway" ? null : {
         outbound: { hostname: bind ?? LOOPBACK, port: PORTS.outbound },
         inboundPlain: { hostname: bind ?? ANY_ADDRESS, port: PORTS.inboundPlain },

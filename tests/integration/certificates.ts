@@ -1,4 +1,5 @@
 /** Certificates from outside the mesh, as operators get them: a CA, and what it signs. By openssl. */
+import { X509Certificate } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -51,6 +52,26 @@ export class OutsideAuthority {
       ...["-days", "2", "-extfile", `${base}.ext`, "-out", `${base}.crt`],
     ]);
     return { chain: readFileSync(`${base}.crt`, "utf8"), key: readFileSync(`${base}.key`, "utf8") };
+  }
+
+  /** A revocation list, in date, with these. */
+  revoke(...revoked: readonly Pair[]): string {
+    const serials = revoked.map(({ chain }) =>
+      new X509Certificate(chain).serialNumber.padStart(2, "0").toUpperCase()
+    );
+    writeFileSync(
+      this.#path("index.txt"),
+      serials.map((serial) => `R\t491231000000Z\t250101000000Z\t${serial}\tunknown\t/CN=leaf\n`).join(""),
+    );
+    writeFileSync(
+      this.#path("ca.cnf"),
+      `[ca]\ndefault_ca = own\n[own]\ndatabase = ${
+        this.#path("index.txt")
+      }\ncertificate = ${this.rootFile}\n` +
+        `private_key = ${this.#path("ca.key")}\ndefault_md = sha256\ndefault_crl_days = 1\n`,
+    );
+    openssl(["ca", "-config", this.#path("ca.cnf"), "-gencrl", "-out", this.#path("ca.crl")]);
+    return readFileSync(this.#path("ca.crl"), "utf8");
   }
 
   #path(file: string): string {

@@ -4,7 +4,7 @@ import { across, type Fault } from "./across.ts";
 import { fields, list, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
 import { wrong } from "./problem.ts";
-import { host, oneOf, text } from "./scalars.ts";
+import { host, oneOf, subdomain, text } from "./scalars.ts";
 
 const MODES = ["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"] as const;
 
@@ -15,8 +15,10 @@ const written = fields({
   privateKey: text,
   /** Null: the public authorities that every machine trusts, as in Istio since 1.21. */
   caCertificates: text,
+  /** Certificates that they have revoked; then every authority of a chain needs such a list. */
   caCrl: text,
-  credentialName: text,
+  /** Instead of paths: a directory of the proxy's `--credentials`, with what a secret of Kubernetes has. */
+  credentialName: optional(subdomain),
   subjectAltNames: list(v.string() as Schema<string>),
   sni: optional(host),
   insecureSkipVerify: optional(v.boolean() as Schema<boolean>),
@@ -36,7 +38,7 @@ function* faults(tls: Written): Generator<Fault> {
   const { mode, credentialName } = tls;
   if (mode === "ISTIO_MUTUAL" || mode === "DISABLE") return yield* superfluous(tls);
   if (credentialName !== null) {
-    for (const field of ["clientCertificate", "privateKey", "caCertificates"] as const) {
+    for (const field of ["clientCertificate", "privateKey", "caCertificates", "caCrl"] as const) {
       if (tls[field] === null) continue;
       yield { message: wrong("stands beside credentialName, which already says it"), at: [field] };
     }
@@ -46,8 +48,9 @@ function* faults(tls: Written): Generator<Fault> {
     }
   }
   if (tls.insecureSkipVerify !== true) return;
-  if (tls.caCertificates !== null) {
-    yield { message: wrong("is of no use with insecureSkipVerify"), at: ["caCertificates"] };
+  for (const field of ["caCertificates", "caCrl"] as const) {
+    if (tls[field] === null) continue;
+    yield { message: wrong("is of no use with insecureSkipVerify"), at: [field] };
   }
   if (tls.subjectAltNames.length > 0) {
     yield { message: wrong("are of no use with insecureSkipVerify"), at: ["subjectAltNames"] };

@@ -29,6 +29,63 @@ function version(auto: TlsVersion): Schema<TlsVersion> {
   );
 }
 
+/** Suites with forward secrecy and authenticated encryption, by the names that Istio has for them. */
+const SUITES = [
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+];
+
+/** The others of Istio's: without forward secrecy, or with encryption that is not authenticated. */
+const WEAK_SUITES = [
+  "ECDHE-ECDSA-AES128-SHA",
+  "ECDHE-RSA-AES128-SHA",
+  "ECDHE-ECDSA-AES256-SHA",
+  "ECDHE-RSA-AES256-SHA",
+  "AES128-GCM-SHA256",
+  "AES256-GCM-SHA384",
+  "AES128-SHA",
+  "AES256-SHA",
+  "DES-CBC3-SHA",
+];
+
+const cipherSuites = list(v.pipe(
+  v.string(),
+  v.check(
+    (name) => !WEAK_SUITES.includes(name),
+    unimplementedValue("a cipher suite without forward secrecy and authenticated encryption"),
+  ),
+  v.check(
+    (name) => SUITES.includes(name) || WEAK_SUITES.includes(name),
+    wrong("{} is no cipher suite", `use ${SUITES.join(", ")}`),
+  ),
+));
+
+const SHA256_BYTES = 32;
+
+/** Base64, as `openssl dgst -sha256 -binary | base64` writes it. */
+const publicKeyHash: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => hashOf(text) !== undefined,
+    wrong("{} is no SHA-256 in base64", "hash the public key in DER, not in PEM"),
+  ),
+  v.transform((text) => hashOf(text) as string),
+);
+
+/** With colons between the octets or without. */
+const certificateHash: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => /^([0-9a-f]{64}|[0-9a-f]{2}(:[0-9a-f]{2}){31})$/i.test(text),
+    wrong("{} is no SHA-256 in hex", "write what `openssl x509 -fingerprint -sha256` shows"),
+  ),
+  v.transform((text) => text.replaceAll(":", "").toLowerCase()),
+);
+
 const written = fields({
   /** Answers every request over plain HTTP with 301. */
   httpsRedirect: v.nullish(v.boolean(), false),
@@ -39,18 +96,19 @@ const written = fields({
   caCertificates: text,
   /** Instead of paths: a directory of the gateway's `--credentials`, with what a secret of Kubernetes has. */
   credentialName: optional(subdomain),
+  /** Certificates that were revoked; then every authority of a chain needs such a list. A path. */
+  caCrl: text,
+  /** SHA-256 of public keys of which a caller's certificate must have one, in hex; files have base64. */
+  verifyCertificateSpki: list(publicKeyHash),
+  /** SHA-256 of certificates that callers may show, in lower-case hex. */
+  verifyCertificateHash: list(certificateHash),
+  /** Of TLS 1.2; empty: all that can be named here. */
+  cipherSuites: cipherSuites,
   /** Names of which a caller's certificate must have one; empty is any. */
   subjectAltNames: list(v.string() as Schema<string>),
   minProtocolVersion: version("TLSV1_2"),
   maxProtocolVersion: version("TLSV1_3"),
-}, [
-  "caCrl",
-  "credentialNames",
-  "tlsCertificates",
-  "verifyCertificateSpki",
-  "verifyCertificateHash",
-  "cipherSuites",
-]);
+}, ["credentialNames", "tlsCertificates"]);
 
 type Written = v.InferOutput<typeof written>;
 
@@ -62,6 +120,9 @@ export type ServerTls = Immutable<Written>;
 const CERTIFIED: readonly Written["mode"][] = ["SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"];
 
 const FILES = ["serverCertificate", "privateKey", "caCertificates"] as const;
+
+/** What is said of the certificates of those who call. */
+const ABOUT_CALLERS = ["verifyCertificateSpki", "verifyCertificateHash"] as const;
 
 function* faults(tls: Written): Generator<Fault> {
   const { mode } = tls;
@@ -78,6 +139,7 @@ function* faults(tls: Written): Generator<Fault> {
     const useless = tls.credentialName === null ? `in the mode ${mode}` : "besides credentialName";
     yield { message: wrong(`is of no use ${useless}`), at: [field] };
   }
+  yield* useless(tls);
   if (tls.minProtocolVersion === "TLSV1_3" && tls.maxProtocolVersion === "TLSV1_2") {
     yield { message: wrong("is below minProtocolVersion"), at: ["maxProtocolVersion"] };
   }
@@ -86,4 +148,32 @@ function* faults(tls: Written): Generator<Fault> {
 function neededFor(mode: Written["mode"], redirects: boolean): readonly (typeof FILES)[number][] {
   if (mode === "MUTUAL" || mode === "OPTIONAL_MUTUAL") return FILES;
   return mode === "SIMPLE" && !redirects ? ["serverCertificate", "privateKey"] : [];
+}
+
+/** What would be ignored: nobody shows a certificate of another authority, or TLS has no such choice. */
+function* useless(tls: Written): Generator<Fault> {
+  const { mode, cipherSuites } = tls;
+  const asksCallers = mode === "MUTUAL" || mode === "OPTIONAL_MUTUAL";
+  const inMode = `of no use in the mode ${mode}`;
+  if (tls.caCrl !== null && !asksCallers) yield { message: wrong(`is ${inMode}`), at: ["caCrl"] };
+  else if (tls.caCrl !== null && tls.credentialName !== null) {
+    const hint = "name the list ca.crl in the credential's directory";
+    yield { message: wrong("is of no use besides credentialName", hint), at: ["caCrl"] };
+  }
+  for (const field of ABOUT_CALLERS) {
+    if (tls[field].length > 0 && !asksCallers) yield { message: wrong(`are ${inMode}`), at: [field] };
+  }
+  if (cipherSuites.length === 0) return;
+  if (!CERTIFIED.includes(mode)) yield { message: wrong(`are ${inMode}`), at: ["cipherSuites"] };
+  else if (tls.minProtocolVersion === "TLSV1_3") {
+    yield { message: wrong("are of no use in TLS 1.3, which has suites of its own"), at: ["cipherSuites"] };
+  }
+}
+
+/** Hex; undefined: it is none. */
+function hashOf(text: string): string | undefined {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.length === SHA256_BYTES && bytes.toString("base64") === text
+    ? bytes.toString("hex")
+    : undefined;
 }

@@ -18,20 +18,11 @@ export interface Refusal {
   readonly hint?: string;
 }
 
-/** Where a DestinationRule has policies. */
-const POLICIES = ["trafficPolicy", "subsets[].trafficPolicy"].flatMap((policy) => [
-  policy,
-  `${policy}.portLevelSettings[]`,
-]);
-
 const INBOUND_POOLS = ["inboundConnectionPool", "ingress[].connectionPool"];
 
 const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(value);
 
 export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
-  clientTls: [
-    ...policy("tls.caCrl", "tls.credentialName"),
-  ],
   sidecar: [
     ...["ingress[].bind", "egress[].bind"].map((path) => ({ kind: "Sidecar", path })),
     // Istio reads it for callers alone.
@@ -104,13 +95,6 @@ const BY_KIND: ReadonlyMap<string, readonly Refusal[]> = Map.groupBy(
   Object.values(UNIMPLEMENTED).flat(),
   ({ kind }) => kind,
 );
-
-/** A field of every policy of a DestinationRule. */
-function policy(...fields: readonly string[]): Refusal[] {
-  return POLICIES.flatMap((at) =>
-    fields.map((field) => ({ kind: "DestinationRule", path: `${at}.${field}` }))
-  );
-}
 
 function values(kind: string, paths: readonly string[], rest: Omit<Refusal, "kind" | "path">): Refusal[] {
   return paths.map((path) => ({ kind, path, ...rest }));

@@ -1,8 +1,10 @@
 /** Certificates, keys and roots on the proxy's disk, for TLS to servers outside the mesh; read anew when they change. */
-import type { UpstreamTls } from "../../model/upstream_tls.ts";
+import type { Credential, UpstreamTls } from "../../model/upstream_tls.ts";
 import { ChangingFile } from "../../runtime/changing_file.ts";
+import { credentialPaths } from "../../runtime/credentials.ts";
 import { FileError } from "../../runtime/files.ts";
-import type { Alpn, TlsClient } from "../../runtime/socket.ts";
+import { revocationLists } from "../../runtime/revocation_lists.ts";
+import type { Alpn, TlsClient, TlsMaterial } from "../../runtime/socket.ts";
 
 /** Of one PEM file; a bundle of all public roots has a quarter of that. */
 export const PEM_FILE_BYTES_MAX = 1024 * 1024;
@@ -21,23 +23,60 @@ const SYSTEM_ROOTS = [
 
 export class TlsFiles {
   readonly #files = new Map<string, ChangingFile>();
+  readonly #credentials: string | null;
   readonly #systemRoots: readonly string[];
 
-  /** `systemRoots`: files, the first of which that can be read counts where no other is named. */
-  constructor(systemRoots: readonly string[] = SYSTEM_ROOTS) {
+  /**
+   * `credentials`: where those are, each in a directory of its name; null: nowhere. `systemRoots`: files, the first of
+   * which that can be read counts where no other is named.
+   */
+  constructor(credentials: string | null = null, systemRoots: readonly string[] = SYSTEM_ROOTS) {
+    this.#credentials = credentials;
     this.#systemRoots = systemRoots;
   }
 
   /** What a connection that begins now shows and trusts. Throws FileError. */
-  client({ certificate, rootsFile, sni }: UpstreamTls, alpn: Alpn | undefined): TlsClient {
+  client(tls: UpstreamTls, alpn: Alpn | undefined): TlsClient {
+    const { sni, credential } = tls;
     return {
-      chain: certificate === null ? "" : this.#read(certificate.chainFile),
-      key: certificate === null ? "" : this.#read(certificate.keyFile),
-      roots: rootsFile === null ? this.#system() : this.#read(rootsFile),
+      ...(credential === undefined ? this.#byPaths(tls) : this.#byCredential(credential)),
       oldest: "1.2",
       ...(sni === null ? {} : { serverName: sni }),
       ...(alpn === undefined ? {} : { alpn }),
     };
+  }
+
+  #byPaths({ certificate, rootsFile, crlFile }: UpstreamTls): TlsMaterial {
+    return {
+      chain: certificate === null ? "" : this.#read(certificate.chainFile),
+      key: certificate === null ? "" : this.#read(certificate.keyFile),
+      roots: rootsFile === null ? this.#system() : this.#read(rootsFile),
+      ...(crlFile === undefined ? {} : { crls: revocationLists(crlFile, this.#read(crlFile)) }),
+    };
+  }
+
+  #byCredential({ name, withCertificate }: Credential): TlsMaterial {
+    if (this.#credentials === null) {
+      const message = `the credential "${name}" needs a directory: start with --credentials`;
+      throw new FileError("not-found", name, message);
+    }
+    const { chain, key, roots, crl } = credentialPaths(this.#credentials, name);
+    const lists = this.#readIfPresent(crl);
+    return {
+      chain: withCertificate ? this.#read(chain) : "",
+      key: withCertificate ? this.#read(key) : "",
+      roots: this.#read(roots),
+      ...(lists === null ? {} : { crls: revocationLists(crl, lists) }),
+    };
+  }
+
+  #readIfPresent(path: string): string | null {
+    try {
+      return this.#read(path);
+    } catch (error) {
+      if (error instanceof FileError && error.code === "not-found") return null;
+      throw error;
+    }
   }
 
   /** Empty: a machine without any trusts those that Bun has from Mozilla. */

@@ -4,12 +4,11 @@
  */
 import { textHash } from "../../lib/hash.ts";
 import type { CertificateSource } from "../../model/gateway_listener.ts";
+import { credentialPaths } from "../../runtime/credentials.ts";
 import { FileError } from "../../runtime/files.ts";
+import { revocationLists } from "../../runtime/revocation_lists.ts";
 import type { TlsMaterial } from "../../runtime/socket.ts";
 import type { ReadText } from "../../runtime/watched_files.ts";
-
-/** Names in the directory of a credential, as in a TLS secret of Kubernetes. */
-const CREDENTIAL = { chain: "tls.crt", key: "tls.key", roots: "ca.crt" } as const;
 
 export interface CertificateStoreOptions {
   /** Where credentials are, each in a directory of its name; null: nowhere. */
@@ -33,6 +32,8 @@ interface Paths {
   readonly chain: string;
   readonly key: string;
   readonly roots: string | null;
+  /** Of revocation lists. */
+  readonly crl: { readonly path: string; readonly optional: boolean } | null;
 }
 
 export class CertificateStore {
@@ -57,7 +58,12 @@ export class CertificateStore {
     const paths = [...held.values()].map(({ source }) => this.#pathsOf(source)).filter((paths) =>
       paths !== null
     );
-    const files = paths.flatMap(({ chain, key, roots }) => [chain, key, ...roots === null ? [] : [roots]]);
+    const files = paths.flatMap(({ chain, key, roots, crl }) => [
+      chain,
+      key,
+      ...roots === null ? [] : [roots],
+      ...crl === null ? [] : [crl.path],
+    ]);
     this.#options.watch(files);
   }
 
@@ -84,7 +90,8 @@ export class CertificateStore {
     let material: TlsMaterial;
     try {
       const roots = paths.roots === null ? "" : read(paths.roots);
-      material = { chain: read(paths.chain), key: read(paths.key), roots };
+      const crls = this.#revocationLists(paths);
+      material = { chain: read(paths.chain), key: read(paths.key), roots, ...crls.length > 0 && { crls } };
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       return this.#fault(held, error.message);
@@ -97,6 +104,16 @@ export class CertificateStore {
     held.material = material;
   }
 
+  #revocationLists({ crl }: Paths): readonly string[] {
+    if (crl === null) return [];
+    try {
+      return revocationLists(crl.path, this.#options.read(crl.path));
+    } catch (error) {
+      if (crl.optional && error instanceof FileError && error.code === "not-found") return [];
+      throw error;
+    }
+  }
+
   /** Told once for as long as it stays the same. */
   #fault(held: Held, fault: string): void {
     if (held.seen === fault) return;
@@ -106,12 +123,14 @@ export class CertificateStore {
   }
 
   #pathsOf(source: CertificateSource): Paths | null {
-    if (source.type === "files") return source;
+    if (source.type === "files") {
+      return { ...source, crl: source.crl === undefined ? null : { path: source.crl, optional: false } };
+    }
     const { directory } = this.#options;
     if (directory === null) return null;
-    const at = (file: string) => `${directory}/${source.name}/${file}`;
-    const { chain, key, roots } = CREDENTIAL;
-    return { chain: at(chain), key: at(key), roots: source.withRoots ? at(roots) : null };
+    const { chain, key, roots, crl } = credentialPaths(directory, source.name);
+    if (!source.withRoots) return { chain, key, roots: null, crl: null };
+    return { chain, key, roots, crl: { path: crl, optional: true } };
   }
 }
 

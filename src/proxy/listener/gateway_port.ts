@@ -3,6 +3,7 @@ import { clientCertificateValue } from "../mesh_headers.ts";
 import {
   forwardedClientCertificate,
   hasAlternativeName,
+  isPinned,
   readClientCertificate,
 } from "../../identity/client_certificate.ts";
 import { peerIdentity } from "../../identity/peer_identity.ts";
@@ -113,7 +114,7 @@ export class GatewayPort {
   }
 
   #server(tls: GatewayTls, carriesRequests: boolean): TlsServer | null {
-    const { clients, certificate, minVersion, maxVersion } = tls;
+    const { clients, certificate, minVersion, maxVersion, ciphers } = tls;
     const { warnings, meshMaterial } = this.#options;
     const material = certificate === null ? meshMaterial() : this.#options.certificate(certificate);
     if (material === null) {
@@ -125,6 +126,7 @@ export class GatewayPort {
       clients: clients === "mesh" ? "required" : clients,
       minVersion,
       maxVersion,
+      ...(ciphers === undefined ? {} : { ciphers }),
       alpn: carriesRequests ? ["h2", "http/1.1"] : [],
     };
   }
@@ -147,7 +149,7 @@ export class GatewayPort {
   #clientOf(
     wire: TlsWire,
     error: Error | null,
-    { clients, subjectAltNames }: GatewayTls,
+    { clients, subjectAltNames, pins }: GatewayTls,
   ): ProvenClient | { readonly refused: string } {
     if (clients === "anonymous") return ANONYMOUS;
     const certificate = wire.getPeerCertificate();
@@ -176,6 +178,9 @@ export class GatewayPort {
     if (fields === undefined) return { refused: "its certificate cannot be read" };
     if (!hasAlternativeName(fields, subjectAltNames)) {
       return { refused: "its certificate has none of the names in subjectAltNames" };
+    }
+    if (pins !== undefined && !isPinned(raw, fields, pins)) {
+      return { refused: "neither verifyCertificateHash nor verifyCertificateSpki has its certificate" };
     }
     return { certificate: forwardedClientCertificate(raw, fields), spiffeId: null };
   }

@@ -188,6 +188,17 @@ describe("tls", () => {
     expect(faultsOf("{tls: {sni: a.com}}")[0]).toContain("of no use in the mode DISABLE");
   });
 
+  test("a credential is the name of a directory, and says all that paths say", () => {
+    expect(faultsOf("{tls: {mode: MUTUAL, credentialName: partner}}")).toEqual([]);
+    expect(faultsOf("{tls: {mode: SIMPLE, credentialName: ../etc}}")).toHaveLength(1);
+    for (const field of ["clientCertificate", "privateKey", "caCertificates", "caCrl"]) {
+      expect(faultsOf(`{tls: {mode: SIMPLE, credentialName: partner, ${field}: /f}}`)).toEqual([
+        `${AT}.tls.${field}: stands beside credentialName, which already says it`,
+      ]);
+    }
+    expect(faultsOf("{tls: {mode: SIMPLE, caCrl: /l, insecureSkipVerify: true}}")).toHaveLength(1);
+  });
+
   test("MUTUAL needs a certificate and its key", () => {
     expect(faultsOf("{tls: {mode: MUTUAL}}")).toEqual([
       `${AT}.tls: the mode MUTUAL needs clientCertificate, a path`,

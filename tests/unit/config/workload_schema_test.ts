@@ -120,6 +120,50 @@ describe("Gateway", () => {
     expect(faults(`${port("TLS")}, tls: {privateKey: /k}`)[0]).toContain("of no use in the mode PASSTHROUGH");
   });
 
+  test("callers are named by the SHA-256 of their certificates and keys, in the forms that openssl shows", () => {
+    const tls = (rest: string, mode = "MUTUAL") =>
+      `${
+        port("HTTPS")
+      }, tls: {mode: ${mode}, serverCertificate: /c, privateKey: /k, caCertificates: /a, ${rest}}`;
+    const hash = "AB".repeat(32);
+    const colons = Array(32).fill("ab").join(":");
+    const base64 = Buffer.from(hash, "hex").toString("base64");
+    const all = `verifyCertificateHash: [${hash}, "${colons}"], verifyCertificateSpki: ["${base64}"]`;
+    const spec = specOf("Gateway", server(tls(all))).servers[0]?.tls;
+    expect([spec?.verifyCertificateHash, spec?.verifyCertificateSpki])
+      .toEqual([[hash.toLowerCase(), hash.toLowerCase()], [hash.toLowerCase()]]);
+    for (const odd of [hash.slice(2), `${colons}:ab`, hash.replace("AB", "A:"), base64]) {
+      expect(faults(tls(`verifyCertificateHash: ["${odd}"]`))[0]).toContain("is no SHA-256 in hex");
+    }
+    for (const odd of [base64.slice(0, -1), hash, base64.replace("=", " "), "aGFzaA=="]) {
+      expect(faults(tls(`verifyCertificateSpki: ["${odd}"]`))[0]).toContain("is no SHA-256 in base64");
+    }
+    expect(faults(`${port("TLS")}, tls: {verifyCertificateHash: [${hash}]}`)[0]).toContain("of no use");
+  });
+
+  test("a revocation list is for those who are asked for certificates", () => {
+    const files = "serverCertificate: /c, privateKey: /k, caCertificates: /a, caCrl: /l";
+    expect(faults(`${port("HTTPS")}, tls: {mode: MUTUAL, ${files}}`)).toEqual([]);
+    expect(faults(`${port("HTTPS")}, tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k, caCrl: /l}`))
+      .toEqual(["IST0106 spec.servers[0].tls.caCrl: is of no use in the mode SIMPLE"]);
+    expect(faults(`${port("HTTPS")}, tls: {mode: MUTUAL, credentialName: a, caCrl: /l}`)[0])
+      .toContain("name the list ca.crl in the credential's directory");
+  });
+
+  test("cipher suites are those with forward secrecy, of TLS 1.2", () => {
+    const suites = (names: string, rest = "") =>
+      faults(
+        `${
+          port("HTTPS")
+        }, tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k, cipherSuites: [${names}]${rest}}`,
+      );
+    expect(suites("ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-CHACHA20-POLY1305")).toEqual([]);
+    expect(suites("AES128-SHA")[0]).toStartWith("BOW0005 spec.servers[0].tls.cipherSuites[0]: ");
+    expect(suites("TLS_AES_128_GCM_SHA256")[0]).toContain("is no cipher suite");
+    expect(suites("ECDHE-RSA-AES128-GCM-SHA256", ", minProtocolVersion: TLSV1_3")[0])
+      .toContain("of no use in TLS 1.3");
+  });
+
   test("a credential stands for the files, and nothing else beside it", () => {
     for (const mode of ["SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"]) {
       expect(faults(`${port("HTTPS")}, tls: {mode: ${mode}, credentialName: a}`)).toEqual([]);

@@ -7,6 +7,7 @@ import {
   generateKeyPair,
   type KeyPair,
 } from "../../../src/identity/key_pair.ts";
+import { encodePem } from "../../../src/identity/pem.ts";
 
 export { x509 };
 
@@ -89,5 +90,27 @@ export class TestAuthority {
       chain: `${certificate.toString("pem")}\n`,
       der: new Uint8Array(certificate.rawData),
     };
+  }
+
+  /** PEM of a revocation list with these certificates, in date unless it says otherwise. */
+  async revoke(...revoked: (TlsLeaf | { readonly nextUpdateMs: number })[]): Promise<string> {
+    const [nextUpdateMs = Date.now() + HOUR_MS] = revoked.flatMap((one) =>
+      "nextUpdateMs" in one ? [one.nextUpdateMs] : []
+    );
+    const list = await x509.X509CrlGenerator.create({
+      issuer: this.certificate.subject,
+      thisUpdate: new Date(Date.now() - 2 * HOUR_MS),
+      nextUpdate: new Date(nextUpdateMs),
+      signingAlgorithm: ECDSA_P256,
+      signingKey: this.keys.privateKey,
+      // Without a reason the entries would have an empty list of extensions, which is none.
+      entries: revoked.filter((one) => "der" in one).map(({ chain }) => ({
+        serialNumber: new x509.X509Certificate(chain).serialNumber,
+        revocationDate: new Date(),
+        reason: x509.X509CrlReason.keyCompromise,
+      })),
+    });
+    // As OpenSSL writes it.
+    return encodePem("X509 CRL", new Uint8Array(list.rawData));
   }
 }

@@ -125,6 +125,14 @@ describe("a gateway's snapshot", () => {
         server("a", "a.test", `mode: SIMPLE, ${files}`),
         server("b", '"*.b.test"', "mode: MUTUAL, credentialName: b, minProtocolVersion: TLSV1_3"),
         server("c", "c.test", "mode: PASSTHROUGH", "TLS"),
+        server(
+          "e",
+          "e.test",
+          `mode: MUTUAL, ${files}, caCertificates: /a, caCrl: /l, verifyCertificateHash: [${
+            "0a".repeat(32)
+          }], ` +
+            "cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256]",
+        ),
         server("d", "d.test", "mode: ISTIO_MUTUAL", "TLS"),
       ].join(", ")),
       rule("c", `hosts: [c.test], tls: [{match: [{sniHosts: [c.test]}], ${to("web")}}]`),
@@ -135,6 +143,7 @@ describe("a gateway's snapshot", () => {
       ["a.test", "https.443.a.main.edge"],
       ["*.b.test", "https.443.b.main.edge"],
       ["c.test", null],
+      ["e.test", "https.443.e.main.edge"],
       ["d.test", null],
     ]);
     const shared = { subjectAltNames: [], minVersion: "TLSv1.2", maxVersion: "TLSv1.3" } as const;
@@ -144,11 +153,24 @@ describe("a gateway's snapshot", () => {
       { ...shared, clients: "anonymous", certificate: chain },
       { ...shared, clients: "required", certificate: credential, minVersion: "TLSv1.3" },
       null,
+      {
+        ...shared,
+        clients: "required",
+        certificate: { ...chain, roots: "/a", crl: "/l" },
+        pins: { certificates: ["0a".repeat(32)], publicKeys: [] },
+        ciphers: ["ECDHE-RSA-AES128-GCM-SHA256"],
+      },
       { ...shared, clients: "mesh", certificate: null },
     ]);
-    expect(chains.map(({ routes }) => routes.map(({ matches }) => matches?.length))).toEqual([[], [], [1], [
-      0,
-    ]]);
+    expect(chains.map(({ routes }) => routes.map(({ matches }) => matches?.length))).toEqual([
+      [],
+      [],
+      [1],
+      [],
+      [
+        0,
+      ],
+    ]);
   });
 
   test("has no virtual host of the mesh, no port of its own, and lets nobody pass", () => {

@@ -99,6 +99,14 @@ describe("upstreamTls()", () => {
     });
   });
 
+  test("a revocation list is a path, a credential a name, with a certificate for MUTUAL alone", () => {
+    expect(tlsOf("{mode: SIMPLE, caCrl: /crl.pem}")?.crlFile).toBe("/crl.pem");
+    for (const mode of ["SIMPLE", "MUTUAL"]) {
+      expect(tlsOf(`{mode: ${mode}, credentialName: partner}`)?.credential)
+        .toEqual({ name: "partner", withCertificate: mode === "MUTUAL" });
+    }
+  });
+
   test("insecureSkipVerify verifies no name", () => {
     expect(tlsOf("{mode: SIMPLE, insecureSkipVerify: true}")).toMatchObject({ names: [], insecure: true });
   });

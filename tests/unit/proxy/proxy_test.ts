@@ -52,6 +52,7 @@ function proxyOf(leaf: TlsLeaf, outbound: number, mesh: number, caps = proxyCaps
       mesh: { hostname: HERE, port: mesh },
     },
     gateway: null,
+    credentials: null,
     deliverTo: HERE,
     jwksAllow: [],
     limits: DEFAULT_LIMITS,

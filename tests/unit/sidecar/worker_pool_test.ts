@@ -31,6 +31,7 @@ const SETTINGS = {
     mesh: { hostname: "0.0.0.0", port: 15008 },
   },
   gateway: null,
+  credentials: null,
   deliverTo: "127.0.0.1",
   jwksAllow: [],
   limits: DEFAULT_LIMITS,

@@ -23,6 +23,7 @@ const START: ToWorker = {
   settings: {
     trustDomain: "mesh.test",
     gateway: null,
+    credentials: null,
     addresses: {
       outbound: { hostname: "127.0.0.1", port: 1 },
       inboundPlain: { hostname: "127.0.0.1", port: 3 },

@@ -1,6 +1,6 @@
 /** Connections to real TLS servers outside the mesh: who is let in, who is refused, and which files are read when. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type TlsOptions } from "node:tls";
 import { type AddressInfo, createServer as createPlainServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -144,8 +144,12 @@ describe("TLS to a server outside the mesh", () => {
     const { port } = await serve(good);
     expect(await attempt(port, { rootsFile: null })).toBe("peer-refused");
     const missing = join(directory, "no-such-bundle.pem");
-    expect(await attempt(port, { rootsFile: null }, { files: new TlsFiles([missing]) })).toBe("peer-refused");
-    expect(await attempt(port, { rootsFile: null }, { files: new TlsFiles([missing, ROOTS]) })).toBe("ok -");
+    expect(await attempt(port, { rootsFile: null }, { files: new TlsFiles(null, [missing]) })).toBe(
+      "peer-refused",
+    );
+    expect(await attempt(port, { rootsFile: null }, { files: new TlsFiles(null, [missing, ROOTS]) })).toBe(
+      "ok -",
+    );
   });
 
   test("a server that asks for a certificate gets the one on the disk, a new one as soon as it is there", async () => {
@@ -172,6 +176,55 @@ describe("TLS to a server outside the mesh", () => {
     expect(await attempt(port, { rootsFile: passing }, { files })).toBe("ok -");
     rmSync(passing);
     expect(await attempt(port, { rootsFile: passing }, { files })).toBe("ok -");
+  });
+
+  test("a certificate on a revocation list is refused, from the moment that the list says so", async () => {
+    const { port } = await serve(good);
+    const files = new TlsFiles();
+    const crlFile = file("list.pem", await authority.revoke());
+    expect(await attempt(port, { crlFile }, { files })).toBe("ok -");
+    file("list.pem", await authority.revoke(good));
+    expect(await attempt(port, { crlFile }, { files })).toBe("peer-refused");
+    expect(warnings[0]).toContain("CERT_REVOKED");
+    file("list.pem", await stranger.revoke() + await authority.revoke());
+    expect(await attempt(port, { crlFile }, { files })).toBe("ok -");
+  });
+
+  test.each([
+    ["of another authority", () => stranger.revoke(), "UNABLE_TO_GET_CRL"],
+    ["that is out of date", () => authority.revoke({ nextUpdateMs: Date.now() - 1_000 }), "CRL_HAS_EXPIRED"],
+  ])("a list %s vouches for nobody", async (_, list, code) => {
+    const { port } = await serve(good);
+    expect(await attempt(port, { crlFile: file("odd.pem", await list()) })).toBe("peer-refused");
+    expect(warnings[0]).toContain(code);
+  });
+
+  test("a file without a list fails the connection and says so", async () => {
+    const { port } = await serve(good);
+    const crlFile = file("none.pem", authority.roots);
+    expect(await attempt(port, { crlFile })).toBe("connect-failure");
+    expect(warnings[0]).toEndWith(`Cannot use ${crlFile}: it has no "BEGIN X509 CRL"`);
+  });
+
+  test("a credential is a directory: roots, with MUTUAL a certificate, and a list where there is one", async () => {
+    mkdirSync(join(directory, "partner"), { recursive: true });
+    const asks = { requestCert: true, rejectUnauthorized: true, ca: authority.roots };
+    const { port } = await serve(good, asks);
+    const files = new TlsFiles(directory);
+    const own = await authority.issue({});
+    const credential = { name: "partner", withCertificate: true };
+    expect(await attempt(port, { credential }, { files })).toBe("connect-failure");
+    expect(warnings[0]).toContain("partner/tls.crt: there is no such file");
+    file("partner/ca.crt", authority.roots);
+    file("partner/tls.crt", own.chain);
+    file("partner/tls.key", own.key);
+    expect(await attempt(port, { rootsFile: null, credential }, { files })).toBe("ok -");
+    const bare = { credential: { ...credential, withCertificate: false } };
+    expect(await attempt(port, bare, { files })).not.toStartWith("ok");
+    file("partner/ca.crl", await authority.revoke(good));
+    expect(await attempt(port, { credential }, { files })).toBe("peer-refused");
+    expect(await attempt(port, { credential }, { files: new TlsFiles() })).toBe("connect-failure");
+    expect(warnings[0]).toContain("start with --credentials");
   });
 
   test("what is no certificate fails the connection", async () => {

@@ -56,6 +56,26 @@ describe("CertificateStore", () => {
     expect(watched()).toContain("/credentials/shop/ca.crt");
   });
 
+  test("revocation lists are read with the roots: those of a path, and of a credential that has some", () => {
+    const { store, files, watched, warnings } = stored();
+    const list = (n: number) => `-----BEGIN X509 CRL-----\n${"A".repeat(n)}\n-----END X509 CRL-----`;
+    for (const name of ["tls.crt", "tls.key", "ca.crt"]) files.set(`/credentials/shop/${name}`, name);
+    const byPath: CertificateSource = { ...FILES, crl: "/crl" };
+    store.retain([SHOP, byPath]);
+    expect(watched()).toContain("/crl");
+    expect(watched()).toContain("/credentials/shop/ca.crl");
+    expect(store.get(SHOP)).not.toHaveProperty("crls");
+    expect([store.get(byPath), warnings]).toEqual([null, [expect.stringContaining("There is no /crl")]]);
+    files.set("/credentials/shop/ca.crl", `${list(4)}\n${list(8)}`);
+    files.set("/crl", list(4));
+    store.refresh();
+    expect(store.get(SHOP)?.crls).toEqual([list(4), list(8)]);
+    expect(store.get(byPath)?.crls).toEqual([list(4)]);
+    files.set("/crl", "nonsense");
+    store.refresh();
+    expect(store.get(byPath)?.crls).toEqual([list(4)]);
+  });
+
   test("a credential without a directory is told, and serves nobody", () => {
     const { store, warnings, reads } = stored(null);
     store.retain([SHOP]);
