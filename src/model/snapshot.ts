@@ -227,6 +227,10 @@ export interface Cluster {
   readonly toOriginalDestination?: boolean;
   /** How endpoints without a mesh listener are spoken to. @default in plain text */
   readonly tls?: UpstreamTls;
+  /** Connections for bytes to endpoints without a mesh listener go through the HTTP proxies that those are. @default none */
+  readonly tunnel?: { readonly method: "CONNECT" | "POST"; readonly authority: string };
+  /** Connections to endpoints without a mesh listener begin with PROXY protocol of this version. @default without */
+  readonly proxyProtocol?: ProxyProtocolVersion;
   /** What becomes of endpoints whose address is a name. @default "STRICT_DNS" */
   readonly resolution?: Resolution;
   /** The DestinationRules that say it; for `explain` alone. */
@@ -239,6 +243,9 @@ export interface Cluster {
  * request itself wants to go, a host that the request names, and the endpoint's port.
  */
 export type Resolution = "STRICT_DNS" | "LOGICAL_DNS" | "ON_DEMAND" | "AUTHORITY";
+
+/** The line of text, or the binary form. */
+export type ProxyProtocolVersion = "V1" | "V2";
 
 export interface HashSettings {
   /** What is hashed; those that a request has are taken together, and with none of them chance decides. */

@@ -6,7 +6,7 @@ import type { LocalityLbSetting } from "../config/schema/locality.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { UINT32_MAX } from "../config/schema/numbers.ts";
 import type { OutlierDetection as WrittenOutlier } from "../config/schema/outlier_detection.ts";
-import type { RetryBudget } from "../config/schema/traffic_policy.ts";
+import type { RetryBudget, Tunnel } from "../config/schema/traffic_policy.ts";
 import type { Cluster, ClusterLimits, HashKey, HttpProtocol, LocalitySettings } from "../model/snapshot.ts";
 import type { OutlierDetection } from "../model/outlier_detection.ts";
 import type { MeshService, ServicePort } from "./services.ts";
@@ -47,9 +47,16 @@ export function clusterSettings(
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
     ...(outlierDetection === null ? {} : { outlier: outlierOf(outlierDetection) }),
     ...(tls === null ? {} : { tls }),
+    ...(policy.tunnel === null ? {} : { tunnel: tunnelOf(policy.tunnel) }),
+    ...(policy.proxyProtocol === null ? {} : { proxyProtocol: policy.proxyProtocol.version }),
     ...(service.resolution === null ? {} : { resolution: service.resolution }),
     ...(service.toOriginalDestination ? { toOriginalDestination: true } : {}),
   };
+}
+
+function tunnelOf({ protocol, targetHost, targetPort }: Tunnel): NonNullable<Cluster["tunnel"]> {
+  const host = targetHost.includes(":") ? `[${targetHost}]` : targetHost;
+  return { method: protocol, authority: `${host}:${targetPort}` };
 }
 
 /** The labels of endpoints that a cluster compares. */

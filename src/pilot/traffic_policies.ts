@@ -10,6 +10,8 @@ const DEFAULTS: EffectivePolicy = {
   outlierDetection: null,
   tls: null,
   retryBudget: null,
+  tunnel: null,
+  proxyProtocol: null,
 };
 
 /**
@@ -24,25 +26,31 @@ export function effectivePolicy(
   const own = atPort(rule, port) ?? rule ?? DEFAULTS;
   if (subset === null) return withoutPorts(own);
   const ofPort = atPort(subset, port);
-  if (ofPort !== null) return { ...ofPort, retryBudget: subset.retryBudget ?? own.retryBudget };
+  const whole = {
+    retryBudget: subset.retryBudget ?? own.retryBudget,
+    tunnel: subset.tunnel ?? own.tunnel,
+    proxyProtocol: subset.proxyProtocol ?? own.proxyProtocol,
+  };
+  if (ofPort !== null) return { ...ofPort, ...whole };
   return {
     loadBalancer: subset.loadBalancer ?? own.loadBalancer,
     connectionPool: subset.connectionPool ?? own.connectionPool,
     outlierDetection: subset.outlierDetection ?? own.outlierDetection,
     tls: subset.tls ?? own.tls,
-    retryBudget: subset.retryBudget ?? own.retryBudget,
+    ...whole,
   };
 }
 
-/** A port has no retry budget of its own. */
+/** What a port has none of is as it is for all. */
 function atPort(policy: TrafficPolicy | null, port: number): EffectivePolicy | null {
   const found = policy?.portLevelSettings.find((settings) => settings.port === port);
   if (found === undefined) return null;
   const { loadBalancer, connectionPool, outlierDetection, tls } = found;
-  return { loadBalancer, connectionPool, outlierDetection, tls, retryBudget: null };
+  const { tunnel, proxyProtocol } = policy as TrafficPolicy;
+  return { loadBalancer, connectionPool, outlierDetection, tls, retryBudget: null, tunnel, proxyProtocol };
 }
 
 function withoutPorts(policy: EffectivePolicy): EffectivePolicy {
-  const { loadBalancer, connectionPool, outlierDetection, tls, retryBudget } = policy;
-  return { loadBalancer, connectionPool, outlierDetection, tls, retryBudget };
+  const { loadBalancer, connectionPool, outlierDetection, tls, retryBudget, tunnel, proxyProtocol } = policy;
+  return { loadBalancer, connectionPool, outlierDetection, tls, retryBudget, tunnel, proxyProtocol };
 }

@@ -251,14 +251,24 @@ export interface ConnectHandlers {
  * Opens a plain connection, or a TLS one that shows `tls` and lets the owner judge the peer in `onHandshake`. Exactly
  * one of the handlers is called, `failed` perhaps at once.
  */
-export type Connect = (address: Address, tls: TlsClient | null, on: ConnectHandlers) => void;
+export type Connect = (address: ConnectAddress, tls: TlsClient | null, on: ConnectHandlers) => void;
+
+export interface ConnectAddress extends Address {
+  /** What is said before all else, and before TLS begins. @default nothing */
+  readonly prelude?: (wire: Wire) => Uint8Array;
+}
 
 export const connect: Connect = (address, tls, on) => {
+  const { hostname, port, prelude } = address;
+  const late = tls !== null && prelude !== undefined;
   const socket = {
-    ...(tls === null ? handlers : tlsHandlers),
+    ...(tls === null || late ? handlers : tlsHandlers),
     open(socket: BunSocket) {
       socket.setNoDelay(true);
       if (tls === null) boundLocalReceiveBuffer(socket as unknown as Wire);
+      // The kernel has room for it in any new connection.
+      if (prelude !== undefined) socket.write(prelude(socket as unknown as Wire));
+      if (late) return beginTls(socket, tls, on);
       // It may be closed before there is an owner.
       socket.data = NOBODY;
       socket.data = on.opened(socket as unknown as Wire);
@@ -267,12 +277,11 @@ export const connect: Connect = (address, tls, on) => {
       on.failed(error);
     },
   };
-  const { hostname, port } = address;
   const options = {
     ...(hostname.startsWith(UNIX) ? { unix: hostname.slice(UNIX.length) } : { hostname, port }),
     allowHalfOpen: true,
     socket,
-    ...(tls === null ? {} : { tls: verifiedByOwner(tls) }),
+    ...(tls === null || late ? {} : { tls: verifiedByOwner(tls) }),
   };
   try {
     // connectError has told the caller already; the promise says the same again.
@@ -282,6 +291,22 @@ export const connect: Connect = (address, tls, on) => {
     on.failed(error as Error);
   }
 };
+
+/** TLS on a connection that stands, and of which something was said in plain text. */
+function beginTls(socket: BunSocket, tls: TlsClient, on: ConnectHandlers): void {
+  socket.data = NOBODY;
+  try {
+    const [, secured] = socket.upgradeTLS({
+      tls: verifiedByOwner(tls),
+      socket: tlsHandlers,
+    } as unknown as Bun.TLSUpgradeOptions<WireOwner>);
+    secured.data = NOBODY;
+    secured.data = on.opened(secured as unknown as Wire);
+  } catch (error) {
+    socket.terminate();
+    on.failed(error as Error);
+  }
+}
 
 /**
  * A root whose key was never kept, for connections that believe nobody. Where there is none, Bun reads its own 140: 1.3 MB

@@ -9,7 +9,7 @@ import { loadBalancer } from "./load_balancer.ts";
 import { percentage, UINT32_MAX, wholeNumber } from "./numbers.ts";
 import { outlierDetection } from "./outlier_detection.ts";
 import { wrong } from "./problem.ts";
-import { portSelector } from "./scalars.ts";
+import { host, ipAddress, oneOf, PORT_MAX, portSelector } from "./scalars.ts";
 
 const NOTHING = wrong("has no setting, so it does nothing");
 
@@ -35,18 +35,34 @@ const retryBudget = fields({
   minRetryConcurrency: v.nullish(wholeNumber("a number of retries", 0, UINT32_MAX), 3),
 });
 
+/** Bytes are carried through the proxies that the host is. */
+const tunnel = fields({
+  protocol: v.nullish(oneOf(["CONNECT", "POST"], "a protocol for tunnels"), "CONNECT"),
+  /** Where it leads to: a name that the proxy looks up, or an address. */
+  targetHost: v.union([ipAddress, host], wrong("{} is neither a host nor an IP address")) as Schema<string>,
+  targetPort: wholeNumber("a port", 1, PORT_MAX),
+});
+
+const proxyProtocol = fields({
+  version: v.nullish(oneOf(["V1", "V2"], "a version of PROXY protocol"), "V1"),
+});
+
 const written = fields({
   ...settings,
   portLevelSettings: list(portPolicy),
   retryBudget: optional(retryBudget),
-}, ["tunnel", "proxyProtocol"]);
+  tunnel: optional(tunnel),
+  proxyProtocol: optional(proxyProtocol),
+});
 
 type Written = v.InferOutput<typeof written>;
 
 export const trafficPolicy = v.pipe(
   written,
   v.check(
-    (policy) => hasSome(policy) || policy.portLevelSettings.length > 0 || policy.retryBudget !== null,
+    (policy) =>
+      hasSome(policy) || policy.portLevelSettings.length > 0 ||
+      [policy.retryBudget, policy.tunnel, policy.proxyProtocol].some((setting) => setting !== null),
     NOTHING,
   ),
   across(function* ({ portLevelSettings }: Written) {
@@ -62,6 +78,7 @@ export const trafficPolicy = v.pipe(
 
 export type TrafficPolicy = Immutable<v.InferOutput<typeof trafficPolicy>>;
 export type PortPolicy = TrafficPolicy["portLevelSettings"][number];
+export type Tunnel = NonNullable<TrafficPolicy["tunnel"]>;
 export type RetryBudget = NonNullable<TrafficPolicy["retryBudget"]>;
 
 function hasSome({ loadBalancer, connectionPool, outlierDetection, tls }: Settings): boolean {

@@ -72,7 +72,7 @@ export class ClusterCompiler {
   }
 
   #bind(endpoint: Endpoint, cluster: Cluster, limits: PoolLimits | null): ClusterEndpoint {
-    const { service, protocol = "http1", followsClient = false, tls } = cluster;
+    const { service, protocol = "http1", followsClient = false, tls, proxyProtocol: version } = cluster;
     const mtls = endpoint.meshPort !== null;
     const { hosts, edgeTo } = this.#options;
     const hostFor = (spoken: HttpProtocol) =>
@@ -82,6 +82,7 @@ export class ClusterCompiler {
         spiffeId: mtls ? endpoint.workload.principal : null,
         protocol: spoken,
         ...(mtls || tls === undefined ? {} : { tls }),
+        ...(mtls || version === undefined ? {} : { proxyProtocol: { version, ends: null } }),
         ...(limits === null ? {} : { pool: cluster.name }),
       }, limits);
     const edge = edgeTo(endpoint.workload, service, mtls);

@@ -2,10 +2,12 @@
 import type { Clock } from "../../lib/clock.ts";
 import { type PeerIdentity, peerIdentity } from "../../identity/peer_identity.ts";
 import { judgeServer, type ServerVerdict } from "../../identity/server_certificate.ts";
+import type { ProxyProtocolVersion } from "../../model/snapshot.ts";
 import type { UpstreamTls } from "../../model/upstream_tls.ts";
 import { FileError } from "../../runtime/files.ts";
 import {
   type Connect,
+  type ConnectAddress,
   setOwner,
   type TlsClient,
   type TlsMaterial,
@@ -16,6 +18,7 @@ import {
 } from "../../runtime/socket.ts";
 import type { PeerCertificates } from "../peer_certificates.ts";
 import type { ResetReason } from "../exchange.ts";
+import { type ProxiedEnds, proxyHeader } from "./proxy_protocol.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
 /** Where a host is, who must answer there, and what is spoken. */
@@ -28,6 +31,8 @@ export interface HostAddress {
   readonly tls?: UpstreamTls;
   /** `tcp`: one tunnel a connection, whatever is spoken in it. */
   readonly protocol: "http1" | "http2" | "tcp";
+  /** Said first; `ends` null: the connection carries requests of many clients. @default nothing */
+  readonly proxyProtocol?: { readonly version: ProxyProtocolVersion; readonly ends: ProxiedEnds | null };
   /** Whose connections these are: a cluster with limits shares its own with nobody. @default everybody's */
   readonly pool?: string;
 }
@@ -72,7 +77,7 @@ export class ConnectAttempt implements TlsWireOwner {
     const tls = plain ? null : this.#tlsClient();
     if (!plain && tls === null) return this.#fail("connect-failure");
     this.#cancelTimer = this.#context.clock.after(timeoutMs, () => this.#fail("connect-timeout"));
-    this.#context.connect(this.#address, tls, {
+    this.#context.connect(this.#destination, tls, {
       opened: (wire) => {
         this.#wire = wire;
         if (this.#over) {
@@ -83,6 +88,17 @@ export class ConnectAttempt implements TlsWireOwner {
       },
       failed: () => this.#fail("connect-failure"),
     });
+  }
+
+  get #destination(): ConnectAddress {
+    const { hostname, port, proxyProtocol } = this.#address;
+    if (proxyProtocol === undefined) return this.#address;
+    const prelude = ({ localAddress, localPort, remoteAddress, remotePort }: Wire) => {
+      const source = { hostname: localAddress, port: localPort };
+      const destination = { hostname: remoteAddress, port: remotePort };
+      return proxyHeader(proxyProtocol.version, proxyProtocol.ends, { source, destination });
+    };
+    return { hostname, port, prelude };
   }
 
   onHandshake(wire: TlsWire, error: Error | null): void {

@@ -21,9 +21,10 @@ export const PENDING_REQUESTS_MAX = 10_000;
 export const IDLE_CONNECTIONS_MAX = 1_024;
 
 export function hostKey(address: HostAddress): string {
-  const { hostname, port, spiffeId, protocol, pool, tls } = address;
+  const { hostname, port, spiffeId, protocol, pool, tls, proxyProtocol } = address;
   const peer = spiffeId ?? (tls === undefined ? "plain" : JSON.stringify(tls));
-  return `${hostname}|${port}|${peer}|${protocol}|${pool ?? ""}`;
+  const said = proxyProtocol === undefined ? "" : JSON.stringify(proxyProtocol);
+  return `${hostname}|${port}|${peer}|${protocol}|${pool ?? ""}|${said}`;
 }
 
 /** What hosts need from the process around them. */

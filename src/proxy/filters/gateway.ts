@@ -29,6 +29,8 @@ export interface GatewayBytes {
   /** The gateway's own end. */
   readonly local: Address;
   readonly peer: PolicyPeer;
+  /** The client's. */
+  readonly client: Address;
 }
 
 /** Takes requests of one connection, which came by one table of virtual hosts. */
@@ -123,12 +125,13 @@ function followRoute(
 /** Takes bytes; what no route is for is closed. */
 export function acceptGatewayBytes(
   context: GatewayContext,
-  { routes, serverName, local, peer }: GatewayBytes,
+  { routes, serverName, local, peer, client }: GatewayBytes,
   stream: ServerStream,
 ): ServerHandler {
   const snapshot = context.current();
   const head = connectHead(formatAuthority(local));
   const exchange = new GatewayExchange(context, snapshot, peer.address, stream, head, false);
+  exchange.standFor({ source: client, destination: local });
   const destination = { address: local.hostname, port: local.port };
   const bound = snapshot.policies?.bind(peer, destination, "tcp") ?? null;
   const route = findTcpRoute(routes, serverName, local.hostname);

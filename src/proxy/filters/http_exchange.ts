@@ -117,7 +117,7 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     this.prepare(target);
     target.host.active++;
     const { host, connectTimeoutMs } = target;
-    const stream = host.request(this, this.head, this.bodiless, connectTimeoutMs, this.#fresh);
+    const stream = host.request(this, this.upstreamHead, this.bodiless, connectTimeoutMs, this.#fresh);
     if (stream === "overflow") return this.reply(LOCAL_REPLY.overflow, target.edge);
     if (stream !== null) this.#attach(stream);
     else this.#pauseRequest();
@@ -167,6 +167,11 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     if (this.#done || this.status !== 0) return;
     this.#letGo();
     if (!this.#retry(failure, true, true)) this.reply(reply, this.#edge as Edge);
+  }
+
+  /** The head as the upstream gets it. */
+  protected get upstreamHead(): RequestHead {
+    return this.head;
   }
 
   /** Counts the exchange there if it ends before it has a target. */
@@ -255,7 +260,7 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
   // From the upstream.
 
   onConnection(open: (head: RequestHead, ended: boolean) => ClientStream): void {
-    this.#attach(open(this.head, this.bodiless));
+    this.#attach(open(this.upstreamHead, this.bodiless));
   }
 
   onInform(status: number, headers: HeaderList): void {

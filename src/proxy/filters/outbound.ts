@@ -38,6 +38,9 @@ export interface TcpConnection {
   readonly destination: Address | null;
   /** The name that TLS asks for. */
   readonly serverName: string | null;
+  /** Its two ends, as they are seen here. */
+  readonly client: Address;
+  readonly local: Address;
 }
 
 /** Where TLS is spoken that was not captured: what a URL without a port means. */
@@ -86,6 +89,7 @@ export class OutboundAcceptor {
     const port = found?.listener.listener.port ?? HTTPS_PORT;
     const to = destination ?? { hostname: serverName ?? "", port };
     const exchange = this.#exchange(snapshot, stream, connectHead(formatAuthority(to)), false);
+    exchange.standFor({ source: connection.client, destination: destination ?? connection.local });
     if (this.#options.inFlight.refuses()) exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
     else if (found) this.#routeTcp(exchange, snapshot, found, connection, to);
     else this.#passOn(exchange, snapshot, { ...to, protocol: "tcp" });

@@ -10,7 +10,9 @@ import { hostOfAuthority } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
 import { answerOutcome, outcomeFollows } from "../cluster/health/answer_outcome.ts";
+import type { HostAddress } from "../cluster/connect_attempt.ts";
 import type { Host } from "../cluster/host.ts";
+import type { ProxiedEnds } from "../cluster/proxy_protocol.ts";
 import type { HostTable } from "../cluster/host_table.ts";
 import type { PoolLimits } from "../cluster/pool_limits.ts";
 import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
@@ -35,6 +37,7 @@ import type { ExchangeContext } from "./exchange_context.ts";
 import { GuardedExchange } from "./guarded_exchange.ts";
 import type { Target } from "./http_exchange.ts";
 import { Mirror, shadowAuthority } from "./mirror.ts";
+import { tunnelHead } from "./tunnel_head.ts";
 import { lostOnKeptConnection } from "./upstream_failure.ts";
 
 export interface OutboundContext extends ExchangeContext {
@@ -68,6 +71,8 @@ export class OutboundExchange extends GuardedExchange {
   #outcomeFollows = false;
   /** Where the attempt counts as a retry. */
   #retrying: PoolLimits | null = null;
+  /** Of the client's connection, where it carries bytes and nobody asked for it by CONNECT. */
+  #ends: ProxiedEnds | null = null;
   /** The only endpoint that will do: the client dialled its own address. */
   #pinned: ClusterEndpoint | null = null;
   /** Null: the request is sent once. */
@@ -161,12 +166,18 @@ export class OutboundExchange extends GuardedExchange {
       const { hosts } = this.context;
       const { connectTimeoutMs, tls } = cluster.cluster;
       const security = tls === undefined ? {} : { tls };
-      const host = hosts.passthrough({ ...destination, spiffeId: null, ...security, protocol: "tcp" });
+      const said = { ...security, ...this.#proxied(cluster.cluster) };
+      const host = hosts.passthrough({ ...destination, spiffeId: null, ...said, protocol: "tcp" });
       return this.send({ host, edge: cluster.unserved, connectTimeoutMs });
     }
     this.#retries = DEFAULT_RETRIES;
     this.#pinned = pinned?.endpoint ?? null;
     this.#sendTo(cluster);
+  }
+
+  /** Says which connection the exchange stands for. */
+  standFor(ends: ProxiedEnds): void {
+    this.#ends = ends;
   }
 
   #sendTo(cluster: CompiledCluster): void {
@@ -384,17 +395,36 @@ export class OutboundExchange extends GuardedExchange {
     return host && { host, edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
   }
 
+  /** Bytes that go through an HTTP proxy ask it for where they are to go. */
+  protected override get upstreamHead(): RequestHead {
+    const tunnel = this.#tunnelTo(this.#endpoint);
+    return tunnel === undefined ? this.head : tunnelHead(tunnel);
+  }
+
+  #tunnelTo(endpoint: ClusterEndpoint | null): Cluster["tunnel"] {
+    const tunnel = this.#cluster?.cluster.tunnel;
+    return tunnel !== undefined && this.isTcp && endpoint?.endpoint.meshPort === null ? tunnel : undefined;
+  }
+
+  /** The header of PROXY protocol is the client's own where the connection is for it alone. */
+  #proxied(cluster: Cluster): { proxyProtocol?: HostAddress["proxyProtocol"] } {
+    const { proxyProtocol: version } = cluster;
+    return version === undefined ? {} : { proxyProtocol: { version, ends: this.isTcp ? this.#ends : null } };
+  }
+
   /** A proxy understands CONNECT; a plain endpoint is what the tunnel leads to. Null: it would lead back here. */
-  #hostOf({ endpoint, host, http2Host }: ClusterEndpoint, cluster: Cluster): Host | null {
+  #hostOf(chosen: ClusterEndpoint, cluster: Cluster): Host | null {
+    const { endpoint, host, http2Host } = chosen;
     const { hosts, isOwnAddress } = this.context;
     if (cluster.resolution === "AUTHORITY") {
       const address = hostOfAuthority(this.head, endpoint, cluster);
       const leadsBack = address === null || isOwnAddress(address.hostname, address.port);
-      return leadsBack ? null : hosts.passthrough(address);
+      return leadsBack ? null : hosts.passthrough({ ...address, ...this.#proxied(cluster) });
     }
     if (http2Host !== null && this.head.http2 === true && this.head.tunnel !== "connect") return http2Host;
     if (this.head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
-    return hosts.passthrough({ ...host.address, protocol: "tcp" });
+    if (this.#tunnelTo(chosen) !== undefined) return host;
+    return hosts.passthrough({ ...host.address, ...this.#proxied(cluster), protocol: "tcp" });
   }
 
   #addMeshFields(headers: HeaderList, { endpoint }: ClusterEndpoint): void {

@@ -203,7 +203,8 @@ export class GatewayPort {
   #bytes(wire: Wire, { routes }: Chain, spiffeId: string | null, serverName: string | null): WireOwner {
     const { reception, context } = this.#options;
     const peer = policyPeer(spiffeId, wire.remoteAddress, serverName ?? "");
-    const connection = { routes, serverName, local: localOf(wire), peer };
+    const client = { hostname: wire.remoteAddress, port: wire.remotePort };
+    const connection = { routes, serverName, local: localOf(wire), client, peer };
     return reception.tcp(wire, (stream) => acceptGatewayBytes(context, connection, stream));
   }
 }

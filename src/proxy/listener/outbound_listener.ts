@@ -40,7 +40,10 @@ export class OutboundListener {
       http1: (wire) => reception.http1(wire, this.#http1),
       http2: (wire) => reception.http2(wire, http2),
       tls: (wire, serverName) =>
-        reception.tcp(wire, (stream) => acceptor.acceptTcp(stream, { destination: null, serverName })),
+        reception.tcp(
+          wire,
+          (stream) => acceptor.acceptTcp(stream, { destination: null, serverName, ...endsOf(wire) }),
+        ),
       tcp: (wire) => this.#unreadable(wire),
     };
   }
@@ -70,7 +73,10 @@ export class OutboundListener {
     }
     const declared = snapshot.listeners.byAddress(hostname, port)?.listener.listener.protocol;
     const bytes = (wire: Wire, serverName: string | null) =>
-      reception.tcp(wire, (stream) => acceptor.acceptTcp(stream, { destination, serverName }));
+      reception.tcp(
+        wire,
+        (stream) => acceptor.acceptTcp(stream, { destination, serverName, ...endsOf(wire) }),
+      );
     if (goesStraight(declared, port)) return bytes(wire, null);
     return reception.sniff(wire, expectationOf(declared), {
       http1: (wire) => reception.http1(wire, acceptor.requestsOf({ destination, protocol: "http1" })),
@@ -99,4 +105,11 @@ function goesStraight(declared: PortProtocol | undefined, port: number): boolean
 
 export function expectationOf(declared: PortProtocol | undefined): Expectation {
   return declared === "http" || declared === "tls" ? declared : "any";
+}
+
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Wire) {
+  return {
+    client: { hostname: remoteAddress, port: remotePort },
+    local: { hostname: localAddress, port: localPort },
+  };
 }

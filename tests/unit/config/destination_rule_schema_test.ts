@@ -208,6 +208,29 @@ describe("tls", () => {
   });
 });
 
+describe("tunnel and proxyProtocol", () => {
+  test("a tunnel is CONNECT by default, and leads to a host or an address and a port", () => {
+    expect(policyOf("{tunnel: {targetHost: far.test, targetPort: 443}}")?.tunnel)
+      .toEqual({ protocol: "CONNECT", targetHost: "far.test", targetPort: 443 });
+    expect(faultsOf('{tunnel: {protocol: POST, targetHost: "2001:db8::1", targetPort: 1}}')).toEqual([]);
+    for (
+      const odd of [
+        "targetHost: a",
+        "targetPort: 1",
+        "targetHost: a b, targetPort: 1",
+        "targetHost: a, targetPort: 0",
+      ]
+    ) {
+      expect(faultsOf(`{tunnel: {${odd}}}`)).toHaveLength(1);
+    }
+  });
+
+  test("PROXY protocol has version 1 by default", () => {
+    expect(policyOf("{proxyProtocol: {}}")?.proxyProtocol).toEqual({ version: "V1" });
+    expect(faultsOf("{proxyProtocol: {version: V3}}")).toHaveLength(1);
+  });
+});
+
 describe("policies", () => {
   test("a subset's and a port's settings are whole, null inherits", () => {
     const rule = specOf(
@@ -232,12 +255,7 @@ describe("policies", () => {
     expect(faultsOf("{portLevelSettings: [{port: {number: 80}}]}")).toHaveLength(1);
   });
 
-  test("a retry budget has Istio's defaults, tunnel and proxyProtocol are refused by name", () => {
+  test("a retry budget has Istio's defaults", () => {
     expect(policyOf("{retryBudget: {}}")?.retryBudget).toEqual({ percent: 20, minRetryConcurrency: 3 });
-    expect(faultsOf("{tunnel: {}, proxyProtocol: {}, loadBalancer: {}}").map((fault) => fault.split(":")[0]))
-      .toEqual([
-        "BOW0004 spec.trafficPolicy.tunnel",
-        "BOW0004 spec.trafficPolicy.proxyProtocol",
-      ]);
   });
 });

@@ -42,6 +42,28 @@ describe("clusterSettings()", () => {
     expect(clusterOf([])).not.toHaveProperty("followsClient");
   });
 
+  test("tunnel and proxyProtocol hold at every port, and in subsets that have none of their own", () => {
+    const [tunnel, other] = ["a.test", "b.test"].map((host) =>
+      `tunnel: {targetHost: ${host}, targetPort: 1}`
+    );
+    const port = "portLevelSettings: [{port: {number: 9000}, loadBalancer: {simple: RANDOM}}]";
+    const written = rule(
+      `trafficPolicy: {${tunnel}, proxyProtocol: {version: V2}, ${port}}, subsets: ` +
+        `[{name: a, labels: {v: a}}, {name: b, labels: {v: b}, trafficPolicy: {${other}}}]`,
+    );
+    const said = (subset: string, at: number) => {
+      const { tunnel, proxyProtocol } = clusterOf(written, subset, at);
+      return [tunnel?.authority, proxyProtocol];
+    };
+    expect(said("", 8080)).toEqual(["a.test:1", "V2"]);
+    expect(said("", 9000)).toEqual(["a.test:1", "V2"]);
+    expect(said("a", 9000)).toEqual(["a.test:1", "V2"]);
+    expect(said("b", 8080)).toEqual(["b.test:1", "V2"]);
+    const v6 = clusterOf(policy('tunnel: {protocol: POST, targetHost: "2001:db8::1", targetPort: 1}'));
+    expect(v6.tunnel).toEqual({ method: "POST", authority: "[2001:db8::1]:1" });
+    expect(clusterOf([])).not.toHaveProperty("tunnel");
+  });
+
   test("http2KeepAlive says what it says, even if that is nothing", () => {
     const limits = (text: string) =>
       clusterOf(policy(`connectionPool: {http: {http2KeepAlive: ${text}}}`)).limits;

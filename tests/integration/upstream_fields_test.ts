@@ -1,0 +1,193 @@
+/** How upstreams are spoken to where a DestinationRule says so: in the client's HTTP, after PROXY protocol, through an HTTP proxy. */
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { OutsideAuthority, replaceFile } from "./certificates.ts";
+import { curl, viaSidecar } from "./clients.ts";
+import { startNode } from "./http2_peers.ts";
+import { Mesh } from "./mesh.ts";
+import { service, workload } from "./resources.ts";
+
+const mesh = new Mesh("127.0.45");
+const CLIENT = mesh.address(10);
+const INNER = mesh.address(11);
+const OUTER = mesh.address(21);
+const NGINX = mesh.address(22);
+const PROXY = mesh.address(23);
+const FAR = mesh.address(24);
+const PORT = { app: 8080, plain: 8081, tls: 8443, proxy: 3128 };
+
+const authority = new OutsideAuthority(mesh.directory, "authority");
+const file = (name: string) => join(mesh.directory, name);
+const peers: { stop(): unknown }[] = [];
+
+endEverythingAfterwards();
+
+function rule(host: string, policy: string): string {
+  return `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: ${host}, namespace: shop }
+spec:
+  host: ${host}
+  trafficPolicy: ${policy}
+`;
+}
+
+function external(
+  host: string,
+  address: string,
+  protocol: string,
+  number: number,
+  targetPort: number,
+): string {
+  return `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: ${host}, namespace: shop }
+spec:
+  hosts: [${host}]
+  ports: [{ number: ${number}, name: port, protocol: ${protocol}, targetPort: ${targetPort} }]
+  resolution: STATIC
+  endpoints: [{ address: ${address} }]
+`;
+}
+
+/** Says in which HTTP it was asked: the first bytes tell which of two servers is meant. */
+const EITHER_HTTP = (address: string) => `
+const { connect, createServer } = require("net");
+const answer = (request, response) => response.end("spoken " + request.httpVersion);
+const one = require("http").createServer(answer).listen(0, "127.0.0.1");
+const two = require("http2").createServer(answer).listen(0, "127.0.0.1");
+createServer((socket) => socket.once("data", (first) => {
+  const meant = first.toString("latin1").startsWith("PRI ") ? two : one;
+  const inner = connect(meant.address().port, "127.0.0.1");
+  inner.write(first);
+  socket.pipe(inner).pipe(socket);
+  for (const end of [socket, inner]) end.on("error", () => {});
+})).listen(${PORT.app}, "${address}", () => console.log(${PORT.app}));`;
+
+/** Leads every tunnel to one server, and tells for which targets it was asked and how. */
+const HTTP_PROXY = `
+const { connect } = require("net");
+const seen = [];
+const far = () => connect(${PORT.app}, "${FAR}");
+const server = require("http").createServer((request, response) => {
+  if (request.method !== "POST") return response.end(JSON.stringify(seen));
+  seen.push("POST " + request.headers.host);
+  response.flushHeaders();
+  const socket = far();
+  request.pipe(socket).pipe(response);
+});
+server.on("connect", (request, socket) => {
+  seen.push("CONNECT " + request.url);
+  socket.write("HTTP/1.1 200 Connection established\\r\\n\\r\\n");
+  socket.pipe(far()).pipe(socket);
+});
+server.listen(${PORT.proxy}, "${PROXY}", () => console.log(${PORT.proxy}));`;
+
+/** nginx that takes nobody without PROXY protocol, and says what that told. */
+function startNginx(): void {
+  const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((name) => `  ${name}_temp_path ${file(`nginx-${name}`)};`).join("\n");
+  const pair = authority.issue("DNS:said.test");
+  replaceFile(file("nginx.crt"), pair.chain);
+  replaceFile(file("nginx.key"), pair.key);
+  writeFileSync(
+    file("nginx.conf"),
+    `daemon off; master_process off; pid ${file("nginx.pid")}; error_log stderr;
+events {}
+http {
+  access_log off;
+${paths}
+  server {
+    listen ${NGINX}:${PORT.plain} proxy_protocol;
+    listen ${NGINX}:${PORT.tls} ssl proxy_protocol;
+    ssl_certificate ${file("nginx.crt")};
+    ssl_certificate_key ${file("nginx.key")};
+    location / { return 200 "from $proxy_protocol_addr to $proxy_protocol_server_addr:$proxy_protocol_server_port"; }
+  }
+}
+`,
+  );
+  const child = Bun.spawn(["nginx", "-e", "stderr", "-c", file("nginx.conf")], { stderr: "ignore" });
+  peers.push({ stop: () => child.kill() });
+}
+
+beforeAll(async () => {
+  const tls = `tls: { mode: SIMPLE, sni: said.test, caCertificates: ${authority.rootFile} }`;
+  const client = "connectionPool: { http: { useClientProtocol: true } }";
+  const tunnel = (more: string) => `tunnel: { targetHost: behind.test, targetPort: 5432${more} }`;
+  mesh.write(
+    "mesh.yaml",
+    service("inner"),
+    service("outer"),
+    workload("client", CLIENT),
+    workload("inner", INNER),
+    workload("outer", OUTER, { serviceAccount: null }),
+    rule("inner", `{ ${client} }`),
+    rule("outer", `{ ${client} }`),
+    external("one.test", NGINX, "HTTP", 80, PORT.plain),
+    external("two.test", NGINX, "HTTP", 80, PORT.tls),
+    external("bytes.test", NGINX, "TLS", 443, PORT.tls),
+    external("connect.test", PROXY, "TCP", 7000, PORT.proxy),
+    external("post.test", PROXY, "TCP", 7000, PORT.proxy),
+    rule("one.test", "{ proxyProtocol: { version: V1 } }"),
+    rule("two.test", `{ proxyProtocol: { version: V1 }, ${tls} }`),
+    rule("bytes.test", "{ proxyProtocol: { version: V2 } }"),
+    rule("connect.test", `{ ${tunnel("")} }`),
+    rule("post.test", `{ ${tunnel(", protocol: POST")} }`),
+  );
+  peers.push(
+    ...await Promise.all([EITHER_HTTP(INNER), EITHER_HTTP(OUTER), HTTP_PROXY].map(startNode)),
+  );
+  startNginx();
+  await startEcho("far", FAR);
+  await mesh.startControlPlane();
+  await mesh.startSidecar("shop/client", { at: 10 });
+  await mesh.startSidecar("shop/inner", { at: 11 });
+  await mesh.untilSynced(2);
+});
+
+afterAll(async () => {
+  await stopEchoes();
+  for (const peer of peers) await peer.stop();
+  mesh.remove();
+});
+
+describe("useClientProtocol", () => {
+  for (const host of ["outer", "inner"]) {
+    scenario(`the program behind ${host} is spoken to as the caller speaks`, async () => {
+      expect((await viaSidecar(CLIENT, host)).body).toBe("spoken 1.1");
+      expect((await viaSidecar(CLIENT, host, "/", "--http2-prior-knowledge")).body).toBe("spoken 2.0");
+      expect((await viaSidecar(CLIENT, host)).body).toBe("spoken 1.1");
+    });
+  }
+});
+
+describe("PROXY protocol", () => {
+  const own = (port: number) => new RegExp(`^from 127\\.0\\.\\d+\\.\\d+ to ${NGINX}:${port}$`);
+
+  scenario("nginx hears the sidecar's own ends with requests, in plain text and before TLS", async () => {
+    await until("nginx listens", async () => (await viaSidecar(CLIENT, "one.test")).status === 200);
+    expect((await viaSidecar(CLIENT, "one.test")).body).toMatch(own(PORT.plain));
+    expect((await viaSidecar(CLIENT, "two.test")).body).toMatch(own(PORT.tls));
+  });
+
+  scenario("and with bytes those of the client's connection", async () => {
+    const { body } = await curl(
+      ...["--connect-to", `bytes.test:443:${CLIENT}:15001`, "--insecure", "https://bytes.test/"],
+    );
+    expect(body).toMatch(new RegExp(`^from 127\\.0\\.0\\.1 to ${CLIENT}:15001$`));
+  });
+});
+
+scenario("bytes go through an HTTP proxy, by CONNECT and by POST", async () => {
+  for (const host of ["connect.test", "post.test"]) {
+    const through = await curl("--proxytunnel", "--proxy", `http://${CLIENT}:15001`, `http://${host}:7000/x`);
+    const echo = JSON.parse(through.body) as Echo;
+    expect([echo.app, echo.path]).toEqual(["far", "/x"]);
+  }
+  const seen = await (await fetch(`http://${PROXY}:${PORT.proxy}/`)).json();
+  expect(seen).toEqual(["CONNECT behind.test:5432", "POST behind.test:5432"]);
+});
