@@ -1,17 +1,23 @@
 /** What holds for the calls to a destination, in words: which DestinationRules say so, and what is not the default. */
 import type { OutlierDetection } from "../model/outlier_detection.ts";
 import type { Cluster, ClusterLimits, HashKey, LocalitySettings } from "../model/snapshot.ts";
-import type { UpstreamTls } from "../model/upstream_tls.ts";
+import type { Credential, UpstreamTls } from "../model/upstream_tls.ts";
 
 /** Nothing where all is as it is without rules. `from` is the locality of the caller. */
 export function policyLines(cluster: Cluster | null, from: string | null): string[] {
   if (cluster === null) return [];
   const { rules = [], balancer, hash, warmup, locality, limits, outlier, tls } = cluster;
+  const { followsClient, tunnel, proxyProtocol } = cluster;
   const hashed = hash === undefined ? "" : ` by ${hash.keys.map(hashText).join(" and ")}`;
   const others = [
     ...balancer === "LEAST_REQUEST" ? [] : [`balanced by ${balancer}${hashed}`],
     ...warmup === undefined ? [] : [`new endpoints warm up for ${warmup.durationMs} ms`],
+    ...followsClient ? ["spoken to in the client's HTTP"] : [],
+    ...proxyProtocol === undefined ? [] : [`without a sidecar, after PROXY protocol ${proxyProtocol}`],
     ...tls === undefined ? [] : [tlsText(tls)],
+    ...tunnel === undefined
+      ? []
+      : [`without a sidecar, bytes go on to ${tunnel.authority} by ${tunnel.method}`],
     ...locality ? [localityText(locality, from, outlier !== undefined)] : [],
     ...limits === undefined ? [] : [limitsText(limits)],
     ...outlier === undefined ? [] : [outlierText(outlier)],
@@ -31,13 +37,23 @@ function hashText(key: HashKey): string {
   }
 }
 
-function tlsText({ sni, certificate, rootsFile, names, insecure }: UpstreamTls): string {
-  const shown = certificate === null ? "" : `, showing ${certificate.chainFile}`;
+function tlsText({ sni, certificate, rootsFile, crlFile, credential, names, insecure }: UpstreamTls): string {
+  const own = credential === undefined
+    ? certificate?.chainFile
+    : credential.withCertificate && credentialText(credential);
+  const shown = own ? `, showing ${own}` : "";
   const asked = sni === null ? "" : `, asking for ${sni}`;
   if (insecure) return `TLS${asked}${shown}, and the server is not verified`;
-  const roots = rootsFile ?? "the machine's authorities";
+  const roots = credential === undefined
+    ? rootsFile ?? "the machine's authorities"
+    : credentialText(credential);
   const who = names.length === 0 ? "" : ` to be ${names.join(" or ")}`;
-  return `TLS${asked}${shown}; ${roots} must vouch for the server${who}`;
+  const revoked = crlFile === undefined ? "" : `, which ${crlFile} must not name`;
+  return `TLS${asked}${shown}; ${roots} must vouch for the server${who}${revoked}`;
+}
+
+function credentialText({ name }: Credential): string {
+  return `the credential ${name}`;
 }
 
 function localityText(

@@ -43,6 +43,8 @@ export interface ProxySettings {
   readonly address: string;
   /** ALLOW_ANY passes unknown hosts through; REGISTRY_ONLY answers 502 (MeshConfig.outboundTrafficPolicy). */
   readonly outboundPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
+  /** Until a captured connection that says nothing goes on as bytes; 0: never. @default the proxy's own limit */
+  readonly detectionTimeoutMs?: number;
   /** The services that this workload stands behind, for the labels of inbound metrics. */
   readonly inbound: readonly InboundPort[];
   /** In the order in which they are named where several match. @default none */

@@ -103,8 +103,9 @@ function deliveryOf(
   endpoint: DefaultEndpoint | null,
   { address }: MeshWorkload,
 ): Pick<InboundPort, "deliverTo"> {
-  // A path is refused when the files are read.
-  if (endpoint === null || endpoint.type === "unix") return {};
+  if (endpoint === null) return {};
+  // A socket in the file system has no port.
+  if (endpoint.type === "unix") return { deliverTo: { hostname: `unix://${endpoint.path}`, port: 0 } };
   const { host, port } = endpoint;
   return { deliverTo: { hostname: host === "workload" ? address : host, port } };
 }

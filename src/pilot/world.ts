@@ -183,6 +183,7 @@ export class World {
       const jwtRules = this.#config.policies.jwtRulesFor(workload);
       const peers = this.#config.policies.peerMode(workload);
       const mtls = plainTextRule(peers);
+      const { protocolDetectionTimeout: detectionTimeoutMs } = this.#config.mesh;
       const body: ProxySettings = {
         kind: "proxy",
         name: "self",
@@ -193,6 +194,7 @@ export class World {
         address: workload.address,
         outboundPolicy: (sidecar?.outboundTrafficPolicy ?? this.#config.mesh.outboundTrafficPolicy).mode,
         inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar, poolOf, peers),
+        ...(detectionTimeoutMs === null ? {} : { detectionTimeoutMs }),
         ...(policies.length === 0 ? {} : { policies }),
         ...(jwtRules.length === 0 ? {} : { jwtRules }),
         ...pathForm(this.#config.mesh),

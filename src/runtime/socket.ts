@@ -278,7 +278,7 @@ export const connect: Connect = (address, tls, on) => {
     },
   };
   const options = {
-    ...(hostname.startsWith(UNIX) ? { unix: hostname.slice(UNIX.length) } : { hostname, port }),
+    ...(hostname.startsWith(UNIX) ? { unix: socketPath(hostname) } : { hostname, port }),
     allowHalfOpen: true,
     socket,
     ...(tls === null || late ? {} : { tls: verifiedByOwner(tls) }),
@@ -291,6 +291,11 @@ export const connect: Connect = (address, tls, on) => {
     on.failed(error as Error);
   }
 };
+
+/** Linux' abstract names, which are written with `@`, begin with a zero. */
+function socketPath(hostname: string): string {
+  return hostname.slice(UNIX.length).replace(/^@/, "\0");
+}
 
 /** TLS on a connection that stands, and of which something was said in plain text. */
 function beginTls(socket: BunSocket, tls: TlsClient, on: ConnectHandlers): void {

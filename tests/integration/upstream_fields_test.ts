@@ -1,6 +1,7 @@
 /** How upstreams are spoken to where a DestinationRule says so: in the client's HTTP, after PROXY protocol, through an HTTP proxy. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
@@ -13,6 +14,7 @@ import { service, workload } from "./resources.ts";
 const mesh = new Mesh("127.0.45");
 const CLIENT = mesh.address(10);
 const INNER = mesh.address(11);
+const SOCKET = mesh.address(12);
 const OUTER = mesh.address(21);
 const NGINX = mesh.address(22);
 const PROXY = mesh.address(23);
@@ -125,6 +127,17 @@ beforeAll(async () => {
     workload("client", CLIENT),
     workload("inner", INNER),
     workload("outer", OUTER, { serviceAccount: null }),
+    service("socket"),
+    workload("socket", SOCKET),
+    `apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: socket, namespace: shop }
+spec:
+  workloadSelector: { labels: { app: socket } }
+  ingress:
+  - port: { number: 8080, protocol: HTTP, name: http }
+    defaultEndpoint: unix://${file("app.sock")}
+`,
     rule("inner", `{ ${client} }`),
     rule("outer", `{ ${client} }`),
     external("one.test", NGINX, "HTTP", 80, PORT.plain),
@@ -143,10 +156,13 @@ beforeAll(async () => {
   );
   startNginx();
   await startEcho("far", FAR);
+  const app = createServer((_, response) => void response.end("by the socket")).listen(file("app.sock"));
+  peers.push({ stop: () => app.close() });
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/client", { at: 10 });
   await mesh.startSidecar("shop/inner", { at: 11 });
-  await mesh.untilSynced(2);
+  await mesh.startSidecar("shop/socket", { at: 12 });
+  await mesh.untilSynced(3);
 });
 
 afterAll(async () => {
@@ -180,6 +196,10 @@ describe("PROXY protocol", () => {
     );
     expect(body).toMatch(new RegExp(`^from 127\\.0\\.0\\.1 to ${CLIENT}:15001$`));
   });
+});
+
+scenario("a Sidecar delivers to a socket in the file system", async () => {
+  expect((await viaSidecar(CLIENT, "socket")).body).toBe("by the socket");
 });
 
 scenario("bytes go through an HTTP proxy, by CONNECT and by POST", async () => {

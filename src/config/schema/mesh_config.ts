@@ -67,8 +67,8 @@ export const meshConfigSpec = fields({
     fields({ normalization: v.nullish(oneOf(NORMALIZATIONS, "a normalization"), "DEFAULT") }),
     {},
   ),
-  /** 0 waits for ever. */
-  protocolDetectionTimeout: v.nullish(durationOrZero, "0s"),
+  /** 0 waits for ever; null: as long as each proxy's limit says. */
+  protocolDetectionTimeout: optional(durationOrZero),
   connectTimeout: v.nullish(duration, "10s"),
   tcpKeepalive: optional(tcpKeepalive),
   enableAutoMtls: v.nullish(v.boolean(), true),

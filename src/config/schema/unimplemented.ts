@@ -4,7 +4,6 @@
  */
 import { isMap } from "./fields.ts";
 import { type Problem, unimplementedFieldProblem, unimplementedValueProblem } from "./problem.ts";
-import { isUnixAddress } from "./scalars.ts";
 
 /** A field of a kind, below `spec`: `http[].timeout`. */
 export interface Refusal {
@@ -20,8 +19,6 @@ export interface Refusal {
 
 const INBOUND_POOLS = ["inboundConnectionPool", "ingress[].connectionPool"];
 
-const isUnix = (value: unknown) => typeof value === "string" && isUnixAddress(value);
-
 export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
   sidecar: [
     ...["ingress[].bind", "egress[].bind"].map((path) => ({ kind: "Sidecar", path })),
@@ -35,17 +32,22 @@ export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
       when: (value) => value === "NONE",
       what: "the capture mode NONE",
     }),
-    ...values("Sidecar", ["ingress[].defaultEndpoint"], { when: isUnix, what: "a unix:// address" }),
   ],
+  // It is for proxies that name a cluster as the server of TLS, and those of this mesh call endpoints by themselves.
   gatewayTls: values("Gateway", ["servers[].tls.mode"], {
     when: (value) => value === "AUTO_PASSTHROUGH",
     what: "the TLS mode AUTO_PASSTHROUGH",
     hint: "use PASSTHROUGH with a VirtualService",
   }),
   mesh: [
-    "protocolDetectionTimeout",
-    "defaultConfig.concurrency",
-  ].map((path) => ({ kind: "MeshConfig", path })),
+    // Processes are started by whoever starts a sidecar, before it hears of any configuration.
+    {
+      kind: "MeshConfig",
+      path: "defaultConfig.concurrency",
+      what: "a number of workers for all sidecars",
+      hint: "start each sidecar with --workers",
+    },
+  ],
 };
 
 /** Kinds that this version does not implement, whether or not there is a schema for them. */

@@ -78,12 +78,13 @@ export class OutboundListener {
         (stream) => acceptor.acceptTcp(stream, { destination, serverName, ...endsOf(wire) }),
       );
     if (goesStraight(declared, port)) return bytes(wire, null);
-    return reception.sniff(wire, expectationOf(declared), {
-      http1: (wire) => reception.http1(wire, acceptor.requestsOf({ destination, protocol: "http1" })),
-      http2: (wire) => reception.http2(wire, acceptor.requestsOf({ destination, protocol: "http2" })),
+    const protocols = {
+      http1: (wire: Wire) => reception.http1(wire, acceptor.requestsOf({ destination, protocol: "http1" })),
+      http2: (wire: Wire) => reception.http2(wire, acceptor.requestsOf({ destination, protocol: "http2" })),
       tls: bytes,
-      tcp: (wire) => bytes(wire, null),
-    });
+      tcp: (wire: Wire) => bytes(wire, null),
+    };
+    return reception.sniff(wire, expectationOf(declared), protocols, snapshot.settings.detectionTimeoutMs);
   }
 
   /** It is read as HTTP, and answered 400: nothing says where else it could go. */

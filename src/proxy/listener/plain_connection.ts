@@ -31,7 +31,10 @@ export class PlainConnection implements WireOwner, Timed {
   #buffer: Buffer = NOTHING;
   #length = 0;
 
-  /** `onOver`: the wire has another owner, or is closed. */
+  /**
+   * `onOver`: the wire has another owner, or is closed. `detectionMs`: until a silent one goes on as bytes, where that is
+   * possible; 0: never.
+   */
   constructor(
     wire: Wire,
     wheel: TimerWheel,
@@ -39,6 +42,7 @@ export class PlainConnection implements WireOwner, Timed {
     protocols: PlainProtocols,
     onOver: (connection: PlainConnection) => void,
     limits: Limits = DEFAULT_LIMITS,
+    detectionMs: number = limits.detectionMs,
   ) {
     this.#wire = wire;
     this.#limits = limits;
@@ -48,7 +52,8 @@ export class PlainConnection implements WireOwner, Timed {
     this.#onOver = onOver;
     // Its server may be the one to speak first. Istio waits for ever unless `protocolDetectionTimeout` is set, and such a
     // server's clients with it; Envoy's default for its listener filters is 15 s, Linkerd's is 10 s.
-    wheel.set(this, this.#mayBeTcp ? limits.detectionMs : limits.connectionIdleMs);
+    if (!this.#mayBeTcp) wheel.set(this, limits.connectionIdleMs);
+    else if (detectionMs > 0) wheel.set(this, detectionMs);
   }
 
   onData(chunk: Buffer): void {

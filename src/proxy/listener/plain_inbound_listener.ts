@@ -59,11 +59,13 @@ export class PlainInboundListener {
     const straight = inbound === undefined || inbound.declared === "tcp" || inbound.declared === "tls";
     if (verdict === "refuse") return reception.refuse(wire, expectationOf(inbound?.declared));
     if (straight) return tcp(wire);
-    return reception.sniff(wire, expectationOf(inbound.declared), {
-      http1: (wire) => reception.http1(wire, acceptor),
-      http2: (wire) => reception.http2(wire, acceptor),
+    const protocols = {
+      http1: (wire: Wire) => reception.http1(wire, acceptor),
+      http2: (wire: Wire) => reception.http2(wire, acceptor),
       tls: tcp,
       tcp,
-    });
+    };
+    const { detectionTimeoutMs } = snapshot.settings;
+    return reception.sniff(wire, expectationOf(inbound.declared), protocols, detectionTimeoutMs);
   };
 }

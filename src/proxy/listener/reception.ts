@@ -35,11 +35,19 @@ export class Reception {
     return this.gate.admit(descriptorOf(wire));
   }
 
-  /** A plain connection until it has said what it speaks. */
-  sniff(wire: Wire, expectation: Expectation, protocols: PlainProtocols): WireOwner {
+  /** A plain connection until it has said what it speaks. `detectionMs` as for PlainConnection. @default the limit */
+  sniff(wire: Wire, expectation: Expectation, protocols: PlainProtocols, detectionMs?: number): WireOwner {
     const { releaseUnproven } = this.gate;
     return this.gate.holdSilent(
-      new PlainConnection(wire, this.#wheel, expectation, protocols, releaseUnproven, this.#limits),
+      new PlainConnection(
+        wire,
+        this.#wheel,
+        expectation,
+        protocols,
+        releaseUnproven,
+        this.#limits,
+        detectionMs,
+      ),
       this.#door,
     );
   }

@@ -53,6 +53,31 @@ const POLICIES = load(
   ),
 );
 
+/** How an upstream outside the mesh is spoken to. */
+const UPSTREAM = load(
+  service("cart", "shop"),
+  service("files", "shop"),
+  workloadEntry("web", "shop", "{address: 10.0.0.1, serviceAccount: web}"),
+  workloadEntry("cart-1", "shop", "{address: 10.0.0.2, labels: {app: cart}}"),
+  workloadEntry("files-1", "shop", "{address: 10.0.0.3, labels: {app: files}}"),
+  networking(
+    "DestinationRule",
+    "cart",
+    "shop",
+    `{host: cart, trafficPolicy: {
+      connectionPool: {http: {useClientProtocol: true, http2KeepAlive: {interval: 30s}}},
+      outlierDetection: {outlierDetectionHttpErrorCodes: [429, 503]},
+      tunnel: {targetHost: far.test, targetPort: 443}, proxyProtocol: {version: V2},
+      tls: {mode: MUTUAL, credentialName: partner}}}`,
+  ),
+  networking(
+    "DestinationRule",
+    "files",
+    "shop",
+    "{host: files, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: /r.pem, caCrl: /l.pem}}}",
+  ),
+);
+
 const security = (kind: string, name: string, namespace: string, spec: string) =>
   `{apiVersion: security.istio.io/v1, kind: ${kind}, metadata: {name: ${name}, namespace: ${namespace}}, spec: ${spec}}`;
 
@@ -236,6 +261,8 @@ const CASES: readonly [
   ["destination_rule", DESTINATIONS, "shop/web", "GET", "http://cart/beta/x", []],
   ["registry_only", DESTINATIONS, "shop/web", "GET", "http://nobody.test/", []],
   ["every_policy", POLICIES, "shop/web", "GET", "http://cart:8080/", []],
+  ["upstream_fields", UPSTREAM, "shop/web", "GET", "http://cart:8080/", []],
+  ["revocation_list", UPSTREAM, "shop/web", "GET", "http://files:8080/", []],
   ["token_none", TOKENS, "shop/client", "GET", "http://web:8080/", []],
   ["token_unread", TOKENS, "shop/client", "GET", "http://web:8080/", ["Authorization: Bearer x.y.z"]],
   ["token_taken", TOKENS, "shop/client", "GET", "http://web:8080/", [], STAFF],

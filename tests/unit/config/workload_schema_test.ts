@@ -221,7 +221,7 @@ describe("MeshConfig", () => {
       defaultHttpRetryPolicy: null,
       localityLbSetting: null,
       pathNormalization: { normalization: "DEFAULT" },
-      protocolDetectionTimeout: 0,
+      protocolDetectionTimeout: null,
       connectTimeout: 10_000,
       tcpKeepalive: null,
       enableAutoMtls: true,

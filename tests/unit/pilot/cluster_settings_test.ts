@@ -34,6 +34,14 @@ function clusterOf(documents: string | string[], subset = "", port = 8080): Clus
 
 const policy = (text: string) => rule(`trafficPolicy: {${text}}`);
 
+test("protocolDetectionTimeout is told to each proxy, where it is written", () => {
+  const said = (...documents: string[]) =>
+    (snapshotOf(...documents).get("proxy/self")?.body as ProxySettings).detectionTimeoutMs;
+  expect(said()).toBeUndefined();
+  expect(said(mesh("{protocolDetectionTimeout: 100ms}"))).toBe(100);
+  expect(said(mesh("{protocolDetectionTimeout: 0s}"))).toBe(0);
+});
+
 describe("clusterSettings()", () => {
   test("useClientProtocol follows the client where requests are read, and nowhere else", () => {
     const follows = policy("connectionPool: {http: {useClientProtocol: true}}");

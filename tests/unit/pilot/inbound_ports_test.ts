@@ -76,6 +76,16 @@ describe("inboundPorts()", () => {
     }
   });
 
+  test("a socket in the file system is where a port is delivered", () => {
+    const spec = `ingress: [${ingress(80, ", defaultEndpoint: unix:///run/app.sock")}]`;
+    const found = snapshotFor(
+      load(service("web", "shop", PORTS), sidecar(spec)),
+      caller("shop", { app: "web" }),
+    );
+    expect((found.get("proxy/self")?.body as ProxySettings).inbound[0]?.deliverTo)
+      .toEqual({ hostname: "unix:///run/app.sock", port: 0 });
+  });
+
   test("useClientProtocol of whichever pool counts speaks to the workload as the client does", () => {
     const follows = (...documents: string[]) => {
       const found = snapshotFor(

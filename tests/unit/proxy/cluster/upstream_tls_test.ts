@@ -234,13 +234,15 @@ describe("TLS to a server outside the mesh", () => {
   });
 });
 
-test("connect() reaches a socket in the file system", async () => {
-  const path = join(directory, "app.sock");
+test.each([
+  ["in the file system", join(directory, "app.sock"), join(directory, "app.sock")],
+  ["with an abstract name", `\0bowline-test-${process.pid}`, `@bowline-test-${process.pid}`],
+])("connect() reaches a socket %s", async (_, path, name) => {
   const server = createPlainServer((socket) => void socket.end("here"));
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const { promise, resolve } = Promise.withResolvers<string>();
-  connect({ hostname: `unix://${path}`, port: 80 }, null, {
+  connect({ hostname: `unix://${name}`, port: 80 }, null, {
     opened: () => ({ ...NOBODY, onData: (chunk: Buffer) => resolve(String(chunk)) }),
     failed: (error) => resolve(error.message),
   });

@@ -2,6 +2,8 @@
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import type { RetryPolicy } from "../../../../src/model/route.ts";
+import { OUTLIER } from "../cluster/health/outlier.ts";
+import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "../data_plane.ts";
 import { accepted, forward, retries, routedPlane } from "../routed_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";
@@ -275,4 +277,29 @@ describe("perTryTimeout", () => {
     expect(await client.read()).toStartWith("HTTP/1.1 200 ");
     expect(plane.network.attempts).toHaveLength(2);
   });
+});
+
+test.each([
+  [true, ["eu", "eu", "us"]],
+  [false, ["eu", "eu", "eu"]],
+])("retryRemoteLocalities %p: attempts go to %j", async (remoteLocalities, places) => {
+  const policy = retries({ retryOn: ["5xx"], remoteLocalities, avoidPreviousHosts: false });
+  const route = { name: null, origin: null, matches: [], action: forward({ retries: policy }) };
+  const plane = new DataPlane(snapshotOf(
+    settings({ locality: "eu" }),
+    virtualHost({ routes: [route] }),
+    cluster({ locality: { distribute: [], failover: [], failoverPriority: [] }, outlier: OUTLIER }),
+    {
+      kind: "endpoints",
+      name: cluster().name,
+      endpoints: ["eu", "eu", "us"].map((locality, i) => ({ ...endpoint(i + 1), locality })),
+    },
+  ));
+  plane.caller().get();
+  for (let i = 0; i < 2; i++) {
+    accepted(plane).say(UNAVAILABLE);
+    plane.clock.advance(500);
+  }
+  const asked = plane.network.attempts.map(({ address }) => address.hostname === "192.0.2.3" ? "us" : "eu");
+  expect(asked as string[]).toEqual(places);
 });

@@ -278,6 +278,21 @@ describe("OutboundListener, TCP", () => {
     expect(went(silent)).toBe("198.51.100.7:80");
   });
 
+  test.each([
+    ["as long as the mesh says", 200, "198.51.100.7:80"],
+    ["for ever with 0", 0, null],
+  ])("OutboundListener waits for a silent client %s", (_, detectionTimeoutMs, to) => {
+    const silent = plane({ settings: { detectionTimeoutMs } });
+    silent.arrives(ELSEWHERE);
+    silent.clock.advance(100);
+    expect(silent.network.attempts).toHaveLength(0);
+    silent.clock.advance(
+      detectionTimeoutMs === 0 ? 10 * DEFAULT_LIMITS.connectionIdleMs : 100 + WHEEL_LATENESS_MS,
+    );
+    if (to === null) expect(silent.network.attempts).toHaveLength(0);
+    else expect(went(silent)).toBe(to);
+  });
+
   test.each([25, 53, 3306, 27017])("OutboundListener waits for nobody at port %i", (port) => {
     const mesh = plane();
     mesh.arrives({ ...ELSEWHERE, port });
