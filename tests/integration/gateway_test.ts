@@ -1,13 +1,12 @@
 /** A gateway as those outside the mesh see it: ports, certificates by server name, hosts, redirects, bytes, reloads. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { createHash, X509Certificate } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createServer as createTcpServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { join } from "node:path";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
-import { OutsideAuthority, type Pair, replaceFile } from "./certificates.ts";
+import { OutsideAuthority, replaceFile } from "./certificates.ts";
 import { curl, exchange, RawConnection, runCurl, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
@@ -57,22 +56,6 @@ const EGRESS_EXAMPLE = readFileSync(
   `${OUTSIDE}\n      ports: { http: 7080, tls: 7444 }`,
 );
 
-/** Clients of the server that lets in only those that it names: by certificate, by public key, revoked, and not at all. */
-const [pinned, renewed, dismissed, unnamed] = Array.from(
-  { length: 4 },
-  () => authority.issue("DNS:client.test"),
-) as [Pair, Pair, Pair, Pair];
-
-/** As openssl shows it. */
-function fingerprint({ chain }: Pair): string {
-  return new X509Certificate(chain).fingerprint256;
-}
-
-function publicKeyHash({ chain }: Pair): string {
-  const key = new X509Certificate(chain).publicKey.export({ type: "spki", format: "der" });
-  return createHash("sha256").update(key).digest("base64");
-}
-
 const TO_WEB = "http: [{ route: [{ destination: { host: web } }] }]";
 const file = (name: string) => join(mesh.directory, name);
 
@@ -94,17 +77,6 @@ const SERVERS = `
 - port: { number: ${PORT.https}, name: optional, protocol: HTTPS }
   hosts: ["optional.test"]
   tls: { mode: OPTIONAL_MUTUAL, credentialName: optional, subjectAltNames: ["client.test"] }
-- port: { number: ${PORT.https}, name: pinned, protocol: HTTPS }
-  hosts: ["pinned.test"]
-  tls:
-    mode: OPTIONAL_MUTUAL
-    serverCertificate: ${file("pinned.crt")}
-    privateKey: ${file("pinned.key")}
-    caCertificates: ${authority.rootFile}
-    caCrl: ${file("clients.crl")}
-    verifyCertificateHash: ["${fingerprint(pinned)}", "${fingerprint(dismissed)}"]
-    verifyCertificateSpki: ["${publicKeyHash(renewed)}"]
-    cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384]
 - port: { number: ${PORT.https}, name: passed, protocol: TLS }
   hosts: ["passed.test"]
   tls: { mode: PASSTHROUGH }
@@ -135,10 +107,6 @@ beforeAll(async () => {
   writeCredential("b", authority.issue("DNS:*.b.test"));
   writeCredential("mutual", authority.issue("DNS:mutual.test"), authority.root);
   writeCredential("optional", authority.issue("DNS:optional.test"), authority.root);
-  const own = authority.issue("DNS:pinned.test");
-  replaceFile(file("pinned.crt"), own.chain);
-  replaceFile(file("pinned.key"), own.key);
-  replaceFile(file("clients.crl"), authority.revoke(dismissed));
   mesh.write(
     "mesh.yaml",
     service("web"),
@@ -197,7 +165,6 @@ http:
     routes("b", "*.b.test", TO_WEB),
     routes("mutual", "mutual.test", TO_WEB),
     routes("optional", "optional.test", TO_WEB),
-    routes("pinned", "pinned.test", TO_WEB),
     routes("passed", "passed.test", passed),
     routes("bytes", "bytes.test", bytes),
   );
@@ -242,31 +209,6 @@ const secure = (host: string, ...args: readonly string[]) => [
   ...["--resolve", `${host}:${PORT.https}:${GATEWAY}`, "--cacert", authority.rootFile],
   ...[...args, `https://${host}:${PORT.https}/x`],
 ];
-
-describe("clients that are named one by one", () => {
-  /** What a client with this certificate gets; 0: no connection. */
-  async function status(pair: Pair | null, ...args: readonly string[]): Promise<number> {
-    replaceFile(file("me.crt"), pair?.chain ?? "");
-    replaceFile(file("me.key"), pair?.key ?? "");
-    const shown = pair === null ? [] : ["--cert", file("me.crt"), "--key", file("me.key")];
-    const written = ["-s", "-o", "/dev/null", "-w", "%{http_code}"];
-    return Number((await runCurl([...written, ...secure("pinned.test", ...shown, ...args)])).stdout);
-  }
-
-  scenario("by certificate or public key, and not once they are revoked", async () => {
-    expect([await status(pinned), await status(renewed), await status(null)]).toEqual([200, 200, 200]);
-    expect([await status(unnamed), await status(dismissed)]).toEqual([0, 0]);
-    replaceFile(file("clients.crl"), authority.revoke(dismissed, renewed));
-    await until("the new list is read", async () => await status(renewed) === 0);
-    expect(await status(pinned)).toBe(200);
-  });
-
-  scenario("TLS 1.2 has the suites that are named, and no other", async () => {
-    const suite = (name: string) => status(pinned, "--tls-max", "1.2", "--ciphers", name);
-    expect(await suite("ECDHE-ECDSA-AES256-GCM-SHA384")).toBe(200);
-    expect(await suite("ECDHE-ECDSA-AES128-GCM-SHA256")).toBe(0);
-  });
-});
 
 describe("HTTP", () => {
   scenario("a host of the gateway leads into the mesh, over mTLS", async () => {
