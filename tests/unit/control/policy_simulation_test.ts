@@ -2,19 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { PolicySimulation } from "../../../src/control/policy_simulation.ts";
 import type { Policy, PolicyRule, PolicyTest } from "../../../src/model/policy.ts";
 import type { RecordedCall } from "../../../src/model/recorded_call.ts";
+import { recordedCall } from "../telemetry/recorded_call.ts";
 
-const CALL: RecordedCall = {
-  principal: "cluster.local/ns/shop/sa/front",
-  caller: "shop/front",
-  address: "10.0.0.3",
-  port: 8080,
-  protocol: "http",
-  method: "GET",
-  authority: "web:8080",
-  path: "/a",
-  allowed: 7,
-  refused: 0,
-};
+const CALL = recordedCall({ allowed: 7 });
 
 const PATH: PolicyTest = { attribute: "path", values: ["/a"] };
 const HEADER: PolicyTest = { attribute: "header", header: "x-role", values: ["admin"] };

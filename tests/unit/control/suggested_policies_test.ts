@@ -7,25 +7,10 @@ import { suggestPolicies } from "../../../src/control/suggested_policies.ts";
 import type { SeenCalls } from "../../../src/mixer/call_store.ts";
 import type { SuggestedPolicy } from "../../../src/model/admin.ts";
 import type { RecordedCall } from "../../../src/model/recorded_call.ts";
+import { recordedCall } from "../telemetry/recorded_call.ts";
 import { PolicyCatalogue } from "../../../src/pilot/policies.ts";
 
 const WEB = "spiffe://cluster.local/ns/shop/sa/web";
-
-function call(overrides: Partial<RecordedCall> = {}): RecordedCall {
-  return {
-    principal: "cluster.local/ns/shop/sa/front",
-    caller: "shop/front",
-    address: "10.0.0.3",
-    port: 8080,
-    protocol: "http",
-    method: "GET",
-    authority: "web",
-    path: "/a",
-    allowed: 1,
-    refused: 0,
-    ...overrides,
-  };
-}
 
 function seen(calls: readonly RecordedCall[], overrides: Partial<SeenCalls> = {}): SeenCalls {
   return { workload: "shop/web-1", principal: WEB, calls, omitted: 0, ...overrides };
@@ -55,14 +40,26 @@ describe("suggestPolicies()", () => {
   test("writes one policy for all workloads of a name, and one rule for callers who do the same", () => {
     const cart = { principal: "cluster.local/ns/shop/sa/cart", caller: "shop/cart" };
     const policy = only(suggest([
-      seen([call(), call({ path: "/b" }), call({ method: "HEAD" }), call({ method: "HEAD", path: "/b" })]),
+      seen([
+        recordedCall(),
+        recordedCall({ path: "/b" }),
+        recordedCall({ method: "HEAD" }),
+        recordedCall({ method: "HEAD", path: "/b" }),
+      ]),
       seen(
-        [call({ ...cart, allowed: 4 }), call({ ...cart, path: "/b" }), call({ ...cart, method: "HEAD" })],
+        [
+          recordedCall({ ...cart, allowed: 4 }),
+          recordedCall({ ...cart, path: "/b" }),
+          recordedCall({ ...cart, method: "HEAD" }),
+        ],
         {
           workload: "shop/web-2",
         },
       ),
-      seen([call({ ...cart, method: "HEAD", path: "/b" }), call({ ...cart, port: 9, protocol: "tcp" })], {
+      seen([
+        recordedCall({ ...cart, method: "HEAD", path: "/b" }),
+        recordedCall({ ...cart, port: 9, protocol: "tcp" }),
+      ], {
         workload: "shop/web-3",
       }),
     ]));
@@ -94,7 +91,7 @@ describe("suggestPolicies()", () => {
   test("knows callers who proved nothing by their addresses", () => {
     const plain = { principal: "", caller: "unknown" };
     const { resource } = only(
-      suggest([seen([call(plain), call({ ...plain, address: "10.0.0.2", path: "/b" })])]),
+      suggest([seen([recordedCall(plain), recordedCall({ ...plain, address: "10.0.0.2", path: "/b" })])]),
     );
     expect(resource.spec.rules[0]?.from).toEqual([
       { source: { notPrincipals: ["*"], ipBlocks: ["10.0.0.2", "10.0.0.3"] } },
@@ -104,7 +101,11 @@ describe("suggestPolicies()", () => {
   test("leaves out what was refused, and counts what no pattern can name", () => {
     const paths = ["/a*", "*", "/{*}/x", "/{**}", "/a;x=1", "/a%3Bx"];
     const policy = only(suggest([
-      seen([...paths.map((path) => call({ path })), call(), call({ path: "/no", allowed: 0, refused: 9 })], {
+      seen([
+        ...paths.map((path) => recordedCall({ path })),
+        recordedCall(),
+        recordedCall({ path: "/no", allowed: 0, refused: 9 }),
+      ], {
         omitted: 2,
       }),
     ]));
@@ -113,13 +114,13 @@ describe("suggestPolicies()", () => {
   });
 
   test("writes nothing for a workload whose calls were all refused, or which is not who it was said to be", () => {
-    expect(suggest([seen([call({ allowed: 0, refused: 1 })])])).toEqual([]);
-    expect(suggestPolicies([seen([call()])], () => undefined).policies).toEqual([]);
+    expect(suggest([seen([recordedCall({ allowed: 0, refused: 1 })])])).toEqual([]);
+    expect(suggestPolicies([seen([recordedCall()])], () => undefined).policies).toEqual([]);
   });
 
   test("makes a name of any label", () => {
     const all: Record<string, string>[] = [{ "app.kubernetes.io/name": "My_App.v2" }, { tier: "x" }, {}];
-    const names = all.map((labels) => only(suggest([seen([call()])], labels)).resource.metadata.name);
+    const names = all.map((labels) => only(suggest([seen([recordedCall()])], labels)).resource.metadata.name);
     expect(names).toEqual(["my-app-v2-callers", "x-callers", "workloads-callers"]);
   });
 
@@ -137,7 +138,7 @@ describe("suggestPolicies()", () => {
     );
     fc.assert(fc.property(calls, calls, (some, others) => {
       const labels = { app: "web" };
-      const allowed = some.map((one) => call(one));
+      const allowed = some.map((one) => recordedCall(one));
       const policies = policiesOf(suggest([seen(allowed)], labels), labels);
       const simulation = new PolicySimulation("shop/web-1", "10.0.0.1", policies);
       const outcome = (one: RecordedCall) => simulation.try(one).outcome;
@@ -146,7 +147,7 @@ describe("suggestPolicies()", () => {
       const keyOf = ({ principal, port, method, path }: RecordedCall) =>
         [principal, port, method, path].join();
       const known = new Set(allowed.map(keyOf));
-      const unknown = others.map((one) => call(one)).filter((one) => !known.has(keyOf(one)));
+      const unknown = others.map((one) => recordedCall(one)).filter((one) => !known.has(keyOf(one)));
       expect(unknown.map(outcome)).toEqual(unknown.map(() => "deny"));
     }));
   });

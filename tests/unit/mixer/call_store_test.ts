@@ -1,24 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { CallStore } from "../../../src/mixer/call_store.ts";
+import { recordedCall } from "../telemetry/recorded_call.ts";
 import type { RecordedCall } from "../../../src/model/recorded_call.ts";
 
 const PEER = { namespace: "shop", principal: "spiffe://cluster.local/ns/shop/sa/web" };
 
-function call(path: string, overrides: Partial<RecordedCall> = {}): RecordedCall {
-  return {
-    principal: "cluster.local/ns/shop/sa/front",
-    caller: "shop/front",
-    address: "10.0.0.3",
-    port: 8080,
-    protocol: "http",
-    method: "GET",
-    authority: "web",
-    path,
-    allowed: 1,
-    refused: 0,
-    ...overrides,
-  };
-}
+const call = (path: string, more: Partial<RecordedCall> = {}) => recordedCall({ path, ...more });
 
 describe("CallStore", () => {
   test("adds up what reports say, by workload", () => {

@@ -8,13 +8,10 @@ import {
   ReportError,
   validateReport,
 } from "../../../src/mixer/report_validation.ts";
-import {
-  RECORDED_CALLS_MAX,
-  RECORDED_TEXT_LENGTH_MAX,
-  type RecordedCall,
-} from "../../../src/model/recorded_call.ts";
+import { RECORDED_CALLS_MAX, RECORDED_TEXT_LENGTH_MAX } from "../../../src/model/recorded_call.ts";
 import { GRPC_STATUS_MAX, REPORT_EDGES_MAX } from "../../../src/model/report.ts";
 import { SPIFFE_ID_LENGTH_MAX } from "../../../src/model/spiffe_id.ts";
+import { recordedCall } from "../telemetry/recorded_call.ts";
 import { durations, edge, workload } from "./reports.ts";
 
 function refusal(body: unknown): string | undefined {
@@ -32,18 +29,7 @@ function withEdge(overrides: object): unknown {
   return { edges: [{ ...edge(), ...overrides }] };
 }
 
-const CALL: RecordedCall = {
-  principal: "cluster.local/ns/shop/sa/front",
-  caller: "shop/front",
-  address: "10.0.0.3",
-  port: 8080,
-  protocol: "http",
-  method: "GET",
-  authority: "web:8080",
-  path: "/a",
-  allowed: 1,
-  refused: 0,
-};
+const CALL = recordedCall();
 
 function withCalls(calls: readonly unknown[]): unknown {
   return { edges: [], calls: { workload: "shop/web", calls, omitted: 0 } };
