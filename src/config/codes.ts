@@ -51,6 +51,8 @@ export const CODES = {
   delegateDropped: "BOW0030",
   /** A rule about HTTP in a policy that also selects workloads with ports of TCP. */
   policyNeedsHttp: "BOW0031",
+  /** A rule of a policy that asks for a token, for workloads where none is verified. */
+  policyNeedsToken: "BOW0032",
   /** A MeshConfig with the trust domain of another mesh. */
   foreignTrustDomain: "BOW0034",
   /** A path with a query in a match, which is compared without one. */
@@ -99,6 +101,8 @@ export const CODES = {
   ineffectiveMatch: "IST0131",
   /** Istio's VirtualServiceHostNotFoundInGateway. */
   hostNotInGateway: "IST0132",
+  /** Istio's JwtClaimBasedRoutingWithoutRequestAuthN. */
+  claimsUnverified: "IST0149",
   /** Istio's IneffectiveSelector. */
   ineffectiveSelector: "IST0166",
   /** Istio's IneffectivePolicy. */

@@ -2,7 +2,7 @@
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { endEverythingAfterwards, everythingSaid, scenario, until } from "./bowline.ts";
 import { curl, type CurlAnswer } from "./clients.ts";
 import { BAD_PATHS, type Issuer, KeyServer, newIssuer } from "./key_server.ts";
 import { Mesh } from "./mesh.ts";
@@ -129,6 +129,9 @@ function asks(...args: readonly string[]): Ask {
     return curl(...args, ...host, ...bearer, ...more, `http://${CLIENT}:15001${path}`);
   };
 }
+
+/** Of each issuer whose keys cannot be had, on each protocol. */
+const TOKENS_EACH = 5;
 
 /** gRPC answers 200, and says the rest in a field. */
 function statusOf({ status, headers }: CurlAnswer): number {
@@ -323,4 +326,25 @@ describe("the server of the keys", () => {
     expect((await ask(await token())).status).toBe(200);
     expect((await ask(await stranger.sign({ iss: ISSUER, aud: "web" }))).status).toBe(401);
   });
+});
+
+scenario("a server of keys that fails is asked less often than tokens come", async () => {
+  const asked = BAD_PATHS.map((path) => server.asked.get(path) ?? 0);
+  expect(Math.min(...asked)).toBeGreaterThan(0);
+  expect(Math.max(...asked)).toBeLessThan(TOKENS_EACH * PROTOCOLS.length);
+});
+
+scenario("no token stands in a log or a metric", async () => {
+  const token = await good({ jti: "canary" });
+  const [, ask] = PROTOCOLS[0] as readonly [string, Ask];
+  await ask(token);
+  await ask(null, `/?access_token=${token}x`);
+  const metrics = await Promise.all(
+    [CLIENT, WEB, GATEWAY].map(async (address) =>
+      await (await fetch(`http://${address}:15090/stats/prometheus`)).text()
+    ),
+  );
+  const said = [everythingSaid(), ...metrics].join("\n");
+  expect(said).toContain("istio_requests_total");
+  expect(token.split(".").filter((part) => said.includes(part))).toEqual([]);
 });

@@ -34,6 +34,7 @@ import { serverVerification } from "./server_verification.ts";
 import { singleResources } from "./single_resources.ts";
 import { subsetEndpoints } from "./subset_endpoints.ts";
 import { subsetPolicies } from "./subset_policies.ts";
+import { claimRoutes, policyTokens } from "./token_rules.ts";
 import { unreachableRules } from "./unreachable_rules.ts";
 import { warmupBalancer } from "./warmup_balancer.ts";
 import { weights } from "./weights.ts";
@@ -41,6 +42,7 @@ import { weights } from "./weights.ts";
 const ANALYZERS: readonly Analyzer[] = [
   answeredRules,
   authorizationProviders,
+  claimRoutes,
   conflictingHosts,
   delegateDrops,
   delegates,
@@ -61,6 +63,7 @@ const ANALYZERS: readonly Analyzer[] = [
   meshLeftOut,
   mirrorShare,
   policyProtocols,
+  policyTokens,
   portNames,
   portPolicies,
   protocolConflict,

@@ -355,10 +355,12 @@ describe("policies", () => {
 
   test("a selector that selects nothing has no effect", () => {
     const selector = "selector: {matchLabels: {tier: x}}";
-    expect(findings(policy(selector), ["PeerAuthentication", "q", selector])).toEqual([
-      "IST0166 spec.selector",
-      "IST0166 spec.selector",
-    ]);
+    const others: Written[] = [["PeerAuthentication", "q", selector], [
+      "RequestAuthentication",
+      "r",
+      selector,
+    ]];
+    expect(findings(policy(selector), ...others)).toEqual(Array<string>(3).fill("IST0166 spec.selector"));
     expect(findings(policy(selector), entry("a", "{tier: x}"))).toEqual([]);
   });
 
@@ -369,5 +371,53 @@ describe("policies", () => {
     expect(found(`selector: {matchLabels: {app: a}}\nrules: [{${path}}]`)).toEqual([]);
     expect(found("rules: [{to: [{operation: {paths: [/a], ports: ['80']}}]}]")).toEqual([]);
     expect(found("rules: [{from: [{source: {namespaces: [a]}}]}]")).toEqual([]);
+  });
+
+  const verifier = (more = ""): Written => [
+    "RequestAuthentication",
+    "r",
+    `${more}\njwtRules: [{issuer: "https://issuer.test"}]`,
+  ];
+  const app = (name: string) => `selector: {matchLabels: {app: ${name}}}`;
+
+  test.each([
+    "from: [{source: {requestPrincipals: ['*']}}]",
+    "from: [{source: {notRequestPrincipals: ['*']}}]",
+    "when: [{key: request.auth.audiences, values: [a]}]",
+    "when: [{key: 'request.auth.claims[a]', notValues: [b]}]",
+  ])("the rule {%s} needs somebody who verifies tokens", (rule) => {
+    const entries = [entry("a", "{app: a}"), entry("b", "{app: b}")];
+    const found = (more: string, ...verifiers: Written[]) =>
+      findings(policy(`${more}\nrules: [{}, {${rule}}]`), ...verifiers, ...entries);
+    expect(found("")).toEqual(["BOW0032 spec.rules[1]"]);
+    expect(found("", verifier())).toEqual([]);
+    expect(found("", verifier(app("a")))).toEqual(["BOW0032 spec.rules[1]"]);
+    expect(found(app("a"), verifier(app("a")))).toEqual([]);
+    expect(found(app("a"), verifier(app("b")))).toEqual(["BOW0032 spec.rules[1]"]);
+    // Of a workload that joins by a token alone no more is known than what the policy asks for.
+    expect(found(app("c"), verifier(app("c")))).toEqual([]);
+    expect(found(app("c"), ["RequestAuthentication", "r", app("c")])).toEqual(["BOW0032 spec.rules[1]"]);
+  });
+
+  test("a route by claims needs a gateway that verifies tokens", () => {
+    const gateway: Written = [
+      "Gateway",
+      "g",
+      "selector: {istio: edge}\nservers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]",
+    ];
+    const claim = (field: string) => rule(`{${field}: {"@request.auth.claims.a": {exact: b}}}`);
+    const found = (gateways: string, field: string, ...verifiers: Written[]) =>
+      findings(A, gateway, entry("a", "{app: a}"), ...verifiers, [
+        "VirtualService",
+        "v",
+        `hosts: [a]\ngateways: [${gateways}]\nhttp: [${claim(field)}]`,
+      ]).filter((one) => one.startsWith("IST0149"));
+    expect(found("g", "headers")).toEqual(["IST0149 spec.http[0].match[0].headers"]);
+    expect(found("g", "withoutHeaders")).toEqual(["IST0149 spec.http[0].match[0].withoutHeaders"]);
+    expect(found("g", "headers", verifier())).toEqual([]);
+    expect(found("g", "headers", verifier("selector: {matchLabels: {istio: other}}"))).toEqual([
+      "IST0149 spec.http[0].match[0].headers",
+    ]);
+    expect(found("g, mesh", "headers", verifier())).toEqual(["IST0149 spec.http[0].match[0].headers"]);
   });
 });

@@ -9,6 +9,7 @@ import { type Kind, KINDS } from "../../../src/config/schema/kinds.ts";
 import type { MeshConfigSpec } from "../../../src/config/schema/mesh_config.ts";
 import type { PeerAuthenticationSpec } from "../../../src/config/schema/peer_authentication.ts";
 import type { ProxyConfigSpec } from "../../../src/config/schema/proxy_config.ts";
+import type { RequestAuthenticationSpec } from "../../../src/config/schema/request_authentication.ts";
 import type { ServiceSpec } from "../../../src/config/schema/service.ts";
 import type { ServiceEntrySpec } from "../../../src/config/schema/service_entry.ts";
 import type { SidecarSpec } from "../../../src/config/schema/sidecar.ts";
@@ -96,6 +97,7 @@ interface Specs {
   MeshConfig: MeshConfigSpec;
   PeerAuthentication: PeerAuthenticationSpec;
   ProxyConfig: ProxyConfigSpec;
+  RequestAuthentication: RequestAuthenticationSpec;
   Service: ServiceSpec;
   ServiceEntry: ServiceEntrySpec;
   Sidecar: SidecarSpec;
