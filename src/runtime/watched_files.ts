@@ -10,6 +10,9 @@ import { FileError } from "./files.ts";
 /** Quiet time after an event before the files are read: a certificate and its key are written one after the other. */
 export const FILES_DEBOUNCE_MS = 100;
 
+/** The files are read this long after the first event, however many follow: others may be written there all the time. */
+export const FILES_DEBOUNCE_MAX_MS = 1_000;
+
 /** The time between reads that no event asked for. */
 export const FILES_POLL_MS = 3_000;
 
@@ -28,7 +31,10 @@ export interface WatchedFilesOptions {
 export class WatchedFiles {
   readonly #options: WatchedFilesOptions;
   readonly #directories = new Map<string, FSWatcher | null>();
-  #cancel: () => void = () => {};
+  /** Monotonic; null: nothing happened since the files were read. */
+  #firstEventMs: number | null = null;
+  /** Null: nobody asks for anything. */
+  #cancel: (() => void) | null = null;
 
   constructor(options: WatchedFilesOptions) {
     this.#options = options;
@@ -39,8 +45,8 @@ export class WatchedFiles {
     const wanted = new Set(Array.from(paths, (path) => dirname(path)));
     for (const directory of this.#directories.keys()) if (!wanted.has(directory)) this.#unwatch(directory);
     for (const directory of wanted) if (!this.#directories.has(directory)) this.#open(directory);
-    this.#cancel();
-    if (wanted.size > 0) this.#tellAfter(FILES_POLL_MS);
+    if (wanted.size === 0) this.#stop();
+    else if (this.#cancel === null) this.#tellAfter(FILES_POLL_MS);
   }
 
   close(): void {
@@ -49,7 +55,7 @@ export class WatchedFiles {
 
   #open(directory: string): void {
     try {
-      const watcher = watch(directory, () => this.#tellAfter(FILES_DEBOUNCE_MS));
+      const watcher = watch(directory, () => this.#onEvent());
       watcher.on("error", () => this.#unwatch(directory));
       this.#directories.set(directory, watcher);
     } catch {
@@ -62,9 +68,24 @@ export class WatchedFiles {
     this.#directories.delete(directory);
   }
 
+  #onEvent(): void {
+    const now = this.#options.clock.monotonic();
+    this.#firstEventMs ??= now;
+    this.#tellAfter(
+      Math.min(FILES_DEBOUNCE_MS, Math.max(0, this.#firstEventMs + FILES_DEBOUNCE_MAX_MS - now)),
+    );
+  }
+
+  #stop(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+    this.#firstEventMs = null;
+  }
+
   #tellAfter(ms: number): void {
-    this.#cancel();
+    this.#cancel?.();
     this.#cancel = this.#options.clock.after(ms, () => {
+      this.#firstEventMs = null;
       this.#tellAfter(FILES_POLL_MS);
       this.#options.onChange();
     });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { FileError } from "../../../src/runtime/files.ts";
 import {
+  FILES_DEBOUNCE_MAX_MS,
   FILES_DEBOUNCE_MS,
   FILES_POLL_MS,
   readTextSync,
@@ -44,6 +45,30 @@ describe("WatchedFiles", () => {
     await heard(clock, told);
     expect(told()).toBe(1);
     expect(clock.now()).toBeLessThan(FILES_POLL_MS);
+    files.close();
+  });
+
+  test("watch() tells in time where something is written all the time", async () => {
+    const { clock, files, told } = watching();
+    files.watch([join(directory, "tls.crt")]);
+    // An event before each debounce is over, as long as nobody is told.
+    for (let tries = 0; tries < 200 && told() === 0; tries++) {
+      writeFileSync(join(directory, "busy"), String(tries));
+      await Bun.sleep(5);
+      clock.advance(FILES_DEBOUNCE_MS / 2);
+    }
+    expect(told()).toBe(1);
+    expect(clock.now()).toBeLessThan(FILES_DEBOUNCE_MAX_MS + 10 * FILES_DEBOUNCE_MS);
+    files.close();
+  });
+
+  test("watch() again, as with each push, puts nothing off", () => {
+    const { clock, files, told } = watching();
+    for (let passed = 0; passed < FILES_POLL_MS; passed += FILES_POLL_MS / 10) {
+      files.watch([join(directory, "missing", "tls.crt")]);
+      clock.advance(FILES_POLL_MS / 10);
+    }
+    expect(told()).toBe(1);
     files.close();
   });
 
