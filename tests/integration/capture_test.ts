@@ -28,7 +28,7 @@ spec:
   - { name: https-web, port: 443, targetPort: ${PORT.tls} }
 `;
 
-const mesh = new Mesh("127.0.34");
+const mesh = new Mesh("127.0.49");
 let outside: Machine;
 let front: Machine;
 let store: Machine;

@@ -7,7 +7,7 @@ import { KeepAliveLoad } from "./keep_alive_load.ts";
 import { Mesh } from "./mesh.ts";
 import { service, subsets, virtualService, workload } from "./resources.ts";
 
-const mesh = new Mesh("127.0.61");
+const mesh = new Mesh("127.0.58");
 const CLIENTS = 4;
 const SEED = 20_260_911;
 const ROUNDS = 6;

@@ -9,7 +9,7 @@ import { runCurl } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
-const mesh = new Mesh("127.0.46");
+const mesh = new Mesh("127.0.55");
 const WEB = mesh.address(11);
 const GATEWAY = mesh.address(20);
 const PORT = 8443;

@@ -12,7 +12,7 @@ import { Mesh } from "./mesh.ts";
 import { PlatformIssuer } from "./platform_issuer.ts";
 import { service } from "./resources.ts";
 
-const mesh = new Mesh("127.0.45");
+const mesh = new Mesh("127.0.51");
 const DOOR = mesh.address(9);
 const NOT_VALID = { code: "token_invalid", message: "The join token is not valid here" };
 const tokens: string[] = [];
@@ -113,7 +113,7 @@ describe("a sidecar with a token of its platform", () => {
   });
 
   scenario("believes no control plane but the one whose root it was given", async () => {
-    const other = new Mesh("127.0.46");
+    const other = new Mesh("127.0.52");
     other.write("mesh.yaml", service("web"));
     await other.startControlPlane();
     const roots = await (await fetch(`http://${other.address(9)}:15014/roots.pem`)).text();

@@ -8,7 +8,7 @@ import { BAD_PATHS, type Issuer, KeyServer, newIssuer } from "./key_server.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
-const mesh = new Mesh("127.0.43");
+const mesh = new Mesh("127.0.50");
 const CLIENT = mesh.address(10);
 const WEB = mesh.address(11);
 const SHUT = mesh.address(12);

@@ -11,7 +11,7 @@ import { startNode } from "./http2_peers.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
-const mesh = new Mesh("127.0.45");
+const mesh = new Mesh("127.0.54");
 const CLIENT = mesh.address(10);
 const INNER = mesh.address(11);
 const SOCKET = mesh.address(12);
