@@ -31,8 +31,8 @@ import { PoolLimits } from "./cluster/pool_limits.ts";
 import type { AddressesOf } from "./cluster/dns/resolved_endpoints.ts";
 import { Authorizer } from "./ext_authz/authorizer.ts";
 import { describePeer } from "./mesh_headers.ts";
-import { inlineKeys, type KeySource, NO_KEYS } from "./jwt/key_source.ts";
-import { TokenCheck } from "./jwt/token_check.ts";
+import type { KeySource } from "./jwt/key_source.ts";
+import type { TokenCheck } from "./jwt/token_check.ts";
 import { GatewayTable } from "./route/gateway_table.ts";
 import { PolicyTable } from "./policy/policy_table.ts";
 import { ListenerTable, type Member } from "./route/listener_table.ts";
@@ -241,12 +241,15 @@ function policyTable({ policies = [] }: ProxySettings, decisions: PolicyCounts):
 
 function tokenCheck(
   { jwtRules = [] }: ProxySettings,
-  { clock, tokenKeys = { of: () => NO_KEYS, verifications: { count: 0 } } }: CompileContext,
+  { clock, tokenKeys }: CompileContext,
 ): TokenCheck | null {
   if (jwtRules.length === 0) return null;
-  const keysOf = (rule: JwtRule) =>
-    rule.keys.type === "inline" ? inlineKeys(rule.keys.jwks) : tokenKeys.of(rule);
-  return new TokenCheck(jwtRules, keysOf, { clock, verifications: tokenKeys.verifications });
+  // Here, since most proxies have no rule about tokens, and none should have in its memory what verifies them.
+  const { inlineKeys, NO_KEYS } = require("./jwt/key_source.ts") as typeof import("./jwt/key_source.ts");
+  const { TokenCheck } = require("./jwt/token_check.ts") as typeof import("./jwt/token_check.ts");
+  const { of = () => NO_KEYS, verifications = { count: 0 } } = tokenKeys ?? {};
+  const keysOf = (rule: JwtRule) => rule.keys.type === "inline" ? inlineKeys(rule.keys.jwks) : of(rule);
+  return new TokenCheck(jwtRules, keysOf, { clock, verifications });
 }
 
 function isStrict({ mtls }: ProxySettings, port: number): boolean {

@@ -44,9 +44,8 @@ import { InFlight } from "./filters/in_flight.ts";
 import { InboundAcceptor } from "./filters/inbound.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
 import { ConnectionGate, type ConnectionRefusals, type Side } from "./listener/connection_gate.ts";
-import { Gateway, type GatewayPlace } from "./gateway.ts";
-import { KeyServer } from "./jwt/key_server.ts";
-import { KeySources } from "./jwt/key_sources.ts";
+import type { Gateway, GatewayPlace } from "./gateway.ts";
+import type { KeySources } from "./jwt/key_sources.ts";
 import { type ListenerWarning, OutboundListener } from "./listener/outbound_listener.ts";
 import { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
 import { Reception } from "./listener/reception.ts";
@@ -115,7 +114,8 @@ export class Proxy {
   readonly #exchanges: ExchangeContext;
   readonly #names: NameCache;
   readonly #gateway: Gateway | null;
-  readonly #keys: KeySources;
+  /** Null until a rule about tokens asks for keys. */
+  #keys: KeySources | null = null;
   readonly #verifications = { count: 0 };
   readonly #descriptions = new PeerDescriptions();
   #current: CompiledSnapshot | null = null;
@@ -151,7 +151,6 @@ export class Proxy {
       peers: this.#peers,
       warn: (message) => this.#warnings.say("callee-refused", message),
     });
-    this.#keys = this.#createKeySources();
     this.#gateway = options.gateway && this.#createGateway(options.gateway);
   }
 
@@ -178,11 +177,14 @@ export class Proxy {
       wheel: this.#wheel,
       previous: this.#current,
       deliverTo,
-      tokenKeys: { of: this.#keys.of, verifications: this.#verifications },
+      tokenKeys: {
+        of: (rule) => (this.#keys ??= this.#createKeySources()).of(rule),
+        verifications: this.#verifications,
+      },
       addressesOf: (name) => this.#names.addressesOf(name),
     });
     this.#current = compiled;
-    this.#keys.retain(compiled.settings.jwtRules ?? []);
+    this.#keys?.retain(compiled.settings.jwtRules ?? []);
     this.#peers.trustDomainAliases = compiled.settings.trustDomainAliases ?? [];
     this.#peers.revoke(compiled.settings.revoked ?? []);
     this.#hosts.retain(compiled.hosts);
@@ -301,6 +303,9 @@ export class Proxy {
 
   #createKeySources(): KeySources {
     const { clock, random, jwksAllow } = this.#options;
+    // As in compiled_snapshot.ts: most proxies ask nobody for keys.
+    const { KeyServer } = require("./jwt/key_server.ts") as typeof import("./jwt/key_server.ts");
+    const { KeySources } = require("./jwt/key_sources.ts") as typeof import("./jwt/key_sources.ts");
     const server = new KeyServer({
       clock,
       resolve: resolveName,
@@ -315,6 +320,8 @@ export class Proxy {
 
   #createGateway(place: GatewayPlace): Gateway {
     const { clock, random, trustDomain, limits, credentials, tlsMaterial, warn, onShutPorts } = this.#options;
+    // Here, since sidecars are many and have no such ports.
+    const { Gateway } = require("./gateway.ts") as typeof import("./gateway.ts");
     return new Gateway(place, {
       clock,
       credentials,

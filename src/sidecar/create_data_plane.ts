@@ -4,11 +4,9 @@ import type { Random } from "../lib/prng.ts";
 import { proxyCaps } from "../proxy/proxy_caps.ts";
 import { openFilesMax } from "../runtime/open_files_max.ts";
 import { listenTcp } from "../runtime/socket.ts";
-import { startWorkerProcess } from "../runtime/worker_process.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { DataPlane, DataPlaneSettings } from "./data_plane.ts";
 import { LocalDataPlane } from "./local_data_plane.ts";
-import { WorkerPool } from "./worker_pool.ts";
 
 /** The command that runs a worker; `--number` tells it apart from the others. */
 export const WORKER_COMMAND = "worker";
@@ -29,6 +27,11 @@ export function createDataPlane({ workers, ...options }: CreateDataPlaneOptions)
     const warn = (message: string) => log.warn(message);
     return new LocalDataPlane({ ...options, caps: proxyCaps(openFilesMax(), options.settings.limits), warn });
   }
+  // Here, since most sidecars are one process.
+  const { WorkerPool } = require("./worker_pool.ts") as typeof import("./worker_pool.ts");
+  const { startWorkerProcess } = require(
+    "../runtime/worker_process.ts",
+  ) as typeof import("../runtime/worker_process.ts");
   return new WorkerPool({
     ...options,
     workers,
