@@ -1,13 +1,11 @@
 /** `bowline explain`: where a request would go and why, from the files alone. */
+import type { Snapshot } from "../model/snapshot.ts";
 import { parseWorkloadKey } from "../model/workload.ts";
 import { fileSnapshots } from "../pilot/translate.ts";
 import { explain } from "../proxy/explain/explain.ts";
-import {
-  type ExplainRequest,
-  ExplainRequestError,
-  pathFormOf,
-  readExplainRequest,
-} from "../proxy/explain/request.ts";
+import type { Receiver } from "../proxy/explain/authorization.ts";
+import type { Explained } from "../proxy/explain/explanation.ts";
+import { ExplainRequestError, pathFormOf, readExplainRequest } from "../proxy/explain/request.ts";
 import { loadResources, trustDomainOf, unknownWorkload } from "./config_files.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { explainText } from "./explain_text.ts";
@@ -25,6 +23,8 @@ export interface ExplainOptions {
   readonly headers: readonly string[];
   /** JSON. */
   readonly claims?: string;
+  /** An IP address. */
+  readonly client?: string;
 }
 
 export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
@@ -40,8 +40,7 @@ export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
   const snapshotOf = fileSnapshots(resources, trustDomainOf(resources));
   const snapshot = snapshotOf(from);
   if (snapshot === undefined) throw unknownWorkload(from, config, resources);
-  const request = readRequest(options, pathFormOf(snapshot));
-  const explained = explain(snapshot, request, snapshotOf);
+  const explained = answer(options, snapshot, snapshotOf);
   if (output !== "table") {
     for (const { text } of explained.notes) {
       printMessage(`Note: ${printable(text)}`);
@@ -51,12 +50,14 @@ export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-function readRequest(
-  { method, url, headers, claims }: ExplainOptions,
-  form: ReturnType<typeof pathFormOf>,
-): ExplainRequest {
+function answer(
+  { method, url, headers, claims, client }: ExplainOptions,
+  snapshot: Snapshot,
+  receiver: Receiver,
+): Explained {
   try {
-    return readExplainRequest(method, url, headers, claims ?? null, form);
+    const request = readExplainRequest(method, url, headers, { claims, client, form: pathFormOf(snapshot) });
+    return explain(snapshot, request, receiver);
   } catch (error) {
     if (!(error instanceof ExplainRequestError)) throw error;
     throw new CommandError(EXIT.usage, printable(error.message), HINTS[error.code], { cause: error });
@@ -67,6 +68,7 @@ const HINTS: Readonly<Record<ExplainRequestError["code"], string | undefined>> =
   method: "the method comes first: bowline explain ... POST http://cart/items",
   url: "for instance http://recommendation:8080/path?query",
   claims: `for instance --claims '{"iss": "https://issuer.example.com", "sub": "ann"}'`,
+  client: "--client is the address from which a client calls a gateway",
   header: "for instance -H 'x-user: ann'",
   refused: undefined,
 };

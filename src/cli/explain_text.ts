@@ -2,6 +2,7 @@
 import type { RouteOrigin } from "../model/route.ts";
 import type {
   Explained,
+  ExplainedAuthorization,
   ExplainedDestination,
   ExplainedHeaders,
   ExplainedRule,
@@ -19,6 +20,7 @@ export function explainText(explained: Explained): string {
   const target = service === null ? "" : `, which is ${service}`;
   const paragraphs = [
     [`${from} calls ${method} ${url}${target}.`],
+    gatewayRefusal(explanation),
     decision(explained),
     ...explanation.destinations.map((destination, index) => destinationLines(destination, index, explained)),
     authentication(explanation),
@@ -143,21 +145,48 @@ function authentication({ authentication = [] }: Explanation): string[] {
   return [...new Set(lines)];
 }
 
+/** What holds in any case, and the rest if it were not so. */
+function gatewayRefusal({ from, service, gatewayAuthorization: own }: Explanation): string[] {
+  if (own?.decision !== "deny") return [];
+  const how = service === null ? "closes the connection" : "refuses it with 403";
+  return [`${from} ${how}: ${own.reason}.`, "Without that:"];
+}
+
 function authorization(
-  { authorization: { decision, policy, reason }, authentication = [] }: Explanation,
+  { from, gatewayAuthorization: own, authorization, authentication = [] }: Explanation,
 ): string[] {
   // Nobody asks policies about a request whose token is refused.
   if (authentication.some(({ fault }) => fault !== null)) return [];
-  if (decision === "deny") return [sentence(`it is refused with 403: ${reason}`)];
-  return policy === null ? [] : [sentence(reason)];
+  const atGateway = own?.decision === "allow" ? [`At ${from} itself: ${own.reason}.`] : [];
+  const { decision, policy, reason } = authorization;
+  if (decision === "deny") return [...atGateway, sentence(`it is refused with 403: ${reason}`)];
+  return policy === null && authorization.asks === undefined ? atGateway : [...atGateway, sentence(reason)];
 }
 
 function passedOver({ explanation, origins }: Explained): string[] {
-  const lines = explanation.trace.flatMap((rule, index) => {
+  const { from, authorization, gatewayAuthorization } = explanation;
+  const routes = explanation.trace.flatMap((rule, index) => {
     const name = ruleName(rule, origins[index] ?? null);
     return rule.matched || name === null ? [] : [`  ${name}: ${rule.why}`];
   });
+  const lines = [
+    ...policyRules(gatewayAuthorization, `, at ${from} itself`),
+    ...routes,
+    ...policyRules(authorization, ""),
+  ];
   return lines.length === 0 ? [] : ["Passed over:", ...lines];
+}
+
+/** Those that did not match, and what a trial of one that did would have come to. */
+function policyRules({ trace = [] }: Pick<ExplainedAuthorization, "trace"> = {}, where: string): string[] {
+  return trace.filter(({ matched, dryRun }) => !matched || dryRun === true)
+    .map(({ policy, action, dryRun, rule, file, line, matched, why }) => {
+      const what = `${
+        rule === null ? "" : `rule ${rule} of `
+      }AuthorizationPolicy ${policy} (${file}:${line})`;
+      const trial = dryRun ? ", which is only tried out" : "";
+      return `  ${what}, ${action}${trial}${where}: ${matched ? "it would match, since " : ""}${why}`;
+    });
 }
 
 function retries({ retries, destinations, fault, method }: Explanation): string[] {

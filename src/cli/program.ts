@@ -273,6 +273,7 @@ function addExplain(program: Command, finish: Finish): void {
     .addOption(
       flag("-H, --header <name: value>", "a header of the request; may be repeated").argParser(collect),
     )
+    .addOption(flag("--client <address>", "who calls, where --from is a gateway"))
     .addOption(flag("--claims <json>", "what the request's token holds, which is taken for verified"))
     .addOption(outputOption())
     .action(async (request: string[], { header = [], ...options }) => {

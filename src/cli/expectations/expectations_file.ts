@@ -26,6 +26,7 @@ const EXPECTABLE = [
   "mirrors",
   "requestHeaders",
   "authentication",
+  "gatewayAuthorization",
   "authorization",
 ] as const satisfies readonly (keyof Explanation)[];
 
@@ -37,6 +38,8 @@ export interface Expectation {
   readonly url: string;
   /** `NAME: VALUE`. */
   readonly headers: readonly string[];
+  /** The client's address, where a gateway is asked about; null: nobody said. */
+  readonly client: string | null;
   /** A part of the answer: every field that is named must be as it says; lists must have as many items. */
   readonly expect: Readonly<Record<string, unknown>>;
   readonly position: Position;
@@ -70,6 +73,7 @@ const schema = fields({
       from: v.string(),
       request: v.pipe(v.string(), v.regex(REQUEST, wrong("must be `METHOD URL` or a URL"))),
       headers: map(v.string()),
+      client: optional(v.string()),
       expect: expectSchema,
     }),
     "a test",
@@ -105,6 +109,7 @@ export function readExpectations(
       method,
       url,
       headers: Object.entries(test.headers).map(([name, value]) => `${name}: ${value}`),
+      client: test.client,
       expect: test.expect,
       position: node.positionOf(["tests", index]),
     };

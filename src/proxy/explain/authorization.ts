@@ -9,6 +9,7 @@ import { PolicyCall, policyPeer } from "../policy/policy_call.ts";
 import { PolicyTable } from "../policy/policy_table.ts";
 import { tokenAt } from "./authentication.ts";
 import type { ExplainedAuthorization, ExplainedEndpoint, Explanation } from "./explanation.ts";
+import { tracePolicies } from "./policy_trace.ts";
 import type { ExplainRequest } from "./request.ts";
 
 /** What the proxy of a workload has; undefined: nothing is known of it. */
@@ -57,17 +58,27 @@ function verdictOf(
   const destination = { address: settings.address, port };
   const peer = policyPeer(caller.workload.principal || null, caller.address);
   const { head } = tokenAt(settings, request.head, request.claims);
-  const call = new PolicyCall(peer, destination, head);
-  const bound = new PolicyTable(settings.policies ?? [], new PolicyCounts()).bind(peer, destination, "http");
-  const explained = explainVerdict(bound.explain(call), workload);
+  return explainPolicies(settings, new PolicyCall(peer, destination, head), "http");
+}
+
+/** What the policies of one proxy say of a call. */
+export function explainPolicies(
+  { policies = [], extAuthz, workload }: ProxySettings,
+  call: PolicyCall,
+  protocol: "http" | "tcp",
+): ExplainedAuthorization {
+  const bound = new PolicyTable(policies, new PolicyCounts()).bind(call.peer, call.destination, protocol);
+  const explained = explainVerdict(bound.explain(call), workload.key);
+  const trace = tracePolicies(policies, call, protocol);
   const asks = bound.explainAsks(call);
-  if (asks === null) return explained;
-  const { policy, rule } = asks;
-  const by = policy === null ? "" : ruleAt(policy, rule ?? 0);
-  return {
-    ...explained,
-    reason: `${settings.extAuthz?.provider} is asked first (${by}); ${explained.reason}`,
-  };
+  if (asks === null || asks.policy === null) return { ...explained, trace };
+  const by = ruleAt(asks.policy, asks.rule ?? 0);
+  if (protocol === "tcp") {
+    const refused = explainVerdict(asks, workload.key);
+    return { ...refused, reason: `${by} wants somebody asked, who cannot be asked about bytes`, trace };
+  }
+  const asked = extAuthz?.provider ?? "";
+  return { ...explained, reason: `${asked} is asked first (${by}); ${explained.reason}`, asks: asked, trace };
 }
 
 /** What the policies of a workload say of a call, with where it is written. */

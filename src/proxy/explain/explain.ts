@@ -16,27 +16,39 @@ import { explainAuthorization, type Receiver } from "./authorization.ts";
 import type { Explained, ExplainedRule, Explanation } from "./explanation.ts";
 import { HTTPS_REDIRECT } from "../filters/gateway.ts";
 import { gatewayVerdict } from "./gateway.ts";
+import { explainOwnPolicies, headAtEdge, noteOnClient } from "./gateway_policies.ts";
 import { type MeshView, meshView } from "./mesh_view.ts";
 import { noteOnUnknownName } from "./notes.ts";
-import type { ExplainRequest } from "./request.ts";
+import { type ExplainRequest, ExplainRequestError } from "./request.ts";
 
 /** What differs from one request to the next. */
 type Outcome =
   & Pick<Explanation, "action" | "service" | "route" | "trace">
   & Pick<Explained, "origins" | "notes">
-  & Omit<ExplainedAction, "action" | "notes">;
+  & Omit<ExplainedAction, "action" | "notes">
+  & {
+    /** As what it is when a gateway asks its own policies; absent: it does not come to that. */
+    readonly guarded?: "http" | "tcp";
+  };
 
 /**
  * What the proxy that has this snapshot would do with a request, and what those do to whom it sends it. Throws when the
- * snapshot has no proxy settings.
+ * snapshot has no proxy settings, and ExplainRequestError where a client is named and the proxy is no gateway.
  */
 export function explain(snapshot: Snapshot, request: ExplainRequest, receiver: Receiver): Explained {
   const mesh = meshView(snapshot);
   const isGateway = mesh.gatewayListeners.length > 0;
-  const token = isGateway ? tokenAt(mesh.settings, request.head, request.claims) : null;
-  const head = token?.head ?? request.head;
-  const { action, service, route, trace, origins, notes, ...done } = outcomeOf(mesh, { ...request, head });
-  const sent = { ...request, claims: token === null || token.forwarded ? request.claims : null };
+  if (request.client !== null && !isGateway) {
+    const why = "is no gateway: its own program calls, from its own address";
+    throw new ExplainRequestError("client", `${mesh.settings.workload.key} ${why}`);
+  }
+  const arrived = isGateway ? { ...request, head: headAtEdge(request) } : request;
+  const token = isGateway ? tokenAt(mesh.settings, arrived.head, request.claims) : null;
+  const entered = { ...arrived, head: token?.head ?? arrived.head };
+  const { action, service, route, trace, origins, notes, guarded, ...done } = outcomeOf(mesh, entered);
+  const isAsked = guarded !== undefined && (token?.explained?.fault ?? null) === null;
+  const own = isAsked ? explainOwnPolicies(mesh, entered, guarded) : null;
+  const sent = { ...arrived, claims: token === null || token.forwarded ? request.claims : null };
   const authentication = [token?.explained ?? [], explainTokens(done.destinations, sent, receiver)].flat();
   const explanation: Explanation = {
     from: mesh.settings.workload.key,
@@ -47,12 +59,15 @@ export function explain(snapshot: Snapshot, request: ExplainRequest, receiver: R
     action,
     ...done,
     ...(authentication.length === 0 ? {} : { authentication }),
+    ...(own === null ? {} : { gatewayAuthorization: own }),
     authorization: explainAuthorization(mesh.settings, done, sent, receiver),
     trace,
   };
   const clusters = explanation.destinations
     .map(({ host, port, subset }) => mesh.clusters.get(clusterName(port, subset, host)) ?? null);
-  return { explanation, origins, notes, clusters, locality: mesh.settings.locality ?? null };
+  const { locality = null } = mesh.settings;
+  const unknown = isGateway && request.client === null ? noteOnClient(mesh, done.destinations, receiver) : [];
+  return { explanation, origins, notes: [...notes, ...unknown], clusters, locality };
 }
 
 function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
@@ -75,7 +90,7 @@ function atGateway(mesh: MeshView, scheme: "http" | "https", head: RequestHead):
   const verdict = gatewayVerdict(mesh, scheme, head);
   switch (verdict.type) {
     case "host":
-      return routed(mesh, verdict.found, head);
+      return { ...routed(mesh, verdict.found, head), guarded: "http" };
     case "refused":
     case "not-found":
       return unrouted(verdict.type, verdict.why);
@@ -94,7 +109,7 @@ function atGateway(mesh: MeshView, scheme: "http" | "https", head: RequestHead):
       const { virtualService = null, rule = null } = origin ?? {};
       const trace = [{ virtualService, rule, matched: true, why: verdict.why }];
       const common = { service: null, route: routeOf(verdict.route), trace, origins: [origin] };
-      return { ...common, ...explainAction(mesh, verdict.route, head) };
+      return { ...common, ...explainAction(mesh, verdict.route, head), guarded: "tcp" };
     }
   }
 }

@@ -1,4 +1,5 @@
 /** The answer of `explain`: the JSON that the command prints, and what goes with it for people. */
+import type { Policy } from "../../model/policy.ts";
 import type { RouteOrigin } from "../../model/route.ts";
 import type { Cluster } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
@@ -45,6 +46,8 @@ export interface Explanation {
   readonly requestHeaders: ExplainedHeaders;
   /** Of the gateway that is asked about, and of those that receive it; absent: no proxy looks for tokens. */
   readonly authentication?: readonly ExplainedAuthentication[];
+  /** Of the gateway that is asked about, by its own policies; absent: none selects it, or it never comes to asking them. */
+  readonly gatewayAuthorization?: ExplainedAuthorization;
   readonly authorization: ExplainedAuthorization;
   /** Every rule that was looked at, in order, until one matched. */
   readonly trace: readonly ExplainedRule[];
@@ -67,7 +70,7 @@ export interface ExplainedAuthentication {
   readonly fault: string | null;
 }
 
-/** Of the proxy that receives it. `rule`, `file` and `line` are there where a policy's rule decided. */
+/** Of one proxy. `rule`, `file` and `line` are there where a policy's rule decided. */
 export interface ExplainedAuthorization {
   readonly decision: "allow" | "deny";
   /** `NAMESPACE/NAME`; null: no rule decided. */
@@ -77,6 +80,24 @@ export interface ExplainedAuthorization {
   readonly file?: string;
   readonly line?: number;
   readonly reason: string;
+  /** The provider that is asked before; absent: nobody is. */
+  readonly asks?: string;
+  /** Every rule that was looked at; absent: there are no policies, or nobody asks them. */
+  readonly trace?: readonly ExplainedPolicyRule[];
+}
+
+export interface ExplainedPolicyRule {
+  /** `NAMESPACE/NAME`. */
+  readonly policy: string;
+  readonly action: Policy["action"];
+  /** It is tried out, and decides nothing. */
+  readonly dryRun?: true;
+  /** Counts from 0; null: the policy has none. */
+  readonly rule: number | null;
+  readonly file: string;
+  readonly line: number;
+  readonly matched: boolean;
+  readonly why: string;
 }
 
 export interface ExplainedRoute extends RouteOrigin {

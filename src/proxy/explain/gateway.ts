@@ -24,13 +24,18 @@ export type GatewayVerdict =
 
 const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
+/** The port at which a request comes that names none, or one. */
+export function gatewayPort(scheme: "http" | "https", { authority }: RequestHead): number {
+  return Number(/:([0-9]+)$/.exec(authority)?.[1] ?? DEFAULT_PORTS[scheme]);
+}
+
 /** Of several listeners at one port, on addresses of their own, the first is asked. */
 export function gatewayVerdict(
   { gatewayListeners, virtualHosts }: MeshView,
   scheme: "http" | "https",
   head: RequestHead,
 ): GatewayVerdict {
-  const port = Number(/:([0-9]+)$/.exec(head.authority)?.[1] ?? DEFAULT_PORTS[scheme]);
+  const port = gatewayPort(scheme, head);
   const listener = gatewayListeners.find((one) => one.port === port);
   if (listener === undefined) {
     const ports = [...new Set(gatewayListeners.map((one) => one.port))].sort((a, b) => a - b);

@@ -1,4 +1,5 @@
 /** A request that somebody asks about, brought into the form in which the proxy would see the real one. */
+import { parseIp } from "../../lib/ip.ts";
 import { Prng } from "../../lib/prng.ts";
 import type { PathNormalization } from "../../model/path_normalization.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
@@ -19,9 +20,21 @@ export interface ExplainRequest {
   readonly head: RequestHead;
   /** What the request's token says, which is taken for verified; null: it has none. */
   readonly claims: Claims | null;
+  /** The address of the client, where a gateway is asked about; null: nobody said. */
+  readonly client: string | null;
 }
 
-export type ExplainRequestErrorCode = "method" | "url" | "header" | "claims" | "refused";
+/** What is said of a request besides what it holds. */
+export interface ExplainRequestOptions {
+  /** JSON. @default it has no token */
+  readonly claims?: string | null | undefined;
+  /** An IP address. @default nobody knows */
+  readonly client?: string | null | undefined;
+  /** The form of paths in the mesh. */
+  readonly form?: PathNormalization | undefined;
+}
+
+export type ExplainRequestErrorCode = "method" | "url" | "header" | "claims" | "client" | "refused";
 
 /** What was asked is no request that a proxy would route; the message says which part. */
 export class ExplainRequestError extends Error {
@@ -41,14 +54,13 @@ const TRACE_SEED = 1;
 
 /**
  * `url` is `http://HOST[:PORT]/PATH?QUERY`; without a scheme it is http. `headers` are `NAME: VALUE`; a Host among them
- * beats the URL's. `claims` are JSON, `form` is that of the mesh. Reads it with the proxy's own parser. Throws ExplainRequestError.
+ * beats the URL's. Reads it with the proxy's own parser. Throws ExplainRequestError.
  */
 export function readExplainRequest(
   method: string,
   url: string,
   headers: readonly string[],
-  claims: string | null = null,
-  form?: PathNormalization,
+  { claims = null, client = null, form }: ExplainRequestOptions = {},
 ): ExplainRequest {
   if (!isToken(method)) fail("method", `${quote(method)} is not an HTTP method`);
   // The proxy answers it itself, whatever the configuration says.
@@ -78,7 +90,8 @@ export function readExplainRequest(
   parsed.head.path = normal;
   takeMeshHeaders(parsed.head.headers);
   ensureEntryHeaders(parsed.head, new Prng(TRACE_SEED));
-  return { url, scheme, head: parsed.head, claims: claims === null ? null : readClaims(claims) };
+  if (client !== null && parseIp(client) === null) fail("client", `${quote(client)} is not an IP address`);
+  return { url, scheme, head: parsed.head, claims: claims === null ? null : readClaims(claims), client };
 }
 
 /** The form of paths that a proxy with this snapshot goes by. */

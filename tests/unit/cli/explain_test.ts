@@ -123,6 +123,67 @@ const TOKENS = load(
 );
 const STAFF = '{"iss": "https://issuer.test", "sub": "ann", "aud": "web", "group": "staff"}';
 
+/** A gateway that asks policies of its own, before a service that has some, too. */
+const GUARDED = load(
+  "{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh, namespace: istio-system}, " +
+    "spec: {extensionProviders: [{name: guard, " +
+    "envoyExtAuthzHttp: {service: guard.edge.svc.cluster.local, port: 8080}}]}}",
+  service("web", "shop"),
+  service("guard", "edge"),
+  workloadEntry("in", "edge", "{address: 10.0.0.9, labels: {istio: edge}, serviceAccount: edge}"),
+  workloadEntry("web-1", "shop", "{address: 10.0.0.2, labels: {app: web}, serviceAccount: web}"),
+  networking(
+    "Gateway",
+    "main",
+    "edge",
+    `{selector: {istio: edge}, servers: [
+      {port: {number: 80, name: http, protocol: HTTP}, hosts: [web.test]},
+      {port: {number: 443, name: https, protocol: HTTPS}, hosts: [web.test],
+       tls: {mode: SIMPLE, credentialName: web}},
+      {port: {number: 90, name: tcp, protocol: TCP}, hosts: ['*']}]}`,
+  ),
+  networking(
+    "VirtualService",
+    "web",
+    "shop",
+    `{hosts: ['*'], gateways: [edge/main], http: [{route: [{destination: {host: web}}]}],
+      tcp: [{match: [{port: 90}], route: [{destination: {host: web}}]}]}`,
+  ),
+  security(
+    "AuthorizationPolicy",
+    "ask",
+    "edge",
+    "{action: CUSTOM, provider: {name: guard}, rules: [{to: [{operation: {paths: [/admin*]}}]}]}",
+  ),
+  security(
+    "AuthorizationPolicy",
+    "office",
+    "edge",
+    `{action: DENY, rules: [
+      {from: [{source: {notRemoteIpBlocks: [203.0.113.0/24]}}], to: [{operation: {paths: [/admin*]}}]},
+      {when: [{key: 'request.headers[x-robot]', values: ['*']}]}]}`,
+  ),
+  security(
+    "AuthorizationPolicy",
+    "names",
+    "edge",
+    `{rules: [
+      {to: [{operation: {methods: [POST], hosts: [web.test]}}, {operation: {ports: ['90']}}]},
+      {when: [{key: connection.sni, values: [web.test]}]},
+      {to: [{operation: {methods: [GET]}}]}]}`,
+  ),
+  "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: trial, namespace: edge, " +
+    "annotations: {istio.io/dry-run: 'true'}}, spec: {action: DENY, rules: [{}]}}",
+  security("AuthorizationPolicy", "nobody", "shop", "{selector: {matchLabels: {app: web}}, action: DENY}"),
+  security(
+    "AuthorizationPolicy",
+    "edge",
+    "shop",
+    "{selector: {matchLabels: {app: web}}, rules: [{from: [{source: {principals: ['*/sa/other']}}]}, " +
+      "{from: [{source: {principals: ['*/sa/edge']}}]}]}",
+  ),
+);
+
 /** A mesh in which little is as it should be. */
 const BROKEN = load(
   service("web", "shop"),
@@ -197,6 +258,7 @@ const CASES: readonly [
   url: string,
   headers: string[],
   claims?: string,
+  client?: string,
 ][] = [
   ["weighted", TUTORIAL, "tutorial/preference", "GET", "http://recommendation:8080/", []],
   ["no_virtual_service", TUTORIAL, "tutorial/customer", "GET", "http://preference:8080/", []],
@@ -269,16 +331,26 @@ const CASES: readonly [
   ["token_refused", TOKENS, "shop/client", "GET", "http://web:8080/", [], STAFF.replace('"web"', '"app"')],
   ["token_gateway", TOKENS, "edge/in", "GET", "http://web.test/", [], STAFF],
   ["token_gateway_none", TOKENS, "edge/in", "GET", "http://web.test/", []],
+  ["guarded_asked", GUARDED, "edge/in", "GET", "http://web.test/admin", [], undefined, "203.0.113.7"],
+  ["guarded_bytes", GUARDED, "edge/in", "GET", "http://web.test:90/", [], undefined, "203.0.113.7"],
+  ["guarded_denied", GUARDED, "edge/in", "GET", "http://web.test/admin", [], undefined, "198.51.100.7"],
+  ["guarded_name", GUARDED, "edge/in", "PUT", "https://web.test/", [], undefined, "198.51.100.7"],
+  ["guarded_unallowed", GUARDED, "edge/in", "PUT", "http://web.test/", [], undefined, "198.51.100.7"],
+  ["guarded_unknown", GUARDED, "edge/in", "GET", "http://web.test/", ["X-Forwarded-For: 203.0.113.7"]],
   ["no_endpoints", BROKEN, "shop/web", "GET", "http://empty:8080/", []],
 ];
 
 describe("the answers of explain", () => {
-  for (const [name, resources, from, method, url, headers, claims] of CASES) {
+  for (const [name, resources, from, method, url, headers, claims, client] of CASES) {
     test(`explain() and explainText() say of ${name} what the golden files say`, () => {
       const snapshot = translateFiles(resources, from, TRUST_DOMAIN);
       if (snapshot === undefined) throw new Error(`There is no workload ${from}`);
       const receiver = (workload: string) => translateFiles(resources, workload, TRUST_DOMAIN);
-      const explained = explain(snapshot, readExplainRequest(method, url, headers, claims), receiver);
+      const explained = explain(
+        snapshot,
+        readExplainRequest(method, url, headers, { claims, client }),
+        receiver,
+      );
       golden(`cli/explain/${name}.json`, JSON.stringify(explained.explanation, null, 2));
       golden(`cli/explain/${name}.txt`, explainText(explained));
     });
@@ -325,6 +397,12 @@ describe("runExplain()", () => {
       stderr: "Error: \"x-user\" is not a header; write it 'NAME: VALUE'\n  for instance -H 'x-user: ann'\n",
     });
     expect((await ask("--from", "customer", "http://preference/")).exitCode).toBe(64);
+    const client = (address: string) =>
+      ask("--from", "tutorial/customer", "http://preference/", "--client", address);
+    expect(await client("far")).toMatchObject({ exitCode: 64, stdout: "" });
+    expect((await client("10.0.0.1")).stderr).toStartWith(
+      "Error: tutorial/customer is no gateway: its own program calls, from its own address\n",
+    );
   });
 
   test("tells of a configuration that does not load, by file and line as the user would write it", async () => {

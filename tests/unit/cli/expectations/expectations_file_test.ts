@@ -26,4 +26,13 @@ describe("readExpectations()", () => {
     ]);
     expect(read("{}")).toHaveLength(1);
   });
+
+  test("readExpectations() takes the client of a gateway, and what its own policies say", () => {
+    const test = "{name: a, from: edge/in, request: GET http://web/, client: 203.0.113.7, " +
+      "expect: {gatewayAuthorization: {decision: deny}}}";
+    const { file } = readExpectations({ file: "test.yaml", text: `tests: [${test}]` });
+    expect(file?.expectations).toMatchObject([
+      { client: "203.0.113.7", expect: { gatewayAuthorization: { decision: "deny" } } },
+    ]);
+  });
 });

@@ -42,6 +42,17 @@ describe("explainAuthorization()", () => {
       file: "test.yaml",
       line: 9,
       reason: "rule 0 of AuthorizationPolicy shop/d (test.yaml:9) denies it",
+      trace: [
+        {
+          policy: "shop/d",
+          action: "DENY",
+          rule: 0,
+          file: "test.yaml",
+          line: 9,
+          matched: true,
+          why: "all of it holds",
+        },
+      ],
     });
     expect(authorization("http://web:8080/", deny)).toMatchObject({
       decision: "allow",
@@ -67,7 +78,7 @@ describe("explainAuthorization()", () => {
       const snapshotOf = fileSnapshots(load(...documents), "cluster.local");
       const snapshot = snapshotOf("shop/me");
       if (snapshot === undefined) throw new Error("There is no such workload");
-      const request = readExplainRequest("GET", "http://web:8080/a//c", [], null, pathFormOf(snapshot));
+      const request = readExplainRequest("GET", "http://web:8080/a//c", [], { form: pathFormOf(snapshot) });
       return explain(snapshot, request, snapshotOf).explanation.rewrite?.path;
     };
     expect(["DEFAULT", "BASE"].map(explained)).toEqual(["/b/c", "/b///c"]);
@@ -78,6 +89,17 @@ describe("explainAuthorization()", () => {
       decision: "deny",
       policy: null,
       reason: "no policy allows it that selects shop/web-1, and some policy must",
+      trace: [
+        {
+          policy: "shop/a",
+          action: "ALLOW",
+          rule: null,
+          file: "test.yaml",
+          line: 9,
+          matched: false,
+          why: "it has no rules, so it never matches",
+        },
+      ],
     });
     const one = policy("d", "{selector: {matchLabels: {n: '2'}}, action: DENY, rules: [{}]}");
     expect(authorization(URL, one).reason).toEndWith("denies it, at 1 of 2 endpoints");
@@ -95,6 +117,40 @@ describe("explainAuthorization()", () => {
         "no policy of shop/web-1 denies it",
     });
     expect(authorization(URL, ask)).toMatchObject({ decision: "deny", policy: "shop/c" });
+  });
+
+  test("says of each rule that was passed over which test of it fails", () => {
+    const why = (...rules: string[]) =>
+      authorization(URL, policy("d", `{action: DENY, rules: [${rules.join(", ")}]}`)).trace
+        ?.map(({ matched, why }) => matched ? true : why);
+    const source = (text: string) => `{from: [{source: {${text}}}]}`;
+    const operation = (text: string) => `{to: [{operation: {${text}}}]}`;
+    const when = (key: string) => `{when: [{key: '${key}', values: [a, b, c, d, e, f, g]}]}`;
+    expect(why(
+      source("principals: ['*/sa/other'], ipBlocks: [10.0.0.3]"),
+      source("notServiceAccounts: [me]"),
+      source("ipBlocks: [10.0.1.0/24], remoteIpBlocks: [10.0.0.3]"),
+      operation("ports: ['90']"),
+      operation("hosts: [shop.test]"),
+      operation("notMethods: [GET]"),
+      "{from: [{source: {principals: [a]}}, {source: {namespaces: [b]}}, {source: {principals: [a]}}]}",
+      when("request.headers[x-user]"),
+      when("request.auth.claims[group]"),
+      operation("paths: [/admin]"),
+      operation("methods: [HEAD]"),
+    )).toEqual([
+      'source.principal has to be */sa/other, and it is "cluster.local/ns/shop/sa/me"',
+      'source.serviceAccount must not be shop/me, and it is "shop/me"',
+      'source.ip has to be 10.0.1.0/24, and it is "10.0.0.3"',
+      'destination.port has to be 90, and it is "8080"',
+      'the host has to be shop.test, and it is "web:8080"',
+      'the method must not be GET, and it is "GET"',
+      'source.principal has to be a, and it is "cluster.local/ns/shop/sa/me"; nor: ' +
+      'source.namespace has to be b, and it is "shop"',
+      "request.headers[x-user] has to be a or b or c or d or e or 2 others, and it is not there",
+      "request.auth.claims[group] has to be a or b or c or d or e or 2 others, and no token was verified",
+      true,
+    ]);
   });
 
   test("asks of the request as it arrives: rewritten, and with its headers edited", () => {
