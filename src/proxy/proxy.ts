@@ -392,6 +392,7 @@ export class Proxy {
       return;
     }
     this.#peers.add(verdict.serial, wire);
+    const { inbound } = this.#receptions;
     const acceptor = new InboundAcceptor(
       {
         ...this.#exchanges,
@@ -399,12 +400,12 @@ export class Proxy {
         calls: this.calls,
         descriptions: this.#descriptions,
         current: this.#serving,
+        readRequests: (wire, acceptor) => inbound.requests(wire, acceptor),
       },
       policyPeer(verdict.spiffeId, wire.remoteAddress),
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );
     const http2 = wire.alpnProtocol === "h2";
-    const { inbound } = this.#receptions;
     setOwner(wire, http2 ? inbound.http2(wire, acceptor) : inbound.http1(wire, acceptor));
   };
 }

@@ -1,11 +1,13 @@
 /** The calls to the own workload: from an authenticated peer to the port that the request is for. */
 import { parseSpiffeId, type SpiffeId } from "../../model/spiffe_id.ts";
 import type { WorkloadInfo } from "../../model/snapshot.ts";
+import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import type { CallRecorder, RecordedCaller } from "../../telemetry/call_recorder.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import type { Host } from "../cluster/host.ts";
 import type { CompiledSnapshot, InboundService } from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
+import { StreamWire } from "../io/stream_wire.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
 import {
   CLIENT_CERT_HEADER,
@@ -34,6 +36,8 @@ export interface InboundOptions extends ExchangeContext {
   readonly calls: CallRecorder;
   readonly descriptions: PeerDescriptions;
   current(): CompiledSnapshot;
+  /** Reads requests from a connection inside another one. */
+  readRequests(wire: Wire, acceptor: Acceptor): WireOwner;
 }
 
 interface InboundTarget extends Target {
@@ -41,6 +45,8 @@ interface InboundTarget extends Target {
   readonly http2: Target;
   readonly tunnelHost: Host;
   readonly destination: PolicyDestination;
+  /** The port is declared to carry HTTP: what comes through a tunnel is requests, too. */
+  readonly readable: boolean;
   /** What holds for this caller's requests; null: no policy selects the workload. */
   readonly policies: BoundPolicies | null;
   readonly calls: RecordedCaller;
@@ -80,8 +86,26 @@ export class InboundAcceptor implements Acceptor {
   }
 
   accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
-    const snapshot = this.#options.current();
     const { port, peer } = takeMeshHeaders(head.headers, ORIGINAL_PATH_HEADER);
+    const snapshot = this.#options.current();
+    const asked = port ?? askedPort(head.authority, snapshot.inbound);
+    const target = this.#target(snapshot, asked, peer ?? "");
+    if (head.tunnel === "connect" && target?.readable) return this.#readRequests(stream, asked, peer ?? "");
+    return this.#accept(snapshot, target, stream, head, ended, clientSpeaksHttp2(peer, head.http2 === true));
+  }
+
+  onMalformed(status: number): void {
+    this.#edge(this.#options.current(), null).record(status, "DPE", 0);
+  }
+
+  #accept(
+    snapshot: CompiledSnapshot,
+    target: InboundTarget | null,
+    stream: ServerStream,
+    head: RequestHead,
+    ended: boolean,
+    http2: boolean,
+  ): ServerHandler {
     head.headers.push(CLIENT_CERT_HEADER, this.#clientCertificate);
     const exchange = new InboundExchange(
       this.#options,
@@ -90,21 +114,31 @@ export class InboundAcceptor implements Acceptor {
       head,
       ended,
     );
-    const asked = port ?? askedPort(head.authority, snapshot.inbound);
-    const target = this.#target(snapshot, asked, peer ?? "");
     if (this.#options.inFlight.refuses()) {
       exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
     } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
     else if (head.tunnel === "connect") this.#tunnel(exchange, target, snapshot);
-    else {
-      const to = clientSpeaksHttp2(peer, head.http2 === true) ? target.http2 : target;
-      this.#receive(exchange, snapshot, target, to, head);
-    }
+    else this.#receive(exchange, snapshot, target, http2 ? target.http2 : target, head);
     return exchange;
   }
 
-  onMalformed(status: number): void {
-    this.#edge(this.#options.current(), null).record(status, "DPE", 0);
+  /**
+   * A tunnel to a port that carries HTTP: what is inside are requests of the same peer, as tokens and policies have to see
+   * them. As bytes they could say whatever only this proxy may, and bring any token. A tunnel in the tunnel leads nowhere.
+   */
+  #readRequests(stream: ServerStream, port: string, peer: string): ServerHandler {
+    const wire = new StreamWire(stream, this.#peer.address);
+    const inside: Acceptor = {
+      accept: (stream, head, ended) => {
+        takeMeshHeaders(head.headers);
+        const snapshot = this.#options.current();
+        const target = head.tunnel === "connect" ? null : this.#target(snapshot, port, peer);
+        return this.#accept(snapshot, target, stream, head, ended, head.http2 === true);
+      },
+      onMalformed: (status) => this.onMalformed(status),
+    };
+    setOwner(wire, this.#options.readRequests(wire, inside));
+    return wire;
   }
 
   /** Bytes, of which policies see where they come from and where they go. */
@@ -191,6 +225,7 @@ export class InboundAcceptor implements Acceptor {
       ...to,
       http2: http2Host === host ? to : { ...to, host: http2Host },
       destination,
+      readable: inbound.declared === "http",
       policies: policies?.bind(this.#peer, destination, "http") ?? null,
       calls: this.#options.calls.caller({
         principal: this.#peer.principal,

@@ -52,6 +52,16 @@ export class Reception {
     );
   }
 
+  /** One that carries HTTP or nothing. */
+  requests(wire: Wire, acceptor: Acceptor): WireOwner {
+    return this.sniff(wire, "http", {
+      http1: (wire) => this.http1(wire, acceptor),
+      http2: (wire) => this.http2(wire, acceptor),
+      tls: closed,
+      tcp: closed,
+    });
+  }
+
   /** One too many: it is told so in what it speaks. */
   refuse(wire: Wire, expectation: Expectation): WireOwner {
     const { releaseUnproven } = this.gate;

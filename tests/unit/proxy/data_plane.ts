@@ -242,7 +242,10 @@ export class DataPlane {
     return new Client(
       this.wheel,
       new InboundAcceptor(
-        { ...this.exchanges, edges, calls, descriptions, current: () => this.compiled },
+        {
+          ...{ ...this.exchanges, edges, calls, descriptions, current: () => this.compiled },
+          readRequests: (wire, acceptor) => this.#reception.requests(wire, acceptor),
+        },
         policyPeer(principal, "192.0.2.9"),
         "00ff",
       ),
