@@ -77,6 +77,42 @@ export const CODES = {
   settingOfAnswer: "BOW0049",
   /** Warming up with a balancer that knows no weights. */
   warmupIgnored: "BOW0050",
+  /** What is said to endpoints without a sidecar alone, of a host whose endpoints have one. */
+  unsaidToSidecars: "BOW0051",
+  /** TLS, or none, that leaves the mesh's own out towards endpoints with a sidecar. */
+  pastSidecars: "BOW0052",
+  /** Mutual TLS of the mesh towards endpoints without a sidecar. */
+  mutualWithoutSidecar: "BOW0053",
+  /** A policy about requests for ports of bytes, or about bytes for ports of requests. */
+  policyOfOtherSpeech: "BOW0054",
+  /** A policy for a port that the host has not. */
+  policyPortUnknown: "BOW0055",
+  /** Counts of outlier detection that never eject anybody. */
+  countsWithoutEffect: "BOW0056",
+  /** A setting that another one beside it makes void. */
+  settingOutdone: "BOW0057",
+  /** A condition of retries that never holds. */
+  conditionWithoutEffect: "BOW0058",
+  /** A condition about the caller in a rule for gateways alone. */
+  sourceAtGateway: "BOW0059",
+  /** Labels of callers of which there are none. */
+  sourceUnknown: "BOW0060",
+  /** Rules about bytes for a host whose ports carry requests, or about TLS for one without. */
+  bytesForRules: "BOW0061",
+  /** A match for a gateway that the VirtualService is not for. */
+  matchGatewayLeftOut: "BOW0062",
+  /** A VirtualService for a host that nothing has. */
+  virtualServiceHostUnknown: "BOW0063",
+  /** A regex without any operator. */
+  regexWord: "BOW0064",
+  /** Rules of a kind that no server of the gateways follows. */
+  rulesOfNoServer: "BOW0065",
+  /** A port of a workload by a name that no service has. */
+  workloadPortUnknown: "BOW0066",
+  /** A Sidecar's `egress` for a port that none of its hosts has. */
+  egressPortUnknown: "BOW0067",
+  /** A Sidecar whose `ingress` leaves out a port of its workloads to which a service leads. */
+  ingressLeftOut: "BOW0068",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */
@@ -101,6 +137,10 @@ export const CODES = {
   ineffectiveMatch: "IST0131",
   /** Istio's VirtualServiceHostNotFoundInGateway. */
   hostNotInGateway: "IST0132",
+  /** Istio's ServiceEntryAddressesRequired. */
+  addressesRequired: "IST0134",
+  /** Istio's ConflictingGateways. */
+  conflictingGateways: "IST0145",
   /** Istio's JwtClaimBasedRoutingWithoutRequestAuthN. */
   claimsUnverified: "IST0149",
   /** Istio's IneffectiveSelector. */

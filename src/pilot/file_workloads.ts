@@ -1,6 +1,7 @@
 /** What the files say about workloads: one per WorkloadEntry. */
 import type { ConfigResource } from "../config/resource.ts";
 import type { WorkloadEntrySpec } from "../config/schema/workload_entry.ts";
+import { declaresSidecar } from "../config/sidecar_label.ts";
 import type { HealthProbe } from "../model/health_probe.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Workload } from "../model/workload.ts";
@@ -18,9 +19,6 @@ export interface MeshWorkload extends Workload {
   /** Its probe failed, or has yet to speak: nobody is sent there. */
   readonly unhealthy?: true;
 }
-
-/** Istio's label that says, whatever else is known, whether a workload speaks the mesh's mTLS. */
-export const TLS_MODE_LABEL = "security.istio.io/tlsMode";
 
 /**
  * The workload of a WorkloadEntry. Labels of the metadata beat those of the spec, as in Istio. Without a
@@ -53,21 +51,4 @@ export function fileWorkloads(
   entries: readonly ConfigResource<WorkloadEntrySpec>[],
 ): readonly MeshWorkload[] {
   return entries.map(workloadOfEntry);
-}
-
-/**
- * Istio's rule for what the files say: the label decides; without it a `serviceAccount` means that there is a sidecar
- * (WorkloadEntry: "the service account associated with the workload if a sidecar is present").
- */
-export function declaresSidecar(
-  labels: Readonly<Record<string, string>>,
-  serviceAccount: string | null,
-): boolean {
-  const mode = labels[TLS_MODE_LABEL];
-  return mode === undefined ? serviceAccount !== null : mode === "istio";
-}
-
-/** Somebody wrote down that this workload must be spoken to in plain text. */
-export function deniesSidecar(labels: Readonly<Record<string, string>>): boolean {
-  return labels[TLS_MODE_LABEL] === "disabled";
 }

@@ -2,6 +2,7 @@
 import type { ConfigResource } from "../config/resource.ts";
 import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
 import type { ServerTls } from "../config/schema/server_tls.ts";
+import { isPlainServer, type ServerSpeech, serverSpeech } from "../config/server_speech.ts";
 import type {
   CertificateSource,
   GatewayChain,
@@ -33,11 +34,8 @@ interface Placed {
   readonly server: GatewayServer;
 }
 
-/** What is spoken at a server: requests; bytes; TLS that is decrypted, then either; TLS that is passed on. */
-type Speech = "http" | "tcp" | "https" | "tls-tcp" | "passthrough";
-
 /** One that has no TLS, or is decrypted, and then carries requests. */
-const REQUESTS: ReadonlySet<Speech> = new Set(["http", "https"]);
+const REQUESTS: ReadonlySet<ServerSpeech> = new Set(["http", "https"]);
 
 /** Of several servers that a port cannot be at once, the first one by namespace, name and place decides what it is. */
 export function gatewayDoors(rules: GatewayRules, scope: GatewayScope): GatewayDoors {
@@ -48,9 +46,11 @@ export function gatewayDoors(rules: GatewayRules, scope: GatewayScope): GatewayD
   const virtualHosts: VirtualHost[] = [];
   for (const [name, servers] of Map.groupBy(placed, ({ server }) => listenerName(server))) {
     const { server: { bind, port } } = servers[0] as Placed;
-    const chains = isPlain(servers[0] as Placed)
-      ? plainChain(rules, scope, servers.filter(isPlain), virtualHosts)
-      : servers.filter((one) => !isPlain(one)).map((one) => tlsChain(rules, scope, one, virtualHosts));
+    const chains = isPlainServer((servers[0] as Placed).server)
+      ? plainChain(rules, scope, servers.filter(({ server }) => isPlainServer(server)), virtualHosts)
+      : servers.filter((one) => !isPlainServer(one.server)).map((one) =>
+        tlsChain(rules, scope, one, virtualHosts)
+      );
     listeners.push({ kind: "gatewayListener", name, bind, port: port.number, chains });
   }
   return { listeners, virtualHosts };
@@ -76,8 +76,8 @@ function plainChain(
   virtualHosts: VirtualHost[],
 ): readonly GatewayChain[] {
   const first = servers[0] as Placed;
-  const alike = servers.filter((one) => speechOf(one) === speechOf(first));
-  if (speechOf(first) === "tcp") {
+  const alike = servers.filter((one) => serverSpeech(one.server) === serverSpeech(first.server));
+  if (serverSpeech(first.server) === "tcp") {
     const routes = alike.flatMap((one) => bytes(rules, scope, one));
     return [{ serverNames: [], tls: null, table: null, routes }];
   }
@@ -93,7 +93,7 @@ function tlsChain(
   virtualHosts: VirtualHost[],
 ): GatewayChain {
   const { gateway, server } = placed;
-  const speech = speechOf(placed);
+  const speech = serverSpeech(placed.server);
   const serverNames = [...new Set(server.hosts.map(({ host }) => host))];
   const tls = speech === "passthrough" || server.tls === null ? null : gatewayTls(server.tls);
   if (!REQUESTS.has(speech)) return { serverNames, tls, table: null, routes: bytes(rules, scope, placed) };
@@ -185,7 +185,7 @@ function bytes(rules: GatewayRules, scope: GatewayScope, placed: Placed): readon
   const own = routeScope(scope, placed);
   const bound = new Set(rules.hostsOf(gateway, server, scope.namespace).flatMap((host) => host.rules));
   return [...bound].flatMap((rule) =>
-    speechOf(placed) === "passthrough" ? tlsRulesOf(rule, own) : tcpRulesOf(rule, own)
+    serverSpeech(placed.server) === "passthrough" ? tlsRulesOf(rule, own) : tcpRulesOf(rule, own)
   );
 }
 
@@ -201,19 +201,6 @@ function routeScope(scope: GatewayScope, { gateway, server }: Placed): RouteScop
 
 function listenerName({ bind, port }: GatewayServer): string {
   return `${bind ?? ""}:${port.number}`;
-}
-
-function isPlain(placed: Placed): boolean {
-  const speech = speechOf(placed);
-  return speech === "http" || speech === "tcp";
-}
-
-function speechOf({ server: { port: { protocol }, tls } }: Placed): Speech {
-  if (protocol === "HTTPS" || protocol === "TLS") {
-    if (tls === null || tls.mode === "PASSTHROUGH") return "passthrough";
-    return protocol === "HTTPS" ? "https" : "tls-tcp";
-  }
-  return protocol.startsWith("HTTP") || protocol.startsWith("GRPC") ? "http" : "tcp";
 }
 
 const CLIENTS = {

@@ -5,11 +5,12 @@
  */
 import type { ConfigResource } from "../config/resource.ts";
 import type { WorkloadEntrySpec } from "../config/schema/workload_entry.ts";
+import { deniesSidecar } from "../config/sidecar_label.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { WorkloadHealth } from "../model/health_probe.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey, type WorkloadKey, workloadKey } from "../model/workload.ts";
-import { deniesSidecar, type MeshWorkload, workloadOfEntry } from "./file_workloads.ts";
+import { type MeshWorkload, workloadOfEntry } from "./file_workloads.ts";
 import { HealthReports } from "./health_reports.ts";
 import { type Group, WorkloadGroups, workloadOfGroup } from "./workload_groups.ts";
 

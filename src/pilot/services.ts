@@ -4,9 +4,10 @@ import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import { isIp } from "../config/schema/scalars.ts";
 import type { ServiceEntrySpec } from "../config/schema/service_entry.ts";
 import type { ServiceSpec } from "../config/schema/service.ts";
+import { declaresSidecar } from "../config/sidecar_label.ts";
 import { PORTS, SERVER_FIRST_PORTS } from "../model/ports.ts";
 import type { HttpProtocol, PortProtocol, Resolution, ServiceInfo } from "../model/snapshot.ts";
-import { declaresSidecar, type MeshWorkload, placeOf } from "./file_workloads.ts";
+import { type MeshWorkload, placeOf } from "./file_workloads.ts";
 import { EXPORT_TO_ANNOTATION } from "./visibility.ts";
 
 export interface MeshService {

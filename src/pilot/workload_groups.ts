@@ -4,10 +4,11 @@
  */
 import type { ConfigResource } from "../config/resource.ts";
 import type { Probe, WorkloadGroupSpec } from "../config/schema/workload_group.ts";
+import { deniesSidecar } from "../config/sidecar_label.ts";
 import type { HealthProbe, ProbeMethod } from "../model/health_probe.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey, type WorkloadKey, workloadKey } from "../model/workload.ts";
-import { deniesSidecar, type MeshWorkload, placeOf } from "./file_workloads.ts";
+import { type MeshWorkload, placeOf } from "./file_workloads.ts";
 
 const SECOND_MS = 1_000;
 

@@ -8,6 +8,7 @@ import { CHAPTERS } from "../../src/cli/demo/chapters.ts";
 import { EXIT } from "../../src/cli/exit_codes.ts";
 import { readExpectations } from "../../src/cli/expectations/expectations_file.ts";
 import { createProgram } from "../../src/cli/program.ts";
+import { CODES } from "../../src/config/codes.ts";
 import { readEnrolmentFile } from "../../src/config/enrolment/enrolment_file.ts";
 import { loadConfig } from "../../src/config/loader.ts";
 import { IMPLEMENTED_KINDS } from "../../src/config/schema/kinds.ts";
@@ -42,8 +43,8 @@ function readPage(name: string): Page {
   return { name, directory: join(ROOT, name, ".."), text, blocks, code };
 }
 
-const pages = [readPage("README.md"), readPage("src/README.md"), readPage("config/tutorial/README.md")];
-const [readme, map, tutorial] = pages as [Page, Page, Page];
+const pages = ["README.md", "src/README.md", "config/tutorial/README.md", "config/findings.md"].map(readPage);
+const [readme, map, tutorial, findings] = pages as [Page, Page, Page, Page];
 const program = createProgram(() => {});
 
 /** Where a command begins: the start of a line or a span, a prompt, another command's end, a wide gap. */
@@ -204,5 +205,12 @@ describe("config/tutorial/README.md", () => {
       names.split(", ")
     );
     expect(headings.toSorted()).toEqual(CHAPTERS.map(({ name }) => name).toSorted());
+  });
+});
+
+describe("config/findings.md", () => {
+  test("has every code once, and no other", () => {
+    const codes = [...findings.text.matchAll(/^\| ((?:IST|BOW)\d+) /gm)].map(([, code = ""]) => code);
+    expect(codes.toSorted()).toEqual(Object.values(CODES).toSorted());
   });
 });

@@ -4,6 +4,7 @@ import type { ResourceSet } from "../resource.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { answeredRules } from "./answered_rules.ts";
 import { authorizationProviders } from "./authorization_providers.ts";
+import { conflictingGateways } from "./conflicting_gateways.ts";
 import { conflictingHosts } from "./conflicting_hosts.ts";
 import { delegateDrops } from "./delegate_drops.ts";
 import { delegates } from "./delegates.ts";
@@ -13,6 +14,8 @@ import { destinationRuleHost } from "./destination_rule_host.ts";
 import { destinationRuleOrder } from "./destination_rule_order.ts";
 import { destinationSubset } from "./destination_subset.ts";
 import { ejectionShare } from "./ejection_share.ts";
+import { endpointSidecars } from "./endpoint_sidecars.ts";
+import { entryAddresses } from "./entry_addresses.ts";
 import { foreignHosts } from "./foreign_hosts.ts";
 import { gatewayHosts } from "./gateway_hosts.ts";
 import { gatewayReference } from "./gateway_reference.ts";
@@ -20,29 +23,43 @@ import { HostRegistry } from "./host_registry.ts";
 import { ineffectivePolicies } from "./ineffective_policies.ts";
 import { ineffectiveSelectors } from "./ineffective_selectors.ts";
 import { localityFailover } from "./locality_failover.ts";
+import { matchGateways } from "./match_gateways.ts";
 import { matchPorts } from "./match_ports.ts";
+import { matchSources } from "./match_sources.ts";
 import { matchTraps } from "./match_traps.ts";
 import { meshLeftOut } from "./mesh_left_out.ts";
 import { mirrorShare } from "./mirror_share.ts";
+import { outdoneSettings } from "./outdone_settings.ts";
+import { outlierCounts } from "./outlier_counts.ts";
+import { policiesForRequests } from "./policies_for_requests.ts";
+import { policyPorts } from "./policy_ports.ts";
 import { policyProtocols } from "./policy_protocols.ts";
 import { portNames } from "./port_names.ts";
 import { portPolicies } from "./port_policies.ts";
 import { protocolConflict } from "./protocol_conflict.ts";
+import { regexWords } from "./regex_words.ts";
 import { resilience } from "./resilience.ts";
+import { retryConditions } from "./retry_conditions.ts";
 import { rulesForBytes } from "./rules_for_bytes.ts";
+import { serverRules } from "./server_rules.ts";
 import { serverVerification } from "./server_verification.ts";
+import { sidecarEgress } from "./sidecar_egress.ts";
+import { sidecarIngress } from "./sidecar_ingress.ts";
 import { singleResources } from "./single_resources.ts";
 import { subsetEndpoints } from "./subset_endpoints.ts";
 import { subsetPolicies } from "./subset_policies.ts";
 import { claimRoutes, policyTokens } from "./token_rules.ts";
 import { unreachableRules } from "./unreachable_rules.ts";
+import { virtualServiceHosts } from "./virtual_service_hosts.ts";
 import { warmupBalancer } from "./warmup_balancer.ts";
 import { weights } from "./weights.ts";
+import { workloadPorts } from "./workload_ports.ts";
 
 const ANALYZERS: readonly Analyzer[] = [
   answeredRules,
   authorizationProviders,
   claimRoutes,
+  conflictingGateways,
   conflictingHosts,
   delegateDrops,
   delegates,
@@ -52,30 +69,45 @@ const ANALYZERS: readonly Analyzer[] = [
   destinationRuleOrder,
   destinationSubset,
   ejectionShare,
+  endpointSidecars,
+  entryAddresses,
   foreignHosts,
   gatewayHosts,
   gatewayReference,
   ineffectivePolicies,
   ineffectiveSelectors,
   localityFailover,
+  matchGateways,
   matchPorts,
+  matchSources,
   matchTraps,
   meshLeftOut,
   mirrorShare,
+  outdoneSettings,
+  outlierCounts,
+  policiesForRequests,
+  policyPorts,
   policyProtocols,
   policyTokens,
   portNames,
   portPolicies,
   protocolConflict,
+  regexWords,
   resilience,
+  retryConditions,
   rulesForBytes,
+  serverRules,
   serverVerification,
+  sidecarEgress,
+  sidecarIngress,
   singleResources,
   subsetEndpoints,
   subsetPolicies,
   unreachableRules,
+  virtualServiceHosts,
   warmupBalancer,
   weights,
+  workloadPorts,
 ];
 
 /** What all analyzers find. Nothing of it is an error: such resources load, and fail only the requests that meet them. */

@@ -2,7 +2,7 @@
 import { CODES } from "../codes.ts";
 import { MESH_GATEWAY, resolveGateway } from "../schema/gateway_name.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
-import { gatewaysByKey, servesHost } from "./gateways.ts";
+import { gatewaysByKey, serversOf } from "./gateways.ts";
 
 export const gatewayHosts: Analyzer = function* (resources) {
   const known = gatewaysByKey(resources);
@@ -14,7 +14,7 @@ export const gatewayHosts: Analyzer = function* (resources) {
       // One that is not there is a finding of its own.
       if (gateway === undefined) continue;
       for (const [index, host] of hosts.entries()) {
-        if (servesHost(gateway, host, resource.namespace)) continue;
+        if (serversOf(gateway, host, resource.namespace).length > 0) continue;
         const message = `no server of the Gateway ${key} has the host ${host}, so it is not routed there`;
         yield warning(CODES.hostNotInGateway, resource, ["spec", "hosts", index], message, null);
       }

@@ -2,7 +2,7 @@
 import { hostMatches, resolveHost } from "../host.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
 import { MESH_GATEWAY, resolveGateway } from "../schema/gateway_name.ts";
-import type { GatewaySpec } from "../schema/gateway.ts";
+import type { GatewayServer, GatewaySpec } from "../schema/gateway.ts";
 import type { VirtualServiceSpec } from "../schema/virtual_service.ts";
 import type { FieldPath } from "./analyzer.ts";
 
@@ -33,10 +33,14 @@ export function gatewaysByKey({ gateways }: ResourceSet): ReadonlyMap<string, Co
   return new Map(gateways.map((gateway) => [`${gateway.namespace}/${gateway.name}`, gateway]));
 }
 
-/** Whether a server of the gateway lets VirtualServices of `namespace` have the host. */
-export function servesHost(gateway: ConfigResource<GatewaySpec>, host: string, namespace: string): boolean {
+/** The servers of a gateway that let VirtualServices of `namespace` have the host. */
+export function serversOf(
+  gateway: ConfigResource<GatewaySpec>,
+  host: string,
+  namespace: string,
+): readonly GatewayServer[] {
   const full = resolveHost(host, namespace);
-  return gateway.spec.servers.some(({ hosts }) =>
+  return gateway.spec.servers.filter(({ hosts }) =>
     hosts.some((served) => {
       const from = served.namespace === "." ? gateway.namespace : served.namespace;
       if (from !== "*" && from !== namespace) return false;

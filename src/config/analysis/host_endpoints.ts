@@ -1,10 +1,10 @@
-/** The endpoints of each host that the files know, by their labels. */
+/** The endpoints of each host that the files know. */
 import { hostMatches, serviceHost } from "../host.ts";
 import type { ResourceSet } from "../resource.ts";
-import { KnownWorkloads, type Labels } from "./known_workloads.ts";
+import { declaresSidecar } from "../sidecar_label.ts";
+import { hasAll, type KnownWorkload, KnownWorkloads, type Labels } from "./known_workloads.ts";
 
-/** The labels of each endpoint. */
-type Endpoints = () => readonly Labels[];
+type Endpoints = () => readonly KnownWorkload[];
 
 export class HostEndpoints {
   readonly #hosts = new Map<string, Endpoints[]>();
@@ -13,23 +13,28 @@ export class HostEndpoints {
     const workloads = new KnownWorkloads(resources);
     for (const { name, namespace, spec } of resources.services) {
       if (Object.keys(spec.selector).length === 0) continue;
-      this.#add(serviceHost(name, namespace), () => workloads.selected(namespace, spec.selector));
+      this.#add(serviceHost(name, namespace), () => workloads.withLabels(namespace, spec.selector));
     }
     for (const { namespace, spec } of resources.serviceEntries) {
       const selector = spec.workloadSelector;
       const endpoints = selector === null
-        ? () => spec.endpoints.map((endpoint) => endpoint.labels)
-        : () => workloads.selected(namespace, selector.labels);
+        ? () =>
+          spec.endpoints.map(({ labels, ports, serviceAccount }) => ({
+            labels,
+            ports,
+            hasSidecar: declaresSidecar(labels, serviceAccount),
+          }))
+        : () => workloads.withLabels(namespace, selector.labels);
       for (const host of spec.hosts) this.#add(host, endpoints);
     }
   }
 
-  /** The labels of each endpoint of a full host name, or of all that a wildcard covers. */
-  labelsOf(host: string): readonly Labels[] {
+  /** Those of a full host name, or of all that a wildcard covers, that have the labels of a subset. */
+  of(host: string, subset: Labels = {}): readonly KnownWorkload[] {
     const known = host.startsWith("*")
       ? [...this.#hosts].filter(([name]) => hostMatches(host, name)).flatMap(([, endpoints]) => endpoints)
       : this.#hosts.get(host) ?? [];
-    return known.flatMap((endpoints) => endpoints());
+    return known.flatMap((endpoints) => endpoints()).filter(({ labels }) => hasAll(labels, subset));
   }
 
   #add(host: string, endpoints: Endpoints): void {

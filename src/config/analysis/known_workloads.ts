@@ -3,52 +3,74 @@
  * workload that joins with a token alone has the label `app` and no other, and is in no file.
  */
 import type { ResourceSet } from "../resource.ts";
+import { declaresSidecar, deniesSidecar } from "../sidecar_label.ts";
 
 export type Labels = Readonly<Record<string, string>>;
+
+export interface KnownWorkload {
+  readonly labels: Labels;
+  /** Its own ports by the names that services have for them. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** Whether the files say that a sidecar stands before it; others may have one all the same, once they have joined. */
+  readonly hasSidecar: boolean;
+}
 
 /** The one label of a workload that joins without a file. */
 const JOINED_LABEL = "app";
 
 export class KnownWorkloads {
-  /** Namespace -> labels of each of its workloads. */
-  readonly #all = new Map<string, Labels[]>();
+  /** Namespace -> each of its workloads. */
+  readonly #all = new Map<string, KnownWorkload[]>();
   /** The same by each single label. */
-  readonly #byLabel = new Map<string, Labels[]>();
+  readonly #byLabel = new Map<string, KnownWorkload[]>();
 
   constructor({ workloadEntries, workloadGroups }: ResourceSet) {
-    for (const { namespace, labels, spec } of workloadEntries) {
-      this.#add(namespace, { ...spec.labels, ...labels });
+    for (const { namespace, labels: own, spec } of workloadEntries) {
+      const labels = { ...spec.labels, ...own };
+      const hasSidecar = declaresSidecar(labels, spec.serviceAccount);
+      this.#add(namespace, { labels, ports: spec.ports, hasSidecar });
     }
-    for (const { namespace, spec } of workloadGroups) this.#add(namespace, spec.metadata.labels);
+    for (const { namespace, spec: { metadata: { labels }, template: { ports } } } of workloadGroups) {
+      this.#add(namespace, { labels, ports, hasSidecar: !deniesSidecar(labels) });
+    }
   }
 
-  /** The labels of the workloads of a namespace that have what is asked for. */
-  selected(namespace: string, wanted: Labels): readonly Labels[] {
+  get namespaces(): Iterable<string> {
+    return this.#all.keys();
+  }
+
+  /** The workloads of a namespace that have what is asked for. */
+  withLabels(namespace: string, wanted: Labels): readonly KnownWorkload[] {
     const buckets = Object.entries(wanted).map(([key, value]) =>
       this.#byLabel.get(bucketOf(namespace, key, value)) ?? []
     );
     const smallest = buckets.sort((a, b) => a.length - b.length)[0] ?? this.#all.get(namespace) ?? [];
-    return smallest.filter((labels) => hasAll(labels, wanted));
+    return smallest.filter(({ labels }) => hasAll(labels, wanted));
+  }
+
+  /** The labels of the workloads of a namespace that have what is asked for. */
+  selected(namespace: string, wanted: Labels): readonly Labels[] {
+    return this.withLabels(namespace, wanted).map(({ labels }) => labels);
   }
 
   /** Whether a selector finds a workload, or one might join that it finds. */
   couldSelect(namespace: string, wanted: Labels): boolean {
     const joinable = Object.keys(wanted).every((key) => key === JOINED_LABEL);
-    return joinable || this.selected(namespace, wanted).length > 0;
+    return joinable || this.withLabels(namespace, wanted).length > 0;
   }
 
-  #add(namespace: string, labels: Labels): void {
-    append(this.#all, namespace, labels);
-    for (const [key, value] of Object.entries(labels)) {
-      append(this.#byLabel, bucketOf(namespace, key, value), labels);
+  #add(namespace: string, workload: KnownWorkload): void {
+    append(this.#all, namespace, workload);
+    for (const [key, value] of Object.entries(workload.labels)) {
+      append(this.#byLabel, bucketOf(namespace, key, value), workload);
     }
   }
 }
 
-function append(map: Map<string, Labels[]>, key: string, labels: Labels): void {
+function append(map: Map<string, KnownWorkload[]>, key: string, workload: KnownWorkload): void {
   const known = map.get(key);
-  if (known === undefined) map.set(key, [labels]);
-  else known.push(labels);
+  if (known === undefined) map.set(key, [workload]);
+  else known.push(workload);
 }
 
 /** None of the three can have a line break in it. */

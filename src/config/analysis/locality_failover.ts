@@ -10,6 +10,7 @@ export const localityFailover: Analyzer = function* (resources) {
     // A subset may have it from its rule.
     const detection = policy.outlierDetection ?? resource.spec.trafficPolicy?.outlierDetection ?? null;
     if (detection !== null || failover.length + failoverPriority.length === 0) continue;
+    if (setting?.enabled === false) continue;
     yield warning(
       CODES.failoverWithoutDetection,
       resource,

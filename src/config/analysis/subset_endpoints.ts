@@ -10,7 +10,7 @@ export const subsetEndpoints: Analyzer = function* (resources) {
   for (const resource of resources.destinationRules) {
     if (resource.spec.subsets.length === 0) continue;
     const host = resolveHost(resource.spec.host, resource.namespace);
-    const labels = hosts.labelsOf(host);
+    const labels = hosts.of(host).map((endpoint) => endpoint.labels);
     // Workloads that are in no file join later.
     if (labels.length === 0) continue;
     for (const [index, subset] of resource.spec.subsets.entries()) {

@@ -8,8 +8,9 @@ const route = (destination: string, name = "a", rest = "") =>
     `hosts: [${name}]\n${rest}\nhttp: [{route: [{destination: ${destination}}]}]`,
   );
 
+/** Of warnings and errors. */
 const codes = (...texts: string[]) =>
-  findingsOf(texts).map((finding) => / (?:warning|error) (\w+) /.exec(finding)?.[1]);
+  findingsOf(texts).flatMap((finding) => / (?:warning|error) (\w+) /.exec(finding)?.[1] ?? []);
 
 describe("analyze()", () => {
   test("analyze() says nothing of references that hold", () => {
@@ -22,25 +23,28 @@ describe("analyze()", () => {
   });
 
   test("analyze() warns of a host that nothing defines, with what was meant", () => {
-    expect(findingsOf([service("recommendation"), route("{host: recomendation}")])).toEqual([
-      "mesh.yaml:18:40: warning IST0101 VirtualService tutorial/a: spec.http[0].route[0].destination.host: no " +
-      "Service or ServiceEntry defines the host recomendation.tutorial.svc.cluster.local; requests routed there " +
-      'are answered 503; did you mean "recommendation"?',
-    ]);
+    expect(findingsOf([service("recommendation"), route("{host: recomendation}", "recommendation")])).toEqual(
+      [
+        "mesh.yaml:18:40: warning IST0101 VirtualService tutorial/recommendation: spec.http[0].route[0].destination.host: no " +
+        "Service or ServiceEntry defines the host recomendation.tutorial.svc.cluster.local; requests routed there " +
+        'are answered 503; did you mean "recommendation"?',
+      ],
+    );
   });
 
   test("analyze() finds hosts in ServiceEntries, wildcards too", () => {
     const entry = document(
       "ServiceEntry",
       "e",
-      'hosts: ["*.x.com", y.com]\nports: [{number: 80, name: http}]',
+      'hosts: ["*.x.com", y.com]\nports: [{number: 80, name: http, protocol: HTTP}]',
     );
-    expect(codes(entry, route("{host: a.x.com}"), route("{host: y.com}", "b"))).toEqual([]);
-    expect(codes(entry, route("{host: x.com}"))).toEqual(["IST0101"]);
+    expect(codes(entry, route("{host: a.x.com}", "a.x.com"), route("{host: y.com}", "y.com"))).toEqual([]);
+    expect(codes(entry, route("{host: x.com}", "y.com"))).toEqual(["IST0101"]);
   });
 
   test("analyze() resolves a short name in the rule's namespace", () => {
-    const other = route("{host: a}").replace("namespace: tutorial", "namespace: other");
+    const other = route("{host: a}").replace("hosts: [a]", "hosts: [a.com]")
+      .replace("namespace: tutorial", "namespace: other");
     expect(codes(service("a"), other)).toEqual(["IST0101"]);
   });
 
@@ -54,7 +58,7 @@ describe("analyze()", () => {
   });
 
   test("analyze() says one thing of an unknown host with a subset", () => {
-    expect(codes(route("{host: b, subset: v1, port: {number: 1}}"))).toEqual(["IST0101"]);
+    expect(codes(service("a"), route("{host: b, subset: v1, port: {number: 1}}"))).toEqual(["IST0101"]);
   });
 
   test("analyze() wants a port where a service has several, and one that is there", () => {

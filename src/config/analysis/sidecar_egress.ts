@@ -1,0 +1,53 @@
+/** IST0101 and BOW0067: hosts that a Sidecar lets its workloads see and nothing defines, and ports that none of them has. */
+import { CODES } from "../codes.ts";
+import { hostMatches, resolveHost, serviceHost } from "../host.ts";
+import type { ResourceSet } from "../resource.ts";
+import type { EgressHost } from "../schema/scoped_host.ts";
+import { type Analyzer, warning } from "./analyzer.ts";
+
+interface Seen {
+  readonly namespace: string;
+  readonly host: string;
+  readonly ports: readonly number[];
+}
+
+export const sidecarEgress: Analyzer = function* (resources, registry) {
+  const all = [...defined(resources)];
+  for (const resource of resources.sidecars) {
+    const { namespace } = resource;
+    for (const [index, { hosts, port }] of resource.spec.egress.entries()) {
+      const path = ["spec", "egress", index];
+      const found = hosts.map((host) => all.filter((one) => covers(host, one, namespace)));
+      for (const [place, { excluded, host }] of hosts.entries()) {
+        // Of whole namespaces there may be nothing yet.
+        if (excluded || host === "*" || (found[place] as Seen[]).length > 0) continue;
+        yield warning(
+          CODES.referenceNotFound,
+          resource,
+          [...path, "hosts", place],
+          `no Service or ServiceEntry of that namespace defines the host ${host}, so that this shows nothing`,
+          registry.suggestion(host, namespace),
+        );
+      }
+      const ports = new Set(found.flat().flatMap((one) => one.ports));
+      if (port === null || ports.size === 0 || ports.has(port.number)) continue;
+      const message = `none of the hosts has the port ${port.number}, so that this shows nothing`;
+      const hint = "write the port of a service, or leave port out to mean all";
+      yield warning(CODES.egressPortUnknown, resource, [...path, "port", "number"], message, hint);
+    }
+  }
+};
+
+function covers({ host, namespace }: EgressHost, one: Seen, own: string): boolean {
+  const from = namespace === "." ? own : namespace;
+  return (from === "*" || from === one.namespace) && hostMatches(resolveHost(host, own), one.host);
+}
+
+function* defined({ services, serviceEntries }: ResourceSet): Generator<Seen> {
+  for (const { name, namespace, spec } of services) {
+    yield { namespace, host: serviceHost(name, namespace), ports: spec.ports.map(({ port }) => port) };
+  }
+  for (const { namespace, spec } of serviceEntries) {
+    for (const host of spec.hosts) yield { namespace, host, ports: spec.ports.map(({ number }) => number) };
+  }
+}

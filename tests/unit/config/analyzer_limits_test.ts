@@ -1,0 +1,266 @@
+/** Where the analyzers say nothing: beside each finding of the golden files, what is like it and all right. */
+import { describe, expect, test } from "bun:test";
+import { analyze } from "../../../src/config/analysis/analyzers.ts";
+import { resourcesOf, type Written } from "./config_texts.ts";
+
+/** The codes of what is found. */
+function codes(...written: Written[]): string[] {
+  return analyze(resourcesOf(written)).map(({ code }) => code).sort();
+}
+
+const service = (ports: string, name = "a"): Written => [
+  "Service",
+  name,
+  `selector: {app: ${name}}\nports: [${ports}]`,
+];
+const HTTP = service("{name: http, port: 80}");
+const TCP = service("{name: tcp, port: 80}");
+const TLS = service("{name: tls, port: 80}");
+const entry = (more: string): Written => ["WorkloadEntry", "w", `address: 10.0.0.1\n${more}`];
+const policy = (text: string, host = "a"): Written => [
+  "DestinationRule",
+  "d",
+  `host: "${host}"\ntrafficPolicy: ${text}`,
+];
+const external = (more: string, host = "x.com"): Written => [
+  "ServiceEntry",
+  "e",
+  `hosts: ["${host}"]\n${more}`,
+];
+const rules = (text: string, host = "a"): Written => ["VirtualService", "v", `hosts: [${host}]\n${text}`];
+const ROUTE = "route: [{destination: {host: a}}]";
+const matching = (match: string) => rules(`http: [{match: [${match}], ${ROUTE}}]`);
+
+describe("settings and sidecars", () => {
+  const TUNNEL = "tunnel: {targetHost: x.com, targetPort: 1}";
+
+  test.each([
+    ["labels: {app: a}", `{${TUNNEL}}`, []],
+    ["labels: {app: a}\nserviceAccount: a", `{${TUNNEL}}`, ["BOW0051"]],
+    ["labels: {app: a}\nserviceAccount: a", "{proxyProtocol: {}}", ["BOW0051"]],
+    ["labels: {app: a, security.istio.io/tlsMode: disabled}\nserviceAccount: a", `{${TUNNEL}}`, []],
+    ["labels: {app: a}\nserviceAccount: a", `{${TUNNEL}, tls: {mode: DISABLE}}`, ["BOW0052"]],
+    ["labels: {app: a}", "{tls: {mode: DISABLE}}", []],
+    ["labels: {app: a}", "{tls: {mode: ISTIO_MUTUAL}}", []],
+  ])("%s with %s", (workload, text, expected) => {
+    expect(codes(TCP, entry(workload), policy(text))).toEqual(expected);
+  });
+
+  test("whoever joins as a group has a sidecar", () => {
+    const group: Written = ["WorkloadGroup", "g", "metadata: {labels: {app: a}}\ntemplate: {}"];
+    expect(codes(TCP, group, policy(`{${TUNNEL}}`))).toEqual(["BOW0051"]);
+  });
+
+  test("an endpoint with an account has a sidecar, and mutual TLS with it", () => {
+    const of = (account: string) =>
+      external(
+        `ports: [{number: 80, name: http, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: 10.0.0.1${account}}]`,
+      );
+    const mutual = policy("{tls: {mode: ISTIO_MUTUAL}}", "x.com");
+    expect(codes(of(""), mutual)).toEqual(["BOW0053"]);
+    expect(codes(of(", serviceAccount: x"), mutual)).toEqual([]);
+  });
+});
+
+describe("policies and ports", () => {
+  test.each([
+    [HTTP, "{loadBalancer: {consistentHash: {httpHeaderName: x}}}", []],
+    [TCP, "{loadBalancer: {consistentHash: {httpHeaderName: x}}}", ["BOW0054"]],
+    [TCP, "{loadBalancer: {consistentHash: {useSourceIp: true}}}", []],
+    [TCP, "{connectionPool: {tcp: {maxConnections: 1}}}", []],
+    [TLS, "{connectionPool: {http: {maxRetries: 1}}}", ["BOW0054"]],
+    [service("{name: web, port: 80, appProtocol: x}"), "{connectionPool: {http: {maxRetries: 1}}}", []],
+    [TLS, "{tunnel: {targetHost: x.com, targetPort: 1}}", []],
+    [HTTP, "{tunnel: {targetHost: x.com, targetPort: 1}}", ["BOW0054"]],
+    [
+      service("{name: http, port: 80}, {name: tcp, port: 81}"),
+      "{tunnel: {targetHost: x.com, targetPort: 1}}",
+      [],
+    ],
+    [HTTP, "{portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: RANDOM}}]}", []],
+    [HTTP, "{portLevelSettings: [{port: {number: 81}, loadBalancer: {simple: RANDOM}}]}", ["BOW0055"]],
+  ] as [Written, string, string[]][])("%j with %s", (host, text, expected) => {
+    expect(codes(host, policy(text))).toEqual(expected);
+  });
+
+  test("a wildcard stands for hosts of many ports", () => {
+    const text = "{portLevelSettings: [{port: {number: 81}, loadBalancer: {simple: RANDOM}}]}";
+    expect(codes(HTTP, policy(text, "*.svc.cluster.local"))).toEqual([]);
+  });
+
+  test.each([
+    ["{}", []],
+    ["{consecutive5xxErrors: 0}", ["BOW0056"]],
+    ["{consecutive5xxErrors: 0, consecutiveGatewayErrors: 9}", []],
+    ["{consecutive5xxErrors: 0, splitExternalLocalOriginErrors: true}", []],
+    ["{consecutiveGatewayErrors: 4}", []],
+    ["{consecutiveGatewayErrors: 5}", ["BOW0056"]],
+  ])("outlierDetection %s", (text, expected) => {
+    expect(codes(HTTP, policy(`{outlierDetection: ${text}}`))).toEqual(expected);
+  });
+
+  test.each([
+    ["{retryBudget: {}, connectionPool: {http: {http2MaxRequests: 1}}}", []],
+    ["{retryBudget: {}, connectionPool: {http: {maxRetries: 1}}}", ["BOW0057"]],
+    ["{outlierDetection: {}, loadBalancer: {localityLbSetting: {enabled: false}}}", []],
+    ["{loadBalancer: {localityLbSetting: {enabled: false, failover: [{from: a, to: b}]}}}", ["BOW0057"]],
+  ])("%s", (text, expected) => {
+    expect(codes(HTTP, policy(text))).toEqual(expected);
+  });
+});
+
+describe("rules", () => {
+  test.each([
+    ["5xx,503", []],
+    ["retriable-status-codes,503", []],
+    ["retriable-status-codes", ["BOW0058"]],
+    ["http3-post-connect-failure", ["BOW0058"]],
+  ])("retries after %s", (retryOn, expected) => {
+    expect(codes(HTTP, rules(`http: [{${ROUTE}, retries: {attempts: 1, retryOn: "${retryOn}"}}]`))).toEqual(
+      expected,
+    );
+  });
+
+  test.each([
+    ["{sourceLabels: {app: x}}", []],
+    ["{sourceLabels: {app: x, tier: y}}", ["BOW0060"]],
+    ["{sourceLabels: {tier: y}, sourceNamespace: tutorial}", ["BOW0060"]],
+    ["{sourceLabels: {tier: z}}", []],
+    ["{sourceLabels: {tier: z}, sourceNamespace: tutorial}", []],
+    ["{sourceLabels: {tier: z}, sourceNamespace: other}", ["BOW0060"]],
+    ["{sourceNamespace: other}", []],
+    ["{gateways: [mesh]}", []],
+  ])("a match of %s", (match, expected) => {
+    expect(codes(HTTP, entry("labels: {tier: z}"), matching(match))).toEqual(expected);
+  });
+
+  test("a delegate has the gateways of who delegates", () => {
+    const child: Written = ["VirtualService", "c", `http: [{match: [{sourceLabels: {app: x}}], ${ROUTE}}]`];
+    expect(codes(HTTP, rules("http: [{delegate: {name: c}}]"), child)).toEqual([]);
+  });
+
+  test.each([
+    [HTTP, `tcp: [{${ROUTE}}]`, ["BOW0061"]],
+    [TCP, `tcp: [{${ROUTE}}]`, []],
+    [TCP, `tls: [{match: [{sniHosts: [a]}], ${ROUTE}}]`, ["BOW0061"]],
+    [TLS, `tls: [{match: [{sniHosts: [a]}], ${ROUTE}}]`, []],
+    [TLS, `tcp: [{${ROUTE}}]`, []],
+    [service("{name: http, port: 80, appProtocol: x}"), `tcp: [{${ROUTE}}]`, []],
+  ] as [Written, string, string[]][])("%j with %s", (host, text, expected) => {
+    expect(codes(host, rules(text))).toEqual(expected);
+  });
+
+  test("a host has something behind it, or stands beside one that has, or is for gateways", () => {
+    const to = (host: string, more = "") => rules(`${more}\nhttp: [{${ROUTE}}]`, host);
+    expect(codes(HTTP, to("b"))).toEqual(["BOW0063"]);
+    expect(codes(HTTP, to("a, b"))).toEqual([]);
+    expect(codes(HTTP, to("'*.svc.cluster.local'"))).toEqual([]);
+    expect(codes(HTTP, to("'*.com'"))).toEqual(["BOW0063"]);
+    const gateway: Written = [
+      "Gateway",
+      "g",
+      "servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]",
+    ];
+    expect(codes(HTTP, gateway, to("b.com", "gateways: [g]"))).toEqual([]);
+    expect(codes(HTTP, gateway, to("b.com", "gateways: [g, mesh]"))).toEqual([]);
+  });
+
+  test.each([
+    ["Safari", ["BOW0064"]],
+    [".*Safari.*", []],
+    ["a|b", []],
+    ["a\\\\.b", []],
+    ["(?i)a", []],
+  ])("the regex %s", (regex, expected) => {
+    expect(codes(HTTP, matching(`{headers: {x: {regex: "${regex}"}}}`))).toEqual(expected);
+  });
+});
+
+describe("gateways", () => {
+  const server = (port: string, hosts = "'*'", tls = "") =>
+    `{port: {number: 80, name: p, protocol: ${port}}, hosts: [${hosts}]${tls}}`;
+  const gateway = (name: string, text: string, selector = "{istio: edge}"): Written => [
+    "Gateway",
+    name,
+    `selector: ${selector}\nservers: [${text}]`,
+  ];
+  const SIMPLE = ", tls: {mode: SIMPLE, credentialName: c}";
+
+  test.each([
+    [server("HTTP"), server("HTTP2"), []],
+    [server("HTTP"), server("TCP"), ["IST0145"]],
+    [server("HTTP"), server("HTTPS", "'*'", SIMPLE), ["IST0145"]],
+    [server("HTTPS", "a.com", SIMPLE), server("HTTPS", "a.com", SIMPLE), ["IST0145"]],
+    [server("HTTPS", "a.com", SIMPLE), server("HTTPS", "b.com", SIMPLE), []],
+    [server("HTTPS", "a.com", SIMPLE), server("HTTPS", "'*.com'", SIMPLE), []],
+  ])("%s beside %s", (first, second, expected) => {
+    expect(codes(gateway("g", first), gateway("h", second))).toEqual(expected);
+    expect(codes(gateway("g", first), gateway("h", second, "{istio: other}"))).toEqual([]);
+  });
+
+  const bound = (text: string): Written => ["VirtualService", "v", `hosts: [a.com]\ngateways: [g]\n${text}`];
+  const TLS_RULES = `tls: [{match: [{sniHosts: [a.com]}], ${ROUTE}}]`;
+
+  test.each([
+    [server("HTTP"), `http: [{${ROUTE}}]`, []],
+    [server("HTTPS", "'*'", SIMPLE), `http: [{${ROUTE}}]`, []],
+    [server("TLS", "'*'", ", tls: {mode: PASSTHROUGH}"), `http: [{${ROUTE}}]`, ["BOW0065"]],
+    [server("TLS", "'*'", ", tls: {mode: PASSTHROUGH}"), TLS_RULES, []],
+    [server("TLS", "'*'", SIMPLE), TLS_RULES, ["BOW0065"]],
+    [server("TLS", "'*'", SIMPLE), `tcp: [{${ROUTE}}]`, []],
+    [server("TCP"), `tcp: [{${ROUTE}}]`, []],
+    [server("HTTP"), `tcp: [{${ROUTE}}]`, ["BOW0065"]],
+  ])("%s with %s", (one, text, expected) => {
+    expect(codes(HTTP, gateway("g", one), bound(text))).toEqual(expected);
+  });
+});
+
+describe("entries, workloads and Sidecars", () => {
+  test.each([
+    ["protocol: TCP}]\nresolution: DNS", ["IST0134"]],
+    ["protocol: TCP}]\nresolution: DNS\naddresses: [10.0.0.1]", []],
+    ["protocol: TCP}]\nresolution: STATIC\nendpoints: [{address: 10.0.0.1}]", []],
+    ["protocol: TCP}]\nresolution: DNS\nendpoints: [{address: y.com}]", ["IST0134"]],
+    ["protocol: TCP}]", []],
+    ["protocol: TLS}]\nresolution: DNS", []],
+    ["protocol: HTTP}]\nresolution: DNS", []],
+  ])("ports: [{number: 90, name: p, %s", (text, expected) => {
+    expect(codes(external(`ports: [{number: 90, name: p, ${text}`))).toEqual(expected);
+  });
+
+  test("a workload has ports by the names of services, and of their target ports", () => {
+    const named = service("{name: http, port: 80, targetPort: web}");
+    const with_ = (ports: string) => codes(named, entry(`labels: {app: a}\nports: {${ports}}`));
+    expect(with_("http: 1, web: 2")).toEqual([]);
+    expect(with_("other: 1")).toEqual(["BOW0066"]);
+    const selecting = external(
+      "ports: [{number: 80, name: other, protocol: HTTP}]\nresolution: STATIC\nworkloadSelector: {labels: {app: a}}",
+    );
+    expect(codes(named, selecting, entry("labels: {app: a}\nports: {other: 1}"))).toEqual([]);
+  });
+
+  const sidecar = (text: string): Written => ["Sidecar", "s", text];
+
+  test.each([
+    ["hosts: ['./*', 'other/*']", []],
+    ["hosts: ['./a.tutorial.svc.cluster.local']", []],
+    ["hosts: ['*/*.tutorial.svc.cluster.local']", []],
+    ["hosts: ['other/a.tutorial.svc.cluster.local']", ["IST0101"]],
+    ["hosts: ['./*', '~./b.com']", []],
+    ["hosts: ['./*'], port: {number: 80}", []],
+    ["hosts: ['./*'], port: {number: 81}", ["BOW0067"]],
+    ["hosts: ['other/*'], port: {number: 81}", []],
+  ])("egress: [{%s}]", (text, expected) => {
+    expect(codes(HTTP, sidecar(`egress: [{${text}}]`))).toEqual(expected);
+  });
+
+  test("ingress has all ports to which services lead", () => {
+    const ingress = (port: number, selector = "{app: a}") =>
+      sidecar(`workloadSelector: {labels: ${selector}}\ningress: [{port: {number: ${port}}}]`);
+    const workload = entry("labels: {app: a}");
+    expect(codes(HTTP, workload, ingress(80))).toEqual([]);
+    expect(codes(HTTP, workload, ingress(81))).toEqual(["BOW0068"]);
+    expect(codes(HTTP, entry("labels: {app: a}\nports: {http: 81}"), ingress(81))).toEqual([]);
+    expect(codes(HTTP, workload, ingress(81, "{app: other}"))).toEqual([]);
+  });
+});
