@@ -1,8 +1,9 @@
 /**
- * Lets the kernel ask whether the peer of a quiet TCP connection is still there. Bun sets one of the three numbers alone,
- * so libc is asked.
+ * Lets the kernel ask whether the peer of a quiet TCP connection is still there. Bun sets one of the three numbers
+ * alone.
  */
-import { descriptorOf, type Wire } from "./socket.ts";
+import type { Wire } from "./socket.ts";
+import { setSocketOption } from "./socket_options.ts";
 
 // From asm-generic/socket.h and linux/tcp.h.
 const SOL_SOCKET = 1;
@@ -16,9 +17,6 @@ const TCP_KEEPCNT = 6;
 const SECONDS_MAX = 32_767;
 const PROBES_MAX = 127;
 
-/** glibc, and musl on x64 and arm64. */
-const LIBC = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
-
 export interface TcpKeepalive {
   /** Probes without an answer before the connection is dead. @default the system's */
   readonly probes?: number;
@@ -28,34 +26,15 @@ export interface TcpKeepalive {
   readonly intervalMs?: number;
 }
 
-type Setsockopt = (
-  descriptor: number,
-  level: number,
-  option: number,
-  value: Int32Array,
-  length: number,
-) => number;
-
-/** Undefined until it is asked for: loading it takes a megabyte. Null: there is no way to ask. */
-let setsockopt: Setsockopt | null | undefined;
-
-const value = new Int32Array(1);
-
-/** False where the system does not do it. */
-export function setTcpKeepalive(wire: Wire, keepalive: TcpKeepalive): boolean {
-  if (setsockopt === undefined) setsockopt = load();
-  const set = setsockopt;
-  if (set === null) return false;
-  const descriptor = descriptorOf(wire);
-  const write = (level: number, option: number, number: number) => {
-    value[0] = number;
-    return set(descriptor, level, option, value, value.byteLength) === 0;
+/** False where the system does not do it: a dead peer is found out later. */
+export function setTcpKeepalive(wire: Wire, { probes, timeMs, intervalMs }: TcpKeepalive): boolean {
+  let done = setSocketOption(wire, SOL_SOCKET, SO_KEEPALIVE, 1);
+  const set = (option: number, value: number) => {
+    done = setSocketOption(wire, IPPROTO_TCP, option, value) && done;
   };
-  const { probes, timeMs, intervalMs } = keepalive;
-  let done = write(SOL_SOCKET, SO_KEEPALIVE, 1);
-  if (timeMs !== undefined) done = write(IPPROTO_TCP, TCP_KEEPIDLE, seconds(timeMs)) && done;
-  if (intervalMs !== undefined) done = write(IPPROTO_TCP, TCP_KEEPINTVL, seconds(intervalMs)) && done;
-  if (probes !== undefined) done = write(IPPROTO_TCP, TCP_KEEPCNT, clamp(probes, PROBES_MAX)) && done;
+  if (timeMs !== undefined) set(TCP_KEEPIDLE, seconds(timeMs));
+  if (intervalMs !== undefined) set(TCP_KEEPINTVL, seconds(intervalMs));
+  if (probes !== undefined) set(TCP_KEEPCNT, clamp(probes, PROBES_MAX));
   return done;
 }
 
@@ -65,17 +44,4 @@ function seconds(ms: number): number {
 
 function clamp(number: number, max: number): number {
   return Math.max(1, Math.min(number, max));
-}
-
-function load(): Setsockopt | null {
-  for (const name of LIBC) {
-    try {
-      const { dlopen } = import.meta.require("bun:ffi") as typeof import("bun:ffi");
-      const signature = { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" } as const;
-      return dlopen(name, { setsockopt: signature }).symbols.setsockopt as unknown as Setsockopt;
-    } catch {
-      // The next name; without any the kernel does not ask, and a dead peer is found out later.
-    }
-  }
-  return null;
 }
