@@ -64,6 +64,7 @@ const TABLE: readonly (readonly [name: string, request: string, status?: number]
   ["a control character in the target", `GET /\x01 HTTP/1.1\r\n${HOST}\r\n`],
   ["a byte above ASCII in the target", `GET /\xe9 HTTP/1.1\r\n${HOST}\r\n`],
   ["a target of another scheme", `GET ftp://store/ HTTP/1.1\r\n${HOST}\r\n`],
+  ["CONNECT to a path", `CONNECT / HTTP/1.1\r\n${HOST}\r\n`],
   ["CONNECT without a port", `CONNECT store HTTP/1.1\r\n${HOST}\r\n`],
   ["a request line that never ends", `GET /${"a".repeat(17_000)} HTTP/1.1\r\n${HOST}\r\n`, 414],
   ["no Host", "GET / HTTP/1.1\r\n\r\n"],

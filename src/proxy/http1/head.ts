@@ -72,7 +72,8 @@ export function parseRequestHead(
     tunnel: null,
   };
   if (isWebSocket(fields, method) && !http10 && head.bodyLength === 0) head.tunnel = "websocket";
-  if (target.charCodeAt(0) !== 0x2f && !readTarget(target, head)) return MALFORMED.target;
+  const originForm = target.charCodeAt(0) === 0x2f && method !== "CONNECT";
+  if (!originForm && !readTarget(target, head)) return MALFORMED.target;
   return { head, keepAlive: http10 ? fields.keepAlive && !fields.close : !fields.close, http10 };
 }
 

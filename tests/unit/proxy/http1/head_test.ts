@@ -152,6 +152,8 @@ describe("the target", () => {
     "GET javascript:alert(1) HTTP/1.1",
     "CONNECT shop HTTP/1.1",
     "CONNECT shop:443/ HTTP/1.1",
+    "CONNECT / HTTP/1.1",
+    "CONNECT /shop:443 HTTP/1.1",
     "CONNECT http://shop:443 HTTP/1.1",
     "CONNECT user@shop:443 HTTP/1.1",
     "CONNECT :443 HTTP/1.1",
