@@ -114,7 +114,10 @@ export class PlainInboundAcceptor implements Acceptor {
     const bound = this.#bind(snapshot.policies, "http");
     const [peer, destination] = [this.#peer, this.#policyDestination];
     const decide = () => {
-      const passes = bound === null || exchange.passes(bound, new PolicyCall(peer, destination, head));
+      const passes = bound === null || (
+        exchange.passes(bound, new PolicyCall(peer, destination, head)) &&
+        (head.tunnel !== "connect" || this.#passesBytes(exchange, snapshot.policies))
+      );
       this.#calls.recordRequest(head.method, head.authority, head.path, passes);
       if (passes) exchange.send(target);
       else exchange.refuse(target.edge);
@@ -125,12 +128,17 @@ export class PlainInboundAcceptor implements Acceptor {
   }
 
   #admitBytes(exchange: InboundExchange, { policies }: CompiledSnapshot, target: Target): void {
-    const bound = this.#bind(policies, "tcp");
-    const call = new PolicyCall(this.#peer, this.#policyDestination, null);
-    const passes = bound === null || exchange.passesBytes(bound, call);
+    const passes = this.#passesBytes(exchange, policies);
     this.#calls.recordConnection(passes);
     if (passes) exchange.send(target);
     else exchange.refuse(target.edge);
+  }
+
+  /** Of a CONNECT too: what goes through the tunnel that the workload may open is no request to anybody but the workload. */
+  #passesBytes(exchange: InboundExchange, policies: PolicyTable | null): boolean {
+    const bound = this.#bind(policies, "tcp");
+    const call = new PolicyCall(this.#peer, this.#policyDestination, null);
+    return bound === null || exchange.passesBytes(bound, call);
   }
 
   #bind(policies: PolicyTable | null, protocol: "http" | "tcp"): BoundPolicies | null {

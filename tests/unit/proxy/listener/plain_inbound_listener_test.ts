@@ -1,5 +1,6 @@
 /** What arrives at 15006: plain calls to the own workload, from nobody knows whom. */
 import { describe, expect, test } from "bun:test";
+import type { Policy, PolicyRule, PolicyTest } from "../../../../src/model/policy.ts";
 import type { InboundPort } from "../../../../src/model/snapshot.ts";
 import { DataPlane, SERVICE, settings, snapshotOf } from "../data_plane.ts";
 import { OK } from "../http1/upstream.ts";
@@ -41,6 +42,28 @@ describe("PlainInboundListener", () => {
     mesh.arrivesPlain(HERE).send("CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n");
     expect(mesh.network.last.address).toMatchObject({ port: 8080, protocol: "http1" });
     expect(await mesh.network.last.accept().read()).toStartWith("CONNECT x:1 HTTP/1.1\r\n");
+  });
+
+  test("PlainInboundListener lets a CONNECT in only where policies let bytes in, since anything may follow", async () => {
+    const test = (attribute: PolicyTest["attribute"], value: string): PolicyRule => ({
+      line: 1,
+      sources: [],
+      operations: [[{ attribute, values: [value] }]],
+      conditions: [],
+    });
+    const answer = async (action: Policy["action"], rule: PolicyRule, method = "CONNECT x:1") => {
+      const policies: Policy[] = [{ name: "shop/p", action, file: "p.yaml", line: 1, rules: [rule] }];
+      const inbound = [{ port: 8080, service: SERVICE, declared: "http" as const }];
+      const mesh = new DataPlane(snapshotOf(settings({ inbound, policies })));
+      const client = mesh.arrivesPlain(HERE);
+      client.send(`${method} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      return mesh.network.attempts.length > 0 ? "delivered" : (await client.read()).slice(9, 12);
+    };
+    expect(await answer("DENY", test("path", "/admin"))).toBe("403");
+    expect(await answer("DENY", test("path", "/admin"), "GET /")).toBe("delivered");
+    expect(await answer("ALLOW", test("method", "CONNECT"))).toBe("403");
+    expect(await answer("ALLOW", test("destination.port", "8080"))).toBe("delivered");
+    expect(await answer("DENY", test("destination.port", "9"))).toBe("delivered");
   });
 
   test("PlainInboundListener delivers bytes, and the workload's own TLS, as they are", async () => {
