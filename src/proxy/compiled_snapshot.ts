@@ -4,6 +4,7 @@ import type { Random } from "../lib/prng.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import type { GatewayListener } from "../model/gateway_listener.ts";
 import type { JwtRule } from "../model/jwt_rule.ts";
+import type { Limits } from "../model/limits.ts";
 import {
   type Cluster,
   clusterName,
@@ -157,7 +158,8 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
     const pool = limits === null ? {} : { pool: `inbound|${inbound.port}||` };
     return hosts.get({ ...address, spiffeId: null, protocol, ...pool }, limits);
   };
-  const inbound = inboundServices(settings, deliver, callOf, previous?.inbound ?? new Map());
+  const ports = { deliver, ownLimits: hosts.ownLimits, previous: previous?.inbound ?? new Map() };
+  const inbound = inboundServices(settings, callOf, ports);
   const old = unchanged(resourceKey(settings)) ? previous : null;
   const policies = old?.policies ?? policyTable(settings, context.decisions);
   const tokens = old?.tokens ?? tokenCheck(settings, context);
@@ -299,16 +301,23 @@ function edgesFrom(edges: EdgeRegistry, source: WorkloadInfo): EdgeTo {
 
 type Deliver = (inbound: InboundPort, protocol: HttpProtocol | "tcp", limits: PoolLimits | null) => Host;
 
+interface InboundContext {
+  readonly deliver: Deliver;
+  /** What holds where a port's limits say nothing. */
+  readonly ownLimits: Limits;
+  readonly previous: ReadonlyMap<number, InboundService>;
+}
+
 /** Of several services at one port the last has it. What is in use counts on with other limits. */
 function inboundServices(
   settings: ProxySettings,
-  deliver: Deliver,
   plainEdge: (service: ServiceInfo) => Edge,
-  previous: ReadonlyMap<number, InboundService>,
+  { deliver, ownLimits, previous }: InboundContext,
 ): ReadonlyMap<number, InboundService> {
   const ports = new Map(settings.inbound.map((inbound) => [inbound.port, inbound]));
+  const limitsOf = (port: number) => previous.get(port)?.limits ?? new PoolLimits(ownLimits);
   return new Map([...ports].map(([port, inbound]) => {
-    const limits = inbound.limits === undefined ? null : previous.get(port)?.limits ?? new PoolLimits();
+    const limits = inbound.limits === undefined ? null : limitsOf(port);
     const host = deliver(inbound, inbound.followsClient ? "http1" : inbound.protocol ?? "http1", limits);
     return [port, {
       service: inbound.service,

@@ -50,6 +50,7 @@ import { type ListenerWarning, OutboundListener } from "./listener/outbound_list
 import { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
 import { Reception } from "./listener/reception.ts";
 import { PeerDescriptions } from "./mesh_headers.ts";
+import { meshHopLimits } from "./mesh_hop.ts";
 import { policyPeer } from "./policy/policy_call.ts";
 import type { ProxyCaps } from "./proxy_caps.ts";
 
@@ -105,7 +106,7 @@ export class Proxy {
   readonly #wheel: TimerWheel;
   readonly #hosts: HostTable;
   readonly #gate: ConnectionGate;
-  readonly #receptions: Readonly<Record<Side, Reception>>;
+  readonly #receptions: Readonly<Record<Side | "mesh", Reception>>;
   readonly #warnings: LimitedWarnings<ProxyWarning>;
   readonly #upstream: BoundedConnect;
   readonly #peers = new PeerCertificates();
@@ -126,6 +127,7 @@ export class Proxy {
     this.#gate = new ConnectionGate(options.caps, options.clock);
     this.#receptions = {
       inbound: new Reception(this.#gate, this.#wheel, "inbound", options.limits),
+      mesh: new Reception(this.#gate, this.#wheel, "inbound", meshHopLimits(options.limits)),
       outbound: new Reception(this.#gate, this.#wheel, "outbound", options.limits),
     };
     this.#warnings = new LimitedWarnings(options.clock, options.warn);
@@ -200,7 +202,7 @@ export class Proxy {
     const { addresses, tlsMaterial } = this.#options;
     if (addresses === null) return this.#gateway?.listen();
     const { outbound, inboundPlain, mesh } = addresses;
-    const shakeHands = (wire: Wire) => this.#receptions.inbound.shakeHands(wire, this.#judge);
+    const shakeHands = (wire: Wire) => this.#receptions.mesh.shakeHands(wire, this.#judge);
     const material = (wire: Wire) => {
       const serves = this.#current !== null && this.#gate.admit(descriptorOf(wire)) === "serve";
       return serves ? tlsMaterial() : null;
@@ -392,7 +394,7 @@ export class Proxy {
       return;
     }
     this.#peers.add(verdict.serial, wire);
-    const { inbound } = this.#receptions;
+    const { inbound, mesh } = this.#receptions;
     const acceptor = new InboundAcceptor(
       {
         ...this.#exchanges,
@@ -406,7 +408,7 @@ export class Proxy {
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );
     const http2 = wire.alpnProtocol === "h2";
-    setOwner(wire, http2 ? inbound.http2(wire, acceptor) : inbound.http1(wire, acceptor));
+    setOwner(wire, http2 ? mesh.http2(wire, acceptor) : mesh.http1(wire, acceptor));
   };
 }
 

@@ -3,10 +3,11 @@
  * listener in front of it. Hosts outlive snapshots, so that a change of routes costs no connection.
  */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
-import type { ConnectionTerms } from "../connection_terms.ts";
+import { type ConnectionTerms, TERMS_DEFAULT } from "../connection_terms.ts";
 import type { ClientHandler, ClientStream, RequestHead } from "../exchange.ts";
 import { Http1ClientConnection } from "../http1/client_connection.ts";
 import { Http2ClientConnection, STREAMS_ASSUMED } from "../http2/client_connection.ts";
+import { meshHopTerms } from "../mesh_hop.ts";
 import { TcpClientConnection } from "../tcp/client_connection.ts";
 import type { Wire } from "../../runtime/socket.ts";
 import type { TcpKeepalive } from "../../runtime/tcp_keepalive.ts";
@@ -154,6 +155,11 @@ export class Host implements UpstreamOwner {
     this.#connectForWaiting();
   }
 
+  get #terms(): ConnectionTerms {
+    const terms = this.usage?.limits.terms ?? this.#context.terms ?? TERMS_DEFAULT;
+    return this.address.spiffeId === null ? terms : meshHopTerms(terms);
+  }
+
   get #waiting(): number {
     return this.#pending.length + this.#wary.length;
   }
@@ -194,10 +200,10 @@ export class Host implements UpstreamOwner {
     const attempt = new ConnectAttempt(this.#context, this.address, {
       ready: (wire) => {
         this.#connecting--;
-        const { wheel, terms } = this.#context;
+        const { wheel } = this.#context;
         const limits = this.usage?.limits;
         if (limits?.tcpKeepalive !== undefined) this.#context.setTcpKeepalive?.(wire, limits.tcpKeepalive);
-        const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel, limits?.terms ?? terms);
+        const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel, this.#terms);
         this.usage?.onConnected(connection);
         this.#give(connection, this.#wary);
         this.onCapacity(connection);

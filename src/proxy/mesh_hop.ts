@@ -1,0 +1,33 @@
+/**
+ * What a head may be on its way between two proxies: one that the first has taken must not be too large for the second,
+ * because of what is added on the way or because HTTP/2 counts it otherwise.
+ */
+import type { Limits } from "../model/limits.ts";
+import type { ConnectionTerms } from "./connection_terms.ts";
+
+/** Fields that a proxy, and the rules that it follows, may add. */
+export const ADDED_FIELDS_MAX = 32;
+/** Bytes of them, and of pseudo-header fields. */
+export const ADDED_BYTES_MAX = 8 * 1024;
+/** What RFC 9113 §6.5.2 counts for each field besides its name and value. */
+const FIELD_OVERHEAD_BYTES = 32;
+
+/** The limits of a connection with another proxy, at both of its ends. */
+export function meshHopLimits(limits: Limits): Limits {
+  const { requestHeaderBytes, requestHeaderCount, responseHeaderBytes, responseHeaderCount } = limits;
+  return {
+    ...limits,
+    requestHeaderBytes: hopBytes(requestHeaderBytes, requestHeaderCount),
+    requestHeaderCount: requestHeaderCount + ADDED_FIELDS_MAX,
+    responseHeaderBytes: hopBytes(responseHeaderBytes, responseHeaderCount),
+    responseHeaderCount: responseHeaderCount + ADDED_FIELDS_MAX,
+  };
+}
+
+export function meshHopTerms(terms: ConnectionTerms): ConnectionTerms {
+  return { ...terms, limits: meshHopLimits(terms.limits) };
+}
+
+function hopBytes(bytes: number, fields: number): number {
+  return bytes + ADDED_BYTES_MAX + (fields + ADDED_FIELDS_MAX) * FIELD_OVERHEAD_BYTES;
+}

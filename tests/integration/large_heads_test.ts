@@ -1,0 +1,85 @@
+/** Heads as large as they may be pass both proxies, whatever these add; one byte or field more is refused by the first. */
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { endEverythingAfterwards, scenario } from "./bowline.ts";
+import { exchange } from "./clients.ts";
+import { type FaultyUpstream, startFaulty } from "./faulty_upstream.ts";
+import { Mesh } from "./mesh.ts";
+import { service, workload } from "./resources.ts";
+
+/** The defaults of `--limit`. */
+const HEAD_BYTES = 60 * 1024;
+const FIELDS = 100;
+
+const mesh = new Mesh("127.0.75");
+const CLIENT = mesh.address(10);
+const STORE = mesh.address(11);
+
+let store: FaultyUpstream;
+
+endEverythingAfterwards();
+
+beforeAll(async () => {
+  mesh.write("mesh.yaml", service("store"), workload("client", CLIENT), workload("store", STORE));
+  await mesh.startControlPlane();
+  await mesh.startSidecar("shop/client", { at: 10 });
+  await mesh.startSidecar("shop/store", { at: 11 });
+  store = await startFaulty(STORE, 8080, (socket, { path }) => {
+    const [, what, size] = path.split("/");
+    const first = ["HTTP/1.1 200 OK", "Content-Length: 0"];
+    const whole = {
+      bytes: (size: number) => ofBytes(size, first),
+      fields: (count: number) => ofFields(count, first),
+    };
+    socket.write(what === "bytes" || what === "fields" ? whole[what](Number(size)) : whole.fields(1));
+  });
+  await mesh.untilSynced(2);
+});
+
+afterAll(async () => {
+  await store.stop();
+  mesh.remove();
+});
+
+/** A head of so many bytes, without its empty line, which follows. */
+function ofBytes(bytes: number, first: readonly string[]): string {
+  const head = `${first.join("\r\n")}\r\nX: `;
+  return `${head}${"y".repeat(bytes - head.length - 2)}\r\n\r\n`;
+}
+
+/** A head of so many fields. */
+function ofFields(count: number, first: readonly string[]): string {
+  const more = Array.from({ length: count - first.length + 1 }, (_, i) => `X-${i}: y`);
+  return `${[...first, ...more].join("\r\n")}\r\n\r\n`;
+}
+
+const REQUEST = ["GET / HTTP/1.1", "Host: store", "Connection: close"];
+
+async function statusOf(request: string): Promise<string> {
+  return (await exchange(CLIENT, 15001, request)).text.slice(9, 12);
+}
+
+describe("a request", () => {
+  scenario(`of ${HEAD_BYTES} bytes`, async () => {
+    expect(await statusOf(ofBytes(HEAD_BYTES, REQUEST))).toBe("200");
+    expect(await statusOf(ofBytes(HEAD_BYTES + 1, REQUEST))).toBe("431");
+  });
+
+  scenario(`of ${FIELDS} fields`, async () => {
+    expect(await statusOf(ofFields(FIELDS, REQUEST))).toBe("200");
+    expect(await statusOf(ofFields(FIELDS + 1, REQUEST))).toBe("431");
+  });
+});
+
+describe("a response", () => {
+  const answer = (path: string) => statusOf(ofFields(2, [`GET ${path} HTTP/1.1`, ...REQUEST.slice(1)]));
+
+  scenario(`of ${HEAD_BYTES} bytes`, async () => {
+    expect(await answer(`/bytes/${HEAD_BYTES}`)).toBe("200");
+    expect(await answer(`/bytes/${HEAD_BYTES + 1}`)).toBe("502");
+  });
+
+  scenario(`of ${FIELDS} fields`, async () => {
+    expect(await answer(`/fields/${FIELDS}`)).toBe("200");
+    expect(await answer(`/fields/${FIELDS + 1}`)).toBe("502");
+  });
+});
