@@ -1,64 +1,11 @@
 /** Which header lists are requests (RFC 9113 §8), what becomes of them, and what is malformed. */
 import { describe, expect, test } from "bun:test";
 import { Http2Downstream } from "./downstream.ts";
+import { MALFORMED_HEADS, pseudo } from "./malformed_heads.ts";
 import { CONTINUATION, data, END_HEADERS, get, HEADERS, headers, literals, post, raw } from "./raw_frames.ts";
 
-const PSEUDO = { ":method": "GET", ":scheme": "http", ":authority": "a", ":path": "/" };
-
-/** The pseudo-header fields of a GET with some other, or without (null). */
-function pseudo(change: Record<string, string | null>): string[] {
-  return Object.entries({ ...PSEUDO, ...change }).flatMap(([name, value]) =>
-    value === null ? [] : [name, value]
-  );
-}
-
-const MALFORMED: readonly (readonly [string, string[]])[] = [
-  ["§8.2.1: a name in upper case", get("X-A", "b")],
-  ["§8.2.1: an empty name", get("", "b")],
-  ["§8.2.1: a colon inside a name", get("a:b", "c")],
-  ["§8.2.1: a space inside a name", get("a b", "c")],
-  ["§8.2.1: NUL in a value", get("a", "b\0c")],
-  ["§8.2.1: CR in a value", get("a", "b\rc")],
-  ["§8.2.1: LF in a value", get("a", "b\nx: c")],
-  ["§8.2.1: a space before a value", get("a", " b")],
-  ["§8.2.1: a tab after a value", get("a", "b\t")],
-  ["§8.2.2: connection", get("connection", "x")],
-  ["§8.2.2: proxy-connection", get("proxy-connection", "keep-alive")],
-  ["§8.2.2: keep-alive", get("keep-alive", "timeout=5")],
-  ["§8.2.2: transfer-encoding", post("transfer-encoding", "chunked")],
-  ["§8.2.2: upgrade", get("upgrade", "h2c")],
-  ["§8.2.2: te with anything but trailers", get("te", "gzip")],
-  ["§8.3: an unknown pseudo-header field", get(":x", "y").slice(-2).concat(get())],
-  ["§8.3: a pseudo-header field of responses", [":status", "200", ...get()]],
-  ["§8.3: a pseudo-header field after a regular one", ["a", "b", ...get()]],
-  ["§8.3.1: two paths", [...get(), ":path", "/"]],
-  ["§8.3.1: no method", pseudo({ ":method": null })],
-  ["§8.3.1: no scheme", pseudo({ ":scheme": null })],
-  ["§8.3.1: no path", pseudo({ ":path": null })],
-  ["§8.3.1: an empty path", pseudo({ ":path": "" })],
-  ["§8.3.1: a path without its slash", pseudo({ ":path": "a" })],
-  ["§8.3.1: * for anything but OPTIONS", pseudo({ ":path": "*" })],
-  ["a space in the path, which would cut an HTTP/1 request line", pseudo({ ":path": "/ HTTP/1.1" })],
-  ["CR LF in the path", pseudo({ ":path": "/\r\nx: y" })],
-  ["a fragment in the path", pseudo({ ":path": "/a#b" })],
-  ["a space in the method", pseudo({ ":method": "GET /x" })],
-  ["an empty method", pseudo({ ":method": "" })],
-  ["a scheme that is not ours", pseudo({ ":scheme": "ftp" })],
-  ["§8.3.1: userinfo in the authority", pseudo({ ":authority": "me@a" })],
-  ["a slash in the authority", pseudo({ ":authority": "a/b" })],
-  ["§8.3.1: another host than authority", get("host", "b")],
-  ["two hosts", pseudo({ ":authority": null }).concat("host", "a", "host", "a")],
-  ["§8.5: CONNECT with a path", pseudo({ ":method": "CONNECT", ":scheme": null, ":authority": "a:1" })],
-  ["§8.5: CONNECT with a scheme", pseudo({ ":method": "CONNECT", ":path": null, ":authority": "a:1" })],
-  ["§8.5: CONNECT without a port", pseudo({ ":method": "CONNECT", ":path": null, ":scheme": null })],
-  ["§8.5: CONNECT without an authority", [":method", "CONNECT"]],
-  ["two different content-lengths", post("content-length", "1", "content-length", "2")],
-  ["a content-length with a sign", post("content-length", "+1")],
-  ["a content-length list", post("content-length", "1, 1")],
-];
-
 describe("Http2ServerConnection takes for malformed (§8.1.1):", () => {
-  test.each([...MALFORMED])("%s", async (_name, fields) => {
+  test.each([...MALFORMED_HEADS])("%s", async (_name, fields) => {
     const down = await Http2Downstream.greeted();
     expect(await down.exchange(headers(1, fields))).toEqual(["RST_STREAM 1 PROTOCOL_ERROR"]);
     expect(down.requests).toEqual([]);
