@@ -44,6 +44,19 @@ export interface RouteMatch {
   readonly queryParams: readonly NamedMatch[];
 }
 
+/** Every request meets it. */
+export const NO_CONDITIONS: RouteMatch = {
+  name: null,
+  path: null,
+  ignorePathCase: false,
+  method: null,
+  scheme: null,
+  authority: null,
+  headers: [],
+  withoutHeaders: [],
+  queryParams: [],
+};
+
 export interface NamedMatch {
   /** Lower case for headers, as written for query parameters; among headers a claim too, as in claimName(). */
   readonly name: string;

@@ -3,7 +3,7 @@
  * only those are met that are a text with `.*` around or in it, which most are.
  */
 import { claimKeys, isClaimName } from "../../model/claim_name.ts";
-import type { NamedMatch, RouteMatch, StringMatch } from "../../model/route.ts";
+import { type NamedMatch, NO_CONDITIONS, type RouteMatch, type StringMatch } from "../../model/route.ts";
 import type { VirtualHost } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import { type Claims, requestAuthOf } from "../jwt/request_auth.ts";
@@ -15,18 +15,7 @@ const ANY_VALUE = "x";
 /** A plain request, and one for each alternative of each rule for which one can be made up. */
 export function sampleRequests({ domains, routes }: VirtualHost): RequestHead[] {
   const authority = (domains[0] ?? "").replace(/^\*/, ANY_VALUE);
-  const plain: RouteMatch = {
-    name: null,
-    path: null,
-    ignorePathCase: false,
-    method: null,
-    scheme: null,
-    authority: null,
-    headers: [],
-    withoutHeaders: [],
-    queryParams: [],
-  };
-  const alternatives = [plain, ...routes.flatMap(({ matches }) => matches)];
+  const alternatives = [NO_CONDITIONS, ...routes.flatMap(({ matches }) => matches)];
   return alternatives.map((match) => sampleOf(match, authority)).filter((head) => head !== null);
 }
 

@@ -4,7 +4,6 @@ import {
   RETRY_POLICY_DEFAULT,
   type RetryPolicy,
   type Route,
-  type RouteMatch,
 } from "../../../src/model/route.ts";
 import { clusterName } from "../../../src/model/snapshot.ts";
 import { cluster, DataPlane, endpoint, SERVICE, settings, snapshotOf, virtualHost } from "./data_plane.ts";
@@ -12,18 +11,6 @@ import type { FakeConnection } from "./fake_network.ts";
 
 /** Endpoints of the service itself, and of `other`, whose one endpoint is 192.0.2.9. */
 export const OTHER_CLUSTER = clusterName(80, null, "other.test");
-
-export const NO_MATCH: RouteMatch = {
-  name: null,
-  path: null,
-  ignorePathCase: false,
-  method: null,
-  scheme: null,
-  authority: null,
-  headers: [],
-  withoutHeaders: [],
-  queryParams: [],
-};
 
 export function forward(more: Partial<ForwardAction> = {}): ForwardAction {
   return { type: "forward", destinations: [{ cluster: cluster().name, weight: 1 }], ...more };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Route, WeightedCluster } from "../../../../src/model/route.ts";
+import { NO_CONDITIONS, type Route, type WeightedCluster } from "../../../../src/model/route.ts";
 import {
   clusterName,
   type Endpoint,
@@ -33,15 +33,8 @@ function settings(outboundPolicy: ProxySettings["outboundPolicy"] = "ALLOW_ANY")
 
 function rule(index: number, header: string | null, destinations: readonly WeightedCluster[]): Route {
   const match = {
-    name: null,
-    path: null,
-    ignorePathCase: false,
-    method: null,
-    scheme: null,
-    authority: null,
+    ...NO_CONDITIONS,
     headers: header === null ? [] : [{ name: header, match: { type: "present" } as const }],
-    withoutHeaders: [],
-    queryParams: [],
   };
   return {
     name: `rule-${index}`,

@@ -1,20 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import type { RouteMatch } from "../../../../src/model/route.ts";
+import { NO_CONDITIONS, type RouteMatch } from "../../../../src/model/route.ts";
 import type { VirtualHost } from "../../../../src/model/snapshot.ts";
 import { sampleRequests } from "../../../../src/proxy/explain/sample_request.ts";
 import { findRoute, RouteTable } from "../../../../src/proxy/route/route_table.ts";
-
-const ANYTHING: RouteMatch = {
-  name: null,
-  path: null,
-  ignorePathCase: false,
-  method: null,
-  scheme: null,
-  authority: null,
-  headers: [],
-  withoutHeaders: [],
-  queryParams: [],
-};
 
 function hostOf(...matches: Partial<RouteMatch>[]): VirtualHost {
   const service = { host: "cart", name: "cart", namespace: "shop" };
@@ -27,7 +15,7 @@ function hostOf(...matches: Partial<RouteMatch>[]): VirtualHost {
     routes: matches.map((match) => ({
       name: null,
       origin: null,
-      matches: [{ ...ANYTHING, ...match }],
+      matches: [{ ...NO_CONDITIONS, ...match }],
       action: { type: "forward", destinations: [{ cluster: "c", weight: 1 }] },
     })),
   };

@@ -1,6 +1,6 @@
 /** Where the own workload's calls go, and what they carry. */
 import { describe, expect, test } from "bun:test";
-import type { Route, RouteMatch } from "../../../../src/model/route.ts";
+import { NO_CONDITIONS, type Route, type RouteMatch } from "../../../../src/model/route.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import {
   cluster,
@@ -44,18 +44,6 @@ function ownFields(headers: readonly string[]): Record<string, string> {
   return own;
 }
 
-const MATCH: RouteMatch = {
-  name: null,
-  path: null,
-  ignorePathCase: false,
-  method: null,
-  scheme: null,
-  authority: null,
-  headers: [],
-  withoutHeaders: [],
-  queryParams: [],
-};
-
 const CONNECT = "CONNECT shop:80 HTTP/1.1\r\nHost: shop\r\n\r\n";
 const get = (host: string) => `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 
@@ -72,7 +60,7 @@ describe("OutboundAcceptor", () => {
 
   test("OutboundAcceptor matches and sends the normal form of the path, and refuses what has none", async () => {
     const { action } = virtualHost().routes[0] as Route;
-    const isAdmin: RouteMatch = { ...MATCH, path: { type: "exact", value: "/admin" } };
+    const isAdmin: RouteMatch = { ...NO_CONDITIONS, path: { type: "exact", value: "/admin" } };
     const admin = { name: null, origin: null, matches: [isAdmin], action };
     const rest = { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1)] } as const;
     const plane = new DataPlane(snapshotOf(settings(), virtualHost({ routes: [admin] }), cluster(), rest));

@@ -1,8 +1,8 @@
 /** What a route does with a request besides choosing its cluster: rewrites, redirects, answers, headers, CORS. */
 import { describe, expect, test } from "bun:test";
-import type { CorsPolicy, HeaderEdits, Route } from "../../../../src/model/route.ts";
+import { type CorsPolicy, type HeaderEdits, NO_CONDITIONS, type Route } from "../../../../src/model/route.ts";
 import { cluster } from "../data_plane.ts";
-import { accepted, forward, NO_MATCH, OTHER_CLUSTER, routedPlane } from "../routed_plane.ts";
+import { accepted, forward, OTHER_CLUSTER, routedPlane } from "../routed_plane.ts";
 import { OK } from "../http1/upstream.ts";
 
 /** The request that reached the upstream, and the answer that the client got to `OK`. */
@@ -30,7 +30,7 @@ function edits(more: Partial<HeaderEdits>): HeaderEdits {
 }
 
 describe("rewrite", () => {
-  const prefixed = [{ ...NO_MATCH, path: { type: "prefix", value: "/api" } as const }];
+  const prefixed = [{ ...NO_CONDITIONS, path: { type: "prefix", value: "/api" } as const }];
   const rewrite = { authority: null, path: { type: "matched", value: "/v2" } as const };
 
   test("replaces the path, and says what it was; nobody outside can say that", async () => {
@@ -41,7 +41,7 @@ describe("rewrite", () => {
   });
 
   test("replaces by the block that matched, of several", async () => {
-    const matches = [...prefixed, { ...NO_MATCH, path: { type: "exact", value: "/whole" } as const }];
+    const matches = [...prefixed, { ...NO_CONDITIONS, path: { type: "exact", value: "/whole" } as const }];
     const [request] = await through({ matches, action: forward({ rewrite }) }, "/whole");
     expect(request).toStartWith("GET /v2 HTTP/1.1\r\n");
   });
@@ -50,7 +50,7 @@ describe("rewrite", () => {
     const [request] = await through(
       {
         matches: [{
-          ...prefixed[0] as typeof NO_MATCH,
+          ...prefixed[0] as typeof NO_CONDITIONS,
           headers: [{ name: "a", match: { type: "present" } }],
         }],
         action: forward({ rewrite }),

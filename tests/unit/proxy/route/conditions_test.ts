@@ -1,6 +1,11 @@
 /** Istio's HTTPMatchRequest, field by field, with its traps. */
 import { describe, expect, test } from "bun:test";
-import type { NamedMatch, RouteMatch, StringMatch } from "../../../../src/model/route.ts";
+import {
+  type NamedMatch,
+  NO_CONDITIONS,
+  type RouteMatch,
+  type StringMatch,
+} from "../../../../src/model/route.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
 import { requestAuthOf } from "../../../../src/proxy/jwt/request_auth.ts";
 import { compileConditions, queryParameter } from "../../../../src/proxy/route/conditions.ts";
@@ -14,17 +19,6 @@ const REQUEST: RequestHead = {
   headers: ["x-role", "user", "x-empty", "", "x-role", "admin"],
   bodyLength: 0,
 };
-const NOTHING: RouteMatch = {
-  name: null,
-  path: null,
-  ignorePathCase: false,
-  method: null,
-  scheme: null,
-  authority: null,
-  headers: [],
-  withoutHeaders: [],
-  queryParams: [],
-};
 const exact = (value: string): StringMatch => ({ type: "exact", value });
 const prefix = (value: string): StringMatch => ({ type: "prefix", value });
 const regex = (value: string): StringMatch => ({ type: "regex", value });
@@ -34,7 +28,7 @@ const named = (name: string, match: StringMatch): NamedMatch[] => [{ name, match
 /** Whether all conditions hold; when not, each that does not says why. */
 function holds(match: Partial<RouteMatch>, request: Partial<RequestHead> = {}): boolean {
   const head = { ...REQUEST, ...request };
-  const failing = compileConditions({ ...NOTHING, ...match }).filter((one) => !one.holds(head));
+  const failing = compileConditions({ ...NO_CONDITIONS, ...match }).filter((one) => !one.holds(head));
   for (const one of failing) expect(one.whyNot(head)).toMatch(/\S.{10}/);
   return failing.length === 0;
 }

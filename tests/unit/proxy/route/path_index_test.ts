@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { Prng } from "../../../../src/lib/prng.ts";
-import type { Route, RouteMatch, StringMatch } from "../../../../src/model/route.ts";
+import { NO_CONDITIONS, type Route, type RouteMatch, type StringMatch } from "../../../../src/model/route.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
 import { INDEXED_ROUTES_MIN } from "../../../../src/proxy/route/path_index.ts";
 import { explainRoutes, findRoute, RouteTable } from "../../../../src/proxy/route/route_table.ts";
 import { virtualHost } from "../data_plane.ts";
-import { forward, NO_MATCH } from "../routed_plane.ts";
+import { forward } from "../routed_plane.ts";
 
 function route(index: number, matches: readonly RouteMatch[]): Route {
   return { name: String(index), origin: null, matches, action: forward() };
@@ -36,7 +36,7 @@ describe("PathIndex", () => {
         ),
       ]);
     const block = (): RouteMatch => ({
-      ...NO_MATCH,
+      ...NO_CONDITIONS,
       path: condition(),
       ignorePathCase: random.below(8) === 0,
       method: random.below(3) === 0 ? { type: "exact", value: "PUT" } : null,
@@ -65,7 +65,7 @@ describe("PathIndex", () => {
     let asked = 0;
     const routes = Array.from(
       { length: 1_000 },
-      (_, i) => route(i, [{ ...NO_MATCH, path: { type: "prefix", value: `/v${i}/` } }]),
+      (_, i) => route(i, [{ ...NO_CONDITIONS, path: { type: "prefix", value: `/v${i}/` } }]),
     );
     const { index } = hostOf(routes);
     const found = index?.find("/v777/x", head("/v777/x"), routes, () => {

@@ -1,10 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import type { StringMatch } from "../../../../src/model/route.ts";
+import { NO_CONDITIONS, type StringMatch } from "../../../../src/model/route.ts";
 import { compilePathRewrite } from "../../../../src/proxy/route/path_rewrite.ts";
-import { NO_MATCH } from "../routed_plane.ts";
 
 function rewritten(path: string, condition: StringMatch | null, value: string): string {
-  const match = { ...NO_MATCH, path: condition };
+  const match = { ...NO_CONDITIONS, path: condition };
   return compilePathRewrite({ type: "matched", value }).apply(path, match);
 }
 

@@ -1,7 +1,7 @@
 /** From an authority to a virtual host, from a request to a route, from weights to a target. */
 import { describe, expect, test } from "bun:test";
 import { Prng } from "../../../../src/lib/prng.ts";
-import type { Route, RouteMatch } from "../../../../src/model/route.ts";
+import { NO_CONDITIONS, type Route, type RouteMatch } from "../../../../src/model/route.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
 import {
   canonicalAuthority,
@@ -16,23 +16,11 @@ function head(path: string, more: Partial<RequestHead> = {}): RequestHead {
   return { method: "GET", scheme: "http", authority: "shop", path, headers: [], bodyLength: 0, ...more };
 }
 
-const NO_MATCH: RouteMatch = {
-  name: null,
-  path: null,
-  ignorePathCase: false,
-  method: null,
-  scheme: null,
-  authority: null,
-  headers: [],
-  withoutHeaders: [],
-  queryParams: [],
-};
-
 function route(cluster: string, ...matches: Partial<RouteMatch>[]): Route {
   return {
     name: cluster,
     origin: null,
-    matches: matches.map((match) => ({ ...NO_MATCH, ...match })),
+    matches: matches.map((match) => ({ ...NO_CONDITIONS, ...match })),
     action: { type: "forward", destinations: [{ cluster, weight: 1 }] },
   };
 }
