@@ -179,7 +179,7 @@ class JsonCall implements PendingRequest {
 
   onResponseEnd(): void {
     if (this.#over) return;
-    const text = new TextDecoder().decode(concat(this.#pieces, this.#bytes));
+    const text = new TextDecoder().decode(Buffer.concat(this.#pieces, this.#bytes));
     try {
       const body: unknown = text === "" ? null : JSON.parse(text);
       this.#finish();
@@ -310,14 +310,4 @@ function describeReset(reason: ResetReason): string {
     default:
       return "it broke the protocol";
   }
-}
-
-function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }

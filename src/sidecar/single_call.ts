@@ -160,7 +160,7 @@ class Call implements TlsWireOwner, ClientHandler, UpstreamOwner {
   /** Only the first answer counts, and whatever fails after it does not. */
   #answer(trailers: HeaderList | null): void {
     const { status, headers } = this.#head as ResponseHead;
-    this.#resolve({ status, headers, body: concat(this.#pieces, this.#bytes), trailers });
+    this.#resolve({ status, headers, body: Buffer.concat(this.#pieces, this.#bytes), trailers });
   }
 
   #fail(why: string): void {
@@ -174,14 +174,4 @@ class Call implements TlsWireOwner, ClientHandler, UpstreamOwner {
     this.#over = true;
     this.#cancelTimeout();
   }
-}
-
-function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }
