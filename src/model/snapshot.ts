@@ -349,3 +349,8 @@ export type Labels = Readonly<Record<string, string>>;
 export function clusterName(port: number, subset: string | null, host: string): string {
   return `outbound|${port}|${subset ?? ""}|${host}`;
 }
+
+/** The host of a cluster's name. */
+export function clusterHost(name: string): string {
+  return name.slice(name.lastIndexOf("|") + 1);
+}

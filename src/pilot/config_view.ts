@@ -1,8 +1,7 @@
 /** What one kind of caller sees of a generation of the configuration, before endpoints are filled in. */
 import type { ResourceKey, VersionedResource } from "../model/snapshot.ts";
 import type { Membership } from "./endpoints.ts";
-import type { ServiceScope } from "./service_catalogue.ts";
-import type { RuleScope } from "./virtual_services.ts";
+import type { ViewScope } from "./view_scope.ts";
 
 /** A caller, as far as the configuration tells callers apart. */
 export interface Viewer {
@@ -14,7 +13,7 @@ export interface Viewer {
 
 /** A caller, and what its Sidecar lets it see; null is everything. */
 export interface ScopedViewer extends Viewer {
-  readonly scope: (ServiceScope & RuleScope) | null;
+  readonly scope: ViewScope | null;
 }
 
 /** Where a view has what no service has; no host is called so. */
@@ -37,24 +36,26 @@ export class ConfigView {
     this.#content = content;
   }
 
-  /** By host of a service; what no service has is under NO_SERVICE. */
-  get parts(): ReadonlyMap<string, ConfigPart> {
-    return this.#worked.parts;
-  }
-
-  /** The parts in which it differs from the view that it is the successor of; null: perhaps in all. */
-  get changed(): ReadonlySet<string> | null {
-    return this.#worked.changed;
-  }
-
-  get #worked(): ViewContent {
+  get content(): ViewContent {
     // What it was made from is let go with the function.
     if (typeof this.#content === "function") this.#content = this.#content();
     return this.#content;
   }
+
+  get parts(): ReadonlyMap<string, ConfigPart> {
+    return this.content.parts;
+  }
+
+  /** The parts in which it differs from the view that it follows; null: perhaps in all. */
+  get changed(): ReadonlySet<string> | null {
+    return this.content.changed;
+  }
 }
 
 export interface ViewContent {
+  /** By host of a service; what no service has is under names that no host has. */
   readonly parts: ReadonlyMap<string, ConfigPart>;
   readonly changed: ReadonlySet<string> | null;
+  /** The viewer's; null: it sees everything, or it is a gateway. */
+  readonly scope: ViewScope | null;
 }

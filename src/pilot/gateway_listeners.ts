@@ -10,10 +10,12 @@ import type {
   GatewayTls,
 } from "../model/gateway_listener.ts";
 import type { Route } from "../model/route.ts";
-import type { SkippedRule, TcpRoute, VirtualHost } from "../model/snapshot.ts";
+import type { Resource, SkippedRule, TcpRoute, VersionedResource, VirtualHost } from "../model/snapshot.ts";
 import type { GatewayRules } from "./gateway_rules.ts";
+import { keyOf, labelsOf } from "./host_parts.ts";
 import { type RouteScope, routesOf } from "./routes.ts";
 import { tcpRulesOf, tlsRulesOf } from "./tcp_routes.ts";
+import type { MeshRule } from "./virtual_services.ts";
 
 /** A gateway, as far as its routes depend on it. */
 export type GatewayScope = Omit<RouteScope, "port" | "gateway" | "inferredPort"> & {
@@ -21,11 +23,13 @@ export type GatewayScope = Omit<RouteScope, "port" | "gateway" | "inferredPort">
   readonly tellsSkipped: boolean;
   /** The port of a destination that names none, at a port of the gateway. */
   inferredPort(host: string, port: number): number;
+  /** The body of a key, which has all that it is made of, with its version. */
+  body(key: string, build: () => Resource): VersionedResource;
 };
 
 export interface GatewayDoors {
   readonly listeners: readonly GatewayListener[];
-  readonly virtualHosts: readonly VirtualHost[];
+  readonly virtualHosts: readonly VersionedResource[];
 }
 
 /** One `servers[]` of a Gateway. */
@@ -43,7 +47,7 @@ export function gatewayDoors(rules: GatewayRules, scope: GatewayScope): GatewayD
     gateway.spec.servers.map((server) => ({ gateway, server }))
   );
   const listeners: GatewayListener[] = [];
-  const virtualHosts: VirtualHost[] = [];
+  const virtualHosts: VersionedResource[] = [];
   for (const [name, servers] of Map.groupBy(placed, ({ server }) => listenerName(server))) {
     const { server: { bind, port } } = servers[0] as Placed;
     const chains = isPlainServer((servers[0] as Placed).server)
@@ -58,14 +62,27 @@ export function gatewayDoors(rules: GatewayRules, scope: GatewayScope): GatewayD
 
 /** The clusters that something leads to, for all that is routed. */
 export function clustersOf({ listeners, virtualHosts }: GatewayDoors): ReadonlySet<string> {
+  const used = new Set<string>();
   const bytes = listeners.flatMap(({ chains }) => chains.flatMap(({ routes }) => routes));
-  const requests = virtualHosts.flatMap(({ routes }) => routes.map(({ action }) => action))
-    .filter((action) => action.type === "forward");
-  const mirrors = requests.flatMap(({ mirrors = [] }) => mirrors);
-  const all = [...bytes, ...requests].flatMap(({ destinations }): readonly { cluster: string }[] =>
-    destinations
-  );
-  return new Set([...all, ...mirrors].map(({ cluster }) => cluster));
+  for (const { destinations } of bytes) for (const { cluster } of destinations) used.add(cluster);
+  for (const { body } of virtualHosts) {
+    if (body.kind === "virtualHost") { for (const cluster of clustersOfHost(body)) used.add(cluster); }
+  }
+  return used;
+}
+
+const clustersOfHosts = new WeakMap<VirtualHost, readonly string[]>();
+
+function clustersOfHost(host: VirtualHost): readonly string[] {
+  let clusters = clustersOfHosts.get(host);
+  if (clusters === undefined) {
+    const actions = host.routes.map(({ action }) => action).filter((action) => action.type === "forward");
+    const mirrors = actions.flatMap(({ mirrors = [] }) => mirrors);
+    const all = [...actions.flatMap(({ destinations }) => destinations), ...mirrors];
+    clusters = [...new Set(all.map(({ cluster }) => cluster))];
+    clustersOfHosts.set(host, clusters);
+  }
+  return clusters;
 }
 
 /** All servers of a plain port share it: either its requests or its bytes. */
@@ -73,7 +90,7 @@ function plainChain(
   rules: GatewayRules,
   scope: GatewayScope,
   servers: readonly Placed[],
-  virtualHosts: VirtualHost[],
+  virtualHosts: VersionedResource[],
 ): readonly GatewayChain[] {
   const first = servers[0] as Placed;
   const alike = servers.filter((one) => serverSpeech(one.server) === serverSpeech(first.server));
@@ -90,7 +107,7 @@ function tlsChain(
   rules: GatewayRules,
   scope: GatewayScope,
   placed: Placed,
-  virtualHosts: VirtualHost[],
+  virtualHosts: VersionedResource[],
 ): GatewayChain {
   const { gateway, server } = placed;
   const speech = serverSpeech(placed.server);
@@ -104,10 +121,10 @@ function tlsChain(
 }
 
 interface Host {
-  readonly routes: Route[];
-  readonly skipped: SkippedRule[];
+  /** Of each server that has it the VirtualServices that route it, in order. */
+  readonly bound: (readonly [placed: Placed, rule: MeshRule])[];
   readonly namespace: string;
-  readonly requiresTls: boolean;
+  requiresTls: boolean;
 }
 
 /** The virtual hosts of some servers; a host that several have is one, with the rules of all. */
@@ -116,42 +133,76 @@ function tableOf(
   scope: GatewayScope,
   table: string,
   servers: readonly Placed[],
-): VirtualHost[] {
-  const routes = new Map<string, Host>();
+): VersionedResource[] {
+  const hosts = new Map<string, Host>();
+  const hostAt = (host: string, namespace: string): Host => {
+    const known = hosts.get(host) ?? { bound: [], namespace, requiresTls: false };
+    hosts.set(host, known);
+    return known;
+  };
   for (const placed of servers) {
     const { gateway, server } = placed;
     const requiresTls = server.tls?.httpsRedirect === true;
-    const own = routeScope(scope, placed);
     for (const { host, rules: bound } of rules.hostsOf(gateway, server, scope.namespace)) {
-      const namespace = (bound[0] as (typeof bound)[number]).resource.namespace;
-      const known = routes.get(host) ?? { routes: [], skipped: [], namespace, requiresTls: false };
-      for (const rule of bound) {
-        const built = routesOf(rule, own);
-        const before = known.routes.length;
-        known.skipped.push(...built.skipped.map((one) => ({ ...one, before: before + one.before })));
-        known.routes.push(...built.routes);
-      }
-      routes.set(host, { ...known, requiresTls: known.requiresTls || requiresTls });
+      const known = hostAt(host, (bound[0] as MeshRule).resource.namespace);
+      for (const rule of bound) known.bound.push([placed, rule]);
+      known.requiresTls ||= requiresTls;
     }
     if (!requiresTls) continue;
     // Redirected whether or not anything is routed there.
-    for (const { host } of server.hosts) {
-      const known = routes.get(host) ??
-        { routes: [], skipped: [], namespace: gateway.namespace, requiresTls };
-      routes.set(host, { ...known, requiresTls });
-    }
+    for (const { host } of server.hosts) hostAt(host, gateway.namespace).requiresTls = true;
   }
-  return [...routes].map(([host, { routes, skipped, namespace, requiresTls }]) => ({
+  const { number } = (servers[0] as Placed).server.port;
+  return [...hosts].map(([name, host]) =>
+    scope.body(
+      keyOf(
+        "gatewayHost",
+        table,
+        name,
+        number,
+        host.namespace,
+        `${host.requiresTls}`,
+        ...host.bound.map(
+          ([placed, rule]) => sourceOf(rule, routeScope(scope, placed)),
+        ),
+      ),
+      () => virtualHostOf(name, host, table, number, scope),
+    )
+  );
+}
+
+/** All on which the routes of a rule depend at a server. */
+function sourceOf(rule: MeshRule, scope: RouteScope): string {
+  const caller = rule.asksForSource ? [scope.namespace, ...labelsOf(scope, rule.sourceLabelKeys)] : [];
+  const ports = rule.portlessHosts.map((host) => scope.inferredPort(host));
+  return keyOf(rule.serial, scope.gateway, scope.port, ports.join(" "), caller.length, ...caller);
+}
+
+function virtualHostOf(
+  host: string,
+  { bound, namespace, requiresTls }: Host,
+  table: string,
+  port: number,
+  scope: GatewayScope,
+): VirtualHost {
+  const routes: Route[] = [];
+  const skipped: SkippedRule[] = [];
+  for (const [placed, rule] of bound) {
+    const built = routesOf(rule, routeScope(scope, placed));
+    skipped.push(...built.skipped.map((one) => ({ ...one, before: routes.length + one.before })));
+    routes.push(...built.routes);
+  }
+  return {
     kind: "virtualHost",
     name: `${table}|${host}`,
     table,
     ...(requiresTls ? { requiresTls } : {}),
     service: { host, name: host, namespace },
-    port: (servers[0] as Placed).server.port.number,
+    port,
     domains: [host],
     routes: catchAllLast(distinctRoutes(routes)),
     ...scope.tellsSkipped && skipped.length > 0 ? { skipped } : {},
-  }));
+  };
 }
 
 /** Two servers of one port may lead to the same VirtualService. */

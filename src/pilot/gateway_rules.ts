@@ -56,28 +56,45 @@ export class GatewayRules {
     const hosts = new Map<string, MeshRule[]>();
     for (const rule of this.boundTo(gateway, namespace)) {
       for (const host of sharedHosts(gateway, server, rule)) {
-        hosts.set(host, [...(hosts.get(host) ?? []), rule]);
+        const known = hosts.get(host);
+        if (known === undefined) hosts.set(host, [rule]);
+        else known.push(rule);
       }
     }
     return [...hosts].map(([host, rules]) => ({ host, rules }));
   }
 }
 
+/** Of a server and a rule, which both serve on while others change. */
+const shared = new WeakMap<GatewayServer, WeakMap<MeshRule, readonly string[]>>();
+
 /** Lower case. */
-export function sharedHosts(
+function sharedHosts(
+  gateway: ConfigResource<GatewaySpec>,
+  server: GatewayServer,
+  rule: MeshRule,
+): readonly string[] {
+  const ofServer = shared.get(server) ?? new WeakMap<MeshRule, readonly string[]>();
+  shared.set(server, ofServer);
+  const known = ofServer.get(rule) ?? findSharedHosts(gateway, server, rule);
+  ofServer.set(rule, known);
+  return known;
+}
+
+function findSharedHosts(
   gateway: ConfigResource<GatewaySpec>,
   server: GatewayServer,
   { hosts, resource }: MeshRule,
 ): readonly string[] {
-  const shared = new Set<string>();
+  const found = new Set<string>();
   for (const served of server.hosts) {
     const from = served.namespace === "." ? gateway.namespace : served.namespace;
     if (from !== "*" && from !== resource.namespace) continue;
     const full = resolveHost(served.host, gateway.namespace);
     for (const host of hosts) {
-      if (hostMatches(full, host)) shared.add(host);
-      else if (hostMatches(host, full)) shared.add(full);
+      if (hostMatches(full, host)) found.add(host);
+      else if (hostMatches(host, full)) found.add(full);
     }
   }
-  return [...shared];
+  return [...found];
 }

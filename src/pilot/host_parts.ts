@@ -123,7 +123,9 @@ export class HostParts {
     viewer: Viewer,
   ): VersionedResource {
     const inferredPort = (destination: string) => this.inferredPort(destination, port, viewer);
-    const source = rule?.asksForSource ? keyOf(viewer.namespace, ...this.relevantLabels(viewer)) : "";
+    const source = rule?.asksForSource
+      ? keyOf(viewer.namespace, ...labelsOf(viewer, rule.sourceLabelKeys))
+      : "";
     const inferred = rule?.portlessHosts.map(inferredPort).join(" ");
     const key = keyOf(
       "virtualHost",
@@ -244,16 +246,6 @@ export class HostParts {
       : this.#of.services.wildcardFor(host, viewer.namespace)?.ports ?? [];
     const numbers = ports.filter(({ port }) => port.protocol === "http").map(({ port }) => port.number);
     return numbers.length > 0 ? [...new Set(numbers)] : [PORT_OF_UNKNOWN_HOST];
-  }
-
-  /** The labels of a caller that some rule asks for. */
-  relevantLabels(viewer: Viewer): readonly string[] {
-    return labelsOf(viewer, this.labelKeys);
-  }
-
-  /** Keys of the labels by which rules tell callers apart. */
-  get labelKeys(): readonly string[] {
-    return [...this.#of.virtualServices.sourceLabelKeys, ...this.#of.destinationRules.selectorLabelKeys];
   }
 
   /** The body of a key with its version. */

@@ -95,18 +95,16 @@ export function changedSnapshot(
   changed: Snapshot,
   gone: ReadonlySet<ResourceKey>,
 ): Snapshot {
-  const set: VersionedResource[] = [];
+  const other = [...changed].filter(([key, resource]) => from.get(key) !== resource);
+  const remove = [...gone].filter((key) => !changed.has(key) && from.has(key));
+  if (other.length + remove.length === 0) return from;
   const to = new Map(from);
-  let differs = false;
-  for (const [key, resource] of changed) {
-    const before = from.get(key);
-    if (before === resource) continue;
-    differs = true;
+  const set: VersionedResource[] = [];
+  for (const [key, resource] of other) {
     to.set(key, resource);
-    if (before?.version !== resource.version) set.push(resource);
+    if (from.get(key)?.version !== resource.version) set.push(resource);
   }
-  const remove = [...gone].filter((key) => !changed.has(key) && to.delete(key));
-  if (!differs && remove.length === 0) return from;
+  for (const key of remove) to.delete(key);
   differences.set(from, new WeakMap([[to, { set, remove }]]));
   let sum = sums.get(from);
   if (sum !== undefined) {

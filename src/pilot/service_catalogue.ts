@@ -20,7 +20,7 @@ export interface VisibleHost {
 
 export type VisibleHosts = ReadonlyMap<string, VisibleHost>;
 
-/** The part of the mesh that a Sidecar lets its workloads see; another object where it may be another part. */
+/** The part of the mesh that a Sidecar lets its workloads see, as long as services and rules are the same. */
 export interface ServiceScope {
   seesPort(host: string, namespace: string, port: number): boolean;
 }
@@ -32,7 +32,7 @@ export class ServiceCatalogue {
   /** By each name that is not its host, in order. */
   readonly #byAlias: ReadonlyMap<string, readonly MeshService[]>;
   readonly #visible = new Map<string, VisibleHosts>();
-  /** A scope is one of a namespace's. It goes with its generation of rules, while services may stay. */
+  /** A scope is one of a namespace's, and may go while services stay. */
   readonly #inScope = new WeakMap<ServiceScope, VisibleHosts>();
 
   /** `previous` are those of the generation before: what each namespace sees is followed. */
@@ -44,7 +44,7 @@ export class ServiceCatalogue {
     if (previous === null) return;
     const changed = this.changedHosts(previous);
     for (const [namespace, hosts] of previous.#visible) {
-      this.#visible.set(namespace, this.#follow(hosts, namespace, changed));
+      this.#visible.set(namespace, this.#follow(hosts, namespace, changed, null));
     }
   }
 
@@ -82,6 +82,26 @@ export class ServiceCatalogue {
     return hosts;
   }
 
+  /**
+   * What a namespace sees in a scope, where `before` is what it saw in another generation, or in another scope, and
+   * `changed` are the hosts that may be others since. The same object as `before` where nothing of it changed.
+   */
+  visibleAfter(
+    before: VisibleHosts,
+    changed: ReadonlySet<string>,
+    namespace: string,
+    scope: ServiceScope,
+  ): VisibleHosts {
+    const hosts = this.#follow(before, namespace, changed, scope);
+    this.#inScope.set(scope, hosts);
+    return hosts;
+  }
+
+  /** Whether a namespace sees another service of some host, or other ports of it, than in that generation. */
+  seesOthers(previous: ServiceCatalogue, namespace: string): boolean {
+    return this.visibleFrom(namespace) !== previous.visibleFrom(namespace);
+  }
+
   /** The most specific wildcard service that a namespace sees and that covers a host without a service of its own. */
   wildcardFor(host: string, namespace: string): VisibleHost | undefined {
     const covering = [...this.visibleFrom(namespace).values()]
@@ -89,18 +109,22 @@ export class ServiceCatalogue {
     return covering.sort((a, b) => b.host.length - a.host.length)[0];
   }
 
-  #follow(before: VisibleHosts, namespace: string, changed: ReadonlySet<string>): VisibleHosts {
-    const hosts = new Map(before);
-    let differs = false;
+  #follow(
+    before: VisibleHosts,
+    namespace: string,
+    changed: ReadonlySet<string>,
+    scope: ServiceScope | null,
+  ): VisibleHosts {
+    let hosts: Map<string, VisibleHost> | null = null;
     for (const host of changed) {
       const old = before.get(host);
-      const visible = visibleHost(host, this.#byHost.get(host) ?? [], namespace, null);
+      const visible = visibleHost(host, this.#byHost.get(host) ?? [], namespace, scope);
       if (sameElements(old?.services ?? [], visible?.services ?? [])) continue;
-      differs = true;
+      hosts ??= new Map(before);
       if (visible === null) hosts.delete(host);
       else hosts.set(host, visible);
     }
-    return differs ? hosts : before;
+    return hosts ?? before;
   }
 }
 
@@ -116,12 +140,21 @@ function byAlias(services: readonly MeshService[]): ReadonlyMap<string, readonly
   return found;
 }
 
-/** A service with the ports that are seen; nothing when it has none. */
+/** Services with some of their ports, by the numbers of these. */
+const narrowedServices = new WeakMap<MeshService, Map<string, MeshService>>();
+
+/** A service with the ports that are seen, the same object for the same ports; nothing when it has none. */
 function narrowed(service: MeshService, scope: ServiceScope): readonly MeshService[] {
   const { host, namespace } = service.info;
   const ports = service.ports.filter(({ number }) => scope.seesPort(host, namespace, number));
   if (ports.length === service.ports.length) return [service];
-  return ports.length === 0 ? [] : [{ ...service, ports }];
+  if (ports.length === 0) return [];
+  const known = narrowedServices.get(service) ?? new Map<string, MeshService>();
+  narrowedServices.set(service, known);
+  const key = ports.map(({ number }) => number).join(" ");
+  const same = known.get(key) ?? { ...service, ports };
+  known.set(key, same);
+  return [same];
 }
 
 /** What a namespace sees of the services that have one host; null: none of them. */

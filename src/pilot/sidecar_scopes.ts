@@ -22,14 +22,19 @@ export class SidecarScopes {
   readonly #byNamespace: ReadonlyMap<string, readonly SidecarResource[]>;
   readonly #rootNamespace: string;
   readonly #scopes = new Map<string, SidecarScope>();
-  /** Keys of labels by which workloads are selected. */
-  readonly labelKeys: readonly string[];
 
-  constructor(sidecars: readonly SidecarResource[], rootNamespace: string) {
+  /** `previous` are those of the generation before: scopes of Sidecars that are still there stay the same objects. */
+  constructor(
+    sidecars: readonly SidecarResource[],
+    rootNamespace: string,
+    previous: SidecarScopes | null = null,
+  ) {
     this.#rootNamespace = rootNamespace;
     this.#byNamespace = Map.groupBy(sidecars, ({ namespace }) => namespace);
-    const labels = sidecars.map(({ spec }) => spec.workloadSelector?.labels ?? {});
-    this.labelKeys = [...new Set(labels.flatMap((asked) => Object.keys(asked)))].sort();
+    const alive = new Set(sidecars);
+    for (const [key, scope] of previous === null ? [] : previous.#scopes) {
+      if (alive.has(scope.resource)) this.#scopes.set(key, scope);
+    }
   }
 
   /**
@@ -54,14 +59,10 @@ export class SidecarScopes {
 /** `namespace` is the workload's, which `.` means. */
 function scopeOf(key: string, resource: SidecarResource, namespace: string): SidecarScope {
   const { egress } = resource.spec;
-  const ports = new Map(egress.map((listener) => [listener.port?.number ?? null, listener.hosts]));
-  const sees = (hosts: readonly EgressHost[], host: string, from: string) => {
-    const covers = (one: EgressHost) =>
-      coversNamespace(one, from, namespace) && hostMatches(resolveHost(one.host, namespace), host);
-    return hosts.some((one) => !one.excluded && covers(one)) &&
-      !hosts.some((one) => one.excluded && covers(one));
-  };
-  const all = egress.flatMap(({ hosts }) => hosts);
+  const ports = new Map(
+    egress.map((listener) => [listener.port?.number ?? null, hostsOf(listener.hosts, namespace)]),
+  );
+  const all = hostsOf(egress.flatMap(({ hosts }) => hosts), namespace);
   return {
     key,
     resource,
@@ -74,8 +75,27 @@ function scopeOf(key: string, resource: SidecarResource, namespace: string): Sid
   };
 }
 
-function coversNamespace({ namespace }: EgressHost, from: string, own: string): boolean {
-  return namespace === "*" || namespace === from || (namespace === "." && from === own);
+/** An `egress.hosts` with its names in full. */
+interface NamedHosts {
+  /** `*` for every one. */
+  readonly namespace: string;
+  readonly host: string;
+  readonly excluded: boolean;
+}
+
+function hostsOf(hosts: readonly EgressHost[], own: string): readonly NamedHosts[] {
+  return hosts.map(({ namespace, host, excluded }) => ({
+    namespace: namespace === "." ? own : namespace,
+    host: resolveHost(host, own),
+    excluded,
+  }));
+}
+
+function sees(hosts: readonly NamedHosts[], host: string, from: string): boolean {
+  const covers = (one: NamedHosts) =>
+    (one.namespace === "*" || one.namespace === from) && hostMatches(one.host, host);
+  return hosts.some((one) => !one.excluded && covers(one)) &&
+    !hosts.some((one) => one.excluded && covers(one));
 }
 
 /** An empty selector selects the whole namespace, as none does. */

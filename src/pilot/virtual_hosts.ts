@@ -1,6 +1,8 @@
 /** The authorities of virtual hosts: unique in a snapshot, so that exactly one answers to each name. */
+import { hostMatches } from "../config/host.ts";
 import { defaultPortOf, type MeshService } from "./services.ts";
 import type { ServiceCatalogue, ServiceScope, VisibleHost, VisibleHosts } from "./service_catalogue.ts";
+import { sameElements } from "./stable_resources.ts";
 
 /**
  * Hands out the names of one namespace's view: a service's full host goes before another's short name for itself, and
@@ -9,12 +11,12 @@ import type { ServiceCatalogue, ServiceScope, VisibleHost, VisibleHosts } from "
 export class DomainClaims {
   readonly #services: ServiceCatalogue;
   readonly #namespace: string;
-  readonly #visible: VisibleHosts;
+  readonly visible: VisibleHosts;
 
   constructor(services: ServiceCatalogue, clientNamespace: string, scope: ServiceScope | null) {
     this.#services = services;
     this.#namespace = clientNamespace;
-    this.#visible = services.visibleFrom(clientNamespace, scope);
+    this.visible = services.visibleFrom(clientNamespace, scope);
   }
 
   /** Every authority that leads to a port of a host: each name with the port, and alone if the port is the default. */
@@ -40,13 +42,13 @@ export class DomainClaims {
 
   /** The host to which a name leads. */
   ownerOf(name: string): string | undefined {
-    if (this.#visible.has(name)) return name;
+    if (this.visible.has(name)) return name;
     return this.#services.called(name).find((service) => this.#claims(service, name))?.info.host;
   }
 
   /** Whether a service that has an alias has it here. */
   #claims({ info, aliases }: MeshService, alias: string): boolean {
-    const isSeen = this.#visible.get(info.host)?.services.some((one) => one.info === info) === true;
+    const isSeen = this.visible.get(info.host)?.services.some((one) => one.info === info) === true;
     return isSeen && (this.#isLocal({ info }) || aliases.includes(alias));
   }
 
@@ -55,32 +57,40 @@ export class DomainClaims {
   }
 }
 
-/** Hosts to which other names lead, or with other ports, than in the generation before. */
+/**
+ * Of the `changed` hosts those that were seen otherwise before, or not at all, and besides whoever lost a name to one of
+ * them or got one from it.
+ */
 export function movedHosts(
-  services: ServiceCatalogue,
-  before: ServiceCatalogue,
-  namespace: string,
+  now: DomainClaims,
+  before: DomainClaims,
+  changed: ReadonlySet<string>,
 ): ReadonlySet<string> {
   const moved = new Set<string>();
-  const [seen, saw] = [services.visibleFrom(namespace), before.visibleFrom(namespace)];
-  if (seen === saw) return moved;
-  const [claims, claimed] = [services, before].map((one) => new DomainClaims(one, namespace, null)) as [
-    DomainClaims,
-    DomainClaims,
-  ];
-  for (const host of services.changedHosts(before)) {
-    const changed = [seen.get(host), saw.get(host)];
-    if (changed[0] === changed[1]) continue;
+  if (now.visible === before.visible) return moved;
+  for (const host of changed) {
+    const services = [now, before].map(({ visible }) => visible.get(host)?.services ?? []);
+    if (sameElements(services[0] as readonly MeshService[], services[1] as readonly MeshService[])) continue;
     moved.add(host);
-    const names = changed.flatMap((visible) => visible?.services ?? [])
-      .flatMap(({ aliases, localAliases }) => [...aliases, ...localAliases]);
+    const names = services.flat().flatMap(({ aliases, localAliases }) => [...aliases, ...localAliases]);
     for (const name of [host, ...names]) {
-      const owners = [claims.ownerOf(name), claimed.ownerOf(name)];
+      const owners = [now.ownerOf(name), before.ownerOf(name)];
       if (owners[0] === owners[1]) continue;
       for (const owner of owners) if (owner !== undefined) moved.add(owner);
     }
   }
   return moved;
+}
+
+/** The hosts that a set of hosts and wildcards names. */
+export function matching(patterns: ReadonlySet<string>, visible: VisibleHosts): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const pattern of patterns) {
+    if (visible.has(pattern)) found.add(pattern);
+    if (!pattern.startsWith("*")) continue;
+    for (const host of visible.keys()) if (hostMatches(pattern, host)) found.add(host);
+  }
+  return found;
 }
 
 /** Of several services with one host: 80 if any has it, else the default of the first that has one. */

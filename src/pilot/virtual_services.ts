@@ -124,10 +124,17 @@ export class VirtualServices {
     return ofNamespace(clientNamespace) ?? ofNamespace(serviceNamespace) ?? rules[0];
   }
 
-  /** Hosts and wildcards of the rules that are here or there alone. */
-  changedHosts(other: VirtualServices): ReadonlySet<string> {
-    if (other === this) return new Set();
-    return new Set(differing(this.#rules, other.#rules).flatMap((rule) => rule.hosts));
+  /** The rules that are here and were not there, and the other way round. */
+  changesSince(
+    before: VirtualServices,
+  ): { readonly come: readonly MeshRule[]; readonly gone: readonly MeshRule[] } {
+    if (before === this) return { come: [], gone: [] };
+    const changed = differing(this.#rules, before.#rules);
+    const here = new Set(this.#rules);
+    return {
+      come: changed.filter((rule) => here.has(rule)),
+      gone: changed.filter((rule) => !here.has(rule)),
+    };
   }
 
   /** Hosts and wildcards of the rules that leave the port of one of these destinations to be inferred. */
@@ -154,10 +161,13 @@ function visibleOf(
   namespace: string,
   scope: RuleScope | null,
 ): readonly MeshRule[] {
-  return rules.filter(({ resource, hosts }) =>
-    isVisible(resource.spec.exportTo, resource.namespace, namespace) &&
-    (scope === null || scope.seesRule(hosts, resource.namespace))
-  );
+  return rules.filter((rule) => isSeen(rule, namespace, scope));
+}
+
+/** Whether callers of a namespace have a rule. */
+export function isSeen({ resource, hosts }: MeshRule, namespace: string, scope: RuleScope | null): boolean {
+  return isVisible(resource.spec.exportTo, resource.namespace, namespace) &&
+    (scope === null || scope.seesRule(hosts, resource.namespace));
 }
 
 /** Those of the VirtualServices that are `wanted`. */

@@ -45,6 +45,8 @@ export class World {
   readonly #shared = new Map<ConfigView, Snapshot>();
   /** What the views of this world were in the world before, until they are asked for. */
   readonly #before = new Map<ConfigView, Before>();
+  /** What the views of the world before came to, as long as views that are yet to be made may follow them. */
+  #earlier: ReadonlyMap<ConfigView, Snapshot> = new Map();
   /** The very map of the world before, where nothing can differ. */
   #settings = new Map<MeshWorkload, VersionedResource>();
 
@@ -53,7 +55,10 @@ export class World {
     const { resources, workloads, trustDomain } = input;
     this.#input = input;
     // Snapshots are made when they are asked for: those that nobody asked for, before what they are made of is lost.
-    if (previous !== null) { for (const view of [...previous.#before.keys()]) previous.#sharedBy(view); }
+    if (previous !== null) {
+      for (const view of [...previous.#before.keys()]) previous.#sharedBy(view);
+      previous.#earlier = new Map();
+    }
     this.#resources = previous === null ? resources : stableResources(resources, previous.#resources);
     this.#config = previous !== null && this.#resources === previous.#resources
       ? previous.#config
@@ -71,9 +76,12 @@ export class World {
       followed === null ? null : followed.#endpoints,
     );
     if (previous === null) return;
-    for (const [view, snapshot] of followed === null ? [] : previous.#shared) {
-      const successor = this.#config.successorOf(view);
-      if (successor !== undefined) this.#before.set(successor, { view, snapshot });
+    if (followed !== null) {
+      for (const [view, snapshot] of followed.#shared) {
+        const successor = this.#config.successorOf(view);
+        if (successor !== undefined) this.#before.set(successor, { view, snapshot });
+      }
+      if (this.#config.divides) this.#earlier = followed.#shared;
     }
     if (this.#endpoints.hasGrown) this.#endpoints.keepOnly(this.#memberships());
     this.#takeSettings(previous);
@@ -87,12 +95,18 @@ export class World {
   #sharedBy(view: ConfigView): Snapshot {
     let snapshot = this.#shared.get(view);
     if (snapshot === undefined) {
-      const before = this.#before.get(view);
+      const before = this.#before.get(view) ?? this.#earlierOf(view);
       snapshot = before === undefined ? this.#newSnapshot(view) : this.#nextSnapshot(view, before);
       this.#before.delete(view);
       this.#shared.set(view, snapshot);
     }
     return snapshot;
+  }
+
+  #earlierOf(view: ConfigView): Before | undefined {
+    const followed = this.#config.followedBy(view);
+    const snapshot = followed && this.#earlier.get(followed);
+    return snapshot && { view: followed, snapshot };
   }
 
   #newSnapshot(view: ConfigView): Snapshot {
@@ -143,14 +157,15 @@ export class World {
    */
   #takeSettings(previous: World): void {
     const [config, before] = [this.#config, previous.#config];
-    if (config.mesh !== before.mesh || !sameElements(config.comparedLabels, before.comparedLabels)) return;
-    if (this.#resources.sidecars !== previous.#resources.sidecars) return;
+    if (config.mesh !== before.mesh) return;
     if (!sameElements(this.#input.revoked ?? [], previous.#input.revoked ?? [])) return;
     if (this.#input.trust !== previous.#input.trust) return;
     const otherPolicies = [...config.hostsOfOtherPolicies(before)];
     const sameWorkloads = this.#input.workloads === previous.#input.workloads;
+    const sameLabels = sameElements(config.comparedLabels, before.comparedLabels);
+    const sameSidecars = this.#resources.sidecars === previous.#resources.sidecars;
     const sameRules = config.policies === before.policies && otherPolicies.length === 0;
-    if (config.services === before.services && sameWorkloads && sameRules) {
+    if (config.services === before.services && sameWorkloads && sameRules && sameLabels && sameSidecars) {
       this.#settings = previous.#settings;
       return;
     }
@@ -158,6 +173,8 @@ export class World {
     const same = new Map<string, boolean>();
     for (const [workload, resource] of previous.#settings) {
       if (!alive.has(workload)) continue;
+      if (!sameSidecars && config.sidecarOf(workload) !== before.sidecarOf(workload)) continue;
+      if (!sameLabels && !comparesAlike(workload, config, before)) continue;
       const { namespace } = workload;
       const isSame = same.get(namespace) ??
         (sameElements(config.services.ofNamespace(namespace), before.services.ofNamespace(namespace)) &&
@@ -211,6 +228,12 @@ export class World {
     }
     return resource;
   }
+}
+
+/** Whether a workload has the same labels that somebody compares in both generations. */
+function comparesAlike(workload: MeshWorkload, config: CompiledConfig, before: CompiledConfig): boolean {
+  const [labels, others] = [config, before].map(({ comparedLabels }) => labelsOf(workload, comparedLabels));
+  return contentHash(labels) === contentHash(others);
 }
 
 /** Istio's default is BASE; ours is the one with which nobody gets past a policy by a second slash. */

@@ -26,10 +26,18 @@ const HOSTS = [
 const CALLERS = [
   ...NAMESPACES.map((namespace) => caller(namespace)),
   caller("one", { app: "a" }),
+  // Some rules tell these apart, and others do not.
+  caller("one", { app: "a", tier: "gold" }),
+  caller("one", { app: "b", tier: "gold" }),
+  caller("two", { app: "a", zone: "z" }),
+  caller("two", { tier: "gold", zone: "z" }),
   caller("three"),
   gatewayWith("one", { app: "a" }),
+  gatewayWith("one", { app: "a", tier: "gold" }),
   gatewayWith("two", { app: "b" }),
+  gatewayWith("two", { app: "a", zone: "z" }),
 ];
+const SELECTORS = ["{app: a}", "{tier: gold}", "{zone: z}", "{app: a, tier: gold}"];
 
 function gatewayWith(namespace: string, labels: Record<string, string>): MeshWorkload {
   return { ...caller(namespace, labels), role: "gateway" };
@@ -100,6 +108,7 @@ class Files {
     const ports = this.#one([
       "{number: 80, name: http, protocol: HTTP}",
       "{number: 81, name: tcp, protocol: TCP}",
+      "{number: 81, name: http, protocol: HTTP}",
     ]);
     const addresses = this.#one(["", "addresses: [10.1.1.1], ", "addresses: [10.1.1.1, 10.1.1.2], "]);
     return networking(
@@ -121,19 +130,23 @@ class Files {
   }
 
   #rule(name: string, namespace: string): string {
-    const match = this.#one(["", "match: [{sourceLabels: {app: a}}], ", "match: [{uri: {prefix: /x}}], "]);
+    const match = this.#one([
+      ...["", "", "match: [{uri: {prefix: /x}}], ", "match: [{sourceNamespace: one}], "],
+      `match: [{sourceLabels: ${this.#one(SELECTORS)}}], `,
+    ]);
     const subset = this.#one(["", ", subset: v1"]);
     const to = this.#one(["a", "b", "d.one.svc.cluster.local"]);
     const delegate = `{name: delegate-${this.#one(NAMES)}, namespace: ${this.#one(NAMESPACES)}}`;
     const action = this.#one([`route: [{destination: {host: ${to}${subset}}}]`, `delegate: ${delegate}`]);
-    const gateway = `${this.#one(NAMESPACES)}/${this.#one(NAMES)}`;
+    const gateway = `one/${this.#one(NAMES.slice(0, 2))}`;
     const gateways = this.#one(["", "", `gateways: [mesh, ${gateway}], `, `gateways: [${gateway}], `]);
+    const hosts = this.#one([`'${this.#one(HOSTS)}'`, `'${this.#one(HOSTS)}', rules.example.net`]);
     const bytes = this.#one(["", "", `, tcp: [{route: [{destination: {host: ${to}${subset}}}]}]`]);
     return networking(
       "VirtualService",
       name,
       namespace,
-      `{${this.#exportTo()}${gateways}hosts: ['${this.#one(HOSTS)}'], ` +
+      `{${this.#exportTo()}${gateways}hosts: [${hosts}], ` +
         `http: [{${match}${action}}]${bytes}}`,
     );
   }
@@ -156,17 +169,25 @@ class Files {
     const passed = "{port: {number: 443, name: tls, protocol: TLS}, hosts: ['*.example.com'], " +
       "tls: {mode: PASSTHROUGH}}";
     const servers = [`{port: ${port}, hosts: [${hosts}]${redirect}}`, ...this.#one([[], [passed]])];
-    const selector = this.#one(["{}", "{app: a}", "{app: b}", "{app: a}"]);
+    const selector = this.#one(["{}", "{}", "{app: a}", "{app: b}", ...SELECTORS]);
     return networking("Gateway", name, namespace, `{selector: ${selector}, servers: [${servers}]}`);
   }
 
   /** Few, since each takes much away. */
   #sidecar(name: string, namespace: string): string {
     if (this.#random.below(3) > 0) return "";
-    const selector = this.#one(["", "workloadSelector: {labels: {app: a}}, "]);
-    const hosts = this.#one(["'./*'", "'*/*'", "one/a.one.svc.cluster.local", "'two/*'", "'~/*'"]);
-    const egress = this.#one([`{hosts: [${hosts}]}`, `{port: {number: 81, name: http}, hosts: [${hosts}]}`]);
-    return networking("Sidecar", name, namespace, `{${selector}egress: [${egress}]}`);
+    const selector = this.#one(["", `workloadSelector: {labels: ${this.#one(SELECTORS)}}, `]);
+    const hosts = this.#one([
+      ...["'./*'", "'*/*'", "one/a.one.svc.cluster.local", "'two/*'", "'~/*'", "'*/*.example.com'"],
+      "'*/*', '~two/*'",
+    ]);
+    const egress = this.#one([
+      `egress: [{hosts: [${hosts}]}]`,
+      `egress: [{port: {number: 81, name: http}, hosts: [${hosts}]}]`,
+      `egress: [{port: {number: 81, name: http}, hosts: [${hosts}]}, {hosts: ['./*']}]`,
+      "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
+    ]);
+    return networking("Sidecar", name, namespace, `{${selector}${egress}}`);
   }
 
   #policy(name: string, namespace: string): string {
@@ -203,7 +224,7 @@ class Files {
   #subsets(name: string, namespace: string): string {
     const balancer = this.#one(["simple: ROUND_ROBIN", "simple: RANDOM"]);
     const locality = this.#one(["", ", localityLbSetting: {failoverPriority: [version]}"]);
-    const selector = this.#one(["", "workloadSelector: {matchLabels: {app: a}}, "]);
+    const selector = this.#one(["", `workloadSelector: {matchLabels: ${this.#one(SELECTORS)}}, `]);
     const more = this.#one([
       "",
       ", tls: {mode: DISABLE}",

@@ -68,4 +68,63 @@ describe("World", () => {
     expect(world.view(caller("far")).shared.size).toBe(1);
     expect(world.view(caller("friend")).shared.has(`cluster/${WEB}`)).toBe(true);
   });
+
+  test.each([
+    ["a Sidecar", networking("Sidecar", "default", "shop", "{egress: [{hosts: ['far/*']}]}")],
+    [
+      "a rule that asks for a label that none has asked for",
+      networking(
+        "VirtualService",
+        "z",
+        "shop",
+        "{exportTo: ['.'], hosts: [api], http: [{match: [{sourceLabels: {tier: gold}}], " +
+          "route: [{destination: {host: web}}]}]}",
+      ),
+    ],
+  ])("World leaves what others see as it is when %s of one namespace comes and goes", (_what, document) => {
+    const callers = [caller("far"), caller("shop"), caller("shop", { tier: "gold" })];
+    const sharedIn = (world: World) => callers.map((proxy) => world.view(proxy).shared);
+    const without = worldOf(load(...BASE));
+    const first = sharedIn(without);
+    const having = worldOf(load(...BASE, document), without);
+    const second = sharedIn(having);
+    const third = sharedIn(worldOf(load(...BASE), having));
+    expect(second[0]).toBe(first[0] as never);
+    expect(third[0]).toBe(first[0] as never);
+    expect(second[2]).not.toBe(first[2] as never);
+    expect(third[2]).toEqual(first[2] as never);
+    // Whose view is not divided by it follows as well.
+    expect(third[1]).toEqual(first[1] as never);
+  });
+
+  test("World tells gateways apart by labels for which DestinationRules ask alone", () => {
+    const documents = [
+      ...BASE,
+      networking(
+        "Gateway",
+        "g",
+        "shop",
+        "{selector: {}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}",
+      ),
+      networking(
+        "VirtualService",
+        "g",
+        "shop",
+        "{gateways: [g], hosts: [web], http: [{route: [{destination: {host: web}}]}]}",
+      ),
+      networking(
+        "DestinationRule",
+        "d",
+        "shop",
+        "{workloadSelector: {matchLabels: {tier: gold}}, host: web, " +
+          "trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}}",
+      ),
+    ];
+    const world = worldOf(load(...documents));
+    const clusterOf = (labels: Record<string, string>) =>
+      world.view({ ...caller("shop", labels), role: "gateway" }).shared.get(`cluster/${WEB}`)?.version;
+    const plain = clusterOf({});
+    expect(plain).toBeString();
+    expect(clusterOf({ tier: "gold" })).not.toBe(plain as never);
+  });
 });
