@@ -52,7 +52,7 @@ export type PolicyAttribute =
   | "source.trustDomain"
   /** The other end of the connection. */
   | "source.ip"
-  /** The client, as the last entry of `x-forwarded-for` names it, where a proxy of the mesh brings it. */
+  /** The client, as `x-forwarded-for` names it, where a proxy of the mesh brings it. */
   | "remote.ip"
   | "destination.ip"
   /** The name that TLS asks for at a gateway, lower case; elsewhere there is none. */

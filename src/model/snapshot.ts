@@ -5,6 +5,7 @@
 import type { ClusterRule } from "./cluster_rule.ts";
 import type { ExtAuthz } from "./ext_authz.ts";
 import type { GatewayListener } from "./gateway_listener.ts";
+import type { GatewayTopology } from "./gateway_topology.ts";
 import type { HealthProbe } from "./health_probe.ts";
 import type { OutlierDetection } from "./outlier_detection.ts";
 import type { JwtRule } from "./jwt_rule.ts";
@@ -53,6 +54,8 @@ export interface ProxySettings {
   readonly jwtRules?: readonly JwtRule[];
   /** @default "MERGE_SLASHES" */
   readonly pathNormalization?: PathNormalization;
+  /** What stands before the gateways. @default nothing: NO_PROXIES_BEFORE */
+  readonly gatewayTopology?: GatewayTopology;
   /** Whom policies with the action CUSTOM ask. @default nobody */
   readonly extAuthz?: ExtAuthz;
   /** Plain text at ports that no service declares; those named are the exceptions. @default permissive everywhere */

@@ -6,6 +6,7 @@ import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { contentHash } from "../lib/hash.ts";
+import { NO_PROXIES_BEFORE } from "../model/gateway_topology.ts";
 import type { ProxySettings, ResourceKey, Snapshot, Trust, VersionedResource } from "../model/snapshot.ts";
 import { CompiledConfig } from "./compiled_config.ts";
 import type { ConfigPart, ConfigView } from "./config_view.ts";
@@ -215,6 +216,7 @@ export class World {
         ...(policies.length === 0 ? {} : { policies }),
         ...(jwtRules.length === 0 ? {} : { jwtRules }),
         ...pathForm(this.#config.mesh),
+        ...topology(this.#config.mesh),
         ...(extAuthz === null ? {} : { extAuthz }),
         ...(mtls === null ? {} : { mtls }),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
@@ -242,6 +244,14 @@ function pathForm({ pathNormalization }: MeshConfigSpec): Pick<ProxySettings, "p
   return normalization === "DEFAULT" || normalization === "MERGE_SLASHES"
     ? {}
     : { pathNormalization: normalization };
+}
+
+/** Workloads hear of it, too: what gateways bring them has the same entries. */
+function topology({ defaultConfig }: MeshConfigSpec): Pick<ProxySettings, "gatewayTopology"> {
+  const { numTrustedProxies: trustedProxies, forwardClientCertDetails: said } = defaultConfig.gatewayTopology;
+  const clientCert = said === "UNDEFINED" ? NO_PROXIES_BEFORE.clientCert : said;
+  if (trustedProxies === 0 && clientCert === NO_PROXIES_BEFORE.clientCert) return {};
+  return { gatewayTopology: { trustedProxies, clientCert } };
 }
 
 /** Whether a workload stands behind a service that one of the hosts and wildcards means. */

@@ -24,7 +24,9 @@ export const REPLY_HEADER = "x-bowline-reply";
 const ENVOY_HEADER_PREFIX = "x-envoy-";
 /** The path before a proxy rewrote it, for logs and for programs that care. */
 export const ORIGINAL_PATH_HEADER = "x-envoy-original-path";
-/** Whose certificate the receiving proxy saw, as Envoy says it; only that proxy may. */
+/** The client's address where a gateway knows it from proxies before it, as Envoy says it. */
+export const EXTERNAL_ADDRESS_HEADER = "x-envoy-external-address";
+/** Whose certificates proxies on the way saw, as Envoy says it; only they may. */
 export const CLIENT_CERT_HEADER = "x-forwarded-client-cert";
 
 /** Characters of a peer description; a longer one is ignored. */
@@ -35,6 +37,14 @@ export const PEER_LENGTH_MAX = 512;
  * whoever said something else each time would fill the table of edges for all.
  */
 export const DESCRIPTIONS_PER_IDENTITY_MAX = 500;
+
+/** Fields that stay where a proxy of the mesh brings them. */
+export const BROUGHT_BY_PROXIES: ReadonlySet<string> = new Set([
+  ORIGINAL_PATH_HEADER,
+  EXTERNAL_ADDRESS_HEADER,
+]);
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** What each identity said of itself. */
 export class PeerDescriptions {
@@ -86,22 +96,28 @@ export function readPeer(
   };
 }
 
+/** What takeMeshHeaders() took away. */
+export interface TakenHeaders {
+  port: string | undefined;
+  peer: string | undefined;
+  /** Of several fields the list of all. */
+  clientCert: string | undefined;
+}
+
 /**
- * Removes, in place, every field of a request that only proxies may set, and returns the values of the two that one sends
- * to the next. `kept` is one that stays, where it comes from a proxy.
+ * Removes, in place, every field of a request that only proxies may set, and returns the values of those that one sends
+ * to the next. `kept` are those that stay.
  */
-export function takeMeshHeaders(
-  headers: HeaderList,
-  kept?: string,
-): { port: string | undefined; peer: string | undefined } {
-  const taken: { port: string | undefined; peer: string | undefined } = { port: undefined, peer: undefined };
+export function takeMeshHeaders(headers: HeaderList, kept: ReadonlySet<string> = NONE): TakenHeaders {
+  const taken: TakenHeaders = { port: undefined, peer: undefined, clientCert: undefined };
   let end = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
-    if (isProxyHeader(name) && name !== kept) {
+    if (isProxyHeader(name) && !kept.has(name)) {
       if (name === PORT_HEADER) taken.port = value;
       else if (name === PEER_HEADER) taken.peer = value;
+      else if (name === CLIENT_CERT_HEADER) taken.clientCert = appended(taken.clientCert, value);
       continue;
     }
     if (end !== i) {
@@ -113,6 +129,11 @@ export function takeMeshHeaders(
   // Setting the length of an array is slow even where it changes nothing.
   if (end < headers.length) headers.length = end;
   return taken;
+}
+
+/** A list with one more item. */
+export function appended(list: string | undefined, item: string): string {
+  return list === undefined ? item : `${list},${item}`;
 }
 
 /** Removes every field of ours from a response, in place: it comes from whoever is not a proxy that proved itself. */

@@ -92,7 +92,7 @@ const SPECS: Readonly<Record<string, Record<string, unknown>>> = {
     outboundTrafficPolicy: { mode: "ALLOW_ANY" },
     defaultHttpRetryPolicy: { attempts: 1 },
     trustDomainAliases: ["a.b"],
-    defaultConfig: { concurrency: 1 },
+    defaultConfig: { concurrency: 1, gatewayTopology: { numTrustedProxies: 1 } },
   },
 };
 

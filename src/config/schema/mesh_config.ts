@@ -3,13 +3,14 @@
  * it is a document like all others, `apiVersion: mesh.istio.io/v1alpha1`, with Istio's fields in its spec.
  */
 import * as v from "valibot";
+import { CLIENT_CERT_FORWARDING } from "../../model/gateway_topology.ts";
 import { tcpKeepalive } from "./connection_pool.ts";
 import { extensionProvider } from "./extension_provider.ts";
 import { fields, list, optional, type Schema } from "./fields.ts";
 import { httpRetry } from "./http_retry.ts";
 import type { Immutable } from "./immutable.ts";
 import { localityLbSetting } from "./locality.ts";
-import { duration, durationOrZero } from "./numbers.ts";
+import { duration, durationOrZero, UINT32_MAX, wholeNumber } from "./numbers.ts";
 import { outboundTrafficPolicy } from "./outbound_traffic_policy.ts";
 import { wrong } from "./problem.ts";
 import { concurrency } from "./proxy_config.ts";
@@ -25,6 +26,14 @@ const trustDomain: Schema<string> = v.pipe(
   v.check((name) => TRUST_DOMAIN.test(name), wrong("{} is not the name of a trust domain")),
 );
 
+const gatewayTopology = fields({
+  numTrustedProxies: v.nullish(wholeNumber("a number of proxies", 0, UINT32_MAX), 0),
+  forwardClientCertDetails: v.nullish(
+    oneOf(["UNDEFINED", ...CLIENT_CERT_FORWARDING], "what becomes of x-forwarded-client-cert"),
+    "UNDEFINED",
+  ),
+}, ["proxyProtocol"]);
+
 /** Istio's other fields of a proxy's configuration. */
 const PROXY_FIELDS: readonly string[] = [
   "binaryPath",
@@ -35,7 +44,6 @@ const PROXY_FIELDS: readonly string[] = [
   "envoyAccessLogService",
   "envoyMetricsService",
   "extraStatTags",
-  "gatewayTopology",
   "holdApplicationUntilProxyStarts",
   "image",
   "interceptionMode",
@@ -79,7 +87,13 @@ export const meshConfigSpec = fields({
   defaultVirtualServiceExportTo: exportTo,
   defaultDestinationRuleExportTo: exportTo,
   extensionProviders: list(extensionProvider),
-  defaultConfig: v.nullish(fields({ concurrency: optional(concurrency) }, PROXY_FIELDS), {}),
+  defaultConfig: v.nullish(
+    fields(
+      { concurrency: optional(concurrency), gatewayTopology: v.nullish(gatewayTopology, {}) },
+      PROXY_FIELDS,
+    ),
+    {},
+  ),
 }, [
   "accessLogEncoding",
   "accessLogFile",

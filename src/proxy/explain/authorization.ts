@@ -1,4 +1,5 @@
 /** Whether the workloads that a request would come to let it in: what their proxies' own policy tables say of it. */
+import { NO_PROXIES_BEFORE } from "../../model/gateway_topology.ts";
 import type { Policy } from "../../model/policy.ts";
 import type { ProxySettings, Snapshot } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
@@ -58,7 +59,9 @@ function verdictOf(
   const destination = { address: settings.address, port };
   const peer = policyPeer(caller.workload.principal || null, caller.address);
   const { head } = tokenAt(settings, request.head, request.claims);
-  return explainPolicies(settings, new PolicyCall(peer, destination, head), "http");
+  const { trustedProxies } = settings.gatewayTopology ?? NO_PROXIES_BEFORE;
+  const call = new PolicyCall(peer, destination, head, peer.principal === "" ? null : trustedProxies);
+  return explainPolicies(settings, call, "http");
 }
 
 /** What the policies of one proxy say of a call. */

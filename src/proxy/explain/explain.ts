@@ -42,7 +42,7 @@ export function explain(snapshot: Snapshot, request: ExplainRequest, receiver: R
     const why = "is no gateway: its own program calls, from its own address";
     throw new ExplainRequestError("client", `${mesh.settings.workload.key} ${why}`);
   }
-  const arrived = isGateway ? { ...request, head: headAtEdge(request) } : request;
+  const arrived = isGateway ? { ...request, head: headAtEdge(mesh, request) } : request;
   const token = isGateway ? tokenAt(mesh.settings, arrived.head, request.claims) : null;
   const entered = { ...arrived, head: token?.head ?? arrived.head };
   const { action, service, route, trace, origins, notes, guarded, ...done } = outcomeOf(mesh, entered);
@@ -71,7 +71,7 @@ export function explain(snapshot: Snapshot, request: ExplainRequest, receiver: R
 }
 
 function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
-  if (mesh.gatewayListeners.length > 0) return atGateway(mesh, scheme, { ...head, scheme });
+  if (mesh.gatewayListeners.length > 0) return atGateway(mesh, scheme, head);
   if (scheme === "https") {
     const why = "TLS of the application itself is not opened, so no HTTP rule applies to it";
     return unrouted("passthrough", why);

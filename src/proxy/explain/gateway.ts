@@ -29,7 +29,7 @@ export function gatewayPort(scheme: "http" | "https", { authority }: RequestHead
   return Number(/:([0-9]+)$/.exec(authority)?.[1] ?? DEFAULT_PORTS[scheme]);
 }
 
-/** Of several listeners at one port, on addresses of their own, the first is asked. */
+/** `scheme` is that of the connection. Of several listeners at one port, on addresses of their own, the first is asked. */
 export function gatewayVerdict(
   { gatewayListeners, virtualHosts }: MeshView,
   scheme: "http" | "https",
@@ -63,7 +63,7 @@ export function gatewayVerdict(
     };
   }
   const { requiresTls = false, service } = found.virtualHost;
-  if (!requiresTls || scheme === "https") return { type: "host", found };
+  if (!requiresTls || head.scheme === "https") return { type: "host", found };
   const location = redirectLocation(HTTPS_REDIRECT, head, null);
   return { type: "redirect", location, service: service.host, why: "the Gateway says httpsRedirect" };
 }

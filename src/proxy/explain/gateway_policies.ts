@@ -1,5 +1,6 @@
 /** What a gateway makes of a request from outside before its routes: who the client is, and what its own policies say. */
 import { Prng } from "../../lib/prng.ts";
+import { NO_PROXIES_BEFORE } from "../../model/gateway_topology.ts";
 import type { Policy, PolicyAttribute } from "../../model/policy.ts";
 import type { RequestHead } from "../exchange.ts";
 import { setEdgeHeaders } from "../filters/edge_headers.ts";
@@ -15,9 +16,11 @@ import type { ExplainRequest } from "./request.ts";
 const ID_SEED = 1;
 
 /** What the gateway makes of a client's request; of a client that nobody named there is no address. */
-export function headAtEdge({ head, scheme, client }: ExplainRequest): RequestHead {
+export function headAtEdge({ settings }: MeshView, { head, scheme, client }: ExplainRequest): RequestHead {
   const edge = { ...head, headers: [...head.headers] };
-  setEdgeHeaders(edge, { address: client ?? "", scheme, certificate: null }, new Prng(ID_SEED));
+  const { gatewayTopology: topology = NO_PROXIES_BEFORE } = settings;
+  const from = { address: client ?? "", scheme, certificate: null };
+  setEdgeHeaders(edge, from, { topology, clientCert: undefined }, new Prng(ID_SEED));
   return edge;
 }
 
@@ -31,11 +34,9 @@ export function explainOwnPolicies(
   const port = gatewayPort(scheme, head);
   const bind = gatewayListeners.find((one) => one.port === port)?.bind;
   const peer = policyPeer(null, client ?? "", scheme === "https" ? edgeHost(head.authority) : "");
-  const call = new PolicyCall(
-    peer,
-    { address: bind ?? settings.address, port },
-    protocol === "tcp" ? null : head,
-  );
+  const { trustedProxies } = settings.gatewayTopology ?? NO_PROXIES_BEFORE;
+  const destination = { address: bind ?? settings.address, port };
+  const call = new PolicyCall(peer, destination, protocol === "tcp" ? null : head, trustedProxies);
   return explainPolicies(settings, call, protocol);
 }
 

@@ -1,4 +1,5 @@
 /** Calls from outside to a gateway: by port and server name to a table of virtual hosts, or to a route for bytes. */
+import { NO_PROXIES_BEFORE } from "../../model/gateway_topology.ts";
 import type { Address } from "../../runtime/socket.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import type { Acceptor, HeaderList, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
@@ -53,9 +54,9 @@ export class GatewayAcceptor implements Acceptor {
   accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
     const { current, random } = this.#context;
     const snapshot = current();
-    takeMeshHeaders(head.headers);
-    setEdgeHeaders(head, this.#client, random);
-    const { address } = this.#client;
+    const { clientCert } = takeMeshHeaders(head.headers);
+    const { gatewayTopology: topology = NO_PROXIES_BEFORE } = snapshot.settings;
+    const address = setEdgeHeaders(head, this.#client, { topology, clientCert }, random);
     const exchange = new GatewayExchange(this.#context, snapshot, address, stream, head, ended);
     this.#route(exchange, snapshot, head);
     return exchange;
@@ -78,7 +79,7 @@ export class GatewayAcceptor implements Acceptor {
       return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
     }
     const { service, requiresTls = false } = found.virtualHost;
-    if (requiresTls && this.#client.scheme === "http") {
+    if (requiresTls && head.scheme === "http") {
       return exchange.reply(
         redirect(301, redirectLocation(HTTPS_REDIRECT, head, null)),
         snapshot.unserved(service),
@@ -97,12 +98,15 @@ export class GatewayAcceptor implements Acceptor {
     const [peer, destination] = [this.#peer, this.#destination];
     const bound = policies.bind(peer, destination, "http");
     const edge = snapshot.unserved(found.virtualHost.service);
+    // The last entry of x-forwarded-for is our own.
+    const { trustedProxies } = snapshot.settings.gatewayTopology ?? NO_PROXIES_BEFORE;
+    const call = () => new PolicyCall(peer, destination, head, trustedProxies);
     const decide = () => {
-      const passes = exchange.passes(bound, new PolicyCall(peer, destination, head));
+      const passes = exchange.passes(bound, call());
       if (passes) followRoute(exchange, snapshot, found, head);
       else exchange.refuse(edge);
     };
-    const asks = bound.asks(new PolicyCall(peer, destination, head));
+    const asks = bound.asks(call());
     if (asks === null) decide();
     else exchange.ask(asks, authorizer, edge, decide);
   }

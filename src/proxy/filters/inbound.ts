@@ -1,4 +1,5 @@
 /** The calls to the own workload: from an authenticated peer to the port that the request is for. */
+import { NO_PROXIES_BEFORE } from "../../model/gateway_topology.ts";
 import { parseSpiffeId, type SpiffeId } from "../../model/spiffe_id.ts";
 import type { WorkloadInfo } from "../../model/snapshot.ts";
 import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
@@ -10,10 +11,11 @@ import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exch
 import { StreamWire } from "../io/stream_wire.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
 import {
+  appended,
+  BROUGHT_BY_PROXIES,
   CLIENT_CERT_HEADER,
   clientCertificateValue,
   clientSpeaksHttp2,
-  ORIGINAL_PATH_HEADER,
   type PeerDescriptions,
   readPeer,
   takeMeshHeaders,
@@ -86,7 +88,9 @@ export class InboundAcceptor implements Acceptor {
   }
 
   accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
-    const { port, peer } = takeMeshHeaders(head.headers, ORIGINAL_PATH_HEADER);
+    const { port, peer, clientCert } = takeMeshHeaders(head.headers, BROUGHT_BY_PROXIES);
+    // Behind what a gateway says of its client: who proved what to whom is read from the end.
+    head.headers.push(CLIENT_CERT_HEADER, appended(clientCert, this.#clientCertificate));
     const snapshot = this.#options.current();
     const asked = port ?? askedPort(head.authority, snapshot.inbound);
     const target = this.#target(snapshot, asked, peer ?? "");
@@ -106,7 +110,6 @@ export class InboundAcceptor implements Acceptor {
     ended: boolean,
     http2: boolean,
   ): ServerHandler {
-    head.headers.push(CLIENT_CERT_HEADER, this.#clientCertificate);
     const exchange = new InboundExchange(
       this.#options,
       snapshot.settings.workload.key,
@@ -131,6 +134,7 @@ export class InboundAcceptor implements Acceptor {
     const inside: Acceptor = {
       accept: (stream, head, ended) => {
         takeMeshHeaders(head.headers);
+        head.headers.push(CLIENT_CERT_HEADER, this.#clientCertificate);
         const snapshot = this.#options.current();
         const target = head.tunnel === "connect" ? null : this.#target(snapshot, port, peer);
         return this.#accept(snapshot, target, stream, head, ended, head.http2 === true);
@@ -178,11 +182,12 @@ export class InboundAcceptor implements Acceptor {
   ): void {
     const { policies, destination, edge } = target;
     if (policies === null) return this.#admit(exchange, target, to, head, null);
-    const call = new PolicyCall(this.#peer, destination, head);
+    const { trustedProxies } = snapshot.settings.gatewayTopology ?? NO_PROXIES_BEFORE;
+    const call = new PolicyCall(this.#peer, destination, head, trustedProxies);
     const asks = policies.asks(call);
     if (asks === null) return this.#admit(exchange, target, to, head, call);
     exchange.ask(asks, snapshot.authorizer, edge, () => {
-      this.#admit(exchange, target, to, head, new PolicyCall(this.#peer, destination, head));
+      this.#admit(exchange, target, to, head, new PolicyCall(this.#peer, destination, head, trustedProxies));
     });
   }
 

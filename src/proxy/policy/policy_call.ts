@@ -2,6 +2,7 @@
 import { parseIp } from "../../lib/ip.ts";
 import { parseSpiffeId } from "../../model/spiffe_id.ts";
 import type { HeaderList, RequestHead } from "../exchange.ts";
+import { forwardedAddress } from "../forwarded_for.ts";
 import type { RequestAuth } from "../jwt/request_auth.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { withoutParameters } from "./path_patterns.ts";
@@ -67,15 +68,25 @@ export class PolicyCall {
   /** `host`, with the port if the request names one. */
   readonly authority: string;
   readonly #head: RequestHead | null;
+  readonly #behindClient: number | null;
   /** The field that was asked for last: many rules ask for the same one. */
   #latest: { readonly name: string; readonly values: readonly string[] | null } | null = null;
   #remote: { readonly bytes: Uint8Array | null } | null = null;
 
-  /** `head` with its path in the one form; null for bytes. */
-  constructor(peer: PolicyPeer, destination: PolicyDestination, head: RequestHead | null) {
+  /**
+   * `head` with its path in the one form; null for bytes. `behindClient` is how many entries of `x-forwarded-for` stand
+   * behind the client's; null: none of them is believed. @default 0 where a proxy of the mesh brings it
+   */
+  constructor(
+    peer: PolicyPeer,
+    destination: PolicyDestination,
+    head: RequestHead | null,
+    behindClient: number | null = peer.principal === "" ? null : 0,
+  ) {
     this.peer = peer;
     this.destination = destination;
     this.#head = head;
+    this.#behindClient = behindClient;
     const path = head === null ? "" : head.path;
     const queryAt = path.indexOf("?");
     this.method = head === null ? "" : head.method;
@@ -104,17 +115,16 @@ export class PolicyCall {
   }
 
   /**
-   * Bytes of the client's address, null where it is unknown: the last one that `x-forwarded-for` names, if a proxy of the
-   * mesh brings it. Whoever proved nothing could write there what it likes, and is who it is.
+   * Bytes of the client's address, null where it is unknown: as `x-forwarded-for` has it where a proxy of the mesh wrote
+   * or brings it. Whoever proved nothing could write there what it likes, and is who it is.
    */
   get remoteAddress(): Uint8Array | null {
     return (this.#remote ??= { bytes: this.#forwardedFor() ?? this.peer.addressBytes }).bytes;
   }
 
   #forwardedFor(): Uint8Array | null {
-    if (this.peer.principal === "") return null;
-    const last = this.headerValues("x-forwarded-for")?.at(-1) ?? "";
-    return parseIp(last.slice(last.lastIndexOf(",") + 1).trim());
+    if (this.#behindClient === null) return null;
+    return forwardedAddress(this.headerValues("x-forwarded-for") ?? [], this.#behindClient);
   }
 }
 

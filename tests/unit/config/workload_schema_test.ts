@@ -232,8 +232,21 @@ describe("MeshConfig", () => {
       defaultVirtualServiceExportTo: [],
       defaultDestinationRuleExportTo: [],
       extensionProviders: [],
-      defaultConfig: { concurrency: null },
+      defaultConfig: {
+        concurrency: null,
+        gatewayTopology: { numTrustedProxies: 0, forwardClientCertDetails: "UNDEFINED" },
+      },
     });
+  });
+
+  test("has what stands before gateways", () => {
+    const faults = (topology: string) =>
+      specFaults("MeshConfig", `defaultConfig: {gatewayTopology: {${topology}}}`);
+    expect(faults("numTrustedProxies: 2, forwardClientCertDetails: APPEND_FORWARD")).toEqual([]);
+    expect(faults("numTrustedProxies: -1")).toHaveLength(1);
+    expect(faults("numTrustedProxies: 1.5")).toHaveLength(1);
+    expect(faults("forwardClientCertDetails: FORWARD")).toHaveLength(1);
+    expect(faults("proxyProtocol: {}")[0]).toStartWith("BOW0004");
   });
 
   test("what it does not do is refused by name", () => {

@@ -283,6 +283,16 @@ describe("MeshConfig", () => {
     expect(self(strict).outboundPolicy).toBe("REGISTRY_ONLY");
   });
 
+  test("all proxies hear what stands before gateways, where anything does", () => {
+    const topology = (...documents: string[]) =>
+      (snapshotOf(...documents).get("proxy/self")?.body as ProxySettings).gatewayTopology;
+    const said = (text: string) => topology(mesh(`{defaultConfig: {gatewayTopology: {${text}}}}`));
+    expect(topology()).toBeUndefined();
+    expect(said("numTrustedProxies: 0, forwardClientCertDetails: SANITIZE_SET")).toBeUndefined();
+    expect(said("numTrustedProxies: 2")).toEqual({ trustedProxies: 2, clientCert: "SANITIZE_SET" });
+    expect(said("forwardClientCertDetails: SANITIZE")).toEqual({ trustedProxies: 0, clientCert: "SANITIZE" });
+  });
+
   test("routes that say nothing of retries have the mesh's, also where no VirtualService is", () => {
     const retrying = mesh("{defaultHttpRetryPolicy: {attempts: 7, retryOn: '503'}}");
     const rules = networking(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
+  BROUGHT_BY_PROXIES,
   clientCertificateValue,
   describePeer,
   DESCRIPTIONS_PER_IDENTITY_MAX,
@@ -31,9 +32,9 @@ describe("takeMeshHeaders()", () => {
       "c",
       "4",
     ];
-    expect(takeMeshHeaders(headers)).toEqual({ port: "80", peer: "p" });
+    expect(takeMeshHeaders(headers)).toEqual({ port: "80", peer: "p", clientCert: undefined });
     expect(headers).toEqual(["a", "1", "b", "3", "c", "4"]);
-    expect(takeMeshHeaders(headers)).toEqual({ port: undefined, peer: undefined });
+    expect(takeMeshHeaders(headers)).toEqual({ port: undefined, peer: undefined, clientCert: undefined });
     expect(headers).toHaveLength(6);
   });
 
@@ -61,8 +62,23 @@ describe("what only proxies may say", () => {
       "x-e",
       "1",
     ];
-    takeMeshHeaders(headers);
+    expect(takeMeshHeaders(headers).clientCert).toBe("URI=spiffe://a/ns/b/sa/c");
     expect(headers).toEqual(["x-e", "1"]);
+  });
+
+  test("takeMeshHeaders() leaves what a proxy of the mesh brings, and takes certificates as one list", () => {
+    const brought = ["x-envoy-original-path", "/", "x-envoy-external-address", "1.1.1.1"];
+    const headers = [
+      ...brought,
+      "x-forwarded-client-cert",
+      "a",
+      "x-envoy-x",
+      "1",
+      "x-forwarded-client-cert",
+      "b",
+    ];
+    expect(takeMeshHeaders(headers, BROUGHT_BY_PROXIES).clientCert).toBe("a,b");
+    expect(headers).toEqual(brought);
   });
 
   test("removeMeshHeaders() leaves an upstream Envoy's answers to a client", () => {

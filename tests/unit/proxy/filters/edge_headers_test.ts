@@ -1,13 +1,24 @@
 /** What clients outside can and cannot make a request say. */
 import { describe, expect, test } from "bun:test";
 import { Prng } from "../../../../src/lib/prng.ts";
+import {
+  CLIENT_CERT_FORWARDING,
+  type GatewayTopology,
+  NO_PROXIES_BEFORE,
+} from "../../../../src/model/gateway_topology.ts";
 import { type EdgeClient, setEdgeHeaders } from "../../../../src/proxy/filters/edge_headers.ts";
 import { isTraceparent } from "../../../../src/telemetry/trace_context.ts";
 
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const CLIENT: EdgeClient = { address: "198.51.100.7", scheme: "https", certificate: null };
 
-function edged(headers: readonly string[], client = CLIENT) {
+interface Said {
+  readonly client?: EdgeClient;
+  readonly topology?: Partial<GatewayTopology>;
+  readonly clientCert?: string;
+}
+
+function edged(headers: readonly string[], { client = CLIENT, topology = {}, clientCert }: Said = {}) {
   const head = {
     method: "GET",
     scheme: "http",
@@ -16,8 +27,9 @@ function edged(headers: readonly string[], client = CLIENT) {
     headers: [...headers],
     bodyLength: 0,
   } as Parameters<typeof setEdgeHeaders>[0];
-  setEdgeHeaders(head, client, new Prng(1));
-  return head;
+  const rules = { topology: { ...NO_PROXIES_BEFORE, ...topology }, clientCert };
+  const address = setEdgeHeaders(head, client, rules, new Prng(1));
+  return { ...head, address };
 }
 
 /** All values of a field. */
@@ -66,6 +78,54 @@ describe("setEdgeHeaders()", () => {
   test("setEdgeHeaders() tells of a certificate, and only of one that was shown", () => {
     const name = "x-forwarded-client-cert";
     expect(values(edged([]).headers, name)).toEqual([]);
-    expect(values(edged([], { ...CLIENT, certificate: "Hash=1" }).headers, name)).toEqual(["Hash=1"]);
+    expect(values(edged([], { client: { ...CLIENT, certificate: "Hash=1" } }).headers, name)).toEqual([
+      "Hash=1",
+    ]);
+  });
+
+  test("setEdgeHeaders() takes the client from as many proxies as it is told to believe", () => {
+    const said = ["x-forwarded-for", "1.1.1.1, 2.2.2.2", "x-forwarded-for", "3.3.3.3"];
+    const at = (trustedProxies: number) => edged(said, { topology: { trustedProxies } });
+    expect([0, 1, 2, 3, 4].map((number) => at(number).address))
+      .toEqual(["198.51.100.7", "3.3.3.3", "2.2.2.2", "1.1.1.1", "198.51.100.7"]);
+    const external = (number: number) => values(at(number).headers, "x-envoy-external-address");
+    expect([0, 1, 4].map(external)).toEqual([[], ["3.3.3.3"], ["198.51.100.7"]]);
+    const last = (text: string) =>
+      edged(["x-forwarded-for", text], { topology: { trustedProxies: 1 } }).address;
+    expect(["2001:db8::0:1", "3.3.3.3:80", "3.3.3.3,", "unknown", ""].map(last))
+      .toEqual(["2001:db8::1", ...Array(4).fill("198.51.100.7")]);
+  });
+
+  test("setEdgeHeaders() believes what proxies before it say was spoken, if it is one thing", () => {
+    const spoken = (trustedProxies: number, ...said: string[]) => {
+      const fields = said.flatMap((value) => ["x-forwarded-proto", value]);
+      const { scheme, headers } = edged(fields, {
+        client: { ...CLIENT, scheme: "http" },
+        topology: { trustedProxies },
+      });
+      expect(values(headers, "x-forwarded-proto")).toEqual([scheme as string]);
+      return scheme;
+    };
+    expect([spoken(0, "https"), spoken(1, "HTTPS"), spoken(1), spoken(1, "ftp"), spoken(1, "https", "https")])
+      .toEqual(["http", "https", "http", "http", "http"]);
+  });
+
+  test("setEdgeHeaders() does with certificates that a client tells of what the mesh says", () => {
+    const sent = (rule: GatewayTopology["clientCert"]) =>
+      [null, "Hash=own"].flatMap((certificate) =>
+        [undefined, "Hash=said"].map((clientCert) => {
+          const client = { ...CLIENT, certificate };
+          const said = clientCert === undefined ? {} : { clientCert };
+          const { headers } = edged([], { client, topology: { clientCert: rule }, ...said });
+          return values(headers, "x-forwarded-client-cert").join(" and ");
+        })
+      );
+    expect(Object.fromEntries(CLIENT_CERT_FORWARDING.map((rule) => [rule, sent(rule)]))).toEqual({
+      SANITIZE: ["", "", "", ""],
+      FORWARD_ONLY: ["", "", "", "Hash=said"],
+      APPEND_FORWARD: ["", "", "Hash=own", "Hash=said,Hash=own"],
+      SANITIZE_SET: ["", "", "Hash=own", "Hash=own"],
+      ALWAYS_FORWARD_ONLY: ["", "Hash=said", "", "Hash=said"],
+    });
   });
 });

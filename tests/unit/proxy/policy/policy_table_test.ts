@@ -24,6 +24,7 @@ interface Asked {
   readonly headers?: string[];
   readonly auth?: RequestAuth;
   readonly tcp?: true;
+  readonly behindClient?: number | null;
 }
 
 function rule(parts: Partial<PolicyRule>): PolicyRule {
@@ -40,6 +41,7 @@ function policy(
 
 function decide(policies: readonly Policy[], asked: Asked = {}, counts = new PolicyCounts()): string {
   const { peer = ANN, path = "/", method = "GET", authority = "web", headers = [], auth, tcp } = asked;
+  const { behindClient } = asked;
   const token = auth === undefined ? {} : { auth };
   const head: RequestHead = {
     ...{ method, scheme: "http", authority, path, headers, bodyLength: 0 },
@@ -47,7 +49,7 @@ function decide(policies: readonly Policy[], asked: Asked = {}, counts = new Pol
   };
   const table = new PolicyTable(policies, counts);
   const bound = table.bind(peer, HERE, tcp ? "tcp" : "http");
-  return bound.decide(new PolicyCall(peer, HERE, tcp ? null : head)).allowed ? "allow" : "deny";
+  return bound.decide(new PolicyCall(peer, HERE, tcp ? null : head, behindClient)).allowed ? "allow" : "deny";
 }
 
 const when = (test: PolicyTest): Partial<PolicyRule> => ({ conditions: [test] });
@@ -251,6 +253,9 @@ describe("PolicyTable", () => {
     expect(decide(ALLOW(remote), { headers: ["x-forwarded-for", "203.0.113.5, 10.1.1.1"] })).toBe("deny");
     expect(decide(ALLOW(remote), { headers, peer: NOBODY })).toBe("deny");
     expect(decide(ALLOW(remote), { headers: ["x-forwarded-for", "nonsense"] })).toBe("deny");
+    const others = ["x-forwarded-for", "10.1.1.1, 203.0.113.5, 10.1.1.2"];
+    expect([0, 1, 2, 3, null].map((behindClient) => decide(ALLOW(remote), { headers: others, behindClient })))
+      .toEqual(["deny", "allow", "deny", "deny", "deny"]);
   });
 
   test("of bytes a rule that allows by what HTTP has never does, and one that refuses refuses more", () => {
