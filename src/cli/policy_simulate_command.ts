@@ -29,7 +29,9 @@ export async function runPolicySimulate(
   const request: SimulationRequest = { files: await readAll(paths) };
   const reply = await new AdminClient(data).post("/v1/policy-simulations", request) as SimulationReply;
   const lost = reply.calls.filter(({ call, outcome }) => call.allowed > 0 && outcome !== "allow");
-  const won = reply.calls.filter(({ call, outcome }) => call.refused > 0 && outcome === "allow");
+  const won = reply.calls.filter(({ call, outcome }) =>
+    call.refused > 0 && (outcome === "allow" || (outcome === "unknown" && call.allowed === 0))
+  );
   if (output !== "table" || lost.length + won.length > 0) {
     await printData(output, reply, () => formatTable(COLUMNS, [...lost, ...won].map(row)));
   }
@@ -59,7 +61,7 @@ const VERDICTS = { allow: "allowed", deny: "denied", unknown: "unknown" } as con
 function row({ workload, call, outcome, reason }: SimulatedCall): string[] {
   const { caller, protocol, method, path, port, allowed, refused } = call;
   const request = protocol === "tcp" ? `TCP :${port}` : `${method} :${port}${path}`;
-  const calls = outcome === "allow" ? refused : allowed;
+  const calls = outcome === "allow" || allowed === 0 ? refused : allowed;
   return [VERDICTS[outcome], String(calls), caller, workload, request, reason].map(printable);
 }
 

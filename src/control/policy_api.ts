@@ -6,6 +6,7 @@ import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import type { CallStore } from "../mixer/call_store.ts";
 import type { PolicySuggestions, SimulatedCall, SimulationReply, SimulationRequest } from "../model/admin.ts";
 import type { WorkloadKey } from "../model/workload.ts";
+import { extAuthzOf } from "../pilot/ext_authz.ts";
 import type { MeshWorkload } from "../pilot/file_workloads.ts";
 import { meshConfigOf } from "../pilot/mesh_defaults.ts";
 import { PolicyCatalogue } from "../pilot/policies.ts";
@@ -62,8 +63,10 @@ async function simulation(request: Request, options: PolicyApiOptions): Promise<
   for (const seen of calls.seen()) {
     const workload = ownerOf(registry, seen.workload, seen.principal);
     if (workload === undefined) continue;
-    const policies = catalogue.policiesFor(workload, [trustDomain, ...mesh.trustDomainAliases]);
-    const simulation = new PolicySimulation(seen.workload, workload.address, policies);
+    const wanted = catalogue.providerFor(workload);
+    const provider = wanted === null ? null : extAuthzOf(mesh, wanted)?.provider ?? null;
+    const policies = catalogue.policiesFor(workload, [trustDomain, ...mesh.trustDomainAliases], provider);
+    const simulation = new PolicySimulation(seen.workload, workload.address, policies, provider);
     tried.push(...seen.calls.map((call) => simulation.try(call)));
     omitted += seen.omitted;
   }

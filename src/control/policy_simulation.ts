@@ -6,7 +6,7 @@ import type { RecordedCall } from "../model/recorded_call.ts";
 import type { SimulatedCall } from "../model/admin.ts";
 import type { Policy, PolicyAttribute, PolicyRule, PolicyTest } from "../model/policy.ts";
 import type { RequestHead } from "../proxy/exchange.ts";
-import { explainVerdict } from "../proxy/explain/authorization.ts";
+import { explainVerdict, ruleAt } from "../proxy/explain/authorization.ts";
 import type { Verdict } from "../proxy/policy/compiled_rule.ts";
 import { PolicyCall, type PolicyDestination, policyPeer } from "../proxy/policy/policy_call.ts";
 import { PolicyTable } from "../proxy/policy/policy_table.ts";
@@ -37,9 +37,12 @@ export class PolicySimulation {
   readonly #best: PolicyTable;
   readonly #worst: PolicyTable;
   readonly #unknown: readonly string[];
+  readonly #provider: string | null;
+  /** Those that ask it, by name. */
+  readonly #asking: ReadonlyMap<string, Policy>;
 
-  /** Throws when a value of a policy cannot be compiled. */
-  constructor(workload: string, address: string, policies: readonly Policy[]) {
+  /** `provider` is whom the policies can ask. Throws when a value of a policy cannot be compiled. */
+  constructor(workload: string, address: string, policies: readonly Policy[], provider: string | null) {
     this.#workload = workload;
     this.#address = address;
     const table = (lets: boolean) =>
@@ -50,12 +53,18 @@ export class PolicySimulation {
     this.#best = table(true);
     this.#worst = table(false);
     this.#unknown = [...new Set(policies.flatMap(unrecordedIn))];
+    this.#provider = provider;
+    this.#asking = new Map(
+      policies.filter(({ action }) => action === "CUSTOM").map((policy) => [policy.name, policy]),
+    );
   }
 
   try(call: RecordedCall): SimulatedCall {
     const [best, worst] = [this.#verdict(this.#best, call), this.#verdict(this.#worst, call)];
     const workload = this.#workload;
     if (best.allowed !== worst.allowed) {
+      const asking = this.#asking.get(worst.policy?.name ?? "");
+      if (asking !== undefined && worst.rule !== null) return this.#asked(call, asking, worst.rule);
       const reason = `it depends on ${this.#unknown.join(", ")}, and nothing of that is on record`;
       return { workload, call, outcome: "unknown", policy: null, rule: null, file: null, line: null, reason };
     }
@@ -64,6 +73,15 @@ export class PolicySimulation {
       workload,
     );
     return { workload, call, outcome: decision, policy, rule, file, line, reason };
+  }
+
+  #asked(call: RecordedCall, policy: Policy, rule: number): SimulatedCall {
+    const { name, file } = policy;
+    const line = policy.rules[rule]?.line ?? policy.line;
+    const reason = `${this.#provider} is asked first (${
+      ruleAt(policy, rule)
+    }), and its answer is not on record`;
+    return { workload: this.#workload, call, outcome: "unknown", policy: name, rule, file, line, reason };
   }
 
   #verdict(table: PolicyTable, call: RecordedCall): Verdict {

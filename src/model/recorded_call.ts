@@ -28,7 +28,7 @@ export interface RecordedCall extends CallShape {
   readonly address: string;
   /** How often policies let it through. */
   readonly allowed: number;
-  /** How often one of them did not. */
+  /** How often one of them did not, or somebody whom one of them has asked. */
   readonly refused: number;
 }
 

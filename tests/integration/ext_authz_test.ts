@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type Echo, sha256, startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
@@ -290,3 +290,31 @@ describe("without the server", () => {
     },
   );
 });
+
+scenario(
+  "what was denied is on record: a simulation says who would be asked, and nothing suggests to allow it",
+  async () => {
+    const call = (decision: string, path: string) =>
+      curl("-H", "Host: plain:8080", "-H", `x-decision: ${decision}`, `http://${CLIENT}:15001/asked/${path}`);
+    expect((await call("deny", "denied")).status).toBe(401);
+    expect((await call("error", "failed")).status).toBe(403);
+    const run = (...args: readonly string[]) => bowline(["policy", ...args, "--data", mesh.controlPlaneData]);
+    const candidate = mesh.file(
+      "candidate.yaml",
+      policy("plain", "ask", `action: CUSTOM, provider: { name: plain }, rules: [{}]`),
+    );
+    const asking = (path: string) =>
+      new RegExp(
+        `unknown +1 +shop/client +shop/plain +GET :8080/asked/${path} +plain is asked first ` +
+          String
+            .raw`\(rule 0 of AuthorizationPolicy shop/plain-ask \(\S+candidate\.yaml:4\)\), and its answer`,
+      );
+    await until("both are on record", async () => {
+      const { stdout } = await run("simulate", candidate);
+      return asking("denied").test(stdout) && asking("failed").test(stdout);
+    });
+    const { stdout } = await run("suggest", "shop/plain");
+    expect(stdout).toContain("/asked/x");
+    expect(stdout).not.toMatch(/denied|failed/);
+  },
+);

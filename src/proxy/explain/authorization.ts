@@ -100,7 +100,8 @@ export function explainVerdict(
   return { decision, policy: policy.name, rule, file: policy.file, line: lineOf(policy, rule), reason };
 }
 
-function ruleAt(policy: Policy, rule: number): string {
+/** With its place. */
+export function ruleAt(policy: Policy, rule: number): string {
   const place = `${policy.file}:${lineOf(policy, rule)}`;
   return `rule ${rule} of AuthorizationPolicy ${policy.name} (${place})`;
 }

@@ -14,6 +14,7 @@ interface Question {
   readonly authorizer: Authorizer;
   readonly edge: Edge;
   readonly then: () => void;
+  readonly denied: () => void;
   /** Null: it waits for the body. */
   request: PermissionRequest | null;
 }
@@ -46,11 +47,23 @@ export abstract class GuardedExchange extends HttpExchange {
     this.reply(this.#verdict?.reply ?? LOCAL_REPLY.rbacDenied, edge);
   }
 
-  /** Asks whether the request may go on; nothing follows if not. `verdict`: of the rule that says so. */
-  ask(verdict: Verdict, authorizer: Authorizer | null, edge: Edge, then: () => void): void {
+  /**
+   * Asks whether the request may go on; nothing follows if not. `verdict`: of the rule that says so. `denied` hears that
+   * it may not, or that nobody could say so.
+   */
+  ask(
+    verdict: Verdict,
+    authorizer: Authorizer | null,
+    edge: Edge,
+    then: () => void,
+    denied: () => void = nothing,
+  ): void {
     this.#verdict = verdict;
-    if (authorizer === null) return this.refuse(edge);
-    this.#question = { authorizer, edge, then, request: null };
+    if (authorizer === null) {
+      denied();
+      return this.refuse(edge);
+    }
+    this.#question = { authorizer, edge, then, denied, request: null };
     this.countOn(edge);
     if (authorizer.settings.body === undefined || this.bodiless) return this.#send(null);
     const { bytesMax, partial } = authorizer.settings.body;
@@ -114,16 +127,21 @@ export abstract class GuardedExchange extends HttpExchange {
   }
 
   #onPermission(permission: Permission): void {
-    const { authorizer: { settings }, edge, then } = this.#question as Question;
+    const { authorizer: { settings }, edge, then, denied } = this.#question as Question;
     this.#question = null;
-    if (permission.type === "denied") return this.reply(permission.reply, edge);
     if (permission.type === "allowed") {
       setFields(this.head.headers, permission.request);
       if (permission.answer.length > 0) this.#answerFields = permission.answer;
-    } else if (settings.failOpen !== true) return this.reply(extAuthzFailed(settings.statusOnError), edge);
+    } else if (permission.type === "denied" || settings.failOpen !== true) {
+      denied();
+      const denial = permission.type === "denied" ? permission.reply : extAuthzFailed(settings.statusOnError);
+      return this.reply(denial, edge);
+    }
     then();
   }
 }
+
+function nothing(): void {}
 
 /** In place of those that are there by the same names. */
 function setFields(headers: HeaderList, fields: HeaderList): void {

@@ -186,9 +186,12 @@ export class InboundAcceptor implements Acceptor {
     const call = new PolicyCall(this.#peer, destination, head, trustedProxies);
     const asks = policies.asks(call);
     if (asks === null) return this.#admit(exchange, target, to, head, call);
-    exchange.ask(asks, snapshot.authorizer, edge, () => {
-      this.#admit(exchange, target, to, head, new PolicyCall(this.#peer, destination, head, trustedProxies));
-    });
+    const admit = () => {
+      const changed = new PolicyCall(this.#peer, destination, head, trustedProxies);
+      this.#admit(exchange, target, to, head, changed);
+    };
+    const denied = () => target.calls.recordRequest(head.method, head.authority, head.path, false);
+    exchange.ask(asks, snapshot.authorizer, edge, admit, denied);
   }
 
   /** `call` is null where no policy selects the workload. */

@@ -113,18 +113,20 @@ export class PlainInboundAcceptor implements Acceptor {
   #admit(exchange: InboundExchange, snapshot: CompiledSnapshot, target: Target, head: RequestHead): void {
     const bound = this.#bind(snapshot.policies, "http");
     const [peer, destination] = [this.#peer, this.#policyDestination];
+    const record = (passes: boolean) =>
+      this.#calls.recordRequest(head.method, head.authority, head.path, passes);
     const decide = () => {
       const passes = bound === null || (
         exchange.passes(bound, new PolicyCall(peer, destination, head)) &&
         (head.tunnel !== "connect" || this.#passesBytes(exchange, snapshot.policies))
       );
-      this.#calls.recordRequest(head.method, head.authority, head.path, passes);
+      record(passes);
       if (passes) exchange.send(target);
       else exchange.refuse(target.edge);
     };
     const asks = bound === null ? null : bound.asks(new PolicyCall(peer, destination, head));
     if (asks === null) decide();
-    else exchange.ask(asks, snapshot.authorizer, target.edge, decide);
+    else exchange.ask(asks, snapshot.authorizer, target.edge, decide, () => record(false));
   }
 
   #admitBytes(exchange: InboundExchange, { policies }: CompiledSnapshot, target: Target): void {

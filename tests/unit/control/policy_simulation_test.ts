@@ -21,7 +21,12 @@ function policy(action: Policy["action"], ...rules: Partial<PolicyRule>[]): Poli
 }
 
 function tryOut(call: Partial<RecordedCall>, ...policies: Policy[]) {
-  const { outcome, reason, policy, rule, line } = new PolicySimulation("shop/web", "10.0.0.1", policies)
+  const { outcome, reason, policy, rule, line } = new PolicySimulation(
+    "shop/web",
+    "10.0.0.1",
+    policies,
+    "guard",
+  )
     .try({ ...CALL, ...call });
   return { outcome, reason, policy, rule, line };
 }
@@ -88,8 +93,14 @@ describe("PolicySimulation", () => {
 
   test("does not know what somebody would answer who is asked", () => {
     const custom = policy("CUSTOM", { operations: [[PATH]] });
-    const reason = "it depends on the answer that shop/custom asks for, and nothing of that is on record";
-    expect(tryOut({}, custom)).toMatchObject({ outcome: "unknown", reason });
+    expect(tryOut({}, custom)).toEqual({
+      outcome: "unknown",
+      reason: "guard is asked first (rule 0 of AuthorizationPolicy shop/custom (p.yaml:10)), " +
+        "and its answer is not on record",
+      policy: "shop/custom",
+      rule: 0,
+      line: 10,
+    });
     expect(tryOut({ path: "/b" }, custom).outcome).toBe("allow");
     expect(tryOut({}, custom, policy("DENY", { operations: [[PATH]] })).outcome).toBe("deny");
   });

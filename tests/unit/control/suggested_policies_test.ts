@@ -140,7 +140,7 @@ describe("suggestPolicies()", () => {
       const labels = { app: "web" };
       const allowed = some.map((one) => recordedCall(one));
       const policies = policiesOf(suggest([seen(allowed)], labels), labels);
-      const simulation = new PolicySimulation("shop/web-1", "10.0.0.1", policies);
+      const simulation = new PolicySimulation("shop/web-1", "10.0.0.1", policies, null);
       const outcome = (one: RecordedCall) => simulation.try(one).outcome;
       expect(allowed.map(outcome)).toEqual(allowed.map(() => "allow"));
       // Of those who proved nothing the addresses are one list.
