@@ -2,11 +2,9 @@
  * The data plane as a whole: listeners, the snapshot that serves, hosts and counters. Both sidecar and gateway run one.
  */
 import type { Clock } from "../lib/clock.ts";
-import { bytesHash } from "../lib/hash.ts";
 import { Network } from "../lib/ip.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
-import { peerIdentity } from "../identity/peer_identity.ts";
 import type { Limits } from "../model/limits.ts";
 import { PORTS } from "../model/ports.ts";
 import type { ShutPort } from "../model/shut_port.ts";
@@ -20,9 +18,7 @@ import {
   type Listener,
   listenMutualTls,
   listenTcp,
-  setOwner,
   type TlsMaterial,
-  type TlsWire,
   type Wire,
 } from "../runtime/socket.ts";
 import { setTcpKeepalive } from "../runtime/tcp_keepalive.ts";
@@ -41,17 +37,16 @@ import { type CompiledSnapshot, compileSnapshot } from "./compiled_snapshot.ts";
 import { PeerCertificates } from "./peer_certificates.ts";
 import { type ExchangeContext, exchangeContext } from "./filters/exchange_context.ts";
 import { InFlight } from "./filters/in_flight.ts";
-import { InboundAcceptor } from "./filters/inbound.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
 import { ConnectionGate, type ConnectionRefusals, type Side } from "./listener/connection_gate.ts";
 import type { Gateway, GatewayPlace } from "./gateway.ts";
 import type { KeySources } from "./jwt/key_sources.ts";
+import { MESH_TLS, MeshPeers } from "./listener/mesh_peers.ts";
 import { type ListenerWarning, OutboundListener } from "./listener/outbound_listener.ts";
 import { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
 import { Reception } from "./listener/reception.ts";
 import { PeerDescriptions } from "./mesh_headers.ts";
 import { meshHopLimits } from "./mesh_hop.ts";
-import { policyPeer } from "./policy/policy_call.ts";
 import type { ProxyCaps } from "./proxy_caps.ts";
 
 /** What was refused since the start because it was too much, by the cap that it hit. */
@@ -115,6 +110,8 @@ export class Proxy {
   readonly #exchanges: ExchangeContext;
   readonly #names: NameCache;
   readonly #gateway: Gateway | null;
+  /** Null before it listens, and of a gateway. */
+  #plainInbound: PlainInboundListener | null = null;
   /** Null until a rule about tokens asks for keys. */
   #keys: KeySources | null = null;
   readonly #verifications = { count: 0 };
@@ -192,6 +189,7 @@ export class Proxy {
     this.#hosts.retain(compiled.hosts);
     this.#names.retain(namesIn(snapshot));
     this.#gateway?.update(compiled);
+    this.#plainInbound?.follow(compiled);
   }
 
   /**
@@ -202,14 +200,16 @@ export class Proxy {
     const { addresses, tlsMaterial } = this.#options;
     if (addresses === null) return this.#gateway?.listen();
     const { outbound, inboundPlain, mesh } = addresses;
-    const shakeHands = (wire: Wire) => this.#receptions.mesh.shakeHands(wire, this.#judge);
+    const peers = this.#createMeshPeers();
+    const shakeHands = (wire: Wire) => this.#receptions.mesh.shakeHands(wire, peers.judge);
     const material = (wire: Wire) => {
       const serves = this.#current !== null && this.#gate.admit(descriptorOf(wire)) === "serve";
       return serves ? tlsMaterial() : null;
     };
     try {
       this.#listeners.outbound.push(listenTcp(outbound, this.#outboundListener().accept));
-      this.#listeners.inbound.push(listenTcp(inboundPlain, this.#plainInboundListener(addresses).accept));
+      this.#plainInbound = this.#plainInboundListener(addresses, peers);
+      this.#listeners.inbound.push(listenTcp(inboundPlain, this.#plainInbound.accept));
       this.#listeners.inbound.push(listenMutualTls(mesh, material, shakeHands, MESH_TLS));
     } catch (error) {
       for (const side of SIDES) this.stopListening(side);
@@ -343,11 +343,29 @@ export class Proxy {
     });
   }
 
-  #plainInboundListener({ outbound, inboundPlain, mesh }: SidecarAddresses): PlainInboundListener {
-    const { random } = this.#options;
+  #createMeshPeers(): MeshPeers {
+    const { trustDomain, tlsMaterial } = this.#options;
+    return new MeshPeers({
+      ...{ trustDomain, tlsMaterial, peers: this.#peers, receptions: this.#receptions },
+      exchanges: {
+        ...this.#exchanges,
+        edges: this.edges,
+        calls: this.calls,
+        descriptions: this.#descriptions,
+        current: this.#serving,
+      },
+      warn: (message) => this.#warnings.say("caller-refused", message),
+    });
+  }
+
+  #plainInboundListener(
+    { outbound, inboundPlain, mesh }: SidecarAddresses,
+    peers: MeshPeers,
+  ): PlainInboundListener {
+    const { random, limits } = this.#options;
     const ports = [outbound.port, inboundPlain.port, mesh.port, PORTS.admin, PORTS.health, PORTS.metrics];
     return new PlainInboundListener({
-      reception: this.#receptions.inbound,
+      reception: () => new Reception(this.#gate, this.#wheel, "inbound", limits),
       warnings: this.#warnings,
       originalDestination,
       exchanges: {
@@ -359,6 +377,7 @@ export class Proxy {
       },
       ownPorts: new Set(ports),
       current: () => this.#current,
+      secure: (wire, port) => peers.secure(wire, port),
     });
   }
 
@@ -370,50 +389,7 @@ export class Proxy {
       port === own.port && (hostname === here || leadsTo(hostname, own.hostname))
     );
   };
-
-  /** Lets in whoever proved an identity of the trust domain. */
-  readonly #judge = (wire: TlsWire, error: Error | null): void => {
-    const { clock, trustDomain } = this.#options;
-    const isRevoked = (serial: string) => this.#peers.isRevoked(serial);
-    const expected = {
-      peer: "client",
-      trustDomain,
-      trustDomainAliases: this.#peers.trustDomainAliases,
-      spiffeId: null,
-      nowMs: clock.now(),
-      isRevoked,
-    } as const;
-    const certificate = wire.getPeerCertificate();
-    const verdict = peerIdentity({ error, certificate }, expected);
-    if (!verdict.ok) {
-      this.#warnings.say(
-        "caller-refused",
-        `Refused the peer from ${wire.remoteAddress} (${verdict.code}): ${verdict.detail}`,
-      );
-      wire.terminate();
-      return;
-    }
-    this.#peers.add(verdict.serial, wire);
-    const { inbound, mesh } = this.#receptions;
-    const acceptor = new InboundAcceptor(
-      {
-        ...this.#exchanges,
-        edges: this.edges,
-        calls: this.calls,
-        descriptions: this.#descriptions,
-        current: this.#serving,
-        readRequests: (wire, acceptor) => inbound.requests(wire, acceptor),
-      },
-      policyPeer(verdict.spiffeId, wire.remoteAddress),
-      bytesHash(certificate?.raw ?? new Uint8Array(0)),
-    );
-    const http2 = wire.alpnProtocol === "h2";
-    setOwner(wire, http2 ? mesh.http2(wire, acceptor) : mesh.http1(wire, acceptor));
-  };
 }
-
-/** HTTP/2 between proxies; HTTP/1.1 for whoever else holds a certificate of the mesh. */
-const MESH_TLS = { requireClientCertificate: true, alpn: ["h2", "http/1.1"] } as const;
 
 /** In the order in which they drain. */
 export const SIDES = ["inbound", "outbound"] as const;

@@ -1,18 +1,16 @@
 /** Connections that the kernel captures: what is found out about them, where they go, and that nothing of them is lost. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { chmodSync, chownSync, copyFileSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { sha256 } from "./apps.ts";
-import { BOWLINE, Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
+import { MachineMesh, talk } from "./machine_mesh.ts";
 import { GREETING, PORT } from "./machine_programs.ts";
-import { capture, type Machine, removeMachines, SIDECAR_UID, startMachines } from "./machines.ts";
+import { capture, type Machine, removeMachines, startMachines } from "./machines.ts";
 import { Mesh } from "./mesh.ts";
 import { workload } from "./resources.ts";
 
 /** Nobody has it: only who is captured gets somewhere. */
 const STORE_IP = "10.96.0.10";
 const BIG_BYTES = 20 * 1024 * 1024;
-const PROGRAMS = join(import.meta.dirname, "machine_programs.ts");
 
 const STORE = `apiVersion: v1
 kind: Service
@@ -34,30 +32,18 @@ let front: Machine;
 let store: Machine;
 let frontSidecar: Bowline;
 let storeSidecar: Bowline;
-let executable: string;
+let machines: MachineMesh;
 
 endEverythingAfterwards();
-const servers: Bun.Subprocess[] = [];
 
 beforeAll(async () => {
   [outside, front, store] = startMachines("outside", "front", "store") as [Machine, Machine, Machine];
-  executable = join(mesh.directory, "bowline");
-  chmodSync(mesh.directory, 0o755);
-  copyFileSync(BOWLINE, executable);
+  machines = new MachineMesh(mesh);
   mesh.write("mesh.yaml", STORE, workload("front", front.address), workload("store", store.address));
-  const controlPlane = new Bowline("control-plane", [
-    ...["run", "--role", "control-plane", "--config", mesh.config, "--data", mesh.controlPlaneData],
-    ...["--bind", outside.address],
-  ], { within: outside.within });
-  const ready = `http://${outside.address}:15014/readyz`;
-  await until(
-    "the control plane is ready",
-    async () => (await outside.run(["curl", "-sf", ready])).code === 0,
-  );
-  expect(controlPlane.isAlive).toBe(true);
-  frontSidecar = await startSidecar("front", front);
-  storeSidecar = await startSidecar("store", store);
-  await Promise.all([serve("outside", outside), serve("store", store)]);
+  await machines.startControlPlane(outside);
+  frontSidecar = await machines.startSidecar("front", front);
+  storeSidecar = await machines.startSidecar("store", store);
+  await Promise.all([machines.serve("outside", outside), machines.serve("store", store)]);
   startRedis();
   // Between the two nothing may pass but the mesh.
   const plain = ["-s", front.address, "-d", store.address, "-p", "tcp", "!", "--dport", "15008"];
@@ -66,39 +52,11 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  for (const server of servers) server.kill("SIGKILL");
-  await Promise.all(servers.map((server) => server.exited));
+  await machines.stop();
   // The sidecars end in a hook that is registered before this one, and runs before it.
   removeMachines();
   mesh.remove();
 });
-
-async function startSidecar(name: string, machine: Machine): Promise<Bowline> {
-  const data = mesh.dataOf(`shop/${name}`);
-  const tokenFile = await mesh.tokenFile({ workload: `shop/${name}` });
-  mkdirSync(data, { mode: 0o700 });
-  for (const path of [data, tokenFile]) chownSync(path, SIDECAR_UID, SIDECAR_UID);
-  const sidecar = new Bowline(`sidecar of ${name}`, [
-    ...["run", "--role", "sidecar", "--token-file", tokenFile, "--data", data],
-    ...["--address", machine.address],
-  ], { within: machine.withinAsSidecar, executable });
-  const ready = ["curl", "-sf", "http://127.0.0.1:15021/healthz/ready"];
-  await until(`the sidecar of ${name} is ready`, async () => (await machine.run(ready)).code === 0);
-  return sidecar;
-}
-
-async function serve(name: string, machine: Machine): Promise<void> {
-  const [key, certificate] = [join(mesh.directory, `${name}.key`), join(mesh.directory, `${name}.pem`)];
-  await machine.run([
-    ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
-    ...["-subj", `/CN=${name}`, "-days", "1", "-keyout", key, "-out", certificate],
-  ]);
-  const words = [...machine.within, process.execPath, PROGRAMS, "serve", name, key, certificate];
-  const server = Bun.spawn(words, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
-  servers.push(server);
-  const { value } = await server.stdout.getReader().read();
-  expect(new TextDecoder().decode(value)).toBe("serving\n");
-}
 
 function startRedis(): void {
   const options = [
@@ -111,8 +69,7 @@ function startRedis(): void {
     "--appendonly",
     "no",
   ];
-  const words = [...store.within, "redis-server", ...options, "--dir", mesh.directory];
-  servers.push(Bun.spawn(words, { stdin: "ignore", stdout: "ignore", stderr: "inherit" }));
+  machines.run(store, "redis-server", ...options, "--dir", mesh.directory);
 }
 
 interface Seen {
@@ -131,11 +88,6 @@ async function ask(machine: Machine, ...words: string[]): Promise<Seen> {
   } catch {
     throw new Error(`It answered ${stdout}`);
   }
-}
-
-function talk(machine: Machine, host: string, port: number, input: string | Uint8Array, greeted = true) {
-  const words = [process.execPath, PROGRAMS, "talk", host, String(port), ...(greeted ? ["greeted"] : [])];
-  return machine.run(words, input);
 }
 
 /** Sends much to a server that greets, and checks that it comes back whole; returns who answered and whom it saw. */

@@ -106,6 +106,16 @@ scenario("clients are let in by certificate or public key, and not once they are
   expect(await status(pinned)).toBe(200);
 });
 
+scenario("no PeerAuthentication speaks of a gateway's ports", async () => {
+  const peers = (namespace: string) =>
+    "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n" +
+    `metadata: { name: peers, namespace: ${namespace} }\nspec: { mtls: { mode: STRICT } }\n`;
+  mesh.write("peers.yaml", peers("edge"), peers("istio-system"));
+  await mesh.controlPlane.says('"generation":2');
+  await mesh.untilSynced(1);
+  expect([await status(pinned), await status(null)]).toEqual([200, 200]);
+});
+
 scenario("TLS 1.2 has the suites that are named, and no other", async () => {
   const suite = (name: string) => status(pinned, "--tls-max", "1.2", "--ciphers", name);
   expect(await suite("ECDHE-ECDSA-AES256-GCM-SHA384")).toBe(200);

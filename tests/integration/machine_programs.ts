@@ -1,7 +1,8 @@
 /**
  * Programs on a machine of `machines.ts`, each a process of its own.
  * `serve NAME KEY CERTIFICATE`: servers of all sorts on every address. `talk HOST PORT [greeted]`: sends standard input
- * and prints what comes, and with `greeted` says nothing before the server has.
+ * and prints what comes, and with `greeted` says nothing before the server has. `hold HOST PORT`: the same for as long as
+ * the connection stands, whatever the input.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -65,8 +66,17 @@ async function talk(host: string, port: number, greeted: boolean): Promise<void>
   });
 }
 
+async function hold(host: string, port: number): Promise<void> {
+  const socket = connect({ host, port });
+  socket.on("data", (chunk: Buffer) => process.stdout.write(chunk));
+  socket.on("error", () => {});
+  socket.on("close", () => process.exit());
+  for await (const chunk of Bun.stdin.stream()) socket.write(chunk);
+}
+
 if (import.meta.main) {
   const [what, first = "", second = "", third = ""] = process.argv.slice(2);
   if (what === "serve") serve(first, second, third);
+  else if (what === "hold") await hold(first, Number(second));
   else await talk(first, Number(second), third === "greeted");
 }

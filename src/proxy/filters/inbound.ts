@@ -125,23 +125,28 @@ export class InboundAcceptor implements Acceptor {
     return exchange;
   }
 
-  /**
-   * A tunnel to a port that carries HTTP: what is inside are requests of the same peer, as tokens and policies have to see
-   * them. As bytes they could say whatever only this proxy may, and bring any token. A tunnel in the tunnel leads nowhere.
-   */
-  #readRequests(stream: ServerStream, port: string, peer: string): ServerHandler {
-    const wire = new StreamWire(stream, this.#peer.address);
-    const inside: Acceptor = {
+  /** Takes requests that are all for one port; what they say about that, and all else that only proxies may, is gone. */
+  requestsTo(port: string, peer: string): Acceptor {
+    return {
       accept: (stream, head, ended) => {
         takeMeshHeaders(head.headers);
         head.headers.push(CLIENT_CERT_HEADER, this.#clientCertificate);
         const snapshot = this.#options.current();
+        // A tunnel would lead back here.
         const target = head.tunnel === "connect" ? null : this.#target(snapshot, port, peer);
         return this.#accept(snapshot, target, stream, head, ended, head.http2 === true);
       },
       onMalformed: (status) => this.onMalformed(status),
     };
-    setOwner(wire, this.#options.readRequests(wire, inside));
+  }
+
+  /**
+   * A tunnel to a port that carries HTTP: what is inside are requests of the same peer, as tokens and policies have to see
+   * them. As bytes they could say whatever only this proxy may, and bring any token.
+   */
+  #readRequests(stream: ServerStream, port: string, peer: string): ServerHandler {
+    const wire = new StreamWire(stream, this.#peer.address);
+    setOwner(wire, this.#options.readRequests(wire, this.requestsTo(port, peer)));
     return wire;
   }
 

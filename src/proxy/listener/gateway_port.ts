@@ -28,6 +28,7 @@ import { policyPeer } from "../policy/policy_call.ts";
 import type { CompiledChain } from "../route/gateway_table.ts";
 import type { PeerCertificates } from "../peer_certificates.ts";
 import type { Reception } from "./reception.ts";
+import { TlsHello } from "./tls_hello.ts";
 
 /** What the ports of a gateway warn of, each at most once in a while. */
 export type GatewayWarning = "no-certificate" | "bad-certificate" | "client-refused";
@@ -100,7 +101,7 @@ export class GatewayPort {
     const { tls } = chain.chain;
     if (tls === null) return this.#bytes(wire, chain, null, serverName);
     const server = this.#server(tls, chain.chain.table !== null);
-    return server === null ? closed(wire) : new Hello(wire, (hello) => {
+    return server === null ? closed(wire) : new TlsHello(wire, (hello) => {
       const { reception, warnings } = this.#options;
       const judge = (tlsWire: TlsWire, error: Error | null) =>
         this.#judge(tlsWire, error, chain, tls, serverName);
@@ -207,29 +208,6 @@ export class GatewayPort {
     const connection = { routes, serverName, local: localOf(wire), client, peer };
     return reception.tcp(wire, (stream) => acceptGatewayBytes(context, connection, stream));
   }
-}
-
-/** Takes the bytes of a ClientHello, with which TLS begins; they are the first to come, and in one piece. */
-class Hello implements WireOwner {
-  readonly #wire: Wire;
-  readonly #begin: (hello: Buffer) => void;
-
-  constructor(wire: Wire, begin: (hello: Buffer) => void) {
-    this.#wire = wire;
-    this.#begin = begin;
-  }
-
-  onData(chunk: Buffer): void {
-    this.#begin(chunk);
-  }
-
-  onDrain(): void {}
-
-  onEnd(): void {
-    this.#wire.terminate();
-  }
-
-  onClose(): void {}
 }
 
 function localOf({ localAddress, localPort }: Wire): Address {

@@ -1,6 +1,9 @@
-/** Port 15006: calls to the own workload that do not come over the mesh, captured on their way to one of its ports. */
+/**
+ * Port 15006: calls to the own workload that were captured on their way to one of its ports. They come in plain text, or
+ * where the port carries HTTP in mutual TLS, as from peers that are no proxies of ours (Istio's own are such).
+ */
 import type { OriginalDestination } from "../../runtime/original_destination.ts";
-import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import { NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import type { LimitedWarnings } from "../../telemetry/limited_warnings.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import {
@@ -12,7 +15,8 @@ import { expectationOf, type ListenerWarning } from "./outbound_listener.ts";
 import type { Reception } from "./reception.ts";
 
 export interface PlainInboundListenerOptions {
-  readonly reception: Reception;
+  /** A new one. */
+  reception(): Reception;
   readonly warnings: Pick<LimitedWarnings<ListenerWarning>, "say">;
   readonly originalDestination: OriginalDestination;
   readonly exchanges: PlainInboundOptions;
@@ -20,10 +24,17 @@ export interface PlainInboundListenerOptions {
   readonly ownPorts: ReadonlySet<number>;
   /** The snapshot that serves now; null: there is none yet. */
   current(): CompiledSnapshot | null;
+  /** Begins mutual TLS on a connection to a port of the workload. */
+  secure(wire: Wire, port: number): WireOwner;
 }
+
+/** In place of a port that no service declares. */
+const UNDECLARED = 0;
 
 export class PlainInboundListener {
   readonly #options: PlainInboundListenerOptions;
+  /** By the port that they are for: when it takes no plain text any more, they drain together. */
+  readonly #receptions = new Map<number, Reception>();
 
   constructor(options: PlainInboundListenerOptions) {
     this.#options = options;
@@ -31,10 +42,9 @@ export class PlainInboundListener {
 
   /** The owner of a connection that was just accepted; null: it is to be closed. */
   readonly accept = (wire: Wire): WireOwner | null => {
-    const { reception, originalDestination, warnings, ownPorts, exchanges } = this.#options;
+    const { originalDestination, warnings, ownPorts, exchanges, secure } = this.#options;
     const snapshot = this.#options.current();
-    const verdict = snapshot === null ? "close" : reception.admit(wire);
-    if (snapshot === null || verdict === "close") return null;
+    if (snapshot === null) return null;
     const destination = originalDestination(wire);
     const from = `Closed a connection from ${wire.remoteAddress}`;
     if (destination === null) {
@@ -50,22 +60,53 @@ export class PlainInboundListener {
       return null;
     }
     const inbound = snapshot.inbound.get(port);
-    if (refusesPlainText(snapshot, port)) {
+    const reception = this.#receptionAt(inbound === undefined ? UNDECLARED : port);
+    const verdict = reception.admit(wire);
+    if (verdict === "close") return null;
+    const refusePlainText = () =>
       warnings.say("plain-text", `${from} to port ${port}: it is in plain text, and mutual TLS is required`);
+    const isStrict = refusesPlainText(snapshot, port);
+    const isReadable = inbound?.declared === "http";
+    if (isStrict && (!isReadable || verdict === "refuse")) {
+      refusePlainText();
       return null;
     }
     const acceptor = new PlainInboundAcceptor(exchanges, destination, wire.remoteAddress);
     const tcp = (wire: Wire) => reception.tcp(wire, (stream) => acceptor.acceptTcp(stream));
     const straight = inbound === undefined || inbound.declared === "tcp" || inbound.declared === "tls";
-    if (verdict === "refuse") return reception.refuse(wire, expectationOf(inbound?.declared));
+    const expectation = isReadable ? "http-or-tls" : expectationOf(inbound?.declared);
+    if (verdict === "refuse") return reception.refuse(wire, expectation);
     if (straight) return tcp(wire);
+    const refused = (wire: Wire) => {
+      refusePlainText();
+      wire.terminate();
+      return NOBODY;
+    };
     const protocols = {
-      http1: (wire: Wire) => reception.http1(wire, acceptor),
-      http2: (wire: Wire) => reception.http2(wire, acceptor),
-      tls: tcp,
+      http1: isStrict ? refused : (wire: Wire) => reception.http1(wire, acceptor),
+      http2: isStrict ? refused : (wire: Wire) => reception.http2(wire, acceptor),
+      tls: isReadable ? (wire: Wire) => secure(wire, port) : tcp,
       tcp,
     };
     const { detectionTimeoutMs } = snapshot.settings;
-    return reception.sniff(wire, expectationOf(inbound.declared), protocols, detectionTimeoutMs);
+    return reception.sniff(wire, expectation, protocols, detectionTimeoutMs);
   };
+
+  /**
+   * Another snapshot serves: what is open in plain text to a port that takes none any more ends as in a drain, as with
+   * Envoy. Of ports that are not declared the workload's own mode counts.
+   */
+  follow(snapshot: CompiledSnapshot): void {
+    for (const [port, reception] of this.#receptions) {
+      if (!refusesPlainText(snapshot, port)) continue;
+      reception.close();
+      this.#receptions.delete(port);
+    }
+  }
+
+  #receptionAt(port: number): Reception {
+    let reception = this.#receptions.get(port);
+    if (reception === undefined) this.#receptions.set(port, reception = this.#options.reception());
+    return reception;
+  }
 }

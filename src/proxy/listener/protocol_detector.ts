@@ -12,6 +12,8 @@ export type Expectation =
   | "direct"
   /** The port is declared to carry HTTP: whatever comes is read as that. */
   | "http"
+  /** The same, and TLS may be around it. */
+  | "http-or-tls"
   /** The port is declared to carry TLS. */
   | "tls"
   /** Nothing. */
@@ -58,7 +60,7 @@ export class ProtocolDetector {
     const length = Math.min(seen.length, PREFACE.length);
     if (seen.compare(PREFACE, 0, length, 0, length) === 0) return length < PREFACE.length ? null : "http2";
     if (this.expectation === "any") return this.#readRequestLine(seen);
-    return this.expectation === "http" || mayBeginRequest(seen[0] as number) ? "http1" : "tcp";
+    return this.expectation !== "direct" || mayBeginRequest(seen[0] as number) ? "http1" : "tcp";
   }
 
   #readHello(seen: Buffer): HelloVerdict {

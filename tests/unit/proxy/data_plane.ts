@@ -24,7 +24,7 @@ import { PlainInboundListener } from "../../../src/proxy/listener/plain_inbound_
 import { Reception } from "../../../src/proxy/listener/reception.ts";
 import { PeerDescriptions } from "../../../src/proxy/mesh_headers.ts";
 import { type ProxyCaps, proxyCaps } from "../../../src/proxy/proxy_caps.ts";
-import { type Address, setOwner, type Wire, type WireOwner } from "../../../src/runtime/socket.ts";
+import { type Address, NOBODY, setOwner, type Wire, type WireOwner } from "../../../src/runtime/socket.ts";
 import { LimitedWarnings } from "../../../src/telemetry/limited_warnings.ts";
 import { exchangeContext } from "../../../src/proxy/filters/exchange_context.ts";
 import { InFlight } from "../../../src/proxy/filters/in_flight.ts";
@@ -185,6 +185,7 @@ export class DataPlane {
       addressesOf,
     });
     hosts.retain(this.compiled.hosts);
+    for (const listener of this.#plainListeners) listener.follow(this.compiled);
   }
 
   /** A connection that arrives at 15001: captured on its way to there, or dialled at the proxy for null. */
@@ -200,18 +201,28 @@ export class DataPlane {
     return new Arrival(listener.accept);
   }
 
+  readonly #plainListeners: PlainInboundListener[] = [];
+
+  /** Ports on the way to which mutual TLS was begun. */
+  readonly secured: number[] = [];
+
   /** A connection that arrives at 15006. */
   arrivesPlain(destination: Address | null): Arrival {
     const { random, hosts, calls } = this;
     const current = () => this.compiled;
     const listener = new PlainInboundListener({
-      reception: this.#reception,
+      reception: () => new Reception(this.gate, this.wheel, "inbound"),
       warnings: this.#limited,
       originalDestination: () => destination,
       exchanges: { ...this.exchanges, random, hosts, calls, current },
       ownPorts: new Set([15001, 15006, 15008]),
       current,
+      secure: (_wire, port) => {
+        this.secured.push(port);
+        return NOBODY;
+      },
     });
+    this.#plainListeners.push(listener);
     return new Arrival(listener.accept);
   }
 

@@ -1,8 +1,9 @@
 /** What arrives at 15006: plain calls to the own workload, from nobody knows whom. */
 import { describe, expect, test } from "bun:test";
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import type { Policy, PolicyRule, PolicyTest } from "../../../../src/model/policy.ts";
 import type { InboundPort } from "../../../../src/model/snapshot.ts";
-import { DataPlane, SERVICE, settings, snapshotOf } from "../data_plane.ts";
+import { type Arrival, DataPlane, SERVICE, settings, snapshotOf } from "../data_plane.ts";
 import { OK } from "../http1/upstream.ts";
 import { CLIENT_HELLOS } from "./client_hellos.ts";
 
@@ -94,7 +95,22 @@ describe("PlainInboundListener", () => {
       "Closed a connection from 192.0.2.1 to port 8080: it is in plain text, and mutual TLS is required",
     ]);
     expect(strict.network.attempts).toHaveLength(0);
+    for (const said of ["GET / HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "bytes"]) {
+      const readable = plane({ mtls: "strict", declared: "http" });
+      const client = readable.arrivesPlain(HERE);
+      client.send(said);
+      expect([client.wire.terminated, readable.warnings]).toEqual([true, strict.warnings]);
+      expect(readable.network.attempts).toHaveLength(0);
+    }
     expect(plane({ mtls: "permissive" }).arrivesPlain(HERE).taken).toBe(true);
+  });
+
+  test("PlainInboundListener begins mutual TLS where HTTP is declared, in plain text or not", () => {
+    for (const mtls of ["strict", "permissive"] as const) {
+      const mesh = plane({ mtls, declared: "http" });
+      mesh.arrivesPlain(HERE).send(CLIENT_HELLOS.bun);
+      expect([mesh.secured, mesh.network.attempts]).toEqual([[8080], []]);
+    }
   });
 
   test("PlainInboundListener refuses the next request on a connection that is older than the rule", async () => {
@@ -104,6 +120,29 @@ describe("PlainInboundListener", () => {
     client.send("GET / HTTP/1.1\r\nHost: shop\r\n\r\n");
     expect(await client.read()).toMatch(/^HTTP\/1\.1 403 [^]*over mutual TLS only/);
     expect(mesh.network.attempts).toHaveLength(0);
+  });
+
+  test("PlainInboundListener ends what is open in plain text where mutual TLS comes to be required", () => {
+    const OTHER = { ...HERE, port: 9090 };
+    const ports = (mtls: InboundPort["mtls"]) =>
+      snapshotOf(settings({
+        inbound: [
+          { port: 8080, service: SERVICE, declared: "tcp", mtls },
+          { port: 9090, service: SERVICE, declared: "tcp" },
+        ],
+      }));
+    const mesh = plane();
+    mesh.apply(ports("permissive"));
+    const [first, other] = [HERE, OTHER].map((to) => {
+      const client = mesh.arrivesPlain(to);
+      mesh.network.last.accept();
+      return client;
+    }) as [Arrival, Arrival];
+    mesh.apply(ports("strict"));
+    mesh.clock.advance(DEFAULT_LIMITS.drainMs - 1);
+    expect(first.wire.closed).toBe(false);
+    mesh.clock.advance(1);
+    expect([first.wire.closed, other.wire.closed]).toEqual([true, false]);
   });
 
   test.each([15001, 15006, 15008])("PlainInboundListener opens no port of the proxy: %i", (port) => {
