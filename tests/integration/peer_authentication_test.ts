@@ -9,6 +9,7 @@ import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowlin
 import { OutsideAuthority } from "./certificates.ts";
 import { MachineMesh, PROGRAMS, talk } from "./machine_mesh.ts";
 import { GREETING, PORT } from "./machine_programs.ts";
+import { type Issuer, newIssuer } from "./key_server.ts";
 import { capture, type Machine, removeMachines, startMachines } from "./machines.ts";
 import { Mesh } from "./mesh.ts";
 import { workload } from "./resources.ts";
@@ -260,4 +261,101 @@ spec: { host: store, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }
     mesh.write("peers.yaml", ofPorts(`"${PORT.http}": { mode: DISABLE }`, "STRICT"));
     await until("it is plain text at that port", async () => await call() === undefined);
   });
+});
+
+describe("a call from outside", () => {
+  const issuer = "https://issuer.test";
+  const WAYS_IN: Readonly<Record<string, readonly string[]>> = {
+    "HTTP/1.1": ["--http1.1"],
+    "HTTP/2": ["--http2-prior-knowledge"],
+    "gRPC": ["--http2-prior-knowledge", "-X", "POST", "-H", "content-type: application/grpc"],
+  };
+  const GRPC_STATUS: Readonly<Record<string, number>> = { "7": 403, "13": 400, "16": 401 };
+  let keys: Issuer;
+
+  /** The status; gRPC's as that of HTTP. */
+  async function status(way: string, path: string, ...args: readonly string[]): Promise<number> {
+    const target = [
+      "--path-as-is",
+      "-D",
+      "-",
+      "-o",
+      "/dev/null",
+      `http://${store.address}:${PORT.http}${path}`,
+    ];
+    const { stdout } = await outside.run(["curl", "-s", ...WAYS_IN[way] ?? [], ...args, ...target]);
+    const grpc = /^grpc-status: (\d+)/m.exec(stdout)?.[1];
+    return grpc === undefined ? Number(/^HTTP\/[\d.]+ (\d+)/.exec(stdout)?.[1]) : GRPC_STATUS[grpc] ?? 500;
+  }
+
+  beforeAll(async () => {
+    keys = await newIssuer("one");
+    const jwks = JSON.stringify({ keys: [keys.publicJwk] });
+    const policy = (name: string, spec: string) =>
+      `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n` +
+      `metadata: { name: ${name}, namespace: shop }\nspec: ${spec}\n`;
+    mesh.write("peers.yaml", "");
+    mesh.write(
+      "policies.yaml",
+      `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: tokens, namespace: shop }
+spec: { ${OF_STORE}, jwtRules: [{ issuer: "${issuer}", jwks: '${jwks}' }] }
+`,
+      policy(
+        "open",
+        `{ ${OF_STORE}, rules: [{ to: [{ operation: { paths: ["/public*"] } }] }, ` +
+          `{ from: [{ source: { requestPrincipals: ["${issuer}/ann"] } }] }] }`,
+      ),
+      policy(
+        "shut",
+        `{ ${OF_STORE}, action: DENY, rules: [{ to: [{ operation: { paths: ["/public/secret"] } }] }, ` +
+          `{ from: [{ source: { remoteIpBlocks: ["10.99.0.0/16"] } }], ` +
+          `to: [{ operation: { paths: ["/public/inside"] } }] }] }`,
+      ),
+    );
+    await until("the policies hold", async () => await status("HTTP/1.1", "/private") === 403);
+  });
+
+  for (const way of Object.keys(WAYS_IN)) {
+    scenario(`in plain text over ${way} is under the rules about tokens and paths`, async () => {
+      const bearer = async (
+        claims: Record<string, unknown>,
+      ) => ["-H", `Authorization: Bearer ${await keys.sign({ iss: issuer, ...claims })}`];
+      expect(await status(way, "/private", ...await bearer({}))).toBe(200);
+      expect(await status(way, "/public/x")).toBe(200);
+      for (
+        const path of [
+          "/private",
+          "/public/../private",
+          "/public/secret",
+          "/public//secret",
+          "/public/%73ecret",
+        ]
+      ) {
+        expect([path, await status(way, path)]).toEqual([path, 403]);
+      }
+      for (const path of ["/public/..;/private", "/public%2f..%2fprivate", "/public/secret%00"]) {
+        expect([path, await status(way, path)]).toEqual([path, 400]);
+      }
+      const stranger = await (await newIssuer("one")).sign({ iss: issuer });
+      const tokens = [
+        ...[
+          await bearer({ iss: "https://evil.test" }),
+          await bearer({ exp: 1 }),
+          await bearer({ nbf: 9_999_999_999 }),
+        ],
+        ...[["-H", `Authorization: Bearer ${stranger}`], ["-H", "Authorization: Bearer garbage"]],
+      ];
+      for (const token of tokens) {
+        expect([token, await status(way, "/public/x", ...token)]).toEqual([token, 401]);
+      }
+      expect(await status(way, "/private", ...await bearer({ sub: "eve" }))).toBe(403);
+    });
+
+    scenario(`in plain text over ${way} comes from where it comes from, whatever it says`, async () => {
+      const said = ["-H", "x-forwarded-for: 203.0.113.5", "-H", "x-real-ip: 203.0.113.5"];
+      expect(await status(way, "/public/inside", ...said)).toBe(403);
+    });
+  }
 });
