@@ -5,7 +5,7 @@
 import { DER_TAG, DerReader, hex } from "../identity/der_reader.ts";
 import { derElement, derUnsignedInteger } from "../identity/der_writer.ts";
 import { PRIVATE_KEY_LABEL } from "../identity/key_pair.ts";
-import type { PemBlock } from "../identity/pem.ts";
+import { decodePem, type PemBlock } from "../identity/pem.ts";
 import { RSA_BITS_MAX, RSA_BITS_MIN } from "./certificate_request.ts";
 
 const PKCS1_LABEL = "RSA PRIVATE KEY";
@@ -27,13 +27,18 @@ export class AuthorityKeyError extends Error {
 /** How WebCrypto reads the key and its public half. */
 export type KeyAlgorithm = RsaHashedImportParams | EcKeyImportParams;
 
-/** The one key of a file. Throws AuthorityKeyError, IdentityError. */
+/** How openssl encrypts the older forms (RFC 1421 §4.6.1.1). */
+const ENCRYPTED_HEADER = /^Proc-Type: *4, *ENCRYPTED/m;
+
+/** The one key of a file's text, PEM. Throws AuthorityKeyError, IdentityError. */
 export async function importAuthorityKey(
-  blocks: readonly PemBlock[],
+  text: string,
 ): Promise<{ readonly privateKey: CryptoKey; readonly algorithm: KeyAlgorithm }> {
-  const [block, ...more] = blocks.filter(({ label }) => label !== CURVE_LABEL);
-  if (block === undefined || more.length > 0) {
-    throw new AuthorityKeyError("it must hold exactly one private key");
+  if (ENCRYPTED_HEADER.test(text)) throw encrypted();
+  const [block, ...more] = decodePem(text).filter(({ label }) => label !== CURVE_LABEL);
+  if (block === undefined) throw new AuthorityKeyError("it holds no private key");
+  if (more.length > 0) {
+    throw new AuthorityKeyError(`it holds ${more.length + 1} keys, and must hold exactly one`);
   }
   const der = toPkcs8(block);
   const algorithm = algorithmOf(der);
@@ -56,12 +61,14 @@ function toPkcs8({ label, der }: PemBlock): Uint8Array<ArrayBuffer> {
   if (label === PRIVATE_KEY_LABEL) return der;
   if (label === PKCS1_LABEL) return wrap(RSA_ENCRYPTION, derElement(0x05), der);
   if (label === SEC1_LABEL) return wrap(EC_PUBLIC_KEY, curveOfSec1(der), der);
-  if (label === "ENCRYPTED PRIVATE KEY") {
-    throw new AuthorityKeyError(
-      "its private key is encrypted, and there is nobody to type the password; openssl pkey -in KEY -out NEW decrypts it",
-    );
-  }
+  if (label === "ENCRYPTED PRIVATE KEY") throw encrypted();
   throw new AuthorityKeyError(`it holds a ${label} instead of a private key`);
+}
+
+function encrypted(): AuthorityKeyError {
+  return new AuthorityKeyError(
+    "its private key is encrypted, and there is nobody to type the password; openssl pkey -in KEY -out NEW decrypts it",
+  );
 }
 
 /** PKCS#8 around a key of its own form (RFC 5958 §2). */

@@ -44,10 +44,8 @@ export async function findPath(request: PathRequest): Promise<AuthorityCertifica
     }
     const next = await issuerOf(current, roots) ?? await issuerOf(current, candidates);
     if (next === undefined || path.some((each) => isSameBytes(each.der, next.der))) {
-      throw new PathError(
-        `its chain does not lead to a root: nothing that is there has issued ${nameOf(current)}`,
-        "chain",
-      );
+      const why = whyNoIssuer(current, [...roots, ...candidates]);
+      throw new PathError(`its chain does not lead to a root: ${why}`, "chain");
     }
     current = next;
   }
@@ -68,6 +66,32 @@ async function issuerOf(
     }
   }
   return undefined;
+}
+
+/** A clause about a certificate whose issuer is not among those that are there. */
+function whyNoIssuer({ der, fields }: AuthorityCertificate, known: readonly AuthorityCertificate[]): string {
+  const { issuer, subject } = new X509Certificate(der);
+  if (!known.some((each) => isSameBytes(each.fields.subject, fields.issuer))) {
+    return `${JSON.stringify(issuer)} has issued ${
+      JSON.stringify(subject)
+    }, and its certificate is not there`;
+  }
+  if (isSameBytes(fields.subject, fields.issuer)) {
+    return `${JSON.stringify(subject)} has issued itself, and is none of the roots`;
+  }
+  const other = "the certificate of that name that is there has another key";
+  return `${JSON.stringify(issuer)} has issued ${JSON.stringify(subject)}, and ${other}`;
+}
+
+/**
+ * Refuses a root that nothing leads to and that workloads would trust all the same: they would believe whoever has its
+ * key. One that has expired does no harm. Throws PathError.
+ */
+export function checkTrusted(root: AuthorityCertificate): void {
+  const weakness = root.fields.isCa
+    ? weaknessOf(new X509Certificate(root.der as Uint8Array<ArrayBuffer>), "root")
+    : "is not a CA's certificate";
+  if (weakness !== undefined) throw new PathError(`${nameOf(root)} ${weakness}`, "root");
 }
 
 /** `below`: CAs between it and a leaf. */

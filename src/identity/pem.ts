@@ -20,7 +20,7 @@ export function decodePem(text: string): PemBlock[] {
     if (!/^[A-Z0-9 ]{1,64}$/.test(label)) throw malformed("a BEGIN line without a proper label");
     const endLine = `-----END ${label}-----`;
     const end = text.indexOf(endLine, labelEnd);
-    if (end === -1) throw malformed(`a ${label} without its END line`);
+    if (end === -1) throw malformed(`the beginning of ${label} without its END line`);
     blocks.push({ label, der: decodeBase64(text.slice(labelEnd + DASHES.length, end), label) });
     at = end + endLine.length;
   }
@@ -48,7 +48,7 @@ function decodeBase64(text: string, label: string): Uint8Array<ArrayBuffer> {
   try {
     der = Uint8Array.fromBase64(text);
   } catch (cause) {
-    throw new IdentityError("pem_malformed", `The PEM holds a ${label} that is not base64`, { cause });
+    throw new IdentityError("pem_malformed", `The PEM's ${label} is not base64`, { cause });
   }
   if (der.length === 0) throw malformed(`an empty ${label}`);
   return der;

@@ -1,6 +1,6 @@
 /** Small files that a process reads at its start or must never leave half written: tokens, keys, last good state. */
 import { appendFileSync } from "node:fs";
-import { mkdir, mkdtemp, open, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 
@@ -62,6 +62,15 @@ export async function readTextFileIfPresent(path: string, maxBytes: number): Pro
   } catch (error) {
     if (error instanceof FileError && error.code === "not-found") return undefined;
     throw error;
+  }
+}
+
+/** What is in a directory, by name, sorted. Throws FileError. */
+export async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).sort();
+  } catch (error) {
+    throw FileError.of("list", directory, error);
   }
 }
 

@@ -101,7 +101,7 @@ describe("OwnAuthority.open()", () => {
       [whole + certificate, "stands twice"],
       [whole + key, "a PRIVATE KEY where a CERTIFICATE must stand"],
       [`rollover: renewing\n${whole}`, "exactly a PRIVATE KEY and then a CERTIFICATE"],
-      [whole.slice(0, -30), "without its END line"],
+      [whole.slice(0, -30), "END line"],
       [key.replace(/M/, "*") + certificate, "not base64"],
       [key + certificate.replace(/\n[^\n]{64}\n/, "\n"), "cannot be read"],
       [key.replace(/\n[^\n]{64}\n/, "\n") + certificate, "not an ECDSA P-256 key"],

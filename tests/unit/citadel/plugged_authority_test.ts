@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { readFileSync } from "node:fs";
 import { CertificateAuthority, LEAF_LIFE_DEFAULT_MS } from "../../../src/citadel/certificate_authority.ts";
 import { PATH_LENGTH_MAX } from "../../../src/citadel/certificate_path.ts";
-import { AUTHORITY_CERTIFICATES_MAX, openPluggedAuthority } from "../../../src/citadel/plugged_authority.ts";
+import { openPluggedAuthority } from "../../../src/citadel/plugged_authority.ts";
+import { AUTHORITY_CERTIFICATES_MAX } from "../../../src/citadel/plugged_files.ts";
 import { certificatePin } from "../../../src/identity/trust_bundle.ts";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { privateFiles } from "../../../src/runtime/private_files.ts";
@@ -164,7 +165,19 @@ const bad: [string, () => Promise<Record<string, string>> | Record<string, strin
     /both ca-cert\.pem and tls\.crt/,
   ],
   ["no key", () => without("ca-key.pem"), "ca-key.pem", /not there/],
-  ["no roots", () => without("root-cert.pem"), "root-cert.pem", /does not exist|no such|not found/i],
+  ["no roots", () => without("root-cert.pem"), "root-cert.pem", /: it is not there$/],
+  ["no certificate of the CA", () => without("ca-cert.pem"), "ca-cert.pem", /: it is not there$/],
+  [
+    "no chain where one is needed",
+    async () => {
+      const { "cert-chain.pem": _, ...files } = await below(
+        await makeAuthority({ issuer: root, name: "CN=top" }),
+      );
+      return { ...files, "root-cert.pem": root.pem };
+    },
+    "cert-chain.pem",
+    /"CN=top" has issued "CN=intermediate", and its certificate is not there \(there is no cert-chain\.pem\)/,
+  ],
   [
     "a key of another CA",
     () => ({ ...good, "ca-key.pem": other.key }),
@@ -177,6 +190,7 @@ const bad: [string, () => Promise<Record<string, string>> | Record<string, strin
     "ca-key.pem",
     /not belong/,
   ],
+  ["an empty key", () => ({ ...good, "ca-key.pem": "" }), "ca-key.pem", /no private key/],
   ["two keys", () => ({ ...good, "ca-key.pem": other.key + other.key }), "ca-key.pem", /exactly one/],
   [
     "a certificate for a key",
@@ -189,6 +203,24 @@ const bad: [string, () => Promise<Record<string, string>> | Record<string, strin
     () => ({ ...good, "ca-key.pem": root.key.replaceAll("PRIVATE KEY", "ENCRYPTED PRIVATE KEY") }),
     "ca-key.pem",
     /encrypted/,
+  ],
+  [
+    "an encrypted key in openssl's older form",
+    () => ({
+      ...good,
+      "ca-key.pem":
+        "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n" +
+        "-----END EC PRIVATE KEY-----\n",
+    }),
+    "ca-key.pem",
+    /encrypted/,
+  ],
+  ["a key in DER", () => ({ ...good, "ca-key.pem": "0\x82\x01" }), "ca-key.pem", /in DER.*openssl pkey/],
+  [
+    "roots in DER",
+    () => ({ ...good, "root-cert.pem": "0\x82\x01" }),
+    "root-cert.pem",
+    /in DER.*openssl x509/,
   ],
   [
     "a damaged key",
@@ -218,10 +250,26 @@ const bad: [string, () => Promise<Record<string, string>> | Record<string, strin
     /RSA key of 1024 bits/,
   ],
   [
+    "a weak root that nothing leads to",
+    async () => ({
+      ...good,
+      "root-cert.pem": root.pem +
+        (await makeAuthority({ name: "CN=old", keys: await keysOf(rsa(1024)) })).pem,
+    }),
+    "root-cert.pem",
+    /"CN=old" has an RSA key of 1024 bits/,
+  ],
+  [
+    "a leaf among the roots",
+    async () => ({ ...good, "root-cert.pem": root.pem + (await makeAuthority({ isCa: false })).pem }),
+    "root-cert.pem",
+    /not a CA's/,
+  ],
+  [
     "a key among the certificates",
     () => ({ ...good, "root-cert.pem": root.pem + root.key }),
     "root-cert.pem",
-    /only/,
+    /besides certificates it holds PRIVATE KEY, which must not be there/,
   ],
   ["no certificate", () => ({ ...good, "ca-cert.pem": "" }), "ca-cert.pem", /no certificate/],
   ["a damaged one", () => ({ ...good, "ca-cert.pem": root.pem.slice(0, 300) }), "ca-cert.pem", /END/],
@@ -265,7 +313,7 @@ const bad: [string, () => Promise<Record<string, string>> | Record<string, strin
       return istioFiles(lower, lower.pem, root.pem);
     },
     "cert-chain.pem",
-    /has issued/,
+    /"CN=gone" has issued "CN=intermediate", and its certificate is not there/,
   ],
   [
     "a root of the same name that did not sign",
@@ -275,7 +323,7 @@ const bad: [string, () => Promise<Record<string, string>> | Record<string, strin
       "cert-chain.pem": intermediate.pem,
     }),
     "cert-chain.pem",
-    /does not lead to a root/,
+    /the certificate of that name that is there has another key/,
   ],
   ["a long chain", () => longChain(PATH_LENGTH_MAX + 1), "cert-chain.pem", /more than 8/],
   [
@@ -309,7 +357,17 @@ describe("openPluggedAuthority() refuses", () => {
     expect((await open(writeFiles(await longChain(PATH_LENGTH_MAX)))).path).toHaveLength(PATH_LENGTH_MAX);
   });
 
-  test("openPluggedAuthority() refuses a directory that is not there", async () => {
-    await expect(open(join(freshDirectory(), "none"))).rejects.toMatchObject({ code: "ca_unusable" });
+  test("openPluggedAuthority() refuses a directory that is not there, or is none", async () => {
+    const none = join(freshDirectory(), "none");
+    const message = (path: string, why: string) =>
+      `The certificate authority in ${path} cannot be used: ${why}`;
+    await expect(open(none)).rejects.toMatchObject({ message: message(none, "it is not there") });
+    const file = join(writeFiles(good), "ca-cert.pem");
+    await expect(open(file)).rejects.toMatchObject({
+      message: message(
+        file,
+        "it is not a directory",
+      ),
+    });
   });
 });
