@@ -113,6 +113,10 @@ export const CODES = {
   egressPortUnknown: "BOW0067",
   /** A Sidecar whose `ingress` leaves out a port of its workloads to which a service leads. */
   ingressLeftOut: "BOW0068",
+  /** TLS of a Sidecar's `ingress` for a port whose mutual TLS is not off. */
+  ingressTlsIgnored: "BOW0069",
+  /** A port of a Sidecar's own for bytes that several services have. */
+  doorForSeveral: "BOW0070",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */

@@ -4,13 +4,14 @@
  */
 import type { ClusterRule } from "./cluster_rule.ts";
 import type { ExtAuthz } from "./ext_authz.ts";
-import type { GatewayListener } from "./gateway_listener.ts";
+import type { GatewayListener, GatewayTls } from "./gateway_listener.ts";
 import type { GatewayTopology } from "./gateway_topology.ts";
 import type { HealthProbe } from "./health_probe.ts";
 import type { OutlierDetection } from "./outlier_detection.ts";
 import type { JwtRule } from "./jwt_rule.ts";
 import type { InboundMtls, Policy } from "./policy.ts";
 import type { PathNormalization } from "./path_normalization.ts";
+import type { SidecarDoor } from "./sidecar_door.ts";
 import type { Route, RouteOrigin, WeightedCluster } from "./route.ts";
 import type { UpstreamTls } from "./upstream_tls.ts";
 import type { WorkloadKey } from "./workload.ts";
@@ -70,6 +71,8 @@ export interface ProxySettings {
   readonly locality?: string;
   /** Own labels, as far as a cluster's `failoverPriority` names them. @default {} */
   readonly labels?: Labels;
+  /** Ports of the sidecar's own that are dialled. @default none */
+  readonly doors?: readonly SidecarDoor[];
 }
 
 /** What a rollover of the root changes for a proxy. */
@@ -121,6 +124,8 @@ export interface InboundPort {
    * @default "permissive"
    */
   readonly mtls?: InboundMtls;
+  /** How those who call from outside the mesh have to speak TLS (Sidecar `tls` of `ingress`). @default not at all */
+  readonly tls?: GatewayTls;
 }
 
 export interface ServiceInfo {

@@ -1,19 +1,14 @@
 /** The ports of a gateway, and the virtual hosts behind them: what the Gateways that select it ask for, together. */
 import type { ConfigResource } from "../config/resource.ts";
 import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
-import type { ServerTls } from "../config/schema/server_tls.ts";
 import { isPlainServer, type ServerSpeech, serverSpeech } from "../config/server_speech.ts";
-import type {
-  CertificateSource,
-  GatewayChain,
-  GatewayListener,
-  GatewayTls,
-} from "../model/gateway_listener.ts";
+import type { GatewayChain, GatewayListener } from "../model/gateway_listener.ts";
 import type { Route } from "../model/route.ts";
 import type { Resource, SkippedRule, TcpRoute, VersionedResource, VirtualHost } from "../model/snapshot.ts";
 import type { GatewayRules } from "./gateway_rules.ts";
 import { keyOf, labelsOf } from "./host_parts.ts";
 import { type RouteScope, routesOf } from "./routes.ts";
+import { terminatedTls } from "./server_tls.ts";
 import { tcpRulesOf, tlsRulesOf } from "./tcp_routes.ts";
 import type { MeshRule } from "./virtual_services.ts";
 
@@ -112,7 +107,7 @@ function tlsChain(
   const { gateway, server } = placed;
   const speech = serverSpeech(placed.server);
   const serverNames = [...new Set(server.hosts.map(({ host }) => host))];
-  const tls = speech === "passthrough" || server.tls === null ? null : gatewayTls(server.tls);
+  const tls = speech === "passthrough" || server.tls === null ? null : terminatedTls(server.tls);
   if (!REQUESTS.has(speech)) return { serverNames, tls, table: null, routes: bytes(rules, scope, placed) };
   const { number, name } = server.port;
   const table = `https.${number}.${name}.${gateway.name}.${gateway.namespace}`;
@@ -252,39 +247,4 @@ function routeScope(scope: GatewayScope, { gateway, server }: Placed): RouteScop
 
 function listenerName({ bind, port }: GatewayServer): string {
   return `${bind ?? ""}:${port.number}`;
-}
-
-const CLIENTS = {
-  SIMPLE: "anonymous",
-  MUTUAL: "required",
-  OPTIONAL_MUTUAL: "optional",
-  ISTIO_MUTUAL: "mesh",
-} as const;
-
-const VERSIONS = { TLSV1_2: "TLSv1.2", TLSV1_3: "TLSv1.3" } as const;
-
-function gatewayTls(tls: ServerTls): GatewayTls {
-  const clients = CLIENTS[tls.mode as keyof typeof CLIENTS];
-  const { verifyCertificateHash: certificates, verifyCertificateSpki: publicKeys } = tls;
-  return {
-    clients,
-    certificate: clients === "mesh" ? null : certificateOf(tls, clients !== "anonymous"),
-    subjectAltNames: tls.subjectAltNames,
-    ...(certificates.length + publicKeys.length === 0 ? {} : { pins: { certificates, publicKeys } }),
-    ...(tls.cipherSuites.length === 0 ? {} : { ciphers: tls.cipherSuites }),
-    minVersion: VERSIONS[tls.minProtocolVersion],
-    maxVersion: VERSIONS[tls.maxProtocolVersion],
-  };
-}
-
-function certificateOf(tls: ServerTls, withRoots: boolean): CertificateSource {
-  const { credentialName, serverCertificate, privateKey, caCertificates, caCrl } = tls;
-  if (credentialName !== null) return { type: "credential", name: credentialName, withRoots };
-  return {
-    type: "files",
-    chain: serverCertificate ?? "",
-    key: privateKey ?? "",
-    roots: withRoots ? caCertificates : null,
-    ...(caCrl === null ? {} : { crl: caCrl }),
-  };
 }

@@ -1,10 +1,12 @@
 /** The ports of a workload that are open to the mesh: those to which services lead, or those of its Sidecar's `ingress`. */
 import type { ConnectionPool } from "../config/schema/connection_pool.ts";
 import type { DefaultEndpoint, SidecarSpec } from "../config/schema/sidecar.ts";
+import type { PortProtocol } from "../config/schema/l4_port.ts";
 import type { InboundPort } from "../model/snapshot.ts";
 import { followsClient, limitsOf } from "./cluster_settings.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { modeAt, type PeerMode } from "./policies.ts";
+import { terminatedTls } from "./server_tls.ts";
 import { type MeshService, protocolsOf, selects, type ServicePort, targetPortOf } from "./services.ts";
 
 /** What a workload's own DestinationRules say of a port; null: nothing. */
@@ -21,7 +23,7 @@ export function inboundPorts(
   poolOf: PoolOf,
   peers: PeerMode,
 ): readonly InboundPort[] {
-  return declaredPorts(workload, services, sidecar, poolOf).map((one) =>
+  return declaredPorts(workload, services, sidecar, poolOf, peers).map((one) =>
     modeAt(peers, one.port) === "STRICT" ? { ...one, mtls: "strict" } : one
   );
 }
@@ -31,12 +33,16 @@ function declaredPorts(
   services: readonly MeshService[],
   sidecar: SidecarSpec | null,
   poolOf: PoolOf,
+  peers: PeerMode,
 ): readonly InboundPort[] {
   const whole = sidecar?.inboundConnectionPool ?? null;
   const ports = servicePorts(workload, services, (service, port) => whole ?? poolOf(service, port));
   if (sidecar === null || sidecar.ingress.length === 0) return ports;
   return sidecar.ingress.flatMap((listener) => {
-    const { number, protocol } = listener.port;
+    const { number } = listener.port;
+    // Istio: where a port may be called over the mesh, that is what its TLS is.
+    const tls = modeAt(peers, number) === "DISABLE" ? listener.tls : null;
+    const protocol = tls === null ? listener.port.protocol : decrypted(listener.port.protocol);
     const delivery = deliveryOf(listener.defaultEndpoint, workload);
     const own = listener.connectionPool;
     const said: Pick<InboundPort, "protocol" | "declared"> = protocol === null
@@ -45,7 +51,12 @@ function declaredPorts(
     const known = ports.filter(({ port }) => port === number);
     const fresh = { port: number, service: unservedOf(workload), ...pooled(whole, said.declared) };
     return (known.length > 0 ? known : [fresh]).map((one): InboundPort => {
-      const merged = { ...one, ...said, ...delivery };
+      const merged = {
+        ...one,
+        ...said,
+        ...delivery,
+        ...(tls === null ? {} : { tls: terminatedTls(tls) }),
+      };
       if (own === null) return merged;
       const { limits: _, connectTimeoutMs: __, followsClient: ___, ...rest } = merged;
       return { ...rest, ...pooled(own, rest.declared) };
@@ -89,6 +100,11 @@ function servicePorts(
     }
   }
   return [...inbound.values()].sort(byPortAndHost);
+}
+
+/** What is left of a protocol when its TLS ends here. */
+function decrypted(protocol: PortProtocol | null): PortProtocol | null {
+  return protocol === "HTTPS" ? "HTTP" : protocol === "TLS" ? "TCP" : protocol;
 }
 
 function inboundProtocol(

@@ -15,6 +15,7 @@ import { EndpointIndex, type Membership } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { extAuthzOf } from "./ext_authz.ts";
 import { inboundPorts, type PoolOf } from "./inbound_ports.ts";
+import { doorsOf } from "./sidecar_doors.ts";
 import { modeAt, type PeerMode, type PolicyCatalogue } from "./policies.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
 import { sameElements, stableResources } from "./stable_resources.ts";
@@ -201,6 +202,7 @@ export class World {
       const jwtRules = this.#config.policies.jwtRulesFor(workload);
       const peers = this.#config.policies.peerMode(workload);
       const mtls = plainTextRule(peers);
+      const doors = doorsOf(workload, sidecar);
       const { protocolDetectionTimeout: detectionTimeoutMs } = this.#config.mesh;
       const body: ProxySettings = {
         kind: "proxy",
@@ -224,6 +226,7 @@ export class World {
         ...(this.#input.trust === undefined ? {} : { trust: this.#input.trust }),
         ...(workload.locality === undefined ? {} : { locality: workload.locality }),
         ...(Object.keys(labels).length === 0 ? {} : { labels }),
+        ...(doors.length === 0 ? {} : { doors }),
       };
       resource = { version: contentHash(body), body };
       this.#settings.set(workload, resource);

@@ -2,7 +2,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
-import type { GatewayListener } from "../model/gateway_listener.ts";
+import type { GatewayListener, GatewayTls } from "../model/gateway_listener.ts";
 import type { JwtRule } from "../model/jwt_rule.ts";
 import type { Limits } from "../model/limits.ts";
 import {
@@ -90,6 +90,8 @@ export interface InboundService {
   readonly declared: PortProtocol;
   /** Refuse what does not come over the mesh. */
   readonly strict: boolean;
+  /** How those who call from outside the mesh have to speak TLS; null: they do not. */
+  readonly tls: GatewayTls | null;
   /** Counts calls from outside the mesh. */
   readonly plainEdge: Edge;
   readonly host: Host;
@@ -323,6 +325,7 @@ function inboundServices(
       service: inbound.service,
       declared: inbound.declared ?? "auto",
       strict: inbound.mtls === "strict",
+      tls: inbound.tls ?? null,
       plainEdge: plainEdge(inbound.service),
       host,
       http2Host: inbound.followsClient ? deliver(inbound, "http2", limits) : host,

@@ -9,10 +9,11 @@ import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
 import type { CompiledSnapshot } from "./compiled_snapshot.ts";
 import type { GatewayContext } from "./filters/gateway.ts";
 import { CertificateStore } from "./listener/certificate_store.ts";
-import { GatewayDoors } from "./listener/gateway_doors.ts";
-import { GatewayPort, type GatewayWarning } from "./listener/gateway_port.ts";
+import { Doors } from "./listener/doors.ts";
+import { GatewayPort } from "./listener/gateway_port.ts";
 import type { PeerCertificates } from "./peer_certificates.ts";
 import type { Reception } from "./listener/reception.ts";
+import { TlsTermination, type TlsWarning } from "./listener/tls_termination.ts";
 
 /** Where a gateway stands; plain data. */
 export interface GatewayPlace {
@@ -34,14 +35,14 @@ export interface GatewayOptions {
   /** The gateway's own certificate; null before it has joined. */
   meshMaterial(): TlsMaterial | null;
   warn(message: string): void;
-  /** As in GatewayDoorsOptions. */
+  /** As in DoorsOptions. */
   onShutPorts(): void;
 }
 
 export class Gateway {
   readonly #certificates: CertificateStore;
   readonly #files: WatchedFiles;
-  readonly #doors: GatewayDoors;
+  readonly #doors: Doors;
   #compiled: CompiledSnapshot | null = null;
   #listens = false;
 
@@ -55,15 +56,18 @@ export class Gateway {
       watch: (paths) => this.#files.watch(paths),
       warn,
     });
-    const port = {
+    const current = () => this.#compiled;
+    const termination = new TlsTermination({
       ...options,
-      warnings: new LimitedWarnings<GatewayWarning>(clock, warn),
-      current: () => this.#compiled,
-      certificate: (source: Parameters<CertificateStore["get"]>[0]) => this.#certificates.get(source),
-    };
-    this.#doors = new GatewayDoors({
+      current,
+      warnings: new LimitedWarnings<TlsWarning>(clock, warn),
+      certificate: (source) => this.#certificates.get(source),
+    });
+    const port = { context: options.context, current, termination };
+    this.#doors = new Doors({
       ...place,
       clock,
+      owner: "gateway",
       listen: listenTcp,
       door: (name) => new GatewayPort(name, { ...port, reception: options.reception() }),
       warn,

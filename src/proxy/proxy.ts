@@ -40,6 +40,7 @@ import { InFlight } from "./filters/in_flight.ts";
 import { OutboundAcceptor } from "./filters/outbound.ts";
 import { ConnectionGate, type ConnectionRefusals, type Side } from "./listener/connection_gate.ts";
 import type { Gateway, GatewayPlace } from "./gateway.ts";
+import type { SidecarDoors } from "./sidecar_doors.ts";
 import type { KeySources } from "./jwt/key_sources.ts";
 import { MESH_TLS, MeshPeers } from "./listener/mesh_peers.ts";
 import { type ListenerWarning, OutboundListener } from "./listener/outbound_listener.ts";
@@ -112,6 +113,10 @@ export class Proxy {
   readonly #gateway: Gateway | null;
   /** Null before it listens, and of a gateway. */
   #plainInbound: PlainInboundListener | null = null;
+  /** Sides whose ports are open. */
+  readonly #open = new Set<Side>();
+  /** Null until a Sidecar asks for ports or TLS of its own. */
+  #doors: SidecarDoors | null = null;
   /** Null until a rule about tokens asks for keys. */
   #keys: KeySources | null = null;
   readonly #verifications = { count: 0 };
@@ -190,6 +195,8 @@ export class Proxy {
     this.#names.retain(namesIn(snapshot));
     this.#gateway?.update(compiled);
     this.#plainInbound?.follow(compiled);
+    if (this.#doors === null && wantsDoors(compiled)) this.#doors = this.#createDoors();
+    this.#doors?.update(compiled, this.#open);
   }
 
   /**
@@ -211,6 +218,8 @@ export class Proxy {
       this.#plainInbound = this.#plainInboundListener(addresses, peers);
       this.#listeners.inbound.push(listenTcp(inboundPlain, this.#plainInbound.accept));
       this.#listeners.inbound.push(listenMutualTls(mesh, material, shakeHands, MESH_TLS));
+      for (const side of SIDES) this.#open.add(side);
+      if (this.#current !== null) this.#doors?.update(this.#current, this.#open);
     } catch (error) {
       for (const side of SIDES) this.stopListening(side);
       throw error;
@@ -222,9 +231,9 @@ export class Proxy {
     return this.#exchanges.tap;
   }
 
-  /** Ports of a gateway that should be open and are not. */
+  /** Ports that the configuration asks for and that are not open. */
   get shutPorts(): readonly ShutPort[] {
-    return this.#gateway?.shutPorts ?? [];
+    return (this.#gateway ?? this.#doors)?.shutPorts ?? [];
   }
 
   /** Connections that clients hold open. */
@@ -240,6 +249,8 @@ export class Proxy {
   /** Closes the ports of one side; its connections go on. */
   stopListening(side: Side): void {
     if (side === "inbound") this.#gateway?.close();
+    this.#open.delete(side);
+    this.#doors?.close(side);
     for (const listener of this.#listeners[side].splice(0)) listener.stop();
   }
 
@@ -284,18 +295,20 @@ export class Proxy {
     return this.#current;
   };
 
-  #outboundListener(): OutboundListener {
-    const { random } = this.#options;
-    const acceptor = new OutboundAcceptor({
+  #outboundAcceptor(): OutboundAcceptor {
+    return new OutboundAcceptor({
       ...this.#exchanges,
-      random,
+      random: this.#options.random,
       hosts: this.#hosts,
       current: this.#serving,
       isOwnAddress: this.#isOwnAddress,
     });
+  }
+
+  #outboundListener(): OutboundListener {
     return new OutboundListener({
       reception: this.#receptions.outbound,
-      acceptor,
+      acceptor: this.#outboundAcceptor(),
       warnings: this.#warnings,
       originalDestination,
       isOwnAddress: this.#isOwnAddress,
@@ -358,37 +371,64 @@ export class Proxy {
     });
   }
 
-  #plainInboundListener(
-    { outbound, inboundPlain, mesh }: SidecarAddresses,
-    peers: MeshPeers,
-  ): PlainInboundListener {
-    const { random, limits } = this.#options;
-    const ports = [outbound.port, inboundPlain.port, mesh.port, PORTS.admin, PORTS.health, PORTS.metrics];
-    return new PlainInboundListener({
-      reception: () => new Reception(this.#gate, this.#wheel, "inbound", limits),
+  #createDoors(): SidecarDoors {
+    const { clock, trustDomain, limits, credentials, deliverTo, addresses, warn, onShutPorts } =
+      this.#options;
+    // As gateways: few sidecars have such ports.
+    const { SidecarDoors } = require("./sidecar_doors.ts") as typeof import("./sidecar_doors.ts");
+    return new SidecarDoors({
+      ...{ clock, credentials, trustDomain, deliverTo, warn, onShutPorts },
+      shared: addresses?.mesh.shared === true,
+      peers: this.#peers,
+      inbound: this.#plainCalls(this.#createMeshPeers()),
+      outbound: this.#outboundAcceptor(),
+      reception: (side) => new Reception(this.#gate, this.#wheel, side, limits),
+    });
+  }
+
+  /** What takes plain calls to the own workload, wherever they come in. */
+  #plainCalls(peers: MeshPeers) {
+    return {
       warnings: this.#warnings,
-      originalDestination,
       exchanges: {
         ...this.#exchanges,
-        random,
+        random: this.#options.random,
         hosts: this.#hosts,
         calls: this.calls,
         current: this.#serving,
       },
-      ownPorts: new Set(ports),
       current: () => this.#current,
-      secure: (wire, port) => peers.secure(wire, port),
+      secure: (wire: Wire, port: number) => peers.secure(wire, port),
+      termination: () => this.#doors === null ? null : this.#doors.termination,
+    };
+  }
+
+  #plainInboundListener(
+    { outbound, inboundPlain, mesh }: SidecarAddresses,
+    peers: MeshPeers,
+  ): PlainInboundListener {
+    const ports = [outbound.port, inboundPlain.port, mesh.port, PORTS.admin, PORTS.health, PORTS.metrics];
+    return new PlainInboundListener({
+      ...this.#plainCalls(peers),
+      reception: () => new Reception(this.#gate, this.#wheel, "inbound", this.#options.limits),
+      originalDestination,
+      ownPorts: new Set(ports),
     });
   }
 
   /** Whether a connection to there would come out at a listener of this proxy. */
   readonly #isOwnAddress = (hostname: string, port: number): boolean => {
     const addresses = Object.values(this.#options.addresses ?? {}) as readonly ListenAddress[];
-    const here = this.#current?.settings.address;
-    return addresses.some((own) =>
-      port === own.port && (hostname === here || leadsTo(hostname, own.hostname))
-    );
+    const { address: here = null, doors = [] } = this.#current?.settings ?? {};
+    const isHere = (own: { readonly hostname: string; readonly port: number }) =>
+      port === own.port && (hostname === here || leadsTo(hostname, own.hostname));
+    return addresses.some(isHere) || doors.some(({ bind, port }) => isHere({ hostname: bind, port }));
   };
+}
+
+/** Whether the sidecar has ports, or shows certificates, that a Sidecar resource asks for. */
+function wantsDoors({ settings: { doors = [], inbound } }: CompiledSnapshot): boolean {
+  return doors.length > 0 || inbound.some(({ tls }) => tls !== undefined);
 }
 
 /** In the order in which they drain. */

@@ -45,6 +45,8 @@ import { serverRules } from "./server_rules.ts";
 import { serverVerification } from "./server_verification.ts";
 import { sidecarEgress } from "./sidecar_egress.ts";
 import { sidecarIngress } from "./sidecar_ingress.ts";
+import { sidecarPorts } from "./sidecar_ports.ts";
+import { sidecarTls } from "./sidecar_tls.ts";
 import { singleResources } from "./single_resources.ts";
 import { subsetEndpoints } from "./subset_endpoints.ts";
 import { subsetPolicies } from "./subset_policies.ts";
@@ -100,6 +102,8 @@ const ANALYZERS: readonly Analyzer[] = [
   serverVerification,
   sidecarEgress,
   sidecarIngress,
+  sidecarPorts,
+  sidecarTls,
   singleResources,
   subsetEndpoints,
   subsetPolicies,

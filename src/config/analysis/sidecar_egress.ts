@@ -5,14 +5,15 @@ import type { ResourceSet } from "../resource.ts";
 import type { EgressHost } from "../schema/scoped_host.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
 
-interface Seen {
+/** A host as a Sidecar may let it be seen. */
+export interface SeenHost {
   readonly namespace: string;
   readonly host: string;
   readonly ports: readonly number[];
 }
 
 export const sidecarEgress: Analyzer = function* (resources, registry) {
-  const all = [...defined(resources)];
+  const all = [...definedHosts(resources)];
   for (const resource of resources.sidecars) {
     const { namespace } = resource;
     for (const [index, { hosts, port }] of resource.spec.egress.entries()) {
@@ -20,7 +21,7 @@ export const sidecarEgress: Analyzer = function* (resources, registry) {
       const found = hosts.map((host) => all.filter((one) => covers(host, one, namespace)));
       for (const [place, { excluded, host }] of hosts.entries()) {
         // Of whole namespaces there may be nothing yet.
-        if (excluded || host === "*" || (found[place] as Seen[]).length > 0) continue;
+        if (excluded || host === "*" || (found[place] as SeenHost[]).length > 0) continue;
         yield warning(
           CODES.referenceNotFound,
           resource,
@@ -38,12 +39,24 @@ export const sidecarEgress: Analyzer = function* (resources, registry) {
   }
 };
 
-function covers({ host, namespace }: EgressHost, one: Seen, own: string): boolean {
+/** What the hosts of an egress listener let a workload of `own` see. */
+export function seenBy(
+  hosts: readonly EgressHost[],
+  all: readonly SeenHost[],
+  own: string,
+): readonly SeenHost[] {
+  const some = (excluded: boolean, one: SeenHost) =>
+    hosts.some((host) => host.excluded === excluded && covers(host, one, own));
+  return all.filter((one) => some(false, one) && !some(true, one));
+}
+
+function covers({ host, namespace }: EgressHost, one: SeenHost, own: string): boolean {
   const from = namespace === "." ? own : namespace;
   return (from === "*" || from === one.namespace) && hostMatches(resolveHost(host, own), one.host);
 }
 
-function* defined({ services, serviceEntries }: ResourceSet): Generator<Seen> {
+/** All hosts that something defines. */
+export function* definedHosts({ services, serviceEntries }: ResourceSet): Generator<SeenHost> {
   for (const { name, namespace, spec } of services) {
     yield { namespace, host: serviceHost(name, namespace), ports: spec.ports.map(({ port }) => port) };
   }

@@ -9,6 +9,7 @@ import { outboundTrafficPolicy } from "./outbound_traffic_policy.ts";
 import { wrong } from "./problem.ts";
 import { ipAddress, isUnixAddress, labels, oneOf, PORT_MAX } from "./scalars.ts";
 import { egressHost } from "./scoped_host.ts";
+import { serverTls } from "./server_tls.ts";
 
 /** Where a listener of the sidecar delivers. */
 export type DefaultEndpoint =
@@ -46,7 +47,9 @@ const ingress = fields({
   /** Null: the same port of the workload. */
   defaultEndpoint: optional(defaultEndpoint),
   connectionPool: pool,
-}, ["tls"]);
+  /** For those who call from outside the mesh, where PeerAuthentication has the port's mutual TLS off. */
+  tls: optional(serverTls as Schema<v.InferOutput<typeof serverTls>>),
+});
 
 const egress = fields({
   /** Null: every port that the hosts have. */
@@ -75,14 +78,21 @@ export const sidecarSpec = v.pipe(written, across(faults));
 export type SidecarSpec = Immutable<Written>;
 
 function* faults({ ingress, egress }: Written): Generator<Fault> {
-  for (const [index, { port }] of ingress.entries()) {
+  for (const [index, listener] of ingress.entries()) {
+    const { port } = listener;
+    yield* ingressFaults(listener, ["ingress", index]);
     if (!ingress.slice(0, index).some((earlier) => earlier.port.number === port.number)) continue;
     yield {
       message: wrong(`the port ${port.number} has two listeners`),
       at: ["ingress", index, "port", "number"],
     };
   }
-  for (const [index, { port }] of egress.entries()) {
+  for (const [index, { port, bind, captureMode }] of egress.entries()) {
+    yield* bindFaults(bind, captureMode, ["egress", index]);
+    if (captureMode === "NONE" && port === null) {
+      const message = wrong("captureMode: NONE needs port: there has to be one that is dialled");
+      yield { message, at: ["egress", index] };
+    }
     if (port === null) {
       if (index === egress.length - 1) continue;
       const message = wrong("without a port it takes everything, so it has to be the last, and the only one");
@@ -93,6 +103,50 @@ function* faults({ ingress, egress }: Written): Generator<Fault> {
         at: ["egress", index, "port", "number"],
       };
     }
+  }
+}
+
+type IngressListener = Written["ingress"][number];
+
+function* bindFaults(
+  bind: string | null,
+  captureMode: IngressListener["captureMode"],
+  at: readonly (string | number)[],
+): Generator<Fault> {
+  if (bind === null || captureMode === "NONE") return;
+  const message = wrong(
+    "is of no use where connections are captured, whatever address they were dialled at",
+    "add captureMode: NONE",
+  );
+  yield { message, at: [...at, "bind"] };
+}
+
+const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
+
+function* ingressFaults(
+  { bind, captureMode, defaultEndpoint, port, tls }: IngressListener,
+  at: readonly (string | number)[],
+): Generator<Fault> {
+  yield* bindFaults(bind, captureMode, at);
+  if (captureMode === "NONE" && defaultEndpoint?.type !== "unix") {
+    // Without an endpoint it is the same port on loopback, where programs of sidecars listen.
+    const { host, port: to } = defaultEndpoint ?? { host: "127.0.0.1", port: port.number };
+    const isHere = bind === null ? host === "workload" : WILDCARDS.includes(bind) || bind === host;
+    if (to === port.number && isHere) {
+      yield { message: wrong("the listener would deliver to itself", "give it another defaultEndpoint"), at };
+    }
+  }
+  if (tls === null) return;
+  if (tls.mode !== "SIMPLE" && tls.mode !== "MUTUAL") {
+    const message = wrong(`the mode ${tls.mode} is for gateways alone`, "use SIMPLE or MUTUAL");
+    yield { message, at: [...at, "tls", "mode"] };
+  }
+  if (tls.httpsRedirect) {
+    yield { message: wrong("is for gateways alone"), at: [...at, "tls", "httpsRedirect"] };
+  }
+  if (port.protocol === null) {
+    const message = wrong("tls needs a protocol, which says what the workload gets", "write HTTPS or TLS");
+    yield { message, at: [...at, "port"] };
   }
 }
 

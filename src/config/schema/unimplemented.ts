@@ -21,16 +21,11 @@ const INBOUND_POOLS = ["inboundConnectionPool", "ingress[].connectionPool"];
 
 export const UNIMPLEMENTED: Readonly<Record<string, readonly Refusal[]>> = {
   sidecar: [
-    ...["ingress[].bind", "egress[].bind"].map((path) => ({ kind: "Sidecar", path })),
     // Istio reads it for callers alone.
     ...values("Sidecar", INBOUND_POOLS.map((pool) => `${pool}.http.h2UpgradePolicy`), {
       when: (value) => value === "UPGRADE",
       what: "h2UpgradePolicy UPGRADE towards the workload",
       hint: "say by the port's name or appProtocol that the workload speaks HTTP/2",
-    }),
-    ...values("Sidecar", ["ingress[].captureMode", "egress[].captureMode"], {
-      when: (value) => value === "NONE",
-      what: "the capture mode NONE",
     }),
   ],
   // It is for proxies that name a cluster as the server of TLS, and those of this mesh call endpoints by themselves.

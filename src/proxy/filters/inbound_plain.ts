@@ -8,7 +8,7 @@ import type { HostTable } from "../cluster/host_table.ts";
 import { type CompiledSnapshot, INBOUND_CONNECT_TIMEOUT_MS } from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
-import { takeMeshHeaders } from "../mesh_headers.ts";
+import { CLIENT_CERT_HEADER, takeMeshHeaders } from "../mesh_headers.ts";
 import { PolicyCall, type PolicyDestination, type PolicyPeer, policyPeer } from "../policy/policy_call.ts";
 import type { BoundPolicies, PolicyTable } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
@@ -26,6 +26,14 @@ export interface PlainInboundOptions extends ExchangeContext {
   current(): CompiledSnapshot;
 }
 
+/** Of a client whose TLS, which is not the mesh's, ended here. */
+export interface TlsClient {
+  /** For `x-forwarded-client-cert`; null without a certificate. */
+  readonly certificate: string | null;
+  /** That it asked for, lower case. */
+  readonly serverName: string | null;
+}
+
 /** One for each connection: it knows where the connection was going. Nobody says who is at its other end. */
 export class PlainInboundAcceptor implements Acceptor {
   readonly #options: PlainInboundOptions;
@@ -33,12 +41,19 @@ export class PlainInboundAcceptor implements Acceptor {
   readonly #peer: PolicyPeer;
   readonly #policyDestination: PolicyDestination;
   readonly #calls: RecordedCaller;
+  readonly #client: TlsClient | null;
 
-  /** `peerAddress` is that of the other end. */
-  constructor(options: PlainInboundOptions, destination: Address, peerAddress: string) {
+  /** `peerAddress` is that of the other end; `client` is what it showed in TLS, null where there was none. */
+  constructor(
+    options: PlainInboundOptions,
+    destination: Address,
+    peerAddress: string,
+    client: TlsClient | null = null,
+  ) {
     this.#options = options;
     this.#destination = destination;
-    this.#peer = policyPeer(null, peerAddress);
+    this.#client = client;
+    this.#peer = policyPeer(null, peerAddress, client?.serverName ?? "");
     this.#calls = options.calls.caller({
       principal: "",
       caller: UNKNOWN_WORKLOAD.key,
@@ -53,6 +68,8 @@ export class PlainInboundAcceptor implements Acceptor {
     const snapshot = current();
     const { exchange, edge, inbound } = this.#begin(snapshot, stream, head, ended);
     takeMeshHeaders(head.headers);
+    const certificate = this.#client === null ? null : this.#client.certificate;
+    if (certificate !== null) head.headers.push(CLIENT_CERT_HEADER, certificate);
     ensureEntryHeaders(head, random);
     const path = normalPath(head.path, snapshot.settings.pathNormalization);
     if (typeof path === "string") {

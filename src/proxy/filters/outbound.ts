@@ -30,6 +30,11 @@ export interface RequestConnection {
   readonly destination: Address | null;
   /** What it speaks, which whoever the mesh does not know is spoken to as well, as in Istio's PassthroughCluster. */
   readonly protocol: "http1" | "http2";
+  /** Whom authorities mean, where they mean something else than at the proxy's own port. */
+  virtualHost?(
+    snapshot: CompiledSnapshot,
+    authority: string,
+  ): CompiledVirtualHost<CompiledCluster> | undefined;
 }
 
 /** A connection of which no request is read. At least one of the two says where it leads. */
@@ -41,6 +46,8 @@ export interface TcpConnection {
   /** Its two ends, as they are seen here. */
   readonly client: Address;
   readonly local: Address;
+  /** The number of a port of the sidecar's own: bytes go to the first service that has it. */
+  readonly door?: number;
 }
 
 /** Where TLS is spoken that was not captured: what a URL without a port means. */
@@ -83,8 +90,10 @@ export class OutboundAcceptor {
     const named = serverName === null
       ? undefined
       : snapshot.listeners.byServerName(serverName, destination?.port ?? null);
-    const found = named !== undefined
-      ? { listener: named, endpoint: null }
+    const chosen = named ??
+      (connection.door === undefined ? undefined : snapshot.listeners.ofPort(connection.door)[0]);
+    const found = chosen !== undefined
+      ? { listener: chosen, endpoint: null }
       : destination && snapshot.listeners.byAddress(destination.hostname, destination.port);
     const port = found?.listener.listener.port ?? HTTPS_PORT;
     const to = destination ?? { hostname: serverName ?? "", port };
@@ -121,7 +130,9 @@ export class OutboundAcceptor {
     const path = normalPath(head.path, snapshot.settings.pathNormalization);
     if (typeof path !== "string") return exchange.reply(path, snapshot.unrouted);
     head.path = path;
-    const virtualHost = snapshot.routes.virtualHost(head.authority);
+    const virtualHost = connection.virtualHost === undefined
+      ? snapshot.routes.virtualHost(head.authority)
+      : connection.virtualHost(snapshot, head.authority);
     if (virtualHost !== undefined) this.#routeBy(virtualHost, exchange, snapshot, head);
     else if (connection.destination === null) {
       this.#passThrough(exchange, snapshot, head, connection.protocol);

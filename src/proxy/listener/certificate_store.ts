@@ -1,5 +1,5 @@
 /**
- * The certificates that a gateway shows, from files that somebody else renews: read again when they change. What cannot
+ * The certificates that a gateway or a sidecar shows to who is no mesh, from files that somebody else renews: read again when they change. What cannot
  * serve is told and not used, so that a broken renewal leaves the pair that works.
  */
 import { textHash } from "../../lib/hash.ts";
@@ -84,7 +84,7 @@ export class CertificateStore {
       const name = held.source.type === "credential" ? held.source.name : "";
       return this.#fault(
         held,
-        `the credential "${name}" needs a directory: start the gateway with --credentials`,
+        `the credential "${name}" needs a directory: start the proxy with --credentials`,
       );
     }
     let material: TlsMaterial;

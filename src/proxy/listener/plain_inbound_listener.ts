@@ -3,7 +3,7 @@
  * where the port carries HTTP in mutual TLS, as from peers that are no proxies of ours (Istio's own are such).
  */
 import type { OriginalDestination } from "../../runtime/original_destination.ts";
-import { NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { type Address, NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import type { LimitedWarnings } from "../../telemetry/limited_warnings.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import {
@@ -11,8 +11,10 @@ import {
   type PlainInboundOptions,
   refusesPlainText,
 } from "../filters/inbound_plain.ts";
+import type { GatewayTls } from "../../model/gateway_listener.ts";
 import { expectationOf, type ListenerWarning } from "./outbound_listener.ts";
 import type { Reception } from "./reception.ts";
+import type { TlsTermination } from "./tls_termination.ts";
 
 export interface PlainInboundListenerOptions {
   /** A new one. */
@@ -22,6 +24,8 @@ export interface PlainInboundListenerOptions {
   readonly exchanges: PlainInboundOptions;
   /** Ports of the proxy itself, which are nobody's to be called through it. */
   readonly ownPorts: ReadonlySet<number>;
+  /** Ends TLS that is not the mesh's; there where some port asks for it. */
+  termination(): TlsTermination | null;
   /** The snapshot that serves now; null: there is none yet. */
   current(): CompiledSnapshot | null;
   /** Begins mutual TLS on a connection to a port of the workload. */
@@ -71,6 +75,10 @@ export class PlainInboundListener {
       refusePlainText();
       return null;
     }
+    if (inbound?.tls) {
+      if (verdict === "refuse") return reception.refuse(wire, "tls");
+      return this.#decrypt(wire, inbound.tls, destination, inbound.declared === "http");
+    }
     const acceptor = new PlainInboundAcceptor(exchanges, destination, wire.remoteAddress);
     const tcp = (wire: Wire) => reception.tcp(wire, (stream) => acceptor.acceptTcp(stream));
     const straight = inbound === undefined || inbound.declared === "tcp" || inbound.declared === "tls";
@@ -104,9 +112,45 @@ export class PlainInboundListener {
     }
   }
 
+  /** Nobody is taken here any more: what is open drains. */
+  close(): void {
+    for (const reception of this.#receptions.values()) reception.close();
+    this.#receptions.clear();
+  }
+
   #receptionAt(port: number): Reception {
     let reception = this.#receptions.get(port);
     if (reception === undefined) this.#receptions.set(port, reception = this.#options.reception());
     return reception;
   }
+
+  /** One that speaks TLS as the port's Sidecar says, or is closed. */
+  #decrypt(wire: Wire, tls: GatewayTls, destination: Address, carriesRequests: boolean): WireOwner {
+    const { exchanges, termination } = this.#options;
+    const reception = this.#receptionAt(destination.port);
+    const name = `the port ${destination.port}`;
+    return reception.sniff(wire, "tls", {
+      ...CLOSED,
+      tls: (wire, serverName) =>
+        termination()?.begin(wire, {
+          ...{ reception, name, tls, carriesRequests },
+          serve: (wire, client) => {
+            const caller = { certificate: client.certificate, serverName };
+            const acceptor = new PlainInboundAcceptor(exchanges, destination, wire.remoteAddress, caller);
+            if (!carriesRequests) return reception.tcp(wire, (stream) => acceptor.acceptTcp(stream));
+            return wire.alpnProtocol === "h2"
+              ? reception.http2(wire, acceptor)
+              : reception.http1(wire, acceptor, "https");
+          },
+        }) ?? closed(wire),
+    });
+  }
 }
+
+function closed(wire: Wire): WireOwner {
+  wire.terminate();
+  return NOBODY;
+}
+
+/** Whoever speaks something else. */
+const CLOSED = { http1: closed, http2: closed, tls: closed, tcp: closed };

@@ -36,11 +36,13 @@ export class ListenerTable<Target, Endpoint> {
   readonly #byAddress = new Map<string, Found<Target, Endpoint>>();
   /** By port, the narrowest network first. */
   readonly #networks = new Map<number, { network: Network; found: Found<Target, Endpoint> }[]>();
+  readonly #all: readonly CompiledListener<Target>[];
   readonly #byServerName = new Map<string, CompiledListener<Target>[]>();
 
   /** Of two that have one address, the first has it; a service's own address goes before that of an endpoint. */
   constructor(listeners: Iterable<Listener>, clusters: ClusterLookup<Target, Endpoint>) {
     const compiled = Array.from(listeners, (listener) => compile(listener, clusters));
+    this.#all = compiled;
     for (const one of compiled) {
       for (const address of one.listener.addresses) {
         this.#addAddress(address, { listener: one, endpoint: null });
@@ -77,6 +79,11 @@ export class ListenerTable<Target, Endpoint> {
     if (port !== null) return ports?.find(({ listener }) => listener.port === port);
     return ports?.find(({ listener }) => listener.port === HTTPS_PORT) ??
       ports?.find(({ listener }) => listener.protocol === "tls");
+  }
+
+  /** Those of services that have a port, in order. */
+  ofPort(port: number): readonly CompiledListener<Target>[] {
+    return this.#all.filter(({ listener }) => listener.port === port);
   }
 
   #portsOf(name: string): CompiledListener<Target>[] | undefined {

@@ -263,4 +263,37 @@ describe("entries, workloads and Sidecars", () => {
     expect(codes(HTTP, entry("labels: {app: a}\nports: {http: 81}"), ingress(81))).toEqual([]);
     expect(codes(HTTP, workload, ingress(81, "{app: other}"))).toEqual([]);
   });
+
+  test("TLS of ingress counts where some PeerAuthentication has the port's mutual TLS off", () => {
+    const TLS = "tls: {mode: SIMPLE, credentialName: c}";
+    const ingress = sidecar(
+      `workloadSelector: {labels: {app: a}}\ningress: [{port: {number: 443, protocol: HTTPS, name: h}, ${TLS}}]`,
+    );
+    const with_ = (text: string, namespace = "tutorial", ...more: Written[]) =>
+      codes(ingress, ["PeerAuthentication", "p", text, namespace], ...more);
+    const app = "selector: {matchLabels: {app: a}}";
+    expect(codes(ingress)).toEqual(["BOW0069"]);
+    expect(with_("mtls: {mode: DISABLE}")).toEqual([]);
+    expect(with_("mtls: {mode: DISABLE}", "istio-system")).toEqual([]);
+    expect(with_("mtls: {mode: DISABLE}", "other")).toEqual(["BOW0069"]);
+    expect(with_(`${app}\nportLevelMtls: {443: {mode: DISABLE}}`)).toEqual([]);
+    expect(with_(`${app}\nportLevelMtls: {444: {mode: DISABLE}}`)).toEqual(["BOW0069"]);
+    expect(with_(`${app}\nmtls: {mode: DISABLE}\nportLevelMtls: {443: {mode: STRICT}}`)).toEqual(["BOW0069"]);
+    const tier = "selector: {matchLabels: {tier: x}}\nmtls: {mode: DISABLE}";
+    expect(with_(tier, "tutorial", entry("labels: {app: b, tier: x}"))).toEqual(["BOW0069"]);
+    expect(with_(tier, "tutorial", entry("labels: {app: a, tier: x}"))).toEqual([]);
+  });
+
+  test("a port for bytes has one service that has it", () => {
+    const egress = (hosts: string, protocol = "TCP") =>
+      sidecar(
+        `egress: [{port: {number: 80, protocol: ${protocol}, name: p}, captureMode: NONE, hosts: [${hosts}]}]`,
+      );
+    const other = service("{name: tcp, port: 80}", "b");
+    expect(codes(TCP, other, egress("'./*'"))).toEqual(["BOW0070"]);
+    expect(codes(TCP, other, egress("'./*'", "TLS"))).toEqual([]);
+    expect(codes(TCP, other, egress("'./a.tutorial.svc.cluster.local'"))).toEqual([]);
+    expect(codes(TCP, other, egress("'./*', '~./b.tutorial.svc.cluster.local'"))).toEqual([]);
+    expect(codes(TCP, service("{name: tcp, port: 81}", "b"), egress("'./*'"))).toEqual([]);
+  });
 });

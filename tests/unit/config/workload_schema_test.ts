@@ -212,6 +212,48 @@ describe("Sidecar", () => {
       expect(() => endpointOf(text)).toThrow("is no endpoint of the workload");
     }
   });
+
+  test.each([
+    ["egress", 'bind: 127.0.0.5, captureMode: NONE, hosts: ["./*"]', null],
+    ["egress", 'bind: 127.0.0.5, hosts: ["./*"]', "add captureMode: NONE"],
+    ["egress", 'bind: 127.0.0.5, captureMode: IPTABLES, hosts: ["./*"]', "add captureMode: NONE"],
+    ["ingress", "bind: 10.0.0.1", "add captureMode: NONE"],
+    // Programs listen on loopback, where nothing else is said.
+    ["ingress", "captureMode: NONE", null],
+    ["ingress", "captureMode: NONE, bind: 10.0.0.1", null],
+    ["ingress", "captureMode: NONE, bind: 127.0.0.1", "would deliver to itself"],
+    ["ingress", "captureMode: NONE, bind: 0.0.0.0", "would deliver to itself"],
+    ["ingress", 'captureMode: NONE, bind: "::"', "would deliver to itself"],
+    ["ingress", 'captureMode: NONE, bind: 0.0.0.0, defaultEndpoint: "127.0.0.1:81"', null],
+    ["ingress", 'captureMode: NONE, bind: 0.0.0.0, defaultEndpoint: "unix:///run/a"', null],
+    ["ingress", 'captureMode: NONE, defaultEndpoint: "0.0.0.0:80"', "would deliver to itself"],
+    ["ingress", 'captureMode: NONE, bind: 127.0.0.5, defaultEndpoint: "0.0.0.0:80"', null],
+  ])("%s of the port 80 with %s", (field, rest, fault) => {
+    const found = specFaults("Sidecar", `${field}: [{port: {number: 80}, ${rest}}]`);
+    if (fault === null) expect(found).toEqual([]);
+    else expect(found).toEqual([expect.stringContaining(fault)]);
+  });
+
+  test("what is dialled has a port", () => {
+    expect(specFaults("Sidecar", 'egress: [{captureMode: NONE, hosts: ["./*"]}]')).toEqual([
+      expect.stringContaining("captureMode: NONE needs port"),
+    ]);
+  });
+
+  test("TLS of ingress is SIMPLE or MUTUAL, for a port that says what the workload gets", () => {
+    const faults = (tls: string, port = "{number: 443, protocol: HTTPS}") =>
+      specFaults("Sidecar", `ingress: [{port: ${port}, tls: {${tls}}}]`);
+    const files = "serverCertificate: /c, privateKey: /k";
+    expect(faults(`mode: SIMPLE, ${files}`)).toEqual([]);
+    expect(faults("mode: SIMPLE, credentialName: a")).toEqual([]);
+    expect(faults(`mode: MUTUAL, ${files}, caCertificates: /a`)).toEqual([]);
+    expect(faults(`mode: MUTUAL, ${files}`)[0]).toContain("needs caCertificates");
+    for (const mode of ["PASSTHROUGH", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]) {
+      expect(faults(`mode: ${mode}`)).toEqual([expect.stringContaining("is for gateways alone")]);
+    }
+    expect(faults("mode: SIMPLE, credentialName: a, httpsRedirect: true")).toHaveLength(1);
+    expect(faults("mode: SIMPLE, credentialName: a", "{number: 443}")[0]).toContain("write HTTPS or TLS");
+  });
 });
 
 describe("MeshConfig", () => {

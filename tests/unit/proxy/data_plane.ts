@@ -2,6 +2,7 @@
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import { TimerWheel } from "../../../src/lib/timer_wheel.ts";
+import { doorName, type SidecarDoor } from "../../../src/model/sidecar_door.ts";
 import {
   type Cluster,
   clusterName,
@@ -19,6 +20,7 @@ import { TlsFiles } from "../../../src/proxy/cluster/tls_files.ts";
 import { type CompiledSnapshot, compileSnapshot } from "../../../src/proxy/compiled_snapshot.ts";
 import type { Acceptor } from "../../../src/proxy/exchange.ts";
 import { ConnectionGate } from "../../../src/proxy/listener/connection_gate.ts";
+import { OutboundDoor } from "../../../src/proxy/listener/outbound_door.ts";
 import { type ListenerWarning, OutboundListener } from "../../../src/proxy/listener/outbound_listener.ts";
 import { PlainInboundListener } from "../../../src/proxy/listener/plain_inbound_listener.ts";
 import { Reception } from "../../../src/proxy/listener/reception.ts";
@@ -205,6 +207,16 @@ export class DataPlane {
 
   /** Ports on the way to which mutual TLS was begun. */
   readonly secured: number[] = [];
+  /** A connection that arrives at a port of the sidecar's own. */
+  arrivesAt(door: SidecarDoor): Arrival {
+    const { accept } = new OutboundDoor(doorName(door), {
+      reception: this.#reception,
+      acceptor: this.#outbound,
+      destination: { hostname: door.bind, port: door.port },
+      current: () => this.compiled,
+    });
+    return new Arrival(accept);
+  }
 
   /** A connection that arrives at 15006. */
   arrivesPlain(destination: Address | null): Arrival {
@@ -216,6 +228,7 @@ export class DataPlane {
       originalDestination: () => destination,
       exchanges: { ...this.exchanges, random, hosts, calls, current },
       ownPorts: new Set([15001, 15006, 15008]),
+      termination: () => null,
       current,
       secure: (_wire, port) => {
         this.secured.push(port);

@@ -83,7 +83,7 @@ describe("CertificateStore", () => {
     expect(reads).toEqual([]);
     expect(warnings).toEqual([
       'Cannot use a certificate, nobody is served with it: the credential "shop" needs a directory: start the ' +
-      "gateway with --credentials",
+      "proxy with --credentials",
     ]);
   });
 

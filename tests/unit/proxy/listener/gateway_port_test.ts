@@ -3,8 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
 import type { GatewayChain, GatewayListener } from "../../../../src/model/gateway_listener.ts";
 import type { Resource } from "../../../../src/model/snapshot.ts";
-import { GatewayPort, type GatewayWarning } from "../../../../src/proxy/listener/gateway_port.ts";
+import { GatewayPort } from "../../../../src/proxy/listener/gateway_port.ts";
 import { Reception } from "../../../../src/proxy/listener/reception.ts";
+import { TlsTermination, type TlsWarning } from "../../../../src/proxy/listener/tls_termination.ts";
 import { LimitedWarnings } from "../../../../src/telemetry/limited_warnings.ts";
 import {
   Arrival,
@@ -71,12 +72,16 @@ class Edge {
         isOwnAddress: () => false,
         current: () => plane.compiled,
       },
-      trustDomain: "mesh.test",
-      peers: new PeerCertificates(),
-      warnings: new LimitedWarnings<GatewayWarning>(clock, warn),
+      termination: new TlsTermination({
+        clock,
+        trustDomain: "mesh.test",
+        peers: new PeerCertificates(),
+        warnings: new LimitedWarnings<TlsWarning>(clock, warn),
+        current: () => plane.compiled,
+        meshMaterial: () => null,
+        certificate: () => null,
+      }),
       current: () => this.#serves ? plane.compiled : null,
-      meshMaterial: () => null,
-      certificate: () => null,
     });
     return new Arrival(port.accept);
   }

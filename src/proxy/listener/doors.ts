@@ -1,21 +1,29 @@
-/** The ports of a gateway as they come and go with its configuration: each on its own, so that one that is taken keeps none shut. */
+/** Ports that come and go with the configuration: each on its own, so that one that is taken keeps none shut. */
 import type { Clock } from "../../lib/clock.ts";
-import type { GatewayListener } from "../../model/gateway_listener.ts";
 import type { ShutPort } from "../../model/shut_port.ts";
 import type { ListenAddress, Listener, Wire, WireOwner } from "../../runtime/socket.ts";
 
 /** A port that could not be opened is tried again after this. */
 export const DOOR_RETRY_MS = 5_000;
 
-export interface GatewayDoorsOptions {
+/** Where a door is wanted. */
+export interface WantedDoor {
+  /** An IP address; null: as all. */
+  readonly bind: string | null;
+  readonly port: number;
+}
+
+export interface DoorsOptions {
   readonly clock: Clock;
-  /** Address of listeners that name none; other processes of the same user may share it. */
+  /** Whose they are, for the log. */
+  readonly owner: "gateway" | "sidecar";
+  /** Address of doors that name none; other processes of the same user may share it. */
   readonly hostname: string;
   readonly shared: boolean;
   /** Throws ListenError. */
   listen(address: ListenAddress, accept: (wire: Wire) => WireOwner | null): Listener;
-  /** What takes the connections of a listener from now on. */
-  door(name: string): Door;
+  /** What takes the connections of a door from now on. */
+  door(name: string, wanted: WantedDoor): Door;
   warn(message: string): void;
   /** Other ports than before cannot be opened, or for another reason. */
   onShut(): void;
@@ -32,20 +40,20 @@ interface OpenDoor {
   readonly listener: Listener;
 }
 
-export class GatewayDoors {
-  readonly #options: GatewayDoorsOptions;
+export class Doors {
+  readonly #options: DoorsOptions;
   readonly #open = new Map<string, OpenDoor>();
-  /** Those that should be open and are not, by the listener's name, with the reason that was told. */
+  /** Those that should be open and are not, by name, with the reason that was told. */
   readonly #shut = new Map<string, ShutPort>();
-  #wanted: ReadonlyMap<string, GatewayListener> = new Map();
+  #wanted: ReadonlyMap<string, WantedDoor> = new Map();
   #cancelRetry: () => void = () => {};
 
-  constructor(options: GatewayDoorsOptions) {
+  constructor(options: DoorsOptions) {
     this.#options = options;
   }
 
   /** Opens what is new, closes what is gone, and lets the connections of that drain. */
-  update(wanted: ReadonlyMap<string, GatewayListener>): void {
+  update(wanted: ReadonlyMap<string, WantedDoor>): void {
     this.#wanted = wanted;
     for (const [name, { door, listener }] of this.#open) {
       if (wanted.has(name)) continue;
@@ -72,25 +80,28 @@ export class GatewayDoors {
 
   #openAll(): void {
     this.#cancelRetry();
-    for (const [name, listener] of this.#wanted) if (!this.#open.has(name)) this.#tryOpen(name, listener);
+    for (const [name, wanted] of this.#wanted) if (!this.#open.has(name)) this.#tryOpen(name, wanted);
     if (this.#shut.size > 0) {
       this.#cancelRetry = this.#options.clock.after(DOOR_RETRY_MS, () => this.#openAll());
     }
   }
 
-  #tryOpen(name: string, { bind, port }: GatewayListener): void {
-    const { listen, hostname, shared, warn } = this.#options;
+  #tryOpen(name: string, wanted: WantedDoor): void {
+    const { bind, port } = wanted;
+    const { listen, hostname, shared, warn, owner } = this.#options;
     try {
       const address = { hostname: bind ?? hostname, port, shared };
-      const door = this.#options.door(name);
-      this.#open.set(name, { door, listener: listen(address, (wire) => door.accept(wire)) });
-      if (this.#reopen(name)) warn(`The gateway's port ${port} could be opened at last`);
+      // Nobody is accepted before this is over, and there is no door where nobody listens.
+      const listener = listen(address, (wire) => door.accept(wire));
+      const door = this.#options.door(name, wanted);
+      this.#open.set(name, { door, listener });
+      if (this.#reopen(name)) warn(`The ${owner}'s port ${port} could be opened at last`);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (this.#shut.get(name)?.reason === reason) return;
       this.#shut.set(name, { port, reason });
       this.#options.onShut();
-      warn(`A port of the gateway is shut, the others serve; it is tried again: ${reason}`);
+      warn(`A port of the ${owner} is shut, the others serve; it is tried again: ${reason}`);
     }
   }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import type { GatewayListener } from "../../../../src/model/gateway_listener.ts";
-import { DOOR_RETRY_MS, GatewayDoors } from "../../../../src/proxy/listener/gateway_doors.ts";
+import { DOOR_RETRY_MS, Doors } from "../../../../src/proxy/listener/doors.ts";
 import type { ListenAddress } from "../../../../src/runtime/socket.ts";
 
 function wanted(...ports: number[]): ReadonlyMap<string, GatewayListener> {
@@ -22,8 +22,9 @@ function doors() {
   /** Ports that were shut whenever that changed. */
   const shut: number[][] = [];
   let attempts = 0;
-  const held = new GatewayDoors({
+  const held = new Doors({
     clock,
+    owner: "gateway",
     hostname: "127.0.0.1",
     shared: true,
     listen(address) {
@@ -39,7 +40,7 @@ function doors() {
   return { clock, open, taken, warnings, drained, shut, held, attempts: () => attempts };
 }
 
-describe("GatewayDoors", () => {
+describe("Doors", () => {
   test("update() opens what is new, closes what is gone and has it drain, and leaves the rest", () => {
     const { held, open, drained, attempts } = doors();
     held.update(wanted(80, 81));

@@ -1,0 +1,244 @@
+/** Ports that a Sidecar opens (`captureMode: NONE`): programs dial them, outsiders come by them in plain text or in TLS. */
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { OutsideAuthority } from "./certificates.ts";
+import { curl, exchange, runCurl } from "./clients.ts";
+import { Mesh } from "./mesh.ts";
+import { service, workload } from "./resources.ts";
+
+const mesh = new Mesh("127.0.76");
+const FRONT = mesh.address(10);
+const WEB = mesh.address(11);
+/** What programs dial on the caller's machine. */
+const LOCAL = mesh.address(20);
+/** What outsiders dial on the callee's. */
+const OUTSIDE = mesh.address(21);
+const PORT = { app: 8080, other: 8090, bytes: 9000, plain: 8081, tls: 8443, mutual: 8444, taken: 9100 };
+
+const authority = new OutsideAuthority(mesh.directory, "authority");
+const file = (name: string) => join(mesh.directory, name);
+const servers: Server[] = [];
+
+endEverythingAfterwards();
+
+function sidecar(name: string, spec: string): string {
+  return `apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: ${name}, namespace: shop }
+spec:
+  workloadSelector: { labels: { app: ${name} } }
+${spec.trim().split("\n").map((line) => `  ${line}`).join("\n")}
+`;
+}
+
+const egress = (port: number, protocol: string) =>
+  `- { port: { number: ${port}, protocol: ${protocol}, name: p${port} }, captureMode: NONE, bind: ${LOCAL}, ` +
+  'hosts: ["./*"] }';
+
+const EGRESS = `egress:
+${egress(PORT.app, "HTTP")}
+${egress(PORT.bytes, "TCP")}
+- hosts: ["./*"]`;
+
+const ingress = (port: number, protocol: string, more = "") =>
+  `- { port: { number: ${port}, protocol: ${protocol}, name: p${port} }, captureMode: NONE, bind: ${OUTSIDE}, ` +
+  `defaultEndpoint: "0.0.0.0:${PORT.app}"${more} }`;
+
+const CERTIFICATE = `serverCertificate: ${file("door.crt")}, privateKey: ${file("door.key")}`;
+
+const INGRESS = `ingress:
+- port: { number: ${PORT.app}, protocol: HTTP, name: http }
+${ingress(PORT.plain, "HTTP")}
+${ingress(PORT.tls, "HTTPS", `, tls: { mode: SIMPLE, ${CERTIFICATE} }`)}
+${
+  ingress(
+    PORT.mutual,
+    "HTTPS",
+    `, tls: { mode: MUTUAL, ${CERTIFICATE}, caCertificates: ${authority.rootFile}, subjectAltNames: [client.test] }`,
+  )
+}`;
+
+/** `mtls` of each port that differs. */
+function authentication(ports: Readonly<Record<number, string>>): string {
+  const levels = Object.entries(ports).map(([port, mode]) => `${port}: { mode: ${mode} }`).join(", ");
+  return `apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: web, namespace: shop }
+spec: { selector: { matchLabels: { app: web } }, portLevelMtls: { ${levels} } }
+`;
+}
+
+const BYTES = service("bytes", PORT.bytes).replace("name: http", "name: tcp").replace(
+  "app: bytes",
+  "app: web",
+);
+const OTHER = service("other", PORT.other).replace("app: other", "app: web").replace(
+  `port: ${PORT.other}`,
+  `port: ${PORT.other}, targetPort: ${PORT.app}`,
+);
+
+function writeMesh(
+  options: { readonly ingress?: string; readonly modes?: Readonly<Record<number, string>> } = {},
+) {
+  const { ingress = INGRESS, modes = { [PORT.tls]: "DISABLE", [PORT.mutual]: "DISABLE" } } = options;
+  mesh.write(
+    "mesh.yaml",
+    ...[service("web", PORT.app), BYTES, OTHER, workload("front", FRONT), workload("web", WEB)],
+    ...[sidecar("front", EGRESS), sidecar("web", ingress), authentication(modes)],
+  );
+}
+
+const door = (scheme: string, port: number, ...more: string[]) =>
+  curl(
+    ...more,
+    "--cacert",
+    authority.rootFile,
+    "--resolve",
+    `door.test:${port}:${OUTSIDE}`,
+    `${scheme}://door.test:${port}/x`,
+  );
+
+/** What the program at the other end was asked. */
+const heard = (answer: { readonly body: string }) => JSON.parse(answer.body) as Echo;
+
+beforeAll(async () => {
+  const own = authority.issue("DNS:door.test");
+  writeFileSync(file("door.crt"), own.chain);
+  writeFileSync(file("door.key"), own.key);
+  const client = authority.issue("DNS:client.test");
+  writeFileSync(file("client.crt"), client.chain);
+  writeFileSync(file("client.key"), client.key);
+  await startEcho("web", WEB, undefined, PORT.app);
+  const bytes = createServer((socket) => socket.on("data", (chunk) => socket.end(`heard ${chunk}`)));
+  servers.push(bytes);
+  await new Promise<void>((resolve) => bytes.listen(PORT.bytes, WEB, resolve));
+  writeMesh({ ingress: `${INGRESS}\n- port: { number: ${PORT.bytes}, protocol: TCP, name: tcp }` });
+  await mesh.startControlPlane();
+  await mesh.startSidecar("shop/front", { at: 10, workers: 2 });
+  await mesh.startSidecar("shop/web", { at: 11 });
+  await mesh.untilSynced(2);
+});
+
+afterAll(async () => {
+  for (const server of servers) server.close();
+  await stopEchoes();
+  mesh.remove();
+});
+
+describe("egress", () => {
+  scenario("a request goes to the service that it names, over the mesh", async () => {
+    const named = await curl("-H", "Host: web", `http://${LOCAL}:${PORT.app}/a`);
+    expect(named.status).toBe(200);
+    expect(heard(named)).toMatchObject({ app: "web", path: "/a" });
+    expect(heard(named).headers["x-forwarded-client-cert"]).toContain(
+      "spiffe://cluster.local/ns/shop/sa/front",
+    );
+    const full = await curl(
+      "-H",
+      `Host: web.shop.svc.cluster.local:${PORT.app}`,
+      `http://${LOCAL}:${PORT.app}/`,
+    );
+    expect(full.status).toBe(200);
+  });
+
+  scenario("one for the address alone goes to the only service that has the port", async () => {
+    const answer = await curl(`http://${LOCAL}:${PORT.app}/b`);
+    expect([answer.status, heard(answer).path]).toEqual([200, "/b"]);
+  });
+
+  scenario("services with other ports are not reached there, and nothing goes in a circle", async () => {
+    const other = await curl("-H", `Host: other:${PORT.other}`, `http://${LOCAL}:${PORT.app}/`);
+    expect(other.status).toBe(503);
+    const circle = await curl("-H", `Host: ${LOCAL}:${PORT.bytes}`, `http://${LOCAL}:${PORT.app}/`);
+    expect([circle.status, circle.headers["x-bowline-reply"]?.[0]]).toEqual([
+      404,
+      expect.stringMatching(/^NR /),
+    ]);
+  });
+
+  scenario("bytes go to the service that has the port", async () => {
+    const { text } = await exchange(LOCAL, PORT.bytes, "hello");
+    expect(text).toBe("heard hello");
+  });
+});
+
+describe("ingress", () => {
+  scenario("outsiders come in plain text where they may", async () => {
+    const answer = await door("http", PORT.plain);
+    expect([answer.status, heard(answer).path]).toEqual([200, "/x"]);
+    expect(heard(answer).headers).not.toHaveProperty("x-forwarded-client-cert");
+  });
+
+  scenario("TLS ends at the sidecar, in either HTTP", async () => {
+    for (const [version, spoken] of [["--http1.1", "1.1"], ["--http2", "2"]] as const) {
+      const answer = await door("https", PORT.tls, version);
+      expect([spoken, answer.status]).toEqual([spoken, 200]);
+      expect(heard(answer).headers).toMatchObject({
+        "x-forwarded-proto": "https",
+        host: `door.test:${PORT.tls}`,
+      });
+    }
+    expect((await exchange(OUTSIDE, PORT.tls, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")).text).toBe("");
+  });
+
+  scenario("who is to show a certificate shows one of the authority, with one of the names", async () => {
+    const client = (name: string) => ["--cert", file(`${name}.crt`), "--key", file(`${name}.key`)];
+    const answer = await door("https", PORT.mutual, ...client("client"));
+    expect(answer.status).toBe(200);
+    expect(heard(answer).headers["x-forwarded-client-cert"]).toContain("DNS=client.test");
+    const refused = async (...args: string[]) =>
+      (await runCurl([
+        ...args,
+        "-sk",
+        "--resolve",
+        `door.test:${PORT.mutual}:${OUTSIDE}`,
+        `https://door.test:${PORT.mutual}/`,
+      ])).code;
+    expect(await refused()).not.toBe(0);
+    expect(await refused(...client("door"))).not.toBe(0);
+  });
+
+  scenario("without DISABLE the port's TLS is nobody's, and with STRICT plain text is refused", async () => {
+    writeMesh({ modes: { [PORT.plain]: "STRICT" } });
+    await until("plain text is refused", async () => {
+      const { code } = await runCurl(["-s", "-o", "/dev/null", `http://${OUTSIDE}:${PORT.plain}/`]);
+      return code !== 0;
+    });
+    // The bytes go on to the program, which speaks none.
+    const { code } = await runCurl(["-sk", `https://${OUTSIDE}:${PORT.tls}/`]);
+    expect(code).not.toBe(0);
+    writeMesh();
+    await until(
+      "TLS ends again",
+      async () => (await runCurl(["-sk", `https://${OUTSIDE}:${PORT.tls}/`])).code === 0,
+    );
+  });
+});
+
+describe("ports", () => {
+  scenario("one that is taken is told, and opened when it is free; one that is gone is closed", async () => {
+    const taken = createServer();
+    servers.push(taken);
+    await new Promise<void>((resolve) => taken.listen(PORT.taken, OUTSIDE, resolve));
+    writeMesh({ ingress: `${INGRESS}\n${ingress(PORT.taken, "HTTP")}` });
+    const shut = async () =>
+      (await mesh.proxies()).find(({ workload }) => workload === "shop/web")?.shutPorts ?? [];
+    await until(
+      "the port is told to be shut",
+      async () => (await shut()).some(({ port }) => port === PORT.taken),
+    );
+    expect((await door("http", PORT.plain)).status).toBe(200);
+    await new Promise((resolve) => taken.close(resolve));
+    await until("the port is open", async () => (await shut()).length === 0);
+    expect((await door("http", PORT.taken)).status).toBe(200);
+    writeMesh();
+    await until("the port is closed", async () => {
+      const { code } = await runCurl(["-s", `http://${OUTSIDE}:${PORT.taken}/`]);
+      return code === 7;
+    });
+  });
+});

@@ -1,0 +1,67 @@
+/** What arrives at a port of the sidecar's own: it goes to services that have the port, and nowhere else. */
+import { describe, expect, test } from "bun:test";
+import type { SidecarDoor } from "../../../../src/model/sidecar_door.ts";
+import type { PortProtocol, Resource } from "../../../../src/model/snapshot.ts";
+import { cluster, DataPlane, endpoint, listener, settings, snapshotOf, virtualHost } from "../data_plane.ts";
+import { CLIENT_HELLOS } from "./client_hellos.ts";
+
+const OUTSIDE = "shop.test";
+
+/** A sidecar with a door for the port 80, and a service with that port, if not others too. */
+function plane(protocol: PortProtocol, ...more: Resource[]) {
+  const door: SidecarDoor = { side: "outbound", bind: "127.0.0.1", port: 80, protocol };
+  const mesh = new DataPlane(snapshotOf(
+    settings({ doors: [door] }),
+    virtualHost({ domains: ["shop:80", "shop", listener().name, `${OUTSIDE}:80`] }),
+    virtualHost({ name: "other:81", port: 81, domains: ["other:81", "other"] }),
+    cluster(),
+    listener(),
+    { kind: "endpoints", name: cluster().name, endpoints: [endpoint(11)] },
+    ...more,
+  ));
+  return { mesh, door };
+}
+
+/** Where a request for this authority went. */
+function went(authority: string, ...more: Resource[]): string {
+  const { mesh, door } = plane("http", ...more);
+  mesh.arrivesAt(door).send(`GET / HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
+  const { hostname, port } = mesh.network.last.address;
+  return `${hostname}:${port}`;
+}
+
+const SECOND = listener({ name: "second:80", port: 80 });
+
+describe("OutboundDoor", () => {
+  test.each(["shop", "shop:80", "SHOP.", OUTSIDE, "localhost", "127.0.0.1:80", "127.0.0.1", "[::1]:080"])(
+    "%s is the service that has the port",
+    (authority) => expect(went(authority)).toBe("192.0.2.11:8080"),
+  );
+
+  test.each([
+    ["nobody.test", "nobody.test:80"],
+    ["other:81", "other:81"],
+    ["192.0.2.99:8000", "192.0.2.99:8000"],
+  ])("%s passes through to where it says", (authority, where) => expect(went(authority)).toBe(where));
+
+  test("an address says nothing where several services have the port", () => {
+    expect(went("192.0.2.99", SECOND)).toBe("192.0.2.99:80");
+  });
+
+  test("bytes go to the first service that has the port, TLS to the one that it names", () => {
+    for (const [protocol, said] of [["tcp", ""], ["auto", CLIENT_HELLOS.bun]] as const) {
+      const { mesh, door } = plane(protocol, SECOND);
+      mesh.arrivesAt(door).send(said.toString("latin1"));
+      expect(mesh.network.last.address).toMatchObject({
+        hostname: "192.0.2.11",
+        port: 8080,
+        protocol: "tcp",
+      });
+    }
+  });
+
+  test("a port that is wanted no more takes nobody", () => {
+    const { mesh, door } = plane("http");
+    expect(mesh.arrivesAt({ ...door, port: 81 }).taken).toBe(false);
+  });
+});
