@@ -24,7 +24,7 @@ export const WHEEL_LATENESS_MS = 4 * WHEEL_TICK_MS;
 const SLOTS = 128;
 
 export class TimerWheel {
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #tickMs: number;
   /** A tick that comes later than this found the process at a standstill. */
   readonly #standstillMs: number;
@@ -41,7 +41,7 @@ export class TimerWheel {
 
   /** Deadlines are kept to within four ticks. */
   constructor(clock: Clock, tickMs = WHEEL_TICK_MS) {
-    this.#clock = clock;
+    this.clock = clock;
     this.#tickMs = tickMs;
     this.#standstillMs = 2 * tickMs;
     this.#nowMs = tickMs;
@@ -94,12 +94,12 @@ export class TimerWheel {
 
   #start(): void {
     this.#ticking = true;
-    this.#tickedAtMs = this.#clock.monotonic();
-    this.#clock.after(this.#tickMs, this.#advance);
+    this.#tickedAtMs = this.clock.monotonic();
+    this.clock.after(this.#tickMs, this.#advance);
   }
 
   readonly #advance = (): void => {
-    const atMs = this.#clock.monotonic();
+    const atMs = this.clock.monotonic();
     this.#nowMs += Math.min(atMs - this.#tickedAtMs, this.#standstillMs);
     this.#tickedAtMs = atMs;
     while ((this.#tick + 1) * this.#tickMs <= this.#nowMs) {
@@ -112,7 +112,7 @@ export class TimerWheel {
       for (const timed of due) timed.wheelTick = 0;
       for (const timed of due) this.#visit(timed);
     }
-    if (this.#held > 0) this.#clock.after(this.#tickMs, this.#advance);
+    if (this.#held > 0) this.clock.after(this.#tickMs, this.#advance);
     else this.#ticking = false;
   };
 

@@ -1,5 +1,11 @@
 /** Heads of HTTP/1 messages onto a ByteWriter, with the framing that the body needs. */
-import { BODY_LENGTH_UNKNOWN, type HeaderList, type RequestHead, type ResponseHead } from "../exchange.ts";
+import {
+  BODY_LENGTH_UNKNOWN,
+  type HeaderList,
+  headerValue,
+  type RequestHead,
+  type ResponseHead,
+} from "../exchange.ts";
 import type { ByteWriter } from "../io/byte_writer.ts";
 import { reasonPhrase } from "./reason_phrase.ts";
 
@@ -40,6 +46,8 @@ export interface ResponseFraming {
   readonly toHead: boolean;
   readonly http10: boolean;
   readonly keepAlive: boolean;
+  /** For an answer that has none (RFC 9110 §6.6.1): whoever passes it on is to say when it came. */
+  readonly date: string;
 }
 
 /** True: the body goes in chunks. With HTTP/1.0 and a length that is not known, the end of the connection ends it. */
@@ -47,6 +55,7 @@ export function writeResponseHead(writer: ByteWriter, head: ResponseHead, framin
   const { status } = head;
   writer.text(statusLine(status));
   writeFields(writer, head.headers);
+  if (headerValue(head.headers, "date") === undefined) writer.field("date", framing.date);
   let chunked = false;
   if (status >= 200 && status !== 204) {
     if (head.bodyLength >= 0) {
@@ -77,8 +86,8 @@ export function writeInformational(writer: ByteWriter, status: number, headers: 
 }
 
 /** The codec's own answer to what is no request, which ends the connection. */
-export function writeRefusal(writer: ByteWriter, status: number): void {
-  writer.text(`${statusLine(status)}content-length: 0\r\nconnection: close\r\n\r\n`);
+export function writeRefusal(writer: ByteWriter, status: number, date: string): void {
+  writer.text(`${statusLine(status)}date: ${date}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`);
 }
 
 /** A chunk of a body (RFC 9112 §7.1). False: pause the source. */

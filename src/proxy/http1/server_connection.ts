@@ -2,6 +2,7 @@
  * The server's side of an HTTP/1 connection: reads one request after the other, hands each to the acceptor, writes its
  * response. One request is in flight at a time; pipelined ones wait in the buffer.
  */
+import { httpDate } from "../../lib/http_date.ts";
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
@@ -274,6 +275,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
       toHead: this.#toHead,
       http10: this.#http10,
       keepAlive: this.#keepAlive,
+      date: this.#date,
     });
     this.#writer.flushSoon();
   }
@@ -295,6 +297,10 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     this.#writer.flushSoon();
     // Inside accept() or a body callback the reader goes on itself.
     queueMicrotask(this.#finishSoon);
+  }
+
+  get #date(): string {
+    return httpDate(this.#wheel.clock.now());
   }
 
   reset(): void {
@@ -366,7 +372,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   #say(status: number): void {
-    writeRefusal(this.#writer, status);
+    writeRefusal(this.#writer, status, this.#date);
     this.#linger();
   }
 

@@ -107,11 +107,17 @@ export function encodeRequestHead(encoder: HpackEncoder, head: RequestHead): voi
 }
 
 /** `bodiless`: the length is told, but nothing follows. */
-export function encodeResponseHead(encoder: HpackEncoder, head: ResponseHead, bodiless: boolean): void {
+export function encodeResponseHead(
+  encoder: HpackEncoder,
+  head: ResponseHead,
+  bodiless: boolean,
+  date: string,
+): void {
   const { status, bodyLength } = head;
   encoder.begin();
   encoder.field(":status", String(status));
   encodeFields(encoder, head.headers, head.neverIndexed);
+  if (status >= 200 && headerValue(head.headers, "date") === undefined) encoder.field("date", date);
   if (bodyLength > 0 || (bodyLength === 0 && !bodiless && status >= 200 && status !== 204)) {
     encoder.field("content-length", String(bodyLength));
   }

@@ -1,4 +1,5 @@
 /** The server's side of an HTTP/2 connection: many requests at once, each handed to the acceptor. */
+import { httpDate } from "../../lib/http_date.ts";
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import type { Wire } from "../../runtime/socket.ts";
@@ -148,7 +149,7 @@ export class Http2ServerConnection extends Http2Connection {
   }
 
   sendResponse(stream: Http2ServerStream, head: ResponseHead, bodiless: boolean, ended: boolean): void {
-    encodeResponseHead(this.encoder, head, bodiless);
+    encodeResponseHead(this.encoder, head, bodiless, httpDate(this.wheel.clock.now()));
     this.sendBlock(stream.id, ended);
   }
 

@@ -1,6 +1,9 @@
 /** The other end of a Wire in tests: remembers what was written, takes as much as the test allows. */
 import type { Wire, WireOwner } from "../../../src/runtime/socket.ts";
 
+/** What every answer has (RFC 9110 §5.6.7). */
+const DATE_LINES = /^date: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT\r\n/gm;
+
 export class FakeWire implements Wire {
   readonly remoteAddress = "192.0.2.1";
   readonly remotePort = 40_000;
@@ -18,8 +21,13 @@ export class FakeWire implements Wire {
   writes = 0;
   #written: Buffer[] = [];
 
-  /** Everything written so far, as Latin-1. */
+  /** Everything written so far, as Latin-1, but for the dates of HTTP/1 answers. */
   get written(): string {
+    return this.dated.replace(DATE_LINES, "");
+  }
+
+  /** Everything written so far, as Latin-1. */
+  get dated(): string {
     return Buffer.concat(this.#written).toString("latin1");
   }
 

@@ -23,6 +23,8 @@ function written(write: (writer: ByteWriter) => unknown): string {
   return wire.written;
 }
 
+const DATE = "Sun, 06 Nov 1994 08:49:37 GMT";
+
 function request(head: Partial<RequestHead>): string {
   const full = {
     method: "GET",
@@ -38,9 +40,8 @@ function request(head: Partial<RequestHead>): string {
 
 function response(head: Partial<ResponseHead>, framing: Partial<ResponseFraming> = {}): string {
   const full = { status: 200, headers: [], bodyLength: 0, ...head };
-  return written((writer) =>
-    writeResponseHead(writer, full, { toHead: false, http10: false, keepAlive: true, ...framing })
-  );
+  const given = { toHead: false, http10: false, keepAlive: true, date: DATE, ...framing };
+  return written((writer) => writeResponseHead(writer, full, given));
 }
 
 describe("writeRequestHead()", () => {

@@ -59,5 +59,5 @@ test("a field of a response", async () => {
   up.answer(raw(HEADERS, END_HEADERS | END_STREAM, 1, block));
   const head = response.head;
   if (head === null) throw new Error("No response came");
-  expect(secretsOf((encoder) => encodeResponseHead(encoder, head, true))).toEqual(["x-key"]);
+  expect(secretsOf((encoder) => encodeResponseHead(encoder, head, true, "now"))).toEqual(["x-key"]);
 });

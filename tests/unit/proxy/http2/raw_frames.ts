@@ -127,6 +127,9 @@ export interface RawFrame {
 }
 
 /** Cuts what one end wrote into frames, however it arrives, and can tell each in a line. */
+/** What every answer has (RFC 9110 §5.6.7). */
+const DATE = / date=[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT/;
+
 export class FrameLog {
   readonly #decoder = new HpackDecoder();
   #rest: Buffer = Buffer.alloc(0);
@@ -150,7 +153,10 @@ export class FrameLog {
     return frames;
   }
 
-  /** A line for each frame; a header block is one line, decoded, whatever it was cut into. */
+  /**
+   * A line for each frame; a header block is one line, decoded, whatever it was cut into, but for the date of an
+   * answer.
+   */
   tell(bytes: Buffer | string): string[] {
     return this.cut(bytes).map((frame) => this.#tell(frame)).filter((line) => line !== "");
   }
@@ -197,7 +203,7 @@ export class FrameLog {
     this.#block = null;
     const list = decodeList(this.#decoder, Buffer.concat(pieces));
     if (typeof list === "string") throw new Error(`Header block is ${list}`);
-    const fields = list.map((text, i) => i % 2 === 0 ? ` ${text}=` : text).join("");
+    const fields = list.map((text, i) => i % 2 === 0 ? ` ${text}=` : text).join("").replace(DATE, "");
     return `HEADERS ${id}${(first & END_STREAM) !== 0 ? " END_STREAM" : ""}${fields}`;
   }
 }
