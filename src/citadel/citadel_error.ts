@@ -1,4 +1,5 @@
 /** Why the certificate authority refused or could not do something: little for the caller, everything for the log. */
+import { PrivateFileError } from "../runtime/private_files.ts";
 
 export type CitadelErrorCode =
   /** The files of the CA are damaged, incomplete, or do not belong together; the control plane must not start. */
@@ -48,3 +49,18 @@ const TOKEN_MESSAGES = {
   token_used: "The join token was used already; ask for a new one",
   token_unknown: "The join token is not known here; ask for a new one",
 } as const;
+
+/** What was to be written down; throws CitadelError `storage_failed` where it could not be. */
+export async function stored<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (cause) {
+    if (!(cause instanceof PrivateFileError)) throw cause;
+    throw new CitadelError(
+      "storage_failed",
+      "The control plane cannot issue certificates at the moment",
+      `No certificate was issued: ${cause.message}`,
+      { cause },
+    );
+  }
+}

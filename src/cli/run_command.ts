@@ -138,7 +138,7 @@ async function readCertTtl(text: string): Promise<number> {
 
 /** Milliseconds. */
 async function readRejoinGrace(text: string): Promise<number> {
-  const { REJOIN_GRACE_MAX_MS } = await import("../citadel/citadel.ts");
+  const { REJOIN_GRACE_MAX_MS } = await import("../citadel/issuer.ts");
   const graceMs = parseDuration(text);
   if (graceMs !== undefined && graceMs <= REJOIN_GRACE_MAX_MS) return graceMs;
   throw new CommandError(

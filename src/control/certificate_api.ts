@@ -5,8 +5,9 @@
 import type { Hono } from "hono";
 import { AttemptLimits } from "../citadel/attempt_limits.ts";
 import type { AuditEntry, AuditEvent, AuditLog } from "../citadel/audit_log.ts";
-import type { Citadel, Issued } from "../citadel/citadel.ts";
+import type { Citadel } from "../citadel/citadel.ts";
 import { CitadelError, tokenRefused } from "../citadel/citadel_error.ts";
+import type { Issued } from "../citadel/issuer.ts";
 import type { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
 import { isMap } from "../config/schema/fields.ts";
 import type { Clock } from "../lib/clock.ts";

@@ -1,5 +1,6 @@
 /** The certificate of the control plane's own endpoint: renewed at half of its life, and when the CA is another one. */
-import type { Citadel, OwnCertificate } from "../citadel/citadel.ts";
+import type { Citadel } from "../citadel/citadel.ts";
+import type { OwnCertificate } from "../citadel/issuer.ts";
 import { renewalTimeMs } from "../identity/certificate_info.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";

@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { REJOIN_GRACE_MAX_MS, type TokenRequest } from "../../../src/citadel/citadel.ts";
+import type { TokenRequest } from "../../../src/citadel/citadel.ts";
+import { REJOIN_GRACE_MAX_MS } from "../../../src/citadel/issuer.ts";
 import { certificateInfo } from "../../../src/identity/certificate_info.ts";
 import { createCsr } from "../../../src/identity/csr.ts";
 import { readJoinToken } from "../../../src/identity/join_token_claims.ts";

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { REJOIN_GRACE_DEFAULT_MS, REJOIN_GRACE_MAX_MS } from "../../../src/citadel/citadel.ts";
+import { REJOIN_GRACE_DEFAULT_MS, REJOIN_GRACE_MAX_MS } from "../../../src/citadel/issuer.ts";
 import { X509Certificate } from "../../../src/citadel/x509.ts";
 import { certificateInfo } from "../../../src/identity/certificate_info.ts";
 import { CART, newCsr, openCitadel, removeDirectories } from "./test_citadel.ts";

@@ -2,7 +2,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Citadel, Issued } from "../../../src/citadel/citadel.ts";
+import type { Citadel } from "../../../src/citadel/citadel.ts";
+import type { Issued } from "../../../src/citadel/issuer.ts";
 import { LEAF_LIFE_DEFAULT_MS } from "../../../src/citadel/certificate_authority.ts";
 import { FORMER_ROOTS_MAX } from "../../../src/citadel/own_authority.ts";
 import { ROOT_LIFE_MS } from "../../../src/citadel/root_certificate.ts";
