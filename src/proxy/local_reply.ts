@@ -67,6 +67,14 @@ export const LOCAL_REPLY = {
     details: "request_payload_too_large",
     text: "a request to this workload is checked with its body, and this body is longer than what is checked",
   },
+  optionsOfProxy: { status: 200, flags: FLAG.none, details: "max_forwards", text: "" },
+  traceOfProxy: {
+    status: 501,
+    flags: FLAG.none,
+    details: "max_forwards",
+    text:
+      "the request may not go further than to this proxy (Max-Forwards), which shows no request to anybody",
+  },
   /** No policy that allows does. */
   rbacDenied: rbac("none"),
   noCluster: { status: 503, flags: FLAG.noCluster, details: "cluster_not_found", text: "" },

@@ -20,6 +20,7 @@ import { removeMeshHeaders } from "../mesh_headers.ts";
 import type { AttemptFailure } from "../route/retry_policy.ts";
 import { CountedExchange } from "./counted_exchange.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
+import { spendForward } from "./max_forwards.ts";
 import { RequestBody } from "./request_body.ts";
 import { replyTo } from "./upstream_failure.ts";
 
@@ -112,6 +113,8 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
 
   /** Sends the request. */
   send(target: Target): void {
+    const last = this.#retries === 0 ? spendForward(this.head) : null;
+    if (last !== null) return this.reply(last, target.edge);
     this.#target = target;
     this.#edge = target.edge;
     this.prepare(target);
