@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { printLogs } from "../tests/integration/bowline.ts";
 import type { Check, Row } from "./scorecard/row.ts";
 import { changes } from "./scorecard/rows/changes.ts";
+import { controlPlaneKills } from "./scorecard/rows/control_plane_kills.ts";
 import { closingUpstream } from "./scorecard/rows/closing_upstream.ts";
 import { noDescriptors } from "./scorecard/rows/descriptors.ts";
 import { restarts } from "./scorecard/rows/restarts.ts";
@@ -21,6 +22,7 @@ const ROWS: readonly Row[] = [
   closingUpstream,
   webSockets,
   tcp,
+  controlPlaneKills,
   noDescriptors,
   changes,
   restarts,

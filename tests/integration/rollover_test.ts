@@ -1,5 +1,6 @@
 /** A new root for a mesh that works: under load, with a control plane that is killed half-way, and workloads that are off. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { controlPlaneKills } from "../../scripts/scorecard/rows/control_plane_kills.ts";
 import { rootRollover } from "../../scripts/scorecard/rows/root_rollover.ts";
 import { AdminClient } from "../../src/cli/admin_client.ts";
 import { certificateInfo } from "../../src/identity/certificate_info.ts";
@@ -60,11 +61,13 @@ async function identity(name: string): Promise<SidecarIdentity> {
 }
 
 describe("the scorecard", () => {
-  scenario(`row ${rootRollover.name}: ${rootRollover.what}`, async () => {
-    const checks = await rootRollover.run("small", { minutes: 0 });
-    expect(checks.filter(({ ok }) => !ok)).toEqual([]);
-    expect(checks.length).toBeGreaterThan(0);
-  });
+  for (const row of [rootRollover, controlPlaneKills]) {
+    scenario(`row ${row.name}: ${row.what}`, async () => {
+      const checks = await row.run("small", { minutes: 0 });
+      expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+      expect(checks.length).toBeGreaterThan(0);
+    });
+  }
 });
 
 describe("bowline ca rotate", () => {
