@@ -133,7 +133,9 @@ function headerMatcher(name: string, patterns: Patterns): Matcher {
     },
     certain: (call) => {
       const values = call.headerValues(name);
-      return values !== null && patterns.match(joined(values));
+      if (values === null || !patterns.match(joined(values))) return false;
+      // Of a list in one line the commas may belong to its only value.
+      return values.length === 1 || values.every((value) => patterns.match(value));
     },
   };
 }

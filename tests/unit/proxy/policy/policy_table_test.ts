@@ -215,7 +215,7 @@ describe("PolicyTable", () => {
     expect(decide(DENY(test), { authority })).toBe(matches ? "deny" : "allow");
   });
 
-  test("a field that came twice refuses by any of its values, and allows by their list alone", () => {
+  test("a field that came twice refuses by any of its values, and allows by all of them and their list", () => {
     const role = (...values: string[]): PolicyTest => ({ attribute: "header", header: "x-role", values });
     const twice = ["x-role", "user", "x-role", "admin"];
     for (const headers of [twice, ["x-role", "user,admin"], ["x-role", "admin"], ["x-role", "user, admin"]]) {
@@ -225,6 +225,11 @@ describe("PolicyTable", () => {
       expect(decide(ALLOW(notAdmin), { headers })).toBe("deny");
     }
     expect(decide(ALLOW(role("user")), { headers: ["x-role", "user"] })).toBe("allow");
+    // The list alone begins as it should, or ends so.
+    for (const pattern of ["us*", "*min"]) {
+      expect(decide(ALLOW(role(pattern)), { headers: twice })).toBe("deny");
+    }
+    expect(decide(ALLOW(role("us*")), { headers: ["x-role", "user", "x-role", "usher"] })).toBe("allow");
     expect(decide(ALLOW(role("Mozilla*")), { headers: ["x-role", "Mozilla (KHTML, like Gecko)"] })).toBe(
       "allow",
     );
