@@ -99,7 +99,11 @@ export function createProgram(finish: Finish, only?: string): Command {
     .helpOption("-h, --help", "show help")
     .helpCommand("help [command]", "show help for a command")
     .exitOverride()
-    .configureOutput({ writeOut: writeStdout, writeErr: writeStderr, outputError: printUsageError });
+    .configureOutput({
+      writeOut: writeStdout,
+      writeErr: writeStderr,
+      outputError: (text) => printUsageError(text, chosen[0]?.[0]),
+    });
 
   // A daemon would keep the others for as long as it lives.
   const chosen = COMMANDS.filter(([name]) => name === only);
@@ -428,13 +432,17 @@ function addVersion(program: Command, finish: Finish): void {
 }
 
 /** Commander's `error: …` and `(Did you mean …?)`, in the words and form of every other message. */
-function printUsageError(text: string): void {
+function printUsageError(text: string, command: string | undefined): void {
   const [first = "", ...rest] = text.trimEnd().split("\n");
   const message = first.replace(/^error: /, "").replace(/\.$/, "");
   const hint = rest.join(" ").replace(/^\(D(.*)\)$/, "d$1");
   printError({
     message: message.charAt(0).toUpperCase() + message.slice(1),
-    hint: hint === "" ? "bowline --help shows the commands, bowline help COMMAND its flags" : hint,
+    hint: hint !== ""
+      ? hint
+      : command === undefined
+      ? "bowline --help shows the commands, bowline help COMMAND its flags"
+      : `bowline help ${command} shows examples, arguments and flags`,
   });
 }
 

@@ -91,13 +91,13 @@ async function readFile(path: string): Promise<ExpectationsFile> {
 }
 
 function resultOf(expectation: Expectation, config: string, resources: ResourceSet): Result {
-  const { name, from, method, url, headers, client, expect, position } = expectation;
+  const { name, from, method, url, headers, claims, client, expect, position } = expectation;
   const place = { name, file: position.file, line: position.line };
   try {
     const snapshotOf = fileSnapshots(resources, trustDomainOf(resources));
     const snapshot = snapshotOf(from);
     if (snapshot === undefined) throw unknownWorkload(from, config, resources);
-    const request = readExplainRequest(method, url, headers, { client, form: pathFormOf(snapshot) });
+    const request = readExplainRequest(method, url, headers, { claims, client, form: pathFormOf(snapshot) });
     const found = mismatches(expect, explain(snapshot, request, snapshotOf).explanation);
     return { ...place, ok: found.length === 0, mismatches: found, error: null };
   } catch (error) {

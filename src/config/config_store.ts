@@ -110,10 +110,12 @@ export class ConfigStore {
   }
 }
 
+const LIMITS_HIT: ReadonlySet<FileReadError["code"]> = new Set(["too-large", "too-many", "too-deep"]);
+
 /** A file or directory that cannot be read, as a finding at its beginning; `file` is its name as the user knows it. */
 export function readErrorFinding(error: FileReadError, file: string): Finding {
   return {
-    code: CODES.unreadable,
+    code: LIMITS_HIT.has(error.code) ? CODES.limitExceeded : CODES.unreadable,
     severity: "error",
     file: file === "" ? "." : file,
     line: 1,

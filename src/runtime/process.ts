@@ -10,6 +10,9 @@ const FULL_PIPE_WAIT_MS = 1;
 
 const closed = new Set<number>();
 
+/** The disk, or what the user may have of it, is full: what was written before is not all of it. */
+const DISK_FULL: ReadonlySet<string | undefined> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
 /** What the user typed after the program's name. */
 export function programArguments(): readonly string[] {
   return process.argv.slice(2);
@@ -50,7 +53,8 @@ export function isRoot(): boolean {
 
 /**
  * Writes all of `text` before it returns, so that nothing is lost when the process ends right after.
- * False when nobody reads standard output any more (`bowline graph | head -1`): then everything is discarded.
+ * False when nobody reads standard output any more (`bowline graph | head -1`): then everything is discarded. Throws
+ * when it is a file and the disk is full.
  */
 export function writeStdout(text: string): boolean {
   return writeAll(STDOUT, text);
@@ -94,6 +98,10 @@ function writeAll(descriptor: number, text: string): boolean {
         // A pipe that its other owner made non-blocking, and whose reader is slow.
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_WAIT_MS);
       } else if (code !== "EINTR") {
+        if (descriptor === STDOUT && DISK_FULL.has(code)) {
+          const message = "Standard output takes no more, the disk is full: what was written is not all";
+          throw Object.assign(new Error(message, { cause: error }), { code });
+        }
         // EPIPE, or EBADF and EIO of a closed or lost terminal: there is nobody to tell.
         closed.add(descriptor);
         return false;

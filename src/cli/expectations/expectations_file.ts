@@ -38,6 +38,8 @@ export interface Expectation {
   readonly url: string;
   /** `NAME: VALUE`. */
   readonly headers: readonly string[];
+  /** What the request's token holds, which is taken for verified, as JSON; null: it has none. */
+  readonly claims: string | null;
   /** The client's address, where a gateway is asked about; null: nobody said. */
   readonly client: string | null;
   /** A part of the answer: every field that is named must be as it says; lists must have as many items. */
@@ -65,6 +67,10 @@ const expectSchema = v.pipe(
   ),
 ) as unknown as Schema<Record<string, unknown>>;
 
+const claims = optional(
+  v.custom<Record<string, unknown>>(isMap, wrong("{} is no mapping of claims", "for instance { sub: ann }")),
+);
+
 const schema = fields({
   config: optional(v.string()),
   tests: listOfSome(
@@ -73,6 +79,7 @@ const schema = fields({
       from: v.string(),
       request: v.pipe(v.string(), v.regex(REQUEST, wrong("must be `METHOD URL` or a URL"))),
       headers: map(v.string()),
+      claims,
       client: optional(v.string()),
       expect: expectSchema,
     }),
@@ -109,6 +116,7 @@ export function readExpectations(
       method,
       url,
       headers: Object.entries(test.headers).map(([name, value]) => `${name}: ${value}`),
+      claims: test.claims === null ? null : JSON.stringify(test.claims),
       client: test.client,
       expect: test.expect,
       position: node.positionOf(["tests", index]),

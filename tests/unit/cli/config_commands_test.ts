@@ -24,6 +24,43 @@ metadata: {name: nowhere, namespace: shop}
 spec: {host: nowhere}
 `;
 
+/** A gateway with rules by the claims of a token. */
+const BY_CLAIMS = `apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: in, namespace: edge}
+spec: {address: 10.0.0.1, labels: {istio: edge}, serviceAccount: in}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: main, namespace: edge}
+spec:
+  selector: {istio: edge}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [shop.test]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: edge}
+spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: shop, namespace: edge}
+spec:
+  hosts: [shop.test]
+  gateways: [main]
+  http:
+  - match: [{headers: {"@request.auth.claims.group": {exact: staff}}}]
+    route: [{destination: {host: web}}]
+  - route: [{destination: {host: web}}]
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: edge, namespace: edge}
+spec:
+  selector: {matchLabels: {istio: edge}}
+  jwtRules: [{issuer: issuer, jwksUri: "https://issuer.test/keys"}]
+`;
+
 describe("bowline analyze", () => {
   test("analyze says so when there is nothing to say, and ends with 0", async () => {
     const { exitCode, stdout, stderr } = await bowline(["analyze", "config/tutorial/split-90-10"]);
@@ -125,6 +162,33 @@ tests:
         '      destinations[0].subset: expected "version-v2", and it is "version-v1"\n' +
         "0 passed, 1 failed\n",
     );
+  });
+
+  test("test asks for what becomes of a request with a token that holds some claims", async () => {
+    write("mesh/mesh.yaml", BY_CLAIMS);
+    const file = write(
+      "t.yaml",
+      `config: mesh
+tests:
+- name: staff
+  from: edge/in
+  request: http://shop.test/
+  claims: { iss: issuer, sub: ann, group: staff }
+  expect: { route: { rule: 0 } }
+- name: others
+  from: edge/in
+  request: http://shop.test/
+  expect: { route: { rule: 1 } }
+- name: no claim of the issuer's
+  from: edge/in
+  request: http://shop.test/
+  claims: { iss: other, sub: ann, group: staff }
+  expect: { route: { rule: 0 } }
+`,
+    );
+    const { exitCode, stdout } = await bowline(["test", file]);
+    expect(stdout).toStartWith("ok    staff\nok    others\nFAIL  no claim of the issuer's");
+    expect(exitCode).toBe(1);
   });
 
   test("test reads the configuration beside the file, or the one of --config", async () => {

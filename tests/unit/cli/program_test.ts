@@ -42,12 +42,16 @@ describe("runProgram()", () => {
     [
       ["version", "-o", "xml"],
       "Error: Option '-o, --output <format>' argument 'xml' is invalid. Allowed choices are table, json, yaml\n" +
-      "  bowline --help shows the commands, bowline help COMMAND its flags\n",
+      "  bowline help version shows examples, arguments and flags\n",
     ],
     [
       ["validate"],
       "Error: Missing required argument 'path'\n" +
-      "  bowline --help shows the commands, bowline help COMMAND its flags\n",
+      "  bowline help validate shows examples, arguments and flags\n",
+    ],
+    [
+      ["--outptu"],
+      "Error: Unknown option '--outptu'\n  bowline --help shows the commands, bowline help COMMAND its flags\n",
     ],
   ];
   test.each(misuse)("refuses %j with 64", (args, message) => {
@@ -63,6 +67,19 @@ describe("runProgram()", () => {
     expect(bowline(["version", "-o", "yaml"], env).stdout).toContain("commit: source\n");
     expect(bowline(["version"], { BOWLINE_OUTPUT: "xml" }).exitCode).toBe(EXIT.usage);
     expect(bowline(["version"], { BOWLINE_OUTPUT: "" }).stdout).toStartWith("bowline ");
+  });
+
+  test("ends with 1 when a full disk takes only a part of the output", () => {
+    const args = [process.execPath, join(ROOT, "src/main.ts"), "version"];
+    const { exitCode, stderr } = Bun.spawnSync(args, {
+      env: {},
+      stdout: Bun.file("/dev/full"),
+      stderr: "pipe",
+    });
+    expect([exitCode, stderr.toString()]).toEqual([
+      EXIT.error,
+      "Error: Standard output takes no more, the disk is full: what was written is not all\n",
+    ]);
   });
 
   test("writes no colour but to a terminal", () => {

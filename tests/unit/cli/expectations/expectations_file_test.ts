@@ -27,6 +27,20 @@ describe("readExpectations()", () => {
     expect(read("{}")).toHaveLength(1);
   });
 
+  test("readExpectations() takes the claims of a token as a mapping", () => {
+    const read = (claims: string) => {
+      const test =
+        `{name: a, from: edge/in, request: GET http://web/, claims: ${claims}, expect: {action: forward}}`;
+      const { file, findings } = readExpectations({ file: "test.yaml", text: `tests: [${test}]` });
+      return file?.expectations[0]?.claims ?? findings.map(formatFinding);
+    };
+    expect(read("{sub: ann, realm: {roles: [a, b]}}")).toBe('{"sub":"ann","realm":{"roles":["a","b"]}}');
+    expect(read('\'{"sub": "ann"}\'')).toEqual([
+      expect.stringContaining('tests[0].claims: "{\\"sub\\": \\"ann\\"}" is no mapping of claims'),
+    ]);
+    expect(read("[a]")).toHaveLength(1);
+  });
+
   test("readExpectations() takes the client of a gateway, and what its own policies say", () => {
     const test = "{name: a, from: edge/in, request: GET http://web/, client: 203.0.113.7, " +
       "expect: {gatewayAuthorization: {decision: deny}}}";
