@@ -6,18 +6,26 @@ import { CommandError, EXIT } from "../../../src/cli/exit_codes.ts";
 import type { HttpHandler } from "../../../src/runtime/http_server.ts";
 import { withAdminServer } from "./admin_server.ts";
 
+/** A user that owns nothing. */
+const NOBODY = 65_534;
 const LIMITS: AdminLimits = { timeoutMs: 5_000, replyBytesMax: 100 };
 
-/** The error of a call, with the data directory taken out of its texts. */
-function failure(handler: HttpHandler | null, limits = LIMITS, prepare?: (data: string) => void) {
+/** The error of a call, with the data directory taken out of its texts. `prepare` may say how to undo it. */
+function failure(
+  handler: HttpHandler | null,
+  limits = LIMITS,
+  prepare?: (data: string) => (() => void) | void,
+) {
   return withAdminServer(handler, async (data) => {
-    prepare?.(data);
+    const undo = prepare?.(data);
     try {
       await new AdminClient(data, limits).get("/api/graph");
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       const { exitCode, message, hint } = error;
       return { exitCode, message: message.replaceAll(data, "DATA"), hint: hint?.replaceAll(data, "DATA") };
+    } finally {
+      undo?.();
     }
     throw new Error("The call did not fail");
   });
@@ -75,14 +83,19 @@ describe("AdminClient", () => {
     });
   });
 
-  test.skipIf(process.getuid?.() === 0)(
-    "says whom the socket belongs to when it is another user's",
-    async () => {
-      expect(
-        await failure(() => Response.json({}), LIMITS, (data) => chmodSync(join(data, "admin.sock"), 0)),
-      ).toMatchObject({ exitCode: EXIT.error, message: "Permission denied for DATA/admin.sock" });
-    },
-  );
+  test("says whom the socket belongs to when it is another user's", async () => {
+    const lock = (data: string) => {
+      chmodSync(join(data, "admin.sock"), 0);
+      // Nothing is locked for root.
+      if (process.geteuid?.() !== 0) return;
+      process.seteuid?.(NOBODY);
+      return () => process.seteuid?.(0);
+    };
+    expect(await failure(() => Response.json({}), LIMITS, lock)).toMatchObject({
+      exitCode: EXIT.error,
+      message: "Permission denied for DATA/admin.sock",
+    });
+  });
 
   test("is unavailable when the path of the socket is too long for one", async () => {
     const call = new AdminClient(`/tmp/${"d".repeat(200)}`).get("/");
