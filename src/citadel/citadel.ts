@@ -105,14 +105,15 @@ export class Citadel {
     }
     const directory = booksOf(dataDirectory);
     await files.makeDirectory(directory);
+    const log = await IssuanceLog.open(directory, files, clock);
+    const revocations = await RevocationList.open(directory, files, clock);
     const authority = await MeshAuthority.open({
       ...{ directory, trustDomain, clock, files, leafLifeMs },
       pluggedDirectory: options.pluggedDirectory,
       unrenewed: () => citadel.unrenewed(),
+      holders: (isMeant) => log.signedBy(isMeant, (serial) => revocations.has(serial)),
     });
     const tokens = await JoinTokens.open(directory, files, clock);
-    const log = await IssuanceLog.open(directory, files, clock);
-    const revocations = await RevocationList.open(directory, files, clock);
     const citadel = new Citadel({ authority, tokens, log, revocations }, options);
     return citadel;
   }
@@ -120,11 +121,6 @@ export class Citadel {
   /** `sha256:HEX` of the root that join tokens pin. */
   get caPin(): string {
     return this.#authority.current.pin;
-  }
-
-  /** MeshAuthority has it. */
-  get ownAuthorityUnused(): boolean {
-    return this.#authority.ownUnused;
   }
 
   /** MeshAuthority has it. */
@@ -158,8 +154,8 @@ export class Citadel {
 
   /** Workloads that have a good certificate which another key signed than the one that signs now. */
   unrenewed(): WorkloadKey[] {
-    return this.#log.signedByOthers(this.#authority.current.signer, (serial) => this.isRevoked(serial))
-      .sort();
+    const { signer } = this.#authority.current;
+    return this.#log.signedBy((other) => other !== signer, (serial) => this.isRevoked(serial));
   }
 
   /** A one-time token that lets this workload join. Throws CitadelError `request_invalid`, PrivateFileError. */

@@ -110,14 +110,17 @@ export class IssuanceLog {
     }));
   }
 
-  /** The workloads whose last certificate is good and was signed by another key than this one. */
-  signedByOthers(signer: string, isRevoked: (serial: string) => boolean): WorkloadKey[] {
+  /** The workloads whose last certificate is good and was signed by a key of which that is true, sorted. */
+  signedBy(
+    isMeant: (signer: string | undefined) => boolean,
+    isRevoked: (serial: string) => boolean,
+  ): WorkloadKey[] {
     const now = this.#clock.now();
     return [...this.#lastSerials].flatMap(([workload, serial]) => {
       const last = this.#issued.get(serial);
-      const isOther = last !== undefined && last.signer !== signer && last.notAfterMs > now;
-      return workload !== null && isOther && !isRevoked(serial) ? [workload] : [];
-    });
+      const counts = last !== undefined && isMeant(last.signer) && last.notAfterMs > now;
+      return workload !== null && counts && !isRevoked(serial) ? [workload] : [];
+    }).sort();
   }
 
   /** A certificate that its workload has nothing newer than; it may have expired, EXPIRED_SHOWN_MS ago at most. */

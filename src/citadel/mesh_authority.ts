@@ -1,5 +1,6 @@
 /** What signs in the mesh, and what is trusted: a root of its own, which rolls over, or a CA that the operator plugs in. */
 import { readCertificate } from "../identity/certificate_fields.ts";
+import { hex } from "../identity/der_reader.ts";
 import { readTrustBundle } from "../identity/trust_bundle.ts";
 import type { Clock } from "../lib/clock.ts";
 import { isSameBytes } from "../lib/same_bytes.ts";
@@ -7,8 +8,9 @@ import type { RolloverPhase, RolloverStatus } from "../model/admin.ts";
 import type { Trust } from "../model/snapshot.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
-import type { AuthorityCertificate } from "./authority_material.ts";
+import { type AuthorityCertificate, authorityPem, keyIdentifierOf } from "./authority_material.ts";
 import { CertificateAuthority } from "./certificate_authority.ts";
+import { CitadelError } from "./citadel_error.ts";
 import { AUTHORITY_FILE, OwnAuthority } from "./own_authority.ts";
 import { openPluggedAuthority } from "./plugged_authority.ts";
 import { RootRollover } from "./root_rollover.ts";
@@ -24,6 +26,8 @@ export interface MeshAuthorityOptions {
   /** As in RootRolloverOptions. */
   readonly leafLifeMs: number;
   unrenewed(): readonly WorkloadKey[];
+  /** The workloads that have a good certificate of such a signer; undefined: an older version wrote none down. */
+  holders(isMeant: (signer: string | undefined) => boolean): readonly WorkloadKey[];
 }
 
 export class MeshAuthority {
@@ -31,18 +35,14 @@ export class MeshAuthority {
   readonly #own: OwnAuthority | null;
   /** Null: a CA is plugged in, and its files are the operator's. */
   readonly rollover: RootRollover | null;
-  /** The mesh has a CA of its own, and another one is plugged in: who joined before trusts only the former. */
-  readonly ownUnused: boolean;
 
   private constructor(
     current: CertificateAuthority,
     own: OwnAuthority | null,
-    ownUnused: boolean,
     { clock, leafLifeMs, unrenewed }: MeshAuthorityOptions,
   ) {
     this.#current = current;
     this.#own = own;
-    this.ownUnused = ownUnused;
     this.rollover = own && new RootRollover({
       ...{ own, clock, leafLifeMs, unrenewed },
       adopt: async ({ material }) => {
@@ -51,16 +51,27 @@ export class MeshAuthority {
     });
   }
 
-  /** Opens what is there, or makes a root. Throws CitadelError `ca_unusable`, PrivateFileError. */
+  /**
+   * Opens what is there, or makes a root. Throws CitadelError `ca_unusable`, also where workloads would be shut out that
+   * another CA has let in; PrivateFileError.
+   */
   static async open(options: MeshAuthorityOptions): Promise<MeshAuthority> {
-    const { directory, pluggedDirectory, trustDomain, clock, files } = options;
-    const own = pluggedDirectory === undefined
-      ? await OwnAuthority.open({ directory, trustDomain, clock, files })
-      : null;
-    const material = own?.material ??
-      await openPluggedAuthority({ directory: pluggedDirectory as string, trustDomain, clock, files });
-    const ownUnused = own === null && (await files.list(directory)).includes(AUTHORITY_FILE);
-    return new MeshAuthority(await CertificateAuthority.create(material, clock), own, ownUnused, options);
+    const { directory, pluggedDirectory, clock } = options;
+    const hasOwn = (await options.files.list(directory)).includes(AUTHORITY_FILE);
+    if (pluggedDirectory !== undefined) {
+      const material = await openPluggedAuthority({ ...options, directory: pluggedDirectory });
+      if (hasOwn) await refuseWithoutOwnRoot(material.roots, pluggedDirectory, options);
+      return new MeshAuthority(await CertificateAuthority.create(material, clock), null, options);
+    }
+    // Before a root is made: without the one that was lost it would be another mesh.
+    if (!hasOwn) {
+      refuseToShutOut(options.holders((signer) => signer !== undefined), ownPath(options), OTHER_CA);
+    }
+    const own = await OwnAuthority.open(options);
+    const known = await signersOf(own.known);
+    const others = options.holders((signer) => signer !== undefined && !known.has(signer));
+    refuseToShutOut(others, ownPath(options), OTHER_CA);
+    return new MeshAuthority(await CertificateAuthority.create(own.material, clock), own, options);
   }
 
   /** What signs now; a step of a rollover puts another one in its place. */
@@ -95,4 +106,50 @@ export class MeshAuthority {
     }));
     return [...roots.filter(({ signs }) => signs), ...roots.filter(({ signs }) => !signs)];
   }
+}
+
+const OTHER_CA =
+  "certificates of another CA; start with --ca if that was plugged in, or with authority.pem from a " +
+  "backup. Without issued.jsonl beside it all of them join again";
+
+/** The roots of a CA that is plugged in must hold the mesh's own for as long as somebody has a certificate of it. */
+async function refuseWithoutOwnRoot(
+  roots: string,
+  pluggedDirectory: string,
+  options: MeshAuthorityOptions,
+): Promise<void> {
+  const own = await OwnAuthority.open(options).catch((error) => {
+    // One that cannot be read, or has expired, lets nobody in any more.
+    if (error instanceof CitadelError) return null;
+    throw error;
+  });
+  const left = await signersOf((own?.known ?? []).filter((root) => !roots.includes(authorityPem(root))));
+  const holders = options.holders((signer) => signer !== undefined && left.has(signer));
+  refuseToShutOut(
+    holders,
+    pluggedDirectory,
+    'certificates of the mesh\'s own root, which its roots do not hold; README says under "Your own CA" how to get ' +
+      `there step by step. Without ${ownPath(options)} all of them join again`,
+  );
+}
+
+/** Workloads that a refusal names. */
+const NAMED_MAX = 5;
+
+function refuseToShutOut(workloads: readonly WorkloadKey[], path: string, why: string): void {
+  if (workloads.length === 0) return;
+  const more = workloads.length > NAMED_MAX ? ` and ${workloads.length - NAMED_MAX} more` : "";
+  const names = workloads.slice(0, NAMED_MAX).join(", ") + more;
+  const message =
+    `The certificate authority in ${path} cannot be used: ${names} would be shut out, with ${why}`;
+  throw new CitadelError("ca_unusable", message);
+}
+
+function ownPath({ directory }: MeshAuthorityOptions): string {
+  return `${directory}/${AUTHORITY_FILE}`;
+}
+
+/** As leaves call the keys of these roots. */
+async function signersOf(roots: readonly AuthorityCertificate[]): Promise<ReadonlySet<string>> {
+  return new Set((await Promise.all(roots.map(keyIdentifierOf))).map(hex));
 }

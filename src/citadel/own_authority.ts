@@ -56,6 +56,12 @@ export class OwnAuthority {
     return new OwnAuthority(options, state);
   }
 
+  /** Every root of which it knows, those that are trusted no more too. */
+  get known(): readonly AuthorityCertificate[] {
+    const { signing, other, former } = this.#state;
+    return [signing.certificate, ...(other === null ? [] : [other.certificate]), ...former];
+  }
+
   /** Null: no rollover goes on. */
   get phase(): RolloverPhase | null {
     return this.#state.phase;

@@ -134,14 +134,6 @@ export class ControlPlane {
     if (citadel.tornLogLines > 0) {
       log.warn("The issuance log has lines cut off", { lines: citadel.tornLogLines });
     }
-    if (citadel.ownAuthorityUnused) {
-      log.warn(
-        "Another CA signs than the one in the data directory: who joined under that one must join again",
-        {
-          ca: this.#options.pluggedCaDirectory ?? null,
-        },
-      );
-    }
     // Before anybody connects: no workload that has a sidecar may be called in plain text, not even for a moment.
     this.#registry.setEnrolled(citadel.enrolledWorkloads());
     this.#discovery.setRevoked(citadel.revokedSerials());
