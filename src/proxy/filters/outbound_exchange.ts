@@ -1,19 +1,15 @@
 /** One call of the own workload: what its route says becomes of it, attempt by attempt. */
 import type { Random } from "../../lib/prng.ts";
 import type { Fault } from "../../model/route.ts";
-import type { Cluster, ServiceInfo } from "../../model/snapshot.ts";
+import type { ServiceInfo } from "../../model/snapshot.ts";
 import type { Address } from "../../runtime/socket.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
 import { NO_KEY } from "../cluster/balancer/balancer.ts";
-import { hostOfAuthority } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
 import { answerOutcome, outcomeFollows } from "../cluster/health/answer_outcome.ts";
-import type { HostAddress } from "../cluster/connect_attempt.ts";
-import type { Host } from "../cluster/host.ts";
 import type { ProxiedEnds } from "../cluster/proxy_protocol.ts";
-import type { HostTable } from "../cluster/host_table.ts";
 import type { PoolLimits } from "../cluster/pool_limits.ts";
 import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
 import type { HeaderList, RequestHead, ResetReason, ResponseHead, ServerStream } from "../exchange.ts";
@@ -39,12 +35,10 @@ import type { Target } from "./http_exchange.ts";
 import { Mirror, shadowAuthority } from "./mirror.ts";
 import { tunnelHead } from "./tunnel_head.ts";
 import { lostOnKeptConnection } from "./upstream_failure.ts";
+import { proxied, tunnelOf, upstreamHost, type UpstreamHosts } from "./upstream_host.ts";
 
-export interface OutboundContext extends ExchangeContext {
+export interface OutboundContext extends ExchangeContext, UpstreamHosts {
   readonly random: Random;
-  readonly hosts: HostTable;
-  /** An address that leads back to this proxy: passing a request on to it would never end. */
-  isOwnAddress(hostname: string, port: number): boolean;
 }
 
 type ClusterRoute = CompiledRoute<CompiledCluster>;
@@ -166,7 +160,7 @@ export class OutboundExchange extends GuardedExchange {
       const { hosts } = this.context;
       const { connectTimeoutMs, tls } = cluster.cluster;
       const security = tls === undefined ? {} : { tls };
-      const said = { ...security, ...this.#proxied(cluster.cluster) };
+      const said = { ...security, ...proxied(this.head, this.#ends, cluster.cluster) };
       const host = hosts.passthrough({ ...destination, spiffeId: null, ...said, protocol: "tcp" });
       return this.send({ host, edge: cluster.unserved, connectTimeoutMs });
     }
@@ -391,40 +385,16 @@ export class OutboundExchange extends GuardedExchange {
   }
 
   #targetAt({ cluster }: CompiledCluster, endpoint: ClusterEndpoint): Target | null {
-    const host = this.#hostOf(endpoint, cluster);
+    const host = upstreamHost(this.head, this.#ends, endpoint, cluster, this.context);
     return host && { host, edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
   }
 
   /** Bytes that go through an HTTP proxy ask it for where they are to go. */
   protected override get upstreamHead(): RequestHead {
-    const tunnel = this.#tunnelTo(this.#endpoint);
-    return tunnel === undefined ? this.head : tunnelHead(tunnel);
-  }
-
-  #tunnelTo(endpoint: ClusterEndpoint | null): Cluster["tunnel"] {
-    const tunnel = this.#cluster?.cluster.tunnel;
-    return tunnel !== undefined && this.isTcp && endpoint?.endpoint.meshPort === null ? tunnel : undefined;
-  }
-
-  /** The header of PROXY protocol is the client's own where the connection is for it alone. */
-  #proxied(cluster: Cluster): { proxyProtocol?: HostAddress["proxyProtocol"] } {
-    const { proxyProtocol: version } = cluster;
-    return version === undefined ? {} : { proxyProtocol: { version, ends: this.isTcp ? this.#ends : null } };
-  }
-
-  /** A proxy understands CONNECT; a plain endpoint is what the tunnel leads to. Null: it would lead back here. */
-  #hostOf(chosen: ClusterEndpoint, cluster: Cluster): Host | null {
-    const { endpoint, host, http2Host } = chosen;
-    const { hosts, isOwnAddress } = this.context;
-    if (cluster.resolution === "AUTHORITY") {
-      const address = hostOfAuthority(this.head, endpoint, cluster);
-      const leadsBack = address === null || isOwnAddress(address.hostname, address.port);
-      return leadsBack ? null : hosts.passthrough({ ...address, ...this.#proxied(cluster) });
-    }
-    if (http2Host !== null && this.head.http2 === true && this.head.tunnel !== "connect") return http2Host;
-    if (this.head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
-    if (this.#tunnelTo(chosen) !== undefined) return host;
-    return hosts.passthrough({ ...host.address, ...this.#proxied(cluster), protocol: "tcp" });
+    const { head } = this;
+    if (this.#endpoint === null || this.#cluster === null) return head;
+    const tunnel = tunnelOf(head, this.#endpoint, this.#cluster.cluster);
+    return tunnel === undefined ? head : tunnelHead(tunnel);
   }
 
   #addMeshFields(headers: HeaderList, { endpoint }: ClusterEndpoint): void {

@@ -1,0 +1,57 @@
+/** Which host a call goes to, once its endpoint is chosen: by what the call is, and what its cluster asks for. */
+import type { Cluster } from "../../model/snapshot.ts";
+import { hostOfAuthority } from "../cluster/authority_address.ts";
+import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
+import type { HostAddress } from "../cluster/connect_attempt.ts";
+import type { Host } from "../cluster/host.ts";
+import type { HostTable } from "../cluster/host_table.ts";
+import type { ProxiedEnds } from "../cluster/proxy_protocol.ts";
+import type { RequestHead } from "../exchange.ts";
+
+export interface UpstreamHosts {
+  readonly hosts: HostTable;
+  /** An address that leads back to this proxy: passing a request on to it would never end. */
+  isOwnAddress(hostname: string, port: number): boolean;
+}
+
+/**
+ * A proxy understands CONNECT; a plain endpoint is what the tunnel leads to. `ends` are those of the client's connection,
+ * where they are known. Null: it would lead back here.
+ */
+export function upstreamHost(
+  head: RequestHead,
+  ends: ProxiedEnds | null,
+  chosen: ClusterEndpoint,
+  cluster: Cluster,
+  { hosts, isOwnAddress }: UpstreamHosts,
+): Host | null {
+  const { endpoint, host, http2Host } = chosen;
+  if (cluster.resolution === "AUTHORITY") {
+    const address = hostOfAuthority(head, endpoint, cluster);
+    const leadsBack = address === null || isOwnAddress(address.hostname, address.port);
+    return leadsBack ? null : hosts.passthrough({ ...address, ...proxied(head, ends, cluster) });
+  }
+  if (http2Host !== null && head.http2 === true && head.tunnel !== "connect") return http2Host;
+  if (head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
+  if (tunnelOf(head, chosen, cluster) !== undefined) return host;
+  return hosts.passthrough({ ...host.address, ...proxied(head, ends, cluster), protocol: "tcp" });
+}
+
+/** The HTTP proxy that bytes go through to a plain endpoint. */
+export function tunnelOf(
+  head: RequestHead,
+  { endpoint }: ClusterEndpoint,
+  { tunnel }: Cluster,
+): Cluster["tunnel"] {
+  return head.tunnel === "connect" && endpoint.meshPort === null ? tunnel : undefined;
+}
+
+/** The header of PROXY protocol is the client's own where the connection is for it alone. */
+export function proxied(
+  head: RequestHead,
+  ends: ProxiedEnds | null,
+  { proxyProtocol: version }: Cluster,
+): { proxyProtocol?: HostAddress["proxyProtocol"] } {
+  if (version === undefined) return {};
+  return { proxyProtocol: { version, ends: head.tunnel === "connect" ? ends : null } };
+}
