@@ -5,6 +5,7 @@
 import { canonicalRevision, canonicalService } from "../model/workload.ts";
 import type { WorkloadInfo } from "../model/snapshot.ts";
 import type { HeaderList } from "./exchange.ts";
+import { cgiName } from "./message_syntax.ts";
 
 const X = 0x78;
 
@@ -145,11 +146,12 @@ export function removeMeshHeaders(headers: HeaderList): void {
   }
 }
 
-/** What a request may carry only when a proxy put it there. */
-function isProxyHeader(name: string): boolean {
-  return name.charCodeAt(0) === X &&
-    (name.startsWith(MESH_HEADER_PREFIX) || name.startsWith(ENVOY_HEADER_PREFIX) ||
-      name === CLIENT_CERT_HEADER);
+/** What a request may carry only when a proxy put it there, or what a program may take for it. */
+function isProxyHeader(field: string): boolean {
+  if (field.charCodeAt(0) !== X) return false;
+  const name = cgiName(field);
+  return name.startsWith(MESH_HEADER_PREFIX) || name.startsWith(ENVOY_HEADER_PREFIX) ||
+    name === CLIENT_CERT_HEADER;
 }
 
 /** Envoy's SANITIZE_SET: who called, as the handshake proved it, in the form that applications know. */

@@ -33,6 +33,14 @@ export function isLowerToken(text: string): boolean {
   return text.length > 0;
 }
 
+/**
+ * A name as CGI tells names apart, and with it WSGI, Rack and PHP: `x_a` and `x-a` are one variable (RFC 3875 §4.1.18), so
+ * that a program may take the one for the other.
+ */
+export function cgiName(name: string): string {
+  return name.includes("_") ? name.replaceAll("_", "-") : name;
+}
+
 export function isFieldValue(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (valueByte[text.charCodeAt(i)] !== 1) return false;
   return true;

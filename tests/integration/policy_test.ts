@@ -189,7 +189,18 @@ for (const way of WAYS) {
     });
 
     scenario("fields of proxies are taken off before a policy looks, and nobody can write them", async () => {
-      for (const field of ["x-envoy-original-path: /public", "x-bowline-port: 1", "x-bowline-peer: a;b;c"]) {
+      const fields = ["x-envoy-original-path: /public", "x-bowline-port: 1", "x-bowline-peer: a;b;c"];
+      const cgi = ["x_forwarded_client_cert: URI=spiffe://x", "x-forwarded_client-cert: URI=spiffe://x"];
+      const { body } = await curl(
+        ...way.args,
+        ...cgi.flatMap((field) => ["-H", field]),
+        "-H",
+        "Host: web:8080",
+        `http://${CLIENT}:15001/public`,
+      );
+      const names = Object.keys((JSON.parse(body) as Echo).headers);
+      expect(names.filter((name) => /forwarded.client/.test(name))).toEqual(["x-forwarded-client-cert"]);
+      for (const field of fields) {
         expect([field, await statusOf(way, "/public", "-H", field)]).toEqual([field, 200]);
         expect([field, await statusOf(way, "/admin", "-H", field)]).toEqual([field, 403]);
       }

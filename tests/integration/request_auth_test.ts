@@ -253,10 +253,19 @@ describe("what the workload is told", () => {
     "the payload and claims, and never the token nor what the client says in their place",
     async () => {
       const token = await good();
-      const { body } = await ask(token, "/?a=b", "-H", "x-group: root", "-H", "x-payload: forged");
+      const forged = [
+        "x-group: root",
+        "x-payload: forged",
+        "x_group: root",
+        "X-Payload: forged",
+        "x_Payload: y",
+      ];
+      const { body } = await ask(token, "/?a=b", ...forged.flatMap((field) => ["-H", field]));
       const echo = JSON.parse(body) as Echo;
       expect(echo.headers["x-group"]).toBe("staff");
       expect(echo.headers["x-payload"]).toBe(token.split(".")[1]);
+      // A program that speaks CGI would take them for the same.
+      expect(Object.keys(echo.headers).filter((name) => name.includes("_"))).toEqual([]);
       expect(echo.headers["authorization"]).toBeUndefined();
       const without = JSON.parse(
         (await ask(null, "/", "-H", "x-group: root", "-H", "x-payload: forged")).body,

@@ -5,6 +5,7 @@
 import type { JwtRule } from "../../model/jwt_rule.ts";
 import type { RequestHead } from "../exchange.ts";
 import { jwtRefused, LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
+import { cgiName } from "../message_syntax.ts";
 import { JWT_FAULT, type JwtFault } from "./jwt_fault.ts";
 import type { KeySource } from "./key_source.ts";
 import { outputNames } from "./output_headers.ts";
@@ -43,7 +44,7 @@ export class TokenCheck {
       places: new TokenPlaces(rule),
       verifier: new TokenVerifier(rule, keysOf(rule), context),
     }));
-    this.#outputs = new Set(rules.flatMap(outputNames));
+    this.#outputs = new Set(rules.flatMap(outputNames).map(cgiName));
   }
 
   /**
@@ -56,7 +57,7 @@ export class TokenCheck {
       const tokens = check.places.find(head);
       if (tokens !== null) (attempts ??= []).push({ check, tokens });
     }
-    if (this.#outputs.size > 0) keepFields(head.headers, (name) => !this.#outputs.has(name));
+    if (this.#outputs.size > 0) keepFields(head.headers, (name) => !this.#outputs.has(cgiName(name)));
     return attempts === null ? null : this.#try(attempts, 0, null, head);
   }
 

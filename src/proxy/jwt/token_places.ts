@@ -45,9 +45,12 @@ export class TokenPlaces {
     const prefixes = this.#headers.get(name);
     if (prefixes === undefined) return null;
     // Envoy compares the scheme's case, too; servers do not (RFC 9110 §11.1), and would take what was not verified.
-    const same = name === "authorization" ? sameWithoutCase : Object.is;
+    // The same goes for a tab behind the scheme, where a blank belongs.
+    const isScheme = name === "authorization";
+    const same = isScheme ? sameWithoutCase : Object.is;
+    const text = isScheme ? value.replaceAll("\t", " ") : value;
     for (const prefix of prefixes) {
-      if (same(value.slice(0, prefix.length), prefix)) return value.slice(prefix.length).trim();
+      if (same(text.slice(0, prefix.length), prefix)) return text.slice(prefix.length).trim();
     }
     return null;
   }

@@ -66,6 +66,20 @@ describe("what only proxies may say", () => {
     expect(headers).toEqual(["x-e", "1"]);
   });
 
+  test("takeMeshHeaders() removes what a program may take for such a field, and believes none of it", () => {
+    const names = ["x_forwarded_client_cert", "x-forwarded_client-cert", "x_bowline_port", "x-bowline_peer"];
+    const headers = [...names, "x_envoy_original_path"].flatMap((name) => [name, "forged"]).concat(
+      "x_e",
+      "1",
+    );
+    expect(takeMeshHeaders(headers, BROUGHT_BY_PROXIES)).toEqual({
+      port: undefined,
+      peer: undefined,
+      clientCert: undefined,
+    });
+    expect(headers).toEqual(["x_e", "1"]);
+  });
+
   test("takeMeshHeaders() leaves what a proxy of the mesh brings, and takes certificates as one list", () => {
     const brought = ["x-envoy-original-path", "/", "x-envoy-external-address", "1.1.1.1"];
     const headers = [

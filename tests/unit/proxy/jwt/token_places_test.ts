@@ -16,6 +16,7 @@ test.each([
   [["authorization", "Bearer a.b.c"], ["a.b.c"]],
   [["authorization", "bearer a.b.c"], ["a.b.c"]],
   [["authorization", "Bearer   a.b.c  "], ["a.b.c"]],
+  [["authorization", "Bearer\ta.b.c"], ["a.b.c"]],
   [["authorization", "Bearer a", "authorization", "Bearer b"], ["a", "b"]],
   [["authorization", "Basic eA==", "authorization", "Bearer b"], ["b"]],
   [["authorization", "Basic eA=="], null],
