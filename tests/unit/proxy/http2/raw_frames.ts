@@ -114,7 +114,7 @@ export function literals(fields: readonly string[]): Buffer {
       for (; length >= 128; length >>>= 7) bytes.push((length & 127) | 128);
       bytes.push(length);
     }
-    bytes.push(...Buffer.from(text, "latin1"));
+    for (const byte of Buffer.from(text, "latin1")) bytes.push(byte);
   });
   return Buffer.from(bytes);
 }
