@@ -5,12 +5,13 @@
 import { ConfigStore, type Generation, type Outcome } from "../config/config_store.ts";
 import { formatFinding } from "../config/format_finding.ts";
 import type { LoadResult } from "../config/loader.ts";
-import { newlyMissing } from "../config/analysis/newly_missing.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type DirectoryWatch, watchDirectory } from "../runtime/directory_watch.ts";
 import { readTextFileIfPresent, writeFileAtomic } from "../runtime/files.ts";
 import type { SourceFile } from "../runtime/read_files.ts";
 import type { Log } from "../telemetry/log.ts";
+import { EditWait } from "./edit_wait.ts";
+import { type OpenEnd, openEnds, OTHER_HALF_WAIT_MS } from "./open_ends.ts";
 
 /** Name in the data directory. */
 const LAST_GOOD_FILE = "config-last-good.json";
@@ -19,11 +20,8 @@ const LAST_GOOD_BYTES_MAX = 256 * 1024 * 1024;
 /** What an edit means for the proxies goes first; then it is analyzed, and kept for a start without it. */
 const AFTERWORK_DELAY_MS = 300;
 
-/**
- * How long an edit that leads requests to a host or subset that is not there waits for the edit that brings it, or that
- * takes away the rule as well. Whoever changes one file after the other then fails no request, in whatever order.
- */
-export const OTHER_HALF_WAIT_MS = 5_000;
+/** Of what an edit waits for so much is in the log. */
+const OPEN_ENDS_LOGGED_MAX = 10;
 
 export interface ConfigSourceOptions {
   readonly path: string;
@@ -52,8 +50,11 @@ export class ConfigSource {
   readonly store: ConfigStore;
   readonly #options: ConfigSourceOptions;
   #watch: DirectoryWatch | null = null;
-  /** An edit that waits for its other half, and the end of that. */
-  #waiting: { readonly edit: Edit; readonly cancel: () => void } | null = null;
+  readonly #wait = new EditWait();
+  /** Ends the wait of the edit that waits. */
+  #cancelWait: (() => void) | null = null;
+  /** The files of what serves. */
+  #servedFiles: readonly SourceFile[] = [];
   /** Accepted, and yet to be analyzed and kept. */
   #unfinished: { readonly generation: Generation; readonly files: readonly SourceFile[] | null } | null =
     null;
@@ -91,34 +92,45 @@ export class ConfigSource {
   }
 
   #take(edit: Edit): void {
-    const { clock, log } = this.#options;
+    const { clock } = this.#options;
     const { resources } = edit.read;
     const { current } = this.store;
-    const missing = resources === null || current === null ? [] : newlyMissing(resources, current.resources);
-    if (missing.length === 0) {
+    const open = resources === null || current === null ? [] : openEnds(
+      { resources, files: edit.files },
+      { resources: current.resources, files: this.#servedFiles },
+    );
+    const fresh = open.filter((one) => !this.#wait.has(one));
+    const leftMs = this.#wait.leftMs(open, clock.monotonic());
+    if (leftMs === 0) {
       this.#stopWaiting();
-      this.#settle(this.store.serve(edit.read), edit.files);
-      return;
+      return this.#settle(this.store.serve(edit.read), edit.files);
     }
-    log.warn("The edit waits for what its rules lead to; what was loaded before serves until then", {
-      waitMs: OTHER_HALF_WAIT_MS,
+    this.#tell(fresh);
+    this.#cancelWait?.();
+    this.#cancelWait = clock.after(leftMs, () => this.#endWait(edit));
+  }
+
+  #tell(open: readonly OpenEnd[]): void {
+    const { log } = this.#options;
+    if (open.length === 0) return;
+    log.warn("The edit waits for the rest of it; what was loaded before serves until then", {
+      waitMaxMs: OTHER_HALF_WAIT_MS,
     });
-    for (const finding of missing) log.warn(formatFinding(finding));
-    // Later edits wait no longer than the first would have.
-    const cancel = this.#waiting?.cancel ?? clock.after(OTHER_HALF_WAIT_MS, () => this.#endWait());
-    this.#waiting = { edit, cancel };
+    for (const { says } of open.slice(0, OPEN_ENDS_LOGGED_MAX)) log.warn(says);
+    const more = open.length - OPEN_ENDS_LOGGED_MAX;
+    if (more > 0) log.warn(`and ${more} more`);
   }
 
   /** It is taken as it is: somebody may want it so. */
-  #endWait(): void {
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    if (waiting !== null) this.#settle(this.store.serve(waiting.edit.read), waiting.edit.files);
+  #endWait(edit: Edit): void {
+    this.#stopWaiting();
+    this.#settle(this.store.serve(edit.read), edit.files);
   }
 
   #stopWaiting(): void {
-    this.#waiting?.cancel();
-    this.#waiting = null;
+    this.#cancelWait?.();
+    this.#cancelWait = null;
+    this.#wait.end();
   }
 
   #settle(outcome: Outcome, files: readonly SourceFile[] | null): void {
@@ -128,6 +140,7 @@ export class ConfigSource {
         generation: outcome.generation.number,
         files: files?.length ?? 0,
       });
+      if (files !== null) this.#servedFiles = files;
       this.#unfinished = { generation: outcome.generation, files };
       this.#cancelAfterwork ??= this.#options.clock.after(AFTERWORK_DELAY_MS, () => this.#finish());
       return;
@@ -165,8 +178,10 @@ export class ConfigSource {
     const text = await readTextFileIfPresent(`${dataDirectory}/${LAST_GOOD_FILE}`, LAST_GOOD_BYTES_MAX);
     if (text === undefined) return false;
     const rejection = this.store.rejection;
-    const outcome = this.store.apply(JSON.parse(text) as SourceFile[]);
+    const files = JSON.parse(text) as SourceFile[];
+    const outcome = this.store.apply(files);
     if (outcome.accepted) {
+      this.#servedFiles = files;
       log.warn("Serving the last good configuration, since the files are not valid");
       if (rejection !== null) this.store.keepRejection(rejection);
     }

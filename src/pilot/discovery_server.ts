@@ -15,6 +15,7 @@ import {
   type ProxyStatus,
 } from "./discovery_session.ts";
 import { Farewells } from "./farewells.ts";
+import { Openings, opensPorts } from "./openings.ts";
 import type { ProxyView } from "./proxy_view.ts";
 import type { WorkloadRegistry } from "./registry.ts";
 import { World } from "./world.ts";
@@ -51,6 +52,7 @@ export class DiscoveryServer {
   /** Oldest first. */
   readonly #byWorkload = new Map<WorkloadKey, Set<DiscoverySession>>();
   readonly #farewells = new Farewells();
+  readonly #openings: Openings;
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
   #revoked: readonly string[] = [];
@@ -66,6 +68,7 @@ export class DiscoveryServer {
     this.#registry = options.registry;
     this.#clock = options.clock;
     this.#trustDomain = options.trustDomain;
+    this.#openings = new Openings(this.#clock, () => this.#offerAll());
     this.#unsubscribe = this.#registry.onChange(() => this.#schedule());
     this.#cancelSettle = this.#clock.after(RESUME_SETTLE_MS, () => {
       this.#settleOver = true;
@@ -142,7 +145,10 @@ export class DiscoveryServer {
         // Where that changes nothing for anybody, it is answered all the same.
         this.#schedule();
       },
-      onSettled: (settled) => this.#farewells.onSettled(settled),
+      onSettled: (settled) => {
+        this.#farewells.onSettled(settled);
+        this.#openings.onSettled(settled);
+      },
       onHealth: (health) => this.#registry.setHealth(workload, health),
       onClose: (closed) => {
         this.#forget(closed);
@@ -183,6 +189,7 @@ export class DiscoveryServer {
     this.#cancelSettle();
     this.#cancelRecompute?.();
     this.#cancelHeartbeat?.();
+    this.#openings.close();
     for (const session of [...this.#sessions]) session.end("The control plane is stopping");
   }
 
@@ -230,6 +237,7 @@ export class DiscoveryServer {
     const { workload } = session.hello;
     this.#sessions.delete(session);
     this.#farewells.forget(session);
+    this.#openings.onSettled(session);
     const same = this.#byWorkload.get(workload);
     same?.delete(session);
     if (same?.size === 0) this.#byWorkload.delete(workload);
@@ -246,7 +254,18 @@ export class DiscoveryServer {
     const workload = this.#registry.get(session.hello.workload);
     if (this.#world === null || workload === undefined) return null;
     if (session.resuming && !this.#settleOver && this.#registry.awaitsConnections()) return null;
-    return this.#world.view(workload);
+    const view = this.#world.view(workload);
+    const { acked } = session;
+    return this.#openings.isOn && acked !== null ? { shared: acked.shared, self: view.self } : view;
+  }
+
+  /** The proxies that serve at fewer ports than they are to. */
+  *#opening(world: World): Generator<DiscoverySession> {
+    for (const session of this.#sessions) {
+      const workload = this.#registry.get(session.hello.workload);
+      if (workload === undefined || session.acked === null) continue;
+      if (opensPorts(world.settings(workload), session.acked.self)) yield session;
+    }
   }
 
   #schedule(): void {
@@ -266,12 +285,13 @@ export class DiscoveryServer {
       const refusal = this.#refusalOf(session.hello, session.peerSpiffeId);
       if (refusal !== null) session.refuse(refusal);
     }
+    this.#openings.begin(this.#opening(this.#world));
     this.#offerAll();
   }
 
   #offerAll(): void {
     for (const session of [...this.#sessions]) session.offer();
-    this.#farewells.onOffered(this.#sessions);
+    if (!this.#openings.isOn) this.#farewells.onOffered(this.#sessions);
   }
 
   #heartbeat(): void {

@@ -117,6 +117,11 @@ export class DiscoverySession {
     return this.hello.followsTrust === true && body?.kind === "proxy" ? body.trust?.roots : undefined;
   }
 
+  /** What the proxy has confirmed on this connection; null: nothing yet. */
+  get acked(): ProxyView | null {
+    return this.#acked && this.#acked.view;
+  }
+
   /** A push is on its way. */
   get isPushing(): boolean {
     return this.#inFlight !== null;

@@ -91,7 +91,7 @@ export class World {
 
   /** What the proxy of a workload should have. */
   view(workload: MeshWorkload): ProxyView {
-    return { shared: this.#sharedBy(this.#config.viewFor(workload)), self: this.#settingsOf(workload) };
+    return { shared: this.#sharedBy(this.#config.viewFor(workload)), self: this.settings(workload) };
   }
 
   #sharedBy(view: ConfigView): Snapshot {
@@ -186,7 +186,8 @@ export class World {
     }
   }
 
-  #settingsOf(workload: MeshWorkload): VersionedResource {
+  /** The proxy's own part of that. */
+  settings(workload: MeshWorkload): VersionedResource {
     let resource = this.#settings.get(workload);
     if (resource === undefined) {
       const labels = labelsOf(workload, this.#config.comparedLabels);

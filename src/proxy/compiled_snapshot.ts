@@ -23,6 +23,7 @@ import {
 } from "../model/snapshot.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../telemetry/edge_metrics.ts";
 import type { PolicyCounts } from "../telemetry/policy_counts.ts";
+import { ClosingPorts } from "./closing_ports.ts";
 import type { CompiledCluster } from "./cluster/cluster.ts";
 import type { ClusterEndpoint } from "./cluster/cluster_endpoint.ts";
 import { ClusterCompiler, type EdgeTo } from "./cluster/cluster_compiler.ts";
@@ -58,6 +59,8 @@ export interface CompiledSnapshot {
   readonly listeners: ListenerTable<CompiledCluster, PinnedEndpoint>;
   /** What the own workload serves, by its port; nothing else is open to the mesh. */
   readonly inbound: ReadonlyMap<number, InboundService>;
+  /** What it served until a moment ago. */
+  readonly closing: ClosingPorts;
   /** Who may call the own workload; null: no policy selects it. */
   readonly policies: PolicyTable | null;
   /** Verifies the tokens of requests to the own workload, or to the gateway; null: none are looked for. */
@@ -162,10 +165,11 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
   };
   const ports = { deliver, ownLimits: hosts.ownLimits, previous: previous?.inbound ?? new Map() };
   const inbound = inboundServices(settings, callOf, ports);
+  const closing = new ClosingPorts(inbound, ports.previous, previous?.closing ?? null, clock.monotonic());
   const old = unchanged(resourceKey(settings)) ? previous : null;
   const policies = old?.policies ?? policyTable(settings, context.decisions);
   const tokens = old?.tokens ?? tokenCheck(settings, context);
-  const compiled = assemble({ snapshot, clusters, inbound, policies, tokens }, sorted, compiler, {
+  const compiled = assemble({ snapshot, clusters, inbound, closing, policies, tokens }, sorted, compiler, {
     edgeTo,
     callOf,
   });
@@ -174,7 +178,7 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
   return compiled;
 }
 
-type Parts = Pick<CompiledSnapshot, "snapshot" | "clusters" | "inbound" | "policies" | "tokens">;
+type Parts = Pick<CompiledSnapshot, "snapshot" | "clusters" | "inbound" | "closing" | "policies" | "tokens">;
 
 interface Counters {
   readonly edgeTo: EdgeTo;
@@ -189,7 +193,7 @@ function assemble(
   compiler: ClusterCompiler,
   { edgeTo, callOf }: Counters,
 ): CompiledSnapshot {
-  const { clusters, inbound } = parts;
+  const { clusters, inbound, closing } = parts;
   const find = (name: string) => clusters.get(name) ?? null;
   const hosts = new Set<Host>();
   const named = [...clusters.values()].filter(({ hasNames }) => hasNames);
@@ -197,7 +201,9 @@ function assemble(
   const tableOf = () => new ListenerTable(listeners, { find, members: (one) => membersOf(one, find) });
   const collectHosts = () => {
     hosts.clear();
-    for (const one of inbound.values()) hosts.add(one.host).add(one.http2Host).add(one.tunnelHost);
+    for (const one of [...inbound.values(), ...closing.services()]) {
+      hosts.add(one.host).add(one.http2Host).add(one.tunnelHost);
+    }
     for (const { endpoints } of clusters.values()) {
       for (const { host, http2Host } of endpoints) hosts.add(host).add(http2Host ?? host);
     }

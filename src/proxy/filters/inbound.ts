@@ -213,7 +213,7 @@ export class InboundAcceptor implements Acceptor {
     else exchange.refuse(edge);
   }
 
-  /** Only ports that a service declares are open to the mesh; null for any other. */
+  /** Only ports that a service declares, or did a moment ago, are open to the mesh; null for any other. */
   #target(snapshot: CompiledSnapshot, port: string, peer: string): InboundTarget | null {
     const latest = this.#latest;
     // Holding on to the whole snapshot would keep an old one alive as long as the connection.
@@ -223,9 +223,11 @@ export class InboundAcceptor implements Acceptor {
       latest !== null && latest.services === services && latest.table === policies && latest.port === port &&
       latest.peer === peer
     ) return latest.target;
-    const inbound = /^[1-9][0-9]{0,4}$/.test(port) ? services.get(Number(port)) : undefined;
+    if (!/^[1-9][0-9]{0,4}$/.test(port)) return null;
+    const { descriptions, clock } = this.#options;
+    const open = services.get(Number(port));
+    const inbound = open ?? snapshot.closing.get(Number(port), clock.monotonic());
     if (inbound === undefined) return null;
-    const { descriptions } = this.#options;
     this.#source = readPeer(
       descriptions.admit(this.#principal, peer),
       this.#identity,
@@ -248,7 +250,8 @@ export class InboundAcceptor implements Acceptor {
       }),
       tunnelHost: inbound.tunnelHost,
     };
-    this.#latest = { services, table: policies, port, peer, target };
+    // One that closes is asked for the time at every call.
+    if (open !== undefined) this.#latest = { services, table: policies, port, peer, target };
     return target;
   }
 

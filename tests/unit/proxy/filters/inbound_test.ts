@@ -1,6 +1,7 @@
 /** Calls to the own workload: who calls is what the certificate says, where to is what a service declares. */
 import { describe, expect, test } from "bun:test";
 import type { InboundPort } from "../../../../src/model/snapshot.ts";
+import { PORT_CLOSES_AFTER_MS } from "../../../../src/proxy/closing_ports.ts";
 import { DESCRIPTIONS_PER_IDENTITY_MAX } from "../../../../src/proxy/mesh_headers.ts";
 import {
   CALLER_ID,
@@ -164,8 +165,34 @@ describe("InboundAcceptor", () => {
     mesh.network.last.accept().say(OK);
     await client.read();
     mesh.apply(snapshotOf(settings({ inbound: [] })));
+    mesh.clock.advance(PORT_CLOSES_AFTER_MS);
     call(client, "8080");
     expect(await client.read()).toStartWith("HTTP/1.1 404 Not Found\r\n");
+  });
+
+  test("InboundAcceptor serves at a port that closes until every caller must have heard of it", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    const none = snapshotOf(settings({ inbound: [] }));
+    mesh.apply(none);
+    mesh.clock.advance(PORT_CLOSES_AFTER_MS - 1);
+    // What else changes meanwhile makes it no longer.
+    mesh.apply(none);
+    call(client, "8080");
+    mesh.network.last.accept().say(OK);
+    expect(await client.read()).toStartWith("HTTP/1.1 200 OK\r\n");
+    mesh.clock.advance(1);
+    call(client, "8080");
+    expect(await client.read()).toStartWith("HTTP/1.1 404 Not Found\r\n");
+  });
+
+  test("InboundAcceptor lets policies decide at a port that closes", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    const denied = { name: "shop/nobody", action: "ALLOW", file: "p.yaml", line: 1, rules: [] } as const;
+    mesh.apply(snapshotOf(settings({ inbound: [], policies: [denied] })));
+    call(client, "8080");
+    expect(await client.read()).toStartWith("HTTP/1.1 403 Forbidden\r\n");
   });
 
   test("InboundAcceptor does not let the workload speak as a proxy", async () => {
