@@ -53,9 +53,15 @@ export class Mesh {
   readonly #subnet: string;
   #controlPlane: Bowline | null = null;
 
-  /** `subnet` is the first three numbers of all addresses, a different one for each file of tests: `127.0.2`. */
-  constructor(subnet: string) {
+  readonly #controlPlaneEnv: Readonly<Record<string, string>>;
+
+  /**
+   * `subnet` is the first three numbers of all addresses, a different one for each file of tests: `127.0.2`.
+   * `controlPlaneEnv` is more of the control plane's environment.
+   */
+  constructor(subnet: string, controlPlaneEnv: Readonly<Record<string, string>> = {}) {
     this.#subnet = subnet;
+    this.#controlPlaneEnv = controlPlaneEnv;
     mkdirSync(this.config);
   }
 
@@ -102,7 +108,7 @@ export class Mesh {
       ...["run", "--role", "control-plane", "--config", this.config],
       ...["--data", this.controlPlaneData, "--bind", this.address(CONTROL_PLANE)],
       ...more,
-    ]);
+    ], { env: this.#controlPlaneEnv });
   }
 
   /** Starts a sidecar and waits until it is ready. */
