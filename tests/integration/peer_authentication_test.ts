@@ -317,6 +317,13 @@ spec: { ${OF_STORE}, jwtRules: [{ issuer: "${issuer}", jwks: '${jwks}' }] }
     await until("the policies hold", async () => await status("HTTP/1.1", "/private") === 403);
   });
 
+  scenario("opens no tunnel past the rules for requests", async () => {
+    const request =
+      `CONNECT store:${PORT.http} HTTP/1.1\r\nHost: store\r\n\r\nGET /private HTTP/1.1\r\nHost: store\r\n\r\n`;
+    const { stdout } = await talk(outside, store.address, PORT.http, request, false);
+    expect(stdout.match(/^HTTP\/1\.1 \d+/gm)).toEqual(["HTTP/1.1 403"]);
+  });
+
   for (const way of Object.keys(WAYS_IN)) {
     scenario(`in plain text over ${way} is under the rules about tokens and paths`, async () => {
       const bearer = async (

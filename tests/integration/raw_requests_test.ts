@@ -227,6 +227,7 @@ describe("at the caller's sidecar and at the callee's", () => {
       return places.flatMap(([place, lines, fields]): Parameters<typeof passed>[0][number][] => [
         [`${what} ${place}, HTTP/1.1`, (door) => askHttp1(door, lines)],
         [`${what} ${place}, HTTP/2`, (door) => askHttp2(door, fields)],
+        [`${what} ${place}, gRPC`, (door) => askHttp2(door, grpc(fields), NO_MESSAGE)],
       ]);
     });
     expect(await passed(rows)).toEqual([]);

@@ -214,3 +214,17 @@ describe("config/findings.md", () => {
     expect(codes.toSorted()).toEqual(Object.values(CODES).toSorted());
   });
 });
+
+describe("tests/integration/README.md", () => {
+  test("names tests that exist, and rows that the scorecard has", () => {
+    const page = readPage("tests/integration/README.md");
+    const tests = page.code.filter((word) => word.endsWith("_test.ts"));
+    expect(tests.length).toBeGreaterThan(20);
+    expect(tests.filter((name) => !existsSync(join(ROOT, "tests/integration", name)))).toEqual([]);
+    const files = readdirSync(join(ROOT, "scripts/scorecard/rows"));
+    const rows = files.map((file) => readFileSync(join(ROOT, "scripts/scorecard/rows", file), "utf8"));
+    for (const [, number] of page.text.matchAll(/--only (\d+)/g)) {
+      expect(rows.filter((text) => text.includes(`name: "${number}"`))).toHaveLength(1);
+    }
+  });
+});
