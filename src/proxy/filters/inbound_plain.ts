@@ -67,6 +67,11 @@ export class PlainInboundAcceptor implements Acceptor {
     const { current, random } = this.#options;
     const snapshot = current();
     const { exchange, edge, inbound } = this.#begin(snapshot, stream, head, ended);
+    if (head.tunnel === "connect" && inbound?.declared === "http") {
+      // A program that answers any method with 200 would read requests in it, with fields that only proxies may set.
+      exchange.reply(LOCAL_REPLY.noRoute, edge);
+      return exchange;
+    }
     takeMeshHeaders(head.headers);
     const certificate = this.#client === null ? null : this.#client.certificate;
     if (certificate !== null) head.headers.push(CLIENT_CERT_HEADER, certificate);

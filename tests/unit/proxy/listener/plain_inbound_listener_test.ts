@@ -38,11 +38,20 @@ describe("PlainInboundListener", () => {
     });
   });
 
-  test("PlainInboundListener delivers an HTTP CONNECT as the request that it is", async () => {
-    const mesh = plane({ declared: "http" });
+  test("PlainInboundListener delivers an HTTP CONNECT as the request that it is, where nothing is declared", async () => {
+    const mesh = plane();
     mesh.arrivesPlain(HERE).send("CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n");
     expect(mesh.network.last.address).toMatchObject({ port: 8080, protocol: "http1" });
     expect(await mesh.network.last.accept().read()).toStartWith("CONNECT x:1 HTTP/1.1\r\n");
+  });
+
+  test("PlainInboundListener opens no tunnel to a port that carries HTTP", async () => {
+    const mesh = plane({ declared: "http" });
+    const client = mesh.arrivesPlain(HERE);
+    client.send("CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n");
+    expect(await client.read()).toStartWith("HTTP/1.1 404 ");
+    expect(mesh.network.attempts).toHaveLength(0);
+    expect(mesh.counted()).toEqual(["tcp NR caller +1 -1 0/0"]);
   });
 
   test("PlainInboundListener lets a CONNECT in only where policies let bytes in, since anything may follow", async () => {
@@ -54,7 +63,7 @@ describe("PlainInboundListener", () => {
     });
     const answer = async (action: Policy["action"], rule: PolicyRule, method = "CONNECT x:1") => {
       const policies: Policy[] = [{ name: "shop/p", action, file: "p.yaml", line: 1, rules: [rule] }];
-      const inbound = [{ port: 8080, service: SERVICE, declared: "http" as const }];
+      const inbound = [{ port: 8080, service: SERVICE }];
       const mesh = new DataPlane(snapshotOf(settings({ inbound, policies })));
       const client = mesh.arrivesPlain(HERE);
       client.send(`${method} HTTP/1.1\r\nHost: x\r\n\r\n`);
