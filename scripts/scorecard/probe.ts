@@ -42,7 +42,7 @@ export class Probe {
 
   async #send(): Promise<void> {
     const client = this.#idle.pop() ?? new KeepAliveClient(this.#target);
-    this.tally.add(await client.get("/probe"));
+    this.tally.add(await client.get("/probe"), client.reply);
     this.#idle.push(client);
   }
 }

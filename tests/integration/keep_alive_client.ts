@@ -19,6 +19,7 @@ export class KeepAliveClient {
   #received = "";
   #resolve: ((outcome: Outcome) => void) | null = null;
   #body = "";
+  #reply = "";
   /** Answers that said `connection: close`. */
   closesHeard = 0;
 
@@ -31,6 +32,11 @@ export class KeepAliveClient {
     return this.#body;
   }
 
+  /** What a proxy says of the last answer, if it made it itself: flags, details, and whose it is. */
+  get reply(): string {
+    return this.#reply;
+  }
+
   get isBusy(): boolean {
     return this.#resolve !== null;
   }
@@ -39,6 +45,7 @@ export class KeepAliveClient {
   async get(path: string): Promise<Outcome> {
     this.#received = "";
     this.#body = "";
+    this.#reply = "";
     const outcome = new Promise<Outcome>((resolve) => this.#resolve = resolve);
     if (this.#socket === null && !await this.#connect()) return this.#finish("refused");
     this.#socket?.write(`GET ${path} HTTP/1.1\r\nHost: ${this.#target.host}\r\n\r\n`);
@@ -86,6 +93,7 @@ export class KeepAliveClient {
     // More than was asked for.
     if (this.#received.length > headEnd + 4 + length || this.#resolve === null) return this.#broken();
     this.#body = this.#received.slice(headEnd + 4);
+    this.#reply = /\r\nx-bowline-reply: *([^\r]+)/.exec(head)?.[1] ?? "";
     if (/\r\nconnection: *close/.test(head)) {
       this.closesHeard++;
       this.close();
@@ -118,8 +126,11 @@ export class KeepAliveClient {
 /** How often each outcome came. */
 export class Tally {
   readonly counts = new Map<Outcome, number>();
+  /** What proxies said of answers of their own. */
+  readonly replies = new Set<string>();
 
-  add(outcome: Outcome): void {
+  add(outcome: Outcome, reply = ""): void {
+    if (reply !== "") this.replies.add(reply);
     this.counts.set(outcome, (this.counts.get(outcome) ?? 0) + 1);
   }
 
@@ -136,9 +147,10 @@ export class Tally {
     return this.total - this.get(200) - this.get("refused");
   }
 
-  /** `5000 × 200, 3 × lost`. */
+  /** `5000 × 200, 3 × lost`, and what proxies said. */
   toString(): string {
-    return [...this.counts].map(([outcome, count]) => `${count} × ${outcome}`).join(", ") || "nothing";
+    const counts = [...this.counts].map(([outcome, count]) => `${count} × ${outcome}`).join(", ") || "nothing";
+    return this.replies.size === 0 ? counts : `${counts} (${[...this.replies].join(", ")})`;
   }
 }
 
@@ -203,7 +215,7 @@ export class Load {
       if (pause > 0) await Bun.sleep(pause);
       const outcome = await client.get(path);
       const right = expected === undefined || outcome !== 200 || client.body === expected(path);
-      this.tally.add(right ? outcome : "broken");
+      this.tally.add(right ? outcome : "broken", client.reply);
       if (outcome !== "refused") continue;
       this.#sent--;
       await Bun.sleep(REFUSED_PAUSE_MS);
