@@ -11,6 +11,7 @@ import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { resolveName } from "../runtime/dns.ts";
 import { originalDestination } from "../runtime/original_destination.ts";
+import { boundReceiveBuffer } from "../runtime/receive_buffer.ts";
 import {
   connect,
   descriptorOf,
@@ -152,6 +153,7 @@ export class Proxy {
       tlsMaterial: options.tlsMaterial,
       tlsFiles: new TlsFiles(options.credentials),
       setTcpKeepalive,
+      boundReceiveBuffer,
       peers: this.#peers,
       warn: (message) => this.#warnings.say("callee-refused", message),
     });

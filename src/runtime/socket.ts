@@ -3,7 +3,7 @@
  * A Wire is the Bun socket itself (no wrapper: this is the hot path); its owner hears every event by a method call.
  */
 import { ListenError } from "./listen_error.ts";
-import { boundLocalReceiveBuffer } from "./receive_buffer.ts";
+import { boundReceiveBuffer } from "./receive_buffer.ts";
 
 /**
  * TLS 1.3 and nothing older, both ways: SSL_OP_NO_TLSv1_2, _1_1 and _1, by number, since node:crypto would cost every
@@ -155,7 +155,7 @@ export function listenTcp(address: ListenAddress, accept: (wire: Wire) => WireOw
     ...handlers,
     open(socket: BunSocket) {
       socket.setNoDelay(true);
-      boundLocalReceiveBuffer(socket as unknown as Wire);
+      boundReceiveBuffer(socket as unknown as Wire);
       // It may be closed before there is an owner.
       socket.data = NOBODY;
       const owner = accept(socket as unknown as Wire);
@@ -265,7 +265,6 @@ export const connect: Connect = (address, tls, on) => {
     ...(tls === null || late ? handlers : tlsHandlers),
     open(socket: BunSocket) {
       socket.setNoDelay(true);
-      if (tls === null) boundLocalReceiveBuffer(socket as unknown as Wire);
       // The kernel has room for it in any new connection.
       if (prelude !== undefined) socket.write(prelude(socket as unknown as Wire));
       if (late) return beginTls(socket, tls, on);

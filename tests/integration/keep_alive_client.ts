@@ -149,7 +149,8 @@ export class Tally {
 
   /** `5000 × 200, 3 × lost`, and what proxies said. */
   toString(): string {
-    const counts = [...this.counts].map(([outcome, count]) => `${count} × ${outcome}`).join(", ") || "nothing";
+    const counts = [...this.counts].map(([outcome, count]) => `${count} × ${outcome}`).join(", ") ||
+      "nothing";
     return this.replies.size === 0 ? counts : `${counts} (${[...this.replies].join(", ")})`;
   }
 }

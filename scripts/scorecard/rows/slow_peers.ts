@@ -1,10 +1,11 @@
 /** Row 9: peers that are slow to speak, to read or to shake hands cost little, and nobody else notices them. */
 import { createServer, type Server } from "node:net";
-import { type Bowline, until } from "../../../tests/integration/bowline.ts";
-import { rssMib } from "../../../tests/integration/process_figures.ts";
+import { until } from "../../../tests/integration/bowline.ts";
+import { MemoryBefore } from "../memory_growth.ts";
 import { atMost, type Check, exactly, noneFailed, type Row, type Size } from "../row.ts";
 import { Stand, STORE_PORTS } from "../stand.ts";
 import { SlowPeer } from "../slow_peer.ts";
+import { unreadTunnels } from "./unread_tunnels.ts";
 
 const COUNTS = {
   full: { speakers: 200, readers: 500, handshakes: 2_000 },
@@ -18,13 +19,8 @@ const CLOSED_WITHIN_MS = { full: 11_000, small: 20_000 };
 const GIVE_UP_MS = 30_000;
 /** Of the answer, however large it is: what the kernel's buffers take on the way. */
 const WRITTEN_BYTES_MAX = 20 * 1024 * 1024;
-/** Of a handful the figure says nothing: the heap alone moves by more. */
-const KIB_A_READER_MAX = { full: 256, small: 2_048 };
 /** Until nothing moves any more. */
 const SETTLE_MS = 2_000;
-const STEADY_LOOK_MS = 5_000;
-const STEADY_MS_MAX = 30_000;
-const STEADY_MIB = 2;
 
 export const slowPeers: Row = {
   name: "9",
@@ -32,9 +28,10 @@ export const slowPeers: Row = {
   async run(size) {
     const stand = await Stand.up();
     const large = await LargeUpstream.start(stand.storeAddress(), STORE_PORTS.large);
+    const checks: Check[] = [];
     try {
       const probe = stand.probe();
-      const checks = [
+      checks.push(
         ...(await Promise.all([
           speak(stand, size, "heads", (host) => `GET / HTTP/1.1\r\nHost: ${host}\r\nX-Slow: `),
           speak(
@@ -46,12 +43,13 @@ export const slowPeers: Row = {
           shakeHands(stand, size),
         ])).flat(),
         ...await read(stand, large, size),
-      ];
-      return [...checks, noneFailed("probe", await probe.stop())];
+      );
+      checks.push(noneFailed("probe", await probe.stop()));
     } finally {
       large.stop();
       await stand.down();
     }
+    return [...checks, ...await unreadTunnels(size)];
   },
 };
 
@@ -96,9 +94,8 @@ async function shakeHands(stand: Stand, size: Size): Promise<Check[]> {
 /** Clients that take the first bytes of a large answer, and no more. */
 async function read(stand: Stand, large: LargeUpstream, size: Size): Promise<Check[]> {
   const count = COUNTS[size].readers;
-  const [client, store] = [stand.client, stand.stores[0] as Bowline];
   const { address, port, host } = stand.target("large");
-  const before = [rssMib(client), rssMib(store)];
+  const before = new MemoryBefore(stand);
   const peers = await Promise.all(Array.from({ length: count }, () => SlowPeer.open(address, port)));
   for (const peer of peers) {
     peer.readOnce();
@@ -107,10 +104,7 @@ async function read(stand: Stand, large: LargeUpstream, size: Size): Promise<Che
   const begun = () => peers.every(({ heard }) => heard.startsWith("HTTP/1.1 200 "));
   await until("all answers have begun", begun, GIVE_UP_MS);
   await large.untilStill();
-  if (size === "full") await untilSteady(client, store);
-  const growth = [client, store].map((process, i) =>
-    (rssMib(process) - (before[i] as number)) * 1_024 / count
-  );
+  const growth = await before.growth(count, size, `${count} readers: memory a reader`);
   const written = large.written();
   // A second later nothing has grown: whoever does not read holds up the upstream itself.
   await Bun.sleep(SETTLE_MS);
@@ -118,18 +112,7 @@ async function read(stand: Stand, large: LargeUpstream, size: Size): Promise<Che
   for (const peer of peers) peer.close();
   await until("the upstream is let go", () => large.connections === 0);
   return [
-    atMost(
-      `${count} readers: memory a reader in the caller's sidecar`,
-      growth[0] as number,
-      KIB_A_READER_MAX[size],
-      "KiB",
-    ),
-    atMost(
-      `${count} readers: memory a reader in the service's sidecar`,
-      growth[1] as number,
-      KIB_A_READER_MAX[size],
-      "KiB",
-    ),
+    ...growth,
     atMost(
       `${count} readers: the most that an upstream could write of 100 MiB`,
       written / 2 ** 20,
@@ -138,16 +121,6 @@ async function read(stand: Stand, large: LargeUpstream, size: Size): Promise<Che
     ),
     exactly(`${count} readers: it writes on while nobody reads`, later !== written, false),
   ];
-}
-
-/** What was read before everything stood still is garbage, which is collected in its own time. */
-async function untilSteady(...processes: readonly Bowline[]): Promise<void> {
-  const sum = () => processes.reduce((total, process) => total + rssMib(process), 0);
-  for (let waitedMs = 0, before = 0; waitedMs < STEADY_MS_MAX; waitedMs += STEADY_LOOK_MS) {
-    if (Math.abs(sum() - before) < STEADY_MIB) return;
-    before = sum();
-    await Bun.sleep(STEADY_LOOK_MS);
-  }
 }
 
 /** When the last of them was closed by the other side, from now. */

@@ -33,6 +33,8 @@ export interface HostContext extends ConnectContext {
   readonly wheel: TimerWheel;
   /** Absent: the kernel watches over no connection. */
   setTcpKeepalive?(wire: Wire, keepalive: TcpKeepalive): void;
+  /** Of a connection on which nothing but the kernel's buffers holds up a sender. Absent: these are as they are. */
+  boundReceiveBuffer?(wire: Wire): void;
   /** Of connections for which no cluster has others. @default TERMS_DEFAULT */
   readonly terms?: ConnectionTerms;
 }
@@ -203,6 +205,8 @@ export class Host implements UpstreamOwner {
         const { wheel } = this.#context;
         const limits = this.usage?.limits;
         if (limits?.tcpKeepalive !== undefined) this.#context.setTcpKeepalive?.(wire, limits.tcpKeepalive);
+        // HTTP/2 has windows.
+        if (this.address.protocol !== "http2") this.#context.boundReceiveBuffer?.(wire);
         const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel, this.#terms);
         this.usage?.onConnected(connection);
         this.#give(connection, this.#wary);

@@ -1,10 +1,15 @@
-import { expect, test } from "bun:test";
-import { LOCAL_RECEIVE_BYTES } from "../../../src/runtime/receive_buffer.ts";
+import { describe, expect, test } from "bun:test";
+import {
+  boundReceiveBuffer,
+  RECEIVE_BYTES,
+  UNBOUND_CONNECTIONS_MAX,
+  UnboundConnections,
+} from "../../../src/runtime/receive_buffer.ts";
 import { connect, type Wire } from "../../../src/runtime/socket.ts";
 
 const SENT_BYTES = 8 * 1024 * 1024;
 
-test("boundLocalReceiveBuffer() keeps what comes at once of a connection on this machine small, and loses nothing", async () => {
+test("boundReceiveBuffer() keeps what comes at once of a connection small, and loses nothing", async () => {
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
@@ -15,6 +20,7 @@ test("boundLocalReceiveBuffer() keeps what comes at once of a connection on this
     let bytes = 0;
     connect({ hostname: "127.0.0.1", port: server.port as number }, null, {
       opened: (wire: Wire) => {
+        boundReceiveBuffer(wire);
         wire.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
         return {
           onData(chunk) {
@@ -30,6 +36,27 @@ test("boundLocalReceiveBuffer() keeps what comes at once of a connection on this
     });
   });
   expect(await received).toBeGreaterThan(SENT_BYTES);
-  expect(largest).toBeLessThanOrEqual(2 * LOCAL_RECEIVE_BYTES);
+  expect(largest).toBeLessThanOrEqual(2 * RECEIVE_BYTES);
   await server.stop(true);
+});
+
+describe("UnboundConnections", () => {
+  const OPEN = 1;
+  const wire = (remoteAddress: string, localAddress = "192.0.2.1") =>
+    ({ remoteAddress, localAddress, readyState: OPEN }) as unknown as Wire & { readyState: number };
+
+  test("UnboundConnections admits none that stays on this machine", () => {
+    const unbound = new UnboundConnections();
+    expect([wire("127.0.0.1"), wire("127.9.9.9"), wire("192.0.2.1")].map((one) => unbound.admits(one)))
+      .toEqual([false, false, false]);
+    expect(unbound.admits(wire("192.0.2.2"))).toBe(true);
+  });
+
+  test("UnboundConnections admits so many at a time: one that has closed makes room", () => {
+    const unbound = new UnboundConnections();
+    const wires = Array.from({ length: UNBOUND_CONNECTIONS_MAX + 1 }, () => wire("192.0.2.2"));
+    expect(wires.filter((one) => unbound.admits(one))).toHaveLength(UNBOUND_CONNECTIONS_MAX);
+    (wires[3] as { readyState: number }).readyState = -1;
+    expect([wire("192.0.2.3"), wire("192.0.2.4")].map((one) => unbound.admits(one))).toEqual([true, false]);
+  });
 });
