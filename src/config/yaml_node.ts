@@ -19,6 +19,7 @@ import { FILE_BYTES_MAX, type SourceFile } from "../runtime/read_files.ts";
 import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
 import type { Position } from "./resource.ts";
+import { type Places, PlacesBuilder, positionAt } from "./yaml_places.ts";
 
 /** How deep lists and mappings may nest; Istio's deepest message needs about 15. */
 export const YAML_DEPTH_MAX = 100;
@@ -40,54 +41,37 @@ export interface ParsedFile {
 /** A value of a YAML document, and where it and its parts were written. */
 export class YamlNode {
   readonly value: unknown;
-  readonly #source: Source;
-  readonly #node: Node;
+  readonly #places: Places;
+  /** Its number there. */
+  readonly #at: number;
 
-  constructor(source: Source, node: Node, value: unknown) {
-    this.#source = source;
-    this.#node = node;
+  constructor(places: Places, at: number, value: unknown) {
+    this.#places = places;
+    this.#at = at;
     this.value = value;
   }
 
   /** Where the value at `path` begins; that of the nearest ancestor when it is absent. */
   positionOf(path: Path): Position {
-    return this.#source.position(this.#find(path).node);
+    return this.#places.position(this.#find(path));
   }
 
   /** Where the key at the end of `path` stands; for a list's item, the item. */
   keyPositionOf(path: Path): Position {
-    const { node, key } = this.#find(path);
-    return this.#source.position(key ?? node);
+    return this.#places.keyPosition(this.#find(path));
   }
 
   /** The items of the list at `path`, each a node of its own. */
   items(path: Path): YamlNode[] {
-    const { node } = this.#find(path);
-    const list = this.#source.resolve(node);
-    let value = this.value;
-    for (const step of path) value = (value as Record<string | number, unknown>)[step];
-    if (!isSeq(list) || !Array.isArray(value)) return [];
-    return list.items.map((item, index) =>
-      new YamlNode(this.#source, item as Node, (value as unknown[])[index])
-    );
+    let list = this.value;
+    for (const step of path) list = (list as Record<string | number, unknown>)[step];
+    if (!Array.isArray(list)) return [];
+    const at = this.#find(path);
+    return list.map((item, index) => new YamlNode(this.#places, this.#places.child(at, index), item));
   }
 
-  #find(path: Path): { node: Node; key: Node | null } {
-    let node = this.#node;
-    let key: Node | null = null;
-    for (const step of path) {
-      const parent = this.#source.resolve(node);
-      if (isMap(parent)) {
-        const pair = parent.items.find((item) => keyText(item.key) === String(step));
-        if (pair === undefined) break;
-        key = pair.key as Node;
-        node = (pair.value ?? pair.key) as Node;
-      } else if (isSeq(parent) && typeof step === "number" && parent.items[step] !== undefined) {
-        node = parent.items[step] as Node;
-        key = null;
-      } else break;
-    }
-    return { node, key };
+  #find(path: Path): number {
+    return this.#places.find(this.#at, this.value, path);
   }
 }
 
@@ -117,7 +101,7 @@ export function parseYaml({ file, text }: SourceFile): ParsedFile {
       continue;
     }
     try {
-      const node = readDocument(document, new Source(file, lines), budget);
+      const node = readDocument(document, budget, (places) => places.finish(file, lines));
       if (node !== null) nodes.push(node);
     } catch (error) {
       if (!(error instanceof UnreadableValue)) throw error;
@@ -150,29 +134,48 @@ function tokenize(text: string): CST.Token[] | number {
 
 function readDocument(
   document: Document.Parsed,
-  source: Source,
   budget: { values: number },
+  finish: (places: PlacesBuilder) => Places,
 ): YamlNode | null {
   const root = document.contents as Node | null;
   if (root === null || (isScalar(root) && root.value === null)) return null;
+  const source = new Source();
   source.bindAliases(root);
-  return new YamlNode(source, root, toValue(root, source, budget, 0));
+  const value = toValue(root, source, budget, 0);
+  const places = new PlacesBuilder();
+  addPlaces(places, root, null, value, source);
+  return new YamlNode(finish(places), 0, value);
 }
 
-/** One document's file, lines and anchors. */
+/** Of a value and of all in it, those of aliases as often as they stand for something. */
+function addPlaces(
+  places: PlacesBuilder,
+  node: Node,
+  key: Node | null,
+  value: unknown,
+  source: Source,
+): void {
+  const at = places.begin(offsetOf(node), key === null ? null : offsetOf(key));
+  const resolved = source.resolve(node);
+  if (isSeq(resolved)) {
+    for (const [index, item] of resolved.items.entries()) {
+      addPlaces(places, item as Node, null, (value as unknown[])[index], source);
+    }
+  } else if (isMap(resolved)) {
+    const pairs = new Map(resolved.items.map((pair) => [keyText(pair.key), pair]));
+    for (const [name, part] of Object.entries(value as Record<string, unknown>)) {
+      const pair = pairs.get(name);
+      if (pair !== undefined) {
+        addPlaces(places, (pair.value ?? pair.key) as Node, pair.key as Node, part, source);
+      }
+    }
+  }
+  places.end(at);
+}
+
+/** One document's anchors. */
 class Source {
-  readonly #file: string;
-  readonly #lines: LineCounter;
   readonly #targets = new Map<Alias, Node>();
-
-  constructor(file: string, lines: LineCounter) {
-    this.#file = file;
-    this.#lines = lines;
-  }
-
-  position(node: Node): Position {
-    return positionAt(this.#file, this.#lines, offsetOf(node));
-  }
 
   /** What an alias stands for, or the node itself. */
   resolve(node: Node): Node {
@@ -268,11 +271,6 @@ function keyText(key: unknown): string {
 
 function offsetOf(node: Node): number {
   return node.range?.[0] ?? 0;
-}
-
-function positionAt(file: string, lines: LineCounter, offset: number): Position {
-  const { line, col } = lines.linePos(offset);
-  return { file, line: Math.max(1, line), column: Math.max(1, col) };
 }
 
 /** The parser's reason as the rest of a sentence. */

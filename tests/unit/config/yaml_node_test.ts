@@ -109,6 +109,14 @@ describe("YamlNode", () => {
     expect(node?.positionOf(["c", "b"])).toEqual({ file: "a.yaml", line: 1, column: 11 });
   });
 
+  test("positionOf() finds keys that JavaScript orders in its own way, and what comes after values of every kind", () => {
+    const [node] = parse("b: [[1, 2], {}, ]\n90: x\n80: {c: }\na: &x [1]\nd: [*x, 2]\n").nodes;
+    const lines = [["b", 0, 1], ["90"], ["80"], ["80", "c"], ["a", 0], ["d", 0, 0], ["d", 1], ["e"]]
+      .map((path) => node?.positionOf(path)).map((at) => `${at?.line}:${at?.column}`);
+    expect(lines).toEqual(["1:9", "2:5", "3:5", "3:9", "4:8", "4:8", "5:9", "1:1"]);
+    expect(node?.items(["d"]).map((item) => item.positionOf([0]).line)).toEqual([4, 5]);
+  });
+
   test("an alias stands for the last anchor of its name before it", () => {
     expect(parse("a: &x 1\nb: *x\nc: &x 2\nd: *x\n").values).toEqual([{ a: 1, b: 1, c: 2, d: 2 }]);
   });
