@@ -100,6 +100,17 @@ function hosts(members: Readonly<Record<string, readonly Place[]>> = {}): string
       APART,
     ),
     of(
+      "over",
+      "{ outlierDetection: { consecutive5xxErrors: 1, interval: 100ms, maxEjectionPercent: 100 }, " +
+        "loadBalancer: { localityLbSetting: { failover: [{ from: west, to: north }] } } }",
+      [{ address: NOBODY }, { address: A, locality: "east/1" }, { address: B, locality: "north/1" }],
+    ),
+    of(
+      "anywhere",
+      "{ outlierDetection: {}, loadBalancer: { localityLbSetting: { enabled: false } } }",
+      APART,
+    ),
+    of(
       "priority",
       "{ outlierDetection: {}, loadBalancer: { localityLbSetting: { failoverPriority: [tier=silver] } } }",
       APART,
@@ -271,6 +282,7 @@ describe("who is chosen", () => {
   scenario("by locality: as shares say, and by labels", async () => {
     expect(await who("distribute.test", 12)).toEqual({ b: 12 });
     expect(await who("priority.test", 12)).toEqual({ b: 12 });
+    expect(Object.keys(await who("anywhere.test", 40)).sort()).toEqual(["a", "b"]);
   });
 
   scenario("settings of a port hold there and nowhere else", async () => {
@@ -318,6 +330,11 @@ describe("who is ejected", () => {
   scenario("for connections that fail, counted by themselves", async () => {
     await untilAlone("local.test", "/");
     expect(await who("local.test", 8)).toEqual({ a: 8 });
+  });
+
+  scenario("and with all that are near, those of the region that is named for it are called", async () => {
+    await until("who is near is ejected", async () => (await who("over.test", 4))["b"] === 4);
+    expect(await who("over.test", 12)).toEqual({ b: 12 });
   });
 
   scenario("nobody counts as ejected where too few are left", async () => {

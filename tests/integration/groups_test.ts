@@ -33,7 +33,7 @@ metadata: { name: ${name}, namespace: shop }
 spec:
   metadata: { labels: { app: ${name}, version: v2 } }
   template: { serviceAccount: ${name}-account, ports: { http: 8080 } }
-  probe: { ${probe}, periodSeconds: 1, failureThreshold: 2 }
+  probe: { ${probe}, periodSeconds: 1, failureThreshold: 2, successThreshold: 2, initialDelaySeconds: 1, timeoutSeconds: 3 }
 `;
 }
 
@@ -46,14 +46,17 @@ async function joinGroup(name: string, at: number): Promise<Bowline> {
 const searchApp = (name: string, address: string) =>
   startEcho(name, address, (request, response) => {
     if (request.url !== "/healthz") return false;
-    response.statusCode = ill.has(name) ? 500 : 200;
+    response.statusCode = ill.has(name) || request.headers["x-probe"] !== "here" ? 500 : 200;
     response.end();
     return true;
   });
 
 beforeAll(async () => {
   mesh.write("services.yaml", service("search"), service("worker"), workload("client", CLIENT));
-  mesh.write("search.yaml", group("search", "httpGet: { path: /healthz, port: 8080 }"));
+  mesh.write(
+    "search.yaml",
+    group("search", "httpGet: { path: /healthz, port: 8080, httpHeaders: [{ name: x-probe, value: here }] }"),
+  );
   mesh.write("worker.yaml", group("worker", "tcpSocket: { port: 8080 }"));
   await mesh.startControlPlane();
   await Promise.all([searchApp("first", FIRST), searchApp("second", SECOND), startEcho("worker", WORKER)]);

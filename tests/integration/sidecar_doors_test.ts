@@ -53,7 +53,7 @@ const CERTIFICATE = `serverCertificate: ${file("door.crt")}, privateKey: ${file(
 const INGRESS = `ingress:
 - port: { number: ${PORT.app}, protocol: HTTP, name: http }
 ${ingress(PORT.plain, "HTTP")}
-${ingress(PORT.tls, "HTTPS", `, tls: { mode: SIMPLE, ${CERTIFICATE} }`)}
+${ingress(PORT.tls, "HTTPS", `, tls: { mode: SIMPLE, ${CERTIFICATE}, maxProtocolVersion: TLSV1_2 }`)}
 ${
   ingress(
     PORT.mutual,
@@ -182,6 +182,8 @@ describe("ingress", () => {
         host: `door.test:${PORT.tls}`,
       });
     }
+    const newer = await runCurl(["-sk", "--tlsv1.3", `https://${OUTSIDE}:${PORT.tls}/`]);
+    expect(newer.code).not.toBe(0);
     expect((await exchange(OUTSIDE, PORT.tls, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")).text).toBe("");
   });
 

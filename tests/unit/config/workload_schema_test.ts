@@ -38,7 +38,10 @@ describe("ServiceEntry", () => {
 describe("WorkloadGroup", () => {
   const group = (rest: string) => `template: {serviceAccount: a}\n${rest}`;
 
-  test("a probe comes out with Istio's defaults: period 10 s, timeout 1 s, failures 3, successes 1", () => {
+  test("annotations are read, and a probe comes out with Istio's defaults: period 10 s, timeout 1 s, failures 3, successes 1", () => {
+    expect(specOf("WorkloadGroup", group("metadata: {annotations: {a: b}}")).metadata.annotations).toEqual({
+      a: "b",
+    });
     expect(specOf("WorkloadGroup", group("probe: {httpGet: {port: 80}}")).probe).toEqual({
       initialDelaySeconds: 0,
       timeoutSeconds: 1,
