@@ -97,7 +97,9 @@ describe("VirtualService", () => {
     const spec = (source: string) => matching(`{uri: {regex: "${source}"}}`);
     expect(faults("VirtualService", spec(`a{${REGEX_INSTRUCTIONS_MAX - 2}}`))).toEqual([]);
     expect(faults("VirtualService", spec(`a{${REGEX_INSTRUCTIONS_MAX - 1}}`))[0]).toContain(
-      "comes to 501 instructions by its repetitions, more than 500, and would hold up other requests; repeat less",
+      `comes to ${
+        REGEX_INSTRUCTIONS_MAX + 1
+      } instructions by its repetitions, more than ${REGEX_INSTRUCTIONS_MAX}, and would hold up other requests; repeat less`,
     );
     expect(faults("VirtualService", spec("a".repeat(REGEX_INSTRUCTIONS_MAX + 1)))).toEqual([]);
   });
