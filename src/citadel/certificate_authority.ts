@@ -9,7 +9,7 @@ import {
   authorityPem,
   keyIdentifierOf,
 } from "./authority_material.ts";
-import { CitadelError } from "./citadel_error.ts";
+import { CitadelError, NOTHING_ISSUED } from "./citadel_error.ts";
 import { BACK_DATE_MS, randomSerial, wholeSeconds } from "./certificate_times.ts";
 import { crlBody, type CrlFields } from "./certificate_revocation_list.ts";
 import { leafBody } from "./leaf_certificate.ts";
@@ -118,7 +118,17 @@ export class CertificateAuthority {
     }));
   }
 
-  /** Signs a leaf for both ends of mutual TLS; throws CitadelError `request_invalid` for a life out of range. */
+  /** Throws CitadelError `ca_expired` when nothing that it signs would be good. */
+  checkLife(): void {
+    if (this.#clock.now() < this.notAfterMs) return;
+    const ended = new Date(this.notAfterMs).toISOString();
+    throw new CitadelError("ca_expired", NOTHING_ISSUED, `A certificate of the CA expired at ${ended}`);
+  }
+
+  /**
+   * Signs a leaf for both ends of mutual TLS; throws CitadelError `ca_expired`, and `request_invalid` for a life out of
+   * range.
+   */
   async sign(request: LeafRequest): Promise<IssuedLeaf> {
     const { ttlMs, spiffeId, isOwn = false } = request;
     if (!(ttlMs >= LEAF_LIFE_MIN_MS && ttlMs <= LEAF_LIFE_MAX_MS)) {
@@ -127,6 +137,7 @@ export class CertificateAuthority {
         `A certificate lives ${LEAF_LIFE_MIN_MS} to ${LEAF_LIFE_MAX_MS} milliseconds, not ${ttlMs}`,
       );
     }
+    this.checkLife();
     const now = this.#clock.now();
     const serial = randomSerial();
     const notBeforeMs = wholeSeconds(now - Math.min(BACK_DATE_MS, ttlMs * BACK_DATE_SHARE_MAX));

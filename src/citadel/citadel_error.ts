@@ -18,6 +18,8 @@ export type CitadelErrorCode =
   | "certificate_revoked"
   /** An operator asked for what cannot be: a wrong name, a lifetime out of range, too many tokens. */
   | "request_invalid"
+  /** Of the CA's own certificates one has expired: whatever it signs is good for nothing. */
+  | "ca_expired"
   /** The disk failed; nothing was handed out. */
   | "storage_failed";
 
@@ -50,6 +52,9 @@ const TOKEN_MESSAGES = {
   token_unknown: "The join token is not known here; ask for a new one",
 } as const;
 
+/** What a caller is told who did nothing wrong. */
+export const NOTHING_ISSUED = "The control plane cannot issue certificates at the moment";
+
 /** What was to be written down; throws CitadelError `storage_failed` where it could not be. */
 export async function stored<Result>(work: Promise<Result>): Promise<Result> {
   try {
@@ -58,7 +63,7 @@ export async function stored<Result>(work: Promise<Result>): Promise<Result> {
     if (!(cause instanceof PrivateFileError)) throw cause;
     throw new CitadelError(
       "storage_failed",
-      "The control plane cannot issue certificates at the moment",
+      NOTHING_ISSUED,
       `No certificate was issued: ${cause.message}`,
       { cause },
     );

@@ -78,6 +78,8 @@ export class Issuer {
     }
     const claims = await this.#options.tokens.verify(request.token, from);
     const publicKey = await publicKeyOfRequest(request.csr);
+    // A token that nothing comes of is still good.
+    this.#options.authority.current.checkLife();
     const id = await stored(this.#options.tokens.redeem(claims));
     const leaf = await this.#issue({
       publicKey,

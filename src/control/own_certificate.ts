@@ -1,7 +1,8 @@
 /** The certificate of the control plane's own endpoint: renewed at half of its life, and when the CA is another one. */
 import type { Citadel } from "../citadel/citadel.ts";
+import { CitadelError } from "../citadel/citadel_error.ts";
 import type { OwnCertificate } from "../citadel/issuer.ts";
-import { renewalTimeMs } from "../identity/certificate_info.ts";
+import { nextRenewalTimeMs } from "../identity/certificate_info.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
@@ -61,7 +62,8 @@ export class OwnCertificateKeeper {
 
   #planRenewal(): void {
     const { clock, random } = this.#options;
-    this.#renewAfter(renewalTimeMs(this.#current, random) - clock.now());
+    const now = clock.now();
+    this.#renewAfter(nextRenewalTimeMs(this.#current, random, now) - now);
   }
 
   #renewAfter(ms: number): void {
@@ -70,7 +72,8 @@ export class OwnCertificateKeeper {
     this.#cancel = this.#options.clock.after(ms, () => {
       this.#renew().catch((error) => {
         const { log } = this.#options;
-        log.error("Could not renew the control plane's own certificate", { reason: String(error) });
+        const reason = error instanceof CitadelError ? error.detail : String(error);
+        log.error("Could not renew the control plane's own certificate", { reason });
         this.#renewAfter(this.#backoff.next());
       });
     });

@@ -9,7 +9,7 @@ import type { Peer } from "./fetch_bridge.ts";
 import { BodyError } from "./read_body.ts";
 
 /** Refusals that another attempt may not meet. */
-const PASSING: ReadonlySet<CitadelErrorCode> = new Set(["storage_failed", "keys_unavailable"]);
+const PASSING: ReadonlySet<CitadelErrorCode> = new Set(["storage_failed", "keys_unavailable", "ca_expired"]);
 
 /** The peer is passed as the app's bindings. */
 export type PeerEnvironment = { Bindings: Peer };

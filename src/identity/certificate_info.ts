@@ -45,3 +45,23 @@ export function renewalTimeMs(
   const share = RENEWAL_SHARE + (random.float() * 2 - 1) * RENEWAL_JITTER_SHARE;
   return Math.round(life.notBeforeMs + (life.notAfterMs - life.notBeforeMs) * share);
 }
+
+/** After a renewal another one comes no sooner than in this share of the certificate's life, or in half of what is left. */
+export const RENEWAL_PAUSE_SHARE = 0.1;
+
+/** And never sooner than this. */
+export const RENEWAL_PAUSE_MIN_MS = 5_000;
+
+/**
+ * The same for a certificate that was just issued. It may be no better than the one before, since the CA's own ends, or
+ * since the clock here is ahead: then half of its life is over already, and asking at once would never end.
+ */
+export function nextRenewalTimeMs(
+  life: { readonly notBeforeMs: number; readonly notAfterMs: number },
+  random: Random,
+  nowMs: number,
+): number {
+  const { notBeforeMs, notAfterMs } = life;
+  const pauseMs = Math.min((notAfterMs - notBeforeMs) * RENEWAL_PAUSE_SHARE, (notAfterMs - nowMs) / 2);
+  return Math.max(renewalTimeMs(life, random), nowMs + Math.max(RENEWAL_PAUSE_MIN_MS, Math.round(pauseMs)));
+}

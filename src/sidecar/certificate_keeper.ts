@@ -3,7 +3,12 @@
  * that expired nevertheless, since the control plane was away for so long, is replaced by its key as soon as it is back.
  */
 import { certificateExpiries, type CertificateExpiry } from "../identity/certificate_expiries.ts";
-import { type CertificateInfo, certificateInfo, renewalTimeMs } from "../identity/certificate_info.ts";
+import {
+  type CertificateInfo,
+  certificateInfo,
+  nextRenewalTimeMs,
+  renewalTimeMs,
+} from "../identity/certificate_info.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
@@ -72,7 +77,11 @@ export class CertificateKeeper {
 
   start(): void {
     const { clock, random } = this.#options;
-    const dueMs = renewalTimeMs(this.#info, random) - clock.now();
+    this.#plan(renewalTimeMs(this.#info, random) - clock.now());
+  }
+
+  #plan(dueMs: number): void {
+    const { random } = this.#options;
     const isOfAnother = this.#trust !== null && this.#trust.signer !== this.#info.signer;
     this.#renewAfter(isOfAnother ? Math.min(dueMs, random.float() * ROLLOVER_SPREAD_MS) : dueMs);
   }
@@ -109,7 +118,7 @@ export class CertificateKeeper {
   }
 
   async #renew(): Promise<void> {
-    const { client, log, rejoin } = this.#options;
+    const { client, clock, log, random, rejoin } = this.#options;
     try {
       const before = this.#identity;
       const answer = await (this.#hasExpired ? rejoin(before) : renew(before, client));
@@ -122,7 +131,8 @@ export class CertificateKeeper {
       this.#expiredBackoff.reset();
       const { serial, notAfterMs } = this.#info;
       log.info("Renewed the certificate", { serial, notAfter: new Date(notAfterMs).toISOString() });
-      this.start();
+      const now = clock.now();
+      this.#plan(nextRenewalTimeMs(this.#info, random, now) - now);
       void this.#save(renewed);
     } catch (error) {
       this.#tryAgain(error);

@@ -372,6 +372,22 @@ describe("Citadel.open()", () => {
     await openCitadel({ dataDirectory, pluggedDirectory: alone, clock });
   });
 
+  test("Citadel.enrol() uses up no token where the CA has expired, and nothing is issued", async () => {
+    const root = await makeAuthority({ notAfterMs: START_MS + 60_000 });
+    const pluggedDirectory = writeFiles(istioFiles(root, root.pem, root.pem));
+    const { citadel, clock } = await openCitadel({ pluggedDirectory });
+    const { token } = await citadel.createToken(CART);
+    clock.advance(60_000);
+    const refused = {
+      code: "ca_expired",
+      message: "The control plane cannot issue certificates at the moment",
+    };
+    await expect(citadel.enrol({ token, csr: await newCsr() })).rejects.toMatchObject(refused);
+    await expect(citadel.issueOwn()).rejects.toMatchObject(refused);
+    expect(await citadel.tokens()).toHaveLength(1);
+    expect(citadel.certificates().filter(({ kind }) => kind === "leaf")).toEqual([]);
+  });
+
   test("Citadel.open() makes no root where workloads have certificates of another CA", async () => {
     const pluggedDirectory = await plug();
     const plugged = await openCitadel({ pluggedDirectory });

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { certificateInfo, renewalTimeMs } from "../../../src/identity/certificate_info.ts";
+import {
+  certificateInfo,
+  nextRenewalTimeMs,
+  RENEWAL_PAUSE_MIN_MS,
+  renewalTimeMs,
+} from "../../../src/identity/certificate_info.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import { TestAuthority } from "./odd_certificates.ts";
 
@@ -42,5 +47,30 @@ describe("renewalTimeMs()", () => {
     const random = new Prng(1);
     const times = new Set(Array.from({ length: 1000 }, () => renewalTimeMs(life, random)));
     expect(times.size).toBeGreaterThan(990);
+  });
+});
+
+describe("nextRenewalTimeMs()", () => {
+  const HOUR_MS = 3_600_000;
+  const middle = { float: () => 0.5, uint32: () => 0, below: () => 0 };
+  const next = (notBeforeMs: number, notAfterMs: number, nowMs: number) =>
+    nextRenewalTimeMs({ notBeforeMs, notAfterMs }, middle, nowMs);
+
+  test("nextRenewalTimeMs() is half of the life where that lies ahead", () => {
+    expect(next(-300_000, 24 * HOUR_MS, 0)).toBe(
+      renewalTimeMs({ notBeforeMs: -300_000, notAfterMs: 24 * HOUR_MS }, middle),
+    );
+    expect(next(-6_000, 60_000, 0)).toBe(27_000);
+  });
+
+  test("nextRenewalTimeMs() waits where a renewal gains nothing: less as the end comes nearer, and never for less", () => {
+    // The CA ends: each certificate does so too, and begins before now.
+    const left = [240_000, 60_000, 20_000, 1_000, 0, -60_000];
+    expect(left.map((ms) => next(-300_000, ms, 0))).toEqual([
+      ...[54_000, 30_000, 10_000],
+      ...[RENEWAL_PAUSE_MIN_MS, RENEWAL_PAUSE_MIN_MS, RENEWAL_PAUSE_MIN_MS],
+    ]);
+    // The clock here is thirteen hours ahead.
+    expect(next(-13 * HOUR_MS, 11 * HOUR_MS, 0)).toBe(2.4 * HOUR_MS);
   });
 });
