@@ -114,7 +114,11 @@ async function translation(config: GeneratedConfig, workloads: readonly string[]
   const times = Array.from({ length: TRANSLATIONS }, (_, index) => index);
   const row = async (what: string, goal: string, edits: readonly (() => Edit)[]) => {
     const { one, all } = await of(edits);
-    show(`translation: ${what}, for one proxy`, goal, `${one.toFixed(1)} ms, for all ${all.toFixed(1)} ms`);
+    show(
+      `translation: ${what}, for one proxy`,
+      goal,
+      `CPU ${one.toFixed(1)} ms, for all ${all.toFixed(1)} ms`,
+    );
   };
   await row("one VirtualService changes", "5 ms", times.map((index) => () => config.changeRoute(index)));
   for (const kind of EXTRA_KINDS) {

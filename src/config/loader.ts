@@ -14,7 +14,8 @@ import { IMPLEMENTED_KINDS, type Kind, KINDS, LIST_API_VERSION, LIST_KIND } from
 import { NAMESPACE_DEFAULT } from "./schema/metadata.ts";
 import { UNIMPLEMENTED_KINDS } from "./schema/unimplemented.ts";
 import { validate } from "./schema_findings.ts";
-import { parseYaml, type YamlNode } from "./yaml_node.ts";
+import { isTooLarge, parseYaml, YAML_VALUES_MAX, type YamlNode } from "./yaml_node.ts";
+import { sectionsOf } from "./yaml_sections.ts";
 
 /** How many findings one load keeps; a broken generator of YAML can make any number. */
 export const FINDINGS_MAX = 1_000;
@@ -54,7 +55,7 @@ export function allFindings(resources: ResourceSet | null, findings: readonly Fi
 export class ConfigReader {
   readonly #lenient: boolean;
   readonly #trustDomain: string | undefined;
-  #known: ReadonlyMap<string, ReadDocuments> = new Map();
+  #known: ReadonlyMap<string, ReadWhole> = new Map();
 
   constructor(options: LoadOptions = {}) {
     this.#lenient = options.lenient ?? false;
@@ -63,11 +64,11 @@ export class ConfigReader {
 
   /** All but allFindings(): its findings are those of the files, in no order. Never throws. */
   read(files: readonly SourceFile[]): LoadResult {
-    const read = new Map<string, ReadDocuments>();
+    const read = new Map<string, ReadWhole>();
     const load = new Load();
     for (const { file, text } of files) {
       const known = this.#known.get(file);
-      const documents = known?.text === text ? known : new Documents(this.#lenient).read({ file, text });
+      const documents = known?.text === text ? known : this.#readFile({ file, text }, known);
       read.set(file, documents);
       load.add(documents);
     }
@@ -77,13 +78,47 @@ export class ConfigReader {
     const resources = broken ? null : load.resources();
     return { resources, findings: load.findings, resourceCount: load.count };
   }
+
+  /** Documents that stand where they stood keep their resources, too. Where anything is wrong the whole file says what. */
+  #readFile(source: SourceFile, known: ReadWhole | undefined): ReadWhole {
+    const { file, text } = source;
+    const whole = (): ReadWhole => {
+      const { resources, findings } = new Documents(this.#lenient).read(source);
+      return { text, resources, findings, sections: new Map() };
+    };
+    const pieces = isTooLarge(text) ? null : sectionsOf(text);
+    if (pieces === null) return whole();
+    const sections = new Map<string, ReadSection>();
+    for (const { text, line } of pieces) {
+      const before = known?.sections.get(text);
+      const section = before?.line === line
+        ? before
+        : { line, ...new Documents(this.#lenient).read({ file, text }, line) };
+      if (section.findings.length > 0 || sections.has(text)) return whole();
+      sections.set(text, section);
+    }
+    const all = [...sections.values()];
+    if (all.reduce((sum, { valueCount }) => sum + valueCount, 0) > YAML_VALUES_MAX) return whole();
+    return { text, resources: all.flatMap(({ resources }) => resources), findings: [], sections };
+  }
 }
 
-/** What one file says for itself. */
-interface ReadDocuments {
-  readonly text: string;
+/** What one file, or a part of it, says for itself. */
+interface ReadPart {
   readonly resources: readonly ReadResource[];
   readonly findings: readonly Finding[];
+  readonly valueCount: number;
+}
+
+interface ReadSection extends ReadPart {
+  /** In the file, from 1. */
+  readonly line: number;
+}
+
+interface ReadWhole extends Pick<ReadPart, "resources" | "findings"> {
+  readonly text: string;
+  /** By their texts; none where something was found. */
+  readonly sections: ReadonlyMap<string, ReadSection>;
 }
 
 interface ReadResource {
@@ -101,7 +136,7 @@ class Load {
     return this.#byKey.size;
   }
 
-  add({ resources, findings }: ReadDocuments): void {
+  add({ resources, findings }: ReadWhole): void {
     this.findings.push(...findings);
     for (const { set, resource } of resources) {
       const key = `${resource.kind} ${resource.namespace}/${resource.name}`;
@@ -171,7 +206,7 @@ function duplicate(key: string, resource: ConfigResource<unknown>, first: Config
   };
 }
 
-/** One file in progress. */
+/** One file, or a part of it, in progress. */
 class Documents {
   readonly findings: Finding[] = [];
   readonly resources: ReadResource[] = [];
@@ -181,11 +216,11 @@ class Documents {
     this.#lenient = lenient;
   }
 
-  read(file: SourceFile): ReadDocuments {
-    const { nodes, findings } = parseYaml(file);
+  read(source: SourceFile, firstLine = 1): ReadPart {
+    const { nodes, findings, valueCount } = parseYaml(source, firstLine);
     this.findings.push(...findings);
     for (const node of nodes) this.#document(node);
-    return { text: file.text, resources: this.resources, findings: this.findings };
+    return { resources: this.resources, findings: this.findings, valueCount };
   }
 
   #document(node: YamlNode): void {

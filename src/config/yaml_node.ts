@@ -2,24 +2,13 @@
  * YAML with a way back: a text becomes plain values, and every path into a value finds its line and column again.
  * Depth and expansion are bounded before anything walks the tree, so that no file can exhaust the stack or the memory.
  */
-import {
-  type Alias,
-  Composer,
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  Lexer,
-  LineCounter,
-  Parser,
-} from "yaml";
+import { type Alias, Composer, type Document, isAlias, isMap, isScalar, isSeq, Lexer, Parser } from "yaml";
 import type { CST, Node, Scalar, YAMLError } from "yaml";
 import { FILE_BYTES_MAX, type SourceFile } from "../runtime/read_files.ts";
 import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
 import type { Position } from "./resource.ts";
-import { type Places, PlacesBuilder, positionAt } from "./yaml_places.ts";
+import { Lines, type Places, PlacesBuilder } from "./yaml_places.ts";
 
 /** How deep lists and mappings may nest; Istio's deepest message needs about 15. */
 export const YAML_DEPTH_MAX = 100;
@@ -36,6 +25,8 @@ const RESERVED_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", 
 export interface ParsedFile {
   readonly nodes: readonly YamlNode[];
   readonly findings: readonly Finding[];
+  /** How many values it holds, with every alias counted as what it stands for. */
+  readonly valueCount: number;
 }
 
 /** A value of a YAML document, and where it and its parts were written. */
@@ -75,12 +66,18 @@ export class YamlNode {
   }
 }
 
-/** Reads all documents of a text. Never throws. */
-export function parseYaml({ file, text }: SourceFile): ParsedFile {
-  const lines = countLines(text);
-  const at = (offset: number) => positionAt(file, lines, offset);
-  const tooLarge = text.length > FILE_BYTES_MAX || new TextEncoder().encode(text).length > FILE_BYTES_MAX;
-  if (tooLarge) return failed(CODES.limitExceeded, at(0), `the file is larger than ${FILE_BYTES_MAX} bytes`);
+/** Whether a file is more than is read of one. */
+export function isTooLarge(text: string): boolean {
+  return text.length > FILE_BYTES_MAX || new TextEncoder().encode(text).length > FILE_BYTES_MAX;
+}
+
+/** Reads all documents of a text, whose first line has that number in the file. Never throws. */
+export function parseYaml({ file, text }: SourceFile, firstLine = 1): ParsedFile {
+  const lines = new Lines(file, text, firstLine);
+  const at = (offset: number) => lines.position(offset);
+  if (isTooLarge(text)) {
+    return failed(CODES.limitExceeded, at(0), `the file is larger than ${FILE_BYTES_MAX} bytes`);
+  }
   const tokens = tokenize(text);
   if (typeof tokens === "number") {
     return failed(
@@ -101,7 +98,7 @@ export function parseYaml({ file, text }: SourceFile): ParsedFile {
       continue;
     }
     try {
-      const node = readDocument(document, budget, (places) => places.finish(file, lines));
+      const node = readDocument(document, budget, (places) => places.finish(lines));
       if (node !== null) nodes.push(node);
     } catch (error) {
       if (!(error instanceof UnreadableValue)) throw error;
@@ -109,14 +106,7 @@ export function parseYaml({ file, text }: SourceFile): ParsedFile {
       if (error.code === CODES.limitExceeded) break;
     }
   }
-  return { nodes, findings };
-}
-
-/** Where the lines begin; the parser's own count misses some line ends in broken documents. */
-function countLines(text: string): LineCounter {
-  const lines = new LineCounter();
-  for (let start = 0; start !== -1; start = text.indexOf("\n", start) + 1 || -1) lines.addNewLine(start);
-  return lines;
+  return { nodes, findings, valueCount: YAML_VALUES_MAX - budget.values };
 }
 
 /** The text's tokens as `yaml`'s parser groups them, or the offset where they nest too deep. */
@@ -284,5 +274,5 @@ function finding(code: string, position: Position, message: string): Finding {
 }
 
 function failed(code: string, position: Position, message: string): ParsedFile {
-  return { nodes: [], findings: [finding(code, position, message)] };
+  return { nodes: [], findings: [finding(code, position, message)], valueCount: 0 };
 }

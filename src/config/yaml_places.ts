@@ -2,7 +2,7 @@
  * Where the values of a document stand in its text. The parser's tree would say it as well, and takes ten times the
  * memory; thousands of documents are kept for as long as they serve.
  */
-import type { LineCounter } from "yaml";
+import { LineCounter } from "yaml";
 import type { Path } from "./yaml_node.ts";
 import type { Position } from "./resource.ts";
 
@@ -27,18 +27,16 @@ export class PlacesBuilder {
     this.#numbers[value * NUMBERS + 2] = this.#numbers.length / NUMBERS - value;
   }
 
-  finish(file: string, lines: LineCounter): Places {
-    return new Places(file, lines, Uint32Array.from(this.#numbers));
+  finish(lines: Lines): Places {
+    return new Places(lines, Uint32Array.from(this.#numbers));
   }
 }
 
 export class Places {
-  readonly #file: string;
-  readonly #lines: LineCounter;
+  readonly #lines: Lines;
   readonly #numbers: Uint32Array;
 
-  constructor(file: string, lines: LineCounter, numbers: Uint32Array) {
-    this.#file = file;
+  constructor(lines: Lines, numbers: Uint32Array) {
     this.#lines = lines;
     this.#numbers = numbers;
   }
@@ -62,23 +60,36 @@ export class Places {
   }
 
   position(at: number): Position {
-    return this.#position(this.#numbers[at * NUMBERS] as number);
+    return this.#lines.position(this.#numbers[at * NUMBERS] as number);
   }
 
   /** Where its key stands; the value itself when it has none. */
   keyPosition(at: number): Position {
     const offset = this.#numbers[at * NUMBERS + 1] as number;
-    return offset === NO_KEY ? this.position(at) : this.#position(offset);
-  }
-
-  #position(offset: number): Position {
-    return positionAt(this.#file, this.#lines, offset);
+    return offset === NO_KEY ? this.position(at) : this.#lines.position(offset);
   }
 }
 
-export function positionAt(file: string, lines: LineCounter, offset: number): Position {
-  const { line, col } = lines.linePos(offset);
-  return { file, line: Math.max(1, line), column: Math.max(1, col) };
+/** The lines of a text, which may be a part of a file. */
+export class Lines {
+  readonly #file: string;
+  readonly #first: number;
+  readonly #counter = new LineCounter();
+
+  /** `first` is the number of the text's first line in the file. */
+  constructor(file: string, text: string, first: number) {
+    this.#file = file;
+    this.#first = first;
+    // The parser's own count misses some line ends in broken documents.
+    for (let start = 0; start !== -1; start = text.indexOf("\n", start) + 1 || -1) {
+      this.#counter.addNewLine(start);
+    }
+  }
+
+  position(offset: number): Position {
+    const { line, col } = this.#counter.linePos(offset);
+    return { file: this.#file, line: Math.max(1, line) + this.#first - 1, column: Math.max(1, col) };
+  }
 }
 
 /** Negative: there is none. */
