@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
+import { availableParallelism } from "node:os";
 import { SAME_SIGNAL_MS } from "../../src/runtime/signals.ts";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
@@ -49,7 +50,7 @@ afterAll(async () => {
 });
 
 function workersOf({ pid }: Bowline): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+  return (readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").match(/\d+/g) ?? []).map(Number);
 }
 
 function sockets(pid: number): number {
@@ -202,6 +203,18 @@ describe("--workers", () => {
     const hand = await bowline(["worker", "--number", "1"]);
     expect([hand.code, hand.stderr]).toEqual([64, expect.stringContaining("bowline run --workers")]);
   });
+
+  scenario(
+    "is one for each core where a gateway does not say, and a sidecar is a process alone",
+    async () => {
+      const gateway = await mesh.startSidecar("shop/edge", { at: 21, role: "gateway" });
+      const sidecar = await mesh.startSidecar("shop/lone", { at: 22 });
+      const cores = availableParallelism();
+      expect(workersOf(gateway)).toHaveLength(cores === 1 ? 0 : cores);
+      expect(workersOf(sidecar)).toEqual([]);
+      await Promise.all([gateway.end(), sidecar.end()]);
+    },
+  );
 
   scenario("tells of a port that another process has", async () => {
     const stranger = createServer().listen(15001, mesh.address(20));
