@@ -49,6 +49,8 @@ interface Door<Body> {
 export function addCertificatePaths(app: Hono<PeerEnvironment>, options: CertificateApiOptions): void {
   const { citadel, platform, clock } = options;
   const limits = new AttemptLimits(clock);
+  // Whoever proved who it is does not wait for those who prove nothing, from however many addresses they ask.
+  const renewals = new AttemptLimits(clock);
 
   app.get("/v1/trust-bundle", (context) => context.json(citadel.trustBundle()));
 
@@ -81,7 +83,7 @@ export function addCertificatePaths(app: Hono<PeerEnvironment>, options: Certifi
     const isRevoked = () => serial !== null && citadel.isRevoked(serial);
     if (spiffeId === null || isRevoked()) return refusePeer(context);
     const workload = context.req.query("workload");
-    return pass(context, options, limits, {
+    return pass(context, options, renewals, {
       event: "renew",
       message: "Renewed a certificate",
       source: `${spiffeId} ${workload}`,

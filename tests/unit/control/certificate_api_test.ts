@@ -1,0 +1,42 @@
+/** Who waits for whom at the paths that hand out certificates. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { Hono } from "hono";
+import { ATTEMPTS_MAX, SOURCE_ATTEMPTS_MAX } from "../../../src/citadel/attempt_limits.ts";
+import type { AuditLog } from "../../../src/citadel/audit_log.ts";
+import { addCertificatePaths } from "../../../src/control/certificate_api.ts";
+import type { Peer } from "../../../src/control/fetch_bridge.ts";
+import { createLog } from "../../../src/telemetry/log.ts";
+import { CART, newCsr, openCitadel, removeDirectories } from "../citadel/test_citadel.ts";
+
+afterAll(removeDirectories);
+
+async function build() {
+  const { citadel, clock } = await openCitadel();
+  const { token } = await citadel.createToken(CART);
+  const { serial } = await citadel.enrol({ token, csr: await newCsr() });
+  const audit = { append: () => Promise.resolve() } as unknown as AuditLog;
+  const log = createLog({ clock, format: "json", write: () => {} });
+  const app = new Hono<{ Bindings: Peer }>();
+  addCertificatePaths(app, { citadel, audit, platform: null, clock, log, onEnrolled: () => {} });
+  const post = async (path: string, body: unknown, peer: Partial<Peer>): Promise<number> => {
+    const nobody = { address: "192.0.2.1", spiffeId: null, serial: null } as Peer;
+    const init = { method: "POST", body: JSON.stringify(body) };
+    return (await app.request(path, init, { ...nobody, ...peer })).status;
+  };
+  return { citadel, post, serial };
+}
+
+describe("addCertificatePaths()", () => {
+  test("addCertificatePaths() lets a workload renew while others guess from everywhere", async () => {
+    const { citadel, post, serial } = await build();
+    const guess = { token: "guess", csr: "none" };
+    for (let asked = 0; asked < ATTEMPTS_MAX; asked++) {
+      const address = `198.51.100.${Math.floor(asked / SOURCE_ATTEMPTS_MAX)}`;
+      expect(await post("/v1/enrol", guess, { address })).toBe(403);
+    }
+    const { token } = await citadel.createToken({ ...CART, workload: "shop/cart-v2" });
+    expect(await post("/v1/enrol", { token, csr: await newCsr() }, { address: "203.0.113.1" })).toBe(429);
+    const renew = `/v1/renew?workload=${encodeURIComponent(CART.workload)}`;
+    expect(await post(renew, { csr: await newCsr() }, { spiffeId: CART.spiffeId, serial })).toBe(200);
+  });
+});
