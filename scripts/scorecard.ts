@@ -10,14 +10,17 @@ import { changes } from "./scorecard/rows/changes.ts";
 import { controlPlaneKills } from "./scorecard/rows/control_plane_kills.ts";
 import { closingUpstream } from "./scorecard/rows/closing_upstream.ts";
 import { noDescriptors } from "./scorecard/rows/descriptors.ts";
+import { expiredCertificates } from "./scorecard/rows/expired_certificates.ts";
 import { restarts } from "./scorecard/rows/restarts.ts";
 import { rootRollover } from "./scorecard/rows/root_rollover.ts";
 import { slowPeers } from "./scorecard/rows/slow_peers.ts";
 import { soak } from "./scorecard/rows/soak.ts";
 import { tcp } from "./scorecard/rows/tcp.ts";
+import { tokens } from "./scorecard/rows/tokens.ts";
 import { webSockets } from "./scorecard/rows/web_socket.ts";
 
 const ROWS: readonly Row[] = [
+  tokens,
   slowPeers,
   closingUpstream,
   webSockets,
@@ -26,6 +29,7 @@ const ROWS: readonly Row[] = [
   noDescriptors,
   changes,
   restarts,
+  expiredCertificates,
   rootRollover,
   soak,
 ];

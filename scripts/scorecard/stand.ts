@@ -29,6 +29,8 @@ export interface StandOptions {
   readonly clientOpenFilesMax?: number;
   /** More of the environment of the client's sidecar. */
   readonly clientEnv?: Readonly<Record<string, string>>;
+  /** The same of the store's. */
+  readonly storeEnv?: Readonly<Record<string, string>>;
   /** Of the control plane's certificates. */
   readonly certTtl?: string;
 }
@@ -92,6 +94,7 @@ export class Stand {
     this.stores[replica] = await this.mesh.startSidecar(name, {
       at: FIRST_REPLICA + replica,
       tokenFile: null,
+      env: this.#options.storeEnv,
     });
   }
 
@@ -150,7 +153,8 @@ ${ports.join("\n")}
         },
       }));
       const name = `${NAMESPACE}/${this.#replicaName(i)}`;
-      this.stores.push(await this.mesh.startSidecar(name, { at: FIRST_REPLICA + i }));
+      const { storeEnv: env } = this.#options;
+      this.stores.push(await this.mesh.startSidecar(name, { at: FIRST_REPLICA + i, env }));
     }
     this.client = await this.mesh.startSidecar(`${NAMESPACE}/client`, {
       at: CLIENT,
