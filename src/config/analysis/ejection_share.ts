@@ -1,13 +1,13 @@
 /** BOW0022: outlier detection that finds who fails and may eject nobody, since the service has too few endpoints. */
 import { CODES } from "../codes.ts";
 import { type Analyzer, notice } from "./analyzer.ts";
-import { HostEndpoints } from "./host_endpoints.ts";
+import { hostEndpoints } from "./host_endpoints.ts";
 import { policies } from "./policies.ts";
 
 const ALL_PERCENT = 100;
 
 export const ejectionShare: Analyzer = function* (resources) {
-  const hosts = new HostEndpoints(resources);
+  const hosts = hostEndpoints(resources);
   for (const { resource, host, labels, path, policy: { outlierDetection } } of policies(resources)) {
     if (outlierDetection === null) continue;
     const { maxEjectionPercent } = outlierDetection;

@@ -7,11 +7,11 @@ import type { Finding } from "../finding.ts";
 import type { ResourceSet } from "../resource.ts";
 import type { TrafficPolicy } from "../schema/traffic_policy.ts";
 import { type Analyzer, notice, warning } from "./analyzer.ts";
-import { HostEndpoints } from "./host_endpoints.ts";
+import { type HostEndpoints, hostEndpoints } from "./host_endpoints.ts";
 import { policies, wholePolicies } from "./policies.ts";
 
 export const endpointSidecars: Analyzer = function* (resources) {
-  const hosts = new HostEndpoints(resources);
+  const hosts = hostEndpoints(resources);
   yield* unsaid(resources, hosts);
   yield* tlsModes(resources, hosts);
 };

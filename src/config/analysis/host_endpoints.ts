@@ -2,7 +2,7 @@
 import { hostMatches, serviceHost } from "../host.ts";
 import type { ResourceSet } from "../resource.ts";
 import { declaresSidecar } from "../sidecar_label.ts";
-import { hasAll, type KnownWorkload, KnownWorkloads, type Labels } from "./known_workloads.ts";
+import { hasAll, type KnownWorkload, knownWorkloads, type Labels } from "./known_workloads.ts";
 
 type Endpoints = () => readonly KnownWorkload[];
 
@@ -10,7 +10,7 @@ export class HostEndpoints {
   readonly #hosts = new Map<string, Endpoints[]>();
 
   constructor(resources: ResourceSet) {
-    const workloads = new KnownWorkloads(resources);
+    const workloads = knownWorkloads(resources);
     for (const { name, namespace, spec } of resources.services) {
       if (Object.keys(spec.selector).length === 0) continue;
       this.#add(serviceHost(name, namespace), () => workloads.withLabels(namespace, spec.selector));
@@ -40,4 +40,13 @@ export class HostEndpoints {
   #add(host: string, endpoints: Endpoints): void {
     this.#hosts.set(host, [...(this.#hosts.get(host) ?? []), endpoints]);
   }
+}
+
+const known = new WeakMap<ResourceSet, HostEndpoints>();
+
+/** Those of a set of resources; worked out once for all who ask. */
+export function hostEndpoints(resources: ResourceSet): HostEndpoints {
+  const endpoints = known.get(resources) ?? new HostEndpoints(resources);
+  known.set(resources, endpoints);
+  return endpoints;
 }

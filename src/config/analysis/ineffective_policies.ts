@@ -4,7 +4,7 @@ import type { Finding } from "../finding.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
 import type { PeerAuthenticationSpec } from "../schema/peer_authentication.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
-import { KnownWorkloads } from "./known_workloads.ts";
+import { knownWorkloads } from "./known_workloads.ts";
 
 export const ineffectivePolicies: Analyzer = function* (resources) {
   yield* withoutRules(resources);
@@ -23,7 +23,7 @@ function* withoutRules({ authorizationPolicies }: ResourceSet): Generator<Findin
 
 /** Of several for the same workloads only the first by name counts. */
 function* outdone(resources: ResourceSet): Generator<Finding> {
-  const workloads = new KnownWorkloads(resources);
+  const workloads = knownWorkloads(resources);
   const earlier: ConfigResource<PeerAuthenticationSpec>[] = [];
   for (const resource of resources.peerAuthentications) {
     const wanted = labelsOf(resource);

@@ -3,7 +3,7 @@ import { CODES } from "../codes.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
 import { MESH_CONFIG_DEFAULT } from "../schema/mesh_config.ts";
 import { type Analyzer, type FieldPath, warning } from "./analyzer.ts";
-import { formatLabels, KnownWorkloads, type Labels } from "./known_workloads.ts";
+import { formatLabels, knownWorkloads, type Labels } from "./known_workloads.ts";
 
 interface Selector {
   readonly resource: ConfigResource<unknown>;
@@ -12,7 +12,7 @@ interface Selector {
 }
 
 export const ineffectiveSelectors: Analyzer = function* (resources) {
-  const workloads = new KnownWorkloads(resources);
+  const workloads = knownWorkloads(resources);
   for (const { resource, path, labels } of selectors(resources)) {
     if (workloads.couldSelect(resource.namespace, labels)) continue;
     yield warning(

@@ -67,6 +67,15 @@ export class KnownWorkloads {
   }
 }
 
+const known = new WeakMap<ResourceSet, KnownWorkloads>();
+
+/** Those of a set of resources; worked out once for all who ask. */
+export function knownWorkloads(resources: ResourceSet): KnownWorkloads {
+  const workloads = known.get(resources) ?? new KnownWorkloads(resources);
+  known.set(resources, workloads);
+  return workloads;
+}
+
 function append(map: Map<string, KnownWorkload[]>, key: string, workload: KnownWorkload): void {
   const known = map.get(key);
   if (known === undefined) map.set(key, [workload]);

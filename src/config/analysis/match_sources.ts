@@ -2,10 +2,10 @@
 import { CODES } from "../codes.ts";
 import { MESH_GATEWAY } from "../schema/gateway_name.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
-import { formatLabels, KnownWorkloads, type Labels } from "./known_workloads.ts";
+import { formatLabels, type KnownWorkloads, knownWorkloads, type Labels } from "./known_workloads.ts";
 
 export const matchSources: Analyzer = function* (resources) {
-  const workloads = new KnownWorkloads(resources);
+  const workloads = knownWorkloads(resources);
   for (const resource of resources.virtualServices) {
     const { http, tls, tcp, gateways } = resource.spec;
     for (const [field, rules] of Object.entries({ http, tls, tcp })) {

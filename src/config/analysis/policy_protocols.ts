@@ -10,11 +10,11 @@ import {
 } from "../schema/authorization_policy.ts";
 import type { ServiceSpec } from "../schema/service.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
-import { hasAll, KnownWorkloads } from "./known_workloads.ts";
+import { hasAll, type KnownWorkloads, knownWorkloads } from "./known_workloads.ts";
 import { carriesBytes } from "./port_speech.ts";
 
 export const policyProtocols: Analyzer = function* (resources) {
-  const workloads = new KnownWorkloads(resources);
+  const workloads = knownWorkloads(resources);
   for (const policy of resources.authorizationPolicies) {
     const index = policy.spec.rules.findIndex(asksForHttp);
     const service = index < 0

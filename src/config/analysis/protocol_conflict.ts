@@ -7,7 +7,7 @@ import type { Finding } from "../finding.ts";
 import { serviceHost } from "../host.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
 import { type Analyzer, type FieldPath, located, warning } from "./analyzer.ts";
-import { KnownWorkloads, type Labels } from "./known_workloads.ts";
+import { knownWorkloads, type Labels } from "./known_workloads.ts";
 
 interface Port {
   readonly resource: ConfigResource<unknown>;
@@ -38,7 +38,7 @@ export const protocolConflict: Analyzer = function* (resources) {
 
 /** Ports of workloads to which Services lead that differ. Only numbers are compared: a name may be any port. */
 function* targetConflicts(resources: ResourceSet): Generator<Finding> {
-  const workloads = new KnownWorkloads(resources);
+  const workloads = knownWorkloads(resources);
   const taken = new Map<Labels, Map<number, Port>>();
   for (const resource of resources.services) {
     const { namespace, spec: { ports, selector } } = resource;

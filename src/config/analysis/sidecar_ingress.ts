@@ -1,10 +1,10 @@
 /** BOW0068: a Sidecar whose `ingress` leaves out a port of its workloads to which a service leads: it is then shut. */
 import { CODES } from "../codes.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
-import { hasAll, KnownWorkloads } from "./known_workloads.ts";
+import { hasAll, knownWorkloads } from "./known_workloads.ts";
 
 export const sidecarIngress: Analyzer = function* (resources) {
-  const workloads = new KnownWorkloads(resources);
+  const workloads = knownWorkloads(resources);
   for (const resource of resources.sidecars) {
     const { ingress, workloadSelector } = resource.spec;
     if (ingress.length === 0) continue;

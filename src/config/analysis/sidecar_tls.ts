@@ -3,10 +3,10 @@ import { CODES } from "../codes.ts";
 import type { ResourceSet } from "../resource.ts";
 import { MESH_CONFIG_DEFAULT } from "../schema/mesh_config.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
-import { hasAll, KnownWorkloads, type Labels } from "./known_workloads.ts";
+import { hasAll, knownWorkloads, type Labels } from "./known_workloads.ts";
 
 export const sidecarTls: Analyzer = function* (resources) {
-  const workloads = new KnownWorkloads(resources);
+  const workloads = knownWorkloads(resources);
   for (const resource of resources.sidecars) {
     const { namespace, spec } = resource;
     const labels = spec.workloadSelector?.labels ?? {};

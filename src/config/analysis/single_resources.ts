@@ -2,14 +2,14 @@
 import { CODES } from "../codes.ts";
 import type { ConfigResource } from "../resource.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
-import { formatLabels, hasAll, KnownWorkloads } from "./known_workloads.ts";
+import { formatLabels, hasAll, knownWorkloads } from "./known_workloads.ts";
 
 export const singleResources: Analyzer = function* (resources) {
   yield* second(resources.meshConfigs, () => "mesh", CODES.onlyOneHolds, "holds for the mesh");
   const general = resources.sidecars.filter(({ spec }) => spec.workloadSelector === null);
   const namespaceOf = ({ namespace }: ConfigResource<unknown>) => namespace;
   yield* second(general, namespaceOf, CODES.severalDefaultSidecars, "is for all workloads of the namespace");
-  const workloads = new KnownWorkloads(resources);
+  const workloads = knownWorkloads(resources);
   for (const [index, resource] of resources.sidecars.entries()) {
     const labels = resource.spec.workloadSelector?.labels;
     if (labels === undefined) continue;

@@ -2,11 +2,11 @@
 import { CODES } from "../codes.ts";
 import { resolveHost } from "../host.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
-import { HostEndpoints } from "./host_endpoints.ts";
+import { hostEndpoints } from "./host_endpoints.ts";
 import { formatLabels, hasAll, type Labels } from "./known_workloads.ts";
 
 export const subsetEndpoints: Analyzer = function* (resources) {
-  const hosts = new HostEndpoints(resources);
+  const hosts = hostEndpoints(resources);
   for (const resource of resources.destinationRules) {
     if (resource.spec.subsets.length === 0) continue;
     const host = resolveHost(resource.spec.host, resource.namespace);

@@ -8,11 +8,11 @@ import { MESH_CONFIG_DEFAULT } from "../schema/mesh_config.ts";
 import type { RequestAuthenticationSpec } from "../schema/request_authentication.ts";
 import { type Analyzer, type FieldPath, warning } from "./analyzer.ts";
 import { gatewaysByKey } from "./gateways.ts";
-import { formatLabels, hasAll, KnownWorkloads, type Labels } from "./known_workloads.ts";
+import { formatLabels, hasAll, knownWorkloads, type Labels } from "./known_workloads.ts";
 
 export const policyTokens: Analyzer = function* (resources) {
   const verifiers = new Verifiers(resources);
-  const workloads = new KnownWorkloads(resources);
+  const workloads = knownWorkloads(resources);
   for (const policy of resources.authorizationPolicies) {
     const index = policy.spec.rules.findIndex(asksForToken);
     if (index < 0) continue;
