@@ -117,6 +117,10 @@ export const CODES = {
   ingressTlsIgnored: "BOW0069",
   /** A port of a Sidecar's own for bytes that several services have. */
   doorForSeveral: "BOW0070",
+  /** Outlier detection that keeps callers to their own region. */
+  localityImplied: "BOW0071",
+  /** A server of a Gateway with hosts that no VirtualService has. */
+  serverWithoutRules: "BOW0072",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */

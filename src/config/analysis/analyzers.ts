@@ -19,10 +19,12 @@ import { entryAddresses } from "./entry_addresses.ts";
 import { foreignHosts } from "./foreign_hosts.ts";
 import { gatewayHosts } from "./gateway_hosts.ts";
 import { gatewayReference } from "./gateway_reference.ts";
+import { gatewayWorkloads } from "./gateway_workloads.ts";
 import { HostRegistry } from "./host_registry.ts";
 import { ineffectivePolicies } from "./ineffective_policies.ts";
 import { ineffectiveSelectors } from "./ineffective_selectors.ts";
 import { localityFailover } from "./locality_failover.ts";
+import { localityImplied } from "./locality_implied.ts";
 import { matchGateways } from "./match_gateways.ts";
 import { matchPorts } from "./match_ports.ts";
 import { matchSources } from "./match_sources.ts";
@@ -41,6 +43,7 @@ import { regexWords } from "./regex_words.ts";
 import { resilience } from "./resilience.ts";
 import { retryConditions } from "./retry_conditions.ts";
 import { rulesForBytes } from "./rules_for_bytes.ts";
+import { serverHosts } from "./server_hosts.ts";
 import { serverRules } from "./server_rules.ts";
 import { serverVerification } from "./server_verification.ts";
 import { sidecarEgress } from "./sidecar_egress.ts";
@@ -76,9 +79,11 @@ const ANALYZERS: readonly Analyzer[] = [
   foreignHosts,
   gatewayHosts,
   gatewayReference,
+  gatewayWorkloads,
   ineffectivePolicies,
   ineffectiveSelectors,
   localityFailover,
+  localityImplied,
   matchGateways,
   matchPorts,
   matchSources,
@@ -98,6 +103,7 @@ const ANALYZERS: readonly Analyzer[] = [
   resilience,
   retryConditions,
   rulesForBytes,
+  serverHosts,
   serverRules,
   serverVerification,
   sidecarEgress,

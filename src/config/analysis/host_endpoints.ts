@@ -19,9 +19,10 @@ export class HostEndpoints {
       const selector = spec.workloadSelector;
       const endpoints = selector === null
         ? () =>
-          spec.endpoints.map(({ labels, ports, serviceAccount }) => ({
+          spec.endpoints.map(({ labels, ports, locality, serviceAccount }) => ({
             labels,
             ports,
+            locality,
             hasSidecar: declaresSidecar(labels, serviceAccount),
           }))
         : () => workloads.withLabels(namespace, selector.labels);

@@ -25,7 +25,7 @@ export const ineffectiveSelectors: Analyzer = function* (resources) {
   }
 };
 
-/** Those that look at their own namespace. A Gateway's looks at all of them, and its workloads come by themselves. */
+/** Those that look at their own namespace; a Gateway's looks at all of them. */
 function* selectors(
   {
     authorizationPolicies,

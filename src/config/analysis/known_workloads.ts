@@ -11,6 +11,8 @@ export interface KnownWorkload {
   readonly labels: Labels;
   /** Its own ports by the names that services have for them. */
   readonly ports: Readonly<Record<string, number>>;
+  /** `region/zone/subzone`. */
+  readonly locality: string | null;
   /** Whether the files say that a sidecar stands before it; others may have one all the same, once they have joined. */
   readonly hasSidecar: boolean;
 }
@@ -28,15 +30,13 @@ export class KnownWorkloads {
     for (const { namespace, labels: own, spec } of workloadEntries) {
       const labels = { ...spec.labels, ...own };
       const hasSidecar = declaresSidecar(labels, spec.serviceAccount);
-      this.#add(namespace, { labels, ports: spec.ports, hasSidecar });
+      this.#add(namespace, { labels, ports: spec.ports, locality: spec.locality, hasSidecar });
     }
-    for (const { namespace, spec: { metadata: { labels }, template: { ports } } } of workloadGroups) {
-      this.#add(namespace, { labels, ports, hasSidecar: !deniesSidecar(labels) });
+    for (
+      const { namespace, spec: { metadata: { labels }, template: { ports, locality } } } of workloadGroups
+    ) {
+      this.#add(namespace, { labels, ports, locality, hasSidecar: !deniesSidecar(labels) });
     }
-  }
-
-  get namespaces(): Iterable<string> {
-    return this.#all.keys();
   }
 
   /** The workloads of a namespace that have what is asked for. */
@@ -57,6 +57,12 @@ export class KnownWorkloads {
   couldSelect(namespace: string, wanted: Labels): boolean {
     const joinable = Object.keys(wanted).every((key) => key === JOINED_LABEL);
     return joinable || this.withLabels(namespace, wanted).length > 0;
+  }
+
+  /** The same of any namespace. */
+  couldSelectAnywhere(wanted: Labels): boolean {
+    return [...this.#all.keys()].some((namespace) => this.couldSelect(namespace, wanted)) ||
+      this.couldSelect("", wanted);
   }
 
   #add(namespace: string, workload: KnownWorkload): void {

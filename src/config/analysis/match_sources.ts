@@ -43,7 +43,7 @@ export const matchSources: Analyzer = function* (resources) {
 };
 
 function mayCall(workloads: KnownWorkloads, namespace: string | null, labels: Labels): boolean {
-  // Of a namespace without files anybody may join, and of what joins the label `app` alone is known.
-  if (workloads.couldSelect(namespace ?? "", labels)) return true;
-  return namespace === null && [...workloads.namespaces].some((one) => workloads.couldSelect(one, labels));
+  return namespace === null
+    ? workloads.couldSelectAnywhere(labels)
+    : workloads.couldSelect(namespace, labels);
 }

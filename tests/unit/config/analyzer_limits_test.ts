@@ -179,7 +179,7 @@ describe("rules", () => {
 describe("gateways", () => {
   const server = (port: string, hosts = "'*'", tls = "") =>
     `{port: {number: 80, name: p, protocol: ${port}}, hosts: [${hosts}]${tls}}`;
-  const gateway = (name: string, text: string, selector = "{istio: edge}"): Written => [
+  const gateway = (name: string, text: string, selector = "{app: edge}"): Written => [
     "Gateway",
     name,
     `selector: ${selector}\nservers: [${text}]`,
@@ -194,8 +194,10 @@ describe("gateways", () => {
     [server("HTTPS", "a.com", SIMPLE), server("HTTPS", "b.com", SIMPLE), []],
     [server("HTTPS", "a.com", SIMPLE), server("HTTPS", "'*.com'", SIMPLE), []],
   ])("%s beside %s", (first, second, expected) => {
-    expect(codes(gateway("g", first), gateway("h", second))).toEqual(expected);
-    expect(codes(gateway("g", first), gateway("h", second, "{istio: other}"))).toEqual([]);
+    const conflicts = (...gateways: Written[]) =>
+      codes(...gateways).filter((code): boolean => code === "IST0145");
+    expect(conflicts(gateway("g", first), gateway("h", second))).toEqual(expected);
+    expect(conflicts(gateway("g", first), gateway("h", second, "{app: other}"))).toEqual([]);
   });
 
   const bound = (text: string): Written => ["VirtualService", "v", `hosts: [a.com]\ngateways: [g]\n${text}`];
@@ -212,6 +214,60 @@ describe("gateways", () => {
     [server("HTTP"), `tcp: [{${ROUTE}}]`, ["BOW0065"]],
   ])("%s with %s", (one, text, expected) => {
     expect(codes(HTTP, gateway("g", one), bound(text))).toEqual(expected);
+  });
+});
+
+describe("who serves gateways, and whom", () => {
+  const gateway = (selector: string, hosts = "a.com", tls = ""): Written => [
+    "Gateway",
+    "g",
+    `selector: ${selector}\nservers: [{port: {number: 80, name: p, protocol: HTTP}, hosts: [${hosts}]${tls}}]`,
+  ];
+  const bound = (host: string): Written => [
+    "VirtualService",
+    "v",
+    `hosts: [${host}]\ngateways: [g]\nhttp: [{${ROUTE}}]`,
+  ];
+
+  test.each([
+    ["{app: in}", []],
+    ["{}", []],
+    ["{istio: edge}", ["IST0101"]],
+    ["{tier: z}", []],
+  ])("the selector %s", (selector, expected) => {
+    const elsewhere: Written = ["WorkloadEntry", "w", "address: 10.0.0.1\nlabels: {tier: z}", "edge"];
+    expect(codes(HTTP, elsewhere, gateway(selector), bound("a.com"))).toEqual(expected);
+  });
+
+  test("a server has hosts of some VirtualService, or redirects", () => {
+    const of = (hosts: string, tls = "") => codes(HTTP, gateway("{app: in}", hosts, tls), bound("a.com"));
+    expect(of("a.com")).toEqual([]);
+    expect(of("'*.com'")).toEqual([]);
+    expect(of("b.com")).toEqual(["BOW0072", "IST0132"]);
+    expect(of("b.com", ", tls: {httpsRedirect: true}")).toEqual(["IST0132"]);
+    expect(of("other/a.com")).toEqual(["BOW0072", "IST0132"]);
+  });
+});
+
+describe("outlier detection and regions", () => {
+  const placed = (name: string, locality: string): Written => [
+    "WorkloadEntry",
+    name,
+    `address: 10.0.0.1\nlabels: {app: a}\nlocality: ${locality}`,
+  ];
+  const apart = [placed("x", "eu/1"), placed("y", "us/1")];
+  const DETECTS = "outlierDetection: {maxEjectionPercent: 100}";
+
+  test.each([
+    [`{${DETECTS}}`, ["BOW0071"]],
+    [`{${DETECTS}, loadBalancer: {simple: RANDOM}}`, ["BOW0071"]],
+    [`{${DETECTS}, loadBalancer: {localityLbSetting: {enabled: false}}}`, []],
+    ["{loadBalancer: {simple: RANDOM}}", []],
+  ])("%s", (text, expected) => {
+    expect(codes(HTTP, ...apart, policy(text))).toEqual(expected);
+    expect(codes(HTTP, placed("x", "eu/1"), placed("y", "eu/2"), policy(text))).toEqual([]);
+    const mesh: Written = ["MeshConfig", "m", "localityLbSetting: {enabled: false}"];
+    expect(codes(HTTP, ...apart, mesh, policy(text))).toEqual([]);
   });
 });
 
