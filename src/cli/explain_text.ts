@@ -2,6 +2,7 @@
 import type { RouteOrigin } from "../model/route.ts";
 import type {
   Explained,
+  ExplainedAuthentication,
   ExplainedAuthorization,
   ExplainedDestination,
   ExplainedHeaders,
@@ -169,12 +170,23 @@ function passedOver({ explanation, origins }: Explained): string[] {
     const name = ruleName(rule, origins[index] ?? null);
     return rule.matched || name === null ? [] : [`  ${name}: ${rule.why}`];
   });
+  const { authentication = [] } = explanation;
+  // Nobody asks policies about a request whose token is refused.
+  const isRefused = authentication.some(({ fault }) => fault !== null);
   const lines = [
+    ...authentication.flatMap(tokenRules),
     ...policyRules(gatewayAuthorization, `, at ${from} itself`),
     ...routes,
-    ...policyRules(authorization, ""),
+    ...isRefused ? [] : policyRules(authorization, ""),
   ];
   return lines.length === 0 ? [] : ["Passed over:", ...lines];
+}
+
+/** Those that a token does not meet. */
+function tokenRules({ workload, rules }: ExplainedAuthentication): string[] {
+  return rules.flatMap(({ name, file, line, why }) =>
+    why === null ? [] : [`  RequestAuthentication ${name} (${file}:${line}), at ${workload}: ${why}`]
+  );
 }
 
 /** Those that did not match, and what a trial of one that did would have come to. */

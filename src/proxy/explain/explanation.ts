@@ -63,6 +63,8 @@ export interface ExplainedAuthentication {
     readonly issuer: string;
     readonly file: string;
     readonly line: number;
+    /** Why it does not take the request's token, in a clause; null: it does. */
+    readonly why: string | null;
   }[];
   /** The request has a token, and nothing was said of what it holds: it counts for none here. */
   readonly unread: boolean;
