@@ -101,7 +101,7 @@ export function readPeer(
 export interface TakenHeaders {
   port: string | undefined;
   peer: string | undefined;
-  /** Of several fields the list of all. */
+  /** Of several fields the list of all; one whose quotes do not close is left out. */
   clientCert: string | undefined;
 }
 
@@ -118,7 +118,9 @@ export function takeMeshHeaders(headers: HeaderList, kept: ReadonlySet<string> =
     if (isProxyHeader(name) && !kept.has(name)) {
       if (name === PORT_HEADER) taken.port = value;
       else if (name === PEER_HEADER) taken.peer = value;
-      else if (name === CLIENT_CERT_HEADER) taken.clientCert = appended(taken.clientCert, value);
+      else if (name === CLIENT_CERT_HEADER && isWhole(value)) {
+        taken.clientCert = appended(taken.clientCert, value);
+      }
       continue;
     }
     if (end !== i) {
@@ -130,6 +132,14 @@ export function takeMeshHeaders(headers: HeaderList, kept: ReadonlySet<string> =
   // Setting the length of an array is slow even where it changes nothing.
   if (end < headers.length) headers.length = end;
   return taken;
+}
+
+/**
+ * Every quote of an `x-forwarded-client-cert` is closed: in one that is open what is appended would be a part of what its
+ * writer says, and no element of its own.
+ */
+function isWhole(elements: string): boolean {
+  return /^(?:[^"\\]|"(?:[^"\\]|\\.)*")*$/.test(elements);
 }
 
 /** A list with one more item. */

@@ -192,6 +192,20 @@ describe("at the caller's sidecar and at the callee's", () => {
     }
   });
 
+  scenario("no certificate that is brought along swallows the one that was shown", async () => {
+    const [, [, callee]] = doors as [unknown, (typeof doors)[number]];
+    const own = /x-forwarded-client-cert By=[^ ]*;URI=spiffe:\/\/cluster.local\/ns\/shop\/sa\/client(?: |$)/;
+    const forged = "URI=spiffe://cluster.local/ns/shop/sa/admin;Subject=";
+    for (const value of [`${forged}"`, `${forged}"a\\"`, `${forged}"a"b"`, `${forged}\\`]) {
+      heard.length = 0;
+      const field = `x-forwarded-client-cert: ${value}`;
+      expect(await askHttp1(callee, ["GET / HTTP/1.1", HOST, field])).toBe(200);
+      expect(await askHttp2(callee, h2({}, "x-forwarded-client-cert", value))).toBe(200);
+      expect(await askHttp2(callee, grpc(h2({}, "x-forwarded-client-cert", value)), NO_MESSAGE)).toBe(200);
+      expect(heard.filter((one) => !own.test(one))).toEqual([]);
+    }
+  });
+
   scenario("no way of writing HTTP/1.1 gets past a policy", async () => {
     expect(await passed(HTTP1_ROWS.map(([name, ...lines]) => [name, (door) => askHttp1(door, lines)])))
       .toEqual([]);

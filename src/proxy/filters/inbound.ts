@@ -38,6 +38,8 @@ export interface InboundOptions extends ExchangeContext {
   readonly calls: CallRecorder;
   readonly descriptions: PeerDescriptions;
   current(): CompiledSnapshot;
+  /** Whether one more connection may be open, as those that are inside another one are to the proxy. */
+  admits(): boolean;
   /** Reads requests from a connection inside another one. */
   readRequests(wire: Wire, acceptor: Acceptor): WireOwner;
 }
@@ -94,7 +96,9 @@ export class InboundAcceptor implements Acceptor {
     const snapshot = this.#options.current();
     const asked = port ?? askedPort(head.authority, snapshot.inbound);
     const target = this.#target(snapshot, asked, peer ?? "");
-    if (head.tunnel === "connect" && target?.readable) return this.#readRequests(stream, asked, peer ?? "");
+    if (head.tunnel === "connect" && target?.readable && this.#options.admits()) {
+      return this.#readRequests(stream, asked, peer ?? "");
+    }
     return this.#accept(snapshot, target, stream, head, ended, clientSpeaksHttp2(peer, head.http2 === true));
   }
 
@@ -117,7 +121,8 @@ export class InboundAcceptor implements Acceptor {
       head,
       ended,
     );
-    if (this.#options.inFlight.refuses()) {
+    const isOneTooMany = head.tunnel === "connect" && target?.readable === true;
+    if (isOneTooMany || this.#options.inFlight.refuses()) {
       exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
     } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
     else if (head.tunnel === "connect") this.#tunnel(exchange, target, snapshot);

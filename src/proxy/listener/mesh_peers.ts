@@ -23,7 +23,7 @@ export interface MeshPeersOptions {
   readonly peers: PeerCertificates;
   /** For port 15008, and for what is captured. */
   readonly receptions: { readonly mesh: Reception; readonly inbound: Reception };
-  readonly exchanges: Omit<InboundOptions, "readRequests">;
+  readonly exchanges: Omit<InboundOptions, "admits" | "readRequests">;
   /** Null before the workload has joined. */
   tlsMaterial(): TlsMaterial | null;
   /** Of a peer that is not let in. */
@@ -80,7 +80,11 @@ export class MeshPeers {
     }
     peers.add(verdict.serial, wire);
     const peer = new InboundAcceptor(
-      { ...exchanges, readRequests: (wire, acceptor) => receptions.inbound.requests(wire, acceptor) },
+      {
+        ...exchanges,
+        admits: () => receptions.inbound.admitsMore(),
+        readRequests: (wire, acceptor) => receptions.inbound.requests(wire, acceptor),
+      },
       policyPeer(verdict.spiffeId, wire.remoteAddress),
       bytesHash(certificate?.raw ?? new Uint8Array(0)),
     );

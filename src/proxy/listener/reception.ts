@@ -35,6 +35,11 @@ export class Reception {
     return this.gate.admit(descriptorOf(wire));
   }
 
+  /** Whether there is room for a connection that has no descriptor of its own, since it is inside another one. */
+  admitsMore(): boolean {
+    return this.gate.admit(0) === "serve";
+  }
+
   /** A plain connection until it has said what it speaks. `detectionMs` as for PlainConnection. @default the limit */
   sniff(wire: Wire, expectation: Expectation, protocols: PlainProtocols, detectionMs?: number): WireOwner {
     const { releaseUnproven } = this.gate;

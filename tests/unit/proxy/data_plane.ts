@@ -131,7 +131,7 @@ export function shopSnapshot(...endpoints: Endpoint[]): Snapshot {
 /** Requests that a data plane of the tests carries at once. */
 export const IN_FLIGHT_MAX = 100;
 
-const CAPS: ProxyCaps = proxyCaps(1_024);
+export const CAPS: ProxyCaps = proxyCaps(1_024);
 
 export class DataPlane {
   readonly clock = new ManualClock(Date.now());
@@ -268,6 +268,7 @@ export class DataPlane {
       new InboundAcceptor(
         {
           ...{ ...this.exchanges, edges, calls, descriptions, current: () => this.compiled },
+          admits: () => this.#reception.admitsMore(),
           readRequests: (wire, acceptor) => this.#reception.requests(wire, acceptor),
         },
         policyPeer(principal, "192.0.2.9"),

@@ -80,6 +80,17 @@ describe("what only proxies may say", () => {
     expect(headers).toEqual(["x_e", "1"]);
   });
 
+  test.each([
+    ['URI=a;Subject="CN=b"', 'URI=a;Subject="CN=b"'],
+    ['Subject="a \\"b\\", c";URI=d', 'Subject="a \\"b\\", c";URI=d'],
+    ['URI=a;Subject="', undefined],
+    ['URI=a;Subject="b\\"', undefined],
+    ['URI=a;Subject="b"c"', undefined],
+    ["URI=a\\", undefined],
+  ])("takeMeshHeaders() takes no certificates whose quotes would swallow the next: %p", (value, taken) => {
+    expect(takeMeshHeaders(["x-forwarded-client-cert", value]).clientCert).toBe(taken);
+  });
+
   test("takeMeshHeaders() leaves what a proxy of the mesh brings, and takes certificates as one list", () => {
     const brought = ["x-envoy-original-path", "/", "x-envoy-external-address", "1.1.1.1"];
     const headers = [

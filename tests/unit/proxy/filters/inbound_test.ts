@@ -5,6 +5,7 @@ import { PORT_CLOSES_AFTER_MS } from "../../../../src/proxy/closing_ports.ts";
 import { DESCRIPTIONS_PER_IDENTITY_MAX } from "../../../../src/proxy/mesh_headers.ts";
 import {
   CALLER_ID,
+  CAPS,
   type Client,
   DataPlane,
   IN_FLIGHT_MAX,
@@ -117,6 +118,26 @@ describe("InboundAcceptor", () => {
     expect(mesh.network.last.address).toMatchObject({ port: 8080, protocol: "tcp" });
     mesh.network.last.accept();
     expect(await client.read()).toBe("HTTP/1.1 200 OK\r\n\r\n");
+  });
+
+  test("InboundAcceptor reads what is inside a tunnel to a port of HTTP, while there is room for connections", async () => {
+    const { inbound: [first], ...rest } = settings();
+    const mesh = new DataPlane(
+      snapshotOf({ ...rest, inbound: [{ ...first as InboundPort, declared: "http" }] }),
+    );
+    const tunnel = async () => {
+      const client = mesh.peer();
+      client.send("CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 8080\r\n\r\n");
+      return { client, status: (await client.read()).split(" ")[1] };
+    };
+    const { client, status } = await tunnel();
+    expect([status, mesh.network.attempts.length]).toEqual(["200", 0]);
+    client.send("GET /a//b HTTP/1.1\r\nHost: shop\r\nx-forwarded-client-cert: URI=spiffe://x\r\n\r\n");
+    const heard = await mesh.network.last.accept().read();
+    expect(heard).toStartWith("GET /a/b HTTP/1.1\r\nhost: shop\r\nx-forwarded-client-cert: By=");
+    const room = CAPS.connections - 1;
+    const statuses = await Promise.all(Array.from({ length: room + 1 }, async () => (await tunnel()).status));
+    expect(statuses).toEqual([...Array<string>(room).fill("200"), "503"]);
   });
 
   test("InboundAcceptor refuses ports that no service declares, and what is no request", async () => {
