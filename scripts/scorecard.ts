@@ -12,6 +12,7 @@ import { closingUpstream } from "./scorecard/rows/closing_upstream.ts";
 import { noDescriptors } from "./scorecard/rows/descriptors.ts";
 import { expiredCertificates } from "./scorecard/rows/expired_certificates.ts";
 import { restarts } from "./scorecard/rows/restarts.ts";
+import { retryStorm } from "./scorecard/rows/retry_storm.ts";
 import { rootRollover } from "./scorecard/rows/root_rollover.ts";
 import { slowPeers } from "./scorecard/rows/slow_peers.ts";
 import { soak } from "./scorecard/rows/soak.ts";
@@ -23,6 +24,7 @@ const ROWS: readonly Row[] = [
   tokens,
   slowPeers,
   closingUpstream,
+  retryStorm,
   webSockets,
   tcp,
   controlPlaneKills,
