@@ -4,9 +4,8 @@
  * its body.
  */
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
-import { clusterHost, type ResourceKey, resourceKey, type VersionedResource } from "../model/snapshot.ts";
+import { clusterHost, resourceKey, type VersionedResource } from "../model/snapshot.ts";
 import type { ConfigPart, ViewContent, Viewer } from "./config_view.ts";
-import type { Membership } from "./endpoints.ts";
 import { extAuthzHosts } from "./ext_authz.ts";
 import { clustersOf, gatewayDoors } from "./gateway_listeners.ts";
 import type { GatewayRules } from "./gateway_rules.ts";
@@ -94,10 +93,11 @@ export class GatewayViews {
 
   /** Those clusters of a host that are wanted; null: all. */
   #clusters(host: VisibleHost, viewer: Viewer, wanted: readonly string[] | null): ConfigPart {
-    const resources: (readonly [ResourceKey, VersionedResource])[] = [];
-    const memberships: Membership[] = [];
-    const add = (resource: VersionedResource) => resources.push([resourceKey(resource.body), resource]);
-    for (const found of host.ports) this.#of.parts.addClusters(found, viewer, add, memberships);
+    const clusters = host.ports.map((found) => this.#of.parts.clustersOf(found, viewer));
+    const resources = clusters.flatMap(({ resources }) =>
+      resources.map((resource) => [resourceKey(resource.body), resource] as const)
+    );
+    const memberships = clusters.flatMap(({ memberships }) => memberships);
     if (wanted === null) return { resources, memberships };
     return {
       resources: resources.filter(([, { body }]) => wanted.includes(body.name)),

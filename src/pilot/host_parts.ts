@@ -5,8 +5,6 @@
 import { hostMatches } from "../config/host.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import {
-  type Cluster,
-  clusterName,
   type Resource,
   type ResourceKey,
   resourceKey,
@@ -15,16 +13,14 @@ import {
   type VirtualHost,
 } from "../model/snapshot.ts";
 import type { BodyCache } from "./body_cache.ts";
-import { type ClusterSettings, clusterSettings, comparedLabels } from "./cluster_settings.ts";
 import type { ConfigPart, ScopedViewer, Viewer } from "./config_view.ts";
 import type { DestinationRules } from "./destination_rules.ts";
-import { type Membership, membershipOf } from "./endpoints.ts";
+import type { Membership } from "./endpoints.ts";
+import { HostClusters, type PortClusters } from "./host_clusters.ts";
 import { listenerOf } from "./listeners.ts";
 import { defaultRoutes, NO_ROUTES, type RouteScope, routesOf } from "./routes.ts";
 import type { ServiceCatalogue, VisibleHost, VisiblePort } from "./service_catalogue.ts";
 import { tcpRoutesOf } from "./tcp_routes.ts";
-import { effectivePolicy } from "./traffic_policies.ts";
-import { reachOf } from "./upstream_security.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
 import type { MeshRule, VirtualServices } from "./virtual_services.ts";
 
@@ -45,9 +41,11 @@ export interface PartSources {
 
 export class HostParts {
   readonly #of: PartSources;
+  readonly #clusters: HostClusters;
 
   constructor(sources: PartSources) {
     this.#of = sources;
+    this.#clusters = new HostClusters(sources);
   }
 
   partOf(host: VisibleHost, viewer: ScopedViewer): ConfigPart {
@@ -59,7 +57,9 @@ export class HostParts {
       const routed = this.#virtualHost(host, found, claims, viewer);
       if (routed !== null) add(routed);
       add(this.#listener(host, found, claims, viewer));
-      this.addClusters(found, viewer, add, memberships);
+      const clusters = this.#clusters.of(found, viewer);
+      for (const resource of clusters.resources) add(resource);
+      memberships.push(...clusters.memberships);
     }
     return { resources, memberships };
   }
@@ -167,44 +167,8 @@ export class HostParts {
   }
 
   /** The clusters of a port, whole and by subset, and who is behind each. */
-  addClusters(
-    { service, port }: VisiblePort,
-    viewer: Viewer,
-    add: (resource: VersionedResource) => void,
-    memberships: Membership[],
-  ): void {
-    const { info } = service;
-    const { trafficPolicy, subsets, rules } = this.#of.destinationRules
-      .policyFor(info.host, info.namespace, viewer);
-    const told = this.#of.tellsSkipped && rules.length > 0
-      ? {
-        rules: rules.map(({ namespace, name, position: { file, line } }) => ({
-          name: `${namespace}/${name}`,
-          file,
-          line,
-        })),
-      }
-      : {};
-    const whole = { name: null, labels: {}, trafficPolicy: null };
-    for (const { name: subset, labels, trafficPolicy: own } of [whole, ...subsets]) {
-      const policy = effectivePolicy(trafficPolicy, own, port.number);
-      const settings = clusterSettings(policy, this.#of.mesh, service, port);
-      const name = clusterName(port.number, subset, info.host);
-      add(
-        this.#cluster({ kind: "cluster", name, service: info, subset, port: port.number }, {
-          ...settings,
-          ...told,
-        }),
-      );
-      const reach = reachOf(policy.tls, this.#of.mesh.enableAutoMtls);
-      const labelKeys = comparedLabels(settings);
-      memberships.push(membershipOf({ cluster: name, service, port, labels, reach, labelKeys }));
-    }
-  }
-
-  #cluster(named: Omit<Cluster, keyof ClusterSettings>, settings: ClusterSettings): VersionedResource {
-    const key = keyOf("cluster", JSON.stringify([named, settings]));
-    return this.body(key, (): Cluster => ({ ...named, ...settings }));
+  clustersOf(found: VisiblePort, viewer: Viewer): PortClusters {
+    return this.#clusters.of(found, viewer);
   }
 
   /**
