@@ -20,10 +20,23 @@ export const TURN_MS = 2_000;
 /** Those who come at once are sent the same; what comes later may differ anyway. */
 export const PACKED_KEPT_MS = 10_000;
 
+/** A piece of what many are sent alike has so many bytes. */
+export const PIECE_BYTES = 32 * 1024;
+
+/** A push in two parts. */
+export interface PackedPush {
+  /** What the proxy is sent for itself. */
+  readonly own: Push;
+  /** `packed`, in pieces that all have in common; null: nothing is. */
+  readonly packed: readonly Uint8Array[] | null;
+}
+
+const encoder = new TextEncoder();
+
 export class LargePushes {
   readonly #clock: Clock;
   readonly #waiting: (() => void)[] = [];
-  readonly #packed = new Map<readonly VersionedResource[], string>();
+  readonly #packed = new Map<readonly VersionedResource[], readonly Uint8Array[]>();
   #cancelForget: (() => void) | null = null;
   #sending = 0;
 
@@ -35,20 +48,20 @@ export class LargePushes {
     return push.set.length > SMALL_PUSH_RESOURCES_MAX;
   }
 
-  /** The same push, with what others are sent too in a packed form that is made once for all of them. */
-  packed(push: OutgoingPush): Push {
+  /** Takes out what others are sent too: it is packed once for all of them, and in memory once. */
+  packed(push: OutgoingPush): PackedPush {
     const { whole, set, ...rest } = push;
-    if (whole === undefined) return push;
+    if (whole === undefined) return { own: push, packed: null };
     let packed = this.#packed.get(whole);
     if (packed === undefined) {
-      packed = packText(JSON.stringify(whole));
+      packed = piecesOf(encoder.encode(packText(JSON.stringify(whole))));
       this.#packed.set(whole, packed);
       this.#cancelForget ??= this.#clock.after(PACKED_KEPT_MS, () => {
         this.#cancelForget = null;
         this.#packed.clear();
       });
     }
-    return { ...rest, set: set.slice(0, set.length - whole.length), packed };
+    return { own: { ...rest, set: set.slice(0, set.length - whole.length) }, packed };
   }
 
   /** Resolves when it is the caller's turn, first come, first served; the function gives it back. */
@@ -68,4 +81,12 @@ export class LargePushes {
     const cancel = this.#clock.after(TURN_MS, giveBack);
     return giveBack;
   }
+}
+
+function piecesOf(bytes: Uint8Array): readonly Uint8Array[] {
+  const count = Math.ceil(bytes.length / PIECE_BYTES);
+  return Array.from(
+    { length: count },
+    (_, index) => bytes.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES),
+  );
 }

@@ -2,13 +2,9 @@
  * The sending half of a discovery stream: messages as bytes, made piece by piece as the peer takes them. Of a snapshot
  * that thousands of proxies are sent at once there is one copy, resource by resource, and not one for each of them.
  */
-import type { Push } from "../model/discovery.ts";
 import type { VersionedResource } from "../model/snapshot.ts";
 import type { OutgoingMessage } from "../pilot/discovery_session.ts";
-import type { LargePushes } from "./large_pushes.ts";
-
-/** A piece is handed on when it has this many bytes, or a resource more. */
-export const PIECE_BYTES = 32 * 1024;
+import { type LargePushes, type PackedPush, PIECE_BYTES } from "./large_pushes.ts";
 
 const encoder = new TextEncoder();
 const COMMA = 0x2c;
@@ -85,12 +81,13 @@ export class OutgoingMessages {
       this.#done = await this.#largePushes.turn();
       if (this.#cancelled) return this.#done();
     }
-    this.#pieces = pushPieces(isLarge && this.unpacks ? this.#largePushes.packed(message) : message);
+    const packs = isLarge && this.unpacks;
+    this.#pieces = pushPieces(packs ? this.#largePushes.packed(message) : { own: message, packed: null });
   }
 }
 
-/** The push as JSON and the end of the line. */
-export function* pushPieces({ nonce, base, set, remove, packed }: Push): Generator<Uint8Array> {
+/** The push as JSON and the end of the line; a piece is handed on when it has its size, or a resource more. */
+function* pushPieces({ own: { nonce, base, set, remove }, packed }: PackedPush): Generator<Uint8Array> {
   // A member that is undefined is left out.
   const head = JSON.stringify({ type: "push", nonce, base, remove });
   let parts: Uint8Array[] = [encoder.encode(`${head.slice(0, -1)},"set":[`)];
@@ -105,7 +102,14 @@ export function* pushPieces({ nonce, base, set, remove, packed }: Push): Generat
     parts = [];
     bytes = 0;
   }
-  parts.push(line(packed === undefined ? "]}" : `],"packed":${JSON.stringify(packed)}}`));
+  if (packed !== null) {
+    // Base64 is text that JSON has as it is.
+    parts.push(encoder.encode('],"packed":"'));
+    yield Buffer.concat(parts);
+    yield* packed;
+    parts = [encoder.encode('"')];
+  } else parts.push(encoder.encode("]"));
+  parts.push(line("}"));
   yield Buffer.concat(parts);
 }
 

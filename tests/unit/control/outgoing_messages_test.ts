@@ -2,10 +2,11 @@ import { describe, expect, test } from "bun:test";
 import {
   LARGE_PUSHES_MAX,
   LargePushes,
+  PIECE_BYTES,
   SMALL_PUSH_RESOURCES_MAX,
   TURN_MS,
 } from "../../../src/control/large_pushes.ts";
-import { OutgoingMessages, PIECE_BYTES } from "../../../src/control/outgoing_messages.ts";
+import { OutgoingMessages } from "../../../src/control/outgoing_messages.ts";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { unpackText } from "../../../src/lib/packed_text.ts";
 import type { ControlMessage, Push } from "../../../src/model/discovery.ts";
@@ -98,6 +99,23 @@ describe("OutgoingMessages", () => {
     expect(packed.set).toEqual([own]);
     expect(JSON.parse(unpackText(packed.packed as string, 1 << 20))).toEqual(whole);
     expect(messages(await pieces(unable))).toEqual([{ ...push([own, ...whole]), remove: [] }]);
+  });
+
+  test("OutgoingMessages hands what is packed on in pieces that are in memory once for all", async () => {
+    const { open } = outgoing();
+    const whole = Array.from({ length: 500 }, (_, index) => resource(`${index * 7_919 % 1e9}`.repeat(40)));
+    const sent = await Promise.all([open(), open()].map((one) => {
+      one.unpacks = true;
+      one.send({ ...push([resource("own"), ...whole]), whole });
+      one.end();
+      return pieces(one);
+    }));
+    const [first, second] = sent as [Uint8Array[], Uint8Array[]];
+    expect(first.length).toBeGreaterThan(2);
+    for (const piece of first) expect(piece.length).toBeLessThanOrEqual(PIECE_BYTES);
+    expect(first[1]?.buffer).toBe(second[1]?.buffer as never);
+    const [packed] = messages(first) as [Push];
+    expect(JSON.parse(unpackText(packed.packed as string, 1 << 24))).toEqual(whole);
   });
 
   test("OutgoingMessages says that nobody reads any more, and gives back its turn", async () => {
