@@ -28,7 +28,8 @@ beforeAll(async () => {
     "outputClaimToHeaders: [{ header: x-group, claim: group }] }";
   mesh.write(
     "mesh.yaml",
-    ...[service("web"), workload("client", CLIENT), workload("web", WEB)],
+    service("web") + "  - { name: guess, port: 8081 }\n",
+    ...[workload("client", CLIENT), workload("web", WEB)],
     `apiVersion: security.istio.io/v1
 kind: RequestAuthentication
 metadata: { name: tokens, namespace: shop }
@@ -37,7 +38,7 @@ spec: { jwtRules: [${rule}] }
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: { name: no-admin, namespace: shop }
-spec: { action: DENY, rules: [{ to: [{ operation: { paths: [/admin] } }] }] }
+spec: { action: DENY, rules: [{ to: [{ operation: { paths: [/admin], ports: ["8080"] } }] }] }
 `,
   );
   await mesh.startControlPlane();
@@ -45,6 +46,7 @@ spec: { action: DENY, rules: [{ to: [{ operation: { paths: [/admin] } }] }] }
     mesh.startSidecar("shop/client", { at: 10 }),
     mesh.startSidecar("shop/web", { at: 11 }),
     startEcho("web", WEB),
+    startEcho("guess", WEB, undefined, 8081),
   ]);
   await mesh.untilSynced(2);
 });
@@ -65,7 +67,7 @@ const ENDS: Readonly<Record<string, () => Socket>> = {
 };
 
 /** What comes back through a tunnel, after the answer that opened it; the own half ends with what is sent. */
-function through(socket: Socket, text: string, fields = ""): Promise<string> {
+function through(socket: Socket, text: string, port = 8080): Promise<string> {
   return new Promise((resolve, reject) => {
     let heard = "";
     const timer = setTimeout(() => reject(new Error(`The tunnel said no more than ${heard}`)), CEILING_MS);
@@ -75,7 +77,7 @@ function through(socket: Socket, text: string, fields = ""): Promise<string> {
       resolve(heard.replace(/^HTTP\/1\.1 200[^]*?\r\n\r\n/, ""));
     };
     // Both in one piece: what comes early is kept.
-    socket.write(`CONNECT web:8080 HTTP/1.1\r\nHost: web:8080\r\n${fields}\r\n${text}`, "latin1");
+    socket.write(`CONNECT web:${port} HTTP/1.1\r\nHost: web:${port}\r\n\r\n${text}`, "latin1");
     socket.on("data", (chunk: Buffer) => heard += chunk.toString("latin1"));
     socket.on("end", finish);
     socket.on("error", finish);
@@ -134,6 +136,20 @@ for (const [way, open] of Object.entries(ENDS)) {
       );
       expect(statusOf(nested)).toBe(404);
     });
+
+    scenario(
+      "to a port of which nothing is declared is told by its bytes, since tokens are asked for",
+      async () => {
+        const answer = await through(open(), get("/x", "x-group: staff"), 8081);
+        const { app, headers } = JSON.parse(answer.slice(answer.indexOf("\r\n\r\n") + 4)) as Echo;
+        expect([app, headers["x-group"]]).toEqual(["guess", undefined]);
+        expect(statusOf(await through(open(), get("/", "authorization: Bearer a.b.c"), 8081))).toBe(401);
+        // Node's own answer to what is no HTTP: the bytes have reached it.
+        expect(await through(open(), "\x01\x02\r\n\r\n", 8081)).toStartWith(
+          "HTTP/1.1 400 Bad Request\r\nConnection: close",
+        );
+      },
+    );
 
     scenario("carries large bodies both ways", async () => {
       const body = "0123456789abcdef!".repeat(200_000);

@@ -23,6 +23,7 @@ import {
 import { PolicyCall, type PolicyDestination, type PolicyPeer } from "../policy/policy_call.ts";
 import type { BoundPolicies } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
+import { connectHead } from "../tcp/server_connection.ts";
 import type { AttemptFailure } from "../route/retry_policy.ts";
 import { authenticate } from "./authenticate.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
@@ -40,9 +41,11 @@ export interface InboundOptions extends ExchangeContext {
   current(): CompiledSnapshot;
   /** Whether one more connection may be open, as those that are inside another one are to the proxy. */
   admits(): boolean;
-  /** Reads requests from a connection inside another one. */
-  readRequests(wire: Wire, acceptor: Acceptor): WireOwner;
+  /** Reads requests from a connection inside another one. `bytes` takes those that begin none; null: nobody does. */
+  readRequests(wire: Wire, acceptor: Acceptor, bytes: AcceptBytes | null): WireOwner;
 }
+
+type AcceptBytes = (stream: ServerStream) => ServerHandler;
 
 interface InboundTarget extends Target {
   /** For requests of clients that speak HTTP/2; mostly the same. */
@@ -51,6 +54,8 @@ interface InboundTarget extends Target {
   readonly destination: PolicyDestination;
   /** The port is declared to carry HTTP: what comes through a tunnel is requests, too. */
   readonly readable: boolean;
+  /** Nothing is declared of the port. */
+  readonly undeclared: boolean;
   /** What holds for this caller's requests; null: no policy selects the workload. */
   readonly policies: BoundPolicies | null;
   readonly calls: RecordedCaller;
@@ -96,8 +101,12 @@ export class InboundAcceptor implements Acceptor {
     const snapshot = this.#options.current();
     const asked = port ?? askedPort(head.authority, snapshot.inbound);
     const target = this.#target(snapshot, asked, peer ?? "");
-    if (head.tunnel === "connect" && target?.readable && this.#options.admits()) {
-      return this.#readRequests(stream, asked, peer ?? "");
+    const isRead = target?.readable || (target?.undeclared && snapshot.tokens !== null);
+    if (head.tunnel === "connect" && isRead) {
+      if (this.#options.admits()) return this.#readRequests(stream, asked, peer ?? "", target.readable);
+      const exchange = this.#exchange(snapshot, stream, head, ended);
+      exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
+      return exchange;
     }
     return this.#accept(snapshot, target, stream, head, ended, clientSpeaksHttp2(peer, head.http2 === true));
   }
@@ -114,20 +123,22 @@ export class InboundAcceptor implements Acceptor {
     ended: boolean,
     http2: boolean,
   ): ServerHandler {
-    const exchange = new InboundExchange(
-      this.#options,
-      snapshot.settings.workload.key,
-      stream,
-      head,
-      ended,
-    );
-    const isOneTooMany = head.tunnel === "connect" && target?.readable === true;
-    if (isOneTooMany || this.#options.inFlight.refuses()) {
+    const exchange = this.#exchange(snapshot, stream, head, ended);
+    if (this.#options.inFlight.refuses()) {
       exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
     } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
     else if (head.tunnel === "connect") this.#tunnel(exchange, target, snapshot);
     else this.#receive(exchange, snapshot, target, http2 ? target.http2 : target, head);
     return exchange;
+  }
+
+  #exchange(
+    { settings: { workload } }: CompiledSnapshot,
+    stream: ServerStream,
+    head: RequestHead,
+    ended: boolean,
+  ): InboundExchange {
+    return new InboundExchange(this.#options, workload.key, stream, head, ended);
   }
 
   /** Takes requests that are all for one port; what they say about that, and all else that only proxies may, is gone. */
@@ -147,11 +158,17 @@ export class InboundAcceptor implements Acceptor {
 
   /**
    * A tunnel to a port that carries HTTP: what is inside are requests of the same peer, as tokens and policies have to see
-   * them. As bytes they could say whatever only this proxy may, and bring any token.
+   * them. As bytes they could say whatever only this proxy may, and bring any token. Where nothing is declared and rules
+   * about tokens hold, the first bytes tell what they are.
    */
-  #readRequests(stream: ServerStream, port: string, peer: string): ServerHandler {
+  #readRequests(stream: ServerStream, port: string, peer: string, always: boolean): ServerHandler {
     const wire = new StreamWire(stream, this.#peer.address);
-    setOwner(wire, this.#options.readRequests(wire, this.requestsTo(port, peer)));
+    const bytes = (stream: ServerStream) => {
+      const snapshot = this.#options.current();
+      const target = this.#target(snapshot, port, peer);
+      return this.#accept(snapshot, target, stream, connectHead(`:${port}`), false, false);
+    };
+    setOwner(wire, this.#options.readRequests(wire, this.requestsTo(port, peer), always ? null : bytes));
     return wire;
   }
 
@@ -246,6 +263,7 @@ export class InboundAcceptor implements Acceptor {
       http2: http2Host === host ? to : { ...to, host: http2Host },
       destination,
       readable: inbound.declared === "http",
+      undeclared: inbound.declared === "auto",
       policies: policies?.bind(this.#peer, destination, "http") ?? null,
       calls: this.#options.calls.caller({
         principal: this.#peer.principal,

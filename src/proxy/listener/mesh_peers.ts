@@ -83,7 +83,10 @@ export class MeshPeers {
       {
         ...exchanges,
         admits: () => receptions.inbound.admitsMore(),
-        readRequests: (wire, acceptor) => receptions.inbound.requests(wire, acceptor),
+        readRequests: (wire, acceptor, bytes) =>
+          receptions.inbound.requests(
+            ...[wire, acceptor, bytes, exchanges.current().settings.detectionTimeoutMs] as const,
+          ),
       },
       policyPeer(verdict.spiffeId, wire.remoteAddress),
       bytesHash(certificate?.raw ?? new Uint8Array(0)),

@@ -57,14 +57,20 @@ export class Reception {
     );
   }
 
-  /** One that carries HTTP or nothing. */
-  requests(wire: Wire, acceptor: Acceptor): WireOwner {
-    return this.sniff(wire, "http", {
+  /** One that carries HTTP or, where `bytes` takes them, anything else. */
+  requests(
+    wire: Wire,
+    acceptor: Acceptor,
+    bytes: ((stream: ServerStream) => ServerHandler) | null,
+    detectionMs?: number,
+  ): WireOwner {
+    const others = bytes === null ? closed : (wire: Wire) => this.tcp(wire, bytes);
+    return this.sniff(wire, bytes === null ? "http" : "any", {
       http1: (wire) => this.http1(wire, acceptor),
       http2: (wire) => this.http2(wire, acceptor),
-      tls: closed,
-      tcp: closed,
-    });
+      tls: others,
+      tcp: others,
+    }, detectionMs);
   }
 
   /** One too many: it is told so in what it speaks. */

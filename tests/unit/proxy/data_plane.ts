@@ -269,7 +269,7 @@ export class DataPlane {
         {
           ...{ ...this.exchanges, edges, calls, descriptions, current: () => this.compiled },
           admits: () => this.#reception.admitsMore(),
-          readRequests: (wire, acceptor) => this.#reception.requests(wire, acceptor),
+          readRequests: (...them) => this.#reception.requests(...them),
         },
         policyPeer(principal, "192.0.2.9"),
         "00ff",
