@@ -135,6 +135,8 @@ export const CODES = {
   portRequired: "IST0112",
   /** Istio's PortNameIsNotUnderNamingConvention. */
   portName: "IST0118",
+  /** Istio's NoMatchingWorkloadsFound. */
+  noWorkloads: "IST0127",
   /** Istio's NoServerCertificateVerificationDestinationLevel. */
   serverNotVerified: "IST0128",
   /** Istio's NoServerCertificateVerificationPortLevel. */
@@ -151,8 +153,6 @@ export const CODES = {
   conflictingGateways: "IST0145",
   /** Istio's JwtClaimBasedRoutingWithoutRequestAuthN. */
   claimsUnverified: "IST0149",
-  /** Istio's IneffectiveSelector. */
-  ineffectiveSelector: "IST0166",
   /** Istio's IneffectivePolicy. */
   ineffectivePolicy: "IST0167",
   /** Istio's DestinationRuleSubsetNotSelectPods. */

@@ -7,6 +7,7 @@ import type { ConfigResource } from "./resource.ts";
 import type { HttpMatch } from "./schema/http_match.ts";
 import type { HttpRule } from "./schema/http_rule.ts";
 import type { VirtualServiceSpec } from "./schema/virtual_service.ts";
+import { isVisible } from "./visibility.ts";
 
 type VirtualService = ConfigResource<VirtualServiceSpec>;
 
@@ -51,7 +52,7 @@ export class Delegates {
       }
       const key = `${http.delegate.namespace ?? resource.namespace}/${http.delegate.name}`;
       const child = this.#byKey.get(key);
-      if (child === undefined || !isVisible(child, resource.namespace)) {
+      if (child === undefined || !isVisible(child.spec.exportTo, child.namespace, resource.namespace)) {
         const reason = child === undefined ? "no such delegate" : "not exported";
         dropped.push({ resource, index, reason, other: key });
         continue;
@@ -67,11 +68,6 @@ export class Delegates {
     }
     return { rules, dropped };
   }
-}
-
-function isVisible({ namespace, spec }: VirtualService, from: string): boolean {
-  return spec.exportTo.length === 0 ||
-    spec.exportTo.some((to) => to === "*" || to === from || (to === "." && namespace === from));
 }
 
 /** Null where no request can meet both: Istio drops the rule. */

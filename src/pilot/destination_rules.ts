@@ -5,7 +5,7 @@ import type { DestinationRuleSpec, Subset } from "../config/schema/destination_r
 import type { TrafficPolicy } from "../config/schema/traffic_policy.ts";
 import { hasLabels } from "./services.ts";
 import { differing } from "./stable_resources.ts";
-import { isVisible } from "./visibility.ts";
+import { isVisible } from "../config/visibility.ts";
 
 /** What the rules for a service say, merged. */
 export interface DestinationPolicy {

@@ -1,4 +1,5 @@
 /** One member of a cluster, as its clients are told of it. */
+import { labelOf } from "../config/topology_labels.ts";
 import type { Endpoint, Labels, WorkloadInfo } from "../model/snapshot.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { canonicalRevision, canonicalService, type WorkloadKey, workloadKey } from "../model/workload.ts";
@@ -14,13 +15,6 @@ export interface EndpointScope {
   /** Labels that the cluster compares. */
   readonly labelKeys: readonly string[];
 }
-
-/** Labels that say where a workload stands, for `failoverPriority`; the locality speaks for those that it does not have. */
-const TOPOLOGY_LABELS = [
-  "topology.kubernetes.io/region",
-  "topology.kubernetes.io/zone",
-  "topology.istio.io/subzone",
-];
 
 export function endpointOf(
   workload: MeshWorkload,
@@ -46,11 +40,7 @@ export function endpointOf(
 
 /** The labels of a workload as far as somebody compares them. */
 export function labelsOf(workload: MeshWorkload, keys: readonly string[]): Labels {
-  const place = workload.locality?.split("/") ?? [];
-  const found = keys.map((key) => {
-    const own = Object.hasOwn(workload.labels, key) ? workload.labels[key] : undefined;
-    return [key, own ?? place[TOPOLOGY_LABELS.indexOf(key)]] as const;
-  });
+  const found = keys.map((key) => [key, labelOf(workload, key)] as const);
   return Object.fromEntries(found.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 

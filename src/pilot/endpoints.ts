@@ -1,10 +1,11 @@
 /** The endpoints behind each cluster: found by label through an index, and kept from world to world where unchanged. */
+import { isInSubset } from "../config/topology_labels.ts";
 import { contentHash } from "../lib/hash.ts";
 import type { EndpointSet, VersionedResource } from "../model/snapshot.ts";
 import { workloadKey } from "../model/workload.ts";
 import { endpointOf, type EndpointScope } from "./endpoint_of.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
-import { hasLabels, type MeshService, selects } from "./services.ts";
+import { type MeshService, selects } from "./services.ts";
 
 /** A cluster, as far as its members depend on it. */
 export interface Membership extends EndpointScope {
@@ -156,7 +157,7 @@ export class EndpointIndex {
     const known = this.#built.get(membership);
     if (known?.isCurrent === true) return known.resource;
     const all = this.#membersOf(membership.service);
-    const members = staying(all.filter((workload) => hasLabels(workload.labels, membership.labels)));
+    const members = staying(all.filter((workload) => isInSubset(workload, membership.labels)));
     const isSame = known !== undefined && sameMembers(known.members, members);
     const resource = isSame ? known.resource : this.#build(membership, members);
     this.#built.set(membership, { members, resource, isCurrent: true });

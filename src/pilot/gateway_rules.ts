@@ -5,7 +5,7 @@ import { MESH_GATEWAY, resolveGateway } from "../config/schema/gateway_name.ts";
 import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
 import { hasLabels } from "./services.ts";
 import { type MeshRule, routingRules } from "./virtual_services.ts";
-import { isVisible } from "./visibility.ts";
+import { isVisible } from "../config/visibility.ts";
 
 /** A host at a server, and the VirtualServices that route it, in order. */
 export interface BoundHost {

@@ -1,7 +1,7 @@
 /** What holds for the whole mesh: the MeshConfig, and what it says in place of resources that leave it open. */
 import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import { MESH_CONFIG_DEFAULT, type MeshConfigSpec } from "../config/schema/mesh_config.ts";
-import { EXPORT_TO_ANNOTATION } from "./visibility.ts";
+import { EXPORT_TO_ANNOTATION } from "../config/visibility.ts";
 
 /** The one that holds; Istio's defaults where there is none. */
 export function meshConfigOf({ meshConfigs }: Pick<ResourceSet, "meshConfigs">): MeshConfigSpec {

@@ -2,7 +2,7 @@
 import { hostMatches } from "../config/host.ts";
 import type { MeshService, ServicePort } from "./services.ts";
 import { differing, sameElements } from "./stable_resources.ts";
-import { isVisible } from "./visibility.ts";
+import { isVisible } from "../config/visibility.ts";
 
 /** A port of a service; services of one host and namespace add up their ports. */
 export interface VisiblePort {

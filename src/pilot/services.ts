@@ -8,7 +8,7 @@ import { declaresSidecar } from "../config/sidecar_label.ts";
 import { PORTS, SERVER_FIRST_PORTS } from "../model/ports.ts";
 import type { HttpProtocol, PortProtocol, Resolution, ServiceInfo } from "../model/snapshot.ts";
 import { type MeshWorkload, placeOf } from "./file_workloads.ts";
-import { EXPORT_TO_ANNOTATION } from "./visibility.ts";
+import { exportToOf } from "../config/visibility.ts";
 
 export interface MeshService {
   /** Fully qualified and lower case; `*.example.com` for a wildcard of a ServiceEntry. */
@@ -141,7 +141,6 @@ export function defaultPortOf(service: MeshService): number | null {
 
 function fromService(resource: ConfigResource<ServiceSpec>): MeshService {
   const { name, namespace, spec } = resource;
-  const exported = resource.annotations[EXPORT_TO_ANNOTATION];
   // Kubernetes also writes "None" here.
   const written = spec.clusterIP === null ? spec.clusterIPs : [spec.clusterIP, ...spec.clusterIPs];
   const clusterIps = [...new Set(written.filter(isIp))];
@@ -155,7 +154,7 @@ function fromService(resource: ConfigResource<ServiceSpec>): MeshService {
     })),
     selector: spec.selector,
     inline: [],
-    exportTo: exported === undefined ? [] : exported.split(",").map((part) => part.trim()),
+    exportTo: exportToOf(resource.annotations),
     aliases: [
       `${name}.${namespace}.svc`,
       `${name}.${namespace}`,

@@ -7,7 +7,7 @@ import type { Destination } from "../config/schema/destination.ts";
 import type { HttpRule } from "../config/schema/http_rule.ts";
 import type { VirtualServiceSpec } from "../config/schema/virtual_service.ts";
 import { differing } from "./stable_resources.ts";
-import { isVisible } from "./visibility.ts";
+import { isVisible } from "../config/visibility.ts";
 
 /** A VirtualService, and what is asked of it again and again. */
 export interface MeshRule {

@@ -13,6 +13,7 @@ import { destinationPort } from "./destination_port.ts";
 import { destinationRuleHost } from "./destination_rule_host.ts";
 import { destinationRuleOrder } from "./destination_rule_order.ts";
 import { destinationSubset } from "./destination_subset.ts";
+import { destinationVisibility } from "./destination_visibility.ts";
 import { ejectionShare } from "./ejection_share.ts";
 import { endpointSidecars } from "./endpoint_sidecars.ts";
 import { entryAddresses } from "./entry_addresses.ts";
@@ -73,6 +74,7 @@ const ANALYZERS: readonly Analyzer[] = [
   destinationRuleHost,
   destinationRuleOrder,
   destinationSubset,
+  destinationVisibility,
   ejectionShare,
   endpointSidecars,
   entryAddresses,

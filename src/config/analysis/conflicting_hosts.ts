@@ -4,6 +4,7 @@ import { resolveHost } from "../host.ts";
 import type { ConfigResource } from "../resource.ts";
 import { MESH_GATEWAY } from "../schema/gateway_name.ts";
 import type { VirtualServiceSpec } from "../schema/virtual_service.ts";
+import { type Exported, sharesViewers } from "../visibility.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
 
 type VirtualService = ConfigResource<VirtualServiceSpec>;
@@ -16,7 +17,9 @@ export const conflictingHosts: Analyzer = function* (resources) {
       const host = resolveHost(written, resource.namespace);
       const others = byHost.get(host) ?? [];
       byHost.set(host, [...others, resource]);
-      const other = others.find((earlier) => earlier !== resource && sharesViewers(earlier, resource));
+      const other = others.find((earlier) =>
+        earlier !== resource && sharesViewers(exported(earlier), exported(resource))
+      );
       if (other === undefined) continue;
       const { file, line, column } = other.position;
       yield warning(
@@ -31,15 +34,6 @@ export const conflictingHosts: Analyzer = function* (resources) {
   }
 };
 
-/** Whether some namespace sees both. */
-function sharesViewers(a: VirtualService, b: VirtualService): boolean {
-  const [viewersOfA, viewersOfB] = [viewers(a), viewers(b)];
-  if (viewersOfA.has("*")) return viewersOfB.size > 0;
-  return viewersOfB.has("*") ? viewersOfA.size > 0 : [...viewersOfA].some((name) => viewersOfB.has(name));
-}
-
-/** Namespaces that see the resource; `*` is all, empty is none. */
-function viewers({ namespace, spec }: VirtualService): Set<string> {
-  if (spec.exportTo.length === 0) return new Set(["*"]);
-  return new Set(spec.exportTo.filter((name) => name !== "~").map((name) => name === "." ? namespace : name));
+function exported({ namespace, spec: { exportTo } }: VirtualService): Exported {
+  return { namespace, exportTo };
 }

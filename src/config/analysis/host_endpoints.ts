@@ -2,7 +2,8 @@
 import { hostMatches, serviceHost } from "../host.ts";
 import type { ResourceSet } from "../resource.ts";
 import { declaresSidecar } from "../sidecar_label.ts";
-import { hasAll, type KnownWorkload, knownWorkloads, type Labels } from "./known_workloads.ts";
+import { isInSubset } from "../topology_labels.ts";
+import { type KnownWorkload, knownWorkloads, type Labels } from "./known_workloads.ts";
 
 type Endpoints = () => readonly KnownWorkload[];
 
@@ -35,7 +36,7 @@ export class HostEndpoints {
     const known = host.startsWith("*")
       ? [...this.#hosts].filter(([name]) => hostMatches(host, name)).flatMap(([, endpoints]) => endpoints)
       : this.#hosts.get(host) ?? [];
-    return known.flatMap((endpoints) => endpoints()).filter(({ labels }) => hasAll(labels, subset));
+    return known.flatMap((endpoints) => endpoints()).filter((endpoint) => isInSubset(endpoint, subset));
   }
 
   #add(host: string, endpoints: Endpoints): void {

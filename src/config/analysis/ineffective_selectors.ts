@@ -1,4 +1,4 @@
-/** IST0166: a resource for workloads of which there are none. */
+/** IST0127: a resource for workloads of which there are none. */
 import { CODES } from "../codes.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
 import { MESH_CONFIG_DEFAULT } from "../schema/mesh_config.ts";
@@ -9,23 +9,29 @@ interface Selector {
   readonly resource: ConfigResource<unknown>;
   readonly path: FieldPath;
   readonly labels: Labels;
+  /** Whether it looks at the workloads of all namespaces. */
+  readonly isMeshWide?: boolean;
 }
 
 export const ineffectiveSelectors: Analyzer = function* (resources) {
   const workloads = knownWorkloads(resources);
-  for (const { resource, path, labels } of selectors(resources)) {
-    if (workloads.couldSelect(resource.namespace, labels)) continue;
+  for (const { resource, path, labels, isMeshWide = false } of selectors(resources)) {
+    const isThere = isMeshWide
+      ? workloads.couldSelectAnywhere(labels)
+      : workloads.couldSelect(resource.namespace, labels);
+    if (isThere) continue;
+    const where = isMeshWide ? "any namespace" : resource.namespace;
     yield warning(
-      CODES.ineffectiveSelector,
+      CODES.noWorkloads,
       resource,
       path,
-      `no WorkloadEntry and no WorkloadGroup of ${resource.namespace} has the labels ${formatLabels(labels)}`,
+      `no WorkloadEntry and no WorkloadGroup of ${where} has the labels ${formatLabels(labels)}`,
       null,
     );
   }
 };
 
-/** Those that look at their own namespace; a Gateway's looks at all of them. */
+/** All but those of Gateways. */
 function* selectors(
   {
     authorizationPolicies,
@@ -48,12 +54,12 @@ function* selectors(
     const path = ["spec", "workloadSelector"];
     if (workloadSelector !== null) yield { resource, path, labels: workloadSelector.matchLabels };
   }
-  // One of the root namespace speaks of its workloads everywhere, and of many a namespace none is there yet.
   const root = meshConfigs[0]?.spec.rootNamespace ?? MESH_CONFIG_DEFAULT.rootNamespace;
-  const policies = [...authorizationPolicies, ...peerAuthentications, ...requestAuthentications]
-    .filter(({ namespace }) => namespace !== root);
+  const policies = [...authorizationPolicies, ...peerAuthentications, ...requestAuthentications];
   for (const resource of [...proxyConfigs, ...policies]) {
     const { selector } = resource.spec;
-    if (selector !== null) yield { resource, path: ["spec", "selector"], labels: selector.matchLabels };
+    if (selector === null) continue;
+    const isMeshWide = resource.namespace === root;
+    yield { resource, path: ["spec", "selector"], labels: selector.matchLabels, isMeshWide };
   }
 }

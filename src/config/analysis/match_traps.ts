@@ -1,4 +1,5 @@
 /** BOW0040 to BOW0042: conditions of a match that never hold, say nothing, or are written in another way than they mean. */
+import { isClaimName } from "../../model/claim_name.ts";
 import { CODES } from "../codes.ts";
 import type { Finding } from "../finding.ts";
 import type { ConfigResource } from "../resource.ts";
@@ -45,7 +46,8 @@ function* caseOfPath(
 function* caseOfNames(resource: VirtualService, path: FieldPath, block: HttpMatch): Generator<Finding> {
   for (const field of ["headers", "withoutHeaders"] as const) {
     for (const { name } of block[field]) {
-      if (isWritten(resource, [...path, field, name])) continue;
+      // A claim is written in two ways, and keeps its case in both.
+      if (isClaimName(name) || isWritten(resource, [...path, field, name])) continue;
       const message = `names of headers are in lower case, and Istio asks for them so: "${name}"`;
       yield notice(CODES.headerCase, resource, [...path, field], message, "write it in lower case");
     }

@@ -6,11 +6,14 @@ import { CODES } from "../codes.ts";
 import type { Finding } from "../finding.ts";
 import { serviceHost } from "../host.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
+import { exportToOf, sharesViewers } from "../visibility.ts";
 import { type Analyzer, type FieldPath, located, warning } from "./analyzer.ts";
 import { knownWorkloads, type Labels } from "./known_workloads.ts";
 
 interface Port {
   readonly resource: ConfigResource<unknown>;
+  /** Of the resource. */
+  readonly exportTo: readonly string[];
   readonly path: FieldPath;
   readonly host: string;
   readonly number: number;
@@ -19,19 +22,18 @@ interface Port {
 }
 
 export const protocolConflict: Analyzer = function* (resources) {
-  const first = new Map<string, Port>();
+  const earlier = new Map<string, Port[]>();
   for (const port of ports(resources)) {
     if (port.protocol === null) continue;
     const key = `${port.host}:${port.number}`;
-    const other = first.get(key);
-    if (other === undefined) {
-      first.set(key, port);
-    } else if (other.protocol !== port.protocol) {
-      const message = `${
-        located(other.resource)
-      } says that ${key} speaks ${other.protocol}, not ${port.protocol}`;
-      yield warning(CODES.protocolConflict, port.resource, port.path, message, "use one protocol for it");
-    }
+    const others = earlier.get(key) ?? [];
+    earlier.set(key, [...others, port]);
+    const other = others.find((one) => one.protocol !== port.protocol && meet(one, port));
+    if (other === undefined) continue;
+    const message = `${
+      located(other.resource)
+    } says that ${key} speaks ${other.protocol}, not ${port.protocol}`;
+    yield warning(CODES.protocolConflict, port.resource, port.path, message, "use one protocol for it");
   }
   yield* targetConflicts(resources);
 };
@@ -47,7 +49,8 @@ function* targetConflicts(resources: ResourceSet): Generator<Finding> {
     for (const [index, { name, appProtocol, targetPort }] of ports.entries()) {
       const protocol = protocolOf(name, appProtocol);
       if (protocol === null || typeof targetPort !== "number") continue;
-      const port = { resource, path: ["spec", "ports", index], host: "", number: targetPort, protocol };
+      const path = ["spec", "ports", index];
+      const port = { resource, exportTo: [], path, host: "", number: targetPort, protocol };
       const other = takeOnAll(taken, selected, port);
       if (other === undefined) continue;
       const message =
@@ -56,6 +59,11 @@ function* targetConflicts(resources: ResourceSet): Generator<Finding> {
       yield warning(CODES.protocolConflict, resource, port.path, message, "use one protocol for it");
     }
   }
+}
+
+/** Whether some caller knows the port from both. */
+function meet(a: Port, b: Port): boolean {
+  return sharesViewers({ ...a, namespace: a.resource.namespace }, { ...b, namespace: b.resource.namespace });
 }
 
 /** The first port of another Service that had it on one of the workloads and says otherwise. */
@@ -83,15 +91,19 @@ function protocolOf(name: string, appProtocol: string | null): string | null {
 function* ports({ services, serviceEntries }: ResourceSet): Generator<Port> {
   for (const resource of services) {
     const host = serviceHost(resource.name, resource.namespace);
+    const exportTo = exportToOf(resource.annotations);
     for (const [index, { port, name, appProtocol }] of resource.spec.ports.entries()) {
       const protocol = protocolOf(name, appProtocol);
-      yield { resource, path: ["spec", "ports", index], host, number: port, protocol };
+      const path = ["spec", "ports", index];
+      yield { resource, exportTo, path, host, number: port, protocol };
     }
   }
   for (const resource of serviceEntries) {
-    for (const host of resource.spec.hosts) {
+    const { exportTo, hosts } = resource.spec;
+    for (const host of hosts) {
       for (const [index, { number, protocol }] of resource.spec.ports.entries()) {
-        yield { resource, path: ["spec", "ports", index], host, number, protocol: protocol.toLowerCase() };
+        const path = ["spec", "ports", index];
+        yield { resource, exportTo, path, host, number, protocol: protocol.toLowerCase() };
       }
     }
   }

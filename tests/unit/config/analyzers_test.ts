@@ -119,6 +119,25 @@ describe("gateways", () => {
     expect(findings(A, gateway("other/b.com"), bound("b.com", "front"))).toContain("IST0132 spec.hosts[0]");
   });
 
+  test("gatewayHosts lets each host be for another gateway, or for the mesh", () => {
+    const other: Written = [
+      "Gateway",
+      "side",
+      "servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [b.com]}]",
+    ];
+    const front = gateway("a.com");
+    const hostFindings = (...written: Written[]) =>
+      findings(A, ...written).filter((one) => one.startsWith("IST0132"));
+    expect(hostFindings(front, other, bound("a.com, b.com", "front, side"))).toEqual([]);
+    expect(hostFindings(front, other, bound("a.com, c.com", "front, side"))).toEqual([
+      "IST0132 spec.gateways",
+      "IST0132 spec.hosts[1]",
+    ]);
+    expect(hostFindings(front, other, bound("a.com", "front, side"))).toEqual(["IST0132 spec.gateways"]);
+    expect(hostFindings(front, bound("a, a.com", "front, mesh"))).toEqual([]);
+    expect(hostFindings(front, bound("a", "front, mesh"))).toEqual(["IST0132 spec.gateways"]);
+  });
+
   test("meshLeftOut finds a service of the mesh that sidecars do not route", () => {
     expect(findings(A, gateway('"*"'), bound("a", "front"))).toEqual(["BOW0012 spec.gateways"]);
     expect(findings(A, gateway('"*"'), bound("a", "front, mesh"))).toEqual([]);
@@ -258,6 +277,14 @@ describe("DestinationRules", () => {
     expect(findings(A, subset, entry("w", "{app: other}"))).toEqual([]);
   });
 
+  test("subsetEndpoints takes a workload's locality for the labels of its place", () => {
+    const subset = dr(
+      "subsets: [{name: eu, labels: {topology.kubernetes.io/region: eu}}, {name: z2, labels: {topology.kubernetes.io/zone: z2}}]",
+    );
+    const placed: Written = ["WorkloadEntry", "w", "address: 10.0.0.1\nlabels: {app: a}\nlocality: eu/z1"];
+    expect(findings(A, subset, placed)).toEqual(["IST0173 spec.subsets[1].labels"]);
+  });
+
   test("subsetPolicies finds policies of subsets that no route names", () => {
     const subset = dr("subsets: [{name: v1, trafficPolicy: {loadBalancer: {simple: RANDOM}}}]");
     expect(findings(A, subset)).toEqual(["BOW0017 spec.subsets[0].trafficPolicy"]);
@@ -301,6 +328,16 @@ describe("services and workloads", () => {
     ];
     expect(findings(external("a", "HTTP"), external("b", "TCP"))).toEqual(["IST0177 spec.ports[0]"]);
     expect(findings(external("a", "HTTP"), external("b", "http"))).toEqual([]);
+    const inNamespace = (namespace: string, protocol: string, exportTo: string): Written => [
+      "ServiceEntry",
+      "e",
+      `hosts: [x.com]\nexportTo: [${exportTo}]\nports: [{number: 80, name: p, protocol: ${protocol}}]`,
+      namespace,
+    ];
+    expect(findings(inNamespace("n1", "HTTP", "."), inNamespace("n2", "HTTPS", "."))).toEqual([]);
+    expect(findings(inNamespace("n1", "HTTP", "n2"), inNamespace("n2", "HTTPS", "."))).toEqual([
+      "IST0177 spec.ports[0]",
+    ]);
   });
 
   test("protocolConflict finds one port of a workload with two protocols, by two Services", () => {
@@ -333,11 +370,22 @@ describe("services and workloads", () => {
 
   test("ineffectiveSelectors finds selectors of nothing, but for what may join by its name", () => {
     const sidecar = (labels: string): Written => ["Sidecar", "s", `workloadSelector: {labels: ${labels}}`];
-    expect(findings(sidecar("{app: x, version: v1}"))).toEqual(["IST0166 spec.workloadSelector"]);
+    expect(findings(sidecar("{app: x, version: v1}"))).toEqual(["IST0127 spec.workloadSelector"]);
     expect(findings(sidecar("{app: x, version: v1}"), entry("w", "{app: x, version: v1}"))).toEqual([]);
     expect(findings(sidecar("{app: x}"))).toEqual([]);
     const group: Written = ["WorkloadGroup", "g", "metadata: {labels: {app: x, version: v1}}\ntemplate: {}"];
     expect(findings(sidecar("{app: x, version: v1}"), group)).toEqual([]);
+  });
+
+  test("ineffectiveSelectors looks into all namespaces for a policy of the root namespace", () => {
+    const policy: Written = [
+      "PeerAuthentication",
+      "p",
+      "selector: {matchLabels: {tier: db}}",
+      "istio-system",
+    ];
+    expect(findings(policy)).toEqual(["IST0127 spec.selector"]);
+    expect(findings(policy, entry("w", "{tier: db}"))).toEqual([]);
   });
 
   test("singleResources finds seconds of what there can be only one", () => {
@@ -366,7 +414,7 @@ describe("policies", () => {
       "r",
       selector,
     ]];
-    expect(findings(policy(selector), ...others)).toEqual(Array<string>(3).fill("IST0166 spec.selector"));
+    expect(findings(policy(selector), ...others)).toEqual(Array<string>(3).fill("IST0127 spec.selector"));
     expect(findings(policy(selector), entry("a", "{tier: x}"))).toEqual([]);
   });
 
@@ -425,5 +473,10 @@ describe("policies", () => {
       "IST0149 spec.http[0].match[0].headers",
     ]);
     expect(found("g, mesh", "headers", verifier())).toEqual(["IST0149 spec.http[0].match[0].headers"]);
+  });
+
+  test("the name of a claim is no header in capitals, however it is written", () => {
+    const claims = '{headers: {"@request.auth.claims.Group": {exact: b}, "@request.auth.claims[a][b]": {}}}';
+    expect(findings(A, rules(rule(claims))).filter((one) => one.startsWith("BOW0042"))).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Cluster } from "../../../src/model/snapshot.ts";
+import type { Cluster, EndpointSet } from "../../../src/model/snapshot.ts";
 import {
   caller,
   cluster,
@@ -71,6 +71,24 @@ describe("DestinationRule", () => {
       `trafficPolicy: ${robin}, subsets: [${subset("x", `, trafficPolicy: ${robin}`)}, ${subset("y")}]`,
     );
     expect(clusters([first, second], "shop")).toEqual(["- RANDOM", "x RANDOM", "y RANDOM"]);
+  });
+
+  test("a subset may ask for where endpoints stand, which their locality says", () => {
+    const zones = "{name: z1, labels: {topology.kubernetes.io/region: eu, topology.kubernetes.io/zone: z1}}";
+    const entry = (name: string, address: string, place: string) =>
+      workloadEntry(name, "shop", `{address: ${address}, labels: {app: web}, locality: ${place}}`);
+    const snapshot = snapshotFor(
+      load(
+        service("web", "shop"),
+        entry("a", "10.0.0.1", "eu/z1"),
+        entry("b", "10.0.0.2", "eu/z2"),
+        entry("c", "10.0.0.3", "us/z1/r1"),
+        destinationRule("r", "shop", `subsets: [${zones}]`),
+      ),
+      caller("shop"),
+    );
+    const set = snapshot.get(`endpoints/outbound|8080|z1|${FQDN}`)?.body as EndpointSet;
+    expect(set.endpoints.map(({ address }) => address)).toEqual(["10.0.0.1"]);
   });
 
   test("a subset's policy overrides the rule's", () => {

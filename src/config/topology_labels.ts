@@ -1,0 +1,25 @@
+/** The labels that say where a workload stands. Istio gives them to endpoints whose locality is known. */
+
+/** In the order of a locality: `region/zone/subzone`. */
+const TOPOLOGY_LABELS = [
+  "topology.kubernetes.io/region",
+  "topology.kubernetes.io/zone",
+  "topology.istio.io/subzone",
+];
+
+interface Placed {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly locality?: string | null;
+}
+
+/** A label of a workload, or what its locality says where it has none of that name. */
+export function labelOf({ labels, locality }: Placed, key: string): string | undefined {
+  if (Object.hasOwn(labels, key)) return labels[key];
+  // What is left out of a locality is nowhere, and no place with an empty name.
+  return locality?.split("/")[TOPOLOGY_LABELS.indexOf(key)] || undefined;
+}
+
+/** Whether a workload, where it stands, has everything that a subset asks for. */
+export function isInSubset(workload: Placed, wanted: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wanted).every(([key, value]) => labelOf(workload, key) === value);
+}
