@@ -72,7 +72,7 @@ export interface Health {
   readonly health: WorkloadHealth;
 }
 
-/** Which ports a gateway cannot open has changed: all of them. */
+/** Which ports a proxy cannot open has changed: all of them. */
 export interface Ports {
   readonly type: "ports";
   readonly shut: readonly ShutPort[];

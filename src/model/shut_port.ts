@@ -1,4 +1,4 @@
-/** A port that a gateway should have open and cannot open. */
+/** A port that a gateway, or a sidecar by its Sidecar, should have open and cannot open. */
 
 export interface ShutPort {
   readonly port: number;

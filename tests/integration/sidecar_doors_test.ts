@@ -222,13 +222,14 @@ describe("ingress", () => {
 });
 
 describe("ports", () => {
+  const shut = async () =>
+    (await mesh.proxies()).find(({ workload }) => workload === "shop/web")?.shutPorts ?? [];
+
   scenario("one that is taken is told, and opened when it is free; one that is gone is closed", async () => {
     const taken = createServer();
     servers.push(taken);
     await new Promise<void>((resolve) => taken.listen(PORT.taken, OUTSIDE, resolve));
     writeMesh({ ingress: `${INGRESS}\n${ingress(PORT.taken, "HTTP")}` });
-    const shut = async () =>
-      (await mesh.proxies()).find(({ workload }) => workload === "shop/web")?.shutPorts ?? [];
     await until(
       "the port is told to be shut",
       async () => (await shut()).some(({ port }) => port === PORT.taken),
@@ -242,5 +243,19 @@ describe("ports", () => {
       const { code } = await runCurl(["-s", `http://${OUTSIDE}:${PORT.taken}/`]);
       return code === 7;
     });
+  });
+
+  scenario("one that would deliver to itself stays shut, and says so", async () => {
+    // The program is at the sidecar's own address here, where such a listener is too.
+    const circle = `- { port: { number: ${PORT.taken}, protocol: HTTP, name: circle }, captureMode: NONE }`;
+    writeMesh({ ingress: `${INGRESS}\n${circle}` });
+    await until("the port is told to be shut", async () => (await shut()).length === 1);
+    expect(await shut()).toEqual([{
+      port: PORT.taken,
+      reason: `${WEB}:${PORT.taken} would deliver to itself: give the ingress another defaultEndpoint`,
+    }]);
+    expect((await door("http", PORT.plain)).status).toBe(200);
+    writeMesh();
+    await until("nothing is shut", async () => (await shut()).length === 0);
   });
 });
