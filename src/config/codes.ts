@@ -121,6 +121,8 @@ export const CODES = {
   localityImplied: "BOW0071",
   /** A server of a Gateway with hosts that no VirtualService has. */
   serverWithoutRules: "BOW0072",
+  /** Calls without the mesh's mutual TLS to endpoints that refuse what is not. */
+  plainToStrict: "BOW0073",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */

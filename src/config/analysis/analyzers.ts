@@ -15,7 +15,6 @@ import { destinationRuleOrder } from "./destination_rule_order.ts";
 import { destinationSubset } from "./destination_subset.ts";
 import { destinationVisibility } from "./destination_visibility.ts";
 import { ejectionShare } from "./ejection_share.ts";
-import { endpointSidecars } from "./endpoint_sidecars.ts";
 import { entryAddresses } from "./entry_addresses.ts";
 import { foreignHosts } from "./foreign_hosts.ts";
 import { gatewayHosts } from "./gateway_hosts.ts";
@@ -54,8 +53,10 @@ import { sidecarTls } from "./sidecar_tls.ts";
 import { singleResources } from "./single_resources.ts";
 import { subsetEndpoints } from "./subset_endpoints.ts";
 import { subsetPolicies } from "./subset_policies.ts";
+import { tlsModes } from "./tls_modes.ts";
 import { claimRoutes, policyTokens } from "./token_rules.ts";
 import { unreachableRules } from "./unreachable_rules.ts";
+import { unsaidSettings } from "./unsaid_settings.ts";
 import { virtualServiceHosts } from "./virtual_service_hosts.ts";
 import { warmupBalancer } from "./warmup_balancer.ts";
 import { weights } from "./weights.ts";
@@ -76,7 +77,6 @@ const ANALYZERS: readonly Analyzer[] = [
   destinationSubset,
   destinationVisibility,
   ejectionShare,
-  endpointSidecars,
   entryAddresses,
   foreignHosts,
   gatewayHosts,
@@ -115,7 +115,9 @@ const ANALYZERS: readonly Analyzer[] = [
   singleResources,
   subsetEndpoints,
   subsetPolicies,
+  tlsModes,
   unreachableRules,
+  unsaidSettings,
   virtualServiceHosts,
   warmupBalancer,
   weights,

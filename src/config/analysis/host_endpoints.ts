@@ -21,6 +21,7 @@ export class HostEndpoints {
       const endpoints = selector === null
         ? () =>
           spec.endpoints.map(({ labels, ports, locality, serviceAccount }) => ({
+            namespace,
             labels,
             ports,
             locality,

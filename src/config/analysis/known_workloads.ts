@@ -8,6 +8,7 @@ import { declaresSidecar, deniesSidecar } from "../sidecar_label.ts";
 export type Labels = Readonly<Record<string, string>>;
 
 export interface KnownWorkload {
+  readonly namespace: string;
   readonly labels: Labels;
   /** Its own ports by the names that services have for them. */
   readonly ports: Readonly<Record<string, number>>;
@@ -30,12 +31,12 @@ export class KnownWorkloads {
     for (const { namespace, labels: own, spec } of workloadEntries) {
       const labels = { ...spec.labels, ...own };
       const hasSidecar = declaresSidecar(labels, spec.serviceAccount);
-      this.#add(namespace, { labels, ports: spec.ports, locality: spec.locality, hasSidecar });
+      this.#add({ namespace, labels, ports: spec.ports, locality: spec.locality, hasSidecar });
     }
     for (
       const { namespace, spec: { metadata: { labels }, template: { ports, locality } } } of workloadGroups
     ) {
-      this.#add(namespace, { labels, ports, locality, hasSidecar: !deniesSidecar(labels) });
+      this.#add({ namespace, labels, ports, locality, hasSidecar: !deniesSidecar(labels) });
     }
   }
 
@@ -65,7 +66,8 @@ export class KnownWorkloads {
       this.couldSelect("", wanted);
   }
 
-  #add(namespace: string, workload: KnownWorkload): void {
+  #add(workload: KnownWorkload): void {
+    const { namespace } = workload;
     append(this.#all, namespace, workload);
     for (const [key, value] of Object.entries(workload.labels)) {
       append(this.#byLabel, bucketOf(namespace, key, value), workload);

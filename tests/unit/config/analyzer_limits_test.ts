@@ -51,6 +51,28 @@ describe("settings and sidecars", () => {
     expect(codes(TCP, group, policy(`{${TUNNEL}}`))).toEqual(["BOW0051"]);
   });
 
+  test("calls without mutual TLS are refused where it is asked for", () => {
+    const plain = (...peers: Written[]) =>
+      codes(TCP, entry("labels: {app: a}\nserviceAccount: a"), policy("{tls: {mode: DISABLE}}"), ...peers);
+    const peers = (name: string, text: string, namespace = "tutorial"): Written => [
+      "PeerAuthentication",
+      name,
+      text,
+      namespace,
+    ];
+    const app = "selector: {matchLabels: {app: a}}";
+    expect(plain(peers("all", "mtls: {mode: STRICT}"))).toEqual(["BOW0073"]);
+    expect(plain(peers("all", "mtls: {mode: STRICT}", "istio-system"))).toEqual(["BOW0073"]);
+    expect(plain(peers("all", "mtls: {mode: STRICT}", "other"))).toEqual(["BOW0052"]);
+    expect(plain(peers("own", `${app}\nmtls: {mode: STRICT}`))).toEqual(["BOW0073"]);
+    // Whoever speaks for less speaks first, unless it says nothing.
+    const mesh = peers("mesh", "mtls: {mode: STRICT}", "istio-system");
+    expect(plain(mesh, peers("all", "mtls: {mode: PERMISSIVE}"))).toEqual(["BOW0052"]);
+    expect(plain(mesh, peers("own", `${app}\nmtls: {mode: PERMISSIVE}`))).toEqual(["BOW0052"]);
+    expect(plain(mesh, peers("all", "mtls: {mode: UNSET}"))).toEqual(["BOW0073"]);
+    expect(plain(mesh, peers("own", `${app}\nportLevelMtls: {80: {mode: DISABLE}}`))).toEqual(["BOW0052"]);
+  });
+
   test("an endpoint with an account has a sidecar, and mutual TLS with it", () => {
     const of = (account: string) =>
       external(
