@@ -33,6 +33,9 @@ export interface WorldInput {
   readonly tellsSkipped?: boolean;
 }
 
+/** Settings of workloads that are gone are thrown away when there are so many for each workload. */
+const SETTINGS_KEPT_FACTOR = 2;
+
 interface Before {
   readonly view: ConfigView;
   readonly snapshot: Snapshot;
@@ -49,7 +52,7 @@ export class World {
   readonly #before = new Map<ConfigView, Before>();
   /** What the views of the world before came to, as long as views that are yet to be made may follow them. */
   #earlier: ReadonlyMap<ConfigView, Snapshot> = new Map();
-  /** The very map of the world before, where nothing can differ. */
+  /** The very map of the world before, where nothing can differ for workloads that are still there. */
   #settings = new Map<MeshWorkload, VersionedResource>();
 
   /** What `previous` had and is still true is taken over, so that the cost is that of the change. */
@@ -167,7 +170,11 @@ export class World {
     const sameLabels = sameElements(config.comparedLabels, before.comparedLabels);
     const sameSidecars = this.#resources.sidecars === previous.#resources.sidecars;
     const sameRules = config.policies === before.policies && otherPolicies.length === 0;
-    if (config.services === before.services && sameWorkloads && sameRules && sameLabels && sameSidecars) {
+    const sameCauses = config.services === before.services && sameRules && sameLabels && sameSidecars;
+    // What is left of workloads that are gone is asked for by nobody.
+    const isTidy = sameWorkloads ||
+      previous.#settings.size <= SETTINGS_KEPT_FACTOR * this.#input.workloads.length;
+    if (sameCauses && isTidy) {
       this.#settings = previous.#settings;
       return;
     }
@@ -182,7 +189,8 @@ export class World {
         (sameElements(config.services.ofNamespace(namespace), before.services.ofNamespace(namespace)) &&
           sameElements(config.policies.ofNamespace(namespace), before.policies.ofNamespace(namespace)));
       same.set(namespace, isSame);
-      if (isSame && !isBehindAny(resource.body, otherPolicies)) this.#settings.set(workload, resource);
+      const isBehind = otherPolicies.length > 0 && isBehindAny(resource.body, otherPolicies);
+      if (isSame && !isBehind) this.#settings.set(workload, resource);
     }
   }
 
