@@ -26,6 +26,29 @@ spec:
   - { name: https-web, port: 443, targetPort: ${PORT.tls} }
 `;
 
+/** A host with two addresses of which one leads to another service; nobody has either. */
+const split = (address: string) =>
+  `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: split, namespace: shop }
+spec:
+  hosts: [split.test]
+  addresses: [10.97.0.1, 10.97.0.2]
+  ports: [{ number: ${PORT.database}, name: tcp, protocol: TCP }]
+  resolution: STATIC
+  endpoints: [{ address: ${address}, ports: { tcp: ${PORT.chatty} } }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: split, namespace: shop }
+spec:
+  hosts: [split.test]
+  tcp:
+  - match: [{ destinationSubnets: [10.97.0.2/32] }]
+    route: [{ destination: { host: store, port: { number: ${PORT.database} } } }]
+  - route: [{ destination: { host: split.test } }]
+`;
+
 const mesh = new Mesh("127.0.49");
 let outside: Machine;
 let front: Machine;
@@ -39,7 +62,8 @@ endEverythingAfterwards();
 beforeAll(async () => {
   [outside, front, store] = startMachines("outside", "front", "store") as [Machine, Machine, Machine];
   machines = new MachineMesh(mesh);
-  mesh.write("mesh.yaml", STORE, workload("front", front.address), workload("store", store.address));
+  const workloads = [workload("front", front.address), workload("store", store.address)];
+  mesh.write("mesh.yaml", STORE, ...workloads, split(outside.address));
   await machines.startControlPlane(outside);
   frontSidecar = await machines.startSidecar("front", front);
   storeSidecar = await machines.startSidecar("store", store);
@@ -138,6 +162,11 @@ describe("HTTP that was captured", () => {
 });
 
 describe("TCP that was captured", () => {
+  scenario("goes by the address that was dialled, where a rule names a network", async () => {
+    expect(await exchange(front, "10.97.0.1", PORT.database)).toMatch(/^outside /);
+    expect(await exchange(front, "10.97.0.2", PORT.database)).toMatch(BY_SIDECAR);
+  });
+
   scenario("to a declared port is whole both ways, though the server speaks first", async () => {
     expect(await exchange(front, STORE_IP, PORT.database)).toMatch(BY_SIDECAR);
     expect(await exchange(front, store.address, PORT.database)).toMatch(BY_SIDECAR);

@@ -34,10 +34,6 @@ const REASONS: Readonly<Record<string, Reason>> = {
   attributes: { why: "a part of a cookie that is tried", test: "unit/proxy/cluster/hash_policy_test.ts" },
   backoff: { why: "chance decides how long it is", test: "unit/pilot/route_actions_test.ts" },
   consecutiveErrors: { why: "refused", test: "unit/config/destination_rule_schema_test.ts" },
-  destinationSubnets: {
-    why: "of captured connections, which are tried with other rules",
-    test: "unit/pilot/tcp_routes_test.ts",
-  },
   mirrorPercent: { why: OLDER_FORM, test: "unit/config/virtual_service_schema_test.ts" },
   probes: { why: BY_KERNEL, test: "unit/runtime/tcp_keepalive_test.ts" },
   tcpKeepalive: { why: BY_KERNEL, test: "unit/proxy/connection_terms_test.ts" },
