@@ -3,6 +3,7 @@ import type { Route, RouteMatch, StringMatch } from "../../model/route.ts";
 import { printable } from "../output.ts";
 import type { MeshDiff, WorkloadDiff } from "./mesh_diff.ts";
 import { placeText, stringText, treatmentText } from "./route_words.ts";
+import { sequenceDiff } from "./sequence_diff.ts";
 import type {
   EndpointsChange,
   HostChange,
@@ -10,7 +11,7 @@ import type {
   MovedRequest,
   PolicyChange,
 } from "./snapshot_diff.ts";
-import type { FieldChange } from "./value_diff.ts";
+import { type FieldChange, sameValue } from "./value_diff.ts";
 
 /** Workloads that a heading names; of more it gives the number. */
 const WORKLOADS_NAMED_MAX = 5;
@@ -37,7 +38,7 @@ function groupLines(group: readonly WorkloadDiff[]): string[] {
     ...first.endpoints.flatMap(endpointLines),
     ...first.listeners.flatMap(listenerLines),
     ...first.ports.flatMap(portLines),
-    ...first.settings.map((change) => `~ own ${fieldText(change)}`),
+    ...first.settings.flatMap(settingLines),
   ];
   return [`${heading}:`, ...changes.map((line) => `  ${line}`)];
 }
@@ -119,6 +120,29 @@ function portLines({ host, change, fields }: ListenerChange): string[] {
   return [
     `${SIGNS[change]} the gateway's port ${host.replace(/^:/, "")}`,
     ...fields.map((one) => `    ${fieldText(one)}`),
+  ];
+}
+
+/** What lists of a proxy's own settings are. */
+const OWN_LISTS: Readonly<Record<string, string>> = {
+  inbound: "the workload's own ports",
+  doors: "ports that the sidecar opens",
+  policies: "policies",
+  jwtRules: "rules of tokens",
+};
+
+/** Of a list, what came and what went. */
+function settingLines(change: FieldChange): string[] {
+  const { field, before, after } = change;
+  const [old, now] = [before ?? [], after ?? []];
+  if (!Array.isArray(old) || !Array.isArray(now)) return [`~ own ${fieldText(change)}`];
+  const items = sequenceDiff<unknown>(old, now, sameValue);
+  return [
+    `~ ${OWN_LISTS[field] ?? `own ${field}`}`,
+    ...items.flatMap((item) => [
+      ...(item.before === null ? [] : [`    - ${JSON.stringify(item.before)}`]),
+      ...(item.after === null ? [] : [`    + ${JSON.stringify(item.after)}`]),
+    ]),
   ];
 }
 

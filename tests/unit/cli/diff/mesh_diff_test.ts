@@ -144,6 +144,27 @@ describe("meshDiff()", () => {
     expect(web?.listeners[0]?.fields[0]).toEqual({ field: "protocol", before: "http", after: "tcp" });
   });
 
+  test("diffText() tells what a Sidecar opens and shuts, item by item", () => {
+    const sidecar = (spec: string) => networking("Sidecar", "web", "shop", `{${spec}}`);
+    const before = load(...SERVICES, WEB, sidecar("ingress: [{port: {number: 80}}, {port: {number: 81}}]"));
+    const after = load(
+      ...SERVICES,
+      WEB,
+      sidecar(
+        "ingress: [{port: {number: 80}}], egress: [{port: {number: 3306, protocol: MYSQL}, captureMode: NONE, hosts: [./*]}, " +
+          "{hosts: [./*]}]",
+      ),
+    );
+    const lines = diffText(meshDiff(before, after, TRUST_DOMAIN)).split("\n");
+    expect(lines.slice(0, 5)).toEqual([
+      "shop/web:",
+      "  ~ the workload's own ports",
+      expect.stringMatching(/^ {6}- \{"port":81,/),
+      "  ~ ports that the sidecar opens",
+      '      + {"side":"outbound","bind":"127.0.0.1","port":3306,"protocol":"tcp"}',
+    ]);
+  });
+
   test("diffText() says of the tutorial's second chapter what the golden file says", () => {
     const step = meshDiff(
       loadDirectory("config/tutorial/split-90-10"),
