@@ -5,6 +5,7 @@ import {
   type AuthorizationRule,
   claimOfKey,
   headerOfKey,
+  isDryRun,
 } from "../config/schema/authorization_policy.ts";
 import type { MutualTlsMode, PeerAuthenticationSpec } from "../config/schema/peer_authentication.ts";
 import type { RequestAuthenticationSpec } from "../config/schema/request_authentication.ts";
@@ -26,12 +27,6 @@ type Selecting = ConfigResource<
   AuthorizationPolicySpec | PeerAuthenticationSpec | RequestAuthenticationSpec
 >;
 type Selected = Pick<MeshWorkload, "namespace" | "labels">;
-
-/** Istio tries a policy out where this annotation says so. */
-export const DRY_RUN_ANNOTATION = "istio.io/dry-run";
-
-/** What Go's ParseBool takes for true. */
-const TRUE: ReadonlySet<string> = new Set(["1", "t", "T", "TRUE", "true", "True"]);
 
 /** Istio's name for the trust domain of the mesh, whatever it is called. */
 const LOCAL_TRUST_DOMAIN = "cluster.local";
@@ -143,7 +138,7 @@ function policyOf(
   return {
     name: `${namespace}/${name}`,
     action: spec.action === "CUSTOM" && spec.provider?.name !== provider ? "DENY" : spec.action,
-    ...(TRUE.has(annotations[DRY_RUN_ANNOTATION] ?? "") ? { dryRun: true as const } : {}),
+    ...(isDryRun(annotations) === true ? { dryRun: true as const } : {}),
     file: position.file,
     line: position.line,
     rules: spec.rules.map((rule, index) => {

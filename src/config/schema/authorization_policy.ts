@@ -122,7 +122,11 @@ const key: Schema<string> = v.pipe(
     unimplementedValue("this key"),
   ),
   v.check(
-    (name) => isKnownKey(name) || name.startsWith("experimental."),
+    (name) => !isPseudoHeader(name),
+    unimplementedValue("a pseudo-header as a condition", "use hosts, methods or paths of an operation"),
+  ),
+  v.check(
+    (name) => isKnownKey(name) || isPseudoHeader(name) || name.startsWith("experimental."),
     wrong("{} is no key of a condition", `request.headers[NAME], ${Object.keys(VALUES).join(", ")}`),
   ),
 );
@@ -180,6 +184,31 @@ export const authorizationPolicySpec = v.pipe(
   }),
 ) as Schema<PolicyFields>;
 
+/** Istio tries a policy out where this annotation says so. */
+export const DRY_RUN_ANNOTATION = "istio.io/dry-run";
+
+/** Whether a policy is only tried out: what Go's ParseBool makes of the annotation. Undefined: neither yes nor no. */
+export function isDryRun(annotations: Readonly<Record<string, string>>): boolean | undefined {
+  const said = annotations[DRY_RUN_ANNOTATION] ?? "false";
+  return /^(1|t|T|TRUE|true|True)$/.test(said) ||
+    (/^(0|f|F|FALSE|false|False)$/.test(said) ? false : undefined);
+}
+
+interface Document {
+  readonly metadata: { readonly annotations: Readonly<Record<string, string>> };
+  readonly spec: Pick<PolicyFields, "action">;
+}
+
+/** What the annotation says has to be understood: a policy that was to be tried out would be enforced. */
+export function* dryRunFaults({ metadata: { annotations }, spec: { action } }: Document): Generator<Fault> {
+  const at = ["metadata", "annotations", DRY_RUN_ANNOTATION];
+  const dryRun = isDryRun(annotations);
+  if (dryRun === undefined) yield { message: wrong("{} is neither true nor false"), at };
+  if (dryRun === true && action !== "ALLOW" && action !== "DENY") {
+    yield { message: wrong(`only ALLOW and DENY can be tried out, not ${action}`), at };
+  }
+}
+
 export type AuthorizationPolicySpec = Immutable<v.InferOutput<typeof authorizationPolicySpec>>;
 export type AuthorizationRule = AuthorizationPolicySpec["rules"][number];
 
@@ -209,9 +238,13 @@ export function claimOfKey(key: string): readonly string[] | null {
   return CLAIM.test(key) ? key.slice(key.indexOf("[") + 1, -1).split("][") : null;
 }
 
+/** Envoy sees one as a header; there are fields that say the same, and know all ways to write it. */
+function isPseudoHeader(key: string): boolean {
+  return headerOfKey(key)?.startsWith(":") ?? false;
+}
+
 function isKnownKey(name: string): boolean {
   const header = headerOfKey(name);
-  // Envoy sees a pseudo-header as a header; there are fields for those.
   if (header !== null) return isToken(header);
   return Object.hasOwn(VALUES, name) || CLAIM.test(name);
 }

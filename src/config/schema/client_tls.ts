@@ -48,7 +48,13 @@ function* faults(tls: Written): Generator<Fault> {
     }
   }
   if (tls.insecureSkipVerify !== true) return;
-  for (const field of ["caCertificates", "caCrl"] as const) {
+  // With MUTUAL a credential still has the client's own certificate.
+  const verifying = [
+    "caCertificates",
+    "caCrl",
+    ...mode === "SIMPLE" ? ["credentialName" as const] : [],
+  ] as const;
+  for (const field of verifying) {
     if (tls[field] === null) continue;
     yield { message: wrong("is of no use with insecureSkipVerify"), at: [field] };
   }

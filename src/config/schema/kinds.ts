@@ -1,6 +1,8 @@
 /** The one table of kinds: what bowline reads, in which API versions, and what it refuses by name. */
+import * as v from "valibot";
 import type { ResourceSet } from "../resource.ts";
-import { authorizationPolicySpec } from "./authorization_policy.ts";
+import { across } from "./across.ts";
+import { authorizationPolicySpec, dryRunFaults } from "./authorization_policy.ts";
 import { destinationRuleSpec } from "./destination_rule.ts";
 import type { Schema } from "./fields.ts";
 import { gatewaySpec } from "./gateway.ts";
@@ -30,7 +32,7 @@ const NETWORKING = ["networking.istio.io/v1", "networking.istio.io/v1beta1", "ne
 const SECURITY = ["security.istio.io/v1", "security.istio.io/v1beta1"];
 
 export const KINDS: ReadonlyMap<string, Kind> = new Map([
-  ["AuthorizationPolicy", kind(SECURITY, authorizationPolicySpec, "authorizationPolicies")],
+  ["AuthorizationPolicy", policyKind()],
   ["DestinationRule", kind(NETWORKING, destinationRuleSpec, "destinationRules")],
   ["Gateway", kind(NETWORKING, gatewaySpec, "gateways")],
   ["MeshConfig", kind(["mesh.istio.io/v1alpha1"], meshConfigSpec, "meshConfigs")],
@@ -53,6 +55,17 @@ export const IMPLEMENTED_KINDS: readonly string[] = [...KINDS.keys()].filter((na
 /** Kubernetes' wrapper around many resources, as `kubectl get -o yaml` prints it. */
 export const LIST_KIND = "List";
 export const LIST_API_VERSION = "v1";
+
+/** Its metadata has a say, too. */
+function policyKind(): Kind {
+  const document = envelope(authorizationPolicySpec);
+  const schema = v.pipe(document, across((policy: v.InferOutput<typeof document>) => dryRunFaults(policy)));
+  return {
+    apiVersions: SECURITY,
+    schema: schema as unknown as Schema<Envelope>,
+    set: "authorizationPolicies",
+  };
+}
 
 function kind<Spec>(apiVersions: readonly string[], spec: Schema<Spec>, set: keyof ResourceSet): Kind {
   return { apiVersions, schema: envelope(spec) as unknown as Schema<Envelope>, set };

@@ -15,6 +15,7 @@ export const SUBDOMAIN_LENGTH_MAX = 253;
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 const SUBDOMAIN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 const LABEL_NAME = /^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/;
+const PORT_NAME = /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/;
 const CIDR = /^(.+)\/(\d{1,3})$/;
 
 /** 1 to 65535. */
@@ -113,6 +114,18 @@ export const hostOrWildcard: Schema<string> = v.pipe(
 export const ipAddress: Schema<string> = v.pipe(
   v.string(),
   v.check(isIp, wrong("{} is not an IPv4 or IPv6 address")),
+);
+
+/** What endpoints and services call a port, as Istio has it. */
+export const portName = v.pipe(
+  v.string(),
+  v.nonEmpty(wrong("a port needs a name")),
+  v.check(
+    (name) => name === "" || (name.length <= LABEL_LENGTH_MAX && PORT_NAME.test(name)),
+    wrong(
+      `a port's name is at most ${LABEL_LENGTH_MAX} letters, digits and "-", with a letter or digit at both ends`,
+    ),
+  ),
 );
 
 const UNIX = "unix://";

@@ -20,12 +20,16 @@ export interface EgressHost extends ScopedHost {
 const NAMESPACE = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?|\*|\.|~)$/;
 const EXCLUDED = /^~[^/]/;
 
-/** `HOST` of every namespace, or `NAMESPACE/HOST`. */
+/** `HOST` of every namespace, or `NAMESPACE/HOST`. Clients of a gateway are in no namespace that a short name is of. */
 export const gatewayHost: Schema<ScopedHost> = v.pipe(
   v.string(),
   v.check(
-    (text) => isScoped(text.includes("/") ? text : `*/${text}`),
+    (text) => isScoped(text.includes("/") ? text : `*/${text}`) && !text.startsWith("~"),
     wrong("{} is not a host", 'write "www.example.com", "*.example.com" or "NAMESPACE/www.example.com"'),
+  ),
+  v.check(
+    (text) => text.endsWith("*") || text.includes("."),
+    wrong("{} is a short name, which gateways have not", "write the whole name"),
   ),
   v.transform((text) => scopedHost(text.includes("/") ? text : `*/${text}`)),
 );

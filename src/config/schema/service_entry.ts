@@ -10,8 +10,10 @@ import {
   exportTo,
   hostOrWildcard,
   isDnsName,
+  isUnixAddress,
   labels,
   oneOf,
+  portName,
   portNumber,
 } from "./scalars.ts";
 import { workloadEntrySpec } from "./workload_entry.ts";
@@ -23,7 +25,8 @@ const RESOLUTIONS = ["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"] 
 
 const protocol: Schema<ServiceEntryProtocol> = v.pipe(
   v.string(),
-  v.transform((name) => name.toUpperCase()),
+  // An empty name is none: protobuf cannot tell the two apart.
+  v.transform((name) => name === "" ? "TCP" : name.toUpperCase()),
   v.picklist(PROTOCOLS, wrong(`{} is not a protocol; one of ${PROTOCOLS.join(", ")}`)),
 );
 
@@ -31,7 +34,7 @@ const protocol: Schema<ServiceEntryProtocol> = v.pipe(
 const port = v.pipe(
   fields({
     number: portNumber,
-    name: v.pipe(v.string(), v.nonEmpty(wrong("a port needs a name"))),
+    name: portName,
     protocol: v.nullish(protocol, "TCP"),
     targetPort: optional(portNumber),
   }),
@@ -90,6 +93,15 @@ function* endpointFaults({ endpoints, ports, resolution }: Written): Generator<F
         message: wrong(`the service has no port "${name}"`, `it has ${names.join(", ")}`),
         at: ["endpoints", index, "ports", name],
       };
+    }
+    if (isUnixAddress(endpoint.address)) {
+      const at = ["endpoints", index, "address"];
+      if (resolution !== "STATIC") {
+        yield { message: wrong(`a socket is of no use with resolution ${resolution}`, "use STATIC"), at };
+      }
+      if (ports.length > 1) {
+        yield { message: wrong("a socket stands for one port, and the service has several"), at };
+      }
     }
     if (resolution === "STATIC" && isDnsName(endpoint.address)) {
       yield {

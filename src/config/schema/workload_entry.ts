@@ -1,9 +1,11 @@
 /** WorkloadEntry (networking.istio.io): one program at one address, as a resource or as an endpoint of a ServiceEntry. */
 import * as v from "valibot";
+import { across, type Fault } from "./across.ts";
 import { fields, map, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
 import { UINT32_MAX, wholeNumber } from "./numbers.ts";
-import { labels, portNumber, subdomain, text, workloadAddress } from "./scalars.ts";
+import { wrong } from "./problem.ts";
+import { isUnixAddress, labels, portName, portNumber, subdomain, text, workloadAddress } from "./scalars.ts";
 
 /** uint32, the type of Istio's weight. */
 export const ENDPOINT_WEIGHT_MAX = UINT32_MAX;
@@ -17,7 +19,7 @@ const weight: Schema<number> = v.pipe(
 /** What a WorkloadGroup can say of its workloads too. */
 export const workloadFields = {
   /** Port name of a service -> port number here; beats the service's targetPort. */
-  ports: map(portNumber),
+  ports: map(portNumber, portName),
   network: text,
   /** `region/zone/subzone`. */
   locality: text,
@@ -27,11 +29,21 @@ export const workloadFields = {
   serviceAccount: optional(subdomain),
 };
 
-export const workloadEntrySpec = fields({
+const written = fields({
   /** IPv4, IPv6, a DNS name, or `unix:///PATH`. */
   address: workloadAddress,
   labels,
   ...workloadFields,
 });
+
+type Written = v.InferOutput<typeof written>;
+
+export const workloadEntrySpec = v.pipe(
+  written,
+  across(function* ({ address, ports }: Written): Generator<Fault> {
+    if (!isUnixAddress(address) || Object.keys(ports).length === 0) return;
+    yield { message: wrong("a socket of the file system has no ports"), at: ["ports"] };
+  }),
+) as Schema<Written>;
 
 export type WorkloadEntrySpec = Immutable<v.InferOutput<typeof workloadEntrySpec>>;

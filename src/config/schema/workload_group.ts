@@ -98,17 +98,25 @@ const template = v.pipe(
   fields({
     ...workloadFields,
     address: optional(misplaced("each workload brings its own address")),
-    labels: optional(misplaced("write them in metadata.labels of the spec")),
+    labels,
   }),
-  v.transform(({ address: _, labels: __, ...rest }) => rest),
+  v.transform(({ address: _, ...rest }) => rest),
 );
 
-export const workloadGroupSpec = fields({
-  /** Of the workloads, not of the group. */
-  metadata: v.nullish(fields({ labels, annotations: map(v.string() as Schema<string>) }), {}),
-  template: template as Schema<v.InferOutput<typeof template>>,
-  probe: optional(probe),
-});
+/** In what comes out, all labels are those of the metadata: Istio adds to them what only the template has. */
+export const workloadGroupSpec = v.pipe(
+  fields({
+    /** Of the workloads, not of the group. */
+    metadata: v.nullish(fields({ labels, annotations: map(v.string() as Schema<string>) }), {}),
+    template: template as Schema<v.InferOutput<typeof template>>,
+    probe: optional(probe),
+  }),
+  v.transform(({ metadata, template: { labels, ...template }, probe }) => ({
+    metadata: { ...metadata, labels: { ...labels, ...metadata.labels } },
+    template,
+    probe,
+  })),
+);
 
 export type WorkloadGroupSpec = Immutable<v.InferOutput<typeof workloadGroupSpec>>;
 export type Probe = NonNullable<WorkloadGroupSpec["probe"]>;

@@ -197,6 +197,11 @@ describe("tls", () => {
       ]);
     }
     expect(faultsOf("{tls: {mode: SIMPLE, caCrl: /l, insecureSkipVerify: true}}")).toHaveLength(1);
+    // Of a server alone there is nothing else in it than what verifies; a client's own certificate is.
+    const unverified = (mode: string) =>
+      faultsOf(`{tls: {mode: ${mode}, credentialName: partner, insecureSkipVerify: true}}`);
+    expect(unverified("SIMPLE")).toHaveLength(1);
+    expect(unverified("MUTUAL")).toEqual([]);
   });
 
   test("MUTUAL needs a certificate and its key", () => {

@@ -38,11 +38,37 @@ describe("AuthorizationPolicy", () => {
       const spec of [
         "targetRefs: [{kind: Gateway, name: x}]",
         "rules: [{when: [{key: experimental.envoy.filters.a.b, values: [a]}]}]",
+        "rules: [{when: [{key: 'request.headers[:authority]', values: [a]}]}]",
       ]
     ) {
       const text = document("AuthorizationPolicy", "a", spec, "security.istio.io/v1");
       expect(findingsOf([text], { lenient: true }).join()).toMatch(/BOW0005/);
     }
+  });
+});
+
+describe("a policy that is tried out", () => {
+  const faults = (said: string, action: string, rest = "rules: [{}]") =>
+    findingsOf([
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n" +
+      `metadata: {name: a, annotations: {istio.io/dry-run: "${said}"}}\nspec: {action: ${action}, ${rest}}\n`,
+    ]).filter((one) => one.includes(" error "));
+
+  test("says so in a word that is understood, else it would be enforced", () => {
+    for (const said of ["true", "1", "F", "false"]) expect(faults(said, "DENY")).toEqual([]);
+    for (const said of ["yes", "", "TrUe"]) {
+      expect(faults(said, "DENY")).toEqual([
+        `mesh.yaml:3:53: error IST0106 AuthorizationPolicy default/a: metadata.annotations["istio.io/dry-run"]: ` +
+        `"${said}" is neither true nor false`,
+      ]);
+    }
+  });
+
+  test("allows or denies", () => {
+    expect(faults("true", "ALLOW")).toEqual([]);
+    expect(faults("true", "AUDIT")[0]).toContain("only ALLOW and DENY can be tried out, not AUDIT");
+    expect(faults("true", "CUSTOM", "provider: {name: x}, rules: [{}]")).toHaveLength(1);
+    expect(faults("false", "AUDIT")).toEqual([]);
   });
 });
 

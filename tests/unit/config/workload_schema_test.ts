@@ -33,6 +33,30 @@ describe("ServiceEntry", () => {
       'IST0106 spec.endpoints[0].ports.https: the service has no port "https"; it has http',
     ]);
   });
+
+  test("a protocol that is empty is one that is not said", () => {
+    const spec = 'hosts: [a.com]\nports: [{number: 1, name: a, protocol: ""}]';
+    expect(specOf("ServiceEntry", spec).ports[0]?.protocol).toBe("TCP");
+  });
+
+  test("a socket stands for the one port of a service, and is not looked up", () => {
+    const socket = (rest: string) => `hosts: [a.com]\nendpoints: [{address: unix:///run/a${rest}}]`;
+    expect(faults(`${socket("")}\n${HTTP}\nresolution: STATIC`)).toEqual([]);
+    expect(faults(`${socket(", ports: {http: 1}")}\n${HTTP}\nresolution: STATIC`)[0]).toContain(
+      "has no ports",
+    );
+    expect(faults(`${socket("")}\n${HTTP}\nresolution: DNS`)[0]).toContain("of no use with resolution DNS");
+    const two = "ports: [{number: 1, name: a}, {number: 2, name: b}]";
+    expect(faults(`${socket("")}\n${two}\nresolution: STATIC`)[0]).toContain("stands for one port");
+  });
+
+  test("ports have names of letters, digits and dashes, 63 of them at most", () => {
+    const named = (name: string) => faults(`hosts: [a.com]\nports: [{number: 1, name: ${name}}]`);
+    expect(named("Http-1")).toEqual([]);
+    expect(named("a".repeat(63))).toEqual([]);
+    for (const name of ["a".repeat(64), '"a b"', '"@"', "a-", '""']) expect(named(name)).toHaveLength(1);
+    expect(specFaults("WorkloadEntry", 'address: 1.2.3.4\nports: {"@": 1}')).toHaveLength(1);
+  });
 });
 
 describe("WorkloadGroup", () => {
@@ -73,8 +97,10 @@ describe("WorkloadGroup", () => {
     expect(httpGet('path: "/a?b=%20", httpHeaders: [{name: a, value: "b c"}]')).toEqual([]);
   });
 
-  test("a template has neither address nor labels", () => {
-    expect(specFaults("WorkloadGroup", "template: {address: 1.2.3.4, labels: {a: b}}")).toHaveLength(2);
+  test("a template has no address, and labels that those of the metadata go before", () => {
+    expect(specFaults("WorkloadGroup", "template: {address: 1.2.3.4}")).toHaveLength(1);
+    const labelled = "metadata: {labels: {a: own}}\ntemplate: {labels: {a: x, b: y}}";
+    expect(specOf("WorkloadGroup", labelled).metadata.labels).toEqual({ a: "own", b: "y" });
     expect(specFaults("WorkloadGroup", "metadata: {}")[0]).toContain('"template" is required');
   });
 });
@@ -83,6 +109,14 @@ describe("Gateway", () => {
   const server = (rest: string) => `selector: {istio: ingress}\nservers: [{${rest}}]`;
   const faults = (rest: string) => specFaults("Gateway", server(rest));
   const port = (protocol: string) => `port: {number: 443, name: a, protocol: ${protocol}}, hosts: ["*"]`;
+
+  test("hosts are whole names, of a namespace that there is", () => {
+    const named = (host: string) => faults(`port: {number: 80, name: a, protocol: HTTP}, hosts: ["${host}"]`);
+    for (const host of ["a.com", "*", "*.com", "shop/a.com", "./*", "10.0.0.1"]) {
+      expect(named(host)).toEqual([]);
+    }
+    for (const host of ["~/a.com", "a", "shop/a", "a.*.com"]) expect(named(host)).toHaveLength(1);
+  });
 
   test("hosts have a namespace, TLS is at least 1.2", () => {
     const spec = server('port: {number: 80, name: http, protocol: http}, hosts: [a.com, ./b.com, "*/*"]');
