@@ -203,7 +203,10 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     const { streamId: id } = frame;
     if (id === 0 || this.isIdle(id)) return protocolError("http2.rst_on_idle");
     const stream = this.streams.get(id);
-    if (stream === undefined) return this.#stray(id);
+    if (stream === undefined) {
+      this.#recent.onPeerReset(id);
+      return this.#stray(id);
+    }
     const premature = this.#isPremature(stream);
     this.forget(stream);
     const refused = frame.uint32(0) === ErrorCode.RefusedStream;

@@ -1,7 +1,7 @@
 /** Streams that ended not long ago: what tells a frame that was on its way from one that should not be (RFC 9113 §5.1). */
 import { RECENT_RESETS_MAX } from "./limits.ts";
 
-/** How a stream ended: `reset` by us, so that the peer may not have known yet, or `ended` by both. */
+/** How a stream ended: `reset` by us, so that the peer may not have known yet, or `ended` for both. */
 export type StreamEnding = "reset" | "ended";
 
 export class RecentStreams {
@@ -33,6 +33,11 @@ export class RecentStreams {
       this.#reset.delete(oldest);
       this.#resetsForgotten = Math.max(this.#resetsForgotten, oldest);
     }
+  }
+
+  /** The peer has reset it as well: nothing of it can have been on its way. */
+  onPeerReset(id: number): void {
+    if (this.#reset.delete(id)) this.add(id, "ended");
   }
 
   /** Undefined: it ended long ago, or never was. */

@@ -2,7 +2,18 @@
 import { describe, expect, test } from "bun:test";
 import { Http2Downstream } from "./downstream.ts";
 import { MALFORMED_HEADS, pseudo } from "./malformed_heads.ts";
-import { CONTINUATION, data, END_HEADERS, get, HEADERS, headers, literals, post, raw } from "./raw_frames.ts";
+import {
+  CONTINUATION,
+  data,
+  END_HEADERS,
+  get,
+  HEADERS,
+  headers,
+  literals,
+  post,
+  raw,
+  rstStream,
+} from "./raw_frames.ts";
 
 describe("Http2ServerConnection takes for malformed (§8.1.1):", () => {
   test.each([...MALFORMED_HEADS])("%s", async (_name, fields) => {
@@ -203,5 +214,17 @@ describe("Http2ServerConnection answers", () => {
     expect(await down.exchange(data(1, "still on its way", true))).toEqual([]);
     expect(down.last.body).toBe("");
     expect(down.closed).toBe(0);
+  });
+
+  test.each([
+    ["DATA", data(1, "x")],
+    ["HEADERS", headers(1, ["a", "b"], true)],
+  ])("§5.1: and a client that resets it at the same time may send no more of it: %s", async (_name, late) => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, post()));
+    down.last.answer("no");
+    await down.read();
+    expect(await down.exchange(rstStream(1, "CANCEL"))).toEqual([]);
+    expect(await down.exchange(late)).toEqual(["GOAWAY 1 STREAM_CLOSED"]);
   });
 });
