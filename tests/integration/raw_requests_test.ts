@@ -84,6 +84,11 @@ async function passed(
 const HOST = "Host: web:8080";
 const SECRET = "secret:8080";
 
+const WEB_SOCKET = [
+  ...["upgrade: websocket", "connection: upgrade", "sec-websocket-version: 13"],
+  "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
 const HTTP1_ROWS: readonly (readonly [name: string, ...lines: string[]])[] = [
   ["two hosts", "GET / HTTP/1.1", HOST, `Host: ${SECRET}`],
   ["two hosts, the good one last", "GET / HTTP/1.1", `Host: ${SECRET}`, HOST],
@@ -109,6 +114,11 @@ const HTTP1_ROWS: readonly (readonly [name: string, ...lines: string[]])[] = [
   ["the value on the next line", "GET / HTTP/1.1", HOST, "x-role: user,", " admin"],
   ["the name in capitals", "GET / HTTP/1.1", HOST, "X-ROLE: admin"],
   ["a bare line feed before the field", "GET / HTTP/1.1", `${HOST}\nx-role: admin`],
+  ["HTTP/1.0", "GET /admin HTTP/1.0", HOST],
+  ["HTTP/1.0 without a host", "GET /admin HTTP/1.0"],
+  ["a question about the server as a whole", "OPTIONS * HTTP/1.1", `Host: ${SECRET}`],
+  ["an upgrade to a WebSocket", "GET /admin HTTP/1.1", HOST, ...WEB_SOCKET],
+  ["an upgrade to HTTP/2", "GET /admin HTTP/1.1", HOST, "upgrade: h2c", "http2-settings: AAMAAABkAAQAAP__"],
   ["a carriage return in a value", "GET / HTTP/1.1", HOST, "x-a: b\rx-role: admin"],
 ];
 
@@ -169,6 +179,11 @@ const HTTP2_ROWS: readonly (readonly [name: string, fields: readonly string[]])[
   ["an encoding of the connection", h2({}, "transfer-encoding", "chunked")],
   ["an upgrade", h2({}, "upgrade", "h2c")],
   ["another protocol", h2({ ":method": "CONNECT" }, ":protocol", "connect-udp")],
+  [
+    "a question about the server as a whole",
+    h2({ ":method": "OPTIONS", ":path": "*", ":authority": SECRET }),
+  ],
+  ["a WebSocket", h2({ ":method": "CONNECT", ":path": "/admin" }, ":protocol", "websocket")],
   ["a tunnel with a path", h2({ ":method": "CONNECT" })],
 ];
 
