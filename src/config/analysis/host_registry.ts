@@ -25,11 +25,21 @@ export class HostRegistry {
     this.#ports.set(host, [...new Set([...this.#ports.get(host) ?? [], ...ports])]);
   }
 
+  /** Whether something defines the very host or wildcard, and not only a wildcard that covers it. */
+  defines(host: string): boolean {
+    return this.#ports.has(host);
+  }
+
+  /** The wildcard that covers a full host name. */
+  wildcardFor(host: string): string | undefined {
+    return this.#wildcards.find((pattern) => hostMatches(pattern, host));
+  }
+
   /** The ports of a full host name or wildcard, or undefined when nothing defines it. */
   portsOf(host: string): readonly number[] | undefined {
     const exact = this.#ports.get(host);
     if (exact !== undefined) return exact;
-    const wildcard = this.#wildcards.find((pattern) => hostMatches(pattern, host));
+    const wildcard = this.wildcardFor(host);
     return wildcard === undefined ? undefined : this.#ports.get(wildcard);
   }
 

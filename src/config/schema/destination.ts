@@ -5,15 +5,18 @@ import { fields, list, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
 import { INT32_MAX, wholeNumber } from "./numbers.ts";
 import { wrong } from "./problem.ts";
-import { dnsLabel, host, portSelector } from "./scalars.ts";
+import { dnsLabel, hostOrWildcard, portSelector } from "./scalars.ts";
 
 /** int32, the type of Istio's weight. */
 export const WEIGHT_MAX = INT32_MAX;
 
 /** In what comes out, `port` is the number itself. */
 export const destination = fields({
-  /** Lower case, as written: a short name is not resolved yet. */
-  host,
+  /** Lower case, as written: a short name is not resolved yet. A wildcard is a ServiceEntry's whole host. */
+  host: v.pipe(
+    hostOrWildcard,
+    v.check((name) => name !== "*", wrong('the host "*" is no destination', "write the host of one service")),
+  ),
   subset: optional(emptyIsNone(dnsLabel)),
   /** Null asks for the service's only port. */
   port: optional(portSelector),

@@ -14,15 +14,16 @@ export function splitAuthority(authority: string): { hostname: string; port: num
 
 /**
  * The request's host at the port of a wildcard's endpoint. TLS asks for that host and verifies it, unless the cluster says
- * otherwise. Null: the request names no host.
+ * otherwise. Null: the request names no host of the wildcard. Rules may lead any request here, and none is to choose
+ * freely where the proxy connects to.
  */
 export function hostOfAuthority(
   { authority, tunnel, http2 = false }: RequestHead,
-  { port }: Endpoint,
+  { address: wildcard, port }: Endpoint,
   { protocol = "http1", followsClient, tls }: Cluster,
 ): HostAddress | null {
   const hostname = splitAuthority(authority)?.hostname;
-  if (hostname === undefined) return null;
+  if (hostname === undefined || !hostname.endsWith(wildcard.slice(1))) return null;
   const spoken = followsClient ? (http2 ? "http2" : "http1") : protocol;
   const address = {
     hostname,

@@ -32,13 +32,14 @@ describe("analyze()", () => {
     );
   });
 
-  test("analyze() finds hosts in ServiceEntries, wildcards too", () => {
+  test("analyze() finds hosts in ServiceEntries; a wildcard is a host, and not all that it covers", () => {
     const entry = document(
       "ServiceEntry",
       "e",
       'hosts: ["*.x.com", y.com]\nports: [{number: 80, name: http, protocol: HTTP}]',
     );
-    expect(codes(entry, route("{host: a.x.com}", "a.x.com"), route("{host: y.com}", "y.com"))).toEqual([]);
+    expect(codes(entry, route('{host: "*.x.com"}', "a.x.com"), route("{host: y.com}", "y.com"))).toEqual([]);
+    expect(codes(entry, route("{host: a.x.com}", "a.x.com"))).toEqual(["IST0101"]);
     expect(codes(entry, route("{host: x.com}", "y.com"))).toEqual(["IST0101"]);
   });
 

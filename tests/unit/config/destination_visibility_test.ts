@@ -25,7 +25,7 @@ describe("destinationVisibility", () => {
 
   test("finds a host that the rule's own namespace does not see", () => {
     expect(found(hidden("."), routed("x.com"))).toEqual(blind);
-    expect(found(hidden("."), routed("b.y.com"))).toEqual(blind);
+    expect(found(hidden("."), routed("'*.y.com'"))).toEqual(blind);
     expect(found(hidden("tutorial"), routed("x.com"))).toEqual([]);
     expect(found(hidden('"*"'), routed("x.com"))).toEqual([]);
   });

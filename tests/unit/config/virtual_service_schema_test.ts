@@ -264,6 +264,15 @@ describe("tcp and tls", () => {
   });
 });
 
+describe("destinations", () => {
+  test("a wildcard is the host of a ServiceEntry, and everything is none", () => {
+    const faults = (host: string) =>
+      specFaults("VirtualService", `hosts: [a]\nhttp: [{route: [{destination: {host: "${host}"}}]}]`);
+    expect(faults("*.example.com")).toEqual([]);
+    for (const host of ["*", "a.*", "*a.com", "ns/a"]) expect(faults(host)).toHaveLength(1);
+  });
+});
+
 describe("hosts and gateways", () => {
   test("a host that another covers is a duplicate", () => {
     expect(specFaults("VirtualService", `hosts: ["*.com", a.com]\nhttp: [{${ROUTE}}]`)).toEqual([

@@ -125,6 +125,16 @@ describe("a wildcard", () => {
     expect(plane.network.attempts).toEqual([]);
   });
 
+  test("leads to no host outside of it, whatever rule sends a request there", async () => {
+    const plane = planeOf({ resolution: "AUTHORITY" }, [named("*.example.com")], ["*"]);
+    for (const authority of ["169.254.169.254", "example.com", "a.example.com.evil.test"]) {
+      expect(await get(plane, authority).read()).toContain("HTTP/1.1 503");
+    }
+    expect(plane.network.attempts).toEqual([]);
+    get(plane, "a.example.com");
+    expect(plane.network.attempts).toHaveLength(1);
+  });
+
   test("TLS asks for the request's host", () => {
     const plane = open({ tls: TLS });
     get(plane, "a.example.com");
