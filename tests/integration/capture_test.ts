@@ -231,6 +231,27 @@ describe("plain calls from outside the mesh", () => {
     expect(seen.headers["x-request-id"]).toBeDefined();
   });
 
+  scenario("that are no request are answered once, and nothing behind them is heard", async () => {
+    const host = "Host: store\r\n";
+    const chunked = "Transfer-Encoding: chunked\r\n";
+    const refused: readonly (readonly [request: string, status: number])[] = [
+      [`POST / HTTP/1.1\r\n${host}${chunked}Content-Length: 4\r\n\r\n0\r\n\r\n`, 400],
+      [`POST / HTTP/1.1\r\n${host}Content-Length: 0\r\nContent-Length: 40\r\n\r\n`, 400],
+      [`POST / HTTP/1.1\r\n${host}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`, 400],
+      [`GET / HTTP/1.1\r\n${host}X: y\n${chunked}\r\n`, 400],
+      [`GET / HTTP/1.1\r\n${host}Host: other\r\n\r\n`, 400],
+      [`CONNECT / HTTP/1.1\r\n${host}\r\n`, 400],
+      // A tunnel to a port that carries HTTP, which a program may grant without knowing of it.
+      [`CONNECT store:80 HTTP/1.1\r\n${host}\r\n`, 404],
+    ];
+    const smuggled = `GET /smuggled HTTP/1.1\r\n${host}Connection: close\r\n\r\n`;
+    for (const [request, status] of refused) {
+      const { stdout } = await talk(outside, store.address, PORT.http, request + smuggled, false);
+      expect(stdout).toStartWith(`HTTP/1.1 ${status} `);
+      expect(stdout).not.toContain("/smuggled");
+    }
+  });
+
   scenario("of TCP and TLS are whole", async () => {
     expect(await exchange(outside, store.address, PORT.database)).toMatch(BY_SIDECAR);
     expect(await ask(outside, "-k", `https://${store.address}:${PORT.tls}/`)).toMatchObject({

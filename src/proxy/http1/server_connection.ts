@@ -198,11 +198,14 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     const rest = this.#heads.rest as Buffer;
     const restFrom = this.#heads.restFrom;
     this.#heads.clear();
+    const early = this.#asked !== null && restFrom < rest.length;
+    // Whoever refuses the tunnel at once is to find it.
+    if (early) this.#pipeline.keep(rest.subarray(restFrom));
     const handler = this.#acceptor.accept(this, head, ended);
     if (!this.#inExchange()) return;
     // The acceptor may have answered already: end() then sees to it that all goes on once this callback is over.
     if (!this.#responseEnded || !this.#request.done) this.#handler = handler;
-    if (restFrom < rest.length) this.#readRequest(rest, restFrom);
+    if (!early && restFrom < rest.length) this.#readRequest(rest, restFrom);
     if (this.#peerEnded && !this.#request.done && this.#inExchange()) this.#abort("closed");
   }
 

@@ -230,3 +230,34 @@ describe("backpressure", () => {
     expect(down.wire.paused).toBe(false);
   });
 });
+
+describe("a tunnel that is refused", () => {
+  const ASKS = ["GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"]
+    .concat("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  const refuse = (down: Downstream) => {
+    down.last.stream.respond({ status: 403, headers: [], bodyLength: 0 });
+    down.last.stream.end(null);
+  };
+
+  test.each(ASKS)("Http1ServerConnection reads no request in what came behind it: %j", async (asks) => {
+    for (const when of ["at once", "later"]) {
+      const down = new Downstream();
+      if (when === "at once") down.onAccept = () => refuse(down);
+      down.send(asks + GET);
+      if (when === "later") refuse(down);
+      await settle();
+      expect(down.wire.written).toBe(
+        "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+      );
+      expect(down.requests).toHaveLength(1);
+    }
+  });
+
+  test.each(ASKS)("Http1ServerConnection goes on where nothing did: %j", async (asks) => {
+    const down = new Downstream();
+    down.onAccept = () => refuse(down);
+    expect(await down.exchange(asks)).not.toContain("connection: close");
+    down.onAccept = (request) => request.answer("a");
+    expect(await down.exchange(GET)).toStartWith("HTTP/1.1 200 OK\r\n");
+  });
+});
