@@ -151,6 +151,8 @@ export const CODES = {
   hostNotInGateway: "IST0132",
   /** Istio's ServiceEntryAddressesRequired. */
   addressesRequired: "IST0134",
+  /** Istio's IngressRouteRulesNotAffected. */
+  ingressSubsets: "IST0140",
   /** Istio's ConflictingGateways. */
   conflictingGateways: "IST0145",
   /** Istio's JwtClaimBasedRoutingWithoutRequestAuthN. */

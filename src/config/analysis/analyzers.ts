@@ -23,6 +23,7 @@ import { gatewayWorkloads } from "./gateway_workloads.ts";
 import { HostRegistry } from "./host_registry.ts";
 import { ineffectivePolicies } from "./ineffective_policies.ts";
 import { ineffectiveSelectors } from "./ineffective_selectors.ts";
+import { ingressSubsets } from "./ingress_subsets.ts";
 import { localityFailover } from "./locality_failover.ts";
 import { localityImplied } from "./locality_implied.ts";
 import { matchGateways } from "./match_gateways.ts";
@@ -84,6 +85,7 @@ const ANALYZERS: readonly Analyzer[] = [
   gatewayWorkloads,
   ineffectivePolicies,
   ineffectiveSelectors,
+  ingressSubsets,
   localityFailover,
   localityImplied,
   matchGateways,
