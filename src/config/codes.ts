@@ -151,6 +151,8 @@ export const CODES = {
   hostNotInGateway: "IST0132",
   /** Istio's ServiceEntryAddressesRequired. */
   addressesRequired: "IST0134",
+  /** Istio's GatewayDuplicateCertificate. */
+  sharedCertificate: "IST0138",
   /** Istio's IngressRouteRulesNotAffected. */
   ingressSubsets: "IST0140",
   /** Istio's ConflictingGateways. */

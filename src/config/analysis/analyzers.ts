@@ -47,6 +47,7 @@ import { rulesForBytes } from "./rules_for_bytes.ts";
 import { serverHosts } from "./server_hosts.ts";
 import { serverRules } from "./server_rules.ts";
 import { serverVerification } from "./server_verification.ts";
+import { sharedCertificates } from "./shared_certificates.ts";
 import { sidecarEgress } from "./sidecar_egress.ts";
 import { sidecarIngress } from "./sidecar_ingress.ts";
 import { sidecarPorts } from "./sidecar_ports.ts";
@@ -110,6 +111,7 @@ const ANALYZERS: readonly Analyzer[] = [
   serverHosts,
   serverRules,
   serverVerification,
+  sharedCertificates,
   sidecarEgress,
   sidecarIngress,
   sidecarPorts,

@@ -50,6 +50,6 @@ function conflictWith(server: GatewayServer, earlier: readonly Placed[]): [Place
 }
 
 /** Whether one workload may have the labels of both. */
-function mayBeOne(a: Labels, b: Labels): boolean {
+export function mayBeOne(a: Labels, b: Labels): boolean {
   return Object.entries(a).every(([key, value]) => (b[key] ?? value) === value);
 }

@@ -10,7 +10,7 @@ export const MESH_GATEWAY = "mesh";
 const NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
 const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
-/** `mesh`, `NAME` of the same namespace, `NAMESPACE/NAME`, or the older `NAME.NAMESPACE.svc.cluster.local`. */
+/** `mesh`, `NAME` or `./NAME` of the same namespace, `NAMESPACE/NAME`, or the older `NAME.NAMESPACE.svc.cluster.local`. */
 export const gatewayName: Schema<string> = v.pipe(
   v.string(),
   v.check(
@@ -24,6 +24,7 @@ export const gatewayName: Schema<string> = v.pipe(
 
 /** `NAMESPACE/NAME` of a gateway that a resource of `namespace` names; `mesh` stays as it is. */
 export function resolveGateway(written: string, namespace: string): string {
+  if (written.startsWith("./")) return `${namespace}/${written.slice(2)}`;
   if (written === MESH_GATEWAY || written.includes("/")) return written;
   const [name, ofNamespace] = written.split(".");
   return ofNamespace === undefined ? `${namespace}/${written}` : `${ofNamespace}/${name}`;
@@ -32,5 +33,5 @@ export function resolveGateway(written: string, namespace: string): string {
 function isGatewayName(text: string): boolean {
   const [first, second, ...rest] = text.split("/");
   if (first === undefined || rest.length > 0) return false;
-  return second === undefined ? isHostName(first) : LABEL.test(first) && NAME.test(second);
+  return second === undefined ? isHostName(first) : (first === "." || LABEL.test(first)) && NAME.test(second);
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { DIRECT_BODY_BYTES_MAX, directResponse } from "../../../src/config/schema/http_actions.ts";
 import * as v from "valibot";
+import { resolveGateway } from "../../../src/config/schema/gateway_name.ts";
 import { specFaults, specOf } from "./config_texts.ts";
 
 const ROUTE = "route: [{destination: {host: a}}]";
@@ -280,9 +281,24 @@ describe("hosts and gateways", () => {
     ]);
   });
 
+  test("a gateway is of the rule's own namespace, or of the one that its name says", () => {
+    for (
+      const [written, meant] of [
+        ["a", "here/a"],
+        ["./a", "here/a"],
+        ["ns/a", "ns/a"],
+        ["a.ns", "ns/a"],
+        ["a.ns.svc.cluster.local", "ns/a"],
+        ["mesh", "mesh"],
+      ] as const
+    ) {
+      expect(resolveGateway(written, "here")).toBe(meant);
+    }
+  });
+
   test("gateways left out are the mesh, and names are checked", () => {
     expect(specOf("VirtualService", `hosts: [a]\nhttp: [{${ROUTE}}]`).gateways).toEqual(["mesh"]);
-    for (const name of ["a", "ns/a", "a.ns.svc.cluster.local", "mesh"]) {
+    for (const name of ["a", "./a", "ns/a", "a.ns.svc.cluster.local", "mesh"]) {
       expect(specFaults("VirtualService", `hosts: [a]\ngateways: [${name}]\nhttp: [{${ROUTE}}]`)).toEqual([]);
     }
     for (const name of ["A/b", "a/", "a/b/c", "a b"]) {

@@ -1,0 +1,42 @@
+/**
+ * IST0138: servers with one certificate at a port. Browsers that have a connection to one of them use it for hosts of the
+ * other, since the certificate is for both, and are answered 404: the connection is for the first server's hosts.
+ */
+import { CODES } from "../codes.ts";
+import type { ConfigResource } from "../resource.ts";
+import type { GatewayServer, GatewaySpec } from "../schema/gateway.ts";
+import { type Analyzer, located, notice } from "./analyzer.ts";
+import { mayBeOne } from "./conflicting_gateways.ts";
+
+type Gateway = ConfigResource<GatewaySpec>;
+
+export const sharedCertificates: Analyzer = function* ({ gateways }) {
+  /** By port and certificate. */
+  const earlier = new Map<string, Gateway[]>();
+  for (const gateway of gateways) {
+    for (const [index, server] of gateway.spec.servers.entries()) {
+      const certificate = certificateOf(server);
+      if (certificate === null) continue;
+      const key = `${server.bind ?? ""}:${server.port.number} ${certificate}`;
+      const others = earlier.get(key) ?? [];
+      earlier.set(key, [...others, gateway]);
+      const other = others.find((one) => mayBeOne(one.spec.selector, gateway.spec.selector));
+      if (other === undefined) continue;
+      const message = `${located(other)} has the same certificate at port ${server.port.number}: ` +
+        "clients that use a connection of HTTP/2 for hosts of both are answered 404";
+      const path = ["spec", "servers", index, "tls"];
+      yield notice(
+        CODES.sharedCertificate,
+        gateway,
+        path,
+        message,
+        "make one server of them, with all hosts",
+      );
+    }
+  }
+};
+
+/** Null where HTTP/2 has no part in it. */
+function certificateOf({ port, tls }: GatewayServer): string | null {
+  return port.protocol === "HTTPS" ? tls?.credentialName ?? tls?.serverCertificate ?? null : null;
+}
