@@ -3,9 +3,9 @@ import * as v from "valibot";
 import { across, type Fault } from "./across.ts";
 import { fields, listOfSome, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
-import { gatewayPort, type PortProtocol } from "./l4_port.ts";
+import { bindAddress, gatewayPort, type PortProtocol } from "./l4_port.ts";
 import { wrong } from "./problem.ts";
-import { ipAddress, labels, text } from "./scalars.ts";
+import { labels, text } from "./scalars.ts";
 import { gatewayHost } from "./scoped_host.ts";
 import { serverTls } from "./server_tls.ts";
 
@@ -16,7 +16,7 @@ const server = fields({
   name: text,
   port: gatewayPort,
   /** Null: the gateway's own address. */
-  bind: optional(ipAddress),
+  bind: optional(bindAddress),
   /** The namespace is that of the VirtualServices that may name the host. */
   hosts: listOfSome(gatewayHost, "one host"),
   tls: optional(serverTls as Schema<v.InferOutput<typeof serverTls>>),

@@ -1,8 +1,8 @@
 /** Port: where a Gateway's server or a Sidecar's listener listens, and what is spoken there. */
 import * as v from "valibot";
 import { fields, optional, type Schema } from "./fields.ts";
-import { wrong } from "./problem.ts";
-import { dnsLabel, portNumber } from "./scalars.ts";
+import { unimplementedValue, wrong } from "./problem.ts";
+import { dnsLabel, isIp, portNumber } from "./scalars.ts";
 
 export const PORT_PROTOCOLS = [
   "HTTP",
@@ -24,6 +24,16 @@ export const portProtocol: Schema<PortProtocol> = v.pipe(
   v.string(),
   v.transform((name) => name.toUpperCase()),
   v.picklist(PORT_PROTOCOLS, wrong(`{} is not a protocol; one of ${PORT_PROTOCOLS.join(", ")}`)),
+);
+
+/** Where a listener listens: IPv4 or IPv6. Istio's can be a socket of the file system. */
+export const bindAddress: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => !text.startsWith("unix://"),
+    unimplementedValue("a listener at a socket", "write an IP address"),
+  ),
+  v.check((text) => text.startsWith("unix://") || isIp(text), wrong("{} is not an IPv4 or IPv6 address")),
 );
 
 /** Without a name, and without a protocol, where Istio can do without. */

@@ -4,10 +4,10 @@ import { across, type Fault } from "./across.ts";
 import { connectionPool } from "./connection_pool.ts";
 import { fields, list, listOfSome, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
-import { sidecarPort } from "./l4_port.ts";
+import { bindAddress, sidecarPort } from "./l4_port.ts";
 import { outboundTrafficPolicy } from "./outbound_traffic_policy.ts";
 import { wrong } from "./problem.ts";
-import { ipAddress, isUnixAddress, labels, oneOf, PORT_MAX } from "./scalars.ts";
+import { isUnixAddress, labels, oneOf, PORT_MAX } from "./scalars.ts";
 import { egressHost } from "./scoped_host.ts";
 import { serverTls } from "./server_tls.ts";
 
@@ -42,7 +42,7 @@ const pool = optional(connectionPool as Schema<v.InferOutput<typeof connectionPo
 
 const ingress = fields({
   port: sidecarPort,
-  bind: optional(ipAddress),
+  bind: optional(bindAddress),
   captureMode,
   /** Null: the same port of the workload. */
   defaultEndpoint: optional(defaultEndpoint),
@@ -54,7 +54,7 @@ const ingress = fields({
 const egress = fields({
   /** Null: every port that the hosts have. */
   port: optional(sidecarPort),
-  bind: optional(ipAddress),
+  bind: optional(bindAddress),
   captureMode,
   hosts: listOfSome(egressHost, "one host"),
 });

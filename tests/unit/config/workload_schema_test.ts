@@ -118,6 +118,15 @@ describe("Gateway", () => {
     for (const host of ["~/a.com", "a", "shop/a", "a.*.com"]) expect(named(host)).toHaveLength(1);
   });
 
+  test("a server listens at an address, and not at a socket yet", () => {
+    const bound = (bind: string) =>
+      faults(`port: {number: 80, name: a, protocol: HTTP}, hosts: ["*"], bind: ${bind}`);
+    expect(bound("127.0.0.1")).toEqual([]);
+    expect(bound("foo.bar")[0]).toStartWith("IST0106 ");
+    expect(bound('"unix://@gateway"')).toHaveLength(1);
+    expect(bound('"unix://@gateway"')[0]).toStartWith("BOW0005 ");
+  });
+
   test("hosts have a namespace, TLS is at least 1.2", () => {
     const spec = server('port: {number: 80, name: http, protocol: http}, hosts: [a.com, ./b.com, "*/*"]');
     expect(specOf("Gateway", spec).servers[0]).toEqual({
