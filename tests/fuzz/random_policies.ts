@@ -172,16 +172,18 @@ export class PolicyMaker {
   policy(): AuthorizationPolicy {
     // With many rules they are looked up in an index.
     const rules = this.seldom(4) ? this.some(8, 14, () => this.rule()) : this.some(0, 3, () => this.rule());
+    const action = this.pick<AuthorizationPolicy["action"]>(["ALLOW", "ALLOW", "DENY", "DENY", "AUDIT"]);
     return {
       namespace: this.pick(["shop", "shop", "shop", ROOT_NAMESPACE, "other"]),
-      dryRun: this.seldom(8),
+      // AUDIT denies nothing that could be tried out.
+      dryRun: action !== "AUDIT" && this.seldom(8),
       selector: this.pick<Record<string, string>>([{}, { app: "web" }, { app: "web", version: "v1" }, {
         app: "api",
       }, {
         app: "web",
         version: "v2",
       }]),
-      action: this.pick(["ALLOW", "ALLOW", "DENY", "DENY", "AUDIT"]),
+      action,
       rules,
     };
   }
