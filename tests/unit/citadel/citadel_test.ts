@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TokenRequest } from "../../../src/citadel/citadel.ts";
 import { REJOIN_GRACE_MAX_MS } from "../../../src/citadel/issuer.ts";
@@ -12,7 +12,6 @@ import { encodePem } from "../../../src/identity/pem.ts";
 import { pinnedRoot } from "../../../src/identity/trust_bundle.ts";
 import { controlPlaneId } from "../../../src/model/spiffe_id.ts";
 import { openssl } from "../identity/openssl.ts";
-import { istioFiles, makeAuthority, writeFiles } from "./plugged_files.ts";
 import {
   CART,
   failingFiles,
@@ -22,7 +21,6 @@ import {
   openLiveCitadel,
   removeDirectories,
   START_MS,
-  type TestCitadel,
   TRUST_DOMAIN,
 } from "./test_citadel.ts";
 
@@ -335,72 +333,6 @@ test("a workload that was enrolled and the control plane know each other over TL
   expect(await seen.server.promise).toMatchObject({ ok: true, spiffeId: controlPlaneId(TRUST_DOMAIN) });
   socket.end();
   listener.stop(true);
-});
-
-describe("Citadel.open()", () => {
-  const letIn = async ({ citadel }: TestCitadel) => {
-    const { token } = await citadel.createToken(CART);
-    await citadel.enrol({ token, csr: await newCsr() });
-  };
-  const plug = async (...roots: readonly string[]) => {
-    const root = await makeAuthority();
-    return writeFiles(istioFiles(root, root.pem, root.pem + roots.join("")));
-  };
-  const shutOut = (open: Promise<TestCitadel>) =>
-    open.then(() => "", (error: Error & { code: string }) => `${error.code} ${error.message}`);
-
-  test("Citadel.open() takes a CA that is plugged in where nobody knows another one", async () => {
-    const { dataDirectory } = await openCitadel();
-    const pluggedDirectory = await plug();
-    const { citadel } = await openCitadel({ pluggedDirectory, dataDirectory });
-    expect((await citadel.trustedRoots()).length).toBe(1);
-  });
-
-  test("Citadel.open() refuses one that would shut out who knows the mesh's own root alone", async () => {
-    const own = await openCitadel();
-    const { dataDirectory, clock } = own;
-    await letIn(own);
-    const alone = await plug();
-    expect(await shutOut(openCitadel({ dataDirectory, pluggedDirectory: alone }))).toStartWith(
-      `ca_unusable The certificate authority in ${alone} cannot be used: shop/cart-v1 would be shut out, with ` +
-        "certificates of the mesh's own root, which its roots do not hold",
-    );
-    const both = await plug(own.citadel.trust.roots);
-    await openCitadel({ dataDirectory, pluggedDirectory: both });
-    // Who has no certificate any more loses nothing.
-    clock.advance(DAY_MS);
-    await openCitadel({ dataDirectory, pluggedDirectory: alone, clock });
-  });
-
-  test("Citadel.enrol() uses up no token where the CA has expired, and nothing is issued", async () => {
-    const root = await makeAuthority({ notAfterMs: START_MS + 60_000 });
-    const pluggedDirectory = writeFiles(istioFiles(root, root.pem, root.pem));
-    const { citadel, clock } = await openCitadel({ pluggedDirectory });
-    const { token } = await citadel.createToken(CART);
-    clock.advance(60_000);
-    const refused = {
-      code: "ca_expired",
-      message: "The control plane cannot issue certificates at the moment",
-    };
-    await expect(citadel.enrol({ token, csr: await newCsr() })).rejects.toMatchObject(refused);
-    await expect(citadel.issueOwn()).rejects.toMatchObject(refused);
-    expect(await citadel.tokens()).toHaveLength(1);
-    expect(citadel.certificates().filter(({ kind }) => kind === "leaf")).toEqual([]);
-  });
-
-  test("Citadel.open() makes no root where workloads have certificates of another CA", async () => {
-    const pluggedDirectory = await plug();
-    const plugged = await openCitadel({ pluggedDirectory });
-    const { dataDirectory, clock } = plugged;
-    await letIn(plugged);
-    expect(await shutOut(openCitadel({ dataDirectory }))).toMatch(
-      /^ca_unusable .*authority\.pem cannot be used: shop\/cart-v1 would be shut out, with certificates of another CA; start with --ca/,
-    );
-    expect(readdirSync(join(dataDirectory, "ca"))).not.toContain("authority.pem");
-    await openCitadel({ dataDirectory, pluggedDirectory });
-    clock.advance(DAY_MS);
-    await openCitadel({ dataDirectory, clock });
-  });
 });
 
 describe("Citadel.certificates()", () => {
