@@ -24,6 +24,25 @@ const STORE = mesh.address(11);
 const CHAT = { address: CLIENT, port: 15001, host: "store:8081" };
 const DATABASE = { ...CHAT, host: "store:5432" };
 
+/** Nothing stands behind the name: rules lead what asks for it to the database, as bytes and as TLS. */
+const LEDGER = `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: ledger, namespace: shop }
+spec:
+  hosts: [ledger.test]
+  ports: [{ name: tcp, number: 6000, protocol: TCP }, { name: tls, number: 6443, protocol: TLS }]
+  resolution: STATIC
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: ledger, namespace: shop }
+spec:
+  hosts: [ledger.test]
+  tcp: [{ match: [{ port: 6000 }], route: [{ destination: { host: store, port: { number: 5432 } } }] }]
+  tls: [{ match: [{ sniHosts: [ledger.test] }], route: [{ destination: { host: store, port: { number: 5432 } } }] }]
+`;
+
 endEverythingAfterwards();
 
 let chat: ReturnType<typeof startChat>;
@@ -34,7 +53,7 @@ beforeAll(async () => {
     "port: 8080 }",
     "port: 8080 }\n  - { name: ws, port: 8081 }\n  - { name: tcp-db, port: 5432 }",
   );
-  mesh.write("mesh.yaml", ports, workload("client", CLIENT), workload("store", STORE));
+  mesh.write("mesh.yaml", ports, workload("client", CLIENT), workload("store", STORE), LEDGER);
   await mesh.startControlPlane();
   chat = startChat(STORE, 8081);
   database = await startDatabase(STORE, 5432);
@@ -104,6 +123,14 @@ describe("TCP through CONNECT", () => {
       expect((await heard).start).toBe(`${sent.length} ${sha256(sent)}\n`);
     },
   );
+
+  for (const port of [6000, 6443]) {
+    scenario(`the rules of port ${port} for bytes lead a tunnel that asks for it`, async () => {
+      const { socket, heard } = await databaseTunnel({ ...CHAT, host: `ledger.test:${port}` });
+      socket.end("hello");
+      expect((await heard).start).toBe(`5 ${sha256(Buffer.from("hello"))}\n`);
+    });
+  }
 
   scenario("after the client's half has ended, the server's half goes on to its end", async () => {
     const { socket, heard } = await databaseTunnel(DATABASE);

@@ -1,4 +1,5 @@
 /** The calls of the own workload: from the request's authority to a route, a cluster, an endpoint. */
+import { parseIp } from "../../lib/ip.ts";
 import type { Address } from "../../runtime/socket.ts";
 import { splitAuthority } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
@@ -130,6 +131,7 @@ export class OutboundAcceptor {
     const path = normalPath(head.path, snapshot.settings.pathNormalization);
     if (typeof path !== "string") return exchange.reply(path, snapshot.unrouted);
     head.path = path;
+    if (head.tunnel === "connect" && this.#tunnels(exchange, snapshot, head, connection)) return;
     const virtualHost = connection.virtualHost === undefined
       ? snapshot.routes.virtualHost(head.authority)
       : connection.virtualHost(snapshot, head.authority);
@@ -139,11 +141,30 @@ export class OutboundAcceptor {
     } else this.#routeCaptured(exchange, snapshot, head, connection.destination, connection.protocol);
   }
 
+  /**
+   * Whether a CONNECT is for a port of a service that carries bytes: it goes where they would go if the connection had
+   * been captured. Whoever asks for a host by name is taken to ask for it in TLS, too: nobody has looked inside yet.
+   */
+  #tunnels(
+    exchange: OutboundExchange,
+    snapshot: CompiledSnapshot,
+    { authority }: RequestHead,
+    { destination, virtualHost }: RequestConnection,
+  ): boolean {
+    const address = destination === null && virtualHost === undefined ? splitAuthority(authority) : null;
+    const listener = address && snapshot.listeners.byAuthority(address.hostname, address.port);
+    if (!listener) return false;
+    const byIp = parseIp(address.hostname) !== null;
+    const asked = { destination: byIp ? address : null, serverName: byIp ? null : address.hostname };
+    this.#routeTcp(exchange, snapshot, { listener, endpoint: null }, asked, address);
+    return true;
+  }
+
   #routeTcp(
     exchange: OutboundExchange,
     snapshot: CompiledSnapshot,
     { listener: { routes, listener }, endpoint }: Found<CompiledCluster, PinnedEndpoint>,
-    { destination: dialled, serverName }: TcpConnection,
+    { destination: dialled, serverName }: Pick<TcpConnection, "destination" | "serverName">,
     destination: Address,
   ): void {
     if (endpoint !== null) return exchange.sendTo(endpoint.cluster, endpoint, destination);

@@ -1,4 +1,4 @@
-/** Which service port a captured connection was on its way to: by the address that it dialled, or by TLS server name. */
+/** Which service port a connection is on its way to: by the address that it dialled, or by the name that it asks for. */
 import { formatIp, Network, parseIp } from "../../lib/ip.ts";
 import type { Listener } from "../../model/snapshot.ts";
 import { type CompiledTcpRoute, compileTcpRoute } from "./tcp_route.ts";
@@ -81,6 +81,16 @@ export class ListenerTable<Target, Endpoint> {
       ports?.find(({ listener }) => listener.protocol === "tls");
   }
 
+  /**
+   * The port of a service for which a tunnel asks, by a name, lower case, or by an address of the service as a whole. Of
+   * those that are declared to carry bytes alone: what goes to the others is led by the rules for requests.
+   */
+  byAuthority(hostname: string, port: number): CompiledListener<Target> | undefined {
+    if (parseIp(hostname) === null) return carriesBytes(this.byServerName(hostname, port));
+    const found = this.byAddress(hostname, port);
+    return found?.endpoint === null ? carriesBytes(found.listener) : undefined;
+  }
+
   /** Those of services that have a port, in order. */
   ofPort(port: number): readonly CompiledListener<Target>[] {
     return this.#all.filter(({ listener }) => listener.port === port);
@@ -113,6 +123,13 @@ export class ListenerTable<Target, Endpoint> {
     const key = `${formatIp(bytes)} ${port}`;
     if (!this.#byAddress.has(key)) this.#byAddress.set(key, found);
   }
+}
+
+function carriesBytes<Target>(
+  found: CompiledListener<Target> | undefined,
+): CompiledListener<Target> | undefined {
+  const protocol = found?.listener.protocol;
+  return protocol === "tcp" || protocol === "tls" ? found : undefined;
 }
 
 function compile<Target, Endpoint>(

@@ -1,12 +1,14 @@
 /** Where the own workload's calls go, and what they carry. */
 import { describe, expect, test } from "bun:test";
 import { NO_CONDITIONS, type Route, type RouteMatch } from "../../../../src/model/route.ts";
+import type { Listener } from "../../../../src/model/snapshot.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import {
   cluster,
   DataPlane,
   endpoint,
   IN_FLIGHT_MAX,
+  listener,
   settings,
   SHOP_ID,
   shopSnapshot,
@@ -232,6 +234,54 @@ describe("local replies", () => {
     const plane = new DataPlane(shopSnapshot());
     await answerTo(plane, "nonsense\r\n\r\n");
     expect(plane.counted()).toEqual(["400 DPE unknown"]);
+  });
+});
+
+describe("a CONNECT to a port of a service that carries bytes", () => {
+  const to = (subset: string) => ({ cluster: `outbound|80|${subset}|shop.test`, weight: 1 });
+
+  function plane(more: Partial<Listener>): DataPlane {
+    const names = ["", "blue"].map((subset) => to(subset).cluster);
+    return new DataPlane(snapshotOf(
+      settings({ outboundPolicy: "REGISTRY_ONLY" }),
+      listener(more),
+      ...names.map((name) => cluster({ name })),
+      ...names.map((name, index) => ({ kind: "endpoints" as const, name, endpoints: [endpoint(index)] })),
+    ));
+  }
+
+  test.each(
+    [
+      ["shop.test:80", "tcp", "192.0.2.1"],
+      ["SHOP.test.:080", "tcp", "192.0.2.1"],
+      ["10.96.0.1:80", "tcp", "192.0.2.0"],
+      ["shop.test:80", "tls", "192.0.2.1"],
+    ] as const,
+  )("OutboundAcceptor sends %s, %s, by the routes for bytes", async (asked, protocol, address) => {
+    const condition = protocol === "tls"
+      ? { serverNames: ["shop.test"], addresses: [] }
+      : { serverNames: [], addresses: ["10.96.0.1/32"] };
+    const first = {
+      origin: null,
+      matches: [condition],
+      destinations: [to(protocol === "tls" ? "blue" : "")],
+    };
+    const rest = { origin: null, destinations: [to("blue")] };
+    const one = plane({ protocol, routes: protocol === "tls" ? [first] : [first, rest] });
+    const client = one.caller();
+    client.send(`CONNECT ${asked} HTTP/1.1\r\nHost: x\r\n\r\nhello`);
+    expect(one.network.last.address).toMatchObject({ hostname: address, port: 8080, protocol: "tcp" });
+    expect(await one.network.last.accept().read()).toBe("hello");
+    expect(await client.read()).toStartWith("HTTP/1.1 200");
+  });
+
+  test("OutboundAcceptor calls nobody whom no rule names where only declared hosts may be called", async () => {
+    const matches = [{ serverNames: ["else.test"], addresses: [] }];
+    const one = plane({ protocol: "tls", routes: [{ origin: null, matches, destinations: [to("")] }] });
+    expect(await answerTo(one, "CONNECT shop.test:80 HTTP/1.1\r\nHost: x\r\n\r\n")).toStartWith(
+      "HTTP/1.1 502",
+    );
+    expect(one.network.attempts).toHaveLength(0);
   });
 });
 

@@ -78,4 +78,20 @@ describe("ListenerTable", () => {
       .toEqual(["wild", "wilder", undefined]);
     expect(table([{ protocol: "tcp", serverNames: ["t"] }]).byServerName("t", null)).toBeUndefined();
   });
+
+  test("ListenerTable finds what a tunnel asks for where bytes are declared, and no single endpoint", () => {
+    const listeners = table([
+      { name: "bytes", protocol: "tcp", serverNames: ["db.test"], addresses: ["10.0.0.1", "10.1.0.0/16"] },
+      { name: "secret", protocol: "tls", serverNames: ["*.secret.test"], addresses: [] },
+      { name: "unsaid", protocol: "auto", serverNames: ["unsaid.test"], addresses: ["10.0.0.2"] },
+      { name: "requests", protocol: "http", serverNames: [], addresses: ["10.0.0.3"] },
+    ], { bytes: [{ address: "192.0.2.1", port: 80, endpoint: "one" }] });
+    const asked = (name: string, port = 80) => listeners.byAuthority(name, port)?.listener.name;
+    expect(["db.test", "10.0.0.1", "10.1.2.3", "a.secret.test"].map((name) => asked(name)))
+      .toEqual(["bytes", "bytes", "bytes", "secret"]);
+    expect(asked("db.test", 81)).toBeUndefined();
+    for (const name of ["unsaid.test", "10.0.0.2", "10.0.0.3", "192.0.2.1", "else.test"]) {
+      expect(asked(name)).toBeUndefined();
+    }
+  });
 });
