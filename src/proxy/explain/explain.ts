@@ -14,8 +14,9 @@ import { explainAction, type ExplainedAction, NO_ACTION } from "./action.ts";
 import { explainTokens, tokenAt } from "./authentication.ts";
 import { explainAuthorization, type Receiver } from "./authorization.ts";
 import type { Explained, ExplainedRule, Explanation } from "./explanation.ts";
-import { HTTPS_REDIRECT } from "../filters/gateway.ts";
-import { gatewayVerdict } from "./gateway.ts";
+import { edgeHost, HTTPS_REDIRECT } from "../filters/gateway.ts";
+import { tlsVerdict } from "./bytes.ts";
+import { gatewayPort, gatewayVerdict } from "./gateway.ts";
 import { explainOwnPolicies, headAtEdge, noteOnClient } from "./gateway_policies.ts";
 import { type MeshView, meshView } from "./mesh_view.ts";
 import { noteOnUnknownName } from "./notes.ts";
@@ -72,18 +73,40 @@ export function explain(snapshot: Snapshot, request: ExplainRequest, receiver: R
 
 function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
   if (mesh.gatewayListeners.length > 0) return atGateway(mesh, scheme, head);
-  if (scheme === "https") {
-    const why = "TLS of the application itself is not opened, so no HTTP rule applies to it";
-    return unrouted("passthrough", why);
-  }
-  const { outboundPolicy, workload } = mesh.settings;
+  if (scheme === "https") return inTls(mesh, head);
+  const { workload } = mesh.settings;
   const found = new RouteTable(mesh.virtualHosts, () => null).virtualHost(head.authority);
   if (found === undefined) {
     const why = `no service that ${workload.key} sees has the name ${JSON.stringify(head.authority)}`;
     const note = noteOnUnknownName(mesh, head.authority);
-    return unrouted(outboundPolicy === "REGISTRY_ONLY" ? "blocked" : "passthrough", why, note);
+    return unrouted(outside(mesh), why, note);
   }
   return routed(mesh, found, head);
+}
+
+/** TLS that the program speaks itself: rules for the name that it asks for decide, and none that reads requests. */
+function inTls(mesh: MeshView, head: RequestHead): Outcome {
+  const found = tlsVerdict(mesh, head.authority, gatewayPort("https", head));
+  if (found === null) {
+    return unrouted(
+      outside(mesh),
+      "TLS of the application itself is not opened, so no HTTP rule applies to it",
+    );
+  }
+  const { service, port, route } = found;
+  const name = JSON.stringify(edgeHost(head.authority));
+  if (route === null) {
+    return unrouted(outside(mesh), `no rule at port ${port} of ${service} is for TLS for ${name}`);
+  }
+  return ofBytes(mesh, route, head, {
+    service,
+    why: `TLS for ${name} at port ${port} of ${service}, of which no request is read`,
+  });
+}
+
+/** What becomes of calls to hosts that nobody declared. */
+function outside({ settings }: MeshView): "passthrough" | "blocked" {
+  return settings.outboundPolicy === "REGISTRY_ONLY" ? "blocked" : "passthrough";
 }
 
 function atGateway(mesh: MeshView, scheme: "http" | "https", head: RequestHead): Outcome {
@@ -105,13 +128,23 @@ function atGateway(mesh: MeshView, scheme: "http" | "https", head: RequestHead):
       };
     }
     case "bytes": {
-      const { origin } = verdict.route.route;
-      const { virtualService = null, rule = null } = origin ?? {};
-      const trace = [{ virtualService, rule, matched: true, why: verdict.why }];
-      const common = { service: null, route: routeOf(verdict.route), trace, origins: [origin] };
-      return { ...common, ...explainAction(mesh, verdict.route, head), guarded: "tcp" };
+      const { route, why } = verdict;
+      return { ...ofBytes(mesh, route, head, { service: null, why }), guarded: "tcp" };
     }
   }
+}
+
+function ofBytes(
+  mesh: MeshView,
+  route: CompiledRoute<unknown>,
+  head: RequestHead,
+  { service, why }: { readonly service: string | null; readonly why: string },
+): Outcome {
+  const { origin } = route.route;
+  const { virtualService = null, rule = null } = origin ?? {};
+  const trace = [{ virtualService, rule, matched: true, why }];
+  const common = { service, route: routeOf(route), trace, origins: [origin] };
+  return { ...common, ...explainAction(mesh, route, head) };
 }
 
 function unrouted(

@@ -1,13 +1,12 @@
 /** What a gateway does with a request from outside: the port, the server that TLS asks for, then hosts or bytes. */
-import { RETRY_POLICY_DEFAULT, type Route } from "../../model/route.ts";
-import type { TcpRoute } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import { edgeHost, HTTPS_REDIRECT } from "../filters/gateway.ts";
-import { type CompiledRoute, compileRoute } from "../route/compiled_route.ts";
+import type { CompiledRoute } from "../route/compiled_route.ts";
 import { type CompiledChain, GatewayTable } from "../route/gateway_table.ts";
 import { redirectLocation } from "../route/redirect.ts";
 import { type CompiledVirtualHost, RouteTable } from "../route/route_table.ts";
 import { findTcpRoute } from "../route/tcp_route.ts";
+import { routeOfBytes } from "./bytes.ts";
 import type { MeshView } from "./mesh_view.ts";
 
 /** What is found before any rule is looked at; each `why` is a clause. */
@@ -79,13 +78,7 @@ function bytesVerdict(
     return { type: "refused", why: `no rule is for ${what} at port ${port} of the gateway` };
   }
   const why = `${what} at port ${port} of the gateway, of which no request is read`;
-  return { type: "bytes", route: compileRoute(asRoute(found.route), () => null), why };
-}
-
-/** Bytes are sent once. */
-function asRoute({ origin, destinations }: TcpRoute): Route {
-  const retries = { ...RETRY_POLICY_DEFAULT, attempts: 0 };
-  return { name: null, origin, matches: [], action: { type: "forward", destinations, retries } };
+  return { type: "bytes", route: routeOfBytes(found), why };
 }
 
 function quote(text: string): string {

@@ -234,6 +234,39 @@ describe("explain()", () => {
     });
   });
 
+  test("says which rule for names in TLS leads what the application itself encrypts", () => {
+    const listener = (...names: string[]): Resource => ({
+      kind: "listener",
+      name: `${HOST}:443`,
+      service: SERVICE,
+      port: 443,
+      protocol: "tls",
+      addresses: [],
+      serverNames: ["reviews.test", "other.test"],
+      routes: [{
+        origin: { virtualService: "shop/names", rule: 1, file: "tls.yaml", line: 7 },
+        matches: [{ serverNames: names, addresses: [] }],
+        destinations: [to("v1", 1), to("v2", 3)],
+      }],
+    });
+    const mesh = snapshot(settings("REGISTRY_ONLY"), listener("reviews.test"));
+    expect(ask(mesh, "https://Reviews.test/any").explanation).toMatchObject({
+      action: "forward",
+      service: HOST,
+      route: { virtualService: "shop/names", rule: 1, file: "tls.yaml", line: 7 },
+      destinations: [{ subset: "v1", weight: 25 }, { subset: "v2", weight: 75 }],
+      trace: [{ why: `TLS for "reviews.test" at port 443 of ${HOST}, of which no request is read` }],
+    });
+    const blocked = (url: string) => {
+      const { action, trace } = ask(mesh, url).explanation;
+      return `${action}: ${trace[0]?.why}`;
+    };
+    expect(blocked("https://other.test/")).toBe(
+      `blocked: no rule at port 443 of ${HOST} is for TLS for "other.test"`,
+    );
+    expect(blocked("https://reviews.test:8443/")).toStartWith("blocked: TLS of the application itself");
+  });
+
   test("asks for a snapshot with settings", () => {
     expect(() => ask(snapshot(), "reviews")).toThrow("no proxy settings");
   });
