@@ -9,6 +9,7 @@ import {
   type ResourceKey,
   resourceKey,
   type ServiceInfo,
+  type SkippedRule,
   type VersionedResource,
   type VirtualHost,
 } from "../model/snapshot.ts";
@@ -18,11 +19,11 @@ import type { DestinationRules } from "./destination_rules.ts";
 import type { Membership } from "./endpoints.ts";
 import { HostClusters, type PortClusters } from "./host_clusters.ts";
 import { listenerOf } from "./listeners.ts";
-import { defaultRoutes, NO_ROUTES, type RouteScope, routesOf } from "./routes.ts";
+import { defaultRoutes, NO_ROUTES, originOf, type RouteScope, routesOf } from "./routes.ts";
 import type { ServiceCatalogue, VisibleHost, VisiblePort } from "./service_catalogue.ts";
 import { tcpRoutesOf } from "./tcp_routes.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
-import type { MeshRule, VirtualServices } from "./virtual_services.ts";
+import type { MeshRule, PassedOver, VirtualServices } from "./virtual_services.ts";
 
 /** Istio's port of a VirtualService's host that no service has. */
 const PORT_OF_UNKNOWN_HOST = 80;
@@ -120,8 +121,10 @@ export class HostParts {
     port: number,
     domains: readonly string[],
     rule: MeshRule | undefined,
-    viewer: Viewer,
+    viewer: ScopedViewer,
   ): VersionedResource {
+    const { tellsSkipped, virtualServices } = this.#of;
+    const others = tellsSkipped ? virtualServices.passedOver(host, rule, viewer.namespace, viewer.scope) : [];
     const inferredPort = (destination: string) => this.inferredPort(destination, port, viewer);
     const source = rule?.asksForSource
       ? keyOf(viewer.namespace, ...labelsOf(viewer, rule.sourceLabelKeys))
@@ -137,6 +140,7 @@ export class HostParts {
       inferred,
       source,
       ...domains,
+      ...others.map(({ resource, why }) => `${resource.namespace}/${resource.name} ${why}`),
     );
     return this.body(key, (): VirtualHost => {
       const retries = this.#of.mesh.defaultHttpRetryPolicy;
@@ -147,7 +151,9 @@ export class HostParts {
         inferredPort,
         retries,
       };
-      const { routes, skipped } = rule === undefined ? NO_ROUTES : routesOf(rule, scope);
+      const built = rule === undefined ? NO_ROUTES : routesOf(rule, scope);
+      const { routes } = built;
+      const skipped = tellsSkipped ? [...others.flatMap(rulesPassedOver), ...built.skipped] : [];
       return {
         kind: "virtualHost",
         name: `${host}:${port}`,
@@ -155,7 +161,7 @@ export class HostParts {
         port,
         domains,
         routes: routes.length > 0 ? routes : defaultRoutes(host, port, retries),
-        ...this.#of.tellsSkipped && skipped.length > 0 ? { skipped } : {},
+        ...skipped.length > 0 ? { skipped } : {},
       };
     });
   }
@@ -220,6 +226,15 @@ export class HostParts {
   #claimsOf({ namespace, scope }: ScopedViewer): DomainClaims {
     return new DomainClaims(this.#of.services, namespace, scope);
   }
+}
+
+/** Each rule of a VirtualService that has no say, before those of the one that has. */
+function rulesPassedOver({ resource, why }: PassedOver): readonly SkippedRule[] {
+  return resource.spec.http.map((http, index) => ({
+    origin: originOf({ http, resource, index }),
+    before: 0,
+    why,
+  }));
 }
 
 /** A caller's labels of these keys; nothing for those that it has not. */

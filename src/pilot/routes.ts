@@ -71,7 +71,7 @@ export function defaultRoutes(host: string, port: number, retries: HttpRetry | n
   return [{ name: DEFAULT_ROUTE_NAME, origin: null, matches: [], action }];
 }
 
-function originOf({ resource, index }: PlacedRule): RouteOrigin {
+export function originOf({ resource, index }: PlacedRule): RouteOrigin {
   const { file, line } = resource.positionOf(["spec", "http", index]);
   return { virtualService: `${resource.namespace}/${resource.name}`, rule: index, file, line };
 }

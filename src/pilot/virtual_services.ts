@@ -40,6 +40,12 @@ export interface RuleScope {
   seesRule(hosts: readonly string[], namespace: string): boolean;
 }
 
+/** A VirtualService that has no say for a caller. */
+export interface PassedOver {
+  readonly resource: ConfigResource<VirtualServiceSpec>;
+  readonly why: string;
+}
+
 export class VirtualServices {
   readonly #resources: readonly ConfigResource<VirtualServiceSpec>[];
   readonly #delegates: Delegates;
@@ -52,6 +58,9 @@ export class VirtualServices {
   readonly #wildcards: readonly string[];
   /** Keys of labels that some rule asks the caller for: proxies alike in these see the same routes. */
   readonly sourceLabelKeys: readonly string[];
+
+  /** By full host or wildcard, whoever heeds them; made when it is asked, which proxies' snapshots never do. */
+  #byName: ReadonlyMap<string, readonly ConfigResource<VirtualServiceSpec>[]> | null = null;
 
   /** `previous` are those of the generation before: only what was replaced since is looked at. */
   constructor(resources: readonly ConfigResource<VirtualServiceSpec>[], previous: VirtualServices | null) {
@@ -124,6 +133,31 @@ export class VirtualServices {
     return ofNamespace(clientNamespace) ?? ofNamespace(serviceNamespace) ?? rules[0];
   }
 
+  /** The VirtualServices that name a host and are not the one that routes it for a caller; `why` is a clause. */
+  passedOver(
+    host: string,
+    selected: MeshRule | undefined,
+    clientNamespace: string,
+    scope: RuleScope | null,
+  ): readonly PassedOver[] {
+    this.#byName ??= byName(this.#resources);
+    const wildcards = [...this.#byName.keys()].filter((name) => isWildcard(name) && hostMatches(name, host));
+    const naming = new Set([host, ...wildcards].flatMap((name) => this.#byName?.get(name) ?? []));
+    naming.delete(selected?.resource as ConfigResource<VirtualServiceSpec>);
+    return Array.from(naming, (resource) => {
+      const { namespace, spec } = resource;
+      const rule = this.#ruleAt[this.#resources.indexOf(resource)] ?? null;
+      const why = rule === null
+        ? `its gateways leave out ${JSON.stringify(MESH_GATEWAY)}, so sidecars do not heed it`
+        : !isVisible(spec.exportTo, namespace, clientNamespace)
+        ? `it is not exported to the namespace ${clientNamespace}`
+        : !isSeen(rule, clientNamespace, scope)
+        ? "the caller's Sidecar leaves it out"
+        : `the host has one VirtualService for a caller, which is ${selected?.key}`;
+      return { resource, why };
+    });
+  }
+
   /** The rules that are here and were not there, and the other way round. */
   changesSince(
     before: VirtualServices,
@@ -180,12 +214,25 @@ export function routingRules(
 }
 
 function byHost(rules: readonly MeshRule[]): Map<string, readonly MeshRule[]> {
-  const found = new Map<string, MeshRule[]>();
-  for (const rule of rules) {
-    for (const host of rule.hosts) {
+  return grouped(rules, ({ hosts }) => hosts);
+}
+
+function byName(
+  resources: readonly ConfigResource<VirtualServiceSpec>[],
+): Map<string, readonly ConfigResource<VirtualServiceSpec>[]> {
+  return grouped(resources, ({ namespace, spec }) => spec.hosts.map((host) => resolveHost(host, namespace)));
+}
+
+function grouped<Item>(
+  items: readonly Item[],
+  hostsOf: (item: Item) => readonly string[],
+): Map<string, readonly Item[]> {
+  const found = new Map<string, Item[]>();
+  for (const item of items) {
+    for (const host of hostsOf(item)) {
       const others = found.get(host);
-      if (others === undefined) found.set(host, [rule]);
-      else others.push(rule);
+      if (others === undefined) found.set(host, [item]);
+      else others.push(item);
     }
   }
   return found;

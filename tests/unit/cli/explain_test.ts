@@ -250,6 +250,29 @@ const ACTIONS = load(
   ),
 );
 
+/** Only one of those that name the host has a say for shop/web. */
+const RIVALS = load(
+  service("cart", "shop"),
+  workloadEntry("web", "shop", "{address: 10.0.0.1}"),
+  networking("Sidecar", "default", "shop", '{egress: [{hosts: ["./*", "edge/*", "team/*"]}]}'),
+  ...[
+    ["a-first", "shop", "cart", "http: [{match: [{uri: {exact: /one}}], directResponse: {status: 201}}]"],
+    ["b-second", "shop", "cart", "http: [{directResponse: {status: 202}}, {directResponse: {status: 203}}]"],
+    ["gateway", "shop", "cart", "gateways: [edge/main], http: [{directResponse: {status: 204}}]"],
+    ["unseen", "other", "cart.shop.svc.cluster.local", "http: [{directResponse: {status: 205}}]"],
+    [
+      "private",
+      "edge",
+      "cart.shop.svc.cluster.local",
+      'exportTo: ["."], http: [{directResponse: {status: 206}}]',
+    ],
+    ["wide", "team", '"*.shop.svc.cluster.local"', "http: [{directResponse: {status: 207}}]"],
+    ["else", "shop", "other", "http: [{directResponse: {status: 208}}]"],
+  ].map(([name, namespace, host, rules]) =>
+    networking("VirtualService", name as string, namespace as string, `{hosts: [${host}], ${rules}}`)
+  ),
+);
+
 const CASES: readonly [
   name: string,
   ResourceSet,
@@ -305,6 +328,7 @@ const CASES: readonly [
   ["gateway_redirect", EDGE, "edge/in", "GET", "http://web.test/api", []],
   ["plain_text", BROKEN, "shop/web", "GET", "http://reviews:9080/?all", []],
   ["no_rule_matches", BROKEN, "shop/web", "GET", "http://reviews:9080/", []],
+  ["rivals", RIVALS, "shop/web", "GET", "http://cart:8080/two", []],
   ["redirect", ACTIONS, "shop/web", "GET", "http://cart:8080/old/x?q=1", []],
   ["direct_response", ACTIONS, "shop/web", "GET", "http://cart:8080/closed", []],
   ["abort", ACTIONS, "shop/web", "GET", "http://cart:8080/broken", []],
