@@ -215,13 +215,18 @@ export class Citadel {
   }
 
   /**
-   * From now on the certificate with this serial number, or every one of this SPIFFE ID, is refused. On the disk when it
-   * resolves. Throws CitadelError `request_invalid`, `storage_failed`.
+   * From now on the certificate with this serial number and those that it replaced, or every one of this SPIFFE ID, is
+   * refused: who has the newest has those before it, too. On the disk when it resolves. Throws CitadelError
+   * `request_invalid`, `storage_failed`.
    */
   async revoke(target: string): Promise<CertificateStatus[]> {
     const serial = target.replaceAll(":", "").toLowerCase();
     // Also one that has expired, with whose key its workload might come back.
-    const found = this.#log.issued().filter((each) => each.serial === serial || each.spiffeId === target);
+    const issued = this.#log.issued();
+    const named = issued.find((each) => each.serial === serial);
+    const found = named === undefined
+      ? issued.filter((each) => each.spiffeId === target)
+      : issued.slice(0, issued.indexOf(named) + 1).filter((each) => each.workload === named.workload);
     if (found.length === 0) {
       throw new CitadelError(
         "request_invalid",
@@ -248,6 +253,11 @@ export class Citadel {
   /** Serial numbers, lower-case hex, of what was revoked and has not expired. */
   revokedSerials(): string[] {
     return this.#revocations.current().map(({ serial }) => serial);
+  }
+
+  /** Whose certificates were revoked, sorted; also of late those that have expired since. */
+  revokedIds(): string[] {
+    return this.#revocations.spiffeIds();
   }
 
   /** DER of the certificate revocation list (RFC 5280 §5). */

@@ -58,6 +58,12 @@ export class RevocationList {
     return this.#until(this.#clock.now()).sort((one, other) => one.serial < other.serial ? -1 : 1);
   }
 
+  /** Whose the certificates on the books are, sorted, each once. */
+  spiffeIds(): string[] {
+    const kept = this.#until(this.#clock.now() - REVOCATION_KEPT_MS);
+    return [...new Set(kept.map(({ spiffeId }) => spiffeId))].sort();
+  }
+
   /** On the disk when it resolves. Throws PrivateFileError, CitadelError `request_invalid`; then nothing has changed. */
   add(revocations: readonly Omit<Revocation, "revokedAtMs">[]): Promise<void> {
     // One after the other: each writes what the one before it left.

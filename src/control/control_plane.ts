@@ -136,7 +136,7 @@ export class ControlPlane {
     }
     // Before anybody connects: no workload that has a sidecar may be called in plain text, not even for a moment.
     this.#registry.setEnrolled(citadel.enrolledWorkloads());
-    this.#discovery.setRevoked(citadel.revokedSerials());
+    this.#discovery.setRevoked(citadel.revokedSerials(), citadel.revokedIds());
     this.#discovery.setTrust(citadel.trust);
     await this.#source.start();
     const certificate = await OwnCertificateKeeper.start({ citadel, clock, random, log });
@@ -205,8 +205,9 @@ export class ControlPlane {
         resources: () => this.#resources(config),
       }),
       onRevoked: () => {
-        this.#discovery.setRevoked(citadel.revokedSerials());
-        this.#endpoint?.cut((serial) => citadel.isRevoked(serial));
+        this.#discovery.setRevoked(citadel.revokedSerials(), citadel.revokedIds());
+        const ids = new Set(citadel.revokedIds());
+        this.#endpoint?.cut((serial) => citadel.isRevoked(serial), (spiffeId) => ids.has(spiffeId));
       },
     });
     this.#watch = new CertificateWatch({ certificates: () => citadel.certificates(), clock, log });

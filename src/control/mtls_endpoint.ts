@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
-import { peerIdentity } from "../identity/peer_identity.ts";
+import { type PeerIdentity, peerIdentity } from "../identity/peer_identity.ts";
 import { Http1ServerConnection } from "../proxy/http1/server_connection.ts";
 import { HandshakingConnection } from "../proxy/listener/handshaking_connection.ts";
 import {
@@ -29,11 +29,14 @@ export interface MtlsEndpointOptions {
   warn(message: string): void;
 }
 
+/** A certificate that TLS has proved to be the peer's. */
+type Proof = Extract<PeerIdentity, { readonly ok: true }>;
+
 export class MtlsEndpoint {
   readonly #options: MtlsEndpointOptions;
   readonly #wheel: TimerWheel;
-  /** With the serial number of the peer's certificate. */
-  readonly #connections = new Map<Http1ServerConnection, string | null>();
+  /** With what the peer has proved; null: nothing. */
+  readonly #connections = new Map<Http1ServerConnection, Proof | null>();
   readonly #listener: Listener;
 
   /** Listens at once. Throws ListenError. */
@@ -58,10 +61,13 @@ export class MtlsEndpoint {
     for (const connection of this.#connections.keys()) connection.drain();
   }
 
-  /** Breaks off the connections of peers with these certificates. */
-  cut(isRevoked: (serial: string) => boolean): void {
-    for (const [connection, serial] of [...this.#connections]) {
-      if (serial !== null && isRevoked(serial)) connection.cut();
+  /** Breaks off the connections of peers with these certificates, and what these identities opened with expired ones. */
+  cut(isRevoked: (serial: string) => boolean, isOfRevoked: (spiffeId: string) => boolean): void {
+    const now = this.#options.clock.now();
+    for (const [connection, proof] of [...this.#connections]) {
+      if (proof === null) continue;
+      const { serial, spiffeId, notAfterMs } = proof;
+      if (isRevoked(serial) || (notAfterMs < now && isOfRevoked(spiffeId))) connection.cut();
     }
   }
 
@@ -79,13 +85,19 @@ export class MtlsEndpoint {
       wire.terminate();
       return;
     }
-    const serial = verdict.ok ? verdict.serial : null;
-    const peer = { spiffeId: verdict.ok ? verdict.spiffeId : null, serial, address: wire.remoteAddress };
-    const acceptor = new FetchAcceptor(handler, peer);
+    const proof = verdict.ok ? verdict : null;
+    const address = wire.remoteAddress;
+    const nobody = { spiffeId: null, serial: null, address };
+    const peer = proof === null ? nobody : { spiffeId: proof.spiffeId, serial: proof.serial, address };
+    // A certificate that has expired since the handshake proves nothing any more.
+    const acceptor = new FetchAcceptor(
+      (request) => handler(request, proof !== null && clock.now() > proof.notAfterMs ? nobody : peer),
+      peer,
+    );
     const connection = new Http1ServerConnection(wire, acceptor, this.#wheel, "https", (closed) => {
       this.#connections.delete(closed);
     });
-    this.#connections.set(connection, serial);
+    this.#connections.set(connection, proof);
     setOwner(wire, connection);
   }
 }

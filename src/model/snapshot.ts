@@ -65,6 +65,8 @@ export interface ProxySettings {
   readonly probe?: HealthProbe;
   /** Serial numbers, lower-case hex, of certificates that hold no more: of no peer is one accepted. @default none */
   readonly revoked?: readonly string[];
+  /** Whose those were: what they opened with a certificate that has expired since is on no list. @default none */
+  readonly revokedIds?: readonly string[];
   /** Whom to trust, and who signs. Older control planes say it with each certificate only. @default as before */
   readonly trust?: Trust;
   /** Where the proxy itself stands, as in `Endpoint.locality`. @default "" */

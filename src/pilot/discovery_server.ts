@@ -56,6 +56,7 @@ export class DiscoveryServer {
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
   #revoked: readonly string[] = [];
+  #revokedIds: readonly string[] = [];
   #trust: Trust | undefined;
   #world: World | null = null;
   #settleOver = false;
@@ -98,9 +99,10 @@ export class DiscoveryServer {
     return [...new Set(lacking.map(({ hello }) => hello.workload))].sort();
   }
 
-  /** Certificates with these serial numbers hold no more: every proxy is told. */
-  setRevoked(serials: readonly string[]): void {
+  /** Certificates with these serial numbers, of these identities, hold no more: every proxy is told. */
+  setRevoked(serials: readonly string[], spiffeIds: readonly string[]): void {
     this.#revoked = serials;
+    this.#revokedIds = spiffeIds;
     this.#schedule();
   }
 
@@ -277,8 +279,9 @@ export class DiscoveryServer {
     this.#cancelRecompute = null;
     if (this.#resources === null) return;
     const workloads = this.#registry.workloads();
-    const [revoked, trust, trustDomain] = [this.#revoked, this.#trust, this.#trustDomain];
-    const input = { resources: this.#resources, workloads, trustDomain, revoked, trust };
+    const [trust, trustDomain] = [this.#trust, this.#trustDomain];
+    const [revoked, revokedIds] = [this.#revoked, this.#revokedIds];
+    const input = { resources: this.#resources, workloads, trustDomain, revoked, revokedIds, trust };
     this.#world = new World(input, this.#world);
     for (const session of [...this.#sessions]) {
       // The files may since have given the workload another identity.

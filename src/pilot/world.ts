@@ -27,6 +27,7 @@ export interface WorldInput {
   readonly trustDomain: string;
   /** As in ProxySettings. @default none */
   readonly revoked?: readonly string[];
+  readonly revokedIds?: readonly string[];
   /** As in ProxySettings. @default none is said */
   readonly trust?: Trust | undefined;
   /** For `explain`: snapshots also have the rules that were left out of them. @default false */
@@ -164,6 +165,7 @@ export class World {
     const [config, before] = [this.#config, previous.#config];
     if (config.mesh !== before.mesh) return;
     if (!sameElements(this.#input.revoked ?? [], previous.#input.revoked ?? [])) return;
+    if (!sameElements(this.#input.revokedIds ?? [], previous.#input.revokedIds ?? [])) return;
     if (this.#input.trust !== previous.#input.trust) return;
     const otherPolicies = [...config.hostsOfOtherPolicies(before)];
     const sameWorkloads = this.#input.workloads === previous.#input.workloads;
@@ -232,6 +234,7 @@ export class World {
         ...(mtls === null ? {} : { mtls }),
         ...(workload.probe === undefined ? {} : { probe: workload.probe }),
         ...(this.#input.revoked?.length ? { revoked: this.#input.revoked } : {}),
+        ...(this.#input.revokedIds?.length ? { revokedIds: this.#input.revokedIds } : {}),
         ...(this.#input.trust === undefined ? {} : { trust: this.#input.trust }),
         ...(workload.locality === undefined ? {} : { locality: workload.locality }),
         ...(Object.keys(labels).length === 0 ? {} : { labels }),

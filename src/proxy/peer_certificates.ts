@@ -2,16 +2,26 @@
  * What holds for the certificates of all peers: other names of the trust domain; which were revoked, and which
  * connections were opened with each, since those of revoked ones are closed.
  */
+import type { PeerIdentity } from "../identity/peer_identity.ts";
 import { isOpen, type Wire } from "../runtime/socket.ts";
 
 /** From this many connections on those that are closed are forgotten, each time the number has doubled. */
 const CLEARED_FROM = 1_024;
 
+/** A certificate that a peer has proved to own. */
+type Proven = Pick<Extract<PeerIdentity, { readonly ok: true }>, "serial" | "spiffeId" | "notAfterMs">;
+
+interface Opened {
+  readonly spiffeId: string;
+  readonly notAfterMs: number;
+  readonly wires: Set<Wire>;
+}
+
 export class PeerCertificates {
   /** Other names of the trust domain. */
   trustDomainAliases: readonly string[] = [];
   #revoked: ReadonlySet<string> = new Set();
-  readonly #wires = new Map<string, Set<Wire>>();
+  readonly #opened = new Map<string, Opened>();
   #count = 0;
   #clearedAt = CLEARED_FROM;
 
@@ -21,28 +31,38 @@ export class PeerCertificates {
   }
 
   /** A connection stands whose peer has proved to own this certificate. */
-  add(serial: string, wire: Wire): void {
-    const wires = this.#wires.get(serial);
-    if (wires === undefined) this.#wires.set(serial, new Set([wire]));
-    else wires.add(wire);
+  add({ serial, spiffeId, notAfterMs }: Proven, wire: Wire): void {
+    const opened = this.#opened.get(serial);
+    if (opened === undefined) this.#opened.set(serial, { spiffeId, notAfterMs, wires: new Set([wire]) });
+    else opened.wires.add(wire);
     if (++this.#count > this.#clearedAt) this.#clear();
   }
 
-  /** These and no others are revoked from now on; their connections are broken off. */
-  revoke(serials: readonly string[]): void {
+  /**
+   * These and no others are revoked from now on; their connections are broken off. So is what `spiffeIds` opened with a
+   * certificate that has expired by `nowMs`: no list names it, and it may be of those who were shut out.
+   */
+  revoke(serials: readonly string[], spiffeIds: readonly string[], nowMs: number): void {
     this.#revoked = new Set(serials);
-    for (const serial of serials) {
-      const wires = this.#wires.get(serial) ?? [];
-      this.#wires.delete(serial);
-      for (const wire of wires) wire.terminate();
+    for (const serial of serials) this.#breakOff(serial);
+    if (spiffeIds.length === 0) return;
+    const ids = new Set(spiffeIds);
+    for (const [serial, { spiffeId, notAfterMs }] of [...this.#opened]) {
+      if (notAfterMs < nowMs && ids.has(spiffeId)) this.#breakOff(serial);
     }
+  }
+
+  #breakOff(serial: string): void {
+    const wires = this.#opened.get(serial)?.wires ?? [];
+    this.#opened.delete(serial);
+    for (const wire of wires) wire.terminate();
   }
 
   #clear(): void {
     this.#count = 0;
-    for (const [serial, wires] of this.#wires) {
+    for (const [serial, { wires }] of this.#opened) {
       for (const wire of wires) if (!isOpen(wire)) wires.delete(wire);
-      if (wires.size === 0) this.#wires.delete(serial);
+      if (wires.size === 0) this.#opened.delete(serial);
       this.#count += wires.size;
     }
     this.#clearedAt = Math.max(CLEARED_FROM, this.#count * 2);

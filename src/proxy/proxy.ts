@@ -192,7 +192,8 @@ export class Proxy {
     this.#current = compiled;
     this.#keys?.retain(compiled.settings.jwtRules ?? []);
     this.#peers.trustDomainAliases = compiled.settings.trustDomainAliases ?? [];
-    this.#peers.revoke(compiled.settings.revoked ?? []);
+    const { revoked = [], revokedIds = [] } = compiled.settings;
+    this.#peers.revoke(revoked, revokedIds, clock.now());
     this.#hosts.retain(compiled.hosts);
     this.#names.retain(namesIn(snapshot));
     this.#gateway?.update(compiled);

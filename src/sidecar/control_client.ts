@@ -74,16 +74,20 @@ export interface LineStream {
 
 export class ControlClient {
   readonly #options: ControlClientOptions;
-  readonly #host: Host;
+  #host: Host;
   readonly #authority: string;
 
   constructor(options: ControlClientOptions) {
     this.#options = options;
-    const { address, trustDomain, clock, wheel, tlsMaterial, warn } = options;
+    this.#authority = options.address;
+    this.#host = this.#createHost();
+  }
+
+  #createHost(): Host {
+    const { address, trustDomain, clock, wheel, tlsMaterial, warn } = this.#options;
     const colon = address.lastIndexOf(":");
     const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
-    this.#authority = address;
-    this.#host = new Host(
+    return new Host(
       {
         hostname,
         port: Number(address.slice(colon + 1)),
@@ -110,7 +114,13 @@ export class ControlClient {
     return call;
   }
 
-  /** Connections close as they fall idle: for when the certificate has changed. */
+  /** What is asked from now on is asked over new connections, which show the certificate of now. */
+  reconnect(): void {
+    this.#host.retire();
+    this.#host = this.#createHost();
+  }
+
+  /** Connections close as they fall idle. */
   close(): void {
     this.#host.retire();
   }

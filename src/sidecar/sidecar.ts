@@ -163,6 +163,7 @@ export class Sidecar {
     plane.useIdentity(identity);
     const save = (renewed: SidecarIdentity) => {
       plane.useIdentity(renewed);
+      client.reconnect();
       return saveIdentity(dataDirectory, this.#files, renewed);
     };
     const rejoin = (expired: SidecarIdentity) => joining.rejoin(expired);

@@ -111,7 +111,7 @@ export class ConnectAttempt implements TlsWireOwner {
       return;
     }
     if (this.#address.protocol === "http2" && wire.alpnProtocol !== "h2") return this.#fail("protocol-error");
-    if ("serial" in verdict) this.#context.peers?.add(verdict.serial, wire);
+    if ("serial" in verdict) this.#context.peers?.add(verdict, wire);
     setOwner(wire, this.#succeed(wire));
   }
 

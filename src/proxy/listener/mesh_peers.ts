@@ -78,7 +78,7 @@ export class MeshPeers {
       warn(`Refused the peer from ${wire.remoteAddress} (${verdict.code}): ${verdict.detail}`);
       return wire.terminate();
     }
-    peers.add(verdict.serial, wire);
+    peers.add(verdict, wire);
     const peer = new InboundAcceptor(
       {
         ...exchanges,

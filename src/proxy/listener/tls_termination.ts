@@ -135,7 +135,7 @@ export class TlsTermination {
         isRevoked: (serial) => peers.isRevoked(serial),
       });
       if (!verdict.ok) return { refused: verdict.detail };
-      peers.add(verdict.serial, wire);
+      peers.add(verdict, wire);
       const own = current()?.settings.workload.principal ?? "";
       const { spiffeId } = verdict;
       return {

@@ -378,6 +378,17 @@ describe("Citadel.revoke()", () => {
     }
   });
 
+  test("Citadel.revoke() takes with a certificate those that it replaced, and none that came after it", async () => {
+    const { citadel, issued } = await enrolled();
+    const csr = await newCsr();
+    const renew = () => citadel.renew(CART.spiffeId, CART.workload, { csr });
+    const [second, third] = [await renew(), await renew()];
+    await citadel.revoke(second.serial);
+    expect(citadel.revokedSerials()).toEqual([issued.serial, second.serial].sort());
+    expect(citadel.isRevoked(third.serial)).toBe(false);
+    expect(citadel.revokedIds()).toEqual([CART.spiffeId]);
+  });
+
   test("Citadel.revoke() takes every certificate of an identity, and a new token lets it in again", async () => {
     const { citadel, issued } = await enrolled();
     const renewed = await citadel.renew(CART.spiffeId, CART.workload, { csr: await newCsr() });

@@ -64,15 +64,17 @@ describe("DiscoveryServer", () => {
     proxy.ack();
     const self = () => proxy.pushes.at(-1)?.set[0];
     const before = self();
-    server.setRevoked(["4a"]);
+    server.setRevoked(["4a"], ["spiffe://mesh.test/ns/shop/sa/cart"]);
     clock.advance(RECOMPUTE_DELAY_MS);
     expect(keysOf(proxy)).toEqual(["proxy/self"]);
-    expect(self()?.body).toMatchObject({ kind: "proxy", revoked: ["4a"] });
+    expect(self()?.body).toMatchObject({
+      ...{ kind: "proxy", revoked: ["4a"], revokedIds: ["spiffe://mesh.test/ns/shop/sa/cart"] },
+    });
     proxy.ack();
     update(TWO);
     expect(keysOf(proxy)).not.toContain("proxy/self");
     proxy.ack();
-    server.setRevoked([]);
+    server.setRevoked([], []);
     clock.advance(RECOMPUTE_DELAY_MS);
     expect(self()).toEqual(before);
   });

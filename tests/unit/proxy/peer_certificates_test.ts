@@ -7,29 +7,45 @@ function wire() {
   return fake as typeof fake & Wire;
 }
 
+const NOW_MS = 1_000_000;
+
+function certificate(serial: string, notAfterMs = NOW_MS, spiffeId = "spiffe://mesh.test/ns/shop/sa/cart") {
+  return { serial, spiffeId, notAfterMs };
+}
+
 describe("PeerCertificates", () => {
   test("PeerCertificates.revoke() breaks off the connections of these certificates and no others", () => {
     const peers = new PeerCertificates();
     const [one, two, other] = [wire(), wire(), wire()];
-    peers.add("4a", one);
-    peers.add("4a", two);
-    peers.add("4b", other);
-    peers.revoke(["4a"]);
+    peers.add(certificate("4a"), one);
+    peers.add(certificate("4a"), two);
+    peers.add(certificate("4b"), other);
+    peers.revoke(["4a"], [], NOW_MS);
     expect([one, two, other].map(({ terminated }) => terminated)).toEqual([1, 1, 0]);
     expect([peers.isRevoked("4a"), peers.isRevoked("4b")]).toEqual([true, false]);
-    peers.revoke(["4a"]);
+    peers.revoke(["4a"], [], NOW_MS);
     expect(one.terminated).toBe(1);
-    peers.revoke([]);
+    peers.revoke([], [], NOW_MS);
     expect(peers.isRevoked("4a")).toBe(false);
+  });
+
+  test("PeerCertificates.revoke() breaks off what a revoked identity opened with a certificate that has expired", () => {
+    const peers = new PeerCertificates();
+    const [expired, good, stranger] = [wire(), wire(), wire()];
+    peers.add(certificate("4a", NOW_MS - 1), expired);
+    peers.add(certificate("4b"), good);
+    peers.add(certificate("4c", NOW_MS - 1, "spiffe://mesh.test/ns/shop/sa/other"), stranger);
+    peers.revoke(["4d"], ["spiffe://mesh.test/ns/shop/sa/cart"], NOW_MS);
+    expect([expired, good, stranger].map(({ terminated }) => terminated)).toEqual([1, 0, 0]);
   });
 
   test("PeerCertificates.add() forgets connections that are closed, and none that is open", () => {
     const peers = new PeerCertificates();
     const open = wire();
-    peers.add("4a", open);
+    peers.add(certificate("4a"), open);
     const closed = Array.from({ length: 5_000 }, () => Object.assign(wire(), { readyState: 0 }));
-    for (const each of closed) peers.add("4a", each);
-    peers.revoke(["4a"]);
+    for (const each of closed) peers.add(certificate("4a"), each);
+    peers.revoke(["4a"], [], NOW_MS);
     expect(open.terminated).toBe(1);
     expect(closed.filter(({ terminated }) => terminated > 0).length).toBeLessThan(2_048);
   });
