@@ -26,7 +26,7 @@ export async function runPolicySuggest(
       "bowline graph shows which calls were reported",
     );
   }
-  await printData(output, { ...reply, policies }, () => policies.map(document).join("---\n").trimEnd());
+  await printData(output, { ...reply, policies }, () => policies.map(policyDocument).join("---\n").trimEnd());
   if (output === "table") {
     printMessage(
       `Calls since ${reply.since}; what has not happened yet is not allowed. Try the file on them, and on ` +
@@ -36,7 +36,8 @@ export async function runPolicySuggest(
   return EXIT.ok;
 }
 
-function document({ workloads, kinds, calls, leftOut, resource }: SuggestedPolicy): string {
+/** A policy as YAML, with what it is made of in comments. */
+export function policyDocument({ workloads, kinds, calls, leftOut, resource }: SuggestedPolicy): string {
   const comments = [`# For ${workloads.join(", ")}: ${plural(kinds, "kind")} of ${plural(calls, "call")}.`];
   if (leftOut > 0) {
     comments.push(
@@ -45,7 +46,7 @@ function document({ workloads, kinds, calls, leftOut, resource }: SuggestedPolic
       } of which nothing but the number is known, or that no pattern can name.`,
     );
   }
-  return `${printable(comments.join("\n"))}\n${stringify(resource)}`;
+  return `${comments.map(printable).join("\n")}\n${stringify(resource)}`;
 }
 
 function plural(count: number, what: string): string {
