@@ -1,8 +1,9 @@
 /** A difference of two configurations in words; workloads that notice the same stand together. */
-import type { Route, RouteMatch, StringMatch } from "../../model/route.ts";
+import type { Route, RouteMatch, RouteOrigin, StringMatch } from "../../model/route.ts";
+import type { TcpMatch, TcpRoute } from "../../model/snapshot.ts";
 import { printable } from "../output.ts";
 import type { MeshDiff, WorkloadDiff } from "./mesh_diff.ts";
-import { placeText, stringText, treatmentText } from "./route_words.ts";
+import { destinationsText, placeText, stringText, treatmentText } from "./route_words.ts";
 import { sequenceDiff } from "./sequence_diff.ts";
 import type {
   EndpointsChange,
@@ -11,7 +12,7 @@ import type {
   MovedRequest,
   PolicyChange,
 } from "./snapshot_diff.ts";
-import { type FieldChange, sameValue } from "./value_diff.ts";
+import { type FieldChange, sameMeaning } from "./value_diff.ts";
 
 /** Workloads that a heading names; of more it gives the number. */
 const WORKLOADS_NAMED_MAX = 5;
@@ -69,10 +70,13 @@ function requestLines({ method, url, headers, claims, before, after }: MovedRequ
 
 /** `rule 0 of tutorial/recommendation: when the path starts with "/a": 100% to …`. */
 function routeText({ origin, name, matches, ...treatment }: Route): string {
-  const rule = origin === null ? "no VirtualService" : `rule ${origin.rule} of ${origin.virtualService}`;
   const label = name === null ? "" : ` (${name})`;
   const when = matches.length === 0 ? "every request" : `when ${matches.map(matchText).join(", or ")}`;
-  return `${rule}${label}: ${when}: ${treatmentText(treatment)}`;
+  return `${ruleText(origin)}${label}: ${when}: ${treatmentText(treatment)}`;
+}
+
+function ruleText(origin: RouteOrigin | null): string {
+  return origin === null ? "no VirtualService" : `rule ${origin.rule} of ${origin.virtualService}`;
 }
 
 function matchText(match: RouteMatch): string {
@@ -113,7 +117,31 @@ function endpointLines({ added, removed, changed, ...place }: EndpointsChange): 
 /** Those that come and go do so with the routes and policies of their host. */
 function listenerLines({ host, change, fields }: ListenerChange): string[] {
   if (change !== "changed") return [];
-  return [`~ captured connections to ${host}`, ...fields.map((field) => `    ${fieldText(field)}`)];
+  const lines = fields.flatMap((one) => one.field === "routes" ? tcpRouteLines(one) : [fieldText(one)]);
+  return [`~ connections to ${host}`, ...lines.map((line) => `    ${line}`)];
+}
+
+/** `before` and `after` are routes of a listener. */
+function tcpRouteLines({ before, after }: FieldChange): string[] {
+  const changes = sequenceDiff(before as readonly TcpRoute[], after as readonly TcpRoute[], sameMeaning);
+  return changes.flatMap((one) => [
+    ...one.before === null ? [] : [`- ${tcpRouteText(one.before)}`],
+    ...one.after === null ? [] : [`+ ${tcpRouteText(one.after)}`],
+  ]);
+}
+
+/** `rule 0 of shop/names: when TLS asks for a.test: 100% to …`. */
+function tcpRouteText({ origin, matches = [], destinations }: TcpRoute): string {
+  const when = matches.length === 0 ? "every connection" : `when ${matches.map(tcpMatchText).join(", or ")}`;
+  return `${ruleText(origin)}: ${when}: ${destinationsText(destinations)}`;
+}
+
+function tcpMatchText({ serverNames, addresses }: TcpMatch): string {
+  const parts = [
+    ...serverNames.length === 0 ? [] : [`TLS asks for ${serverNames.join(" or ")}`],
+    ...addresses.length === 0 ? [] : [`the address is in ${addresses.join(" or ")}`],
+  ];
+  return parts.length === 0 ? "anything comes" : parts.join(" and ");
 }
 
 function portLines({ host, change, fields }: ListenerChange): string[] {
@@ -136,7 +164,7 @@ function settingLines(change: FieldChange): string[] {
   const { field, before, after } = change;
   const [old, now] = [before ?? [], after ?? []];
   if (!Array.isArray(old) || !Array.isArray(now)) return [`~ own ${fieldText(change)}`];
-  const items = sequenceDiff<unknown>(old, now, sameValue);
+  const items = sequenceDiff<unknown>(old, now, sameMeaning);
   return [
     `~ ${OWN_LISTS[field] ?? `own ${field}`}`,
     ...items.flatMap((item) => [

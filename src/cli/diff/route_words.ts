@@ -46,6 +46,11 @@ export function placeText(
   return subset === null ? `${host}:${port}` : `${host}:${port} subset ${subset}`;
 }
 
+export function destinationsText(destinations: readonly WeightedCluster[]): string {
+  const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
+  return destinations.map((one) => destinationText(one, total)).join(", ");
+}
+
 function actionText(action: RouteAction): string {
   switch (action.type) {
     case "redirect":
@@ -61,9 +66,8 @@ function actionText(action: RouteAction): string {
     }
     case "forward": {
       const { destinations, rewrite, mirrors = [], timeoutMs, retries } = action;
-      const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
       return [
-        ...destinations.map((one) => destinationText(one, total)),
+        destinationsText(destinations),
         ...rewrite === undefined ? [] : rewriteTexts(rewrite),
         ...mirrors.map(mirrorText),
         ...timeoutMs === undefined ? [] : [`timeout ${timeoutMs} ms`],

@@ -7,7 +7,7 @@ import { sampleRequests } from "../../proxy/explain/sample_request.ts";
 import type { RequestHead } from "../../proxy/exchange.ts";
 import { findRoute, RouteTable } from "../../proxy/route/route_table.ts";
 import { type ItemChange, sequenceDiff } from "./sequence_diff.ts";
-import { type FieldChange, fieldChanges, sameValue } from "./value_diff.ts";
+import { type FieldChange, fieldChanges, meantChanges, sameMeaning, sameValue } from "./value_diff.ts";
 
 export type Change = "added" | "removed" | "changed";
 
@@ -86,7 +86,7 @@ export function snapshotDiff(before: Snapshot, after: Snapshot): SnapshotDiff {
     endpoints: paired(old.endpoints, now.endpoints).flatMap(endpointsChange),
     listeners: paired(old.listeners, now.listeners).flatMap(listenerChange),
     ports: paired(byName(old.gatewayListeners), byName(now.gatewayListeners)).flatMap(listenerChange),
-    settings: fieldChanges(old.settings, now.settings),
+    settings: meantChanges(old.settings, now.settings),
   };
 }
 
@@ -131,8 +131,7 @@ function hostChange(pair: Pair<VirtualHost>, [old, now]: TablePair): HostChange[
 
 /** Where a rule stands, and whether others came before it, says nothing about what it does. */
 function sameRoute(a: Route, b: Route): boolean {
-  const name = (route: Route) => route.origin?.virtualService ?? null;
-  return name(a) === name(b) && sameValue({ ...a, origin: null }, { ...b, origin: null });
+  return sameMeaning(a, b);
 }
 
 function treatmentOf(table: RouteTable<null> | undefined, head: RequestHead): Treatment | null {
@@ -159,9 +158,9 @@ function policyChange(pair: Pair<Cluster>): PolicyChange[] {
 
 function listenerChange(pair: Pair<Listener | GatewayListener>): ListenerChange[] {
   const [host, before, after] = pair;
-  const fields = before === null || after === null ? [] : fieldChanges(before, after);
-  if (before !== null && after !== null && fields.length === 0) return [];
-  return [{ host, change: changeOf(pair), fields }];
+  if (before === null || after === null) return [{ host, change: changeOf(pair), fields: [] }];
+  const fields = meantChanges(before, after);
+  return fields.length === 0 ? [] : [{ host, change: changeOf(pair), fields }];
 }
 
 function endpointsChange([name, before, after]: Pair<readonly Endpoint[]>): EndpointsChange[] {

@@ -26,6 +26,30 @@ export function sameValue(a: unknown, b: unknown): boolean {
   return a === b || canonical(a) === canonical(b);
 }
 
+/** Those that are more than a move of what is written in a file. */
+export function meantChanges(before: unknown, after: unknown): FieldChange[] {
+  return fieldChanges(before, after).filter((one) => !sameMeaning(one.before, one.after));
+}
+
+/** Equal but for where it is written: in which file and line, and which of its VirtualService's rules it is. */
+export function sameMeaning(a: unknown, b: unknown): boolean {
+  return sameValue(withoutPlaces(a), withoutPlaces(b));
+}
+
+function withoutPlaces(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutPlaces);
+  if (!isRecord(value)) return value;
+  // A header may have either name, and no number as its value.
+  const isPlaced = typeof value["line"] === "number";
+  const parts = Object.entries(value).filter(([name]) => !isPlaced || (name !== "file" && name !== "line"));
+  return Object.fromEntries(
+    parts.map(([name, part]) => [
+      name,
+      name === "origin" && isRecord(part) ? part["virtualService"] : withoutPlaces(part),
+    ]),
+  );
+}
+
 function canonical(value: unknown): string | undefined {
   return JSON.stringify(
     value,

@@ -144,6 +144,35 @@ describe("meshDiff()", () => {
     expect(web?.listeners[0]?.fields[0]).toEqual({ field: "protocol", before: "http", after: "tcp" });
   });
 
+  test("diffText() tells in words what becomes of connections, and nothing of rules that moved in their file", () => {
+    const tls = (rule: string) =>
+      `tls: [{match: [{sniHosts: [db.test]}], route: [{destination: {host: ${rule}}}]}]`;
+    const mesh = (before: string, rules: string) =>
+      load(
+        ...SERVICES,
+        WEB,
+        before,
+        networking(
+          "ServiceEntry",
+          "db",
+          "shop",
+          "{hosts: [db.test], resolution: DNS, ports: [{number: 443, name: tls, protocol: TLS}]}",
+        ),
+        networking("VirtualService", "db", "shop", `{hosts: [db.test], ${rules}}`),
+      );
+    const old = mesh("# moved", tls("db.test"));
+    expect(diffText(meshDiff(old, mesh("# moved\n# on", tls("db.test")), TRUST_DOMAIN)))
+      .toBe("Nothing changes for any of 1 workloads.");
+    expect(diffText(meshDiff(old, mesh("# moved\n# on", tls("cart")), TRUST_DOMAIN)).split("\n")).toEqual([
+      "shop/web:",
+      "  ~ connections to db.test:443",
+      "      - rule 0 of shop/db: when TLS asks for db.test: 100% to db.test:443",
+      "      + rule 0 of shop/db: when TLS asks for db.test: 100% to cart.shop.svc.cluster.local:8080",
+      "",
+      "1 of 1 workloads notice it.",
+    ]);
+  });
+
   test("diffText() tells what a Sidecar opens and shuts, item by item", () => {
     const sidecar = (spec: string) => networking("Sidecar", "web", "shop", `{${spec}}`);
     const before = load(...SERVICES, WEB, sidecar("ingress: [{port: {number: 80}}, {port: {number: 81}}]"));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { fieldChanges, sameValue } from "../../../../src/cli/diff/value_diff.ts";
+import { fieldChanges, meantChanges, sameValue } from "../../../../src/cli/diff/value_diff.ts";
 
 describe("fieldChanges()", () => {
   test("fieldChanges() names each field by its path", () => {
@@ -33,4 +33,20 @@ describe("sameValue()", () => {
     expect(sameValue({ a: undefined }, {})).toBe(true);
     expect(sameValue({ a: null }, {})).toBe(false);
   });
+});
+
+test("meantChanges() leaves out what is written elsewhere and says the same", () => {
+  const rule = (line: number, rule: number, sni: string) => ({
+    routes: [{ origin: { virtualService: "shop/a", rule, file: "a.yaml", line }, sni }],
+    policies: [{ name: "shop/p", file: "p.yaml", line, rules: [{ line, ports: [80] }] }],
+  });
+  expect(meantChanges(rule(1, 0, "a.test"), rule(2, 1, "a.test"))).toEqual([]);
+  expect(meantChanges(rule(1, 0, "a.test"), rule(2, 1, "b.test")).map(({ field }) => field)).toEqual([
+    "routes",
+  ]);
+  const header = (line: string) => ({ edits: [{ set: { line, file: line } }] });
+  expect(meantChanges(header("1"), header("2"))).toHaveLength(1);
+  const other = rule(1, 0, "a.test");
+  other.routes.forEach(({ origin }) => origin.virtualService = "shop/b");
+  expect(meantChanges(rule(1, 0, "a.test"), other).map(({ field }) => field)).toEqual(["routes"]);
 });
