@@ -127,6 +127,15 @@ describe("bodies of 20 MB arrive as they were sent", () => {
 describe("HTTP/2 in plain text, as gRPC speaks it", () => {
   const H2C = "--http2-prior-knowledge";
 
+  scenario("an answer that does not wait for the body is heard", async () => {
+    const file = mesh.file("body.bin", "");
+    for (const bytes of [10_000, 300_000]) {
+      await Bun.write(file, big.subarray(0, bytes));
+      const answer = await viaSidecar(CLIENT, "store", "/%zz", H2C, "--data-binary", `@${file}`);
+      expect([bytes, answer.status]).toEqual([bytes, 400]);
+    }
+  });
+
   scenario("a request and its answer", async () => {
     const answer = await viaSidecar(CLIENT, "store", "/h2", H2C, "-d", "hello");
     const echo = JSON.parse(answer.body) as Echo;

@@ -308,6 +308,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   }
 
   touch(stream: Http2Stream): void {
+    if (stream.lingering) return;
     const { tunnelIdleMs, streamIdleMs } = this.limits;
     this.wheel.set(stream, stream.tunnelling ? tunnelIdleMs : streamIdleMs);
   }

@@ -27,5 +27,11 @@ export const PREMATURE_RESET_AGE_MS = 1_000;
 /** Bytes that wait for a peer that does not read: body stops long before, what is beyond it are answers nobody takes. */
 export const UNSENT_BYTES_MAX = 2 * 1024 * 1024;
 
+/**
+ * The rest of a request that is answered already is thrown away for so long, then the client is told to stop (RFC 9113
+ * §8.1). Some clients, curl 7.88 among them, take that for a failure if it comes right behind the answer.
+ */
+export const LINGER_MS = 1_000;
+
 /** In a drain the peer gets this long to answer the PING that says that it has heard of it. */
 export const DRAIN_PING_TIMEOUT_MS = 1_000;

@@ -18,7 +18,7 @@ import type { FieldSection } from "./field_section.ts";
 import type { FrameReader } from "./frame_reader.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeResponseHead, readRequestHead, readTrailers, refusedUpgrade } from "./heads.ts";
-import { DRAIN_PING_TIMEOUT_MS } from "./limits.ts";
+import { DRAIN_PING_TIMEOUT_MS, LINGER_MS } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
 
 export class Http2ServerConnection extends Http2Connection {
@@ -153,12 +153,19 @@ export class Http2ServerConnection extends Http2Connection {
     this.sendBlock(stream.id, ended);
   }
 
+  /** Bears the rest of the stream's request for a moment. */
+  linger(stream: Http2ServerStream): void {
+    this.wheel.set(stream, LINGER_MS);
+    stream.lingering = true;
+    stream.resume();
+  }
+
   #refuse(stream: Http2ServerStream, status: number, details: string, ended: boolean): void {
     this.#acceptor.onMalformed(status, details);
     this.sendResponse(stream, { status, headers: [], bodyLength: 0 }, false, true);
     stream.localEnded = true;
     if (ended) this.forget(stream);
-    else this.resetStream(stream, ErrorCode.NoError);
+    else this.linger(stream);
   }
 }
 
@@ -248,6 +255,11 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   override onLocalEnd(): void {
     if (this.tunnelling) return;
     this.#handler = null;
-    this.#server.resetStream(this, ErrorCode.NoError);
+    this.#server.linger(this);
+  }
+
+  override onDeadline(): void {
+    if (this.lingering) this.#server.resetStream(this, ErrorCode.NoError);
+    else super.onDeadline();
   }
 }

@@ -24,6 +24,8 @@ export abstract class Http2Stream implements Timed {
   closed = false;
   /** The response to the peer has begun, or we asked: a reset ends a stream, as gRPC's cancellation does, and is no flood. */
   answered = false;
+  /** Nothing that still comes on it is of interest, and its end is near. */
+  lingering = false;
   /** It carries a tunnel: each half ends on its own. */
   tunnelling = false;
   /** Bytes of body still to come, by the peer's content-length; -1: it did not say. */
@@ -179,9 +181,9 @@ export abstract class Http2Stream implements Timed {
 
   /** What came was passed on: lets the peer send more, unless the reader waits. */
   credit(): void {
-    if (this.#receiveWindow !== null && this.#mayCredit) {
-      this.connection.creditStream(this.id, this.#receiveWindow);
-    }
+    if (this.#receiveWindow === null || !this.#mayCredit) return;
+    if (this.lingering) this.connection.creditWindow(this.id, this.#receiveWindow);
+    else this.connection.creditStream(this.id, this.#receiveWindow);
   }
 
   get #mayCredit(): boolean {

@@ -1,5 +1,8 @@
 /** Which header lists are requests (RFC 9113 §8), what becomes of them, and what is malformed. */
 import { describe, expect, test } from "bun:test";
+import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
+import { LINGER_MS } from "../../../../src/proxy/http2/limits.ts";
 import { Http2Downstream } from "./downstream.ts";
 import { MALFORMED_HEADS, pseudo } from "./malformed_heads.ts";
 import {
@@ -202,18 +205,48 @@ describe("Http2ServerConnection answers", () => {
     ]);
   });
 
-  test("§8.1: before the request has ended, and asks for no more of it", async () => {
+  test("§8.1: before the request has ended, and asks for no more of it if it does not end soon", async () => {
     const down = await Http2Downstream.greeted();
     down.send(headers(1, post()));
     down.last.answer("no");
-    expect(await down.read()).toEqual([
-      "HEADERS 1 :status=200 content-length=2",
-      'DATA 1 "no" END_STREAM',
-      "RST_STREAM 1 NO_ERROR",
-    ]);
-    expect(await down.exchange(data(1, "still on its way", true))).toEqual([]);
+    const answer = ["HEADERS 1 :status=200 content-length=2", 'DATA 1 "no" END_STREAM'];
+    expect(await down.read()).toEqual(answer);
+    down.clock.advance(LINGER_MS - 1);
+    expect(await down.exchange(data(1, "still on its way"))).toEqual([]);
+    down.clock.advance(1 + WHEEL_LATENESS_MS);
+    expect(await down.read()).toEqual(["RST_STREAM 1 NO_ERROR"]);
+    expect(await down.exchange(data(1, "late", true))).toEqual([]);
     expect(down.last.body).toBe("");
     expect(down.closed).toBe(0);
+  });
+
+  test("§8.1: before the request has ended, and lets it end", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, post()));
+    down.last.answer("no");
+    await down.read();
+    expect(await down.exchange(data(1, "all of it", true))).toEqual([]);
+    expect(down.connection.streams.size).toBe(0);
+    down.clock.advance(LINGER_MS + WHEEL_LATENESS_MS);
+    expect(await down.read()).toEqual([]);
+    expect(down.last.body).toBe("");
+  });
+
+  test("§8.1: before a body as long as it may be, which is read on at no more than its first window", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, post()));
+    down.last.answer("no");
+    await down.read();
+    const window = DEFAULT_LIMITS.http2StreamWindowBytes;
+    const credits: string[] = [];
+    for (let sent = 0; sent < 8 * window; sent += 16_384) {
+      credits.push(...await down.exchange(data(1, Buffer.alloc(16_384))));
+    }
+    expect(credits.filter((line) => !line.startsWith("WINDOW_UPDATE"))).toEqual([]);
+    const stream = credits.filter((line) => line.startsWith("WINDOW_UPDATE 1 ")).map((line) =>
+      Number(line.slice(16))
+    );
+    expect(Math.max(...stream)).toBeLessThanOrEqual(window);
   });
 
   test.each([
@@ -223,6 +256,7 @@ describe("Http2ServerConnection answers", () => {
     const down = await Http2Downstream.greeted();
     down.send(headers(1, post()));
     down.last.answer("no");
+    down.clock.advance(LINGER_MS + WHEEL_LATENESS_MS);
     await down.read();
     expect(await down.exchange(rstStream(1, "CANCEL"))).toEqual([]);
     expect(await down.exchange(late)).toEqual(["GOAWAY 1 STREAM_CLOSED"]);
