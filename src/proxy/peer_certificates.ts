@@ -21,6 +21,7 @@ export class PeerCertificates {
   /** Other names of the trust domain. */
   trustDomainAliases: readonly string[] = [];
   #revoked: ReadonlySet<string> = new Set();
+  #revokedIds: ReadonlySet<string> = new Set();
   readonly #opened = new Map<string, Opened>();
   #count = 0;
   #clearedAt = CLEARED_FROM;
@@ -39,16 +40,18 @@ export class PeerCertificates {
   }
 
   /**
-   * These and no others are revoked from now on; their connections are broken off. So is what `spiffeIds` opened with a
-   * certificate that has expired by `nowMs`: no list names it, and it may be of those who were shut out.
+   * These and no others are revoked from now on; their connections are broken off. Where one is new so is what
+   * `spiffeIds` opened with a certificate that has expired by `nowMs`: no list names it, and it may be of those who were
+   * shut out. Other pushes leave such connections alone.
    */
   revoke(serials: readonly string[], spiffeIds: readonly string[], nowMs: number): void {
+    const [revoked, ids] = [this.#revoked, this.#revokedIds];
     this.#revoked = new Set(serials);
+    this.#revokedIds = new Set(spiffeIds);
     for (const serial of serials) this.#breakOff(serial);
-    if (spiffeIds.length === 0) return;
-    const ids = new Set(spiffeIds);
+    if (serials.every((each) => revoked.has(each)) && spiffeIds.every((each) => ids.has(each))) return;
     for (const [serial, { spiffeId, notAfterMs }] of [...this.#opened]) {
-      if (notAfterMs < nowMs && ids.has(spiffeId)) this.#breakOff(serial);
+      if (notAfterMs < nowMs && this.#revokedIds.has(spiffeId)) this.#breakOff(serial);
     }
   }
 

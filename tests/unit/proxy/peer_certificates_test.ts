@@ -37,6 +37,14 @@ describe("PeerCertificates", () => {
     peers.add(certificate("4c", NOW_MS - 1, "spiffe://mesh.test/ns/shop/sa/other"), stranger);
     peers.revoke(["4d"], ["spiffe://mesh.test/ns/shop/sa/cart"], NOW_MS);
     expect([expired, good, stranger].map(({ terminated }) => terminated)).toEqual([1, 0, 0]);
+    // It came back with a new token: what it has open by now is left alone until somebody is revoked again.
+    const back = wire();
+    peers.add(certificate("4e"), back);
+    peers.revoke(["4d"], ["spiffe://mesh.test/ns/shop/sa/cart"], NOW_MS + 1);
+    peers.revoke([], ["spiffe://mesh.test/ns/shop/sa/cart"], NOW_MS + 1);
+    expect(back.terminated).toBe(0);
+    peers.revoke(["4f"], ["spiffe://mesh.test/ns/shop/sa/cart"], NOW_MS + 1);
+    expect(back.terminated).toBe(1);
   });
 
   test("PeerCertificates.add() forgets connections that are closed, and none that is open", () => {
