@@ -36,6 +36,7 @@ export function webSocket({ address, port, host }: HttpTarget, path: string): Pr
   return new Promise((resolve, reject) => {
     socket.onopen = () => resolve(socket);
     socket.onerror = (event) => reject(new Error((event as ErrorEvent).message));
+    socket.onclose = () => reject(new Error("The WebSocket closed before it was open"));
   });
 }
 
@@ -109,7 +110,8 @@ export async function sendBytes(socket: Socket, bytes: number): Promise<string> 
   for (let left = bytes; left > 0; left -= PIECE.length) {
     const piece = PIECE.subarray(0, Math.min(left, PIECE.length));
     hash.update(piece);
-    if (!socket.write(piece)) {
+    // One that is closed would never say that it takes more.
+    if (!socket.write(piece) && !socket.destroyed) {
       await new Promise<void>((resolve) => {
         socket.once("drain", resolve);
         socket.once("close", () => resolve());
@@ -150,6 +152,7 @@ export async function databaseTunnel({ address, port, host }: HttpTarget): Promi
     });
     socket.on("end", () => resolve({ bytes, hash: hash.digest("hex"), start }));
     socket.on("error", reject);
+    socket.on("close", () => reject(new Error("The connection closed before its end")));
   });
   // Whoever does not ask for it need not hear that it broke.
   heard.catch(() => {});

@@ -23,6 +23,7 @@ const GROWTH_MIB_MAX = 20;
 const DESCRIPTORS_GROWTH_MAX = 20;
 const TRANSFER_BYTES = 1024 * 1024;
 const PAUSE_MS = 20;
+const CALL_MS = 10_000;
 
 /** What is done to the mesh; the callers must not notice, unless `costly`: what it had in its hands is lost. */
 interface Fault {
@@ -103,6 +104,7 @@ export const soak: Row = {
         await Bun.sleep(everyMs);
         const failed = traffic.failed;
         await fault.strike(stand);
+        if (fault.costly) await traffic.settled();
         console.error(`  ${fault.name}: ${traffic.failed - failed} failed`);
         if (fault.costly) explained += traffic.failed - failed;
         // Everything has been done once.
@@ -158,6 +160,7 @@ class Traffic {
   readonly #tallies: readonly (readonly [string, Tally])[];
   readonly #rounds: Promise<unknown>;
   readonly #close: () => Promise<void>;
+  readonly #underWay = new Map<string, Promise<unknown>>();
   #stopped = false;
 
   static async start(stand: Stand): Promise<Traffic> {
@@ -199,7 +202,7 @@ class Traffic {
     };
     const tallies = Object.entries(calls).map(([what, call]) => [what, new Tally(), call] as const);
     this.#tallies = [["HTTP/1", this.#http.tally], ...tallies.map(([what, tally]) => [what, tally] as const)];
-    this.#rounds = Promise.all(tallies.map(([_, tally, call]) => this.#repeat(tally, call)))
+    this.#rounds = Promise.all(tallies.map(([what, tally, call]) => this.#repeat(what, tally, call)))
       .finally(() => client.close());
   }
 
@@ -215,10 +218,27 @@ class Traffic {
     return this.#tallies;
   }
 
-  async #repeat(tally: Tally, call: () => Promise<boolean>): Promise<void> {
+  /** Waits for what is under way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay.values());
+  }
+
+  async #repeat(what: string, tally: Tally, call: () => Promise<boolean>): Promise<void> {
     while (!this.#stopped) {
-      tally.add(await call().then((whole) => whole ? 200 : "broken" as const, () => "lost" as const));
+      const outcome = this.#once(what, call);
+      this.#underWay.set(what, outcome);
+      tally.add(await outcome);
       await Bun.sleep(PAUSE_MS);
     }
+  }
+
+  /** A call that neither ends nor fails is lost as well, and must not keep the row from ending. */
+  #once(what: string, call: () => Promise<boolean>): Promise<200 | "broken" | "lost"> {
+    const outcome = call().then((whole) => whole ? 200 : "broken" as const, () => "lost" as const);
+    const over = Bun.sleep(CALL_MS).then(() => null);
+    return Promise.race([outcome, over]).then((ended) => {
+      if (ended === null) console.error(`  ${what}: a call did not end within ${CALL_MS} ms`);
+      return ended ?? "lost";
+    });
   }
 }
