@@ -1,10 +1,9 @@
 /** `bowline certs`, `cert` and `ca` with their flags; what they do stands in modules that are loaded when they run. */
 import type { Command } from "commander";
-import type { ExitCode } from "./exit_codes.ts";
-import { dataOption, flag, outputOption } from "./flags.ts";
+import { dataOption, type Finish, flag, outputOption } from "./flags.ts";
 import type { OutputFormat } from "./output.ts";
 
-export function addCerts(program: Command, finish: (exitCode: ExitCode) => void): void {
+export function addCerts(program: Command, finish: Finish): void {
   program.command("certs")
     .description("show every certificate of the mesh and when it expires")
     .addHelpText("before", "Examples:\n  bowline certs\n  bowline certs -o json\n")
@@ -16,7 +15,7 @@ export function addCerts(program: Command, finish: (exitCode: ExitCode) => void)
     });
 }
 
-export function addCert(program: Command, finish: (exitCode: ExitCode) => void): void {
+export function addCert(program: Command, finish: Finish): void {
   program.command("cert")
     .description("single certificates")
     .command("revoke")
@@ -36,7 +35,7 @@ export function addCert(program: Command, finish: (exitCode: ExitCode) => void):
     });
 }
 
-export function addCa(program: Command, finish: (exitCode: ExitCode) => void): void {
+export function addCa(program: Command, finish: Finish): void {
   const rotate = program.command("ca").description("the mesh's own certificate authority")
     .command("rotate").description("give the mesh a new root, without a failed call");
   const steps = [

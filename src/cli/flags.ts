@@ -1,7 +1,11 @@
 /** The flags that commands share, and how values of flags are read. */
 import { InvalidArgumentError, Option } from "commander";
 import { environmentVariable } from "../runtime/process.ts";
+import type { ExitCode } from "./exit_codes.ts";
 import { OUTPUT_FORMATS } from "./output.ts";
+
+/** Takes the exit code of the command that ran. */
+export type Finish = (exitCode: ExitCode) => void;
 
 /**
  * A flag that `BOWLINE_…` of the environment gives too. An empty variable counts as unset; a flag without a value is

@@ -1,9 +1,8 @@
 /** `bowline token` and its flags; what it does stands in token_command.ts, loaded when it runs. */
 import type { Command } from "commander";
-import type { ExitCode } from "./exit_codes.ts";
-import { collect, dataOption, flag, outputOption } from "./flags.ts";
+import { collect, dataOption, type Finish, flag, outputOption } from "./flags.ts";
 
-export function addToken(program: Command, finish: (exitCode: ExitCode) => void): void {
+export function addToken(program: Command, finish: Finish): void {
   const token = program.command("token").description("join tokens");
   token.command("create")
     .description("make a one-time join token for a workload, or for a new member of a WorkloadGroup")
