@@ -235,7 +235,7 @@ export interface Cluster {
   readonly limits?: ClusterLimits;
   /** When an endpoint is taken out because it fails. @default never */
   readonly outlier?: OutlierDetection;
-  /** Captured bytes go on to where they were going (ServiceEntry `resolution: NONE`). @default false */
+  /** What was captured goes on to where it was going (ServiceEntry `resolution: NONE`). @default false */
   readonly toOriginalDestination?: boolean;
   /** How endpoints without a mesh listener are spoken to. @default in plain text */
   readonly tls?: UpstreamTls;

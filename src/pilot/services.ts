@@ -25,7 +25,7 @@ export interface MeshService {
   readonly localAliases: readonly string[];
   /** IP addresses and networks that stand for the service: whoever calls them calls it. */
   readonly addresses: readonly string[];
-  /** Resolution NONE: bytes that were captured go to where they were going. */
+  /** Resolution NONE: what was captured goes to where it was going. */
   readonly toOriginalDestination: boolean;
   /** MESH_EXTERNAL: a call without a port means port 80 there and nothing else. */
   readonly external: boolean;
@@ -194,8 +194,9 @@ function fromServiceEntry(resource: ConfigResource<ServiceEntrySpec>): MeshServi
 }
 
 /**
- * With resolution NONE the caller's own address would count; the proxy is called by name, so the host itself is the
- * endpoint, and what DNS says about it whenever somebody connects. A wildcard means the host that the request names.
+ * With resolution NONE the address counts that was dialled. Where the proxy is called by name there is none, so the host
+ * itself is the endpoint, and what DNS says about it whenever somebody connects. A wildcard means the host that the
+ * request names.
  */
 function resolutionOf({ resolution }: ServiceEntrySpec, host: string): Resolution | null {
   const dynamic = resolution === "NONE" || resolution === "DYNAMIC_DNS";

@@ -49,6 +49,30 @@ spec:
   - route: [{ destination: { host: split.test } }]
 `;
 
+/** A network of which nothing is known but that it is there: no DNS has the name. 10.99.2.1 is the machine outside. */
+const LEGACY = `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: legacy, namespace: shop }
+spec:
+  hosts: [legacy.test]
+  addresses: [10.99.2.0/31]
+  resolution: NONE
+  ports:
+  - { number: ${PORT.http}, name: http, protocol: HTTP }
+  - { number: ${PORT.tls}, name: tls, protocol: TLS }
+  - { number: ${PORT.database}, name: tcp, protocol: TCP }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: legacy, namespace: shop }
+spec:
+  hosts: [legacy.test]
+  http:
+  - headers: { request: { set: { x-rule: legacy } } }
+    route: [{ destination: { host: legacy.test, port: { number: ${PORT.http} } } }]
+`;
+const LEGACY_IP = "10.99.2.1";
+
 const mesh = new Mesh("127.0.49");
 let outside: Machine;
 let front: Machine;
@@ -63,7 +87,7 @@ beforeAll(async () => {
   [outside, front, store] = startMachines("outside", "front", "store") as [Machine, Machine, Machine];
   machines = new MachineMesh(mesh);
   const workloads = [workload("front", front.address), workload("store", store.address)];
-  mesh.write("mesh.yaml", STORE, ...workloads, split(outside.address));
+  mesh.write("mesh.yaml", STORE, ...workloads, split(outside.address), LEGACY);
   await machines.startControlPlane(outside);
   frontSidecar = await machines.startSidecar("front", front);
   storeSidecar = await machines.startSidecar("store", store);
@@ -218,6 +242,29 @@ describe("TLS of the programs' own", () => {
     const url = `https://nobody.example:${PORT.tls}/`;
     const seen = await ask(front, "-k", "--resolve", `nobody.example:${PORT.tls}:${outside.address}`, url);
     expect(seen).toMatchObject({ name: "outside" });
+  });
+});
+
+describe("a service with the resolution NONE", () => {
+  scenario("takes requests to the address that was dialled, by its rules", async () => {
+    const byAddress = ["-H", "x-rule: mine", `http://${LEGACY_IP}:${PORT.http}/old`];
+    const byName = [
+      "--resolve",
+      `legacy.test:${PORT.http}:${LEGACY_IP}`,
+      `http://legacy.test:${PORT.http}/old`,
+    ];
+    for (const words of [byAddress, byName]) {
+      const seen = await ask(front, ...words);
+      expect(seen).toMatchObject({ name: "outside", path: "/old", headers: { "x-rule": "legacy" } });
+    }
+  });
+
+  scenario("takes TLS and bytes there as well", async () => {
+    const name = ["--resolve", `legacy.test:${PORT.tls}:${LEGACY_IP}`, `https://legacy.test:${PORT.tls}/`];
+    for (const words of [[`https://${LEGACY_IP}:${PORT.tls}/`], name]) {
+      expect(await ask(front, "-k", ...words)).toMatchObject({ name: "outside" });
+    }
+    expect(await exchange(front, LEGACY_IP, PORT.database)).toStartWith("outside ");
   });
 });
 

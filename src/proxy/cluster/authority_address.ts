@@ -1,4 +1,5 @@
 /** Where a request itself says that it wants to go: for hosts that the mesh does not know, and for wildcards. */
+import { parseIp } from "../../lib/ip.ts";
 import type { Cluster, Endpoint } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import { canonicalAuthority } from "../route/route_table.ts";
@@ -13,25 +14,33 @@ export function splitAuthority(authority: string): { hostname: string; port: num
 }
 
 /**
- * The request's host at the port of a wildcard's endpoint. TLS asks for that host and verifies it, unless the cluster says
- * otherwise. Null: the request names no host of the wildcard. Rules may lead any request here, and none is to choose
- * freely where the proxy connects to.
+ * The request's host at the port of a wildcard's endpoint. Null: the request names no host of the wildcard. Rules may lead
+ * any request here, and none is to choose freely where the proxy connects to.
  */
 export function hostOfAuthority(
-  { authority, tunnel, http2 = false }: RequestHead,
+  head: RequestHead,
   { address: wildcard, port }: Endpoint,
-  { protocol = "http1", followsClient, tls }: Cluster,
+  cluster: Cluster,
 ): HostAddress | null {
-  const hostname = splitAuthority(authority)?.hostname;
+  const hostname = splitAuthority(head.authority)?.hostname;
   if (hostname === undefined || !hostname.endsWith(wildcard.slice(1))) return null;
+  return { hostname, port, ...spokenTo(head, cluster) };
+}
+
+/**
+ * How a server is spoken to that only the client knows. TLS asks for the host of the request and verifies it, unless the
+ * cluster says otherwise; nobody puts an address into a server name.
+ */
+export function spokenTo(
+  { authority, tunnel, http2 = false }: RequestHead,
+  { protocol = "http1", followsClient, tls }: Cluster,
+): Omit<HostAddress, "hostname" | "port"> {
   const spoken = followsClient ? (http2 ? "http2" : "http1") : protocol;
-  const address = {
-    hostname,
-    port,
-    spiffeId: null,
-    protocol: tunnel === "connect" ? "tcp" : spoken,
-  } as const;
+  const address = { spiffeId: null, protocol: tunnel === "connect" ? "tcp" : spoken } as const;
   if (tls === undefined) return address;
-  const sni = tls.sni ?? hostname;
-  return { ...address, tls: { ...tls, sni, names: tls.names.length > 0 ? tls.names : [sni] } };
+  const hostname = splitAuthority(authority)?.hostname ?? null;
+  const sni = tls.sni ?? (hostname === null || parseIp(hostname) !== null ? null : hostname);
+  const name = sni ?? hostname;
+  const names = tls.names.length > 0 || name === null ? tls.names : [name];
+  return { ...address, tls: { ...tls, sni, names } };
 }

@@ -133,7 +133,8 @@ export function acceptGatewayBytes(
   stream: ServerStream,
 ): ServerHandler {
   const snapshot = context.current();
-  const head = connectHead(formatAuthority(local));
+  const to = serverName === null ? local : { ...local, hostname: serverName };
+  const head = connectHead(formatAuthority(to));
   const exchange = new GatewayExchange(context, snapshot, peer.address, stream, head, false);
   exchange.standFor({ source: client, destination: local });
   const destination = { address: local.hostname, port: local.port };
@@ -145,7 +146,7 @@ export function acceptGatewayBytes(
   else if (cluster === null) exchange.reply(LOCAL_REPLY.noCluster, snapshot.unrouted);
   else if (bound !== null && !exchange.passesBytes(bound, new PolicyCall(peer, destination, null))) {
     exchange.refuse(cluster.unserved);
-  } else exchange.sendTo(cluster, null, serverName === null ? local : { ...local, hostname: serverName });
+  } else exchange.sendTo(cluster);
   return exchange;
 }
 

@@ -80,6 +80,7 @@ export class OutboundAcceptor {
     takeMeshHeaders(head.headers);
     ensureEntryHeaders(head, random);
     const exchange = this.#exchange(snapshot, stream, head, ended);
+    if (connection.destination !== null) exchange.wasGoingTo(connection.destination);
     this.#route(exchange, snapshot, head, connection);
     return exchange;
   }
@@ -100,6 +101,7 @@ export class OutboundAcceptor {
     const to = destination ?? { hostname: serverName ?? "", port };
     const exchange = this.#exchange(snapshot, stream, connectHead(formatAuthority(to)), false);
     exchange.standFor({ source: connection.client, destination: destination ?? connection.local });
+    if (connection.door === undefined) exchange.wasGoingTo(to);
     if (this.#options.inFlight.refuses()) exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
     else if (found) this.#routeTcp(exchange, snapshot, found, connection, to);
     else this.#passOn(exchange, snapshot, { ...to, protocol: "tcp" });
@@ -154,6 +156,7 @@ export class OutboundAcceptor {
     const address = destination === null && virtualHost === undefined ? splitAuthority(authority) : null;
     const listener = address && snapshot.listeners.byAuthority(address.hostname, address.port);
     if (!listener) return false;
+    exchange.wasGoingTo(address);
     const byIp = parseIp(address.hostname) !== null;
     const asked = { destination: byIp ? address : null, serverName: byIp ? null : address.hostname };
     this.#routeTcp(exchange, snapshot, { listener, endpoint: null }, asked, address);
@@ -167,12 +170,12 @@ export class OutboundAcceptor {
     { destination: dialled, serverName }: Pick<TcpConnection, "destination" | "serverName">,
     destination: Address,
   ): void {
-    if (endpoint !== null) return exchange.sendTo(endpoint.cluster, endpoint, destination);
+    if (endpoint !== null) return exchange.sendTo(endpoint.cluster, endpoint);
     const route = findTcpRoute(routes, serverName, dialled?.hostname ?? null);
     // Rules that are for other names say nothing about this one.
     if (route === undefined) return this.#passOn(exchange, snapshot, { ...destination, protocol: "tcp" });
     const cluster = pickTarget(route.targets, this.#options.random);
-    if (cluster !== null) exchange.sendTo(cluster, null, destination);
+    if (cluster !== null) exchange.sendTo(cluster);
     else exchange.reply(LOCAL_REPLY.noCluster, snapshot.unserved(listener.service));
   }
 

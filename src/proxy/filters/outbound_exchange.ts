@@ -35,7 +35,7 @@ import type { Target } from "./http_exchange.ts";
 import { Mirror, shadowAuthority } from "./mirror.ts";
 import { tunnelHead } from "./tunnel_head.ts";
 import { lostOnKeptConnection } from "./upstream_failure.ts";
-import { proxied, tunnelOf, upstreamHost, type UpstreamHosts } from "./upstream_host.ts";
+import { dialledHost, tunnelOf, upstreamHost, type UpstreamHosts } from "./upstream_host.ts";
 
 export interface OutboundContext extends ExchangeContext, UpstreamHosts {
   readonly random: Random;
@@ -67,6 +67,8 @@ export class OutboundExchange extends GuardedExchange {
   #retrying: PoolLimits | null = null;
   /** Of the client's connection, where it carries bytes and nobody asked for it by CONNECT. */
   #ends: ProxiedEnds | null = null;
+  /** Where the client was going, for clusters that ask for no more; null: nothing but its request says so. */
+  #dialled: Address | null = null;
   /** The only endpoint that will do: the client dialled its own address. */
   #pinned: ClusterEndpoint | null = null;
   /** Null: the request is sent once. */
@@ -147,26 +149,17 @@ export class OutboundExchange extends GuardedExchange {
     this.#sendTo(cluster);
   }
 
-  /**
-   * Sends it to a cluster without asking a route. `pinned`: to that endpoint of it; `destination`: where bytes were
-   * going, for clusters that ask for no more.
-   */
-  sendTo(
-    cluster: CompiledCluster,
-    pinned: PinnedEndpoint | null = null,
-    destination: Address | null = null,
-  ): void {
-    if (destination !== null && cluster.cluster.toOriginalDestination === true) {
-      const { hosts } = this.context;
-      const { connectTimeoutMs, tls } = cluster.cluster;
-      const security = tls === undefined ? {} : { tls };
-      const said = { ...security, ...proxied(this.head, this.#ends, cluster.cluster) };
-      const host = hosts.passthrough({ ...destination, spiffeId: null, ...said, protocol: "tcp" });
-      return this.send({ host, edge: cluster.unserved, connectTimeoutMs });
-    }
-    this.#retries = DEFAULT_RETRIES;
+  /** Sends it to a cluster without asking a route. `pinned`: to that endpoint of it. */
+  sendTo(cluster: CompiledCluster, pinned: PinnedEndpoint | null = null): void {
+    // Where there is one address alone, it is asked once, as where it is passed on.
+    this.#retries = this.#goesOn(cluster) ? null : DEFAULT_RETRIES;
     this.#pinned = pinned?.endpoint ?? null;
     this.#sendTo(cluster);
+  }
+
+  /** Says where the client was going. */
+  wasGoingTo(destination: Address): void {
+    this.#dialled = destination;
   }
 
   /** Says which connection the exchange stands for. */
@@ -374,6 +367,7 @@ export class OutboundExchange extends GuardedExchange {
 
   #pick(): Target | null {
     const cluster = this.#cluster as CompiledCluster;
+    if (this.#goesOn(cluster)) return this.#targetDialled(cluster);
     const endpoint = this.#pinned ?? this.#choose(cluster);
     this.#endpoint = endpoint;
     return endpoint === null ? null : this.#targetAt(cluster, endpoint);
@@ -387,6 +381,16 @@ export class OutboundExchange extends GuardedExchange {
   #targetAt({ cluster }: CompiledCluster, endpoint: ClusterEndpoint): Target | null {
     const host = upstreamHost(this.head, this.#ends, endpoint, cluster, this.context);
     return host && { host, edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
+  }
+
+  /** Whether it goes to where the client was going. */
+  #goesOn({ cluster }: CompiledCluster): boolean {
+    return this.#dialled !== null && cluster.toOriginalDestination === true;
+  }
+
+  #targetDialled({ cluster, unserved: edge }: CompiledCluster): Target | null {
+    const host = dialledHost(this.head, this.#ends, this.#dialled as Address, cluster, this.context);
+    return host && { host, edge, connectTimeoutMs: cluster.connectTimeoutMs };
   }
 
   /** Bytes that go through an HTTP proxy ask it for where they are to go. */

@@ -1,6 +1,7 @@
 /** Which host a call goes to, once its endpoint is chosen: by what the call is, and what its cluster asks for. */
 import type { Cluster } from "../../model/snapshot.ts";
-import { hostOfAuthority } from "../cluster/authority_address.ts";
+import type { Address } from "../../runtime/socket.ts";
+import { hostOfAuthority, spokenTo } from "../cluster/authority_address.ts";
 import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
 import type { HostAddress } from "../cluster/connect_attempt.ts";
 import type { Host } from "../cluster/host.ts";
@@ -35,6 +36,18 @@ export function upstreamHost(
   if (head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
   if (tunnelOf(head, chosen, cluster) !== undefined) return host;
   return hosts.passthrough({ ...host.address, ...proxied(head, ends, cluster), protocol: "tcp" });
+}
+
+/** Where the client was going, for a cluster that asks for no more. Null: it would lead back here. */
+export function dialledHost(
+  head: RequestHead,
+  ends: ProxiedEnds | null,
+  { hostname, port }: Address,
+  cluster: Cluster,
+  { hosts, isOwnAddress }: UpstreamHosts,
+): Host | null {
+  if (isOwnAddress(hostname, port)) return null;
+  return hosts.passthrough({ hostname, port, ...spokenTo(head, cluster), ...proxied(head, ends, cluster) });
 }
 
 /** The HTTP proxy that bytes go through to a plain endpoint. */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
 import type { GatewayChain, GatewayListener } from "../../../../src/model/gateway_listener.ts";
-import type { Resource } from "../../../../src/model/snapshot.ts";
+import type { Cluster, Endpoint, Resource } from "../../../../src/model/snapshot.ts";
 import { GatewayPort } from "../../../../src/proxy/listener/gateway_port.ts";
 import { Reception } from "../../../../src/proxy/listener/reception.ts";
 import { TlsTermination, type TlsWarning } from "../../../../src/proxy/listener/tls_termination.ts";
@@ -38,13 +38,18 @@ class Edge {
   readonly #reception: Reception;
   #serves = true;
 
-  constructor(port: GatewayListener, more: { readonly requiresTls?: boolean } = {}) {
+  constructor(
+    port: GatewayListener,
+    more: { readonly requiresTls?: boolean } = {},
+    asked: Partial<Cluster> = {},
+    at: Endpoint = endpoint(1),
+  ) {
     const known: Resource[] = [
       settings({ inbound: [] }),
       port,
       virtualHost({ name: `${TABLE}|shop.test`, table: TABLE, domains: ["shop.test"], ...more }),
-      cluster(),
-      { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1)] },
+      cluster({ toOriginalDestination: asked.resolution !== undefined, ...asked }),
+      { kind: "endpoints", name: cluster().name, endpoints: [at] },
     ];
     this.plane = new DataPlane(snapshotOf(...known));
     this.#reception = new Reception(this.plane.gate, this.plane.wheel, "inbound");
@@ -210,6 +215,20 @@ describe("GatewayPort", () => {
     const nowhere = new Edge(listener({}));
     expect(nowhere.arrives().wire.closed).toBe(true);
     expect(nowhere.plane.network.attempts).toEqual([]);
+  });
+
+  test.each(
+    [
+      ["ON_DEMAND", "db.test", ["db.test:8443"]],
+      ["AUTHORITY", "*.shop.example", ["api.shop.example:8443"]],
+      ["AUTHORITY", "*.example.com", []],
+    ] as const,
+  )("carries TLS with %s of %s to the host that is declared, or to none", (resolution, address, went) => {
+    const to = { ...endpoint(1), address, port: 8443 };
+    const edge = new Edge(listener({ serverNames: ["*"], routes: [TO_SHOP] }), {}, { resolution }, to);
+    edge.arrives().send(CLIENT_HELLOS.bun);
+    expect(edge.plane.network.attempts.map(({ address: { hostname, port } }) => `${hostname}:${port}`))
+      .toEqual([...went]);
   });
 
   test("takes nothing at a port that is gone, nor before there is a snapshot", () => {

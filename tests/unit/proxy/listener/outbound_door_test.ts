@@ -60,6 +60,19 @@ describe("OutboundDoor", () => {
     }
   });
 
+  test("bytes for a service whose name is looked up go to that name, and never back to the port itself", () => {
+    const named = { ...endpoint(1), address: "db.test" };
+    for (const [resolution, went] of [["ON_DEMAND", ["db.test"]], ["AUTHORITY", []]] as const) {
+      const { mesh, door } = plane(
+        "tcp",
+        cluster({ toOriginalDestination: true, resolution }),
+        { kind: "endpoints", name: cluster().name, endpoints: [named] },
+      );
+      mesh.arrivesAt(door);
+      expect(mesh.network.attempts.map(({ address }) => address.hostname)).toEqual([...went]);
+    }
+  });
+
   test("a port that is wanted no more takes nobody", () => {
     const { mesh, door } = plane("http");
     expect(mesh.arrivesAt({ ...door, port: 81 }).taken).toBe(false);

@@ -1,8 +1,9 @@
 /** What arrives at 15001: where it goes is decided by its authority, its server name, or where it was going. */
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
+import type { UpstreamTls } from "../../../../src/model/upstream_tls.ts";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
-import type { Endpoint, Listener, ProxySettings } from "../../../../src/model/snapshot.ts";
+import type { Endpoint, Listener, ProxySettings, Resolution } from "../../../../src/model/snapshot.ts";
 import {
   type Arrival,
   cluster,
@@ -28,6 +29,8 @@ interface World {
   readonly settings?: Partial<ProxySettings>;
   readonly endpoints?: readonly Endpoint[];
   readonly toOriginalDestination?: boolean;
+  readonly resolution?: Resolution;
+  readonly tls?: UpstreamTls;
 }
 
 function plane(
@@ -128,6 +131,68 @@ describe("OutboundListener, HTTP", () => {
     const client = mesh.arrives(SERVICE_ADDRESS);
     client.send("\x00\x01\r\n\r\n");
     expect(await client.read()).toStartWith("HTTP/1.1 400 ");
+    expect(mesh.network.attempts).toHaveLength(0);
+  });
+});
+
+describe("OutboundListener, services that ask for no more than where a connection was going", () => {
+  const NETWORK = { protocol: "http", addresses: ["198.51.100.0/24"] } as const;
+  const name = (address: string) => [{ ...endpoint(1), address }];
+  const world = {
+    listener: NETWORK,
+    toOriginalDestination: true,
+    resolution: "AUTHORITY",
+    endpoints: name("*.example.com"),
+  } as const;
+  const TLS: UpstreamTls = { sni: null, certificate: null, rootsFile: null, names: [], insecure: false };
+
+  test.each(["198.51.100.7", "nobody.example", "shop"])("a request for %s goes there", async (authority) => {
+    for (const resolution of ["AUTHORITY", "ON_DEMAND"] as const) {
+      const mesh = plane({ ...world, resolution });
+      const client = mesh.arrives(ELSEWHERE);
+      get(client, authority);
+      expect(went(mesh)).toBe("198.51.100.7:80");
+      mesh.network.last.accept().say(OK);
+      expect(await client.read()).toStartWith("HTTP/1.1 200 OK\r\n");
+      expect(mesh.counted()).toEqual(["200 - unknown"]);
+    }
+  });
+
+  test("a request that was not captured goes to the name that it asks for", () => {
+    const mesh = plane({ ...world, resolution: "ON_DEMAND", endpoints: name("db.test") });
+    get(mesh.arrives(null), "shop");
+    expect(went(mesh)).toBe("db.test:8080");
+  });
+
+  test.each([
+    ["a.example.com", { serverName: "a.example.com" }],
+    ["198.51.100.7", {}],
+  ])("TLS that the proxy begins asks for %s", (authority, asked) => {
+    const mesh = plane({ ...world, tls: TLS });
+    get(mesh.arrives(ELSEWHERE), authority);
+    const { tls } = mesh.network.last;
+    expect(tls).toMatchObject({ oldest: "1.2", ...asked });
+    expect(tls !== null && "serverName" in tls).toBe("serverName" in asked);
+  });
+
+  test("bytes and TLS go there once, and are closed where nobody listens", () => {
+    for (const protocol of ["tcp", "tls"] as const) {
+      const mesh = plane({ ...world, listener: { ...NETWORK, protocol } });
+      const client = mesh.arrives(ELSEWHERE);
+      if (protocol === "tls") client.send(hello("x.example"));
+      expect(went(mesh)).toBe("198.51.100.7:80");
+      mesh.network.last.refuse();
+      mesh.clock.advance(1_000);
+      expect([mesh.network.attempts.length, client.wire.terminated]).toEqual([1, true]);
+    }
+  });
+
+  test("a CONNECT never leads back to the proxy", async () => {
+    const listener = { protocol: "tcp", port: 15001, addresses: ["127.0.0.0/8"] } as const;
+    const mesh = plane({ ...world, listener });
+    const client = mesh.arrives(null);
+    client.send("CONNECT 127.0.0.1:15001 HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(await client.read()).toStartWith("HTTP/1.1 503 ");
     expect(mesh.network.attempts).toHaveLength(0);
   });
 });
