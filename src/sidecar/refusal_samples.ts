@@ -1,5 +1,5 @@
 /** The counters of what the proxy refused because it was too much, for Prometheus. */
-import type { ProxyRefusals } from "../proxy/proxy.ts";
+import type { ProxyRefusals } from "../proxy/proxy_options.ts";
 import type { Sample } from "../telemetry/prometheus_text.ts";
 
 export function refusalSamples({ downstream, upstream, requests }: ProxyRefusals): Sample[] {

@@ -1,5 +1,5 @@
 /** Adds up what several proxies refused. */
-import type { ProxyRefusals } from "../proxy/proxy.ts";
+import type { ProxyRefusals } from "../proxy/proxy_options.ts";
 
 export const NO_REFUSALS: ProxyRefusals = {
   downstream: { connections: 0, silent: 0, handshakes: 0, descriptors: 0 },
