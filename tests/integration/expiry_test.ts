@@ -23,7 +23,7 @@ const LEFT_MS = 25_000;
 const ISSUED_MAX = 8;
 
 const [CLIENT, STORE] = [10, 11];
-const meshes = [new Mesh("127.0.86"), new Mesh("127.0.83")] as const;
+const meshes = [new Mesh("127.0.86"), new Mesh("127.0.125")] as const;
 const [mesh, ending] = meshes;
 const books = (file: string, of = mesh) => join(of.controlPlaneData, "ca", file);
 
