@@ -6,6 +6,7 @@ import { Prng, randomSeed } from "../lib/prng.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import { BUILD_INFO } from "../runtime/build_info.ts";
 import { chooseDataDirectory } from "../runtime/data_directory.ts";
+import { releaseExecutablePages } from "../runtime/executable_pages.ts";
 import { isTerminal, processorCount, writeStderr } from "../runtime/process.ts";
 import { onReload, onTerminate } from "../runtime/signals.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
@@ -17,6 +18,9 @@ export const TRUST_DOMAIN_DEFAULT = "cluster.local";
 
 /** Processes of a sidecar unless `--workers` says otherwise: the machine belongs to the workload. */
 const SIDECAR_WORKERS = 1;
+
+/** After this long a role that is ready has applied its first configuration, too, and does not start any more. */
+const START_MS = 1_000;
 
 export interface RunOptions {
   readonly role: "control-plane" | "sidecar" | "gateway";
@@ -63,6 +67,7 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
   });
   // Files are watched anyway; a SIGHUP must not end the process.
   const releaseReload = onReload(() => log.info("Nothing to reload: files are watched"));
+  let cancelRelease: () => void = () => {};
   try {
     const starting = options.role === "control-plane"
       ? startControlPlane(options, log)
@@ -70,10 +75,12 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
     // A signal while the role still starts, such as a sidecar that waits for its control plane, ends the process too.
     const role = await Promise.race([starting, stopped.then(() => null)]);
     if (role === null) return EXIT.ok;
+    cancelRelease = systemClock.after(START_MS, releaseExecutablePages);
     await stopped;
     await role.stop();
     return EXIT.ok;
   } finally {
+    cancelRelease();
     release();
     releaseReload();
   }

@@ -1,11 +1,9 @@
 /** Options of a socket that Bun does not know: the C library's getsockopt and setsockopt. */
 import type { FFIFunction } from "bun:ffi";
+import { libcFunction } from "./libc.ts";
 import { descriptorOf, type Wire } from "./socket.ts";
 
-/** glibc, and musl on x64 and arm64. */
-const LIBC = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
-
-/** Loading it takes a megabyte, so an idle process does not have it. Undefined: not asked for yet; null: there is none. */
+/** Undefined: not asked for yet, since an idle process has no need of it; null: there is none. */
 let setsockopt:
   | ((descriptor: number, level: number, option: number, value: Int32Array, bytes: number) => number)
   | null
@@ -34,14 +32,5 @@ export function readSocketOption(wire: Wire, level: number, option: number, valu
 }
 
 function load<Call>(loaded: Call | null | undefined, name: string, signature: FFIFunction): Call | null {
-  if (loaded !== undefined) return loaded;
-  for (const library of LIBC) {
-    try {
-      const { dlopen } = import.meta.require("bun:ffi") as typeof import("bun:ffi");
-      return dlopen(library, { [name]: signature }).symbols[name] as unknown as Call;
-    } catch {
-      // The next name.
-    }
-  }
-  return null;
+  return loaded === undefined ? libcFunction<Call>(name, signature) : loaded;
 }
