@@ -5,6 +5,7 @@ import type { OwnCertificate } from "../citadel/issuer.ts";
 import { nextRenewalTimeMs } from "../identity/certificate_info.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
+import { afterDue } from "../lib/due_timer.ts";
 import type { Random } from "../lib/prng.ts";
 import type { Log } from "../telemetry/log.ts";
 
@@ -69,7 +70,7 @@ export class OwnCertificateKeeper {
   #renewAfter(ms: number): void {
     this.#cancel();
     if (this.#stopped) return;
-    this.#cancel = this.#options.clock.after(ms, () => {
+    this.#cancel = afterDue(this.#options.clock, ms, () => {
       this.#renew().catch((error) => {
         const { log } = this.#options;
         const reason = error instanceof CitadelError ? error.detail : String(error);

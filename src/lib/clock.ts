@@ -1,5 +1,8 @@
 /** Time as a parameter: every state machine gets a Clock, tests give it a ManualClock. */
 
+/** A timer of the runtime counts milliseconds in 31 bits, 24 days; one that should take longer would fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 export interface Clock {
   /** Milliseconds since 1970, for what people and certificates read. */
   now(): number;
@@ -13,14 +16,24 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, callback) {
+    if (ms > TIMER_MS_MAX) return inStages(ms, callback);
     const timer = setTimeout(callback, ms);
     return () => clearTimeout(timer);
   },
 };
 
+function inStages(ms: number, callback: () => void): () => void {
+  let cancel = () => {};
+  const rest = () => void (cancel = systemClock.after(ms - TIMER_MS_MAX, callback));
+  cancel = systemClock.after(TIMER_MS_MAX, rest);
+  return () => cancel();
+}
+
 /** A clock that moves only when told to. */
 export class ManualClock implements Clock {
   #now: number;
+  /** By how much the time of day was set ahead. */
+  #aheadMs = 0;
   #timers: { at: number; callback: () => void }[] = [];
 
   constructor(startMs = 0) {
@@ -28,7 +41,7 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
-    return this.#now;
+    return this.#now + this.#aheadMs;
   }
 
   monotonic(): number {
@@ -54,6 +67,11 @@ export class ManualClock implements Clock {
       due.callback();
     }
     this.#now = until;
+  }
+
+  /** Sets the time of day ahead, or back where negative, as somebody does who sets a clock: no time passes. */
+  setAhead(ms: number): void {
+    this.#aheadMs += ms;
   }
 
   /** How many calls are still to come. */

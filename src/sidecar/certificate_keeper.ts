@@ -11,6 +11,7 @@ import {
 } from "../identity/certificate_info.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
+import { afterDue } from "../lib/due_timer.ts";
 import type { Random } from "../lib/prng.ts";
 import { readTrustBundle } from "../identity/trust_bundle.ts";
 import type { Trust } from "../model/snapshot.ts";
@@ -110,7 +111,7 @@ export class CertificateKeeper {
   }
 
   #renewAfter(ms: number): void {
-    if (!this.#stopped) this.#cancel = this.#options.clock.after(Math.max(0, ms), () => void this.#renew());
+    if (!this.#stopped) this.#cancel = afterDue(this.#options.clock, ms, () => void this.#renew());
   }
 
   get #hasExpired(): boolean {

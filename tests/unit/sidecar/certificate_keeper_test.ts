@@ -8,6 +8,7 @@ import { createCsr } from "../../../src/identity/csr.ts";
 import { encodePrivateKey, generateKeyPair } from "../../../src/identity/key_pair.ts";
 import { certificateInfo } from "../../../src/identity/certificate_info.ts";
 import { ManualClock } from "../../../src/lib/clock.ts";
+import { DUE_LOOK_MS } from "../../../src/lib/due_timer.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import type { EnrolRequest, RejoinRequest } from "../../../src/model/enrolment.ts";
 import { privateFiles } from "../../../src/runtime/private_files.ts";
@@ -112,6 +113,17 @@ describe("CertificateKeeper", () => {
     expect(keeper.notAfterMs).toBeGreaterThan(certificateInfo(identity.chain).notAfterMs + 11 * HOUR_MS);
     clock.advance(13 * HOUR_MS);
     await until(() => saved.length === 2);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper renews as soon as the time of day says so, whatever timers have counted", async () => {
+    const { clock, keeper, controlPlane, saved } = await build();
+    keeper.start();
+    // The machine slept for 20 hours, or was told at last what time it is.
+    clock.setAhead(20 * HOUR_MS);
+    clock.advance(DUE_LOOK_MS);
+    await until(() => saved.length === 1);
+    expect(controlPlane.asked).toEqual(["/v1/renew?workload=shop%2Fweb"]);
     keeper.stop();
   });
 
