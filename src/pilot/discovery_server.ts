@@ -15,8 +15,9 @@ import {
   type ProxyStatus,
 } from "./discovery_session.ts";
 import { Farewells } from "./farewells.ts";
-import { Openings, opensPorts } from "./openings.ts";
+import { opensPorts, withDoorsOf } from "./openings.ts";
 import type { ProxyView } from "./proxy_view.ts";
+import { PushRound } from "./push_round.ts";
 import type { WorkloadRegistry } from "./registry.ts";
 import { World } from "./world.ts";
 
@@ -52,7 +53,12 @@ export class DiscoveryServer {
   /** Oldest first. */
   readonly #byWorkload = new Map<WorkloadKey, Set<DiscoverySession>>();
   readonly #farewells = new Farewells();
-  readonly #openings: Openings;
+  /** Until it is over, nobody is told where to call: who is to serve at new ports has yet to confirm that it does. */
+  readonly #openings: PushRound;
+  /** Until it is over, some still call where gateways are to serve no more. */
+  readonly #closings: PushRound;
+  /** Those gateways. */
+  #closing: ReadonlySet<DiscoverySession> = new Set();
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
   #revoked: readonly string[] = [];
@@ -69,7 +75,8 @@ export class DiscoveryServer {
     this.#registry = options.registry;
     this.#clock = options.clock;
     this.#trustDomain = options.trustDomain;
-    this.#openings = new Openings(this.#clock, () => this.#offerAll());
+    this.#openings = new PushRound(this.#clock, () => this.#offerAll());
+    this.#closings = new PushRound(this.#clock, () => this.#closeDoors());
     this.#unsubscribe = this.#registry.onChange(() => this.#schedule());
     this.#cancelSettle = this.#clock.after(RESUME_SETTLE_MS, () => {
       this.#settleOver = true;
@@ -150,6 +157,7 @@ export class DiscoveryServer {
       onSettled: (settled) => {
         this.#farewells.onSettled(settled);
         this.#openings.onSettled(settled);
+        this.#closings.onSettled(settled);
       },
       onHealth: (health) => this.#registry.setHealth(workload, health),
       onClose: (closed) => {
@@ -192,6 +200,7 @@ export class DiscoveryServer {
     this.#cancelRecompute?.();
     this.#cancelHeartbeat?.();
     this.#openings.close();
+    this.#closings.close();
     for (const session of [...this.#sessions]) session.end("The control plane is stopping");
   }
 
@@ -240,6 +249,7 @@ export class DiscoveryServer {
     this.#sessions.delete(session);
     this.#farewells.forget(session);
     this.#openings.onSettled(session);
+    this.#closings.onSettled(session);
     const same = this.#byWorkload.get(workload);
     same?.delete(session);
     if (same?.size === 0) this.#byWorkload.delete(workload);
@@ -258,15 +268,37 @@ export class DiscoveryServer {
     if (session.resuming && !this.#settleOver && this.#registry.awaitsConnections()) return null;
     const view = this.#world.view(workload);
     const { acked } = session;
-    return this.#openings.isOn && acked !== null ? { shared: acked.shared, self: view.self } : view;
+    if (acked === null) return view;
+    if (this.#openings.isOn) {
+      const shared = isGateway(session) ? withDoorsOf(view.shared, acked.shared) : acked.shared;
+      return { shared, self: view.self };
+    }
+    if (this.#closing.has(session)) {
+      return { shared: withDoorsOf(acked.shared, view.shared), self: view.self };
+    }
+    return view;
   }
 
-  /** The proxies that serve at fewer ports than they are to. */
+  /** The proxies that are to serve more than they do: at other ports, or as gateways other hosts. */
   *#opening(world: World): Generator<DiscoverySession> {
     for (const session of this.#sessions) {
       const workload = this.#registry.get(session.hello.workload);
       if (workload === undefined || session.acked === null) continue;
-      if (opensPorts(world.settings(workload), session.acked.self)) yield session;
+      const { self, shared } = session.acked;
+      if (opensPorts(world.settings(workload), self)) yield session;
+      else if (isGateway(session) && withDoorsOf(world.view(workload).shared, shared) !== shared) {
+        yield session;
+      }
+    }
+  }
+
+  /** The gateways that serve more than they are to. */
+  *#serving(world: World): Generator<DiscoverySession> {
+    for (const session of this.#sessions) {
+      const workload = this.#registry.get(session.hello.workload);
+      if (workload === undefined || session.acked === null || !isGateway(session)) continue;
+      const { shared } = world.view(workload);
+      if (withDoorsOf(session.acked.shared, shared) !== shared) yield session;
     }
   }
 
@@ -293,8 +325,21 @@ export class DiscoveryServer {
   }
 
   #offerAll(): void {
+    const isOpening = this.#openings.isOn;
+    if (!isOpening && this.#world !== null) this.#closing = new Set(this.#serving(this.#world));
     for (const session of [...this.#sessions]) session.offer();
-    if (!this.#openings.isOn) this.#farewells.onOffered(this.#sessions);
+    if (isOpening) return;
+    this.#farewells.onOffered(this.#sessions);
+    if (this.#closing.size === 0) return;
+    this.#closings.begin([...this.#sessions].filter(({ isPushing }) => isPushing));
+    if (!this.#closings.isOn) this.#closeDoors();
+  }
+
+  /** Nobody is sent any more to where gateways are to serve no more. */
+  #closeDoors(): void {
+    const closing = [...this.#closing];
+    this.#closing = new Set();
+    for (const session of closing) session.offer();
   }
 
   #heartbeat(): void {
@@ -307,6 +352,10 @@ export class DiscoveryServer {
     if (this.#sessions.size === 0) return;
     this.#cancelHeartbeat = this.#clock.after(DISCOVERY_HEARTBEAT_MS, () => this.#heartbeat());
   }
+}
+
+function isGateway({ hello }: DiscoverySession): boolean {
+  return hello.role === "gateway";
 }
 
 /** IPv4 or IPv6 by its letters; what is no address fails at the first connection attempt, and harms its owner only. */

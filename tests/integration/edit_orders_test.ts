@@ -11,6 +11,7 @@ const mesh = new Mesh("127.0.58");
 const CLIENTS = 4;
 const SEED = 20_260_911;
 const ROUNDS = 6;
+const GATEWAY_EDITS = 24;
 /** Longer than the directory is watched for quiet, so that each file is an edit of its own. */
 const BETWEEN_EDITS_MS = 250;
 
@@ -35,6 +36,51 @@ const STATES: readonly Readonly<Record<string, string>>[] = [
   { rule: split(to("second", "v1", 100)), subsets: subsets("second"), other: service("second") },
 ];
 
+const GATEWAY_PORTS = [8081, 8082, 8083];
+
+/**
+ * Calls go straight to the store, or by way of a gateway: at one of its ports, each with some hosts, and asking for one
+ * of those.
+ */
+function byWayOf(ports: readonly number[], hosts: readonly string[], called: number | null): string {
+  const servers = ports.map((port) =>
+    `  - { port: { number: ${port}, name: http-${port}, protocol: HTTP }, hosts: [${hosts.join(", ")}] }`
+  );
+  const number = called === null ? "" : `, port: { number: ${called} }`;
+  return [
+    `apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: edge, namespace: shop }
+spec:
+  selector: { app: edge }
+  servers:
+${servers.join("\n")}
+`,
+    `apiVersion: v1
+kind: Service
+metadata: { name: edge, namespace: shop }
+spec:
+  selector: { app: edge }
+  ports:
+${ports.map((port) => `  - { name: http-${port}, port: ${port} }`).join("\n")}
+`,
+    virtualService(
+      "store",
+      called === null ? `- route:\n${to("store", null, 100)}` : `- rewrite: { authority: ${hosts[0]} }
+  route:
+  - { destination: { host: edge${number} } }`,
+    ),
+    virtualService("store", `- route:\n${to("store", null, 100)}`).replace("name: store", "name: edge")
+      .replace("hosts: [store]", `hosts: ["*.example.com"]\n  gateways: [edge]`),
+  ].join("---\n");
+}
+
+function randomWay(random: Prng): string {
+  const ports = shuffled(GATEWAY_PORTS, random).slice(random.below(GATEWAY_PORTS.length));
+  const hosts = shuffled(["a", "b", "c"], random).slice(random.below(3)).map((name) => `${name}.example.com`);
+  return byWayOf(ports, hosts, random.below(4) === 0 ? null : ports[0] as number);
+}
+
 endEverythingAfterwards();
 
 beforeAll(async () => {
@@ -45,6 +91,8 @@ beforeAll(async () => {
     workload("store-v1", mesh.address(11), { app: "store" }),
     workload("store-v2", mesh.address(12), { app: "store", version: "v2" }),
     workload("second", mesh.address(13), { serviceAccount: null }),
+    // Its ports are what the Gateway says.
+    workload("edge", mesh.address(20)).replace("labels: {", "labels: { security.istio.io/tlsMode: disabled,"),
   );
   for (const [file, text] of Object.entries(STATES[0] as Record<string, string>)) {
     mesh.write(`${file}.yaml`, text);
@@ -54,9 +102,10 @@ beforeAll(async () => {
     mesh.startSidecar("shop/client", { at: 10 }),
     mesh.startSidecar("shop/store-v1", { at: 11 }),
     mesh.startSidecar("shop/store-v2", { at: 12 }),
+    mesh.startSidecar("shop/edge", { at: 20, role: "gateway" }),
     ...["store-v1", "store-v2", "second"].map((app, index) => startEcho(app, mesh.address(11 + index))),
   ]);
-  await mesh.untilSynced(3);
+  await mesh.untilSynced(4);
 });
 
 afterAll(async () => {
@@ -96,6 +145,23 @@ describe("edits in any order", () => {
       .toEqual({ orders: orders.slice(-2), failures: [] });
     expect(requests.answered).toBeGreaterThan(1_000);
   });
+
+  scenario(
+    "ports and hosts of a gateway that come and go with the calls to them fail no request",
+    async () => {
+      const random = new Prng(SEED);
+      const requests = load();
+      let way = "";
+      for (let edit = 0; edit < GATEWAY_EDITS && requests.failures.length === 0; edit++) {
+        way = randomWay(random);
+        mesh.write("rule.yaml", way);
+        await Bun.sleep(BETWEEN_EDITS_MS);
+      }
+      await requests.stop();
+      expect({ way, failures: [...new Set(requests.failures)] }).toEqual({ way, failures: [] });
+      expect(requests.answered).toBeGreaterThan(1_000);
+    },
+  );
 
   scenario("a rule whose subset never comes is taken as it is written", async () => {
     mesh.write("rule.yaml", split(to("store", "nobody", 100)));

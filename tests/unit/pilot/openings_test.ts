@@ -2,20 +2,21 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { DiscoveryServer, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
-import { OPENING_WAIT_MS } from "../../../src/pilot/openings.ts";
+import { ROUND_MS_MAX } from "../../../src/pilot/push_round.ts";
 import { WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import { resourceKey } from "../../../src/model/snapshot.ts";
 import { FakeProxy } from "./fake_proxy.ts";
-import { load, service, workloadEntry } from "./fixture.ts";
+import { load, networking, service, workloadEntry } from "./fixture.ts";
 
-const ENTRIES = ["web", "caller"].map((name, index) =>
+const NAMES = ["web", "caller", "edge"];
+const ENTRIES = NAMES.map((name, index) =>
   workloadEntry(name, "shop", `{address: 10.0.0.${index}, labels: {app: ${name}}, serviceAccount: ${name}}`)
 );
 const at = (
   port: number,
 ) => [...ENTRIES, service("web", "shop", `{name: http, port: 80, targetPort: ${port}}`)];
 
-function start() {
+function start(first = at(8080)) {
   const clock = new ManualClock(1_000_000);
   const registry = new WorkloadRegistry({ clock, trustDomain: "cluster.local" });
   const server = new DiscoveryServer({ registry, clock, trustDomain: "cluster.local" });
@@ -23,19 +24,16 @@ function start() {
     server.update(load(...documents));
     clock.advance(RECOMPUTE_DELAY_MS);
   };
-  update(at(8080));
-  const [web, caller] = ["shop/web", "shop/caller"].map((name) => new FakeProxy(name)) as [
-    FakeProxy,
-    FakeProxy,
-  ];
-  for (const proxy of [web, caller]) {
-    proxy.connect(server);
+  update(first);
+  const proxies = NAMES.map((name) => new FakeProxy(`shop/${name}`));
+  const [web, caller, edge] = proxies as [FakeProxy, FakeProxy, FakeProxy];
+  for (const proxy of proxies) {
+    proxy.connect(server, { role: proxy === edge ? "gateway" : "sidecar" });
     clock.advance(RECOMPUTE_DELAY_MS);
-    while (proxy.unanswered > 0) proxy.ack();
+    for (const one of proxies) while (one.unanswered > 0) one.ack();
   }
-  for (const proxy of [web, caller]) while (proxy.unanswered > 0) proxy.ack();
-  for (const proxy of [web, caller]) proxy.messages = [];
-  return { clock, registry, server, update, web, caller };
+  for (const proxy of proxies) proxy.messages = [];
+  return { clock, registry, server, update, web, caller, edge };
 }
 
 function sent(proxy: FakeProxy): string[] {
@@ -59,7 +57,7 @@ describe("Openings", () => {
       web.disconnect();
       clock.advance(RECOMPUTE_DELAY_MS);
     }],
-    ["is silent", ({ clock }) => clock.advance(OPENING_WAIT_MS)],
+    ["is silent", ({ clock }) => clock.advance(ROUND_MS_MAX)],
   ])("Openings hold nobody up when a proxy %s", (_what, happen) => {
     const started = start();
     started.update(at(9090));
@@ -77,10 +75,92 @@ describe("Openings", () => {
   test("Openings let what changes meanwhile wait no longer than the first change", () => {
     const { clock, update, caller } = start();
     update(at(9090));
-    clock.advance(OPENING_WAIT_MS / 2);
+    clock.advance(ROUND_MS_MAX / 2);
     update(at(9091));
     expect(sent(caller)).toEqual([]);
-    clock.advance(OPENING_WAIT_MS / 2 - RECOMPUTE_DELAY_MS);
+    clock.advance(ROUND_MS_MAX / 2 - RECOMPUTE_DELAY_MS);
     expect(sent(caller)).toEqual([ENDPOINTS]);
+  });
+});
+
+/** A gateway that takes calls for some hosts, and callers of web that are sent to one of its ports. */
+function byWayOf(servers: Readonly<Record<number, string>>, called: number): string[] {
+  const written = Object.entries(servers).map(([port, rest]) =>
+    `{port: {number: ${port}, name: s-${port}, protocol: ${
+      rest.includes("tls") ? "HTTPS" : "HTTP"
+    }}, hosts: ${rest}}`
+  );
+  const ports = Object.keys(servers).map((port) => `{name: http-${port}, port: ${port}}`);
+  const to = (host: string, port: number) =>
+    `http: [{route: [{destination: {host: ${host}, port: {number: ${port}}}}]}]`;
+  return [
+    ...at(8080),
+    service("edge", "shop", ports.join(", ")),
+    networking("Gateway", "edge", "shop", `{selector: {app: edge}, servers: [${written.join(", ")}]}`),
+    networking("VirtualService", "web", "shop", `{hosts: [web], ${to("edge", called)}}`),
+    networking("VirtualService", "edge", "shop", `{hosts: ["*"], gateways: [edge], ${to("web", 80)}}`),
+  ];
+}
+
+const TLS = "tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k}";
+/** The one certificate is for several servers of a port. */
+const secure = (...hosts: readonly string[]) => `[${hosts.join(", ")}], ${TLS}`;
+
+function sentRules(proxy: FakeProxy): string[] {
+  return sent(proxy).filter((key) => !key.startsWith("endpoints/") && !key.startsWith("cluster/"));
+}
+
+describe("Openings of gateways", () => {
+  test.each<[string, Record<number, string>, Record<number, string>, string[]]>([
+    [
+      "a port",
+      { 8081: "[a.test]" },
+      { 8081: "[a.test]", 8082: "[a.test]" },
+      ["gatewayListener/:8082", "virtualHost/http.:8082|a.test"],
+    ],
+    [
+      "a host at a port that is open",
+      { 8081: "[a.test]" },
+      { 8081: "[a.test, b.test]" },
+      ["virtualHost/http.:8081|b.test"],
+    ],
+    [
+      "a server name",
+      { 8443: secure("a.test") },
+      { 8443: secure("a.test", "b.test") },
+      ["gatewayListener/:8443", "virtualHost/https.8443.s-8443.edge.shop|b.test"],
+    ],
+  ])("%s is there before callers are sent to it", (_what, before, after, opened) => {
+    const [first, next] = [before, after].map((servers) => Number(Object.keys(servers).at(-1)));
+    const { update, caller, edge } = start(byWayOf(before, first as number));
+    update(byWayOf(after, next as number).map((text) => text.replace("hosts: [web]", "hosts: [web, also]")));
+    expect([sentRules(edge), sent(caller)]).toEqual([opened, []]);
+    edge.ack();
+    expect(sentRules(caller)).toContain(`virtualHost/also.shop.svc.cluster.local:80`);
+  });
+
+  test("what a gateway serves already changes when it changes for everybody", () => {
+    const { update, caller } = start(byWayOf({ 8081: '["*.test"]' }, 8081));
+    update(byWayOf({ 8081: '["*.test", a.test]' }, 8081).map((text) => text.replace("web], h", "also], h")));
+    expect(sentRules(caller).length).toBeGreaterThan(0);
+  });
+
+  test("a port closes once nobody is sent to it any more", () => {
+    const { update, caller, edge, web } = start(byWayOf({ 8081: "[a.test]", 8082: "[b.test]" }, 8081));
+    update(byWayOf({ 8082: "[b.test]" }, 8082));
+    const gone = () => edge.pushes.flatMap(({ remove }) => remove);
+    while (edge.unanswered > 0) edge.ack();
+    web.ack();
+    expect(gone()).toEqual([]);
+    caller.ack();
+    expect(gone()).toEqual(["gatewayListener/:8081", "virtualHost/http.:8081|a.test"]);
+  });
+
+  test("a port closes when a caller is silent, too", () => {
+    const { clock, update, edge } = start(byWayOf({ 8081: "[a.test]", 8082: "[b.test]" }, 8081));
+    update(byWayOf({ 8082: "[b.test]" }, 8082));
+    while (edge.unanswered > 0) edge.ack();
+    clock.advance(ROUND_MS_MAX);
+    expect(edge.pushes.flatMap(({ remove }) => remove)).toContain("gatewayListener/:8081");
   });
 });
