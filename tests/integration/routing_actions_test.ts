@@ -56,6 +56,16 @@ spec:
   - match: [{ uri: { prefix: /team/two } }]
     route: [{ destination: { host: shop, subset: v2 } }]
   - route: [{ destination: { host: shop, subset: v1 } }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: asked, namespace: shop }
+spec:
+  http:
+  # Not within the match that delegates here, as Istio compares them.
+  - match: [{ headers: { x-team: { exact: two } } }]
+    directResponse: { status: 418 }
+  - route: [{ destination: { host: shop, subset: v2 } }]
 `,
   );
   await mesh.startControlPlane();
@@ -146,6 +156,8 @@ const SHOP = `
   - { destination: { host: shop, subset: v2 }, weight: 20, headers: { response: { set: { x-half: second } } } }
 - match: [{ uri: { prefix: /team } }]
   delegate: { name: team }
+- match: [{ uri: { prefix: /asked }, headers: { x-team: {} } }]
+  delegate: { name: asked }
 - ${V1_ROUTE}
 `;
 
@@ -198,6 +210,8 @@ describe("what goes upstream", () => {
   scenario("to a delegate's destination, by the match of both", async () => {
     expect((await echo("/team/one")).app).toBe("shop-v1");
     expect((await echo("/team/two")).app).toBe("shop-v2");
+    expect((await echo("/asked", "-H", "x-team: two")).app).toBe("shop-v2");
+    expect((await echo("/asked")).app).toBe("shop-v1");
   });
 
   scenario("divided by weight, within three standard deviations", async () => {

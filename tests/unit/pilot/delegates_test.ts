@@ -82,6 +82,22 @@ describe("a delegate", () => {
     );
   });
 
+  test("has the rule's mirror and gateways by the names of the rule's namespace", () => {
+    const [route] = routesOf(
+      vs(
+        "root",
+        "shop",
+        "{hosts: [web], gateways: [mesh, front], http: [{match: [{gateways: [mesh, front]}], " +
+          "delegate: {name: leaf, namespace: team}, mirrors: [{destination: {host: web}}]}]}",
+      ),
+      vs("leaf", "team", `{http: [{match: [{gateways: [mesh, shop/front]}], ${TO}}]}`),
+    );
+    expect(route?.action).toMatchObject({
+      destinations: [{ cluster: "outbound|8080||web.team.svc.cluster.local" }],
+      mirrors: [{ cluster: "outbound|8080||web.shop.svc.cluster.local" }],
+    });
+  });
+
   test("serves nobody by itself", () => {
     expect(routesOf(vs("leaf", "shop", `{http: [{${TO}}]}`))[0]?.name).toBe("default");
   });
@@ -95,6 +111,9 @@ describe("the match of a delegate's rule", () => {
     ["{uri: {prefix: /a}}", "{method: {exact: GET}}"],
     ["{headers: {x: {exact: '1'}}}", "{headers: {y: {exact: '2'}}}"],
     ["{sourceLabels: {}}", "{sourceLabels: {}}"],
+    ["{headers: {x: {}}}", "{headers: {y: {exact: '2'}}}"],
+    ["{sourceNamespace: shop}", "{sourceNamespace: shop}"],
+    ["{method: {exact: GET}}", "{sourceNamespace: shop}"],
   ])("%s has %s inside of it", (root, leaf) => {
     expect(merged(root, leaf)).toHaveLength(1);
   });
@@ -110,6 +129,16 @@ describe("the match of a delegate's rule", () => {
     ["{port: 8080}", "{port: 80}"],
     ["{ignoreUriCase: true, uri: {prefix: /a}}", "{uri: {prefix: /a}}"],
     ["{gateways: [mesh]}", "{gateways: [front]}"],
+    ["{headers: {x: {}}}", "{headers: {x: {exact: '1'}}}"],
+    ["{headers: {x: {exact: '1'}}}", "{headers: {x: {}}}"],
+    ["{headers: {x: {}}}", "{headers: {x: {}}}"],
+    ["{headers: {x: {regex: '*'}}}", "{headers: {x: {prefix: a}}}"],
+    ["{withoutHeaders: {x: {}}}", "{withoutHeaders: {x: {}}}"],
+    ["{withoutHeaders: {x: {exact: ''}}}", "{withoutHeaders: {x: {exact: ''}}}"],
+    ["{queryParams: {q: {}}}", "{queryParams: {q: {prefix: a}}}"],
+    ["{sourceNamespace: shop}", "{uri: {prefix: /a}}"],
+    ["{sourceNamespace: shop}", "{sourceNamespace: team}"],
+    ["{sourceLabels: {app: a}}", "{sourceLabels: {app: b}}"],
   ])("%s has %s not inside of it: the rule is dropped", (root, leaf) => {
     expect(merged(root, leaf)).toBe("dropped");
   });
