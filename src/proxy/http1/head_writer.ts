@@ -71,11 +71,12 @@ export function writeResponseHead(writer: ByteWriter, head: ResponseHead, framin
   return chunked;
 }
 
-/** The answer that turns the connection into a tunnel: 101 for WebSocket, 2xx for CONNECT. */
-export function writeTunnelHead(writer: ByteWriter, { status, headers }: ResponseHead): void {
+/** The answer that turns the connection into a tunnel: 101 for WebSocket, 2xx for CONNECT, which has a date as any 2xx. */
+export function writeTunnelHead(writer: ByteWriter, { status, headers }: ResponseHead, date: string): void {
   writer.text(statusLine(status));
   writeFields(writer, headers);
   if (status === 101) writer.text("connection: upgrade\r\nupgrade: websocket\r\n");
+  else if (headerValue(headers, "date") === undefined) writer.field("date", date);
   writer.crlf();
 }
 

@@ -314,7 +314,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   /** From here on the connection carries bytes; those that came too early were kept. */
   #openTunnel(head: ResponseHead): void {
     const early = this.#pipeline.take();
-    writeTunnelHead(this.#writer, head);
+    writeTunnelHead(this.#writer, head, this.#date);
     this.#writer.flushSoon();
     this.#wheel.clear(this);
     const tunnel = new Tunnel(this.#wire, this.#writer, this.#wheel, this.#limits.tunnelIdleMs, {

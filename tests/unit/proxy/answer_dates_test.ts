@@ -37,6 +37,21 @@ test("1xx have none, what comes later has the time of then", async () => {
   expect(down.wire.dated).toContain("\r\ndate: Thu, 01 Jan 1970 00:01:01 GMT\r\n");
 });
 
+test("what grants a CONNECT has one, as any 2xx, and 101 has none", async () => {
+  const down = new Downstream();
+  down.send("CONNECT a:5432 HTTP/1.1\r\nHost: a:5432\r\n\r\n");
+  down.last.stream.respond({ status: 200, headers: [], bodyLength: -1 });
+  await settle();
+  expect(down.wire.dated).toBe(`HTTP/1.1 200 OK\r\ndate: ${BEGIN}\r\n\r\n`);
+  const upgrading = new Downstream();
+  upgrading.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  upgrading.last.stream.respond({ status: 101, headers: [], bodyLength: -1 });
+  await settle();
+  expect(upgrading.wire.dated).toBe(
+    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+  );
+});
+
 test("so do those of the codec", async () => {
   const down = new Downstream();
   down.send("nonsense\r\n\r\n");
