@@ -174,7 +174,7 @@ export const LIMITS = {
     default: 30 * SECOND,
     least: SECOND,
     most: HOUR,
-    what: "silence of an HTTP/2 upstream on which requests wait; then it is sent a PING",
+    what: "silence of another sidecar on which requests wait; then it is sent a PING",
     envoy: "connection_keepalive.interval",
   },
   keepaliveTimeoutMs: {

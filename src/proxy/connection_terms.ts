@@ -3,6 +3,13 @@ import { DEFAULT_LIMITS, type Limits } from "../model/limits.ts";
 import type { ClusterLimits } from "../model/snapshot.ts";
 import type { KeepaliveTimes } from "./http2/keepalive.ts";
 
+/**
+ * How often a peer that is no proxy of ours is asked at most, unless its cluster says otherwise. gRPC servers, Go's and
+ * C++'s and Java's alike, take a client that pings more often than every 5 minutes for an attacker and close the
+ * connection under all its calls (`too_many_pings`).
+ */
+export const STRANGER_PING_INTERVAL_MS = 330_000;
+
 export interface ConnectionTerms {
   /** Without a request; 0: for ever. */
   readonly idleTimeoutMs: number;
@@ -26,12 +33,17 @@ export function connectionTerms(cluster: ClusterLimits, limits: Limits): Connect
     durationMs: cluster.maxConnectionDurationMs ?? 0,
     streamsMax: cluster.maxConcurrentStreams ?? Infinity,
     keepalive: {
-      intervalMs: cluster.http2KeepAlive?.intervalMs ?? limits.keepaliveIntervalMs,
+      intervalMs: intervalMs(cluster, limits),
       timeoutMs: cluster.http2KeepAlive?.timeoutMs ?? limits.keepaliveTimeoutMs,
       whenIdle: cluster.http2KeepAlive !== undefined,
     },
     limits,
   };
+}
+
+function intervalMs({ http2KeepAlive }: ClusterLimits, { keepaliveIntervalMs }: Limits): number {
+  if (http2KeepAlive === undefined) return Math.max(keepaliveIntervalMs, STRANGER_PING_INTERVAL_MS);
+  return http2KeepAlive.intervalMs ?? keepaliveIntervalMs;
 }
 
 /** What holds where nobody says otherwise. */

@@ -1,6 +1,7 @@
 /**
- * What a head may be on its way between two proxies: one that the first has taken must not be too large for the second,
- * because of what is added on the way or because HTTP/2 counts it otherwise.
+ * What is special about a connection between two proxies. A head that the first has taken must not be too large for the
+ * second, because of what is added on the way or because HTTP/2 counts it otherwise; and the peer is one that bears to be
+ * asked whether it lives.
  */
 import type { Limits } from "../model/limits.ts";
 import type { ConnectionTerms } from "./connection_terms.ts";
@@ -25,7 +26,13 @@ export function meshHopLimits(limits: Limits): Limits {
 }
 
 export function meshHopTerms(terms: ConnectionTerms): ConnectionTerms {
-  return { ...terms, limits: meshHopLimits(terms.limits) };
+  const { limits, keepalive } = terms;
+  return {
+    ...terms,
+    limits: meshHopLimits(limits),
+    // `whenIdle`: its cluster says how often.
+    keepalive: keepalive.whenIdle ? keepalive : { ...keepalive, intervalMs: limits.keepaliveIntervalMs },
+  };
 }
 
 function hopBytes(bytes: number, fields: number): number {

@@ -109,7 +109,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
         return this.#windowUpdate(frame);
       default:
         // §5.5: unknown types are ignored, but not without end.
-        return this.guard.control(this.frames.dataSent) ? calm("http2.unknown_frames") : null;
+        return this.#control("http2.unknown_frames");
     }
   }
 
@@ -285,7 +285,11 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   #answered(flood: string): ConnectionError | null {
     // A peer that does not read lets the answers pile up.
     if (!this.writer.hasRoom && ++this.#controlWaiting > CONTROL_FRAMES_WAITING_MAX) return calm(flood);
-    return this.guard.control(this.frames.dataSent) ? calm(flood) : null;
+    return this.#control(flood);
+  }
+
+  #control(flood: string): ConnectionError | null {
+    return this.guard.control(this.frames.dataSent, this.wheel.clock.monotonic()) ? calm(flood) : null;
   }
 
   // Streams.

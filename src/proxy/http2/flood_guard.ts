@@ -4,6 +4,7 @@
  */
 import {
   CONTROL_FRAMES_IDLE_MAX,
+  CONTROL_FRAMES_IDLE_MS,
   EMPTY_DATA_FRAMES_MAX,
   PREMATURE_RESETS_MAX,
   PRIORITY_FRAMES_PER_STREAM_MAX,
@@ -15,6 +16,7 @@ export class FloodGuard {
   /** Streams that the peer, or we, opened. */
   streamsOpened = 0;
   #controlInARow = 0;
+  #controlSinceMs = 0;
   #dataSent = 0;
   #emptyData = 0;
   #priority = 0;
@@ -30,9 +32,10 @@ export class FloodGuard {
   }
 
   /** `dataSent` as in windowUpdate(): a peer that only listens and pings is as useful as one that talks. */
-  control(dataSent: number): boolean {
-    if (dataSent !== this.#dataSent) {
+  control(dataSent: number, nowMs: number): boolean {
+    if (dataSent !== this.#dataSent || nowMs - this.#controlSinceMs > CONTROL_FRAMES_IDLE_MS) {
       this.#dataSent = dataSent;
+      this.#controlSinceMs = nowMs;
       this.#controlInARow = 0;
     }
     return ++this.#controlInARow > CONTROL_FRAMES_IDLE_MAX;

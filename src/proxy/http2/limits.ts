@@ -10,8 +10,10 @@ export const CONTINUATIONS_MAX = 64;
 export const PREMATURE_RESETS_MAX = 250;
 /** Answers to PING and SETTINGS beyond what the socket takes, because the peer does not read. */
 export const CONTROL_FRAMES_WAITING_MAX = 1_000;
-/** PING and SETTINGS frames between two frames that belong to a stream, from either side. */
+/** PING and SETTINGS frames between two frames that belong to a stream, from either side, … */
 export const CONTROL_FRAMES_IDLE_MAX = 1_000;
+/** … and within so long: who keeps a quiet connection alive sends more of them over the hours. */
+export const CONTROL_FRAMES_IDLE_MS = 60_000;
 /** DATA frames without data and without END_STREAM, one after the other. */
 export const EMPTY_DATA_FRAMES_MAX = 1;
 /** PRIORITY frames for each stream, and for none. */

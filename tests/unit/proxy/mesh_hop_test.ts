@@ -21,6 +21,11 @@ describe("meshHopLimits()", () => {
     const heads = ["requestHeaderBytes", "requestHeaderCount", "responseHeaderBytes", "responseHeaderCount"];
     const rest = (limits: object) => Object.entries(limits).filter(([key]) => !heads.includes(key));
     expect(rest(meshHopLimits(DEFAULT_LIMITS))).toEqual(rest(DEFAULT_LIMITS));
-    expect(meshHopTerms(TERMS_DEFAULT)).toEqual({ ...TERMS_DEFAULT, limits: meshHopLimits(DEFAULT_LIMITS) });
+    const keepalive = { ...TERMS_DEFAULT.keepalive, intervalMs: DEFAULT_LIMITS.keepaliveIntervalMs };
+    expect(meshHopTerms(TERMS_DEFAULT)).toEqual({
+      ...TERMS_DEFAULT,
+      limits: meshHopLimits(DEFAULT_LIMITS),
+      keepalive,
+    });
   });
 });

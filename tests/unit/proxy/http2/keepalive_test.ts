@@ -2,14 +2,24 @@
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
-import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "../data_plane.ts";
+import {
+  connectionTerms,
+  STRANGER_PING_INTERVAL_MS,
+  TERMS_DEFAULT,
+} from "../../../../src/proxy/connection_terms.ts";
+import { meshHopTerms } from "../../../../src/proxy/mesh_hop.ts";
+import { TestAuthority } from "../../identity/odd_certificates.ts";
+import { DataPlane, endpoint, SHOP_ID, shopSnapshot } from "../data_plane.ts";
+import { OTHER_NAME } from "../fake_network.ts";
 import { settle } from "../fake_wire.ts";
 import { MeshUpstream } from "../mesh_upstream.ts";
 import { Http2Downstream } from "./downstream.ts";
-import { ACK, data, get, headers, ping } from "./raw_frames.ts";
+import { ACK, data, get, headers, ping, settings } from "./raw_frames.ts";
 import { Http2Upstream } from "./upstream.ts";
 
 const OK = [":status", "200"];
+/** Between two pings of a client, the default of grpc-go, grpc-java and gRPC's core; after a few more it is thrown out. */
+const GRPC_SERVER_BEARS_MS = 300_000;
 const PING = "PING \0\0\0\0\0\0\0\0";
 
 /** Deadlines are kept a little late. */
@@ -17,9 +27,17 @@ function pass(up: { clock: { advance(ms: number): void } }, ms: number): void {
   up.clock.advance(ms + WHEEL_LATENESS_MS);
 }
 
+/** Another proxy of the mesh. */
+async function greetedProxy(): Promise<Http2Upstream> {
+  const up = new Http2Upstream(undefined, meshHopTerms(TERMS_DEFAULT));
+  up.answer(settings());
+  await up.read();
+  return up;
+}
+
 describe("Keepalive", () => {
   test("a peer that is silent under an open stream is asked, and its answer is enough", async () => {
-    const up = await Http2Upstream.greeted();
+    const up = await greetedProxy();
     const { response } = up.request();
     await up.read();
     for (let i = 0; i < 3; i++) {
@@ -35,7 +53,7 @@ describe("Keepalive", () => {
   });
 
   test("a peer that does not answer is given up: its streams break off as closed", async () => {
-    const up = await Http2Upstream.greeted();
+    const up = await greetedProxy();
     const responses = [up.request().response, up.request().response];
     up.answer(headers(3, OK), data(3, "x"));
     pass(up, DEFAULT_LIMITS.keepaliveIntervalMs);
@@ -49,7 +67,7 @@ describe("Keepalive", () => {
   });
 
   test("anything that comes is a sign of life, and puts the next question off", async () => {
-    const up = await Http2Upstream.greeted();
+    const up = await greetedProxy();
     up.request();
     up.answer(headers(1, OK));
     await up.read();
@@ -66,7 +84,7 @@ describe("Keepalive", () => {
   });
 
   test("nobody is asked while nobody waits; whoever comes after a long silence is not kept waiting", async () => {
-    const up = await Http2Upstream.greeted();
+    const up = await greetedProxy();
     up.clock.advance(10 * DEFAULT_LIMITS.keepaliveIntervalMs);
     expect(await up.read()).toEqual([]);
     const { response } = up.request();
@@ -76,7 +94,7 @@ describe("Keepalive", () => {
   });
 
   test("a peer that owes an answer is given up though the stream is over", async () => {
-    const up = await Http2Upstream.greeted();
+    const up = await greetedProxy();
     const { stream } = up.request();
     pass(up, DEFAULT_LIMITS.keepaliveIntervalMs);
     stream.reset();
@@ -85,16 +103,44 @@ describe("Keepalive", () => {
   });
 });
 
+describe("a peer that is no proxy of ours", () => {
+  test("is asked no more often than a gRPC server bears, and given up all the same", async () => {
+    const limits = { ...DEFAULT_LIMITS, streamIdleMs: DEFAULT_LIMITS.connectionIdleMs };
+    const up = new Http2Upstream(undefined, connectionTerms({}, limits));
+    up.answer(settings());
+    const { response } = up.request();
+    for (let i = 0; i < 3; i++) {
+      up.clock.advance(GRPC_SERVER_BEARS_MS);
+      expect(await up.read()).not.toContain(PING);
+      pass(up, STRANGER_PING_INTERVAL_MS - GRPC_SERVER_BEARS_MS);
+      expect(await up.read()).toContain(PING);
+      if (i < 2) up.answer(ping("\0".repeat(8), ACK));
+    }
+    pass(up, DEFAULT_LIMITS.keepaliveTimeoutMs);
+    expect([response.reset, up.gone]).toEqual([["closed", true], 1]);
+  });
+
+  test("is asked as often as its cluster says", () => {
+    const terms = connectionTerms({ http2KeepAlive: { intervalMs: 1_000 } }, DEFAULT_LIMITS);
+    for (const one of [terms, meshHopTerms(terms)]) expect(one.keepalive.intervalMs).toBe(1_000);
+  });
+});
+
 describe("a machine that is gone without a word", () => {
   test("its requests are answered with UC, and those after them go to another connection", async () => {
-    const protocol = cluster({ protocol: "http2" });
-    const endpoints = { kind: "endpoints", name: protocol.name, endpoints: [endpoint(1)] } as const;
-    const plane = new DataPlane(snapshotOf(settings(), virtualHost(), protocol, endpoints));
+    const { der } = await (await TestAuthority.make()).issue({ names: [{ type: "url", value: SHOP_ID }] });
+    const plane = new DataPlane(shopSnapshot(endpoint(1, true)));
+    const meet = async () => {
+      const connection = plane.network.last.accept();
+      const upstream = new MeshUpstream(connection, plane.wheel);
+      connection.handshake(der, OTHER_NAME);
+      for (let i = 0; i < 3; i++) await settle();
+      return upstream;
+    };
     const lost = plane.caller();
     lost.get();
-    const first = plane.network.last.accept();
-    const upstream = new MeshUpstream(first, plane.wheel);
-    for (let i = 0; i < 3; i++) await settle();
+    const first = plane.network.last;
+    const upstream = await meet();
     expect(upstream.requests).toHaveLength(1);
     // Nothing arrives any more, in either direction.
     first.wire.write = (_, _offset = 0, length = 0) => length;
@@ -106,8 +152,7 @@ describe("a machine that is gone without a word", () => {
     const next = plane.caller();
     next.get();
     expect(plane.network.attempts).toHaveLength(2);
-    const second = new MeshUpstream(plane.network.last.accept(), plane.wheel);
-    for (let i = 0; i < 3; i++) await settle();
+    const second = await meet();
     second.last.answer("back");
     for (let i = 0; i < 3; i++) await settle();
     expect(await next.read()).toEndWith("\r\n\r\nback");
@@ -146,14 +191,17 @@ describe("a client that pings by itself", () => {
   // @grpc/grpc-js with keepalive_time_ms, and with keepalive_permit_without_calls.
   const EVERY_MS = 10_000;
 
-  test("is answered for as long as its connection may be idle", async () => {
-    const down = await Http2Downstream.greeted();
-    for (let ms = 0; ms < DEFAULT_LIMITS.connectionIdleMs - EVERY_MS; ms += EVERY_MS) {
-      expect(await down.exchange(ping())).toEqual(["PING ACK abcdefgh"]);
-      down.clock.advance(EVERY_MS);
-    }
-    expect([down.closed, down.malformed]).toEqual([0, []]);
-  });
+  test.each([EVERY_MS, 1_000])(
+    "every %d ms is answered for as long as its connection may be idle",
+    async (every) => {
+      const down = await Http2Downstream.greeted();
+      for (let ms = 0; ms < DEFAULT_LIMITS.connectionIdleMs - every; ms += every) {
+        expect(await down.exchange(ping())).toEqual(["PING ACK abcdefgh"]);
+        down.clock.advance(every);
+      }
+      expect([down.closed, down.malformed]).toEqual([0, []]);
+    },
+  );
 
   test("is answered through hours of a stream in which something moves now and then", async () => {
     const down = await Http2Downstream.greeted();

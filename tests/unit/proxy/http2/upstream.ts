@@ -1,6 +1,7 @@
 /** A server at the other end of one HTTP/2 client connection, for tests: raw frames out, lines in. */
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel } from "../../../../src/lib/timer_wheel.ts";
+import { type ConnectionTerms, TERMS_DEFAULT } from "../../../../src/proxy/connection_terms.ts";
 import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.ts";
 import { Http2ClientConnection } from "../../../../src/proxy/http2/client_connection.ts";
 import type { UpstreamOwner } from "../../../../src/proxy/upstream_connection.ts";
@@ -25,8 +26,11 @@ export class Http2Upstream implements UpstreamOwner {
   readonly connection: Http2ClientConnection;
   readonly #log = new FrameLog();
 
-  constructor(Connection: typeof Http2ClientConnection = Http2ClientConnection) {
-    this.connection = new Connection(this.wire, this, this.wheel);
+  constructor(
+    Connection: typeof Http2ClientConnection = Http2ClientConnection,
+    terms: ConnectionTerms = TERMS_DEFAULT,
+  ) {
+    this.connection = new Connection(this.wire, this, this.wheel, terms);
   }
 
   static async greeted(...pairs: readonly (readonly [number, number])[]): Promise<Http2Upstream> {
