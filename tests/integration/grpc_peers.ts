@@ -15,6 +15,8 @@ import { until } from "./bowline.ts";
 import { ORDERS, type ServerEvent } from "./grpc_service.ts";
 
 type Method = MethodDefinition<Buffer, Buffer>;
+/** Options of a channel, such as `grpc.keepalive_time_ms`. */
+export type ChannelNumbers = Readonly<Record<string, number>>;
 
 const running = new Set<GrpcServer>();
 
@@ -29,8 +31,8 @@ export class GrpcServer {
   readonly events: ServerEvent[] = [];
   readonly #child: Bun.Subprocess<"ignore", "pipe", "inherit">;
 
-  constructor(program: string, address: string) {
-    this.#child = Bun.spawn(["node", program, address], {
+  constructor(program: string, address: string, options: ChannelNumbers = {}) {
+    this.#child = Bun.spawn(["node", program, address, JSON.stringify(options)], {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "inherit",
@@ -39,8 +41,8 @@ export class GrpcServer {
     void this.#read();
   }
 
-  static async start(program: string, address: string): Promise<GrpcServer> {
-    const server = new GrpcServer(program, address);
+  static async start(program: string, address: string, options?: ChannelNumbers): Promise<GrpcServer> {
+    const server = new GrpcServer(program, address, options);
     await server.hears("listening", undefined);
     return server;
   }
@@ -109,7 +111,7 @@ export interface CallSettings {
 export class GrpcClient {
   readonly #client: Client;
 
-  constructor(sidecar: string, authority: string, options: Readonly<Record<string, number>> = {}) {
+  constructor(sidecar: string, authority: string, options: ChannelNumbers = {}) {
     this.#client = new Client(`${sidecar}:15001`, credentials.createInsecure(), {
       "grpc.default_authority": authority,
       "grpc.max_receive_message_length": -1,

@@ -1,4 +1,4 @@
-/** A gRPC server on `@grpc/grpc-js`, a process of node: `grpc_server.js ADDRESS:PORT`. */
+/** A gRPC server on `@grpc/grpc-js`, a process of node: `grpc_server.js ADDRESS:PORT [OPTIONS]`, its channel's as JSON. */
 import type { EventEmitter } from "node:events";
 import process from "node:process";
 import {
@@ -88,7 +88,8 @@ function tell(event: ServerEvent): void {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 }
 
-const server = new Server({ "grpc.max_receive_message_length": -1 });
+const options = JSON.parse(process.argv[3] ?? "{}");
+const server = new Server({ "grpc.max_receive_message_length": -1, ...options });
 server.addService(ORDERS, { echo, collect, count, chat, fail, failLate, hang, watch });
 server.addService(HEALTH, { check });
 server.bindAsync(process.argv[2] as string, ServerCredentials.createInsecure(), (error) => {

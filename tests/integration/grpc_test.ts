@@ -1,7 +1,7 @@
 /** gRPC from end to end: `@grpc/grpc-js` at both ends, two real sidecars between them. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { Metadata, status } from "@grpc/grpc-js";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { connectivityState, Metadata, status } from "@grpc/grpc-js";
+import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { bundleServer, GrpcClient, GrpcServer, ORDERS, stopGrpcServers } from "./grpc_peers.ts";
 import { Mesh } from "./mesh.ts";
 import { NAMESPACE, service, workload } from "./resources.ts";
@@ -14,6 +14,14 @@ const PARALLEL = 100;
 const LARGE_BYTES = 16 * 1024 * 1024;
 /** More than the peers of a connection may reset before they were answered. */
 const WATCHES = 300;
+/** What both ends ask each other with. */
+const PINGS = {
+  "grpc.keepalive_time_ms": 100,
+  "grpc.keepalive_timeout_ms": 2_000,
+  "grpc.keepalive_permit_without_calls": 1,
+};
+/** The sidecars' own ping comes in it, and ten of those. */
+const QUIET_MS = 1_500;
 
 const mesh = new Mesh("127.0.30");
 const CLIENT = mesh.address(10);
@@ -23,6 +31,8 @@ const DOOMED = mesh.address(14);
 
 let program: string;
 let server: GrpcServer;
+let clientSidecar: Bowline;
+let ordersSidecar: Bowline;
 let client: GrpcClient;
 
 endEverythingAfterwards();
@@ -39,13 +49,14 @@ beforeAll(async () => {
     workload("doomed", DOOMED, { serviceAccount: null }),
   );
   await mesh.startControlPlane();
-  await Promise.all([
-    mesh.startSidecar("shop/client", { at: 10 }),
-    mesh.startSidecar("shop/orders", { at: 11 }),
+  const env = { BOWLINE_LIMIT: "keepalive-interval=1s,keepalive-timeout=2s" };
+  [clientSidecar, ordersSidecar] = await Promise.all([
+    mesh.startSidecar("shop/client", { at: 10, env }),
+    mesh.startSidecar("shop/orders", { at: 11, env }),
     mesh.startSidecar("shop/down", { at: 13 }),
   ]);
   program = await bundleServer(mesh.directory);
-  server = await GrpcServer.start(program, `${ORDERS_ADDRESS}:${PORT}`);
+  server = await GrpcServer.start(program, `${ORDERS_ADDRESS}:${PORT}`, PINGS);
   await GrpcServer.start(program, `${BARE}:${PORT}`);
   await mesh.untilSynced(3);
   client = new GrpcClient(CLIENT, `orders:${PORT}`);
@@ -220,18 +231,59 @@ describe("deadlines and cancellation", () => {
     const { code, messages } = await bystander.outcome;
     expect([code, messages.map(String)]).toEqual([status.OK, ["still there?"]]);
   });
+});
 
-  scenario("keepalive pings are answered while a call waits", async () => {
-    const patient = new GrpcClient(CLIENT, `orders:${PORT}`, {
-      "grpc.keepalive_time_ms": 100,
-      "grpc.keepalive_timeout_ms": 200,
-      "grpc.keepalive_permit_without_calls": 1,
-    });
-    const { code } = await patient.call(ORDERS.hang, "patient", { deadlineInMs: 1_000 });
+describe("keepalive", () => {
+  const caller = () => new GrpcClient(CLIENT, `orders:${PORT}`, PINGS);
+
+  scenario(
+    "pings of client, server and sidecar keep a quiet call, and a connection without any",
+    async () => {
+      const patient = caller();
+      const call = patient.start(ORDERS.chat);
+      const ask = async (question: string, answers: number) => {
+        call.send(question);
+        await call.received(answers);
+      };
+      await ask("are you there?", 1);
+      await Bun.sleep(QUIET_MS);
+      await ask("still?", 2);
+      call.end();
+      expect((await call.outcome).code).toBe(status.OK);
+      await Bun.sleep(QUIET_MS);
+      expect(patient.state).toBe(connectivityState.READY);
+      patient.close();
+    },
+  );
+
+  scenario("a sidecar that stands still is found out by the client that calls it", async () => {
+    const patient = caller();
+    const call = patient.start(ORDERS.watch, "client's");
+    await call.received(1);
+    await whileStopped(clientSidecar, async () => expect((await call.outcome).code).toBe(status.UNAVAILABLE));
     patient.close();
-    // A ping without an answer would have been UNAVAILABLE.
-    expect(code).toBe(status.DEADLINE_EXCEEDED);
+    await server.hears("cancelled", "client's");
   });
+
+  scenario("and by the server that it calls, and by the sidecar that calls it", async () => {
+    const call = client.start(ORDERS.watch, "server's");
+    await call.received(1);
+    await whileStopped(ordersSidecar, async () => {
+      await server.hears("cancelled", "server's");
+      // Its answer had begun, and is broken off.
+      expect((await call.outcome).code).toBe(status.INTERNAL);
+    });
+    expect((await client.call(ORDERS.echo, "back")).code).toBe(status.OK);
+  });
+
+  async function whileStopped({ child }: Bowline, meanwhile: () => Promise<void>): Promise<void> {
+    child.kill("SIGSTOP");
+    try {
+      await meanwhile();
+    } finally {
+      child.kill("SIGCONT");
+    }
+  }
 });
 
 describe("telemetry", () => {
