@@ -1,9 +1,10 @@
 /** `bowline demo`, as the README walks through it. It has addresses of its own: 127.0.0.9 to 127.0.0.22. */
 import { afterAll, describe, expect } from "bun:test";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEMO_APP_PORT, DEMO_WORKLOADS } from "../../src/cli/demo/topology.ts";
 import { Bowline, bowline, type Ended, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl } from "./clients.ts";
 
@@ -190,15 +191,15 @@ describe("when it cannot start, one message says why, and nothing is left", () =
     ] as const
   ) {
     scenario(`${what} is taken: 69`, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(port, address, resolve));
+      const server = await listen(address, port);
       const { code, stdout, stderr } = await bowline(["demo", "--requests", "5"], surroundings);
-      await new Promise((resolve) => server.close(resolve));
+      await close(server);
       expect(stderr).toMatch(/^Error: [^\n]+\n( {2}[^\n]+\n)?$/);
       expect(stderr).toContain(`Cannot listen on ${address}:${port}: another process already does`);
       expect(stderr.match(/Error:/g)).toHaveLength(1);
       expect([code, stdout]).toEqual([69, ""]);
       expect(readdirSync(temporary)).toEqual([]);
+      for (const program of DEMO_WORKLOADS) await close(await listen(program.address, DEMO_APP_PORT));
     });
   }
 
@@ -253,6 +254,17 @@ spec:
     }
   });
 });
+
+/** Rejects when the port is taken. */
+async function listen(address: string, port: number): Promise<Server> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, address, resolve));
+  return server;
+}
+
+async function close(server: Server): Promise<void> {
+  await new Promise((resolve) => server.close(resolve));
+}
 
 /** Processes whose parent is this one. */
 function childrenOf(parent: number): number[] {

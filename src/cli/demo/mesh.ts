@@ -51,6 +51,8 @@ const CONTROL_PLANE = "control-plane";
 export class DemoMesh {
   readonly #options: DemoMeshOptions;
   readonly #children: { readonly name: string; readonly child: ChildProcess }[] = [];
+  /** Of the workloads: whoever stops the demo waits until nothing of them goes on. */
+  #startups: Promise<void>[] = [];
   #started = false;
   #stopping = false;
   #onFailure: (error: DemoError) => void = () => {};
@@ -77,7 +79,8 @@ export class DemoMesh {
       () => this.#isReady(`${this.controlPlaneData}/${ADMIN_SOCKET}`, "/readyz"),
     );
     this.#startProgram(DEMO_OUTSIDE, []);
-    await Promise.all(DEMO_WORKLOADS.map((workload) => this.#startWorkload(workload)));
+    this.#startups = DEMO_WORKLOADS.map((workload) => this.#startWorkload(workload));
+    await Promise.all(this.#startups);
     await this.#untilAnswers(DEMO_OUTSIDE);
     await this.#until("the proxies", () => this.#allSynced());
     this.#started = true;
@@ -90,12 +93,14 @@ export class DemoMesh {
     const [controlPlane, ...others] = this.#children;
     await Promise.all(others.map(({ child }) => child.terminate(STOP_GRACE_MS)));
     await controlPlane?.child.terminate(STOP_GRACE_MS);
+    await Promise.allSettled(this.#startups);
   }
 
   /** Ends every process of the demo at once. */
   async kill(): Promise<void> {
     this.#stopping = true;
     await Promise.all(this.#children.map(({ child }) => child.terminate(0)));
+    await Promise.allSettled(this.#startups);
   }
 
   /** Data directory of the control plane, for the commands that speak to it. */
@@ -166,6 +171,7 @@ export class DemoMesh {
     const { clock } = this.#options;
     const deadlineMs = clock.monotonic() + START_TIMEOUT_MS;
     while (!(await done())) {
+      this.#throwWhenStopping();
       if (clock.monotonic() > deadlineMs) {
         throw new DemoError(
           `${what} did not get ready in ${START_TIMEOUT_MS / 1000} s; see ${this.#options.directory}/logs`,
@@ -175,7 +181,13 @@ export class DemoMesh {
     }
   }
 
+  /** One part may have failed while another was being started: nothing may be left of that. */
+  #throwWhenStopping(): void {
+    if (this.#stopping) throw new DemoError("The demo ends");
+  }
+
   #startChild(name: string, args: readonly string[]): void {
+    this.#throwWhenStopping();
     const path = `${this.#options.directory}/logs/${name}.log`;
     let last = "";
     const keep = (line: string) => {
