@@ -185,8 +185,6 @@ export class ControlPlane {
         },
       }),
     });
-    const statusAddress = { hostname: bind ?? LOOPBACK, port: PORTS.controlPlaneApi };
-    this.#servers.push(await serveHttp(statusAddress, (request) => status.fetch(request)));
     const advertised = `${bind ?? primaryAddress() ?? LOOPBACK}:${PORTS.controlPlane}`;
     const admin = createAdminApi({
       citadel,
@@ -214,6 +212,9 @@ export class ControlPlane {
     this.#watch.start();
     const unixPath = `${dataDirectory}/${ADMIN_SOCKET}`;
     this.#servers.push(await serveHttp({ unixPath }, (request) => admin.fetch(request)));
+    // Last: whoever hears there that it is ready asks for tokens next.
+    const statusAddress = { hostname: bind ?? LOOPBACK, port: PORTS.controlPlaneApi };
+    this.#servers.push(await serveHttp(statusAddress, (request) => status.fetch(request)));
     log.info("The control plane is ready", {
       proxies: advertised,
       api: `${statusAddress.hostname}:${PORTS.controlPlaneApi}`,
