@@ -2,30 +2,18 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { sha256 } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
-import { MachineMesh, talk } from "./machine_mesh.ts";
+import { MachineMesh, STORE_IP, storeService, talk } from "./machine_mesh.ts";
 import { GREETING, PORT } from "./machine_programs.ts";
 import { capture, type Machine, removeMachines, startMachines } from "./machines.ts";
 import { Mesh } from "./mesh.ts";
 import { workload } from "./resources.ts";
 
-/** Nobody has it: only who is captured gets somewhere. */
-const STORE_IP = "10.96.0.10";
 const BIG_BYTES = 20 * 1024 * 1024;
 
-const STORE = `apiVersion: v1
-kind: Service
-metadata: { name: store, namespace: shop }
-spec:
-  selector: { app: store }
-  clusterIP: ${STORE_IP}
-  ports:
-  - { name: http, port: 80, targetPort: ${PORT.http} }
-  - { name: tcp-database, port: ${PORT.database} }
-  - { name: redis, port: ${PORT.redis} }
-  - { name: chatty, port: ${PORT.chatty} }
-  - { name: https-web, port: 443, targetPort: ${PORT.tls} }
-`;
-
+const STORE = storeService(
+  `{ name: redis, port: ${PORT.redis} }`,
+  `{ name: https-web, port: 443, targetPort: ${PORT.tls} }`,
+);
 /** A host with two addresses of which one leads to another service; nobody has either. */
 const split = (address: string) =>
   `apiVersion: networking.istio.io/v1

@@ -12,7 +12,7 @@ import {
   startFaulty,
 } from "./faulty_upstream.ts";
 import { Mesh } from "./mesh.ts";
-import { NAMESPACE, workload } from "./resources.ts";
+import { serviceOf, workload } from "./resources.ts";
 
 const mesh = new Mesh("127.0.33");
 const CLIENT = mesh.address(10);
@@ -29,13 +29,7 @@ let culprit: Socket | null = null;
 endEverythingAfterwards();
 
 beforeAll(async () => {
-  const services = Object.entries(PORTS).map(([name, port]) =>
-    `apiVersion: v1
-kind: Service
-metadata: { name: ${name}, namespace: ${NAMESPACE} }
-spec: { selector: { app: server }, ports: [{ name: http, port: ${port} }] }
-`
-  );
+  const services = Object.entries(PORTS).map(([name, port]) => serviceOf("server", name, port));
   mesh.write("mesh.yaml", ...services, workload("client", CLIENT), workload("server", SERVER));
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/client", { at: 10 });

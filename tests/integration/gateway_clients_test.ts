@@ -6,6 +6,7 @@ import { startEcho, stopEchoes } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, type Pair, replaceFile } from "./certificates.ts";
 import { runCurl } from "./clients.ts";
+import { gateway, ingress, routes, TO_WEB } from "./gateways.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
@@ -34,39 +35,18 @@ function publicKeyHash({ chain }: Pair): string {
   return createHash("sha256").update(key).digest("base64");
 }
 
-const RESOURCES = `apiVersion: networking.istio.io/v1
-kind: WorkloadEntry
-metadata:
-  name: ingress
-  namespace: edge
-  labels: { istio: ingressgateway, security.istio.io/tlsMode: disabled }
-spec: { address: ${GATEWAY}, serviceAccount: ingress }
----
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: main, namespace: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers:
-  - port: { number: ${PORT}, name: pinned, protocol: HTTPS }
-    hosts: ["pinned.test"]
-    tls:
-      mode: OPTIONAL_MUTUAL
-      serverCertificate: ${file("own.crt")}
-      privateKey: ${file("own.key")}
-      caCertificates: ${authority.rootFile}
-      caCrl: ${file("clients.crl")}
-      verifyCertificateHash: ["${fingerprint(pinned)}", "${fingerprint(dismissed)}"]
-      verifyCertificateSpki: ["${publicKeyHash(renewed)}"]
-      cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: pinned, namespace: shop }
-spec:
+const SERVERS = `
+- port: { number: ${PORT}, name: pinned, protocol: HTTPS }
   hosts: ["pinned.test"]
-  gateways: [edge/main]
-  http: [{ route: [{ destination: { host: web } }] }]
+  tls:
+    mode: OPTIONAL_MUTUAL
+    serverCertificate: ${file("own.crt")}
+    privateKey: ${file("own.key")}
+    caCertificates: ${authority.rootFile}
+    caCrl: ${file("clients.crl")}
+    verifyCertificateHash: ["${fingerprint(pinned)}", "${fingerprint(dismissed)}"]
+    verifyCertificateSpki: ["${publicKeyHash(renewed)}"]
+    cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384]
 `;
 
 beforeAll(async () => {
@@ -74,7 +54,14 @@ beforeAll(async () => {
   replaceFile(file("own.crt"), own.chain);
   replaceFile(file("own.key"), own.key);
   replaceFile(file("clients.crl"), authority.revoke(dismissed));
-  mesh.write("mesh.yaml", service("web"), workload("web", WEB, { serviceAccount: null }), RESOURCES);
+  mesh.write(
+    "mesh.yaml",
+    service("web"),
+    workload("web", WEB, { serviceAccount: null }),
+    ingress(GATEWAY),
+    gateway("main", SERVERS),
+    routes("pinned", "pinned.test", TO_WEB),
+  );
   await startEcho("web", WEB);
   await mesh.startControlPlane();
   await mesh.startSidecar("edge/ingress", { at: 20, role: "gateway", workers: 1 });

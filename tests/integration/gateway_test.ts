@@ -1,6 +1,6 @@
 /** A gateway as those outside the mesh see it: ports, certificates by server name, hosts, redirects, bytes, reloads. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { createServer as createTcpServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { type Echo, startEcho, stopEchoes } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, replaceFile } from "./certificates.ts";
 import { curl, exchange, RawConnection, runCurl, viaSidecar } from "./clients.ts";
+import { gateway, ingress, routes, TO_WEB } from "./gateways.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
@@ -15,7 +16,6 @@ const mesh = new Mesh("127.0.39");
 const WEB = mesh.address(11);
 const GATEWAY = mesh.address(20);
 const CLIENT = mesh.address(12);
-const EGRESS = mesh.address(21);
 const OUTSIDE = mesh.address(30);
 const PORT = { http: 8080, https: 8443, tcp: 9000, taken: 9001, late: 9002 };
 
@@ -25,38 +25,6 @@ const credentials = join(mesh.directory, "credentials");
 
 endEverythingAfterwards();
 
-function gateway(name: string, servers: string, selector = "{ istio: ingressgateway }"): string {
-  return `apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: ${name}, namespace: edge }
-spec:
-  selector: ${selector}
-  servers:
-${servers.trim().split("\n").map((line) => `  ${line}`).join("\n")}
-`;
-}
-
-function routes(name: string, host: string, rules: string, gateways = "edge/main"): string {
-  return `apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: ${name}, namespace: shop }
-spec:
-  hosts: ["${host}"]
-  gateways: [${gateways}]
-${rules.trim().split("\n").map((line) => `  ${line}`).join("\n")}
-`;
-}
-
-/** The example, at addresses of this machine. */
-const EGRESS_EXAMPLE = readFileSync(
-  join(import.meta.dirname, "../../config/examples/egress-gateway/mesh.yaml"),
-  "utf8",
-).replaceAll("10.0.0.20", EGRESS).replace(
-  "198.51.100.7",
-  `${OUTSIDE}\n      ports: { http: 7080, tls: 7444 }`,
-);
-
-const TO_WEB = "http: [{ route: [{ destination: { host: web } }] }]";
 const file = (name: string) => join(mesh.directory, name);
 
 const SERVERS = `
@@ -113,14 +81,7 @@ beforeAll(async () => {
     service("plain-app", 7000),
     workload("web", WEB),
     workload("client", CLIENT),
-    `apiVersion: networking.istio.io/v1
-kind: WorkloadEntry
-metadata:
-  name: ingress
-  namespace: edge
-  labels: { istio: ingressgateway, security.istio.io/tlsMode: disabled }
-spec: { address: ${GATEWAY}, serviceAccount: ingress }
-`,
+    ingress(GATEWAY),
     `apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: { name: outside, namespace: shop }
@@ -175,23 +136,14 @@ http:
     7443,
   );
   await listen(createTcpServer((socket) => socket.end("bytes from outside\n")), OUTSIDE, 7000);
-  const partner = authority.issue("DNS:api.partner.example");
-  await listen(
-    createTlsServer({ cert: partner.chain, key: partner.key }, (socket) => socket.end("from the partner\n")),
-    OUTSIDE,
-    7444,
-  );
-  mesh.write("egress.yaml", EGRESS_EXAMPLE);
   await mesh.startControlPlane();
   await Promise.all([
     mesh.startSidecar("shop/web", { at: 11 }),
     mesh.startSidecar("shop/client", { at: 12 }),
     mesh.startSidecar("edge/ingress", { at: 20, role: "gateway", credentials, workers: 1 }),
-    mesh.startSidecar("edge/egress", { at: 21, role: "gateway", workers: 2 }),
     startEcho("web", WEB),
-    startEcho("partner", OUTSIDE, undefined, 7080),
   ]);
-  await mesh.untilSynced(4);
+  await mesh.untilSynced(3);
 });
 
 afterAll(async () => {
@@ -376,45 +328,6 @@ spec: { selector: { matchLabels: { istio: ingressgateway } }, action: DENY, rule
     mesh.write("policies.yaml", "");
     await until("the policies are gone", async () => (await plain("plain.test", "/secret")).status === 200);
     expect((await exchange(GATEWAY, PORT.tcp, "hello")).text).toBe("bytes from outside\n");
-  });
-});
-
-describe("an egress gateway", () => {
-  scenario("takes the calls of sidecars to a host outside, and says that it was there", async () => {
-    const { status, body } = await viaSidecar(CLIENT, "api.partner.example", "/x");
-    const echo = JSON.parse(body) as Echo;
-    expect([status, echo.app, echo.path]).toEqual([200, "partner", "/x"]);
-    expect(echo.headers["host"]).toBe("api.partner.example");
-    expect(echo.headers["x-forwarded-for"]).toBeDefined();
-  });
-
-  scenario("passes on their TLS by its server name", async () => {
-    const { stdout } = await runCurl([
-      ...["-s", "--http0.9", "--cacert", authority.rootFile],
-      ...["--connect-to", `api.partner.example:443:${CLIENT}:15001`, "https://api.partner.example/"],
-    ]);
-    expect(stdout).toBe("from the partner\n");
-  });
-});
-
-describe("Sidecar", () => {
-  scenario("what it leaves out is unknown, and blocked where only what is known is let through", async () => {
-    mesh.write(
-      "sidecar.yaml",
-      `apiVersion: networking.istio.io/v1
-kind: Sidecar
-metadata: { name: client, namespace: shop }
-spec:
-  workloadSelector: { labels: { app: client } }
-  egress: [{ hosts: ["./web.shop.svc.cluster.local"] }]
-  outboundTrafficPolicy: { mode: REGISTRY_ONLY }
-`,
-    );
-    const partner = async () => (await viaSidecar(CLIENT, "api.partner.example")).status;
-    await until("the partner is blocked", async () => await partner() === 502);
-    expect((await viaSidecar(CLIENT, "web")).status).toBe(200);
-    mesh.write("sidecar.yaml", "");
-    await until("the partner is back", async () => await partner() === 200);
   });
 });
 

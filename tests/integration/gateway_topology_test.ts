@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect } from "bun:test";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl } from "./clients.ts";
+import { gateway, ingress, routes, TO_WEB } from "./gateways.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
@@ -17,32 +18,12 @@ const OTHER = "198.51.100.1";
 
 endEverythingAfterwards();
 
-const RESOURCES = `apiVersion: networking.istio.io/v1
-kind: WorkloadEntry
-metadata:
-  name: ingress
-  namespace: edge
-  labels: { istio: ingressgateway, security.istio.io/tlsMode: disabled }
-spec: { address: ${GATEWAY}, serviceAccount: ingress }
----
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: main, namespace: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers:
-  - { port: { number: ${PORT}, name: http, protocol: HTTP }, hosts: [web.test] }
-  - { port: { number: ${PORT}, name: http-safe, protocol: HTTP }, hosts: [safe.test], tls: { httpsRedirect: true } }
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: web, namespace: shop }
-spec:
-  hosts: [web.test, safe.test]
-  gateways: [edge/main]
-  http: [{ route: [{ destination: { host: web } }] }]
----
-apiVersion: security.istio.io/v1
+const SERVERS = `
+- { port: { number: ${PORT}, name: http, protocol: HTTP }, hosts: [web.test] }
+- { port: { number: ${PORT}, name: http-safe, protocol: HTTP }, hosts: [safe.test], tls: { httpsRedirect: true } }
+`;
+
+const POLICIES = `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: { name: edge, namespace: edge }
 spec:
@@ -76,7 +57,16 @@ spec: { defaultConfig: { gatewayTopology: { ${text} } } }
 }
 
 beforeAll(async () => {
-  mesh.write("resources.yaml", service("web"), workload("web", WEB), RESOURCES);
+  mesh.write(
+    "resources.yaml",
+    service("web"),
+    workload("web", WEB),
+    ingress(GATEWAY),
+    gateway("main", SERVERS),
+    routes("web", "web.test", TO_WEB),
+    routes("safe", "safe.test", TO_WEB),
+    POLICIES,
+  );
   await startEcho("web", WEB);
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/web", { at: 11 });

@@ -79,35 +79,10 @@ describe("Http2ServerConnection serves", () => {
   });
 
   test("h2load: uploads and downloads with small windows", async () => {
-    const report = await h2load(
-      "-n",
-      "200",
-      "-c",
-      "2",
-      "-m",
-      "10",
-      "-w",
-      "14",
-      "-W",
-      "16",
-      "-d",
-      upload,
-      `${server.origin}/echo`,
-    );
+    const windows = ["-c", "2", "-m", "10", "-w", "14", "-W", "16"];
+    const report = await h2load("-n", "200", ...windows, "-d", upload, `${server.origin}/echo`);
     expect(report).toContain("200 done, 200 succeeded, 0 failed, 0 errored");
-    const downloads = await h2load(
-      "-n",
-      "100",
-      "-c",
-      "2",
-      "-m",
-      "10",
-      "-w",
-      "14",
-      "-W",
-      "16",
-      `${server.origin}/bytes/${2 * MIB}`,
-    );
+    const downloads = await h2load("-n", "100", ...windows, `${server.origin}/bytes/${2 * MIB}`);
     expect(downloads).toContain("100 done, 100 succeeded, 0 failed, 0 errored");
   });
 

@@ -2,10 +2,29 @@
 import { chmodSync, chownSync, copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { BOWLINE, Bowline, until } from "./bowline.ts";
+import { PORT } from "./machine_programs.ts";
 import { type Machine, SIDECAR_UID } from "./machines.ts";
 import type { Mesh } from "./mesh.ts";
 
 export const PROGRAMS = join(import.meta.dirname, "machine_programs.ts");
+
+/** Of `store`. Nobody has it: only who is captured gets somewhere. */
+export const STORE_IP = "10.96.0.10";
+
+/** The Service `store` for the servers of `machine_programs.ts`, with these ports in YAML besides. */
+export function storeService(...more: readonly string[]): string {
+  return `apiVersion: v1
+kind: Service
+metadata: { name: store, namespace: shop }
+spec:
+  selector: { app: store }
+  clusterIP: ${STORE_IP}
+  ports:
+  - { name: http, port: 80, targetPort: ${PORT.http} }
+  - { name: tcp-database, port: ${PORT.database} }
+  - { name: chatty, port: ${PORT.chatty} }
+${more.map((port) => `  - ${port}\n`).join("")}`;
+}
 
 export class MachineMesh {
   readonly #mesh: Mesh;

@@ -7,27 +7,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority } from "./certificates.ts";
-import { MachineMesh, PROGRAMS, talk } from "./machine_mesh.ts";
+import { MachineMesh, PROGRAMS, STORE_IP, storeService, talk } from "./machine_mesh.ts";
 import { GREETING, PORT } from "./machine_programs.ts";
 import { type Issuer, newIssuer } from "./key_server.ts";
 import { capture, type Machine, removeMachines, startMachines } from "./machines.ts";
 import { Mesh } from "./mesh.ts";
 import { workload } from "./resources.ts";
-
-/** Nobody has it: only who is captured gets somewhere. */
-const STORE_IP = "10.96.0.10";
-
-const STORE = `apiVersion: v1
-kind: Service
-metadata: { name: store, namespace: shop }
-spec:
-  selector: { app: store }
-  clusterIP: ${STORE_IP}
-  ports:
-  - { name: http, port: 80, targetPort: ${PORT.http} }
-  - { name: tcp-database, port: ${PORT.database} }
-  - { name: chatty, port: ${PORT.chatty} }
-`;
 
 const mesh = new Mesh("127.0.90");
 const stranger = new OutsideAuthority(mesh.directory, "stranger");
@@ -42,7 +27,7 @@ endEverythingAfterwards();
 beforeAll(async () => {
   [outside, front, store] = startMachines("out", "front", "store") as [Machine, Machine, Machine];
   machines = new MachineMesh(mesh);
-  mesh.write("mesh.yaml", STORE, workload("front", front.address), workload("store", store.address));
+  mesh.write("mesh.yaml", storeService(), workload("front", front.address), workload("store", store.address));
   await machines.startControlPlane(outside);
   // Before there are connections: those that the kernel does not track yet would look new to the rules.
   for (const machine of [front, store]) capture(machine);

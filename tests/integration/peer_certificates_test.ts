@@ -15,11 +15,11 @@ import {
   type TlsLeaf,
   x509,
 } from "../unit/identity/odd_certificates.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { AT, edge, OF_THE_MESH, startAliceAndBob } from "./alice_and_bob.ts";
+import { stopEchoes } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
-import { service, workload } from "./resources.ts";
 
 const HOUR_MS = 3_600_000;
 const ID = "spiffe://cluster.local/ns/shop/sa/alice";
@@ -27,10 +27,10 @@ const ROGUE_ID = "spiffe://cluster.local/ns/shop/sa/rogue";
 
 const mesh = new Mesh("127.0.71");
 const CONTROL_PLANE = mesh.address(9);
-const ALICE = mesh.address(10);
-const BOB = mesh.address(11);
-const ROGUE = mesh.address(12);
-const EDGE = mesh.address(13);
+const ALICE = mesh.address(AT.alice);
+const BOB = mesh.address(AT.bob);
+const ROGUE = mesh.address(AT.rogue);
+const EDGE = mesh.address(AT.edge);
 
 const now = { notBeforeMs: Date.now() - HOUR_MS, notAfterMs: Date.now() + 1_000 * HOUR_MS };
 const root = await makeAuthority({ ...now, name: "CN=Example root" });
@@ -38,47 +38,14 @@ const plugged = writeFiles(istioFiles(root, root.pem, root.pem));
 const authority = TestAuthority.of(root.keys, root.certificate);
 const impostor = await TestAuthority.make("CN=Example root");
 
-/** A port of a gateway that takes certificates of the mesh. */
-const GATEWAY = `apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge, namespace: shop }
-spec:
-  selector: { app: edge }
-  servers:
-    - port: { number: 15443, name: https, protocol: HTTPS }
-      hosts: [bob.test]
-      tls: { mode: ISTIO_MUTUAL }
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: bob, namespace: shop }
-spec:
-  hosts: [bob.test]
-  gateways: [edge]
-  http: [{ route: [{ destination: { host: bob } }] }]
-`;
-
 let alice: Bowline;
 let bob: Bowline;
 
 endEverythingAfterwards();
 
 beforeAll(async () => {
-  mesh.write(
-    "mesh.yaml",
-    ...[service("bob"), service("rogue"), workload("alice", ALICE), workload("bob", BOB)],
-    workload("rogue", ROGUE),
-    workload("edge", EDGE).replace("version: v1", "security.istio.io/tlsMode: disabled"),
-    GATEWAY,
-  );
-  await mesh.startControlPlane("--ca", plugged);
-  [alice, bob] = await Promise.all([
-    mesh.startSidecar("shop/alice", { at: 10 }),
-    mesh.startSidecar("shop/bob", { at: 11 }),
-    mesh.startSidecar("shop/edge", { at: 13, role: "gateway" }),
-  ]);
-  await startEcho("bob", BOB);
-  await mesh.untilSynced(3);
+  mesh.write("gateway.yaml", edge(OF_THE_MESH));
+  [alice, bob] = await startAliceAndBob(mesh, "--ca", plugged);
 });
 
 afterAll(async () => {

@@ -4,7 +4,7 @@ import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { type Parsed, type Peer, startHaproxy, startNginx, startNode } from "./peers.ts";
-import { NAMESPACE, workload } from "./resources.ts";
+import { serviceOf, workload } from "./resources.ts";
 
 const mesh = new Mesh("127.0.32");
 const CLIENT = mesh.address(10);
@@ -21,13 +21,7 @@ let markers = 0;
 endEverythingAfterwards();
 
 beforeAll(async () => {
-  const services = UPSTREAMS.map(({ name, port }) =>
-    `apiVersion: v1
-kind: Service
-metadata: { name: ${name}, namespace: ${NAMESPACE} }
-spec: { selector: { app: server }, ports: [{ name: http, port: ${port} }] }
-`
-  );
+  const services = UPSTREAMS.map(({ name, port }) => serviceOf("server", name, port));
   mesh.write("mesh.yaml", ...services, workload("client", CLIENT), workload("server", SERVER));
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/client", { at: 10 });

@@ -14,6 +14,15 @@ spec:
 `;
 }
 
+/** One of the Services of a program that has a port for each. */
+export function serviceOf(app: string, name: string, port: number): string {
+  return `apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: ${NAMESPACE} }
+spec: { selector: { app: ${app} }, ports: [{ name: http, port: ${port} }] }
+`;
+}
+
 export interface WorkloadOptions {
   /** @default the workload's name */
   readonly app?: string;

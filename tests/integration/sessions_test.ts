@@ -6,21 +6,21 @@ import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createServer } from "node:tls";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { AT, edge, OF_THE_MESH, startAliceAndBob } from "./alice_and_bob.ts";
+import { stopEchoes } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, type Pair, replaceFile } from "./certificates.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
-import { service, workload } from "./resources.ts";
 
 /** Certificates are renewed over a quarter of a minute. */
 const RENEWED_MS = 30_000;
 
 const mesh = new Mesh("127.0.88");
-const ALICE = mesh.address(10);
-const BOB = mesh.address(11);
-const ROGUE = mesh.address(12);
-const EDGE = mesh.address(13);
+const ALICE = mesh.address(AT.alice);
+const BOB = mesh.address(AT.bob);
+const ROGUE = mesh.address(AT.rogue);
+const EDGE = mesh.address(AT.edge);
 const PORT = { mesh: 15008, istioMutual: 15443, mutual: 8443 } as const;
 
 const authority = new OutsideAuthority(mesh.directory, "authority");
@@ -29,33 +29,17 @@ const file = (name: string) => join(mesh.directory, name);
 
 /** Its clients may be named by `names`. */
 function gateway(names = ""): string {
-  return `apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge, namespace: shop }
-spec:
-  selector: { app: edge }
-  servers:
-    - port: { number: ${PORT.istioMutual}, name: https-mesh, protocol: HTTPS }
-      hosts: [bob.test]
-      tls: { mode: ISTIO_MUTUAL }
-    - port: { number: ${PORT.mutual}, name: https, protocol: HTTPS }
-      hosts: [bob.test]
-      tls:
-        mode: MUTUAL
-        serverCertificate: ${file("own.crt")}
-        privateKey: ${file("own.key")}
-        caCertificates: ${file("clients.crt")}
-        caCrl: ${file("clients.crl")}
-        subjectAltNames: [${names}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: bob, namespace: shop }
-spec:
+  return edge(`${OF_THE_MESH}
+- port: { number: ${PORT.mutual}, name: https, protocol: HTTPS }
   hosts: [bob.test]
-  gateways: [edge]
-  http: [{ route: [{ destination: { host: bob } }] }]
-`;
+  tls:
+    mode: MUTUAL
+    serverCertificate: ${file("own.crt")}
+    privateKey: ${file("own.key")}
+    caCertificates: ${file("clients.crt")}
+    caCrl: ${file("clients.crl")}
+    subjectAltNames: [${names}]
+`);
 }
 
 endEverythingAfterwards();
@@ -66,21 +50,8 @@ beforeAll(async () => {
   replaceFile(file("own.key"), own.key);
   replaceFile(file("clients.crt"), authority.root);
   replaceFile(file("clients.crl"), authority.revoke());
-  mesh.write(
-    "mesh.yaml",
-    ...[service("bob"), service("rogue"), workload("alice", ALICE), workload("bob", BOB)],
-    workload("rogue", ROGUE),
-    workload("edge", EDGE).replace("version: v1", "security.istio.io/tlsMode: disabled"),
-  );
   mesh.write("gateway.yaml", gateway());
-  await mesh.startControlPlane();
-  await Promise.all([
-    mesh.startSidecar("shop/alice", { at: 10 }),
-    mesh.startSidecar("shop/bob", { at: 11 }),
-    mesh.startSidecar("shop/edge", { at: 13, role: "gateway" }),
-    startEcho("bob", BOB),
-  ]);
-  await mesh.untilSynced(3);
+  await startAliceAndBob(mesh);
 });
 
 afterAll(async () => {
