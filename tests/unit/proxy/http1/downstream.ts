@@ -59,16 +59,12 @@ export class SeenRequest implements ServerHandler {
   }
 }
 
-export class Downstream implements Acceptor {
-  readonly wire = new FakeWire();
-  readonly clock = new ManualClock();
-  readonly wheel = new TimerWheel(this.clock);
+/** The requests of a connection, in order. */
+export class SeenRequests implements Acceptor {
   readonly requests: SeenRequest[] = [];
   readonly malformed: string[] = [];
-  closed = 0;
   /** Called inside `accept`, for acceptors that answer at once. */
   onAccept: (request: SeenRequest) => void = () => {};
-  readonly connection = new Http1ServerConnection(this.wire, this, this.wheel, "http", () => this.closed++);
 
   accept(stream: ServerStream, head: RequestHead, ended: boolean): ServerHandler {
     const request = new SeenRequest(stream, head, ended);
@@ -87,6 +83,14 @@ export class Downstream implements Acceptor {
     if (request === undefined) throw new Error("No request came");
     return request;
   }
+}
+
+export class Downstream extends SeenRequests {
+  readonly wire = new FakeWire();
+  readonly clock = new ManualClock();
+  readonly wheel = new TimerWheel(this.clock);
+  closed = 0;
+  readonly connection = new Http1ServerConnection(this.wire, this, this.wheel, "http", () => this.closed++);
 
   /** Sends bytes, unless the proxy does not read. */
   send(...pieces: string[]): void {
@@ -115,4 +119,9 @@ export function post(body: string, ...fields: string[]): string {
 
 export function ok(text: string): string {
   return `HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+}
+
+/** What the connection itself says to a message that is no request. */
+export function refusal(status: string): string {
+  return `HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`;
 }

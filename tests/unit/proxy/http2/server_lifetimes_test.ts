@@ -1,17 +1,12 @@
-/** Streams and connections from beginning to end: drain, retirement, deadlines, and handlers that call back from inside. */
+/** Connections of clients from beginning to end: drain, deadlines, resets of long ago, and handlers that call back from inside. */
 import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
-import { Http2ClientConnection } from "../../../../src/proxy/http2/client_connection.ts";
 import { STREAM_ID_MAX } from "../../../../src/proxy/http2/frames.ts";
-import { DRAIN_PING_TIMEOUT_MS, LINGER_MS, RECENT_RESETS_MAX } from "../../../../src/proxy/http2/limits.ts";
-import { SeenResponse } from "../http1/upstream.ts";
+import { DRAIN_PING_TIMEOUT_MS, LINGER_MS } from "../../../../src/proxy/http2/limits.ts";
 import { Http2Downstream } from "./downstream.ts";
 import {
-  CONTINUATION,
   data,
-  END_HEADERS,
   get,
-  goAway,
   HEADERS,
   headers,
   literals,
@@ -19,14 +14,12 @@ import {
   post,
   raw,
   rstStream,
-  settings,
   windowUpdate,
 } from "./raw_frames.ts";
-import { Http2Upstream } from "./upstream.ts";
 
-const OK = [":status", "200"];
 /** The two halves of the good-bye, between which the peer answers. */
 const ASKED = [`GOAWAY ${STREAM_ID_MAX} NO_ERROR`, `PING ${"\0".repeat(8)}`];
+
 const HEARD = ping("\0".repeat(8), 1);
 
 describe("Http2ServerConnection.drain()", () => {
@@ -268,195 +261,6 @@ describe("Http2ServerConnection: handlers that act from inside", () => {
     down.send(rstStream(1, "CANCEL"));
     expect(down.closed).toBe(1);
     expect(down.last.reset).toBe("closed");
-  });
-});
-
-describe("Http2ClientConnection.retire()", () => {
-  test("closes an idle connection at once", async () => {
-    const up = await Http2Upstream.greeted();
-    up.connection.retire();
-    expect(await up.read()).toEqual(["GOAWAY 0 NO_ERROR"]);
-    expect(up.wire.ended).toBeTrue();
-    expect(up.gone).toBe(1);
-  });
-
-  test("lets open streams end first, takes no more, and calls for no work", async () => {
-    const up = await Http2Upstream.greeted();
-    const responses = [up.request().response, up.request().response];
-    up.connection.retire();
-    up.capacity = 0;
-    expect(up.connection.capacity).toBe(0);
-    up.answer(headers(1, OK, true));
-    expect(up.wire.ended).toBeFalse();
-    up.answer(headers(3, OK), data(3, "x", true));
-    expect(responses.map(({ ended }) => ended)).toEqual([true, true]);
-    expect(up.wire.ended).toBeTrue();
-    expect(up.capacity).toBe(0);
-  });
-
-  test("the last stream may also end by a reset of either side", async () => {
-    for (
-      const end of [
-        (up: Http2Upstream) => up.answer(rstStream(1, "CANCEL")),
-        (up: Http2Upstream) => up.connection.onClose(),
-      ]
-    ) {
-      const up = await Http2Upstream.greeted();
-      const { response } = up.request();
-      up.connection.retire();
-      end(up);
-      expect(response.reset).toEqual(["closed", true]);
-      expect(up.wire.closed).toBeTrue();
-      expect(up.gone).toBe(1);
-    }
-  });
-
-  test("happens by itself when the identifiers run out (§5.1.1), and the last request has its answer", async () => {
-    class Old extends Http2ClientConnection {
-      protected override nextId = 2 ** 31 - 3;
-    }
-    const up = new Http2Upstream(Old);
-    up.answer(settings());
-    await up.read();
-    const { response: before } = up.request();
-    expect(up.connection.capacity).toBe(99);
-    up.answer(headers(2 ** 31 - 3, OK, true));
-    const { response } = up.request();
-    expect(up.connection.capacity).toBe(0);
-    expect(up.wire.closed).toBeFalse();
-    expect((await up.read()).at(-1)).toStartWith("HEADERS 2147483647 ");
-    up.answer(headers(2 ** 31 - 1, OK, true));
-    expect([before.ended, response.ended]).toEqual([true, true]);
-    expect(up.wire.closed).toBeTrue();
-  });
-});
-
-describe("Http2ClientConnection: a peer that lowers its limit of streams", () => {
-  test("takes a connection out of the pool, and puts it back", async () => {
-    const up = await Http2Upstream.greeted([3, 2]);
-    up.connection.pooled = true;
-    up.answer(settings([3, 0]));
-    expect([up.gone, up.connection.capacity]).toEqual([1, 0]);
-    up.connection.pooled = false;
-    up.capacity = 0;
-    up.answer(settings([3, 1]));
-    expect([up.gone, up.capacity, up.connection.capacity]).toEqual([1, 1, 1]);
-  });
-});
-
-describe("Http2ClientConnection: handlers that act from inside", () => {
-  class Again extends SeenResponse {
-    constructor(readonly act: () => void) {
-      super();
-    }
-    override onUpstreamReset(...args: Parameters<SeenResponse["onUpstreamReset"]>): void {
-      super.onUpstreamReset(...args);
-      this.act();
-    }
-    override onResponseEnd(...args: Parameters<SeenResponse["onResponseEnd"]>): void {
-      super.onResponseEnd(...args);
-      this.act();
-    }
-  }
-
-  test("a new request inside the end of another", async () => {
-    const up = await Http2Upstream.greeted([3, 2]);
-    const next = new SeenResponse();
-    up.request({}, new Again(() => up.request({}, next)));
-    up.answer(headers(1, OK, true));
-    up.answer(headers(3, OK, true));
-    expect(next.ended).toBeTrue();
-    expect(up.connection.capacity).toBe(2);
-  });
-
-  test("a new request inside a reset goes out on the same connection, if it lives", async () => {
-    const up = await Http2Upstream.greeted();
-    const next = new SeenResponse();
-    up.request({}, new Again(() => up.request({}, next)));
-    up.answer(rstStream(1, "REFUSED_STREAM"));
-    up.answer(headers(3, OK, true));
-    expect(next.ended).toBeTrue();
-  });
-
-  test("whoever asks for capacity inside the end of the connection is told that there is none", async () => {
-    const up = await Http2Upstream.greeted();
-    const seen: number[] = [];
-    for (let i = 0; i < 3; i++) up.request({}, new Again(() => seen.push(up.connection.capacity)));
-    up.onFree = () => seen.push(-1);
-    up.connection.onClose();
-    expect(seen).toEqual([0, 0, 0]);
-    expect(up.gone).toBe(1);
-  });
-
-  test("a waiting request takes the slot of one that ends, without end", async () => {
-    const up = await Http2Upstream.greeted([3, 1]);
-    let left = 50;
-    up.onFree = () => {
-      if (left > 0 && up.connection.capacity > 0) {
-        left--;
-        up.request();
-      }
-    };
-    up.request();
-    for (let id = 1; id <= 101; id += 2) up.answer(headers(id, OK, true));
-    expect(left).toBe(0);
-    expect(up.connection.capacity).toBe(1);
-  });
-
-  test("trailers after our own reset, cut in two", async () => {
-    const up = await Http2Upstream.greeted();
-    const { stream } = up.request();
-    const block = literals(["a", "b"]);
-    up.answer(headers(1, OK), raw(HEADERS, 1, 1, block.subarray(0, 2)));
-    stream.reset();
-    up.answer(raw(CONTINUATION, END_HEADERS, 1, block.subarray(2)));
-    expect((await up.read()).at(-1)).toBe("RST_STREAM 1 CANCEL");
-    expect(up.gone).toBe(0);
-  });
-
-  test("resets of streams long over are forgiven too: many others may have ended since", async () => {
-    const up = await Http2Upstream.greeted();
-    const { stream } = up.request();
-    up.request();
-    stream.reset();
-    for (let id = 5; id < 5 + 2 * 500; id += 2) {
-      up.request();
-      up.answer(headers(id, OK, true));
-    }
-    up.answer(headers(1, OK), data(1, "late", true));
-    expect(up.gone).toBe(0);
-    expect(up.connection.capacity).toBe(99);
-  });
-
-  test("even when more were reset than are remembered", async () => {
-    const up = await Http2Upstream.greeted();
-    const many = RECENT_RESETS_MAX + 500;
-    for (let n = 0; n < many; n++) up.request().stream.reset();
-    for (let n = 0; n < many; n += 100) up.answer(headers(2 * n + 1, OK), data(2 * n + 1, "late", true));
-    expect(up.gone).toBe(0);
-  });
-
-  test("a stream that waits for a window is reset by the peer: its source is told, and the window serves others", async () => {
-    const up = await Http2Upstream.greeted([4, 3]);
-    const first = up.request({ method: "POST", bodyLength: -1 });
-    const second = up.request({ method: "POST", bodyLength: -1 });
-    first.stream.body(Buffer.from("abcdef"));
-    expect(second.stream.body(Buffer.from("xyz123"))).toBeFalse();
-    await up.read();
-    up.answer(rstStream(1, "CANCEL"), windowUpdate(3, 10));
-    expect(first.response.reset).toEqual(["closed", true]);
-    expect(await up.read()).toEqual(['DATA 3 "123"']);
-    expect(second.response.writable).toBe(1);
-  });
-
-  test("GOAWAY inside a burst: the handlers of refused streams may call back", async () => {
-    const up = await Http2Upstream.greeted();
-    const seen: number[] = [];
-    up.request();
-    up.request({}, new Again(() => seen.push(up.connection.capacity)));
-    up.answer(goAway(1), headers(1, OK, true));
-    expect(seen).toEqual([0]);
-    expect(up.wire.closed).toBeTrue();
   });
 });
 
