@@ -6,7 +6,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { EnrolRequest, RejoinRequest, TrustBundleReply } from "../model/enrolment.ts";
 import type { CertificateStatus, JoinTokenStatus, RolloverPhase, RolloverStatus } from "../model/admin.ts";
-import type { Trust } from "../model/snapshot.ts";
+import type { RevokedIdentity, Trust } from "../model/snapshot.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
@@ -256,8 +256,8 @@ export class Citadel {
   }
 
   /** Whose certificates were revoked, sorted; also of late those that have expired since. */
-  revokedIds(): string[] {
-    return this.#revocations.spiffeIds();
+  revokedIds(): RevokedIdentity[] {
+    return this.#revocations.identities();
   }
 
   /** DER of the certificate revocation list (RFC 5280 §5). */

@@ -144,6 +144,8 @@ export class Issuer {
     const publicKey = await publicKeyOfRequest(csr);
     if (await publicKeyHash(publicKey) !== key) throw rejoinRefused(`The ${whose} has another key`);
     const leaf = await this.#issue({ publicKey, spiffeId, workload, group, how: "rejoin" });
+    // It may have been revoked meanwhile: then the new certificate goes to nobody.
+    if (this.#options.isRevoked(serial)) throw rejoinRefused(`The ${whose} was revoked`);
     return this.#issued(leaf, spiffeId, workload, `certificate ${serial}`);
   }
 

@@ -5,6 +5,8 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
+import type { RevokedIdentity } from "../model/snapshot.ts";
+import { BACK_DATE_MS } from "./certificate_times.ts";
 import { CitadelError } from "./citadel_error.ts";
 import { EXPIRED_SHOWN_MS } from "./issuance_log.ts";
 
@@ -25,13 +27,19 @@ export interface Revocation {
   readonly spiffeId: string;
   readonly notAfterMs: number;
   readonly revokedAtMs: number;
+  /** When it was revoked once more; absent: never. */
+  readonly againAtMs?: number;
 }
+
+type NewRevocation = Omit<Revocation, "revokedAtMs" | "againAtMs">;
 
 export class RevocationList {
   readonly #path: string;
   readonly #files: PrivateFiles;
   readonly #clock: Clock;
   #bySerial: ReadonlyMap<string, Revocation>;
+  /** Serial numbers on their way to the disk. */
+  readonly #adding = new Set<ReadonlySet<string>>();
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(path: string, files: PrivateFiles, clock: Clock, revocations: readonly Revocation[]) {
@@ -50,26 +58,43 @@ export class RevocationList {
   }
 
   has(serial: string): boolean {
-    return this.#bySerial.has(serial);
+    return this.#bySerial.has(serial) || [...this.#adding].some((serials) => serials.has(serial));
   }
 
-  /** Those that have not expired, by serial number. */
+  /** Those that have not expired by any clock of the mesh, by serial number. */
   current(): Revocation[] {
-    return this.#until(this.#clock.now()).sort((one, other) => one.serial < other.serial ? -1 : 1);
+    return this.#until(currentSince(this.#clock.now())).sort((one, other) =>
+      one.serial < other.serial ? -1 : 1
+    );
   }
 
-  /** Whose the certificates on the books are, sorted, each once. */
-  spiffeIds(): string[] {
-    const kept = this.#until(this.#clock.now() - REVOCATION_KEPT_MS);
-    return [...new Set(kept.map(({ spiffeId }) => spiffeId))].sort();
+  /**
+   * Whose the certificates on the books are, sorted, and which others of theirs may be of those who were shut out: all
+   * that had ended when it was done last, or that end no later than one of which current() tells no more.
+   */
+  identities(): RevokedIdentity[] {
+    const now = this.#clock.now();
+    const endedBy = new Map<string, number>();
+    for (const revocation of this.#until(now - REVOCATION_KEPT_MS)) {
+      const { spiffeId, notAfterMs, revokedAtMs, againAtMs = revokedAtMs } = revocation;
+      const toldUntilMs = notAfterMs < currentSince(now) ? notAfterMs : 0;
+      endedBy.set(spiffeId, Math.max(endedBy.get(spiffeId) ?? 0, againAtMs, toldUntilMs));
+    }
+    return [...endedBy].sort(([one], [other]) => one < other ? -1 : 1)
+      .map(([spiffeId, endedByMs]) => ({ spiffeId, endedByMs }));
   }
 
-  /** On the disk when it resolves. Throws PrivateFileError, CitadelError `request_invalid`; then nothing has changed. */
-  add(revocations: readonly Omit<Revocation, "revokedAtMs">[]): Promise<void> {
+  /**
+   * They hold no more from this moment on, so that nobody renews one meanwhile; on the disk when it resolves. Throws
+   * PrivateFileError, CitadelError `request_invalid`; then nothing has changed.
+   */
+  async add(revocations: readonly NewRevocation[]): Promise<void> {
+    const serials = new Set(revocations.map(({ serial }) => serial));
+    this.#adding.add(serials);
     // One after the other: each writes what the one before it left.
     const done = this.#writing.then(() => this.#add(revocations));
     this.#writing = done.catch(() => {});
-    return done;
+    await done.finally(() => this.#adding.delete(serials));
   }
 
   /** Those that end at that time or later. */
@@ -77,14 +102,16 @@ export class RevocationList {
     return [...this.#bySerial.values()].filter(({ notAfterMs }) => notAfterMs >= timeMs);
   }
 
-  async #add(revocations: readonly Omit<Revocation, "revokedAtMs">[]): Promise<void> {
+  async #add(revocations: readonly NewRevocation[]): Promise<void> {
     const revokedAtMs = this.#clock.now();
     const kept = this.#until(revokedAtMs - REVOCATION_KEPT_MS);
     const next = new Map(kept.map((each) => [each.serial, each]));
     for (const { serial, spiffeId, notAfterMs } of revocations) {
-      if (!next.has(serial)) next.set(serial, { serial, spiffeId, notAfterMs, revokedAtMs });
+      const known = next.get(serial);
+      const times = known === undefined ? { revokedAtMs } : { ...known, againAtMs: revokedAtMs };
+      next.set(serial, { serial, spiffeId, notAfterMs, ...times });
     }
-    const current = [...next.values()].filter(({ notAfterMs }) => notAfterMs >= revokedAtMs);
+    const current = [...next.values()].filter(({ notAfterMs }) => notAfterMs >= currentSince(revokedAtMs));
     if (current.length > REVOCATIONS_MAX) {
       throw new CitadelError(
         "request_invalid",
@@ -95,6 +122,11 @@ export class RevocationList {
     await this.#files.replace(this.#path, new TextEncoder().encode(text));
     this.#bySerial = next;
   }
+}
+
+/** What ended before has expired by any clock of the mesh: by one that is behind as far as it may be, too. */
+function currentSince(nowMs: number): number {
+  return nowMs - BACK_DATE_MS;
 }
 
 function readRevocations(bytes: Uint8Array, path: string): Revocation[] {

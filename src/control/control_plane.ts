@@ -204,8 +204,10 @@ export class ControlPlane {
       }),
       onRevoked: () => {
         this.#discovery.setRevoked(citadel.revokedSerials(), citadel.revokedIds());
-        const ids = new Set(citadel.revokedIds());
-        this.#endpoint?.cut((serial) => citadel.isRevoked(serial), (spiffeId) => ids.has(spiffeId));
+        const endedBy = new Map(citadel.revokedIds().map((each) => [each.spiffeId, each.endedByMs]));
+        this.#endpoint?.cut(({ serial, spiffeId, notAfterMs }) =>
+          citadel.isRevoked(serial) || notAfterMs <= (endedBy.get(spiffeId) ?? -Infinity)
+        );
       },
     });
     this.#watch = new CertificateWatch({ certificates: () => citadel.certificates(), clock, log });

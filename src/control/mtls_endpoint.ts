@@ -61,13 +61,10 @@ export class MtlsEndpoint {
     for (const connection of this.#connections.keys()) connection.drain();
   }
 
-  /** Breaks off the connections of peers with these certificates, and what these identities opened with expired ones. */
-  cut(isRevoked: (serial: string) => boolean, isOfRevoked: (spiffeId: string) => boolean): void {
-    const now = this.#options.clock.now();
+  /** Breaks off the connections of peers whose certificates are good for nothing any more. */
+  cut(isShutOut: (proof: Proof) => boolean): void {
     for (const [connection, proof] of [...this.#connections]) {
-      if (proof === null) continue;
-      const { serial, spiffeId, notAfterMs } = proof;
-      if (isRevoked(serial) || (notAfterMs < now && isOfRevoked(spiffeId))) connection.cut();
+      if (proof !== null && isShutOut(proof)) connection.cut();
     }
   }
 

@@ -65,8 +65,8 @@ export interface ProxySettings {
   readonly probe?: HealthProbe;
   /** Serial numbers, lower-case hex, of certificates that hold no more: of no peer is one accepted. @default none */
   readonly revoked?: readonly string[];
-  /** Whose those were: what they opened with a certificate that has expired since is on no list. @default none */
-  readonly revokedIds?: readonly string[];
+  /** Whose those were: what they opened with a certificate that has expired is on no list. @default none */
+  readonly revokedIds?: readonly RevokedIdentity[];
   /** Whom to trust, and who signs. Older control planes say it with each certificate only. @default as before */
   readonly trust?: Trust;
   /** Where the proxy itself stands, as in `Endpoint.locality`. @default "" */
@@ -75,6 +75,12 @@ export interface ProxySettings {
   readonly labels?: Labels;
   /** Ports of the sidecar's own that are dialled. @default none */
   readonly doors?: readonly SidecarDoor[];
+}
+
+export interface RevokedIdentity {
+  readonly spiffeId: string;
+  /** Whatever it opened with a certificate that ended by then is broken off: milliseconds since 1970. */
+  readonly endedByMs: number;
 }
 
 /** What a rollover of the root changes for a proxy. */

@@ -6,7 +6,7 @@ import type { ResourceSet } from "../config/resource.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DISCOVERY_HEARTBEAT_MS, DISCOVERY_PROTOCOL, type Hello } from "../model/discovery.ts";
 import { readHealth } from "../model/health_probe.ts";
-import type { Trust } from "../model/snapshot.ts";
+import type { RevokedIdentity, Trust } from "../model/snapshot.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import {
   DiscoverySession,
@@ -62,7 +62,7 @@ export class DiscoveryServer {
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
   #revoked: readonly string[] = [];
-  #revokedIds: readonly string[] = [];
+  #revokedIds: readonly RevokedIdentity[] = [];
   #trust: Trust | undefined;
   #world: World | null = null;
   #settleOver = false;
@@ -107,9 +107,9 @@ export class DiscoveryServer {
   }
 
   /** Certificates with these serial numbers, of these identities, hold no more: every proxy is told. */
-  setRevoked(serials: readonly string[], spiffeIds: readonly string[]): void {
+  setRevoked(serials: readonly string[], identities: readonly RevokedIdentity[]): void {
     this.#revoked = serials;
-    this.#revokedIds = spiffeIds;
+    this.#revokedIds = identities;
     this.#schedule();
   }
 

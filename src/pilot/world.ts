@@ -7,7 +7,14 @@ import type { ResourceSet } from "../config/resource.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { contentHash } from "../lib/hash.ts";
 import { NO_PROXIES_BEFORE } from "../model/gateway_topology.ts";
-import type { ProxySettings, ResourceKey, Snapshot, Trust, VersionedResource } from "../model/snapshot.ts";
+import type {
+  ProxySettings,
+  ResourceKey,
+  RevokedIdentity,
+  Snapshot,
+  Trust,
+  VersionedResource,
+} from "../model/snapshot.ts";
 import { CompiledConfig } from "./compiled_config.ts";
 import type { ConfigPart, ConfigView } from "./config_view.ts";
 import { labelsOf, workloadInfo } from "./endpoint_of.ts";
@@ -27,7 +34,7 @@ export interface WorldInput {
   readonly trustDomain: string;
   /** As in ProxySettings. @default none */
   readonly revoked?: readonly string[];
-  readonly revokedIds?: readonly string[];
+  readonly revokedIds?: readonly RevokedIdentity[];
   /** As in ProxySettings. @default none is said */
   readonly trust?: Trust | undefined;
   /** For `explain`: snapshots also have the rules that were left out of them. @default false */

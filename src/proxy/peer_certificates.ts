@@ -3,6 +3,7 @@
  * connections were opened with each, since those of revoked ones are closed.
  */
 import type { PeerIdentity } from "../identity/peer_identity.ts";
+import type { RevokedIdentity } from "../model/snapshot.ts";
 import { isOpen, type Wire } from "../runtime/socket.ts";
 
 /** From this many connections on those that are closed are forgotten, each time the number has doubled. */
@@ -21,7 +22,6 @@ export class PeerCertificates {
   /** Other names of the trust domain. */
   trustDomainAliases: readonly string[] = [];
   #revoked: ReadonlySet<string> = new Set();
-  #revokedIds: ReadonlySet<string> = new Set();
   readonly #opened = new Map<string, Opened>();
   #count = 0;
   #clearedAt = CLEARED_FROM;
@@ -40,18 +40,17 @@ export class PeerCertificates {
   }
 
   /**
-   * These and no others are revoked from now on; their connections are broken off. Where one is new so is what
-   * `spiffeIds` opened with a certificate that has expired by `nowMs`: no list names it, and it may be of those who were
-   * shut out. Other pushes leave such connections alone.
+   * These and no others are revoked from now on. Their connections are broken off, and those that identities opened with
+   * a certificate that had ended when they were revoked: no list names it, and it may be of those who were shut out.
+   * Whoever has come back with a new token since has one that ends later, and is left alone.
    */
-  revoke(serials: readonly string[], spiffeIds: readonly string[], nowMs: number): void {
-    const [revoked, ids] = [this.#revoked, this.#revokedIds];
+  revoke(serials: readonly string[], identities: readonly RevokedIdentity[]): void {
     this.#revoked = new Set(serials);
-    this.#revokedIds = new Set(spiffeIds);
     for (const serial of serials) this.#breakOff(serial);
-    if (serials.every((each) => revoked.has(each)) && spiffeIds.every((each) => ids.has(each))) return;
+    if (identities.length === 0) return;
+    const endedBy = new Map(identities.map(({ spiffeId, endedByMs }) => [spiffeId, endedByMs]));
     for (const [serial, { spiffeId, notAfterMs }] of [...this.#opened]) {
-      if (notAfterMs < nowMs && this.#revokedIds.has(spiffeId)) this.#breakOff(serial);
+      if (notAfterMs <= (endedBy.get(spiffeId) ?? -Infinity)) this.#breakOff(serial);
     }
   }
 

@@ -78,7 +78,7 @@ export class Proxy {
     this.#keys?.retain(compiled.settings.jwtRules ?? []);
     parts.peers.trustDomainAliases = compiled.settings.trustDomainAliases ?? [];
     const { revoked = [], revokedIds = [] } = compiled.settings;
-    parts.peers.revoke(revoked, revokedIds, clock.now());
+    parts.peers.revoke(revoked, revokedIds);
     parts.hosts.retain(compiled.hosts);
     parts.names.retain(namesIn(snapshot));
     this.#gateway?.update(compiled);

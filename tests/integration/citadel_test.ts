@@ -8,6 +8,7 @@ import { createCsr } from "../../src/identity/csr.ts";
 import { generateKeyPair } from "../../src/identity/key_pair.ts";
 import { encodePem } from "../../src/identity/pem.ts";
 import type { CertificatesReply } from "../../src/model/admin.ts";
+import { TestAuthority } from "../unit/identity/odd_certificates.ts";
 import { openssl } from "../unit/identity/openssl.ts";
 import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
 import { startEcho, stopEchoes } from "./apps.ts";
@@ -122,10 +123,10 @@ interface Identity {
   readonly chain: string;
 }
 
-/** Somebody with the key and certificate of a workload, at the mesh port of another one. */
-async function intrude({ key, chain: cert }: Identity, address: string): Promise<TLSSocket> {
+/** Somebody with the key and certificate of a workload, at the mesh port of another one, or at another port. */
+async function intrude({ key, chain: cert }: Identity, host: string, port = 15008): Promise<TLSSocket> {
   const options = { key, cert, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] };
-  const socket = connect({ host: address, port: 15008, ...options });
+  const socket = connect({ host, port, ...options });
   socket.on("error", () => {});
   await new Promise((resolve) => socket.once("secureConnect", resolve).once("close", resolve));
   return socket;
@@ -185,5 +186,24 @@ describe("bowline cert revoke", () => {
     const { stdout } = await bowline(["certs", "--data", mesh.controlPlaneData]);
     expect(stdout).toMatch(/shop\/client .* revoked\n/);
     expect(controlPlane.isAlive).toBe(true);
+  });
+
+  scenario("bowline cert revoke, once more, breaks off what was opened since and has expired", async () => {
+    const id = "spiffe://cluster.local/ns/shop/sa/client";
+    const endsMs = Date.now() + 4_000;
+    const { key, chain } = await TestAuthority.of(intermediate.keys, intermediate.certificate).issue({
+      names: [{ type: "url", value: id }],
+      notAfterMs: endsMs,
+    });
+    const back = { key, chain: chain + intermediate.pem };
+    const intruders = [
+      await intrude(back, mesh.address(STORE)),
+      await intrude(back, mesh.address(9), 15012),
+    ];
+    await until("its certificate has expired", () => Date.now() > endsMs + 1_000);
+    expect(intruders.map(({ closed }) => closed)).toEqual([false, false]);
+    const { code } = await bowline(["cert", "revoke", id, "--data", mesh.controlPlaneData]);
+    expect(code).toBe(0);
+    await until("both have closed what it has opened", () => intruders.every(({ closed }) => closed));
   });
 });

@@ -386,7 +386,7 @@ describe("Citadel.revoke()", () => {
     await citadel.revoke(second.serial);
     expect(citadel.revokedSerials()).toEqual([issued.serial, second.serial].sort());
     expect(citadel.isRevoked(third.serial)).toBe(false);
-    expect(citadel.revokedIds()).toEqual([CART.spiffeId]);
+    expect(citadel.revokedIds()).toEqual([{ spiffeId: CART.spiffeId, endedByMs: START_MS }]);
   });
 
   test("Citadel.revoke() takes every certificate of an identity, and a new token lets it in again", async () => {
@@ -397,6 +397,18 @@ describe("Citadel.revoke()", () => {
     const { token } = await citadel.createToken(CART);
     const { serial } = await citadel.enrol({ token, csr: await newCsr() });
     expect(citadel.isRevoked(serial)).toBe(false);
+  });
+
+  test("Citadel.revoke() takes an identity again that has come back, when that has expired too", async () => {
+    const { citadel, clock } = await enrolled();
+    await citadel.revoke(CART.spiffeId);
+    const { token } = await citadel.createToken(CART);
+    const back = await citadel.enrol({ token, csr: await newCsr() });
+    clock.advance(2 * DAY_MS);
+    expect(await citadel.revoke(CART.spiffeId)).toMatchObject([{ serial: back.serial, state: "revoked" }]);
+    expect(citadel.revokedSerials()).toEqual([]);
+    // So that what it opened is broken off, with whatever certificate.
+    expect(citadel.revokedIds()).toEqual([{ spiffeId: CART.spiffeId, endedByMs: clock.now() }]);
   });
 
   test("Citadel.revoke() refuses what is not there, has expired, or is the control plane's own", async () => {

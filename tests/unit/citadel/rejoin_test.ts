@@ -90,6 +90,13 @@ describe("Citadel.rejoin()", () => {
       }
     }
   });
+
+  test("Citadel.rejoin() gives nobody a certificate whose last one was revoked while it was made", async () => {
+    const { citadel, clock, csr, issued: { serial } } = await joined();
+    clock.advance(DAY_MS);
+    const [attempt] = await Promise.allSettled([citadel.rejoin({ serial, csr }), citadel.revoke(serial)]);
+    expect(attempt).toMatchObject({ status: "rejected", reason: { code: "rejoin_refused" } });
+  });
 });
 
 /** DER of the SubjectPublicKeyInfo of a chain's leaf. */

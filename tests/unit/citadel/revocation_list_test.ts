@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { BACK_DATE_MS } from "../../../src/citadel/certificate_times.ts";
 import {
   REVOCATION_KEPT_MS,
   RevocationList,
@@ -30,7 +31,7 @@ describe("RevocationList", () => {
     await Promise.all([list.add([certificate("4a")]), list.add([certificate("4b"), certificate("4a")])]);
     for (const each of [list, await open(directory)]) {
       expect(each.current()).toEqual([
-        { ...certificate("4a"), revokedAtMs: START_MS },
+        { ...certificate("4a"), revokedAtMs: START_MS, againAtMs: START_MS },
         { ...certificate("4b"), revokedAtMs: START_MS },
       ]);
       expect([each.has("4a"), each.has("4c")]).toEqual([true, false]);
@@ -38,20 +39,58 @@ describe("RevocationList", () => {
     expect(statSync(join(directory, REVOCATIONS_FILE)).mode & 0o777).toBe(0o600);
   });
 
-  test("RevocationList tells of a certificate until it expires, and forgets it a while later", async () => {
+  test("RevocationList tells of a certificate until all clocks find it expired, and forgets it a while later", async () => {
     const [directory, clock] = [freshDirectory(), new ManualClock(START_MS)];
     const list = await open(directory, clock);
     await list.add([certificate("4a"), certificate("4b", START_MS + 2 * HOUR_MS)]);
-    clock.advance(HOUR_MS);
+    clock.advance(HOUR_MS + BACK_DATE_MS);
     expect(list.current()).toHaveLength(2);
     clock.advance(1);
     expect(list.current().map(({ serial }) => serial)).toEqual(["4b"]);
-    clock.advance(REVOCATION_KEPT_MS - 1);
+    clock.advance(REVOCATION_KEPT_MS - BACK_DATE_MS - 1);
     await list.add([]);
     expect((await open(directory, clock)).has("4a")).toBe(true);
     clock.advance(1);
     await list.add([]);
     expect(readFileSync(join(directory, REVOCATIONS_FILE), "utf8")).not.toContain("4a");
+  });
+
+  test("RevocationList.identities() has what ended before the last revocation, and what current() tells of no more", async () => {
+    const [directory, clock] = [freshDirectory(), new ManualClock(START_MS)];
+    const list = await open(directory, clock);
+    const endedBy = async () => {
+      const [told, read] = [list.identities(), (await open(directory, clock)).identities()];
+      expect(read).toEqual(told);
+      return told.map(({ spiffeId, endedByMs }) => {
+        expect(spiffeId).toBe(CART.spiffeId);
+        return endedByMs - START_MS;
+      });
+    };
+    await list.add([certificate("4a")]);
+    clock.advance(HOUR_MS + BACK_DATE_MS);
+    expect(await endedBy()).toEqual([0]);
+    clock.advance(1);
+    expect(await endedBy()).toEqual([HOUR_MS]);
+    // Once more, when what it came back with has ended; and then although there is nothing that is not on the list.
+    for (
+      const again of [certificate("4b", START_MS + HOUR_MS + 1), certificate("4b", START_MS + HOUR_MS + 1)]
+    ) {
+      clock.advance(1_000);
+      await list.add([again]);
+      expect(await endedBy()).toEqual([clock.now() - START_MS]);
+    }
+    clock.advance(REVOCATION_KEPT_MS);
+    expect(await endedBy()).toEqual([]);
+  });
+
+  test("RevocationList.has() what is on its way to the disk, unless it does not arrive", async () => {
+    const list = await open(freshDirectory(), undefined, failingFiles(1, "before"));
+    const [first, second] = [list.add([certificate("4a")]), list.add([certificate("4b")])];
+    expect([list.has("4a"), list.has("4b"), list.has("4c")]).toEqual([true, true, false]);
+    await first;
+    expect([list.has("4a"), list.has("4b")]).toEqual([true, true]);
+    await expect(second).rejects.toMatchObject({ code: "failed" });
+    expect([list.has("4a"), list.has("4b")]).toEqual([true, false]);
   });
 
   test("RevocationList.add() changes nothing when the disk fails, and works again after it", async () => {

@@ -39,4 +39,15 @@ describe("addCertificatePaths()", () => {
     const renew = `/v1/renew?workload=${encodeURIComponent(CART.workload)}`;
     expect(await post(renew, { csr: await newCsr() }, { spiffeId: CART.spiffeId, serial })).toBe(200);
   });
+
+  test("addCertificatePaths() hands no certificate to whom somebody is just shutting out", async () => {
+    const { citadel, post, serial } = await build();
+    const renew = `/v1/renew?workload=${encodeURIComponent(CART.workload)}`;
+    const renewals = [1, 2, 3].map(async () =>
+      post(renew, { csr: await newCsr() }, { spiffeId: CART.spiffeId, serial })
+    );
+    const revoked = new Promise((resolve) => setImmediate(resolve)).then(() => citadel.revoke(serial));
+    expect(await Promise.all(renewals)).toEqual([403, 403, 403]);
+    await revoked;
+  });
 });

@@ -64,11 +64,12 @@ describe("DiscoveryServer", () => {
     proxy.ack();
     const self = () => proxy.pushes.at(-1)?.set[0];
     const before = self();
-    server.setRevoked(["4a"], ["spiffe://mesh.test/ns/shop/sa/cart"]);
+    const revokedIds = [{ spiffeId: "spiffe://mesh.test/ns/shop/sa/cart", endedByMs: 1_000 }];
+    server.setRevoked(["4a"], revokedIds);
     clock.advance(RECOMPUTE_DELAY_MS);
     expect(keysOf(proxy)).toEqual(["proxy/self"]);
     expect(self()?.body).toMatchObject({
-      ...{ kind: "proxy", revoked: ["4a"], revokedIds: ["spiffe://mesh.test/ns/shop/sa/cart"] },
+      ...{ kind: "proxy", revoked: ["4a"], revokedIds },
     });
     proxy.ack();
     update(TWO);

@@ -8,8 +8,9 @@ function wire() {
 }
 
 const NOW_MS = 1_000_000;
+const CART = "spiffe://mesh.test/ns/shop/sa/cart";
 
-function certificate(serial: string, notAfterMs = NOW_MS, spiffeId = "spiffe://mesh.test/ns/shop/sa/cart") {
+function certificate(serial: string, notAfterMs = NOW_MS, spiffeId = CART) {
   return { serial, spiffeId, notAfterMs };
 }
 
@@ -20,31 +21,27 @@ describe("PeerCertificates", () => {
     peers.add(certificate("4a"), one);
     peers.add(certificate("4a"), two);
     peers.add(certificate("4b"), other);
-    peers.revoke(["4a"], [], NOW_MS);
+    peers.revoke(["4a"], []);
     expect([one, two, other].map(({ terminated }) => terminated)).toEqual([1, 1, 0]);
     expect([peers.isRevoked("4a"), peers.isRevoked("4b")]).toEqual([true, false]);
-    peers.revoke(["4a"], [], NOW_MS);
+    peers.revoke(["4a"], []);
     expect(one.terminated).toBe(1);
-    peers.revoke([], [], NOW_MS);
+    peers.revoke([], []);
     expect(peers.isRevoked("4a")).toBe(false);
   });
 
-  test("PeerCertificates.revoke() breaks off what a revoked identity opened with a certificate that has expired", () => {
+  test("PeerCertificates.revoke() breaks off what a revoked identity opened with what had ended, at each push", () => {
     const peers = new PeerCertificates();
-    const [expired, good, stranger] = [wire(), wire(), wire()];
-    peers.add(certificate("4a", NOW_MS - 1), expired);
-    peers.add(certificate("4b"), good);
-    peers.add(certificate("4c", NOW_MS - 1, "spiffe://mesh.test/ns/shop/sa/other"), stranger);
-    peers.revoke(["4d"], ["spiffe://mesh.test/ns/shop/sa/cart"], NOW_MS);
-    expect([expired, good, stranger].map(({ terminated }) => terminated)).toEqual([1, 0, 0]);
-    // It came back with a new token: what it has open by now is left alone until somebody is revoked again.
-    const back = wire();
-    peers.add(certificate("4e"), back);
-    peers.revoke(["4d"], ["spiffe://mesh.test/ns/shop/sa/cart"], NOW_MS + 1);
-    peers.revoke([], ["spiffe://mesh.test/ns/shop/sa/cart"], NOW_MS + 1);
-    expect(back.terminated).toBe(0);
-    peers.revoke(["4f"], ["spiffe://mesh.test/ns/shop/sa/cart"], NOW_MS + 1);
-    expect(back.terminated).toBe(1);
+    const [ended, good, stranger] = [wire(), wire(), wire()];
+    peers.add(certificate("4a", NOW_MS), ended);
+    peers.add(certificate("4b", NOW_MS + 1), good);
+    peers.add(certificate("4c", NOW_MS, "spiffe://mesh.test/ns/shop/sa/other"), stranger);
+    peers.revoke(["4d"], [{ spiffeId: CART, endedByMs: NOW_MS }]);
+    peers.revoke(["4d"], [{ spiffeId: CART, endedByMs: NOW_MS }]);
+    expect([ended, good, stranger].map(({ terminated }) => terminated)).toEqual([1, 0, 0]);
+    // Revoked again, when what it came back with has ended: no serial number is new, nor is the identity.
+    peers.revoke(["4d"], [{ spiffeId: CART, endedByMs: NOW_MS + 1 }]);
+    expect([good, stranger].map(({ terminated }) => terminated)).toEqual([1, 0]);
   });
 
   test("PeerCertificates.add() forgets connections that are closed, and none that is open", () => {
@@ -53,7 +50,7 @@ describe("PeerCertificates", () => {
     peers.add(certificate("4a"), open);
     const closed = Array.from({ length: 5_000 }, () => Object.assign(wire(), { readyState: 0 }));
     for (const each of closed) peers.add(certificate("4a"), each);
-    peers.revoke(["4a"], [], NOW_MS);
+    peers.revoke(["4a"], []);
     expect(open.terminated).toBe(1);
     expect(closed.filter(({ terminated }) => terminated > 0).length).toBeLessThan(2_048);
   });
