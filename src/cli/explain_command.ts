@@ -17,7 +17,8 @@ export interface ExplainOptions {
   readonly config: string;
   /** `NAMESPACE/NAME` of the caller. */
   readonly from: string;
-  readonly method: string;
+  /** Absent: nothing was said of it. */
+  readonly method?: string;
   readonly url: string;
   /** `NAME: VALUE`. */
   readonly headers: readonly string[];
@@ -56,7 +57,11 @@ function answer(
   receiver: Receiver,
 ): Explained {
   try {
-    const request = readExplainRequest(method, url, headers, { claims, client, form: pathFormOf(snapshot) });
+    const request = readExplainRequest(method ?? null, url, headers, {
+      claims,
+      client,
+      form: pathFormOf(snapshot),
+    });
     return explain(snapshot, request, receiver);
   } catch (error) {
     if (!(error instanceof ExplainRequestError)) throw error;
@@ -66,7 +71,7 @@ function answer(
 
 const HINTS: Readonly<Record<ExplainRequestError["code"], string | undefined>> = {
   method: "the method comes first: bowline explain ... POST http://cart/items",
-  url: "for instance http://recommendation:8080/path?query",
+  url: "for instance http://recommendation:8080/path?query, or tcp://database:5432",
   claims: `for instance --claims '{"iss": "https://issuer.example.com", "sub": "ann"}'`,
   client: "--client is the address from which a client calls a gateway",
   header: "for instance -H 'x-user: ann'",

@@ -20,12 +20,12 @@ export function explainText(explained: Explained): string {
   const { from, method, url, service } = explanation;
   const target = service === null ? "" : `, which is ${service}`;
   const paragraphs = [
-    [`${from} calls ${method} ${url}${target}.`],
-    gatewayRefusal(explanation),
+    [`${from} calls ${method === "CONNECT" ? "" : `${method} `}${url}${target}.`],
+    gatewayRefusal(explained),
     decision(explained),
     ...explanation.destinations.map((destination, index) => destinationLines(destination, index, explained)),
     authentication(explanation),
-    authorization(explanation),
+    authorization(explained),
     passedOver(explained),
     retries(explanation),
     explained.notes.filter(({ destination }) => destination === null).map(({ text }) => text),
@@ -36,13 +36,14 @@ export function explainText(explained: Explained): string {
 }
 
 /** What happens, and because of which line in which file. */
-function decision({ explanation, origins }: Explained): string[] {
+function decision({ explanation, origins, isBytes }: Explained): string[] {
   const { action, trace, redirect, directResponse } = explanation;
   const last = trace.at(-1);
   const why = last?.why ?? "the service has no rule";
   if (action === "passthrough") return [`It is passed on as it is, outside the mesh: ${why}.`];
   if (action === "blocked") {
-    return [`It is answered 502, since only known services may be called (REGISTRY_ONLY): ${why}.`];
+    const refused = isBytes ? "closed" : "answered 502";
+    return [`It is ${refused}, since only known services may be called (REGISTRY_ONLY): ${why}.`];
   }
   if (action === "refused") return [`Nobody can ask for it: ${why}.`];
   if (action === "not-found" && last?.virtualService === null) return [`It is answered 404 NR: ${why}.`];
@@ -147,20 +148,20 @@ function authentication({ authentication = [] }: Explanation): string[] {
 }
 
 /** What holds in any case, and the rest if it were not so. */
-function gatewayRefusal({ from, service, gatewayAuthorization: own }: Explanation): string[] {
+function gatewayRefusal({ explanation: { from, gatewayAuthorization: own }, isBytes }: Explained): string[] {
   if (own?.decision !== "deny") return [];
-  const how = service === null ? "closes the connection" : "refuses it with 403";
+  const how = isBytes ? "closes the connection" : "refuses it with 403";
   return [`${from} ${how}: ${own.reason}.`, "Without that:"];
 }
 
-function authorization(
-  { from, gatewayAuthorization: own, authorization, authentication = [] }: Explanation,
-): string[] {
+function authorization({ explanation, isBytes }: Explained): string[] {
+  const { from, gatewayAuthorization: own, authorization, authentication = [] } = explanation;
   // Nobody asks policies about a request whose token is refused.
   if (authentication.some(({ fault }) => fault !== null)) return [];
   const atGateway = own?.decision === "allow" ? [`At ${from} itself: ${own.reason}.`] : [];
   const { decision, policy, reason } = authorization;
-  if (decision === "deny") return [...atGateway, sentence(`it is refused with 403: ${reason}`)];
+  const refused = isBytes ? "the connection is closed" : "it is refused with 403";
+  if (decision === "deny") return [...atGateway, sentence(`${refused}: ${reason}`)];
   return policy === null && authorization.asks === undefined ? atGateway : [...atGateway, sentence(reason)];
 }
 

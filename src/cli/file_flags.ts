@@ -56,9 +56,10 @@ export function addExplain(program: Command, finish: Finish): void {
       "before",
       "Examples:\n" +
         "  bowline explain --config mesh/ --from tutorial/customer http://preference:8080/\n" +
-        "  bowline explain --config mesh/ --from shop/web POST http://cart/items -H 'x-user: ann' -o json\n",
+        "  bowline explain --config mesh/ --from shop/web POST http://cart/items -H 'x-user: ann' -o json\n" +
+        "  bowline explain --config mesh/ --from shop/web tcp://database:5432\n",
     )
-    .argument("<[method] url...>", "the request; GET when only the URL is given")
+    .argument("<[method] url...>", "the request; GET when only the URL is given; tcp://HOST:PORT for bytes")
     .addOption(flag("--config <dir>", "directory of Istio YAML files").makeOptionMandatory())
     .addOption(flag("--from <ns/workload>", "who calls").makeOptionMandatory())
     .addOption(
@@ -68,7 +69,7 @@ export function addExplain(program: Command, finish: Finish): void {
     .addOption(flag("--claims <json>", "what the request's token holds, which is taken for verified"))
     .addOption(outputOption())
     .action(async (request: string[], { header = [], ...options }) => {
-      const [url, method = "GET", ...excess] = request.toReversed();
+      const [url, method, ...excess] = request.toReversed();
       if (excess.length > 0) {
         throw new CommandError(EXIT.usage, "Too many arguments for 'explain'", "it takes [METHOD] URL");
       }

@@ -7,9 +7,10 @@ import type { Credential, UpstreamTls } from "../model/upstream_tls.ts";
 export function policyLines(cluster: Cluster | null, from: string | null): string[] {
   if (cluster === null) return [];
   const { rules = [], balancer, hash, warmup, locality, limits, outlier, tls } = cluster;
-  const { followsClient, tunnel, proxyProtocol } = cluster;
+  const { followsClient, tunnel, proxyProtocol, toOriginalDestination } = cluster;
   const hashed = hash === undefined ? "" : ` by ${hash.keys.map(hashText).join(" and ")}`;
   const others = [
+    ...toOriginalDestination ? ["captured calls go on to the address that they dialled"] : [],
     ...balancer === "LEAST_REQUEST" ? [] : [`balanced by ${balancer}${hashed}`],
     ...warmup === undefined ? [] : [`new endpoints warm up for ${warmup.durationMs} ms`],
     ...followsClient ? ["spoken to in the client's HTTP"] : [],

@@ -1,5 +1,5 @@
 /** The ports of a gateway, as a part of its snapshot. */
-import type { TcpRoute } from "./snapshot.ts";
+import type { SkippedRule, TcpRoute } from "./snapshot.ts";
 
 /** A port of a gateway (Gateway `servers`). `name` is `BIND:PORT`, where BIND may be empty. */
 export interface GatewayListener {
@@ -22,6 +22,8 @@ export interface GatewayChain {
   readonly table: string | null;
   /** For bytes: the first match wins; none that matches closes the connection. */
   readonly routes: readonly TcpRoute[];
+  /** Rules for bytes, as in VirtualHost. */
+  readonly skipped?: readonly SkippedRule[];
 }
 
 /** How a gateway speaks TLS to those who call it. */

@@ -159,6 +159,8 @@ export interface Listener {
   readonly serverNames: readonly string[];
   /** For connections of which no request is read: the first match wins. */
   readonly routes: readonly TcpRoute[];
+  /** As in VirtualHost. */
+  readonly skipped?: readonly SkippedRule[];
 }
 
 /** Where bytes go (VirtualService `tcp` and `tls`). */

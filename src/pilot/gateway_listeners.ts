@@ -4,17 +4,17 @@ import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
 import { isPlainServer, type ServerSpeech, serverSpeech } from "../config/server_speech.ts";
 import type { GatewayChain, GatewayListener } from "../model/gateway_listener.ts";
 import type { Route } from "../model/route.ts";
-import type { Resource, SkippedRule, TcpRoute, VersionedResource, VirtualHost } from "../model/snapshot.ts";
+import type { Resource, SkippedRule, VersionedResource, VirtualHost } from "../model/snapshot.ts";
 import type { GatewayRules } from "./gateway_rules.ts";
 import { keyOf, labelsOf } from "./host_parts.ts";
 import { type RouteScope, routesOf } from "./routes.ts";
 import { terminatedTls } from "./server_tls.ts";
-import { tcpRulesOf, tlsRulesOf } from "./tcp_routes.ts";
+import { type BuiltTcpRoutes, inOrder, tcpRulesOf, tlsRulesOf } from "./tcp_routes.ts";
 import type { MeshRule } from "./virtual_services.ts";
 
 /** A gateway, as far as its routes depend on it. */
 export type GatewayScope = Omit<RouteScope, "port" | "gateway" | "inferredPort"> & {
-  /** Virtual hosts also have the rules that were left out. */
+  /** Virtual hosts and ports also have the rules that were left out. */
   readonly tellsSkipped: boolean;
   /** The port of a destination that names none, at a port of the gateway. */
   inferredPort(host: string, port: number): number;
@@ -90,8 +90,8 @@ function plainChain(
   const first = servers[0] as Placed;
   const alike = servers.filter((one) => serverSpeech(one.server) === serverSpeech(first.server));
   if (serverSpeech(first.server) === "tcp") {
-    const routes = alike.flatMap((one) => bytes(rules, scope, one));
-    return [{ serverNames: [], tls: null, table: null, routes }];
+    const built = inOrder(alike.map((one) => bytes(rules, scope, one)));
+    return [{ serverNames: [], tls: null, table: null, ...told(built, scope) }];
   }
   const table = `http.${listenerName(first.server)}`;
   virtualHosts.push(...tableOf(rules, scope, table, alike));
@@ -108,7 +108,9 @@ function tlsChain(
   const speech = serverSpeech(placed.server);
   const serverNames = [...new Set(server.hosts.map(({ host }) => host))];
   const tls = speech === "passthrough" || server.tls === null ? null : terminatedTls(server.tls);
-  if (!REQUESTS.has(speech)) return { serverNames, tls, table: null, routes: bytes(rules, scope, placed) };
+  if (!REQUESTS.has(speech)) {
+    return { serverNames, tls, table: null, ...told(bytes(rules, scope, placed), scope) };
+  }
   const { number, name } = server.port;
   const table = `https.${number}.${name}.${gateway.name}.${gateway.namespace}`;
   virtualHosts.push(...tableOf(rules, scope, table, [placed]));
@@ -226,13 +228,19 @@ function takesAll({ matches }: Route): boolean {
 }
 
 /** The routes for bytes of all VirtualServices that have a host of the server. */
-function bytes(rules: GatewayRules, scope: GatewayScope, placed: Placed): readonly TcpRoute[] {
+function bytes(rules: GatewayRules, scope: GatewayScope, placed: Placed): BuiltTcpRoutes {
   const { gateway, server } = placed;
   const own = routeScope(scope, placed);
   const bound = new Set(rules.hostsOf(gateway, server, scope.namespace).flatMap((host) => host.rules));
-  return [...bound].flatMap((rule) =>
-    serverSpeech(placed.server) === "passthrough" ? tlsRulesOf(rule, own) : tcpRulesOf(rule, own)
-  );
+  const rulesOf = serverSpeech(server) === "passthrough" ? tlsRulesOf : tcpRulesOf;
+  return inOrder(Array.from(bound, (rule) => rulesOf(rule, own)));
+}
+
+function told(
+  { routes, skipped }: BuiltTcpRoutes,
+  { tellsSkipped }: GatewayScope,
+): Pick<GatewayChain, "routes" | "skipped"> {
+  return tellsSkipped && skipped.length > 0 ? { routes, skipped } : { routes };
 }
 
 function routeScope(scope: GatewayScope, { gateway, server }: Placed): RouteScope {

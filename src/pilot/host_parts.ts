@@ -21,7 +21,7 @@ import { HostClusters, type PortClusters } from "./host_clusters.ts";
 import { listenerOf } from "./listeners.ts";
 import { defaultRoutes, NO_ROUTES, originOf, type RouteScope, routesOf } from "./routes.ts";
 import type { ServiceCatalogue, VisibleHost, VisiblePort } from "./service_catalogue.ts";
-import { tcpRoutesOf } from "./tcp_routes.ts";
+import { tcpRoutesOf, tcpRulesPassedOver } from "./tcp_routes.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
 import type { MeshRule, PassedOver, VirtualServices } from "./virtual_services.ts";
 
@@ -34,7 +34,7 @@ export interface PartSources {
   readonly services: ServiceCatalogue;
   readonly virtualServices: VirtualServices;
   readonly destinationRules: DestinationRules;
-  /** Virtual hosts also have the rules that were left out, which proxies have no use for. */
+  /** Virtual hosts and listeners also have the rules that were left out, which proxies have no use for. */
   readonly tellsSkipped: boolean;
   /** Versioned bodies by all that they are made of; taken over from generation to generation. */
   readonly bodies: BodyCache;
@@ -82,8 +82,10 @@ export class HostParts {
       retries: null,
     };
     const mayBeTls = port.declared === "tls" || port.declared === "auto";
-    const routes = tcpRoutesOf(rule, host.host, mayBeTls, scope);
-    const listener = listenerOf(host, found, claims.namesOf(host), routes);
+    const { routes, skipped } = tcpRoutesOf(rule, host.host, mayBeTls, scope);
+    const others = this.#passedOver(host.host, rule, viewer);
+    const told = this.#of.tellsSkipped ? [...others.flatMap(tcpRulesPassedOver), ...skipped] : [];
+    const listener = listenerOf(host, found, claims.namesOf(host), { routes, skipped: told });
     return this.body(keyOf("listener", JSON.stringify(listener)), () => listener);
   }
 
@@ -123,8 +125,8 @@ export class HostParts {
     rule: MeshRule | undefined,
     viewer: ScopedViewer,
   ): VersionedResource {
-    const { tellsSkipped, virtualServices } = this.#of;
-    const others = tellsSkipped ? virtualServices.passedOver(host, rule, viewer.namespace, viewer.scope) : [];
+    const { tellsSkipped } = this.#of;
+    const others = this.#passedOver(host, rule, viewer);
     const inferredPort = (destination: string) => this.inferredPort(destination, port, viewer);
     const source = rule?.asksForSource
       ? keyOf(viewer.namespace, ...labelsOf(viewer, rule.sourceLabelKeys))
@@ -164,6 +166,12 @@ export class HostParts {
         ...skipped.length > 0 ? { skipped } : {},
       };
     });
+  }
+
+  /** VirtualServices that name the host and have no say, where somebody wants to know. */
+  #passedOver(host: string, rule: MeshRule | undefined, viewer: ScopedViewer): readonly PassedOver[] {
+    const { tellsSkipped, virtualServices } = this.#of;
+    return tellsSkipped ? virtualServices.passedOver(host, rule, viewer.namespace, viewer.scope) : [];
   }
 
   /** A service with one port is called there, any other at the port that the caller called. */

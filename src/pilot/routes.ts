@@ -77,7 +77,7 @@ export function originOf({ resource, index }: PlacedRule): RouteOrigin {
 }
 
 /** What of a match is decided once per caller and port, for requests as for connections. */
-interface BuildConditions {
+export interface BuildConditions {
   readonly gateways: readonly string[];
   readonly port: number | null;
   readonly sourceNamespace: string | null;

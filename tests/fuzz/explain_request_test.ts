@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { parseDuration } from "../../src/lib/duration.ts";
+import { splitAuthority } from "../../src/proxy/cluster/authority_address.ts";
 import { ExplainRequestError, readExplainRequest } from "../../src/proxy/explain/request.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 5_000);
@@ -8,6 +9,7 @@ const RUNS = Number(process.env["FUZZ_RUNS"] ?? 5_000);
 const piece = fc.constantFrom(
   "http",
   "https",
+  "tcp",
   "://",
   "/",
   ":",
@@ -28,14 +30,15 @@ describe("what people type", () => {
   test("readExplainRequest() gives a request that the proxy can route, or an ExplainRequestError", () => {
     fc.assert(
       fc.property(
-        fc.oneof(fc.constant("GET"), text),
+        fc.oneof(fc.constant("GET"), fc.constant(null), text),
         text,
         fc.array(text, { maxLength: 3 }),
         (method, url, headers) => {
           try {
-            const { head } = readExplainRequest(method, url, headers);
+            const { head, scheme } = readExplainRequest(method, url, headers);
+            if (scheme === "tcp") expect(splitAuthority(head.authority)).not.toBeNull();
             expect(head.authority).not.toBe("");
-            expect(head.path[0]).toBe("/");
+            expect(head.path[0]).toBe(scheme === "tcp" ? undefined : "/");
             expect(head.headers.join("")).not.toMatch(/[\r\n]/);
           } catch (error) {
             if (!(error instanceof ExplainRequestError)) throw error;

@@ -1,7 +1,9 @@
 /** WebSocket and raw TCP through the mesh: nothing before the upgrade is granted, every byte after it, each half to its end. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { sha256, startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario } from "./bowline.ts";
+import { bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
 import { exchange, runCurl } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
@@ -131,6 +133,27 @@ describe("TCP through CONNECT", () => {
       expect((await heard).start).toBe(`5 ${sha256(Buffer.from("hello"))}\n`);
     });
   }
+
+  scenario("explain and test say so from the files alone", async () => {
+    const file = join(mesh.directory, "bytes_test.yaml");
+    const led = (url: string, expected: string) =>
+      `- { name: "${url}", from: shop/client, request: "${url}", expect: ${expected} }\n`;
+    const store =
+      `{ action: forward, destinations: [{ endpoints: [{ address: "${STORE}:5432", mtls: true }] }]`;
+    writeFileSync(
+      file,
+      `config: ${mesh.config}\ntests:\n` +
+        led("tcp://ledger.test:6000", `${store}, route: { virtualService: shop/ledger } }`) +
+        led("tcp://ledger.test:6443", `${store}, route: { virtualService: shop/ledger } }`) +
+        led("tcp://store:5432", `${store}, route: null }`) +
+        led(`tcp://${STORE}:5432`, `${store}, route: null }`) +
+        led("tcp://ledger.test:7", "{ action: passthrough }"),
+    );
+    const { code, stdout } = await bowline(["test", file]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining("5 passed, 0 failed")]);
+    const words = ["explain", "--config", mesh.config, "--from", "shop/client", "tcp://ledger.test:6000"];
+    expect((await bowline(words)).stdout).toContain("Rule 0 of VirtualService shop/ledger");
+  });
 
   scenario("after the client's half has ended, the server's half goes on to its end", async () => {
     const { socket, heard } = await databaseTunnel(DATABASE);

@@ -34,7 +34,8 @@ export interface Expectation {
   readonly name: string;
   /** `NAMESPACE/NAME` of the caller. */
   readonly from: string;
-  readonly method: string;
+  /** Null: nothing is said of it. */
+  readonly method: string | null;
   readonly url: string;
   /** `NAME: VALUE`. */
   readonly headers: readonly string[];
@@ -53,7 +54,7 @@ export interface ExpectationsFile {
   readonly expectations: readonly Expectation[];
 }
 
-/** `POST http://cart/items`, or the URL alone. */
+/** `POST http://cart/items`, or the URL alone, also `tcp://database:5432`. */
 const REQUEST = /^(?:(\S+) +)?(\S+)$/;
 
 const expectSchema = v.pipe(
@@ -109,7 +110,7 @@ export function readExpectations(
   const { output, findings: problems } = validate(schema, node, null, false);
   if (output === null) return { file: null, findings: problems };
   const expectations = output.tests.map((test, index): Expectation => {
-    const [, method = "GET", url = ""] = REQUEST.exec(test.request) ?? [];
+    const [, method = null, url = ""] = REQUEST.exec(test.request) ?? [];
     return {
       name: test.name,
       from: test.from,

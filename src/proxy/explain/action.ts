@@ -150,7 +150,7 @@ function headersOf(edits: HeaderEdits | undefined): ExplainedHeaders {
   return { set: Object.fromEntries(edits.set), add: Object.fromEntries(edits.add), remove: edits.remove };
 }
 
-function destinationOf(
+export function destinationOf(
   mesh: MeshView,
   { cluster, weight, requestHeaders }: WeightedCluster,
   total: number,

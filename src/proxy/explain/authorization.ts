@@ -6,7 +6,7 @@ import type { WorkloadKey } from "../../model/workload.ts";
 import { PolicyCounts } from "../../telemetry/policy_counts.ts";
 import type { RequestHead } from "../exchange.ts";
 import type { Verdict } from "../policy/compiled_rule.ts";
-import { PolicyCall, policyPeer } from "../policy/policy_call.ts";
+import { PolicyCall, type PolicyDestination, type PolicyPeer, policyPeer } from "../policy/policy_call.ts";
 import { PolicyTable } from "../policy/policy_table.ts";
 import { tokenAt } from "./authentication.ts";
 import type { ExplainedAuthorization, ExplainedEndpoint, Explanation } from "./explanation.ts";
@@ -19,6 +19,9 @@ export type Receiver = (workload: WorkloadKey) => Snapshot | undefined;
 /** Where a request ends up, as far as it was explained. */
 type Sent = Pick<Explanation, "destinations" | "rewrite" | "requestHeaders">;
 
+/** `isBytes`: nothing of it is read, unless whoever receives it does. */
+type Call = Pick<ExplainRequest, "head" | "claims"> & { readonly isBytes: boolean };
+
 const UNSELECTED: ExplainedAuthorization = {
   decision: "allow",
   policy: null,
@@ -29,10 +32,10 @@ const UNSELECTED: ExplainedAuthorization = {
 export function explainAuthorization(
   caller: ProxySettings,
   sent: Sent,
-  { head, claims }: Pick<ExplainRequest, "head" | "claims">,
+  { head, claims, isBytes }: Call,
   receiver: Receiver,
 ): ExplainedAuthorization {
-  const request = { head: headOnArrival(head, sent), claims };
+  const request = { head: headOnArrival(head, sent), claims, isBytes };
   const endpoints = sent.destinations.flatMap(({ endpoints }) => endpoints);
   const verdicts = endpoints.map((endpoint) => verdictOf(caller, endpoint, request, receiver));
   const refused = verdicts.filter(({ decision }) => decision === "deny");
@@ -45,7 +48,7 @@ export function explainAuthorization(
 function verdictOf(
   caller: ProxySettings,
   { address, workload, mtls }: ExplainedEndpoint,
-  request: Pick<ExplainRequest, "head" | "claims">,
+  request: Call,
   receiver: Receiver,
 ): ExplainedAuthorization {
   const settings = receiver(workload)?.get("proxy/self")?.body;
@@ -58,10 +61,24 @@ function verdictOf(
   const port = Number(address.slice(address.lastIndexOf(":") + 1));
   const destination = { address: settings.address, port };
   const peer = policyPeer(caller.workload.principal || null, caller.address);
+  if (request.isBytes) return verdictOnBytes(settings, peer, destination);
   const { head } = tokenAt(settings, request.head, request.claims);
   const { trustedProxies } = settings.gatewayTopology ?? NO_PROXIES_BEFORE;
   const call = new PolicyCall(peer, destination, head, peer.principal === "" ? null : trustedProxies);
   return explainPolicies(settings, call, "http");
+}
+
+function verdictOnBytes(
+  settings: ProxySettings,
+  peer: PolicyPeer,
+  destination: PolicyDestination,
+): ExplainedAuthorization {
+  const { inbound, workload } = settings;
+  if (inbound.find(({ port }) => port === destination.port)?.declared === "http") {
+    const reason = `${workload.key} reads requests at that port, and asks its policies about each`;
+    return { decision: "allow", policy: null, reason };
+  }
+  return explainPolicies(settings, new PolicyCall(peer, destination, null), "tcp");
 }
 
 /** What the policies of one proxy say of a call. */

@@ -20,6 +20,7 @@ export const ACTIONS = [
 export interface Explanation {
   /** The caller. */
   readonly from: WorkloadKey;
+  /** CONNECT for bytes. */
   readonly method: string;
   /** As it was asked. */
   readonly url: string;
@@ -172,6 +173,8 @@ export interface Explained {
   readonly notes: readonly ExplainNote[];
   /** What holds for the calls to each destination; null: it does not exist. */
   readonly clusters: readonly (Cluster | null)[];
+  /** Of the call no request is read: it is a connection, which policies let in or close. */
+  readonly isBytes: boolean;
   /** Where the caller stands; null: nobody said. */
   readonly locality: string | null;
 }

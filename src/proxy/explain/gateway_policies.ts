@@ -17,6 +17,7 @@ const ID_SEED = 1;
 
 /** What the gateway makes of a client's request; of a client that nobody named there is no address. */
 export function headAtEdge({ settings }: MeshView, { head, scheme, client }: ExplainRequest): RequestHead {
+  if (scheme === "tcp") return head;
   const edge = { ...head, headers: [...head.headers] };
   const { gatewayTopology: topology = NO_PROXIES_BEFORE } = settings;
   const from = { address: client ?? "", scheme, certificate: null };

@@ -5,18 +5,23 @@ import type { PathNormalization } from "../../model/path_normalization.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import { ensureEntryHeaders } from "../filters/entry_headers.ts";
+import { splitAuthority } from "../cluster/authority_address.ts";
 import { parseRequestHead } from "../http1/head.ts";
 import type { Claims } from "../jwt/request_auth.ts";
 import { isAuthority, isToken } from "../message_syntax.ts";
 import { Malformed } from "../http1/malformed.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
+import { connectHead } from "../tcp/server_connection.ts";
 import { normalPath } from "../route/normal_path.ts";
+
+/** Of a URL. With `https` the proxy sees only encrypted bytes, with `tcp` bytes of which it reads nothing. */
+export type ExplainScheme = "http" | "https" | "tcp";
 
 export interface ExplainRequest {
   /** As it was asked. */
   readonly url: string;
-  /** Of the URL; with `https` the proxy sees only encrypted bytes. */
-  readonly scheme: "http" | "https";
+  readonly scheme: ExplainScheme;
+  /** Of bytes the CONNECT that stands for them. */
   readonly head: RequestHead;
   /** What the request's token says, which is taken for verified; null: it has none. */
   readonly claims: Claims | null;
@@ -54,23 +59,30 @@ const TRACE_SEED = 1;
 
 /**
  * `url` is `http://HOST[:PORT]/PATH?QUERY`; without a scheme it is http. `headers` are `NAME: VALUE`; a Host among them
- * beats the URL's. Reads it with the proxy's own parser. Throws ExplainRequestError.
+ * beats the URL's. `method` is GET where it is null. Reads it with the proxy's own parser. Of `tcp://HOST:PORT` there is
+ * nothing more to say. Throws ExplainRequestError.
  */
 export function readExplainRequest(
-  method: string,
+  asked: string | null,
   url: string,
   headers: readonly string[],
   { claims = null, client = null, form }: ExplainRequestOptions = {},
 ): ExplainRequest {
+  if (client !== null && parseIp(client) === null) fail("client", `${quote(client)} is not an IP address`);
+  const { scheme, authority, path } = splitUrl(url);
+  if (scheme === "tcp") {
+    const more = { method: asked, header: headers[0] ?? null, claims, url: path === "/" ? null : path };
+    return { url, scheme, head: bytesHead(url, authority, more), claims: null, client };
+  }
+  const method = asked ?? "GET";
   if (!isToken(method)) fail("method", `${quote(method)} is not an HTTP method`);
   // The proxy answers it itself, whatever the configuration says.
   if (method === "CONNECT") {
     fail(
       "method",
-      "CONNECT opens a tunnel and has no path to route by; explain the request that goes through it",
+      "CONNECT opens a tunnel and has no path to route by; explain the request that goes through it, or tcp://HOST:PORT",
     );
   }
-  const { scheme, authority, path } = splitUrl(url);
   const fields = headers.map(readHeader);
   const named = fields.find(({ name }) => name.toLowerCase() === "host");
   if (named === undefined) fields.unshift({ name: "host", value: authority });
@@ -90,7 +102,6 @@ export function readExplainRequest(
   parsed.head.path = normal;
   takeMeshHeaders(parsed.head.headers);
   ensureEntryHeaders(parsed.head, new Prng(TRACE_SEED));
-  if (client !== null && parseIp(client) === null) fail("client", `${quote(client)} is not an IP address`);
   return { url, scheme, head: parsed.head, claims: claims === null ? null : readClaims(claims), client };
 }
 
@@ -111,7 +122,25 @@ function readClaims(text: string): Claims {
   return fail("claims", `The claims are no JSON object: ${quote(text)}`);
 }
 
-function splitUrl(url: string): { scheme: "http" | "https"; authority: string; path: string } {
+/** `more` is what only requests have. */
+function bytesHead(
+  url: string,
+  authority: string,
+  more: Readonly<Partial<Record<ExplainRequestErrorCode, string | null>>>,
+): RequestHead {
+  if (splitAuthority(authority) === null) fail("url", `${quote(url)} names no host`);
+  if (!/:[0-9]+$/.test(authority)) fail("url", `${quote(url)} names no port, and bytes go to one`);
+  for (const [code, value] of Object.entries(more)) {
+    if (value === null) continue;
+    fail(
+      code as ExplainRequestErrorCode,
+      `Bytes have no method, path, header or token, and this has ${quote(value)}`,
+    );
+  }
+  return connectHead(authority);
+}
+
+function splitUrl(url: string): { scheme: ExplainScheme; authority: string; path: string } {
   if (!VISIBLE_ASCII.test(url)) {
     fail("url", `${quote(url)} is not a URL: anything but visible ASCII must be percent-encoded`);
   }
@@ -122,12 +151,12 @@ function splitUrl(url: string): { scheme: "http" | "https"; authority: string; p
     string,
   ];
   const lower = scheme.toLowerCase();
-  if (lower !== "http" && lower !== "https") {
-    fail("url", `${quote(url)} has the scheme ${quote(scheme)}, and only http and https are explained`);
+  if (lower !== "http" && lower !== "https" && lower !== "tcp") {
+    fail("url", `${quote(url)} has the scheme ${quote(scheme)}, and only http, https and tcp are explained`);
   }
   checkAuthority(authority, "url", quote(url));
   return {
-    scheme: lower as "http" | "https",
+    scheme: lower as ExplainScheme,
     authority,
     path: rest.startsWith("/") ? rest : `/${rest}`,
   };

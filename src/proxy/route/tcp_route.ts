@@ -44,6 +44,27 @@ export function findTcpRoute<Target>(
   );
 }
 
+/** What one route says of a connection. */
+export interface TcpVerdict {
+  readonly route: TcpRoute;
+  /** Why it does not take it, in a clause; null: it does. */
+  readonly whyNot: string | null;
+}
+
+/** Every rule up to the one that matches; arguments are those of findTcpRoute(). */
+export function explainTcpRoutes<Target>(
+  routes: readonly CompiledTcpRoute<Target>[],
+  serverName: string | null,
+  address: string | null,
+): readonly TcpVerdict[] {
+  const found = findTcpRoute(routes, serverName, address);
+  const looked = found === undefined ? routes : routes.slice(0, routes.indexOf(found) + 1);
+  return looked.map((one) => ({
+    route: one.route,
+    whyNot: one === found ? null : whyNot(one, serverName, address),
+  }));
+}
+
 /** Whether one of the names, or a wildcard among them, is that of the server; `*` is any name. */
 export function namesServer(names: ReadonlySet<string>, serverName: string): boolean {
   if (names.has(serverName)) return true;
@@ -67,4 +88,21 @@ function holds(match: CompiledTcpMatch, serverName: string | null, address: stri
   if (match.addresses === null) return true;
   const bytes = address === null ? null : parseIp(address);
   return bytes !== null && match.addresses.some((network) => network.contains(bytes));
+}
+
+function whyNot<Target>(
+  { route: { matches = [] }, alternatives }: CompiledTcpRoute<Target>,
+  serverName: string | null,
+  address: string | null,
+): string {
+  return matches.map(({ serverNames, addresses }, index) => {
+    const compiled = alternatives?.[index] as CompiledTcpMatch;
+    const named = { ...compiled, addresses: null };
+    if (!holds(named, serverName, address)) {
+      const found = serverName === null ? "there is none" : `it is ${serverName}`;
+      return `the server name has to be ${serverNames.join(" or ")}, and ${found}`;
+    }
+    const dialled = address === null ? "nobody knows which was dialled" : `it is ${address}`;
+    return `the address has to be in ${addresses.join(" or ")}, and ${dialled}`;
+  }).join("; or ");
 }

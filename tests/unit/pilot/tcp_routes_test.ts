@@ -1,7 +1,8 @@
 /** The `tls` and `tcp` rules of VirtualServices, as the listeners of sidecars have them. */
 import { describe, expect, test } from "bun:test";
 import type { Listener, TcpRoute } from "../../../src/model/snapshot.ts";
-import { caller, load, networking, snapshotFor } from "./fixture.ts";
+import { translateFiles } from "../../../src/pilot/translate.ts";
+import { caller, load, networking, snapshotFor, workloadEntry } from "./fixture.ts";
 
 const entry = (protocol: string) =>
   networking(
@@ -34,6 +35,19 @@ function clustersOf({ destinations }: TcpRoute): string {
 }
 
 const SERVICE = "all -> db.test*100";
+
+/** `before RULE: WHY` of each rule that was left out, as people who ask are told. */
+function skipped(protocol: string, ...specs: string[]): string[] {
+  const resources = load(
+    entry(protocol),
+    workloadEntry("web", "shop", "{address: 192.0.2.1}"),
+    ...specs.map((spec, index) => networking("VirtualService", `db${index}`, "shop", spec)),
+  );
+  const listener = translateFiles(resources, "shop/web", "cluster.local")?.get("listener/db.test:443")?.body;
+  return ((listener as Listener).skipped ?? []).map(({ before, origin: { virtualService, rule }, why }) =>
+    `${before} ${virtualService} ${rule}: ${why}`
+  );
+}
 
 describe("tcpRoutesOf()", () => {
   test("rules of tls go by server name, and leave nothing for other names", () => {
@@ -71,5 +85,32 @@ describe("tcpRoutesOf()", () => {
     const rule = "tcp: [{route: [{destination: {host: a.test}, weight: 3}, " +
       "{destination: {host: b.test}, weight: 0}, {destination: {host: c.test}, weight: 1}]}]";
     expect(routes("TCP", rule)).toEqual(["all -> a.test*3 c.test*1"]);
+  });
+});
+
+describe("rules that are left out", () => {
+  const names = (more = "") => `match: [{sniHosts: [db.test]${more}}], ${to("a.test")}`;
+
+  test("are told with the reason, and with where they would stand", () => {
+    const spec = `{hosts: [db.test], tls: [{${names()}}, {${names(", port: 444")}}], ` +
+      `tcp: [{match: [{sourceLabels: {app: x}}], ${to("b.test")}}, {${to("c.test")}}, {${to("d.test")}}]}`;
+    expect(skipped("TLS", spec)).toEqual([
+      "1 shop/db0 1: it is for port 444, and this is port 443",
+      '1 shop/db0 0: it is for callers whose label app is "x", and the caller has no such label',
+    ]);
+  });
+
+  test("are those of tls where the port carries none, and all of a VirtualService that has no say", () => {
+    expect(
+      skipped(
+        "TCP",
+        `{hosts: [db.test], tls: [{${names()}}]}`,
+        `{hosts: [db.test], tcp: [{${to("b.test")}}]}`,
+      ),
+    )
+      .toEqual([
+        "0 shop/db1 0: the host has one VirtualService for a caller, which is shop/db0",
+        "0 shop/db0 0: it is for server names, and the port is not declared to carry TLS",
+      ]);
   });
 });

@@ -3,12 +3,14 @@ import { NO_CONDITIONS, type Route, type WeightedCluster } from "../../../../src
 import {
   clusterName,
   type Endpoint,
+  type Listener,
   type ProxySettings,
   type Resource,
   resourceKey,
   type Snapshot,
   type WorkloadInfo,
 } from "../../../../src/model/snapshot.ts";
+import type { Explained } from "../../../../src/proxy/explain/explanation.ts";
 import { explain } from "../../../../src/proxy/explain/explain.ts";
 import { readExplainRequest } from "../../../../src/proxy/explain/request.ts";
 
@@ -67,7 +69,7 @@ function snapshot(...bodies: Resource[]): Snapshot {
 }
 
 function ask(mesh: Snapshot, url: string, ...headers: string[]) {
-  return explain(mesh, readExplainRequest("GET", url, headers), () => undefined);
+  return explain(mesh, readExplainRequest(null, url, headers), () => undefined);
 }
 
 const to = (subset: string | null, weight: number) => ({ cluster: clusterName(9080, subset, HOST), weight });
@@ -259,12 +261,103 @@ describe("explain()", () => {
     });
     const blocked = (url: string) => {
       const { action, trace } = ask(mesh, url).explanation;
-      return `${action}: ${trace[0]?.why}`;
+      return `${action}: ${trace.at(-1)?.why}`;
     };
     expect(blocked("https://other.test/")).toBe(
       `blocked: no rule at port 443 of ${HOST} is for TLS for "other.test"`,
     );
     expect(blocked("https://reviews.test:8443/")).toStartWith("blocked: TLS of the application itself");
+  });
+
+  describe("of bytes", () => {
+    const listener = (more: Partial<Listener>): Resource => ({
+      kind: "listener",
+      name: `${HOST}:9080`,
+      service: SERVICE,
+      port: 9080,
+      protocol: "tcp",
+      addresses: ["10.96.0.1"],
+      serverNames: ["reviews"],
+      routes: [{
+        origin: { virtualService: "shop/bytes", rule: 0, file: "tcp.yaml", line: 7 },
+        matches: [{ serverNames: [], addresses: ["10.96.0.0/16"] }],
+        destinations: [to("v1", 1)],
+      }, { origin: null, destinations: [to(null, 1)] }],
+      ...more,
+    });
+    const reviews = (protocol: Listener["protocol"], ...more: Resource[]) =>
+      snapshot(
+        settings(),
+        virtualHost([rule(0, null, [to(null, 100)])]),
+        listener({ protocol }),
+        ...cluster(null, [endpoint("10.0.0.2", 15008), endpoint("10.0.0.3", 15008)]),
+        ...more,
+      );
+
+    test("goes by the address that is dialled, or by the host that is asked for", () => {
+      expect(ask(reviews("tcp"), "tcp://10.96.0.1:9080").explanation).toMatchObject({
+        method: "CONNECT",
+        action: "forward",
+        service: HOST,
+        route: { virtualService: "shop/bytes", rule: 0, file: "tcp.yaml", line: 7 },
+        destinations: [{ subset: "v1" }],
+        retries: null,
+      });
+      const named = ask(reviews("tcp"), "tcp://Reviews:9080").explanation;
+      expect(named).toMatchObject({ action: "forward", route: null, destinations: [{ subset: null }] });
+      expect(named.trace).toMatchObject([
+        { why: "the address has to be in 10.96.0.0/16, and nobody knows which was dialled", matched: false },
+        { matched: true },
+      ]);
+    });
+
+    test("goes to the endpoint whose own address is dialled", () => {
+      const { destinations, trace } = ask(reviews("tcp"), "tcp://10.0.0.3:80").explanation;
+      expect(destinations.flatMap(({ endpoints }) => endpoints.map(({ address }) => address))).toEqual([
+        "10.0.0.3:80",
+      ]);
+      expect(trace).toMatchObject([{ virtualService: null, matched: true }]);
+    });
+
+    test("says that a port carries HTTP, and what differs where nothing is declared", () => {
+      expect(ask(reviews("http"), "tcp://reviews:9080").explanation).toMatchObject({
+        action: "refused",
+        trace: [{ why: `port 9080 of ${HOST} carries HTTP, and bytes that are no request get 400` }],
+      });
+      const { explanation, notes } = ask(reviews("auto"), "tcp://reviews:9080");
+      const ofCall = ({ notes }: Pick<Explained, "notes">) =>
+        notes.filter(({ destination }) => destination === null);
+      expect([explanation.action, ofCall({ notes })]).toMatchObject([
+        "forward",
+        [{ text: expect.stringContaining("a CONNECT is led by the rules for requests") }],
+      ]);
+      expect(ofCall(ask(reviews("auto"), "tcp://10.96.0.1:9080"))).toEqual([]);
+    });
+
+    test("passes on, or blocks, what no service has, and what is for others", () => {
+      const blocked = snapshot(
+        settings("REGISTRY_ONLY"),
+        ...reviews("tcp").values().map(({ body }) => body)
+          .filter(({ kind }) => kind !== "proxy"),
+      );
+      for (const [mesh, action] of [[reviews("tcp"), "passthrough"], [blocked, "blocked"]] as const) {
+        const { explanation, notes } = ask(mesh, "tcp://reviews:81");
+        expect(explanation).toMatchObject({ action, service: null });
+        expect(notes.map(({ text }) => text)).toEqual([
+          "reviews is known to the mesh, but not at that port; it has 9080",
+        ]);
+      }
+      const tls = listener({
+        routes: [{ origin: null, matches: [{ serverNames: ["a.test"], addresses: [] }], destinations: [] }],
+      });
+      expect(ask(reviews("tcp", tls), "tcp://reviews:9080").explanation).toMatchObject({
+        action: "passthrough",
+        trace: [
+          { why: "no VirtualService has a rule for it: everything goes to the service itself" },
+          { why: `no rule at port 9080 of ${HOST} is for bytes` },
+        ],
+      });
+    });
   });
 
   test("asks for a snapshot with settings", () => {

@@ -37,6 +37,27 @@ describe("readExplainRequest()", () => {
     });
   });
 
+  test("reads bytes as the CONNECT that stands for them", () => {
+    expect(readExplainRequest(null, "TCP://Db.test:5432/", [])).toMatchObject({
+      scheme: "tcp",
+      head: { method: "CONNECT", authority: "Db.test:5432", path: "", headers: [], tunnel: "connect" },
+    });
+  });
+
+  test.each(
+    [
+      ["url", "names no port", [null, "tcp://db", []]],
+      ["url", "names no host", [null, "tcp://.:1", []]],
+      ["url", 'this has "/x"', [null, "tcp://db:1/x", []]],
+      ["method", 'this has "GET"', ["GET", "tcp://db:1", []]],
+      ["header", 'this has "a: b"', [null, "tcp://db:1", ["a: b"]]],
+      ["claims", 'this has "{}"', [null, "tcp://db:1", [], { claims: "{}" }]],
+    ] as const,
+  )("refuses bytes with a wrong %s: %s", (code, message, [method, url, headers, options]) => {
+    const refused = () => readExplainRequest(method, url, headers, options);
+    expect(refused).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }));
+  });
+
   test("lowers the names of headers and trims their values", () => {
     const { head } = readExplainRequest("POST", "reviews/", ["X-User:  ann b ", "empty:", "a: b: c"]);
     expect(head.headers.slice(0, 6)).toEqual(["x-user", "ann b", "empty", "", "a", "b: c"]);
