@@ -4,7 +4,7 @@
  */
 
 /** Command -> package that has it. */
-export const DEBIAN_PROGRAMS: Readonly<Record<string, string>> = {
+const DEBIAN_PROGRAMS: Readonly<Record<string, string>> = {
   curl: "curl",
   faketime: "faketime",
   h2load: "nghttp2-client",

@@ -11,7 +11,7 @@ export interface Problem {
 }
 
 /** From the top; a folder imports from itself and from lower tiers, never from its own tier's neighbours. */
-export const TIERS: readonly (readonly string[])[] = [
+const TIERS: readonly (readonly string[])[] = [
   ["main", "cli"],
   ["control", "sidecar"],
   ["pilot", "citadel", "mixer", "proxy", "ui"],

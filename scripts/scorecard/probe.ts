@@ -1,7 +1,7 @@
 /** The probe: a constant 200 requests a second through the mesh while a row runs; each that fails counts. */
 import { type HttpTarget, KeepAliveClient, Tally } from "../../tests/integration/keep_alive_client.ts";
 
-export const PROBE_REQUESTS_PER_SECOND = 200;
+const PROBE_REQUESTS_PER_SECOND = 200;
 
 const STEP_MS = 1_000 / PROBE_REQUESTS_PER_SECOND;
 

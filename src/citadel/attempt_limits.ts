@@ -8,11 +8,11 @@ import { formatIp, parseIp } from "../lib/ip.ts";
 
 /** Attempts of one source in a row, and how many come back in a second. */
 export const SOURCE_ATTEMPTS_MAX = 100;
-export const SOURCE_ATTEMPTS_PER_SECOND = 1;
+const SOURCE_ATTEMPTS_PER_SECOND = 1;
 
 /** The same for all sources together. */
 export const ATTEMPTS_MAX = 1_000;
-export const ATTEMPTS_PER_SECOND = 100;
+const ATTEMPTS_PER_SECOND = 100;
 
 /** Sources that are remembered; above, the one that asked least lately is forgotten. */
 export const SOURCES_MAX = 10_000;

@@ -28,10 +28,10 @@ export const LEAF_LIFE_MAX_MS = 90 * DAY_MS;
 export const LEAF_LIFE_MIN_MS = MINUTE_MS;
 
 /** A short-lived leaf is back-dated by no more than this share of its life, so that half of it still lies ahead. */
-export const BACK_DATE_SHARE_MAX = 0.1;
+const BACK_DATE_SHARE_MAX = 0.1;
 
 /** How long a revocation list is good for: who fetches it is told to come again by then. */
-export const CRL_LIFE_MS = 60 * MINUTE_MS;
+const CRL_LIFE_MS = 60 * MINUTE_MS;
 
 export interface LeafRequest {
   /** DER of SubjectPublicKeyInfo. */

@@ -6,7 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 
 /** A journal that has grown beyond this is set aside as `NAME-TIME.jsonl`, and a new one begins. */
-export const JOURNAL_BYTES_MAX = 16 * 1024 * 1024;
+const JOURNAL_BYTES_MAX = 16 * 1024 * 1024;
 
 const READ_BYTES_MAX = 1024 * 1024 * 1024;
 

@@ -9,7 +9,7 @@ import { type AuthorityCertificate, authorityCertificate } from "./authority_mat
 import { CitadelError } from "./citadel_error.ts";
 
 /** Of each of the files. */
-export const AUTHORITY_FILE_BYTES_MAX = 256 * 1024;
+const AUTHORITY_FILE_BYTES_MAX = 256 * 1024;
 
 /** Certificates in one of the files. */
 export const AUTHORITY_CERTIFICATES_MAX = TRUST_BUNDLE_ROOTS_MAX;

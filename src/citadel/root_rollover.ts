@@ -12,7 +12,7 @@ import type { AuthorityCertificate } from "./authority_material.ts";
 import type { OwnAuthority } from "./own_authority.ts";
 
 /** Share of a root's life after which it is replaced without anybody asking (Istio's root check). */
-export const ROLLOVER_SHARE = 0.8;
+const ROLLOVER_SHARE = 0.8;
 
 export interface RootRolloverOptions {
   readonly own: OwnAuthority;

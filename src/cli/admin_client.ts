@@ -8,13 +8,13 @@ import { CommandError, EXIT } from "./exit_codes.ts";
 import { printable } from "./output.ts";
 
 /** A process that is alive answers at once; this one hangs. */
-export const ADMIN_TIMEOUT_MS = 10_000;
+const ADMIN_TIMEOUT_MS = 10_000;
 
 /** Bytes of an answer; the graph of a mesh of thousands of workloads is a few megabytes. */
-export const ADMIN_REPLY_BYTES_MAX = 64 * 1024 * 1024;
+const ADMIN_REPLY_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Bytes of one line of an answer that goes on. */
-export const ADMIN_LINE_BYTES_MAX = 64 * 1024;
+const ADMIN_LINE_BYTES_MAX = 64 * 1024;
 
 /** The limits, to be other ones in tests. */
 export interface AdminLimits {

@@ -45,7 +45,7 @@ export async function runAnalyze(path: string, options: AnalyzeOptions): Promise
 }
 
 /** `Error [IST0101] (VirtualService reviews.default vs.yaml:12) spec.http[0]: MESSAGE; HINT`, as Istio's own tool writes. */
-export function analyzeLine(finding: Finding): string {
+function analyzeLine(finding: Finding): string {
   const { severity, code, file, line, field, message, hint } = finding;
   const level = severity.charAt(0).toUpperCase() + severity.slice(1);
   const name = istioName(finding);

@@ -29,7 +29,7 @@ export async function runCaRotate(
   return EXIT.ok;
 }
 
-export function rolloverText({ phase, roots, connected, lacking, unrenewed }: RolloverStatus): string {
+function rolloverText({ phase, roots, connected, lacking, unrenewed }: RolloverStatus): string {
   const rows = roots.map(({ pin, notAfter, signs }) => [pin, notAfter, signs ? "yes" : "no"]);
   return [
     formatTable(ROOT_COLUMNS, rows),

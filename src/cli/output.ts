@@ -60,7 +60,7 @@ export function styled(stream: "stdout" | "stderr", style: Style, text: string):
 }
 
 /** Colour on terminals only, and never with NO_COLOR (no-color.org). */
-export function wantsColour(stream: "stdout" | "stderr"): boolean {
+function wantsColour(stream: "stdout" | "stderr"): boolean {
   return isTerminal(stream) && environmentVariable("NO_COLOR") === undefined &&
     environmentVariable("TERM") !== "dumb";
 }

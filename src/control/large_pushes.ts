@@ -18,7 +18,7 @@ export const LARGE_PUSHES_MAX = 64;
 export const TURN_MS = 2_000;
 
 /** Those who come at once are sent the same; what comes later may differ anyway. */
-export const PACKED_KEPT_MS = 10_000;
+const PACKED_KEPT_MS = 10_000;
 
 /** A piece of what many are sent alike has so many bytes. */
 export const PIECE_BYTES = 32 * 1024;

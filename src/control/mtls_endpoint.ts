@@ -18,7 +18,7 @@ import {
 import { FetchAcceptor, type PeerHandler } from "./fetch_bridge.ts";
 
 /** Connections at once; above, new ones are closed. Each proxy holds two. */
-export const CONNECTIONS_MAX = 20_000;
+const CONNECTIONS_MAX = 20_000;
 
 export interface MtlsEndpointOptions {
   readonly address: Address;

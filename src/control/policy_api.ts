@@ -16,7 +16,7 @@ import { BodyError, readJson } from "./read_body.ts";
 import { suggestPolicies } from "./suggested_policies.ts";
 
 /** YAML of candidates in one request. */
-export const SIMULATION_BYTES_MAX = 1024 * 1024;
+const SIMULATION_BYTES_MAX = 1024 * 1024;
 
 export interface PolicyApiOptions {
   readonly calls: CallStore;

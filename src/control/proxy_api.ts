@@ -21,7 +21,7 @@ import { readJson } from "./read_body.ts";
 import type { TapHub } from "./tap_hub.ts";
 
 /** A hello names every resource that the proxy knows; acknowledgements are short. */
-export const PROXY_LINE_BYTES_MAX = 16 * 1024 * 1024;
+const PROXY_LINE_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface ProxyApiOptions extends CertificateApiOptions {
   readonly discovery: DiscoveryServer;

@@ -5,7 +5,7 @@ import { parseWorkloadKey } from "../model/workload.ts";
 import type { TapHub } from "./tap_hub.ts";
 
 /** Bytes of lines that wait for a reader; what comes while there are more is only counted. */
-export const TAP_WAITING_BYTES_MAX = 1024 * 1024;
+const TAP_WAITING_BYTES_MAX = 1024 * 1024;
 
 const encoder = new TextEncoder();
 

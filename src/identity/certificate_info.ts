@@ -22,7 +22,7 @@ export interface CertificateInfo {
 export const RENEWAL_SHARE = 0.5;
 
 /** Renewals spread by this share of the life to either side, so that what joined together does not renew together. */
-export const RENEWAL_JITTER_SHARE = 0.01;
+const RENEWAL_JITTER_SHARE = 0.01;
 
 /** The first certificate of a PEM chain; throws IdentityError `pem_malformed` or `certificate_malformed`. */
 export function certificateInfo(chainPem: string): CertificateInfo {
@@ -47,7 +47,7 @@ export function renewalTimeMs(
 }
 
 /** After a renewal another one comes no sooner than in this share of the certificate's life, or in half of what is left. */
-export const RENEWAL_PAUSE_SHARE = 0.1;
+const RENEWAL_PAUSE_SHARE = 0.1;
 
 /** And never sooner than this. */
 export const RENEWAL_PAUSE_MIN_MS = 5_000;

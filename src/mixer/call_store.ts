@@ -5,7 +5,7 @@ import type { WorkloadKey } from "../model/workload.ts";
 import type { ReportingPeer } from "./telemetry_store.ts";
 
 /** Kinds of calls to all workloads together. */
-export const STORED_CALLS_MAX = 100_000;
+const STORED_CALLS_MAX = 100_000;
 
 /** What is known of the calls to one workload. */
 export interface SeenCalls {

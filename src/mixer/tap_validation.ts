@@ -4,7 +4,7 @@ import { TAPPED_CALLS_MAX, TAPPED_TEXT_LENGTH_MAX, type WorkloadTap } from "../m
 import { checked, count, key, name, REPORT_FLAGS_LENGTH_MAX } from "./report_validation.ts";
 
 /** Characters of response code details: a policy's name and rule are the longest. */
-export const TAP_DETAILS_LENGTH_MAX = 1_024;
+const TAP_DETAILS_LENGTH_MAX = 1_024;
 
 /** Characters of a path of a file. */
 const FILE_LENGTH_MAX = 4_096;

@@ -8,7 +8,7 @@ import { EdgeTally } from "./edge_tally.ts";
 export const EDGES_MAX = 10_000;
 
 /** Edges that one identity may have brought in, so that no workload can fill the store with inventions. */
-export const EDGES_PER_REPORTER_MAX = 1_000;
+const EDGES_PER_REPORTER_MAX = 1_000;
 
 /** An edge without calls for this long makes room for a new one, when there is no other room. */
 export const EDGE_IDLE_MS = 60 * 60 * 1000;

@@ -3,7 +3,7 @@ import { contentHash } from "../lib/hash.ts";
 import type { Resource, VersionedResource } from "../model/snapshot.ts";
 
 /** A body that was not asked for in so many generations is forgotten. */
-export const GENERATIONS_KEPT = 50;
+const GENERATIONS_KEPT = 50;
 
 interface Entry {
   readonly resource: VersionedResource;

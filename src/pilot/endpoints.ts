@@ -30,7 +30,7 @@ export function membershipOf(membership: Membership): Membership {
 }
 
 /** So few clusters are not worth the look. */
-export const CLUSTERS_KEPT_MIN = 1_000;
+const CLUSTERS_KEPT_MIN = 1_000;
 
 interface Built {
   readonly members: readonly MeshWorkload[];

@@ -1,6 +1,6 @@
 /** The characters that messages are made of (RFC 9110 §5, RFC 3986), the same for every version of HTTP. */
 
-export const TOKEN_LOWER = 1;
+const TOKEN_LOWER = 1;
 export const TOKEN_UPPER = 2;
 
 /** By code: TOKEN_LOWER or TOKEN_UPPER for a character of a token, else 0. */
@@ -16,7 +16,7 @@ valueByte[0x09] = 1;
 for (let code = 0x20; code < 256; code++) valueByte[code] = code === 0x7f ? 0 : 1;
 
 /** By code: 1 for visible ASCII without `#`, since a fragment never travels (RFC 9112 §3.2). */
-export const targetByte = new Uint8Array(256);
+const targetByte = new Uint8Array(256);
 for (let code = 0x21; code < 0x7f; code++) targetByte[code] = code === 0x23 ? 0 : 1;
 
 /** uri-host and port (RFC 3986 §3.2.2, §3.2.3), without userinfo. */

@@ -11,10 +11,10 @@ import type { Clock } from "../lib/clock.ts";
 import { FileReadError, readSourceFiles, sourceDirectories, type SourceFile } from "./read_files.ts";
 
 /** Quiet time after an event before the files are read: a deployment writes several. */
-export const DEBOUNCE_MS = 100;
+const DEBOUNCE_MS = 100;
 
 /** The files are read this long after the first event, however many follow. */
-export const DEBOUNCE_MAX_MS = 400;
+const DEBOUNCE_MAX_MS = 400;
 
 /** The time between reads that no event asked for. */
 export const POLL_MS = 3_000;

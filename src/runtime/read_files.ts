@@ -17,10 +17,10 @@ export interface ReadFile extends SourceFile {
 export const FILE_BYTES_MAX = 1024 * 1024;
 
 /** The most files in one directory tree. */
-export const FILES_MAX = 10_000;
+const FILES_MAX = 10_000;
 
 /** The deepest directory, counted from the path that was read; also what ends a circle of symbolic links. */
-export const DIRECTORY_DEPTH_MAX = 32;
+const DIRECTORY_DEPTH_MAX = 32;
 
 /** A file or directory: relative to the path that was read, and as the user would write it. */
 type Place = Pick<ReadFile, "file" | "path">;

@@ -9,7 +9,7 @@ import type { DataPlane, DataPlaneSettings } from "./data_plane.ts";
 import { LocalDataPlane } from "./local_data_plane.ts";
 
 /** The command that runs a worker; `--number` tells it apart from the others. */
-export const WORKER_COMMAND = "worker";
+const WORKER_COMMAND = "worker";
 
 export interface CreateDataPlaneOptions {
   readonly workers: number;

@@ -4,7 +4,7 @@ import type { PrivateFiles } from "../runtime/private_files.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 
 /** Name in the data directory; mode 0600, since the key is in it. */
-export const IDENTITY_FILE = "identity.json";
+const IDENTITY_FILE = "identity.json";
 const IDENTITY_BYTES_MAX = 1024 * 1024;
 
 export interface SidecarIdentity extends TlsMaterial {

@@ -9,10 +9,10 @@ import type { Log } from "../telemetry/log.ts";
 import type { ControlClient } from "./control_client.ts";
 
 /** Time between reports; nothing is sent when nothing happened. */
-export const REPORT_INTERVAL_MS = 1_000;
+const REPORT_INTERVAL_MS = 1_000;
 
 /** Edge reports kept while the control plane is away; the oldest go first. The proxy's own metrics lose nothing. */
-export const REPORTS_KEPT_MAX = 10_000;
+const REPORTS_KEPT_MAX = 10_000;
 
 export interface ReporterOptions {
   readonly clock: Clock;

@@ -36,7 +36,7 @@ const ANY_ADDRESS = "0.0.0.0";
 const LOOPBACK = "127.0.0.1";
 
 /** Before what is in flight drains, others are given this long to hear that they must call elsewhere (Istio's MINIMUM_DRAIN_DURATION). */
-export const LEAVE_MS = 5_000;
+const LEAVE_MS = 5_000;
 
 export interface SidecarOptions {
   /** A gateway has no workload of its own: it serves the Gateways that select it. */

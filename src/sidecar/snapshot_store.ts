@@ -5,7 +5,7 @@ import type { PrivateFiles } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
 
 /** Name in the data directory. */
-export const SNAPSHOT_FILE = "snapshot.json";
+const SNAPSHOT_FILE = "snapshot.json";
 const SNAPSHOT_BYTES_MAX = 256 * 1024 * 1024;
 
 /** Changes that follow each other this closely are written once. */

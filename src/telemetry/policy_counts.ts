@@ -2,7 +2,7 @@
 import type { Sample } from "./prometheus_text.ts";
 
 /** Rules that are counted one by one; what is beyond is counted together. */
-export const POLICY_COUNTERS_MAX = 10_000;
+const POLICY_COUNTERS_MAX = 10_000;
 
 /** What became of a call, `custom` that somebody was asked; `dry-run-…` is what would have become of it. */
 export type PolicyVerdict = RuleVerdict | `dry-run-${RuleVerdict}`;

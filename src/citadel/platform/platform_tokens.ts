@@ -8,7 +8,7 @@ import { CitadelError, tokenRefused } from "../citadel_error.ts";
 import type { Claims } from "./claim_rules.ts";
 
 /** Longest token that is read, in characters. */
-export const PLATFORM_TOKEN_CHARACTERS_MAX = 16 * 1024;
+const PLATFORM_TOKEN_CHARACTERS_MAX = 16 * 1024;
 
 /** How far the clocks of a platform and of this machine may be apart. */
 export const CLOCK_SKEW_S = 30;

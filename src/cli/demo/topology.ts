@@ -34,7 +34,7 @@ export const DEMO_WORKLOADS: readonly DemoWorkload[] = [
 export const DEMO_OUTSIDE: DemoProgram = { name: "weather", address: "127.0.0.20", says: "sunny" };
 
 /** Where people call the mesh. */
-export const DEMO_ENTRY = DEMO_WORKLOADS[0] as DemoWorkload;
+const DEMO_ENTRY = DEMO_WORKLOADS[0] as DemoWorkload;
 
 export function entryUrl(): string {
   return `http://${DEMO_ENTRY.address}:${DEMO_APP_PORT}/`;

@@ -185,7 +185,7 @@ export const authorizationPolicySpec = v.pipe(
 ) as Schema<PolicyFields>;
 
 /** Istio tries a policy out where this annotation says so. */
-export const DRY_RUN_ANNOTATION = "istio.io/dry-run";
+const DRY_RUN_ANNOTATION = "istio.io/dry-run";
 
 /** Whether a policy is only tried out: what Go's ParseBool makes of the annotation. Undefined: neither yes nor no. */
 export function isDryRun(annotations: Readonly<Record<string, string>>): boolean | undefined {

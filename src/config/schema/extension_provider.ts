@@ -2,13 +2,12 @@
 import * as v from "valibot";
 import { fields, list, map, optional, type Schema } from "./fields.ts";
 import { headerName, headerValue } from "./header_operations.ts";
-import type { Immutable } from "./immutable.ts";
 import { duration, wholeNumber } from "./numbers.ts";
 import { wrong } from "./problem.ts";
 import { isDnsName, portNumber } from "./scalars.ts";
 
 /** Bytes of a body that a proxy keeps until somebody has judged it. */
-export const CHECKED_BODY_BYTES_MAX = 1_048_576;
+const CHECKED_BODY_BYTES_MAX = 1_048_576;
 
 const service: Schema<string> = v.pipe(
   v.string(),
@@ -82,5 +81,3 @@ export const extensionProvider = fields({
   "stackdriver",
   "zipkin",
 ]);
-
-export type ExtensionProvider = Immutable<v.InferOutput<typeof extensionProvider>>;

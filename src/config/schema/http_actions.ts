@@ -10,7 +10,7 @@ import { dnsLabel, oneOf, portNumber, subdomain, text } from "./scalars.ts";
 import { regexText } from "./string_match.ts";
 
 /** Istio gives a rule with any other code no action at all, and says so in its log only. */
-export const REDIRECT_CODES: readonly number[] = [301, 302, 303, 307, 308];
+const REDIRECT_CODES: readonly number[] = [301, 302, 303, 307, 308];
 const REDIRECT_CODE_DEFAULT = 301;
 
 /** Istio's limit of the body of a direct response. */
@@ -85,12 +85,8 @@ const body = v.pipe(
 
 export const directResponse = fields({ status: httpStatus, body: optional(body) });
 
-export type DirectResponse = Immutable<v.InferOutput<typeof directResponse>>;
-
 /** The VirtualService without hosts that has the rules; null is the namespace of the one that delegates. */
 export const delegate = fields({ name: subdomain, namespace: optional(dnsLabel) });
-
-export type Delegate = Immutable<v.InferOutput<typeof delegate>>;
 
 /** `\1` in `rewrite` is the first group of `match`. */
 const uriRegexRewrite = v.pipe(
@@ -124,8 +120,6 @@ export const httpRewrite = v.pipe(
     wrong("has both uri and uriRegexRewrite; only one of them can say the path"),
   ),
 );
-
-export type HttpRewrite = Immutable<v.InferOutput<typeof httpRewrite>>;
 
 function groupCount(regex: string): number | undefined {
   try {

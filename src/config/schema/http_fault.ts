@@ -27,8 +27,8 @@ export const GRPC_STATUSES = [
   "UNAUTHENTICATED",
 ] as const;
 
-export const HTTP_STATUS_MIN = 200;
-export const HTTP_STATUS_MAX = 599;
+const HTTP_STATUS_MIN = 200;
+const HTTP_STATUS_MAX = 599;
 
 /** A status that a proxy may answer with. */
 export const httpStatus = wholeNumber("a status", HTTP_STATUS_MIN, HTTP_STATUS_MAX);

@@ -8,7 +8,7 @@ import { duration, durationOrZero, INT32_MAX, wholeNumber } from "./numbers.ts";
 import { wrong } from "./problem.ts";
 
 /** Conditions of Envoy's `x-envoy-retry-on` and `x-envoy-retry-grpc-on`. */
-export const RETRY_CONDITIONS = [
+const RETRY_CONDITIONS = [
   "5xx",
   "gateway-error",
   "reset",
@@ -36,16 +36,13 @@ export interface RetryOn {
 }
 
 /** Istio's, wherever nothing is said (503 is not among them since 1.24). */
-export const RETRY_ON_DEFAULT: RetryOn = {
+const RETRY_ON_DEFAULT: RetryOn = {
   conditions: ["connect-failure", "refused-stream", "unavailable", "cancelled"],
   statusCodes: [],
 };
 
-/** Istio's number of further tries where neither a route nor the mesh says anything. */
-export const RETRY_ATTEMPTS_DEFAULT = 2;
-
 /** Istio's base interval of the exponential back-off. */
-export const RETRY_BACKOFF_DEFAULT_MS = 25;
+const RETRY_BACKOFF_DEFAULT_MS = 25;
 
 const STATUS = /^[1-5]\d\d$/;
 

@@ -65,7 +65,6 @@ export const httpRule = v.pipe(
 );
 
 export type HttpRule = Immutable<v.InferOutput<typeof httpRule>>;
-export type HttpRoute = HttpRule["route"][number];
 
 function* conflicts(rule: Written): Generator<Fault> {
   const present = (field: keyof Written) => field === "route" ? rule.route.length > 0 : rule[field] !== null;

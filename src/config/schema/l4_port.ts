@@ -4,7 +4,7 @@ import { fields, optional, type Schema } from "./fields.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
 import { dnsLabel, isIp, portNumber } from "./scalars.ts";
 
-export const PORT_PROTOCOLS = [
+const PORT_PROTOCOLS = [
   "HTTP",
   "HTTPS",
   "GRPC",
@@ -20,7 +20,7 @@ export const PORT_PROTOCOLS = [
 export type PortProtocol = (typeof PORT_PROTOCOLS)[number];
 
 /** In upper case, whatever was written. */
-export const portProtocol: Schema<PortProtocol> = v.pipe(
+const portProtocol: Schema<PortProtocol> = v.pipe(
   v.string(),
   v.transform((name) => name.toUpperCase()),
   v.picklist(PORT_PROTOCOLS, wrong(`{} is not a protocol; one of ${PORT_PROTOCOLS.join(", ")}`)),

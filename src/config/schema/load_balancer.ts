@@ -20,10 +20,10 @@ const SIMPLE: Readonly<Record<string, SimpleBalancer>> = {
   PASSTHROUGH: "PASSTHROUGH",
 };
 
-export const RING_SIZE_DEFAULT = 1_024;
+const RING_SIZE_DEFAULT = 1_024;
 /** Envoy's `maximum_ring_size`. */
 export const RING_SIZE_MAX = 8_388_608;
-export const MAGLEV_TABLE_SIZE_DEFAULT = 65_537;
+const MAGLEV_TABLE_SIZE_DEFAULT = 65_537;
 /** Envoy's; the greatest prime below it is the greatest table. */
 export const MAGLEV_TABLE_SIZE_LIMIT = 5_000_011;
 

@@ -8,10 +8,10 @@ import { wrong } from "./problem.ts";
 export type Milliseconds = number;
 
 /** Istio's precision, and the shortest duration that it takes. */
-export const DURATION_MS_MIN = 1;
+const DURATION_MS_MIN = 1;
 
 /** The longest of protobuf's durations: 10,000 years. */
-export const DURATION_MS_MAX = 315_576_000_000_000;
+const DURATION_MS_MAX = 315_576_000_000_000;
 
 /** int32, the type of most numbers in Istio's API. */
 export const INT32_MAX = 2_147_483_647;
@@ -39,7 +39,7 @@ export function wholeNumber(what: string, min: number, max: number): Schema<numb
 }
 
 /** The least share that is not 0, as in Istio: one in a million. */
-export const PERCENTAGE_MIN = 0.0001;
+const PERCENTAGE_MIN = 0.0001;
 
 /** 0 to 100, with fractions. */
 export const percentage: Schema<number> = v.pipe(

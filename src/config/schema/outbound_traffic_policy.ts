@@ -4,7 +4,7 @@ import { fields } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
 import { oneOf } from "./scalars.ts";
 
-export const OUTBOUND_MODES = ["ALLOW_ANY", "REGISTRY_ONLY"] as const;
+const OUTBOUND_MODES = ["ALLOW_ANY", "REGISTRY_ONLY"] as const;
 
 /** `byDefault` is what a policy without a mode means: Sidecar and MeshConfig differ in Istio's API. */
 export function outboundTrafficPolicy(byDefault: (typeof OUTBOUND_MODES)[number]) {

@@ -11,7 +11,7 @@ import { wrong } from "./problem.ts";
 import { labels } from "./scalars.ts";
 
 /** Istio's limit. */
-export const SPACE_DELIMITED_CLAIMS_MAX = 64;
+const SPACE_DELIMITED_CLAIMS_MAX = 64;
 
 const nonEmpty: Schema<string> = v.pipe(v.string(), v.nonEmpty(wrong("an empty string names nothing")));
 

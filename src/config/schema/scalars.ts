@@ -175,7 +175,7 @@ function isHost(name: string): boolean {
   return isHostName(name) || isIp(name);
 }
 
-export function isNetwork(text: string): boolean {
+function isNetwork(text: string): boolean {
   const [, address, bits] = CIDR.exec(text) ?? [];
   if (address === undefined || bits === undefined || !isIp(address)) return false;
   return Number(bits) <= (address.includes(":") ? 128 : 32);

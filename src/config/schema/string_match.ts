@@ -101,7 +101,7 @@ export const queryMatches: Schema<NamedMatch[]> = v.pipe(
 ) as unknown as Schema<NamedMatch[]>;
 
 /** Why a regular expression cannot be used, or undefined when it can. RE2's syntax, as in Envoy. */
-export function regexFault(source: string): string | undefined {
+function regexFault(source: string): string | undefined {
   if (source === "") return "an empty regex matches the empty string alone";
   const bytes = new TextEncoder().encode(source).length;
   if (bytes > REGEX_BYTES_MAX) {

@@ -7,10 +7,10 @@ import { revocationLists } from "../../runtime/revocation_lists.ts";
 import type { Alpn, TlsClient, TlsMaterial } from "../../runtime/socket.ts";
 
 /** Of one PEM file; a bundle of all public roots has a quarter of that. */
-export const PEM_FILE_BYTES_MAX = 1024 * 1024;
+const PEM_FILE_BYTES_MAX = 1024 * 1024;
 
 /** Files that are remembered; when there are more, all are forgotten and read again. */
-export const TLS_FILES_MAX = 1_024;
+const TLS_FILES_MAX = 1_024;
 
 /** Where machines keep the public authorities that they trust: Debian, Red Hat, SUSE, Alpine. */
 const SYSTEM_ROOTS = [

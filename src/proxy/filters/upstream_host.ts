@@ -60,7 +60,7 @@ export function tunnelOf(
 }
 
 /** The header of PROXY protocol is the client's own where the connection is for it alone. */
-export function proxied(
+function proxied(
   head: RequestHead,
   ends: ProxiedEnds | null,
   { proxyProtocol: version }: Cluster,

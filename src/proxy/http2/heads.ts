@@ -16,7 +16,7 @@ import type { FieldSection } from "./field_section.ts";
 import type { HpackEncoder } from "./hpack/encoder.ts";
 
 /** The status of an answer that has none in HTTP/2, for the next proxy. */
-export const TRUE_STATUS_HEADER = `${MESH_HEADER_PREFIX}status`;
+const TRUE_STATUS_HEADER = `${MESH_HEADER_PREFIX}status`;
 
 /** Undefined: malformed. `ended`: there is no body. That method and path are what they may be, `kindOfField` has seen. */
 export function readRequestHead(section: FieldSection, ended: boolean): RequestHead | undefined {

@@ -4,7 +4,7 @@ import { JWT_FAULT, type JwtFault } from "./jwt_fault.ts";
 import type { Claims } from "./request_auth.ts";
 
 /** By how much clocks may differ (Envoy's). */
-export const CLOCK_SKEW_SECONDS = 60;
+const CLOCK_SKEW_SECONDS = 60;
 
 /** Those of a public key. With a shared secret whoever knows the key could sign; with none anybody could. */
 const ALGORITHMS: ReadonlySet<unknown> = new Set([

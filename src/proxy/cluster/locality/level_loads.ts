@@ -13,7 +13,7 @@ export interface LevelLoad {
 }
 
 /** A level counts as whole with 100/140 of its endpoints healthy, and only below that gives traffic away. */
-export const OVERPROVISIONING_PERCENT = 140;
+const OVERPROVISIONING_PERCENT = 140;
 
 /** `minHealthPercent`: Envoy's panic threshold; 0: none. All loads are 0 when nobody is healthy and there is no panic. */
 export function levelLoads(levels: readonly Level[], minHealthPercent: number): LevelLoad[] {

@@ -7,7 +7,7 @@ import { STATIC_NAMES, STATIC_VALUES } from "./static_table.ts";
 export const ENTRY_OVERHEAD_BYTES = 32;
 
 /** Longer literals are not remembered. */
-export const REMEMBERED_LENGTH_MAX = 64;
+const REMEMBERED_LENGTH_MAX = 64;
 
 export interface FieldName {
   readonly name: string;
