@@ -1,0 +1,67 @@
+import { describe, expect, test } from "bun:test";
+import { bowline } from "./bowline.ts";
+
+describe("runExplain()", () => {
+  const ask = (...args: string[]) => bowline(["explain", "--config", "config/tutorial/split-90-10", ...args]);
+
+  test("prints the JSON on standard output and notes on standard error", async () => {
+    const { exitCode, stdout, stderr } = await ask(
+      ...["--from", "tutorial/customer", "GET", "http://recomendation/", "-H", "a: b", "-o", "json"],
+    );
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ from: "tutorial/customer", action: "passthrough" });
+    expect(stderr).toBe('Note: Did you mean "recommendation"?\n');
+  });
+
+  test("gives files relative to the directory", async () => {
+    const { stdout, stderr } = await ask(
+      "--from",
+      "tutorial/preference",
+      "recommendation:8080",
+      "-o",
+      "json",
+    );
+    expect(JSON.parse(stdout).route).toMatchObject({ file: "recommendation.yaml", line: 30 });
+    expect(stderr).toBe("");
+  });
+
+  test("refuses a workload that is in no file with 65, and says which was probably meant", async () => {
+    expect(await ask("--from", "tutorial/custmer", "http://preference/")).toEqual({
+      exitCode: 65,
+      stdout: "",
+      stderr:
+        "Error: No WorkloadEntry in config/tutorial/split-90-10 is tutorial/custmer\n  did you mean tutorial/customer?\n",
+    });
+  });
+
+  test("refuses a request that is none with 64", async () => {
+    expect(await ask("--from", "tutorial/customer", "http://preference/", "-H", "x-user")).toEqual({
+      exitCode: 64,
+      stdout: "",
+      stderr: "Error: \"x-user\" is not a header; write it 'NAME: VALUE'\n  for instance -H 'x-user: ann'\n",
+    });
+    expect((await ask("--from", "customer", "http://preference/")).exitCode).toBe(64);
+    const client = (address: string) =>
+      ask("--from", "tutorial/customer", "http://preference/", "--client", address);
+    expect(await client("far")).toMatchObject({ exitCode: 64, stdout: "" });
+    expect((await client("10.0.0.1")).stderr).toStartWith(
+      "Error: tutorial/customer is no gateway: its own program calls, from its own address\n",
+    );
+  });
+
+  test("tells of a configuration that does not load, by file and line as the user would write it", async () => {
+    const args = ["--from", "tutorial/customer", "http://preference/"];
+    const broken = await bowline(["explain", "--config", "tests/unit/cli/broken_config", ...args]);
+    expect(broken).toEqual({
+      exitCode: 65,
+      stdout: "",
+      stderr: "tests/unit/cli/broken_config/service.yaml:4:1: error BOW0003 Service shop/web: spce: " +
+        'unknown field "spce"; did you mean "spec"?\n' +
+        "Error: The configuration in tests/unit/cli/broken_config is not valid\n" +
+        "  nothing can be explained until it loads as a whole\n",
+    });
+    const missing = await bowline(["explain", "--config", "tests/unit/cli/nowhere", ...args]);
+    expect(missing.exitCode).toBe(65);
+    expect(missing.stderr).toContain("there is no such file or directory");
+  });
+});
