@@ -32,6 +32,8 @@ export interface GatewayTls {
   readonly clients: "anonymous" | "required" | "optional" | "mesh";
   /** Null for `mesh`, where the gateway shows its own. */
   readonly certificate: CertificateSource | null;
+  /** For clients that cannot verify the other's kind of key, RSA or ECDSA; without roots. @default there is one alone */
+  readonly otherCertificate?: CertificateSource;
   /** Of which a client's certificate must have one; empty: any. */
   readonly subjectAltNames: readonly string[];
   /** SHA-256 in hex of certificates and of public keys, of which a client's must have one. @default any will do */
@@ -55,3 +57,8 @@ export type CertificateSource =
     /** Revocation lists for clients. @default none */
     readonly crl?: string;
   };
+
+/** Those of a server, the one with the roots first. */
+export function certificateSources(tls: GatewayTls | null | undefined): readonly CertificateSource[] {
+  return [tls?.certificate ?? [], tls?.otherCertificate ?? []].flat();
+}

@@ -14,9 +14,13 @@ const VERSIONS = { TLSV1_2: "TLSv1.2", TLSV1_3: "TLSv1.3" } as const;
 export function terminatedTls(tls: ServerTls): GatewayTls {
   const clients = CLIENTS[tls.mode as keyof typeof CLIENTS];
   const { verifyCertificateHash: certificates, verifyCertificateSpki: publicKeys } = tls;
+  const [certificate = null, otherCertificate] = clients === "mesh"
+    ? []
+    : certificatesOf(tls, clients !== "anonymous");
   return {
     clients,
-    certificate: clients === "mesh" ? null : certificateOf(tls, clients !== "anonymous"),
+    certificate,
+    ...(otherCertificate === undefined ? {} : { otherCertificate }),
     subjectAltNames: tls.subjectAltNames,
     ...(certificates.length + publicKeys.length === 0 ? {} : { pins: { certificates, publicKeys } }),
     ...(tls.cipherSuites.length === 0 ? {} : { ciphers: tls.cipherSuites }),
@@ -25,14 +29,20 @@ export function terminatedTls(tls: ServerTls): GatewayTls {
   };
 }
 
-function certificateOf(tls: ServerTls, withRoots: boolean): CertificateSource {
-  const { credentialName, serverCertificate, privateKey, caCertificates, caCrl } = tls;
-  if (credentialName !== null) return { type: "credential", name: credentialName, withRoots };
-  return {
+/** Those that a client may be shown; the first has the roots and revocation lists. */
+function certificatesOf(tls: ServerTls, withRoots: boolean): readonly CertificateSource[] {
+  const { credentialName, credentialNames, tlsCertificates, caCertificates, caCrl } = tls;
+  const names = credentialName === null ? credentialNames : [credentialName];
+  if (names.length > 0) {
+    return names.map((name, index) => ({ type: "credential", name, withRoots: withRoots && index === 0 }));
+  }
+  const { serverCertificate, privateKey } = tls;
+  const pairs = tlsCertificates.length > 0 ? tlsCertificates : [{ serverCertificate, privateKey }];
+  return pairs.map(({ serverCertificate, privateKey }, index) => ({
     type: "files",
     chain: serverCertificate ?? "",
     key: privateKey ?? "",
-    roots: withRoots ? caCertificates : null,
-    ...(caCrl === null ? {} : { crl: caCrl }),
-  };
+    roots: withRoots && index === 0 ? caCertificates : null,
+    ...(caCrl === null || index > 0 ? {} : { crl: caCrl }),
+  }));
 }

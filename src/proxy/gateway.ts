@@ -1,8 +1,8 @@
 /** The gateway's half of the data plane: ports by configuration, certificates from files. */
 import type { Clock } from "../lib/clock.ts";
-import type { GatewayListener } from "../model/gateway_listener.ts";
+import { certificateSources } from "../model/gateway_listener.ts";
 import type { ShutPort } from "../model/shut_port.ts";
-import { keyPairFault } from "../runtime/key_pair_check.ts";
+import { keyKind, keyPairFault } from "../runtime/key_pair_check.ts";
 import { listenTcp, type TlsMaterial } from "../runtime/socket.ts";
 import { readTextSync, WatchedFiles } from "../runtime/watched_files.ts";
 import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
@@ -53,6 +53,7 @@ export class Gateway {
       directory: options.credentials,
       read: readTextSync,
       check: keyPairFault,
+      keyKind,
       watch: (paths) => this.#files.watch(paths),
       warn,
     });
@@ -61,7 +62,7 @@ export class Gateway {
       ...options,
       current,
       warnings: new LimitedWarnings<TlsWarning>(clock, warn),
-      certificate: (source) => this.#certificates.get(source),
+      certificate: (first, other) => this.#certificates.get(first, other),
     });
     const port = { context: options.context, current, termination };
     this.#doors = new Doors({
@@ -83,7 +84,9 @@ export class Gateway {
   update(compiled: CompiledSnapshot): void {
     this.#compiled = compiled;
     const listeners = [...compiled.gateway.values()].map(({ listener }) => listener);
-    this.#certificates.retain(listeners.flatMap(certificatesOf));
+    this.#certificates.retain(
+      listeners.flatMap(({ chains }) => chains.flatMap(({ tls }) => certificateSources(tls))),
+    );
     if (this.#listens) this.#open();
   }
 
@@ -103,8 +106,4 @@ export class Gateway {
     const tables = [...this.#compiled?.gateway ?? []];
     this.#doors.update(new Map(tables.map(([name, { listener }]) => [name, listener])));
   }
-}
-
-function certificatesOf({ chains }: GatewayListener) {
-  return chains.flatMap(({ tls }) => tls?.certificate ?? []);
 }

@@ -1,8 +1,9 @@
 /** The ports of a sidecar that its Sidecar resource asks for, and the certificates that it shows to who is no mesh. */
 import type { Clock } from "../lib/clock.ts";
+import { certificateSources } from "../model/gateway_listener.ts";
 import { doorName, type SidecarDoor } from "../model/sidecar_door.ts";
 import type { ShutPort } from "../model/shut_port.ts";
-import { keyPairFault } from "../runtime/key_pair_check.ts";
+import { keyKind, keyPairFault } from "../runtime/key_pair_check.ts";
 import { listenTcp, type TlsMaterial } from "../runtime/socket.ts";
 import { readTextSync, WatchedFiles } from "../runtime/watched_files.ts";
 import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
@@ -54,6 +55,7 @@ export class SidecarDoors {
       ...{ directory, warn },
       read: readTextSync,
       check: keyPairFault,
+      keyKind,
       watch: (paths) => this.#files.watch(paths),
     });
     this.termination = new TlsTermination({
@@ -61,7 +63,7 @@ export class SidecarDoors {
       warnings: new LimitedWarnings<TlsWarning>(clock, warn),
       current: () => this.#compiled,
       meshMaterial: (): TlsMaterial | null => null,
-      certificate: (source) => this.#certificates.get(source),
+      certificate: (first, other) => this.#certificates.get(first, other),
     });
     this.#doors = { inbound: this.#createDoors("inbound"), outbound: this.#createDoors("outbound") };
   }
@@ -69,8 +71,7 @@ export class SidecarDoors {
   /** Serves by a snapshot, at the sides that are open. */
   update(compiled: CompiledSnapshot, open: ReadonlySet<Side>): void {
     this.#compiled = compiled;
-    const sources = compiled.settings.inbound.flatMap(({ tls }) => tls?.certificate ?? []);
-    this.#certificates.retain(sources);
+    this.#certificates.retain(compiled.settings.inbound.flatMap(({ tls }) => certificateSources(tls)));
     for (const listener of this.#inbound) listener.follow(compiled);
     for (const side of open) this.#doors[side].update(this.#wanted(compiled, side));
   }

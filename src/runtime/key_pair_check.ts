@@ -2,10 +2,20 @@
 import type * as Crypto from "node:crypto";
 import type { TlsMaterial } from "./socket.ts";
 
+/** Loaded on use: it costs a megabyte, which sidecars do not have to spend. */
+function crypto(): typeof Crypto {
+  return process.getBuiltinModule("node:crypto") as typeof Crypto;
+}
+
+/** What the certificate's key is for: `rsa`, `ec`, and so on. Throws where it is no PEM certificate. */
+export function keyKind({ chain }: Pick<TlsMaterial, "chain">): string {
+  const { X509Certificate } = crypto();
+  return new X509Certificate(chain).publicKey.asymmetricKeyType ?? "";
+}
+
 /** Why the pair cannot serve, as one clause; null when it can. */
 export function keyPairFault({ chain, key, roots }: TlsMaterial): string | null {
-  // Loaded on use: it costs a megabyte, which sidecars do not have to spend.
-  const { X509Certificate, createPrivateKey } = process.getBuiltinModule("node:crypto") as typeof Crypto;
+  const { X509Certificate, createPrivateKey } = crypto();
   let leaf: Crypto.X509Certificate;
   try {
     leaf = new X509Certificate(chain);

@@ -73,6 +73,12 @@ export interface TlsMaterial {
   readonly crls?: readonly string[];
 }
 
+/** What a server shows. */
+export interface ServerMaterial extends TlsMaterial {
+  /** Shown to clients that can verify a key of its kind alone, and by TLS's preference to others. @default none */
+  readonly other?: Pick<TlsMaterial, "chain" | "key">;
+}
+
 /** Protocols to offer by ALPN (RFC 7301), the preferred first. */
 export type Alpn = readonly ("h2" | "http/1.1")[];
 
@@ -92,7 +98,7 @@ export interface Address {
 }
 
 /** How an accepted connection becomes one of TLS. */
-export interface TlsServer extends TlsMaterial {
+export interface TlsServer extends ServerMaterial {
   /** Whether a client shows a certificate that chains to `roots`: it must; it may, and the owner judges; it is not asked. */
   readonly clients: "required" | "optional" | "anonymous";
   readonly minVersion: "TLSv1.2" | "TLSv1.3";
@@ -224,7 +230,7 @@ export function upgradeTls(
     isServer: true,
     initialData: firstBytes,
     tls: {
-      ...ownCertificate(server),
+      ...(server.other === undefined ? ownCertificate(server) : bothCertificates(server, server.other)),
       ...(clients === "anonymous" ? {} : { ca: roots, ...revocation(server) }),
       requestCert: clients !== "anonymous",
       rejectUnauthorized: clients === "required",
@@ -392,4 +398,9 @@ export function isOpen(wire: Wire): boolean {
 /** Hands a wire to another owner, which hears everything from the next event on. */
 export function setOwner(wire: Wire, owner: WireOwner): void {
   (wire as unknown as BunSocket).data = owner;
+}
+
+/** Of two for different kinds of keys TLS chooses by what the client can verify (RFC 8446 §4.2.3). */
+function bothCertificates(...pairs: readonly Pick<TlsMaterial, "chain" | "key">[]): object {
+  return { cert: pairs.map(({ chain }) => chain), key: pairs.map(({ key }) => key) };
 }

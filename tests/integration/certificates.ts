@@ -34,11 +34,20 @@ export class OutsideAuthority {
 
   /** A new certificate for these alternative names, such as `DNS:a.test`. */
   issue(...names: readonly string[]): Pair {
+    return this.#issue(NEW_KEY, names);
+  }
+
+  /** The same for a key of RSA. */
+  issueRsa(...names: readonly string[]): Pair {
+    return this.#issue(["-newkey", "rsa:2048", "-nodes"], names);
+  }
+
+  #issue(newKey: readonly string[], names: readonly string[]): Pair {
     const base = this.#path(String(++this.#serial));
     openssl([
       "req",
       "-new",
-      ...NEW_KEY,
+      ...newKey,
       "-keyout",
       `${base}.key`,
       "-out",

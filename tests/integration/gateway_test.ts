@@ -1,5 +1,6 @@
 /** A gateway as those outside the mesh see it: ports, certificates by server name, hosts, redirects, bytes, reloads. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { createServer as createTcpServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
@@ -45,6 +46,16 @@ const SERVERS = `
 - port: { number: ${PORT.https}, name: optional, protocol: HTTPS }
   hosts: ["optional.test"]
   tls: { mode: OPTIONAL_MUTUAL, credentialName: optional, subjectAltNames: ["client.test"] }
+- port: { number: ${PORT.https}, name: both, protocol: HTTPS }
+  hosts: ["both.test"]
+  tls:
+    mode: SIMPLE
+    tlsCertificates:
+    - { serverCertificate: ${file("rsa.crt")}, privateKey: ${file("rsa.key")} }
+    - { serverCertificate: ${file("ec.crt")}, privateKey: ${file("ec.key")} }
+- port: { number: ${PORT.https}, name: either, protocol: HTTPS }
+  hosts: ["either.test"]
+  tls: { mode: MUTUAL, credentialNames: [either-ec, either-rsa] }
 - port: { number: ${PORT.https}, name: passed, protocol: TLS }
   hosts: ["passed.test"]
   tls: { mode: PASSTHROUGH }
@@ -72,6 +83,13 @@ beforeAll(async () => {
   const a = authority.issue("DNS:a.test");
   replaceFile(file("a.crt"), a.chain);
   replaceFile(file("a.key"), a.key);
+  const pairs = { rsa: authority.issueRsa("DNS:both.test"), ec: authority.issue("DNS:both.test") };
+  for (const [name, pair] of Object.entries(pairs)) {
+    replaceFile(file(`${name}.crt`), pair.chain);
+    replaceFile(file(`${name}.key`), pair.key);
+  }
+  writeCredential("either-ec", authority.issue("DNS:either.test"), authority.root);
+  writeCredential("either-rsa", authority.issueRsa("DNS:either.test"));
   writeCredential("b", authority.issue("DNS:*.b.test"));
   writeCredential("mutual", authority.issue("DNS:mutual.test"), authority.root);
   writeCredential("optional", authority.issue("DNS:optional.test"), authority.root);
@@ -124,6 +142,8 @@ http:
     routes("elsewhere", "elsewhere.test", TO_WEB),
     routes("a", "a.test", TO_WEB),
     routes("b", "*.b.test", TO_WEB),
+    routes("both", "both.test", TO_WEB),
+    routes("either", "either.test", TO_WEB),
     routes("mutual", "mutual.test", TO_WEB),
     routes("optional", "optional.test", TO_WEB),
     routes("passed", "passed.test", passed),
@@ -236,6 +256,24 @@ describe("TLS", () => {
   scenario("a server name that no server has is closed, and a host of another server is 404", async () => {
     expect((await runCurl(["-sk", ...secure("nobody.test")])).code).not.toBe(0);
     expect((await curl(...secure("a.test", "-H", "Host: mutual.test"))).status).toBe(404);
+  });
+
+  scenario("of two certificates a client is shown one whose key it can verify", async () => {
+    const kindShown = async (host: string, ...args: readonly string[]) =>
+      new X509Certificate(await shownCertificate(host, ...args)).publicKey.asymmetricKeyType;
+    for (const version of ["-tls1_2", "-tls1_3"]) {
+      expect(await kindShown("both.test", version, "-sigalgs", "RSA-PSS+SHA256:RSA+SHA256")).toBe("rsa");
+      expect(await kindShown("both.test", version, "-sigalgs", "ECDSA+SHA256")).toBe("ec");
+    }
+    expect((await curl(...secure("both.test"))).status).toBe(200);
+    const good = client("either", authority.issue("DNS:client.test"));
+    for (const algorithm of ["RSA-PSS+SHA256", "ECDSA+SHA256"]) {
+      expect(await kindShown("either.test", "-sigalgs", algorithm)).toBe(
+        algorithm.startsWith("RSA") ? "rsa" : "ec",
+      );
+    }
+    expect((await curl(...secure("either.test", ...good))).status).toBe(200);
+    expect((await runCurl(["-s", ...secure("either.test")])).code).not.toBe(0);
   });
 
   scenario("a server that asks for TLS 1.3 takes no older one, and others take 1.2", async () => {
@@ -403,11 +441,12 @@ describe("changes", () => {
 });
 
 /** The certificate that is shown for a server name, in PEM. */
-async function shownCertificate(host: string): Promise<string> {
+/** PEM. */
+async function shownCertificate(host: string, ...args: readonly string[]): Promise<string> {
   const child = Bun.spawn(
-    ["openssl", "s_client", "-connect", `${GATEWAY}:${PORT.https}`, "-servername", host],
+    ["openssl", "s_client", "-connect", `${GATEWAY}:${PORT.https}`, "-servername", host, ...args],
     { stdin: "ignore", stdout: "pipe", stderr: "ignore" },
   );
   const text = await new Response(child.stdout).text();
-  return /-----BEGIN CERTIFICATE-----[^-]*/.exec(text)?.[0] ?? "";
+  return /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(text)?.[0] ?? "";
 }

@@ -15,11 +15,9 @@ export const sharedCertificates: Analyzer = function* ({ gateways }) {
   const earlier = new Map<string, Gateway[]>();
   for (const gateway of gateways) {
     for (const [index, server] of gateway.spec.servers.entries()) {
-      const certificate = certificateOf(server);
-      if (certificate === null) continue;
-      const key = `${server.bind ?? ""}:${server.port.number} ${certificate}`;
-      const others = earlier.get(key) ?? [];
-      earlier.set(key, [...others, gateway]);
+      const keys = certificatesOf(server).map((name) => `${server.bind ?? ""}:${server.port.number} ${name}`);
+      const others = keys.flatMap((key) => earlier.get(key) ?? []);
+      for (const key of keys) earlier.set(key, [...earlier.get(key) ?? [], gateway]);
       const other = others.find((one) => mayBeOne(one.spec.selector, gateway.spec.selector));
       if (other === undefined) continue;
       const message = `${located(other)} has the same certificate at port ${server.port.number}: ` +
@@ -36,7 +34,10 @@ export const sharedCertificates: Analyzer = function* ({ gateways }) {
   }
 };
 
-/** Null where HTTP/2 has no part in it. */
-function certificateOf({ port, tls }: GatewayServer): string | null {
-  return port.protocol === "HTTPS" ? tls?.credentialName ?? tls?.serverCertificate ?? null : null;
+/** None where HTTP/2 has no part in it. */
+function certificatesOf({ port, tls }: GatewayServer): readonly string[] {
+  if (port.protocol !== "HTTPS" || tls === null) return [];
+  const { credentialName, credentialNames, serverCertificate, tlsCertificates } = tls;
+  const paths = tlsCertificates.map((pair) => pair.serverCertificate);
+  return [credentialName ?? [], credentialNames, serverCertificate ?? [], paths].flat();
 }

@@ -86,6 +86,23 @@ const certificateHash: Schema<string> = v.pipe(
   v.transform((text) => text.replaceAll(":", "").toLowerCase()),
 );
 
+/** Of one server: one of RSA and one of ECDSA. */
+export const CERTIFICATES_MAX = 2;
+
+/** Paths, as those of a server with one certificate. */
+const certificate = v.pipe(
+  fields({ serverCertificate: text, privateKey: text }, ["caCertificates"]),
+  across(function* (pair: { readonly serverCertificate: string | null; readonly privateKey: string | null }) {
+    for (const field of ["serverCertificate", "privateKey"] as const) {
+      if (pair[field] === null) yield { message: wrong(`the certificate needs ${field}, a path`), at: [] };
+    }
+  }),
+  v.transform(({ serverCertificate, privateKey }) => ({
+    serverCertificate: serverCertificate ?? "",
+    privateKey: privateKey ?? "",
+  })),
+);
+
 const written = fields({
   /** Answers every request over plain HTTP with 301. */
   httpsRedirect: v.nullish(v.boolean(), false),
@@ -96,6 +113,9 @@ const written = fields({
   caCertificates: text,
   /** Instead of paths: a directory of the gateway's `--credentials`, with what a secret of Kubernetes has. */
   credentialName: optional(subdomain),
+  /** Several certificates for one server, of which a client gets one whose key it can verify: RSA or ECDSA. */
+  credentialNames: atMostTwo(subdomain),
+  tlsCertificates: atMostTwo(certificate as Schema<v.InferOutput<typeof certificate>>),
   /** Certificates that were revoked; then every authority of a chain needs such a list. A path. */
   caCrl: text,
   /** SHA-256 of public keys of which a caller's certificate must have one, in hex; files have base64. */
@@ -108,7 +128,17 @@ const written = fields({
   subjectAltNames: list(v.string() as Schema<string>),
   minProtocolVersion: version("TLSV1_2"),
   maxProtocolVersion: version("TLSV1_3"),
-}, ["credentialNames", "tlsCertificates"]);
+});
+
+function atMostTwo<Value>(item: Schema<Value>) {
+  return v.pipe(
+    list(item),
+    v.check(
+      (items) => items.length <= CERTIFICATES_MAX,
+      wrong(`has more than ${CERTIFICATES_MAX} certificates`, "name one of RSA and one of ECDSA"),
+    ),
+  );
+}
 
 type Written = v.InferOutput<typeof written>;
 
@@ -119,6 +149,10 @@ export type ServerTls = Immutable<Written>;
 /** Modes in which the gateway shows a certificate from outside the mesh. */
 const CERTIFIED: readonly Written["mode"][] = ["SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"];
 
+/** Where a server's certificates can be; it has them from one of these. */
+const SOURCES = ["credentialName", "credentialNames", "tlsCertificates", "serverCertificate"] as const;
+const CREDENTIALS = ["credentialName", "credentialNames"] as const;
+
 const FILES = ["serverCertificate", "privateKey", "caCertificates"] as const;
 
 /** What is said of the certificates of those who call. */
@@ -126,23 +160,44 @@ const ABOUT_CALLERS = ["verifyCertificateSpki", "verifyCertificateHash"] as cons
 
 function* faults(tls: Written): Generator<Fault> {
   const { mode } = tls;
-  const needed = tls.credentialName === null ? neededFor(mode, tls.httpsRedirect) : [];
-  if (tls.credentialName !== null && !CERTIFIED.includes(mode)) {
-    yield { message: wrong(`is of no use in the mode ${mode}`), at: ["credentialName"] };
+  const [source, ...others] = SOURCES.filter((field) => isGiven(tls[field]));
+  for (const other of others) {
+    yield { message: wrong(`stands beside ${source}, which already says it`), at: [other] };
   }
+  for (const field of ["credentialName", "credentialNames", "tlsCertificates"] as const) {
+    if (!isGiven(tls[field]) || CERTIFIED.includes(mode)) continue;
+    const verb = field === "credentialName" ? "is" : "are";
+    yield { message: wrong(`${verb} of no use in the mode ${mode}`), at: [field] };
+  }
+  const needed = filesOf(tls);
   for (const field of FILES) {
-    if (tls[field] === null && needed.includes(field)) {
-      yield { message: wrong(`the mode ${mode} needs ${field}, a path`), at: [] };
+    if (tls[field] === null) {
+      if (needed.includes(field)) yield { message: wrong(`the mode ${mode} needs ${field}, a path`), at: [] };
+      continue;
     }
     // A CA besides a certificate of one's own is not asked for, but no contradiction.
-    if (tls[field] === null || needed.length > 0) continue;
-    const useless = tls.credentialName === null ? `in the mode ${mode}` : "besides credentialName";
-    yield { message: wrong(`is of no use ${useless}`), at: [field] };
+    const isOwn = source === "tlsCertificates" && field === "caCertificates";
+    if (needed.length > 0 || isOwn || others.some((other) => other === field)) continue;
+    const where = source === undefined || source === "serverCertificate"
+      ? `in the mode ${mode}`
+      : `besides ${source}`;
+    yield { message: wrong(`is of no use ${where}`), at: [field] };
   }
   yield* useless(tls);
   if (tls.minProtocolVersion === "TLSV1_3" && tls.maxProtocolVersion === "TLSV1_2") {
     yield { message: wrong("is below minProtocolVersion"), at: ["maxProtocolVersion"] };
   }
+}
+
+function isGiven(value: string | null | readonly unknown[]): boolean {
+  return value !== null && value.length > 0;
+}
+
+/** The paths that it has to name. */
+function filesOf(tls: Written): readonly (typeof FILES)[number][] {
+  if (CREDENTIALS.some((field) => isGiven(tls[field]))) return [];
+  const needed = neededFor(tls.mode, tls.httpsRedirect);
+  return tls.tlsCertificates.length === 0 ? needed : needed.filter((field) => field === "caCertificates");
 }
 
 function neededFor(mode: Written["mode"], redirects: boolean): readonly (typeof FILES)[number][] {
@@ -155,10 +210,11 @@ function* useless(tls: Written): Generator<Fault> {
   const { mode, cipherSuites } = tls;
   const asksCallers = mode === "MUTUAL" || mode === "OPTIONAL_MUTUAL";
   const inMode = `of no use in the mode ${mode}`;
+  const credential = CREDENTIALS.find((field) => isGiven(tls[field]));
   if (tls.caCrl !== null && !asksCallers) yield { message: wrong(`is ${inMode}`), at: ["caCrl"] };
-  else if (tls.caCrl !== null && tls.credentialName !== null) {
+  else if (tls.caCrl !== null && credential !== undefined) {
     const hint = "name the list ca.crl in the credential's directory";
-    yield { message: wrong("is of no use besides credentialName", hint), at: ["caCrl"] };
+    yield { message: wrong(`is of no use besides ${credential}`, hint), at: ["caCrl"] };
   }
   for (const field of ABOUT_CALLERS) {
     if (tls[field].length > 0 && !asksCallers) yield { message: wrong(`are ${inMode}`), at: [field] };

@@ -7,7 +7,7 @@ import type { CertificateSource } from "../../model/gateway_listener.ts";
 import { credentialPaths } from "../../runtime/credentials.ts";
 import { FileError } from "../../runtime/files.ts";
 import { revocationLists } from "../../runtime/revocation_lists.ts";
-import type { TlsMaterial } from "../../runtime/socket.ts";
+import type { ServerMaterial, TlsMaterial } from "../../runtime/socket.ts";
 import type { ReadText } from "../../runtime/watched_files.ts";
 
 export interface CertificateStoreOptions {
@@ -16,6 +16,8 @@ export interface CertificateStoreOptions {
   readonly read: ReadText;
   /** Why a pair cannot serve; null when it can. */
   check(material: TlsMaterial): string | null;
+  /** Of a pair that can serve: `rsa`, `ec`, and so on. */
+  keyKind(material: TlsMaterial): string;
   /** Asks that `refresh` be called when one of these files may have changed. */
   watch(paths: readonly string[]): void;
   warn(message: string): void;
@@ -24,6 +26,10 @@ export interface CertificateStoreOptions {
 interface Held {
   readonly source: CertificateSource;
   material: TlsMaterial | null;
+  /** Of the material's key. */
+  kind: string;
+  /** It was said that the other one of its server is of that kind, too. */
+  toldKind: boolean;
   /** Of what was last seen in the files, or why it could not be read. */
   seen: string;
 }
@@ -50,7 +56,7 @@ export class CertificateStore {
     for (const source of sources) {
       const key = keyOf(source);
       if (held.has(key)) continue;
-      const known = this.#held.get(key) ?? { source, material: null, seen: "" };
+      const known = this.#held.get(key) ?? { source, material: null, kind: "", toldKind: false, seen: "" };
       held.set(key, known);
       if (known.material === null) this.#load(known);
     }
@@ -67,9 +73,26 @@ export class CertificateStore {
     this.#options.watch(files);
   }
 
-  /** The pair that serves now; null when there was never one. */
-  get(source: CertificateSource): TlsMaterial | null {
-    return this.#held.get(keyOf(source))?.material ?? null;
+  /**
+   * The pair that serves now, and besides the one of `other`, if that serves and is for another kind of key; null when
+   * there was never one.
+   */
+  get(source: CertificateSource, other?: CertificateSource): ServerMaterial | null {
+    const held = this.#held.get(keyOf(source));
+    const material = held?.material ?? null;
+    const second = other === undefined ? undefined : this.#held.get(keyOf(other));
+    if (held === undefined || material === null || second === undefined || second.material === null) {
+      return material;
+    }
+    if (second.kind !== held.kind) return { ...material, other: second.material };
+    if (!second.toldKind) {
+      this.#options.warn(
+        `Of two certificates for one server both are for keys of the kind "${held.kind}", so the second is shown to nobody: ` +
+          `${this.#pathsOf(second.source)?.chain}: make it one of the other kind, RSA or ECDSA`,
+      );
+    }
+    second.toldKind = true;
+    return material;
   }
 
   /** Reads all files again. */
@@ -102,6 +125,8 @@ export class CertificateStore {
     if (fault !== null) return this.#fault(held, `${paths.chain}: ${fault}`);
     held.seen = seen;
     held.material = material;
+    held.kind = this.#options.keyKind(material);
+    held.toldKind = false;
   }
 
   #revocationLists({ crl }: Paths): readonly string[] {

@@ -11,6 +11,7 @@ import { bytesHash } from "../../lib/hash.ts";
 import type { CertificateSource, GatewayTls } from "../../model/gateway_listener.ts";
 import {
   NOBODY,
+  type ServerMaterial,
   setOwner,
   type TlsMaterial,
   type TlsServer,
@@ -38,7 +39,8 @@ export interface TlsTerminationOptions {
   current(): CompiledSnapshot | null;
   /** The proxy's own certificate; null before it has joined. */
   meshMaterial(): TlsMaterial | null;
-  certificate(source: CertificateSource): TlsMaterial | null;
+  /** As in CertificateStore. */
+  certificate(source: CertificateSource, other?: CertificateSource): ServerMaterial | null;
 }
 
 /** What a client showed. */
@@ -91,9 +93,11 @@ export class TlsTermination {
   }
 
   #server(name: string, tls: GatewayTls, carriesRequests: boolean): TlsServer | null {
-    const { clients, certificate, minVersion, maxVersion, ciphers } = tls;
+    const { clients, certificate, otherCertificate, minVersion, maxVersion, ciphers } = tls;
     const { warnings, meshMaterial } = this.#options;
-    const material = certificate === null ? meshMaterial() : this.#options.certificate(certificate);
+    const material = certificate === null
+      ? meshMaterial()
+      : this.#options.certificate(certificate, otherCertificate);
     if (material === null) {
       warnings.say("no-certificate", `Closed a connection to ${name}: there is no certificate for it`);
       return null;

@@ -25,8 +25,11 @@ describe("sharedCertificates", () => {
     const where = ["Gateway tutorial/b spec.servers[0].tls"];
     expect(second(CREDENTIAL)).toEqual(where);
     expect(second(CREDENTIAL, "{istio: edge, tier: public}")).toEqual(where);
+    expect(second("mode: SIMPLE, credentialNames: [other, all]")).toEqual(where);
     const pem = "mode: SIMPLE, serverCertificate: /c, privateKey: /k";
     expect(found(gateway("a", server("a.com", pem)), gateway("b", server("b.com", pem)))).toEqual(where);
+    const pairs = "mode: SIMPLE, tlsCertificates: [{serverCertificate: /c, privateKey: /k}]";
+    expect(found(gateway("a", server("a.com", pem)), gateway("b", server("b.com", pairs)))).toEqual(where);
   });
 
   test("says nothing of other certificates, gateways, ports and protocols", () => {

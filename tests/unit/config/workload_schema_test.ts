@@ -210,6 +210,50 @@ describe("Gateway", () => {
       .toContain("of no use in TLS 1.3");
   });
 
+  test("two certificates are for two kinds of keys, in files or as credentials", () => {
+    const tls = (text: string) => faults(`${port("HTTPS")}, tls: {${text}}`);
+    const pair = (name: string) => `{serverCertificate: /${name}.crt, privateKey: /${name}.key}`;
+    const both = `tlsCertificates: [${pair("rsa")}, ${pair("ec")}]`;
+    const at = "IST0106 spec.servers[0].tls";
+    expect(tls(`mode: SIMPLE, ${both}`)).toEqual([]);
+    expect(tls(`mode: SIMPLE, ${both}, caCertificates: /a`)).toEqual([]);
+    expect(tls(`mode: MUTUAL, ${both}, caCertificates: /a, caCrl: /l`)).toEqual([]);
+    expect(tls(`mode: MUTUAL, ${both}`)).toEqual([`${at}: the mode MUTUAL needs caCertificates, a path`]);
+    for (const mode of ["SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"]) {
+      expect(tls(`mode: ${mode}, credentialNames: [rsa, ec]`)).toEqual([]);
+    }
+    expect(tls("mode: SIMPLE, credentialNames: [a, b, c]")[0]).toContain("has more than 2 certificates");
+    expect(tls(`mode: SIMPLE, tlsCertificates: [${pair("a")}, ${pair("b")}, ${pair("c")}]`)[0])
+      .toContain("has more than 2 certificates");
+    expect(tls("mode: SIMPLE, tlsCertificates: [{serverCertificate: /c}]")).toEqual([
+      `${at}.tlsCertificates[0]: the certificate needs privateKey, a path`,
+    ]);
+    expect(
+      tls("mode: SIMPLE, tlsCertificates: [{serverCertificate: /c, privateKey: /k, caCertificates: /a}]"),
+    )
+      .toHaveLength(1);
+  });
+
+  test("a server has its certificates from one place", () => {
+    const tls = (text: string) => faults(`${port("HTTPS")}, tls: {${text}}`);
+    const at = "IST0106 spec.servers[0].tls";
+    const files = "serverCertificate: /c, privateKey: /k";
+    const pairs = `tlsCertificates: [{${files}}]`;
+    expect(tls(`mode: SIMPLE, credentialName: a, credentialNames: [b]`)).toEqual([
+      `${at}.credentialNames: stands beside credentialName, which already says it`,
+    ]);
+    expect(tls(`mode: SIMPLE, ${pairs}, ${files}`)).toEqual([
+      `${at}.serverCertificate: stands beside tlsCertificates, which already says it`,
+      `${at}.privateKey: is of no use besides tlsCertificates`,
+    ]);
+    expect(tls(`mode: MUTUAL, credentialNames: [a], caCrl: /l`)[0])
+      .toContain("is of no use besides credentialNames; name the list ca.crl");
+    expect(faults(`${port("TLS")}, tls: {credentialNames: [a]}`)[0]).toContain(
+      "are of no use in the mode PASSTHROUGH",
+    );
+    expect(faults(`${port("TLS")}, tls: {${pairs}}`)[0]).toContain("are of no use in the mode PASSTHROUGH");
+  });
+
   test("a credential stands for the files, and nothing else beside it", () => {
     for (const mode of ["SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"]) {
       expect(faults(`${port("HTTPS")}, tls: {mode: ${mode}, credentialName: a}`)).toEqual([]);

@@ -1,6 +1,6 @@
 /** Gateways and the VirtualServices that name them, as the gateways that they select have them. */
 import { describe, expect, test } from "bun:test";
-import type { GatewayListener } from "../../../src/model/gateway_listener.ts";
+import type { CertificateSource, GatewayListener } from "../../../src/model/gateway_listener.ts";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import type { MeshWorkload } from "../../../src/pilot/file_workloads.ts";
 import { caller, destinations, load, networking, service, snapshotFor, virtualHost } from "./fixture.ts";
@@ -114,6 +114,26 @@ describe("a gateway's snapshot", () => {
     for (const host of ["web.test", "bare.test"]) {
       expect(virtualHost(found, `http.:80|${host}`)?.requiresTls).toBe(true);
     }
+  });
+
+  test.each<[string, CertificateSource, CertificateSource]>([
+    [
+      "credentialNames: [rsa, ec]",
+      { type: "credential", name: "rsa", withRoots: true },
+      { type: "credential", name: "ec", withRoots: false },
+    ],
+    [
+      "caCertificates: /a, tlsCertificates: [{serverCertificate: /rsa, privateKey: /k}, " +
+      "{serverCertificate: /ec, privateKey: /l}]",
+      { type: "files", chain: "/rsa", key: "/k", roots: "/a" },
+      { type: "files", chain: "/ec", key: "/l", roots: null },
+    ],
+  ])("has both certificates of a server, and roots with the first: %s", (written, first, second) => {
+    const server =
+      `{port: {number: 443, name: a, protocol: HTTPS}, hosts: [a.test], tls: {mode: MUTUAL, ${written}}}`;
+    const { certificate, otherCertificate } = listener(snapshot(gateway(server)), ":443")?.chains[0]?.tls ??
+      {};
+    expect([certificate, otherCertificate]).toEqual([first, second]);
   });
 
   test("chooses a chain for each server of TLS, with its certificate or none", () => {

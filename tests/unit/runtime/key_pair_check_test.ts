@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { keyPairFault } from "../../../src/runtime/key_pair_check.ts";
+import { keyKind, keyPairFault } from "../../../src/runtime/key_pair_check.ts";
 import { TestAuthority } from "../identity/odd_certificates.ts";
 
 const authority = await TestAuthority.make();
@@ -24,4 +24,8 @@ describe("keyPairFault()", () => {
   ])("keyPairFault() tells what cannot serve: case %#", (broken, fault) => {
     expect(keyPairFault({ ...good, ...broken })).toBe(fault);
   });
+});
+
+test("keyKind() is that of the certificate's key", () => {
+  expect(keyKind(good)).toBe("ec");
 });

@@ -22,6 +22,7 @@ function stored(directory: string | null = "/credentials") {
       return text;
     },
     check: ({ chain }) => chain === "broken" ? "it is broken" : null,
+    keyKind: ({ chain }) => chain === "ec" ? "ec" : "rsa",
     watch: (paths) => void (watched = paths),
     warn: (message) => void warnings.push(message),
   });
@@ -112,6 +113,25 @@ describe("CertificateStore", () => {
     files.delete("/c");
     store.refresh();
     expect(warnings).toHaveLength(3);
+  });
+
+  test("get() gives two pairs for two kinds of keys, and says once that they are of one kind", () => {
+    const { store, files, warnings } = stored();
+    const other: CertificateSource = { type: "files", chain: "/o", key: "/k", roots: null };
+    store.retain([FILES, other]);
+    expect(store.get(FILES, other)).toEqual({ chain: "chain", key: "key", roots: "" });
+    expect(warnings.splice(0)).toEqual([expect.stringContaining("There is no /o")]);
+    files.set("/o", "ec");
+    store.refresh();
+    expect(store.get(FILES, other)?.other).toMatchObject({ chain: "ec", key: "key" });
+    expect(warnings).toEqual([]);
+    files.set("/o", "of rsa");
+    store.refresh();
+    for (let i = 0; i < 3; i++) expect(store.get(FILES, other)?.other).toBeUndefined();
+    expect(warnings).toEqual([
+      'Of two certificates for one server both are for keys of the kind "rsa", so the second is shown to nobody: ' +
+      "/o: make it one of the other kind, RSA or ECDSA",
+    ]);
   });
 
   test("a pair that was missing serves as soon as it is there", () => {
