@@ -21,7 +21,7 @@ import { HostClusters, type PortClusters } from "./host_clusters.ts";
 import { listenerOf } from "./listeners.ts";
 import { defaultRoutes, NO_ROUTES, originOf, type RouteScope, routesOf } from "./routes.ts";
 import type { ServiceCatalogue, VisibleHost, VisiblePort } from "./service_catalogue.ts";
-import { tcpRoutesOf, tcpRulesPassedOver } from "./tcp_routes.ts";
+import { type BuiltTcpRoutes, requestRoutesOf, tcpRoutesOf, tcpRulesPassedOver } from "./tcp_routes.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
 import type { MeshRule, PassedOver, VirtualServices } from "./virtual_services.ts";
 
@@ -71,9 +71,21 @@ export class HostParts {
     claims: DomainClaims,
     viewer: ScopedViewer,
   ): VersionedResource {
-    const { service, port } = found;
+    const { declared } = found.port;
+    const built = this.#bytes(host, found, declared === "tls" || declared === "auto", viewer);
+    const listener = listenerOf(host, found, claims.namesOf(host), built);
+    return this.body(keyOf("listener", JSON.stringify(listener)), () => listener);
+  }
+
+  /** The rules for bytes at a port. */
+  #bytes(
+    { host }: VisibleHost,
+    { service, port }: VisiblePort,
+    mayBeTls: boolean,
+    viewer: ScopedViewer,
+  ): BuiltTcpRoutes {
     const { namespace } = service.info;
-    const rule = this.#of.virtualServices.select(host.host, namespace, viewer.namespace, viewer.scope);
+    const rule = this.#of.virtualServices.select(host, namespace, viewer.namespace, viewer.scope);
     const scope = {
       port: port.number,
       namespace: viewer.namespace,
@@ -81,12 +93,12 @@ export class HostParts {
       inferredPort: (to: string) => this.inferredPort(to, port.number, viewer),
       retries: null,
     };
-    const mayBeTls = port.declared === "tls" || port.declared === "auto";
-    const { routes, skipped } = tcpRoutesOf(rule, host.host, mayBeTls, scope);
-    const others = this.#passedOver(host.host, rule, viewer);
-    const told = this.#of.tellsSkipped ? [...others.flatMap(tcpRulesPassedOver), ...skipped] : [];
-    const listener = listenerOf(host, found, claims.namesOf(host), { routes, skipped: told });
-    return this.body(keyOf("listener", JSON.stringify(listener)), () => listener);
+    const { routes, skipped } = tcpRoutesOf(rule, host, mayBeTls, scope);
+    const others = this.#passedOver(host, rule, viewer);
+    return {
+      routes,
+      skipped: this.#of.tellsSkipped ? [...others.flatMap(tcpRulesPassedOver), ...skipped] : [],
+    };
   }
 
   /** Of all hosts of rules that no service has. */
@@ -101,20 +113,47 @@ export class HostParts {
    */
   #virtualHost(
     host: VisibleHost,
-    { service, port }: VisiblePort,
+    found: VisiblePort,
     claims: DomainClaims,
     viewer: ScopedViewer,
   ): VersionedResource | null {
+    const { service, port } = found;
     if (port.protocol === "tls") return null;
-    const rule = port.protocol === "http"
-      ? this.#of.virtualServices.select(host.host, service.info.namespace, viewer.namespace, viewer.scope)
-      : undefined;
+    const rule = this.#of.virtualServices.select(
+      host.host,
+      service.info.namespace,
+      viewer.namespace,
+      viewer.scope,
+    );
     const wildcard = host.host.startsWith("*");
     if (wildcard && rule === undefined && service.selector === null && service.inline.length === 0) {
       return null;
     }
     const domains = claims.domainsOf(host, port.number);
-    return this.#routed(service.info, host.host, port.number, domains, rule, viewer);
+    return port.declared === "tcp"
+      ? this.#requestsToBytes(host, found, domains, viewer)
+      : this.#routed(service.info, host.host, port.number, domains, rule, viewer);
+  }
+
+  /** That of a port that carries bytes: whatever asks for it is led by the rules for bytes. */
+  #requestsToBytes(
+    host: VisibleHost,
+    found: VisiblePort,
+    domains: readonly string[],
+    viewer: ScopedViewer,
+  ): VersionedResource {
+    const bytes = this.#bytes(host, found, false, viewer);
+    const { routes, skipped } = requestRoutesOf(bytes, domains, this.#of.mesh.defaultHttpRetryPolicy);
+    const virtualHost: VirtualHost = {
+      kind: "virtualHost",
+      name: `${host.host}:${found.port.number}`,
+      service: found.service.info,
+      port: found.port.number,
+      domains,
+      routes,
+      ...this.#of.tellsSkipped && skipped.length > 0 ? { skipped } : {},
+    };
+    return this.body(keyOf("virtualHost", JSON.stringify(virtualHost)), () => virtualHost);
   }
 
   #routed(

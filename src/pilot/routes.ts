@@ -3,7 +3,7 @@ import type { PlacedRule } from "../config/delegation.ts";
 import { MESH_GATEWAY, resolveGateway } from "../config/schema/gateway_name.ts";
 import type { HttpMatch } from "../config/schema/http_match.ts";
 import type { HttpRetry } from "../config/schema/http_retry.ts";
-import type { Route, RouteMatch, RouteOrigin } from "../model/route.ts";
+import type { Route, RouteMatch, RouteOrigin, WeightedCluster } from "../model/route.ts";
 import { clusterName, type SkippedRule } from "../model/snapshot.ts";
 import { retryPolicy, routeEffects } from "./route_actions.ts";
 import type { MeshRule } from "./virtual_services.ts";
@@ -63,12 +63,23 @@ export function routesOf(rule: MeshRule, scope: RouteScope): BuiltRoutes {
 
 /** Everything to the service itself. */
 export function defaultRoutes(host: string, port: number, retries: HttpRetry | null): readonly Route[] {
+  const destinations = [{ cluster: clusterName(port, null, host), weight: WEIGHT_WHOLE }];
+  return [forwardRoute(null, [], destinations, retries)];
+}
+
+/** A route that has no more to say than where requests go; `origin` null: that of a service that no rule routes. */
+export function forwardRoute(
+  origin: RouteOrigin | null,
+  matches: readonly RouteMatch[],
+  destinations: readonly WeightedCluster[],
+  retries: HttpRetry | null,
+): Route {
   const action = {
     type: "forward",
-    destinations: [{ cluster: clusterName(port, null, host), weight: WEIGHT_WHOLE }],
+    destinations,
     ...retries === null ? {} : { retries: retryPolicy(retries) },
   } as const;
-  return [{ name: DEFAULT_ROUTE_NAME, origin: null, matches: [], action }];
+  return { name: origin === null ? DEFAULT_ROUTE_NAME : null, origin, matches, action };
 }
 
 export function originOf({ resource, index }: PlacedRule): RouteOrigin {

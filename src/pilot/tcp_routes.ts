@@ -1,14 +1,24 @@
 /** The `tls` and `tcp` rules of a VirtualService as routes for bytes, for one kind of caller. */
-import type { RouteOrigin } from "../model/route.ts";
+import { Network, parseIp } from "../lib/ip.ts";
+import { NO_CONDITIONS, type RouteOrigin } from "../model/route.ts";
 import { clusterName, type SkippedRule, type TcpRoute } from "../model/snapshot.ts";
 import { destinationsOf } from "./route_actions.ts";
-import { type BuildConditions, type RouteScope, WEIGHT_WHOLE, whyNot } from "./routes.ts";
+import {
+  type BuildConditions,
+  type BuiltRoutes,
+  forwardRoute,
+  type RouteScope,
+  WEIGHT_WHOLE,
+  whyNot,
+} from "./routes.ts";
 import type { MeshRule, PassedOver } from "./virtual_services.ts";
 
-export interface BuiltTcpRoutes {
-  readonly routes: readonly TcpRoute[];
+interface InOrder<Built> {
+  readonly routes: readonly Built[];
   readonly skipped: readonly SkippedRule[];
 }
+
+export type BuiltTcpRoutes = InOrder<TcpRoute>;
 
 /**
  * The routes of a service port: those of TLS by server name, then those of TCP, then all to the service itself. As in
@@ -28,9 +38,41 @@ export function tcpRoutesOf(
   return { routes: complete ? routes : [...routes, defaultTcpRoute(host, scope.port)], skipped };
 }
 
+/**
+ * The same for requests that ask for the port without a tunnel. All that is known of the address that they mean is an
+ * authority that has it.
+ *
+ * @param domains the authorities that lead to the port
+ */
+export function requestRoutesOf(
+  { routes, skipped }: BuiltTcpRoutes,
+  domains: readonly string[],
+  retries: RouteScope["retries"],
+): BuiltRoutes {
+  const built: BuiltRoutes[] = routes.map(({ origin, matches = [], destinations }) => {
+    const asked = domains.filter((domain) => matches.some(({ addresses }) => isIn(domain, addresses)));
+    if (matches.length > 0 && asked.length === 0) {
+      const networks = matches.flatMap(({ addresses }) => addresses).join(", ");
+      const why = `it is for the addresses ${networks}, and a request names none of them`;
+      return { routes: [], skipped: origin === null ? [] : [{ origin, before: 0, why }] };
+    }
+    const conditions = asked.map((value) => ({
+      ...NO_CONDITIONS,
+      authority: { type: "exact", value } as const,
+    }));
+    return { routes: [forwardRoute(origin, conditions, destinations, retries)], skipped: [] };
+  });
+  const before = skipped.map((one) => ({
+    ...one,
+    before: built.slice(0, one.before).reduce((sum, { routes }) => sum + routes.length, 0),
+  }));
+  const all = inOrder(built);
+  return { routes: all.routes, skipped: [...before, ...all.skipped].sort((a, b) => a.before - b.before) };
+}
+
 /** Those of several VirtualServices, or lists of one, behind each other. */
-export function inOrder(parts: readonly BuiltTcpRoutes[]): BuiltTcpRoutes {
-  const routes: TcpRoute[] = [];
+export function inOrder<Built>(parts: readonly InOrder<Built>[]): InOrder<Built> {
+  const routes: Built[] = [];
   const skipped: SkippedRule[] = [];
   for (const part of parts) {
     skipped.push(...part.skipped.map((one) => ({ ...one, before: routes.length + one.before })));
@@ -111,6 +153,12 @@ function holding<Match extends BuildConditions>(
     matches: match.filter((_, index) => reasons[index] === null),
     why: [...new Set(reasons)].join("; or "),
   };
+}
+
+/** Whether an authority has an address in one of the networks. */
+function isIn(authority: string, networks: readonly string[]): boolean {
+  const address = parseIp(authority.replace(/^\[(.*)\](:\d+)?$/, "$1").replace(/^([0-9.]+):\d+$/, "$1"));
+  return address !== null && networks.some((network) => Network.parse(network)?.contains(address) === true);
 }
 
 function defaultTcpRoute(host: string, port: number): TcpRoute {

@@ -85,6 +85,13 @@ export const LOCAL_REPLY = {
     text:
       "an https URL of a host outside the mesh would leave in plain text: ask for it by CONNECT, or by http",
   },
+  requestToTls: {
+    status: 400,
+    flags: FLAG.none,
+    details: "request_to_tls",
+    text:
+      "the port is declared to carry TLS, and a request to it would leave in plain text: ask for it by CONNECT",
+  },
   blocked: { status: 502, flags: FLAG.none, details: "direct_response", text: "" },
   noHealthyUpstream: {
     status: 503,

@@ -134,6 +134,18 @@ describe("TCP through CONNECT", () => {
     });
   }
 
+  scenario("the rules of a port of bytes lead a request that asks for it without a tunnel, too", async () => {
+    const { text } = await exchange(
+      CLIENT,
+      15001,
+      "GET http://ledger.test:6000/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    );
+    // The database speaks no HTTP: what it greets with is no answer.
+    expect(text).toMatch(/^HTTP\/1\.1 502 [^]*x-bowline-reply: UPE/);
+    const tls = "GET http://ledger.test:6443/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    expect((await exchange(CLIENT, 15001, tls)).text).toMatch(/^HTTP\/1\.1 400 [^]*request_to_tls/);
+  });
+
   scenario("explain and test say so from the files alone", async () => {
     const file = join(mesh.directory, "bytes_test.yaml");
     const led = (url: string, expected: string) =>
@@ -147,10 +159,12 @@ describe("TCP through CONNECT", () => {
         led("tcp://ledger.test:6443", `${store}, route: { virtualService: shop/ledger } }`) +
         led("tcp://store:5432", `${store}, route: null }`) +
         led(`tcp://${STORE}:5432`, `${store}, route: null }`) +
+        led("http://ledger.test:6000", `${store}, route: { virtualService: shop/ledger } }`) +
+        led("http://ledger.test:6443", "{ action: refused }") +
         led("tcp://ledger.test:7", "{ action: passthrough }"),
     );
     const { code, stdout } = await bowline(["test", file]);
-    expect([code, stdout]).toEqual([0, expect.stringContaining("5 passed, 0 failed")]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining("7 passed, 0 failed")]);
     const words = ["explain", "--config", mesh.config, "--from", "shop/client", "tcp://ledger.test:6000"];
     expect((await bowline(words)).stdout).toContain("Rule 0 of VirtualService shop/ledger");
   });

@@ -2,6 +2,8 @@
 import { parseIp } from "../../lib/ip.ts";
 import { RETRY_POLICY_DEFAULT } from "../../model/route.ts";
 import { clusterName, type Endpoint, type Listener, type SkippedRule } from "../../model/snapshot.ts";
+import { splitAuthority } from "../cluster/authority_address.ts";
+import type { RequestHead } from "../exchange.ts";
 import { edgeHost } from "../filters/gateway.ts";
 import { type CompiledRoute, compileRoute } from "../route/compiled_route.ts";
 import { type CompiledListener, ListenerTable, type Member } from "../route/listener_table.ts";
@@ -38,6 +40,12 @@ export function portOfTls(mesh: MeshView, authority: string, port: number): Foun
   const serverName = edgeHost(authority);
   const listener = tableOf(mesh).byServerName(serverName, port);
   return listener === undefined ? null : { listener, endpoint: null, serverName };
+}
+
+/** Whether a request asks for a port at which only TLS is spoken. */
+export function isForTls(mesh: MeshView, { authority }: Pick<RequestHead, "authority">): boolean {
+  const address = splitAuthority(authority);
+  return address !== null && tableOf(mesh).carriesTls(address.hostname, address.port);
 }
 
 /** Where a sidecar finds bytes that ask for this host, or dial this address. Null: no service has it. */

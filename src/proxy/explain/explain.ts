@@ -6,6 +6,7 @@ import { type CompiledVirtualHost, explainRoutes, findRoute, RouteTable } from "
 import { explainAction, NO_ACTION } from "./action.ts";
 import { explainTokens, tokenAt } from "./authentication.ts";
 import { explainAuthorization, type Receiver } from "./authorization.ts";
+import { isForTls } from "./bytes.ts";
 import { inTcp, inTls, ofBytes } from "./bytes_outcome.ts";
 import type { Explained, Explanation } from "./explanation.ts";
 import { gatewayVerdict } from "./gateway.ts";
@@ -64,6 +65,11 @@ function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
   if (scheme === "tcp") return inTcp(mesh, head);
   const { workload } = mesh.settings;
   const found = new RouteTable(mesh.virtualHosts, () => null).virtualHost(head.authority);
+  if (found === undefined && isForTls(mesh, head)) {
+    const why =
+      `${head.authority} is declared to carry TLS, and a request to it in plain text is answered 400`;
+    return unrouted("refused", why);
+  }
   if (found === undefined) {
     const why = `no service that ${workload.key} sees has the name ${JSON.stringify(head.authority)}`;
     const note = noteOnUnknownName(mesh, head.authority);

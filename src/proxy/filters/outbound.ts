@@ -220,6 +220,10 @@ export class OutboundAcceptor {
     if (head.scheme === "https") return exchange.reply(LOCAL_REPLY.httpsInPlainText, snapshot.unrouted);
     const protocol = head.tunnel === "connect" ? "tcp" : spoken;
     const address = splitAuthority(head.authority);
+    const isRequest = address !== null && protocol !== "tcp";
+    if (isRequest && snapshot.listeners.carriesTls(address.hostname, address.port)) {
+      return exchange.reply(LOCAL_REPLY.requestToTls, snapshot.unrouted);
+    }
     this.#passOn(exchange, snapshot, address && { ...address, protocol });
   }
 

@@ -91,6 +91,11 @@ export class ListenerTable<Target, Endpoint> {
     return found?.endpoint === null ? carriesBytes(found.listener) : undefined;
   }
 
+  /** Whether a service of that name, or at that address, has declared that the port carries TLS. */
+  carriesTls(hostname: string, port: number): boolean {
+    return this.byAuthority(hostname, port)?.listener.protocol === "tls";
+  }
+
   /** Those of services that have a port, in order. */
   ofPort(port: number): readonly CompiledListener<Target>[] {
     return this.#all.filter(({ listener }) => listener.port === port);

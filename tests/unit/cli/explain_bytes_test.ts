@@ -5,9 +5,7 @@ import { translateFiles } from "../../../src/pilot/translate.ts";
 import { explain } from "../../../src/proxy/explain/explain.ts";
 import { readExplainRequest } from "../../../src/proxy/explain/request.ts";
 import { golden } from "../../golden.ts";
-import { load, networking, workloadEntry } from "../pilot/fixture.ts";
-
-const TRUST_DOMAIN = "cluster.local";
+import { load, networking, TRUST_DOMAIN, workloadEntry } from "../pilot/fixture.ts";
 
 /** A database that takes bytes, in two versions, and a partner's servers that are told by their names. */
 const BYTES = load(

@@ -1,8 +1,8 @@
 /** The `tls` and `tcp` rules of VirtualServices, as the listeners of sidecars have them. */
 import { describe, expect, test } from "bun:test";
-import type { Listener, TcpRoute } from "../../../src/model/snapshot.ts";
+import type { Listener, TcpRoute, VirtualHost } from "../../../src/model/snapshot.ts";
 import { translateFiles } from "../../../src/pilot/translate.ts";
-import { caller, load, networking, snapshotFor, workloadEntry } from "./fixture.ts";
+import { caller, load, networking, snapshotFor, TRUST_DOMAIN, workloadEntry } from "./fixture.ts";
 
 const entry = (protocol: string) =>
   networking(
@@ -30,7 +30,7 @@ function matchesOf({ matches = [] }: TcpRoute): string {
     "all";
 }
 
-function clustersOf({ destinations }: TcpRoute): string {
+function clustersOf({ destinations }: Pick<TcpRoute, "destinations">): string {
   return destinations.map(({ cluster, weight }) => `${cluster.split("|").at(-1)}*${weight}`).join(" ");
 }
 
@@ -43,7 +43,7 @@ function skipped(protocol: string, ...specs: string[]): string[] {
     workloadEntry("web", "shop", "{address: 192.0.2.1}"),
     ...specs.map((spec, index) => networking("VirtualService", `db${index}`, "shop", spec)),
   );
-  const listener = translateFiles(resources, "shop/web", "cluster.local")?.get("listener/db.test:443")?.body;
+  const listener = translateFiles(resources, "shop/web", TRUST_DOMAIN)?.get("listener/db.test:443")?.body;
   return ((listener as Listener).skipped ?? []).map(({ before, origin: { virtualService, rule }, why }) =>
     `${before} ${virtualService} ${rule}: ${why}`
   );
@@ -85,6 +85,57 @@ describe("tcpRoutesOf()", () => {
     const rule = "tcp: [{route: [{destination: {host: a.test}, weight: 3}, " +
       "{destination: {host: b.test}, weight: 0}, {destination: {host: c.test}, weight: 1}]}]";
     expect(routes("TCP", rule)).toEqual(["all -> a.test*3 c.test*1"]);
+  });
+});
+
+describe("requests that ask for a port of TCP without a tunnel", () => {
+  /** `AUTHORITIES -> CLUSTERS` of each route of db.test:443, and `before RULE: WHY` of each rule left out. */
+  function requests(rules: string, labels = "{}"): string[] {
+    const resources = load(
+      networking(
+        "ServiceEntry",
+        "db",
+        "shop",
+        "{hosts: [db.test], addresses: [10.0.0.1, 'fd00::1'], ports: [{number: 443, name: p, protocol: TCP}], " +
+          "resolution: STATIC, endpoints: [{address: 192.0.2.9}]}",
+      ),
+      workloadEntry("web", "shop", `{address: 192.0.2.1, labels: ${labels}}`),
+      networking("VirtualService", "db", "shop", `{hosts: [db.test], ${rules}}`),
+    );
+    const { routes, skipped = [] } = translateFiles(resources, "shop/web", TRUST_DOMAIN)
+      ?.get("virtualHost/db.test:443")?.body as VirtualHost;
+    const led = routes.map(({ matches, action }) => {
+      const asked = matches.map(({ authority }) => authority?.type === "exact" ? authority.value : "").join(
+        " or ",
+      );
+      return `${asked || "all"} -> ${action.type === "forward" ? clustersOf(action) : ""}`;
+    });
+    return [...led, ...skipped.map(({ before, origin: { rule }, why }) => `${before} ${rule}: ${why}`)];
+  }
+
+  test("are led by the rules for bytes, and by none for requests", () => {
+    const weighted =
+      "tcp: [{route: [{destination: {host: a.test}, weight: 1}, {destination: {host: b.test}, weight: 3}]}]";
+    expect(requests(`${weighted}, http: [{${to("c.test")}}]`)).toEqual(["all -> a.test*1 b.test*3"]);
+    expect(requests(`http: [{${to("c.test")}}]`)).toEqual([SERVICE]);
+  });
+
+  test("name an address that rules ask for, or are for others", () => {
+    const at = (network: string) => `match: [{destinationSubnets: ["${network}"]}]`;
+    expect(
+      requests(
+        `tcp: [{match: [{sourceLabels: {app: x}}], ${to("x.test")}}, {${at("10.0.0.0/8")}, ${
+          to("a.test")
+        }}, ` +
+          `{${at("192.168.0.0/16")}, ${to("b.test")}}, {${at("fd00::/8")}, ${to("c.test")}}]`,
+      ),
+    ).toEqual([
+      "10.0.0.1:443 -> a.test*100",
+      "[fd00::1]:443 -> c.test*100",
+      SERVICE,
+      '0 0: it is for callers whose label app is "x", and the caller has no such label',
+      "1 2: it is for the addresses 192.168.0.0/16, and a request names none of them",
+    ]);
   });
 });
 

@@ -105,6 +105,18 @@ describe("OutboundListener, HTTP", () => {
     expect(await client.read()).toContain("by CONNECT, or by http");
   });
 
+  test("OutboundListener sends no request in plain text to a port of TLS that was not captured", async () => {
+    const mesh = plane({ listener: { name: "shop.test:443", port: 443, protocol: "tls" } });
+    for (const authority of ["shop.test:443", "10.96.0.1:443"]) {
+      const client = mesh.arrives(null);
+      get(client, authority);
+      expect(await client.read()).toStartWith("HTTP/1.1 400 ");
+    }
+    expect(mesh.network.attempts).toHaveLength(0);
+    mesh.arrives(null).send("CONNECT shop.test:443 HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(went(mesh)).toBe("192.0.2.11:8080");
+  });
+
   test("OutboundListener leaves a CONNECT to the proxy that it was meant for", async () => {
     const mesh = plane();
     mesh.arrives(ELSEWHERE).send("CONNECT x.example:443 HTTP/1.1\r\nHost: x.example:443\r\n\r\n");
