@@ -75,7 +75,7 @@ function isWritable({ protocol, path }: RecordedCall): boolean {
 function rulesOf(calls: readonly RecordedCall[]): SuggestedRule[] {
   const byCaller = Map.groupBy(calls, ({ principal }) => principal);
   const proven = [...byCaller].filter(([principal]) => principal !== "")
-    .map(([principal, own]) => ({ principal, to: operationsOf(own) }));
+    .flatMap(([principal, own]) => targetsOf(own).map((to) => ({ principal, to })));
   const alike = Map.groupBy(proven, ({ to }) => JSON.stringify(to));
   const rules = [...alike.values()].map((callers): SuggestedRule => ({
     from: [{ source: { principals: callers.map(({ principal }) => principal).sort() } }],
@@ -89,7 +89,18 @@ function rulesOf(calls: readonly RecordedCall[]): SuggestedRule[] {
 function unprovenRules(calls: readonly RecordedCall[]): SuggestedRule[] {
   if (calls.length === 0) return [];
   const ipBlocks = [...new Set(calls.map(({ address }) => address))].sort();
-  return [{ from: [{ source: { notPrincipals: ["*"], ipBlocks } }], to: operationsOf(calls) }];
+  return targetsOf(calls).map((to) => ({ from: [{ source: { notPrincipals: ["*"], ipBlocks } }], to }));
+}
+
+/**
+ * Of one rule each: requests and bytes stand apart, since a rule of which any operation asks for what HTTP has allows no
+ * bytes at all.
+ */
+function targetsOf(calls: readonly RecordedCall[]): SuggestedRule["to"][] {
+  const operations = operationsOf(calls);
+  const isOfBytes = ({ operation }: SuggestedRule["to"][number]) => operation.methods === undefined;
+  return [operations.filter((one) => !isOfBytes(one)), operations.filter(isOfBytes)]
+    .filter(({ length }) => length > 0);
 }
 
 /** Sorted, so that equal calls give equal texts. */

@@ -12,6 +12,8 @@ import { PolicyCatalogue } from "../../../src/pilot/policies.ts";
 
 const WEB = "spiffe://cluster.local/ns/shop/sa/web";
 
+const PORTS_OF_BYTES: readonly number[] = [9, 90];
+
 function seen(calls: readonly RecordedCall[], overrides: Partial<SeenCalls> = {}): SeenCalls {
   return { workload: "shop/web-1", principal: WEB, calls, omitted: 0, ...overrides };
 }
@@ -78,10 +80,17 @@ describe("suggestPolicies()", () => {
           action: "ALLOW",
           rules: [
             {
-              from: [{ source: { principals: ["cluster.local/ns/shop/sa/cart"] } }],
-              to: [{ operation: { ports: ["9"] } }, { operation }],
+              from: [
+                {
+                  source: { principals: ["cluster.local/ns/shop/sa/cart", "cluster.local/ns/shop/sa/front"] },
+                },
+              ],
+              to: [{ operation }],
             },
-            { from: [{ source: { principals: ["cluster.local/ns/shop/sa/front"] } }], to: [{ operation }] },
+            {
+              from: [{ source: { principals: ["cluster.local/ns/shop/sa/cart"] } }],
+              to: [{ operation: { ports: ["9"] } }],
+            },
           ],
         },
       },
@@ -129,11 +138,15 @@ describe("suggestPolicies()", () => {
     const calls = fc.array(
       fc.record({
         principal: fc.constantFrom("cluster.local/ns/shop/sa/front", "cluster.local/ns/shop/sa/cart", ""),
-        port: fc.constantFrom(80, 8080),
+        port: fc.constantFrom(80, 8080, ...PORTS_OF_BYTES),
         method: fc.constantFrom("GET", "POST"),
         path: text,
         address: fc.constantFrom("10.0.0.3", "10.0.0.4"),
-      }),
+      }).map((one): Partial<RecordedCall> =>
+        PORTS_OF_BYTES.includes(one.port)
+          ? { ...one, protocol: "tcp", method: "", authority: "", path: "" }
+          : one
+      ),
       { minLength: 1, maxLength: 6 },
     );
     fc.assert(fc.property(calls, calls, (some, others) => {
