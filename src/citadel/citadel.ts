@@ -209,6 +209,11 @@ export class Citadel {
     return new Set(this.#log.enrolments().keys());
   }
 
+  /** Whether this workload has joined under this identity, and has a valid certificate. */
+  isEnrolledAs(workload: WorkloadKey, spiffeId: string): boolean {
+    return this.#log.enrolmentOf(workload)?.spiffeId === spiffeId;
+  }
+
   /** The WorkloadGroup that a workload has joined, by the token of its enrolment; undefined: none. */
   groupOf(workload: WorkloadKey): WorkloadKey | undefined {
     return this.#log.enrolmentOf(workload)?.group;

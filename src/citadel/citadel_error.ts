@@ -15,6 +15,7 @@ export type CitadelErrorCode =
   | "csr_refused"
   | "renewal_refused"
   | "rejoin_refused"
+  | "certificate_required"
   | "certificate_revoked"
   /** An operator asked for what cannot be: a wrong name, a lifetime out of range, too many tokens. */
   | "request_invalid"

@@ -14,7 +14,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { EnrolRequest, PlatformEnrolRequest, RejoinRequest } from "../model/enrolment.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import type { Log } from "../telemetry/log.ts";
-import { answer, type PeerEnvironment, type ProxyContext, refuse, refusePeer } from "./proxy_answers.ts";
+import { answer, type PeerEnvironment, peerRefused, type ProxyContext, refuse } from "./proxy_answers.ts";
 import { BodyError, readJson } from "./read_body.ts";
 
 /** A CSR and a token, with room to spare. */
@@ -79,19 +79,25 @@ export function addCertificatePaths(app: Hono<PeerEnvironment>, options: Certifi
     }));
 
   app.post("/v1/renew", (context) => {
-    const { spiffeId, serial } = context.env;
-    const isRevoked = () => serial !== null && citadel.isRevoked(serial);
-    if (spiffeId === null || isRevoked()) return refusePeer(context);
+    const { address, spiffeId, serial } = context.env;
     const workload = context.req.query("workload");
+    const isRevoked = () => serial !== null && citadel.isRevoked(serial);
+    const renew = { event: "renew", message: "Renewed a certificate", read: readEnrolRequest } as const;
+    if (spiffeId === null || isRevoked()) {
+      // Counted as a stranger: he must not use up the attempts of whom he was.
+      const issue = () => Promise.reject(peerRefused(context.env));
+      return pass(context, options, limits, { ...renew, source: address, issue });
+    }
     return pass(context, options, renewals, {
-      event: "renew",
-      message: "Renewed a certificate",
-      source: `${spiffeId} ${workload}`,
-      read: readEnrolRequest,
+      ...renew,
+      // Names that it makes up have no attempts of their own.
+      source: `${spiffeId} ${
+        workload !== undefined && citadel.isEnrolledAs(workload, spiffeId) ? workload : ""
+      }`,
       async issue(request) {
         const issued = await citadel.renew(spiffeId, workload, request);
         // It may have been revoked meanwhile: then the new certificate goes to nobody.
-        if (isRevoked()) throw new CitadelError("certificate_revoked", "The certificate was revoked");
+        if (isRevoked()) throw peerRefused(context.env);
         return issued;
       },
     });

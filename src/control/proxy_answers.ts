@@ -26,9 +26,19 @@ export function refuse(
 
 /** For what needs a certificate that holds. */
 export function refusePeer(context: ProxyContext): Response {
-  return context.env.spiffeId === null
-    ? refuse(context, 401, "certificate_required", "A workload certificate is needed")
-    : refuse(context, 403, "certificate_revoked", "The certificate was revoked");
+  const { code, message } = peerRefused(context.env);
+  return refuse(context, statusOf(code), code, message);
+}
+
+/** Why a peer is refused that has no certificate that holds. */
+export function peerRefused({ spiffeId, serial }: Peer): CitadelError {
+  return spiffeId === null
+    ? new CitadelError("certificate_required", "A workload certificate is needed")
+    : new CitadelError(
+      "certificate_revoked",
+      "The certificate was revoked; join with a new token, and without the identity.json of before",
+      `The certificate ${serial} was revoked`,
+    );
 }
 
 /** Runs a handler and turns what it throws into an answer; anything unexpected is logged and says nothing outside. */
@@ -46,7 +56,7 @@ export async function answer(
     if (error instanceof CitadelError) {
       const { code, detail } = error;
       log.warn("Refused a request for a certificate", { code, detail, address, spiffeId });
-      return refuse(context, PASSING.has(code) ? 503 : 403, code, error.message);
+      return refuse(context, statusOf(code), code, error.message);
     }
     log.error("A request failed", { path: context.req.path, address, reason: String(error) });
     if (error instanceof PrivateFileError) {
@@ -54,4 +64,9 @@ export async function answer(
     }
     return refuse(context, 500, "internal", "Internal error");
   }
+}
+
+function statusOf(code: CitadelErrorCode): 401 | 403 | 503 {
+  if (code === "certificate_required") return 401;
+  return PASSING.has(code) ? 503 : 403;
 }

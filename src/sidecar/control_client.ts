@@ -17,12 +17,15 @@ import {
   type ResponseHead,
 } from "../proxy/exchange.ts";
 import { connect, type TlsMaterial } from "../runtime/socket.ts";
+import { refusalOf } from "./refusal_of.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A request must be answered within this. */
 const REQUEST_TIMEOUT_MS = 15_000;
 /** Nobody is sent away for longer. */
 const RETRY_AFTER_MAX_MS = 60_000;
+/** Bytes of what it says when it opens no stream. */
+const REFUSAL_BYTES_MAX = 4 * 1024;
 /** Bytes of an answer to a request. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
@@ -62,8 +65,8 @@ export interface Answer {
 export interface StreamEvents {
   onOpen(): void;
   onLine(line: string): void;
-  /** Called once, and last. */
-  onEnd(reason: string): void;
+  /** Called once, and last. `code` is the control plane's, when it opened no stream and said why. */
+  onEnd(reason: string, code?: string): void;
 }
 
 /** The sending half of a stream of JSON lines. */
@@ -236,6 +239,9 @@ class StreamCall implements PendingRequest, LineStream {
   readonly #encoder = new TextEncoder();
   #stream: ClientStream | null = null;
   #head: RequestHead | null = null;
+  #status = 0;
+  /** Of an answer that opens no stream. */
+  readonly #refusal: Uint8Array[] = [];
   #over = false;
 
   constructor(host: Host, events: StreamEvents) {
@@ -268,11 +274,17 @@ class StreamCall implements PendingRequest, LineStream {
   onInform(): void {}
 
   onResponse(head: ResponseHead): void {
-    if (head.status !== 200) this.#end(`it answered ${head.status}`);
+    this.#status = head.status;
   }
 
   onResponseBody(chunk: Uint8Array): void {
     if (this.#over) return;
+    if (this.#status !== 200) {
+      this.#refusal.push(chunk);
+      const bytes = this.#refusal.reduce((sum, { length }) => sum + length, 0);
+      if (bytes > REFUSAL_BYTES_MAX) this.#end(`it answered ${this.#status}`);
+      return;
+    }
     try {
       for (const line of this.#lines.push(chunk)) if (!this.#over) this.#events.onLine(line);
     } catch (error) {
@@ -282,7 +294,8 @@ class StreamCall implements PendingRequest, LineStream {
 
   onResponseEnd(_trailers: HeaderList | null): void {
     this.#stream = null;
-    this.#end("it ended the stream");
+    if (this.#status === 200) this.#end("it ended the stream");
+    else this.#endRefused();
   }
 
   onUpstreamReset(reason: ResetReason): void {
@@ -297,11 +310,22 @@ class StreamCall implements PendingRequest, LineStream {
     this.#events.onOpen();
   }
 
-  #end(reason: string): void {
+  #endRefused(): void {
+    let body: unknown = null;
+    try {
+      body = JSON.parse(new TextDecoder().decode(Buffer.concat(this.#refusal)));
+    } catch {
+      // Whatever it says, it is no reason.
+    }
+    const { code, message } = refusalOf(body);
+    this.#end(`it answered ${this.#status}: ${message}`, code);
+  }
+
+  #end(reason: string, code?: string): void {
     if (this.#over) return;
     this.#over = true;
     this.#stream?.reset();
-    this.#events.onEnd(reason);
+    this.#events.onEnd(reason, code);
   }
 }
 

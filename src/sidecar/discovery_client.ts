@@ -64,6 +64,7 @@ export class DiscoveryClient {
   #onFarewell: (() => void) | null = null;
   /** The last reason for being without a stream, so that the log says it once. */
   #trouble: string | null = null;
+  #refusal: string | null = null;
 
   /** `snapshot` is what the proxy has already, from disk; it may be empty. */
   constructor(options: DiscoveryClientOptions, snapshot: Snapshot) {
@@ -71,6 +72,11 @@ export class DiscoveryClient {
     this.#snapshot = snapshot;
     const { random } = options;
     this.#backoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS, random });
+  }
+
+  /** The code by which the control plane last refused a stream; null: it did not, or has served one since. */
+  get refusal(): string | null {
+    return this.#refusal;
   }
 
   start(): void {
@@ -81,7 +87,7 @@ export class DiscoveryClient {
     const stream = client.stream("/v1/discovery", {
       onOpen: () => void this.#applying.then(() => this.#greet(stream)),
       onLine: (line) => this.#receive(line, stream),
-      onEnd: (reason) => this.#onEnd(reason),
+      onEnd: (reason, code) => this.#onEnd(reason, code),
     });
     this.#stream = stream;
     this.#heartbeat();
@@ -140,6 +146,7 @@ export class DiscoveryClient {
     const { clock, log } = this.#options;
     this.#heardAtMs = clock.monotonic();
     this.#heard = true;
+    this.#refusal = null;
     const message = JSON.parse(line) as ControlMessage;
     if (message.type === "push") {
       this.#backoff.reset();
@@ -188,8 +195,9 @@ export class DiscoveryClient {
     });
   }
 
-  #onEnd(reason: string): void {
+  #onEnd(reason: string, code?: string): void {
     const { clock, log } = this.#options;
+    if (code !== undefined) this.#refusal = code;
     this.#cancelHeartbeat();
     this.#stream = null;
     this.#onFarewell?.();

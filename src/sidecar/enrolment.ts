@@ -5,7 +5,6 @@ import { decodePrivateKey, encodePrivateKey, generateKeyPair, type KeyPair } fro
 import { pinnedRoot, readTrustBundle, TRUST_BUNDLE_CHARACTERS_MAX } from "../identity/trust_bundle.ts";
 import type {
   CertificateReply,
-  ErrorReply,
   JoinTokenClaims,
   PlatformEnrolRequest,
   RejoinRequest,
@@ -16,6 +15,7 @@ import type { TimerWheel } from "../lib/timer_wheel.ts";
 import { parseSpiffeId, type SpiffeId } from "../model/spiffe_id.ts";
 import { type Answer, type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
 import type { SidecarIdentity } from "./identity_state.ts";
+import { refusalOf } from "./refusal_of.ts";
 import { fetchTrustBundle } from "./trust_bundle_fetch.ts";
 
 const TOO_MANY_REQUESTS = 429;
@@ -142,11 +142,14 @@ async function readCertificateReply(
   spiffeId: string | undefined,
 ): Promise<CertificateReply> {
   if (status >= 500 || status === TOO_MANY_REQUESTS) {
-    throw new ControlPlaneUnreachable(`The control plane answered ${status}: ${messageOf(body)}`, {
+    throw new ControlPlaneUnreachable(`The control plane answered ${status}: ${refusalOf(body).message}`, {
       retryAfterMs,
     });
   }
-  if (status !== 200) throw new EnrolmentRefused(codeOf(body), messageOf(body));
+  if (status !== 200) {
+    const { code, message } = refusalOf(body);
+    throw new EnrolmentRefused(code, message);
+  }
   const reply = body as CertificateReply;
   const expected = spiffeId ?? reply.spiffeId;
   if (certificateInfo(reply.chain).spiffeId !== expected) {
@@ -157,12 +160,4 @@ async function readCertificateReply(
   }
   await readTrustBundle(reply.roots);
   return reply;
-}
-
-function messageOf(body: unknown): string {
-  return (body as ErrorReply | null)?.error?.message ?? "no reason given";
-}
-
-function codeOf(body: unknown): string {
-  return (body as ErrorReply | null)?.error?.code ?? "refused";
 }

@@ -268,6 +268,7 @@ export class Sidecar {
     if (this.#stopping) return "draining";
     if (this.#keeper === null) return "waiting for a certificate";
     if (this.#keeper.notAfterMs <= this.#options.clock.now()) return "the certificate has expired";
+    if (this.#discovery?.refusal === "certificate_revoked") return "the certificate was revoked";
     if (this.#snapshot === null) return "waiting for a snapshot";
     return this.#plane?.workers.serving === 0 ? "no worker serves" : null;
   }

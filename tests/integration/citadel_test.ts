@@ -1,8 +1,9 @@
 /** The certificate authority through the executable: CAs that are plugged in, the list of certificates, revocation. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
+import type { AuditEntry } from "../../src/citadel/audit_log.ts";
 import { certificateInfo } from "../../src/identity/certificate_info.ts";
 import { createCsr } from "../../src/identity/csr.ts";
 import { generateKeyPair } from "../../src/identity/key_pair.ts";
@@ -12,7 +13,7 @@ import { TestAuthority } from "../unit/identity/odd_certificates.ts";
 import { openssl } from "../unit/identity/openssl.ts";
 import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
 import { startEcho, stopEchoes } from "./apps.ts";
-import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { KeepAliveLoad } from "./keep_alive_load.ts";
 import { Mesh } from "./mesh.ts";
@@ -29,6 +30,8 @@ const intermediate = await makeAuthority({ ...now, issuer: root, pathLength: 0 }
 const plugged = writeFiles(istioFiles(intermediate, intermediate.pem + root.pem, root.pem));
 /** With the longest life that a certificate can have: its half is more than a timer of the runtime can count. */
 const flags = ["--ca", plugged, "--cert-ttl", "2160h"];
+
+let client: Bowline;
 
 endEverythingAfterwards();
 
@@ -66,7 +69,7 @@ describe("run --ca", () => {
     "run --ca signs with the intermediate, and workloads speak to each other by the root",
     async () => {
       await mesh.startControlPlane(...flags);
-      await mesh.startSidecar("shop/client", { at: CLIENT });
+      client = await mesh.startSidecar("shop/client", { at: CLIENT });
       await mesh.startSidecar("shop/store", { at: STORE });
       await mesh.untilSynced(2);
       expect((await viaSidecar(mesh.address(CLIENT), "store:8080")).status).toBe(200);
@@ -167,6 +170,10 @@ describe("bowline cert revoke", () => {
     await until("the others have called on", () => load.answered > before + 500);
     await load.stop();
     expect([load.failures, load.broken]).toEqual([[], 0]);
+    // On the machine that was shut out, too, somebody sees why.
+    await client.says("it answered 403: The certificate was revoked; join with a new token");
+    const ready = await fetch(`http://${mesh.address(CLIENT)}:15021/healthz/ready`);
+    expect([ready.status, (await ready.text()).trim()]).toEqual([503, "the certificate was revoked"]);
   });
 
   scenario("bowline cert revoke holds after a restart, against renewal too, and is in the CRL", async () => {
@@ -178,6 +185,16 @@ describe("bowline cert revoke", () => {
     expect([answer.status, await answer.json()]).toMatchObject([403, {
       error: { code: "certificate_revoked" },
     }]);
+    const serial = certificateInfo(identity.chain).serial;
+    await controlPlane.says(`The certificate ${serial} was revoked`);
+    const audit = readFileSync(join(mesh.controlPlaneData, "ca", "audit.jsonl"), "utf8").trim().split("\n");
+    expect(audit.map((line) => JSON.parse(line) as AuditEntry)).toContainEqual(
+      expect.objectContaining({
+        event: "renew",
+        outcome: "certificate_revoked",
+        by: `certificate ${serial}`,
+      }),
+    );
     const der = new Uint8Array(await (await fetch(`http://${mesh.address(9)}:15014/crl`)).arrayBuffer());
     const text = openssl(["crl", "-in", "crl.pem", "-noout", "-text"], {
       "crl.pem": encodePem("X509 CRL", der),

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { Hono } from "hono";
 import { ATTEMPTS_MAX, SOURCE_ATTEMPTS_MAX } from "../../../src/citadel/attempt_limits.ts";
-import type { AuditLog } from "../../../src/citadel/audit_log.ts";
+import type { AuditEntry, AuditLog } from "../../../src/citadel/audit_log.ts";
 import { addCertificatePaths } from "../../../src/control/certificate_api.ts";
 import type { Peer } from "../../../src/control/fetch_bridge.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
@@ -14,7 +14,8 @@ async function build() {
   const { citadel, clock } = await openCitadel();
   const { token } = await citadel.createToken(CART);
   const { serial } = await citadel.enrol({ token, csr: await newCsr() });
-  const audit = { append: () => Promise.resolve() } as unknown as AuditLog;
+  const told: AuditEntry[] = [];
+  const audit = { append: (entry: AuditEntry) => Promise.resolve(told.push(entry)) } as unknown as AuditLog;
   const log = createLog({ clock, format: "json", write: () => {} });
   const app = new Hono<{ Bindings: Peer }>();
   addCertificatePaths(app, { citadel, audit, platform: null, clock, log, onEnrolled: () => {} });
@@ -23,8 +24,10 @@ async function build() {
     const init = { method: "POST", body: JSON.stringify(body) };
     return (await app.request(path, init, { ...nobody, ...peer })).status;
   };
-  return { citadel, post, serial };
+  return { citadel, post, serial, told };
 }
+
+const RENEW = `/v1/renew?workload=${encodeURIComponent(CART.workload)}`;
 
 describe("addCertificatePaths()", () => {
   test("addCertificatePaths() lets a workload renew while others guess from everywhere", async () => {
@@ -36,8 +39,49 @@ describe("addCertificatePaths()", () => {
     }
     const { token } = await citadel.createToken({ ...CART, workload: "shop/cart-v2" });
     expect(await post("/v1/enrol", { token, csr: await newCsr() }, { address: "203.0.113.1" })).toBe(429);
-    const renew = `/v1/renew?workload=${encodeURIComponent(CART.workload)}`;
-    expect(await post(renew, { csr: await newCsr() }, { spiffeId: CART.spiffeId, serial })).toBe(200);
+    expect(await post(RENEW, { csr: await newCsr() }, { spiffeId: CART.spiffeId, serial })).toBe(200);
+  });
+
+  test("addCertificatePaths() tells the audit log of renewals with a certificate that was revoked, or with none", async () => {
+    const { citadel, post, serial, told } = await build();
+    await citadel.revoke(serial);
+    const csr = await newCsr();
+    expect(await post(RENEW, { csr }, { spiffeId: CART.spiffeId, serial })).toBe(403);
+    expect(await post(RENEW, { csr }, {})).toBe(401);
+    expect(told).toMatchObject([
+      {
+        event: "renew",
+        outcome: "certificate_revoked",
+        by: `certificate ${serial}`,
+        spiffeId: CART.spiffeId,
+      },
+      { event: "renew", outcome: "certificate_required", address: "192.0.2.1", spiffeId: null },
+    ]);
+  });
+
+  test("addCertificatePaths() takes no attempt from a workload whose revoked certificate somebody else shows", async () => {
+    const { citadel, post, serial } = await build();
+    await citadel.revoke(serial);
+    const { token } = await citadel.createToken(CART);
+    const { serial: next } = await citadel.enrol({ token, csr: await newCsr() });
+    const csr = await newCsr();
+    for (let asked = 0; asked < SOURCE_ATTEMPTS_MAX; asked++) {
+      expect(await post(RENEW, { csr }, { spiffeId: CART.spiffeId, serial })).toBe(403);
+    }
+    expect(await post(RENEW, { csr }, { spiffeId: CART.spiffeId, serial })).toBe(429);
+    const owner = { address: "192.0.2.2", spiffeId: CART.spiffeId, serial: next };
+    expect(await post(RENEW, { csr }, owner)).toBe(200);
+  });
+
+  test("addCertificatePaths() counts renewals for names that a workload makes up as one", async () => {
+    const { post, serial } = await build();
+    const peer = { spiffeId: CART.spiffeId, serial };
+    const csr = await newCsr();
+    for (let asked = 0; asked < SOURCE_ATTEMPTS_MAX; asked++) {
+      expect(await post(`/v1/renew?workload=shop%2Fno-${asked}`, { csr }, peer)).toBe(403);
+    }
+    expect(await post("/v1/renew?workload=shop%2Fno", { csr }, peer)).toBe(429);
+    expect(await post(RENEW, { csr }, peer)).toBe(200);
   });
 
   test("addCertificatePaths() hands no certificate to whom somebody is just shutting out", async () => {

@@ -18,7 +18,7 @@ interface Stream {
   readonly sent: { readonly type: string; readonly [field: string]: unknown }[];
   onOpen(): void;
   onLine(line: string): void;
-  onEnd(reason: string): void;
+  onEnd(reason: string, code?: string): void;
 }
 
 /** A client, its streams, and the snapshots that wait to be applied. */
@@ -76,6 +76,20 @@ function push(nonce: number, version: string, body: Resource): string {
 }
 
 describe("DiscoveryClient", () => {
+  test("has the code by which it was refused until the control plane serves it", async () => {
+    const { clock, discovery, streams } = build();
+    expect(discovery.refusal).toBeNull();
+    streams[0]?.onEnd("it answered 403", "certificate_revoked");
+    clock.advance(10_000);
+    streams[1]?.onEnd("nobody accepts connections there");
+    expect(discovery.refusal).toBe("certificate_revoked");
+    clock.advance(10_000);
+    streams[2]?.onOpen();
+    streams[2]?.onLine('{"type":"heartbeat"}');
+    await settle();
+    expect(discovery.refusal).toBeNull();
+  });
+
   test("answers a push once it is applied, or refused, and takes the next one after it", async () => {
     const { streams: [stream], applying } = build();
     stream?.onLine(push(1, "a", cluster({ name: "one" })));
