@@ -11,6 +11,7 @@ import type {
 } from "../proxy/explain/explanation.ts";
 import { IDEMPOTENT_METHODS } from "../proxy/filters/upstream_failure.ts";
 import { policyLines } from "./policy_text.ts";
+import { abortStatus } from "./fault_words.ts";
 import { formatTable, printable } from "./output.ts";
 
 const WEIGHT_WIDTH = 8;
@@ -80,16 +81,11 @@ function forwarding(explanation: Explanation): string[] {
 function faultLines({ fault }: Explanation): string[] {
   if (fault === null) return [];
   const { delay, abort } = fault;
-  const status = abort === null
-    ? ""
-    : "httpStatus" in abort
-    ? `${abort.httpStatus}`
-    : `gRPC status ${abort.grpcStatus}`;
   return [
     ...delay === null
       ? []
       : [`${delay.percentage}% of such requests are delayed by ${delay.fixedDelayMs} ms.`],
-    ...abort === null ? [] : [`${abort.percentage}% of such requests are aborted: ${status} FI.`],
+    ...abort === null ? [] : [`${abort.percentage}% of such requests are aborted: ${abortStatus(abort)} FI.`],
   ];
 }
 

@@ -172,11 +172,12 @@ export interface HeaderEdits {
 /** Delay and abort are drawn one without the other. Percentages are 0 to 100, fractions allowed. */
 export interface Fault {
   readonly delay: { readonly percentage: number; readonly fixedMs: number } | null;
-  readonly abort:
-    | { readonly percentage: number; readonly httpStatus: number }
-    | { readonly percentage: number; readonly grpcStatus: number }
-    | null;
+  readonly abort: Abort | null;
 }
+
+export type Abort =
+  | { readonly percentage: number; readonly httpStatus: number }
+  | { readonly percentage: number; readonly grpcStatus: number };
 
 /** Empty strings leave the header out. */
 export interface CorsPolicy {

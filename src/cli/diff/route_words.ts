@@ -12,6 +12,7 @@ import type {
   WeightedCluster,
 } from "../../model/route.ts";
 import { clusterParts } from "../../proxy/explain/mesh_view.ts";
+import { abortStatus } from "../fault_words.ts";
 import type { Treatment } from "./snapshot_diff.ts";
 
 /** Null: no rule takes the request. */
@@ -128,14 +129,9 @@ function retriesText(policy: RetryPolicy): string {
 }
 
 function faultTexts({ delay, abort }: Fault): string[] {
-  const status = abort === null
-    ? ""
-    : "httpStatus" in abort
-    ? `${abort.httpStatus}`
-    : `gRPC status ${abort.grpcStatus}`;
   return [
     ...delay === null ? [] : [`${delay.percentage}% delayed by ${delay.fixedMs} ms`],
-    ...abort === null ? [] : [`${abort.percentage}% aborted with ${status}`],
+    ...abort === null ? [] : [`${abort.percentage}% aborted with ${abortStatus(abort)}`],
   ];
 }
 

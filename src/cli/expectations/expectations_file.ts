@@ -1,13 +1,11 @@
 /** A file of routing expectations: requests, and what `explain` should say of each. */
 import * as v from "valibot";
-import { CODES } from "../../config/codes.ts";
 import type { Finding } from "../../config/finding.ts";
 import type { Position } from "../../config/resource.ts";
 import { fields, isMap, listOfSome, map, optional, type Schema } from "../../config/schema/fields.ts";
 import { wrong } from "../../config/schema/problem.ts";
 import { oneOf } from "../../config/schema/scalars.ts";
-import { validate } from "../../config/schema_findings.ts";
-import { parseYaml } from "../../config/yaml_node.ts";
+import { readSingleDocument } from "../../config/single_document.ts";
 import { ACTIONS, type Explanation } from "../../proxy/explain/explanation.ts";
 import type { SourceFile } from "../../runtime/read_files.ts";
 
@@ -92,23 +90,10 @@ const schema = fields({
 export function readExpectations(
   source: SourceFile,
 ): { readonly file: ExpectationsFile | null; readonly findings: readonly Finding[] } {
-  const { nodes, findings } = parseYaml(source);
-  if (findings.length > 0) return { file: null, findings };
-  const [node, second] = nodes;
-  if (node === undefined || second !== undefined) {
-    const position = second?.positionOf([]) ?? { file: source.file, line: 1, column: 1 };
-    const message = "a file of expectations is one document with a list of tests";
-    const finding = {
-      code: CODES.schema,
-      severity: "error",
-      ...position,
-      resource: null,
-      field: null,
-    } as const;
-    return { file: null, findings: [{ ...finding, message, hint: null }] };
-  }
-  const { output, findings: problems } = validate(schema, node, null, false);
-  if (output === null) return { file: null, findings: problems };
+  const wanted = "a file of expectations is one document with a list of tests";
+  const { document, findings } = readSingleDocument(source, schema, wanted);
+  if (document === null) return { file: null, findings };
+  const { node, output } = document;
   const expectations = output.tests.map((test, index): Expectation => {
     const [, method = null, url = ""] = REQUEST.exec(test.request) ?? [];
     return {

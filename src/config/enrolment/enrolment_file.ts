@@ -4,14 +4,12 @@
  */
 import * as v from "valibot";
 import type { SourceFile } from "../../runtime/read_files.ts";
-import { CODES } from "../codes.ts";
 import type { Finding } from "../finding.ts";
 import { fields, list, listOfSome, optional, type Schema } from "../schema/fields.ts";
 import { duration } from "../schema/numbers.ts";
 import { wrong } from "../schema/problem.ts";
 import { oneOf } from "../schema/scalars.ts";
-import { validate } from "../schema_findings.ts";
-import { parseYaml } from "../yaml_node.ts";
+import { readSingleDocument } from "../single_document.ts";
 import { type ClaimPath, type ClaimTemplate, parseClaimPath, parseClaimTemplate } from "./claim_template.ts";
 
 /** Signatures that a platform may make. With none of them is a public key ever taken for a secret. */
@@ -119,23 +117,9 @@ const schema = v.pipe(
 export function readEnrolmentFile(
   source: SourceFile,
 ): { readonly issuers: readonly PlatformIssuer[] | null; readonly findings: readonly Finding[] } {
-  const { nodes, findings } = parseYaml(source);
-  if (findings.length > 0) return { issuers: null, findings };
-  const [node, second] = nodes;
-  if (node === undefined || second !== undefined) {
-    const position = second?.positionOf([]) ?? { file: source.file, line: 1, column: 1 };
-    const about = {
-      code: CODES.schema,
-      severity: "error",
-      ...position,
-      resource: null,
-      field: null,
-    } as const;
-    const message = "an enrolment file is one document with a list of issuers";
-    return { issuers: null, findings: [{ ...about, message, hint: null }] };
-  }
-  const { output, findings: problems } = validate(schema, node, null, false);
-  return { issuers: output?.issuers ?? null, findings: problems };
+  const wanted = "an enrolment file is one document with a list of issuers";
+  const { document, findings } = readSingleDocument(source, schema, wanted);
+  return { issuers: document?.output.issuers ?? null, findings };
 }
 
 /** In plain text nobody else's keys may be fetched: whoever stands between could put in some of his own. */

@@ -1,6 +1,6 @@
 /** The answer of `explain`: the JSON that the command prints, and what goes with it for people. */
 import type { Policy } from "../../model/policy.ts";
-import type { RouteOrigin } from "../../model/route.ts";
+import type { Abort, RouteOrigin } from "../../model/route.ts";
 import type { Cluster } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
 
@@ -128,10 +128,7 @@ export interface ExplainedHeaders {
 /** Percentages of the requests, drawn one without the other. */
 export interface ExplainedFault {
   readonly delay: { readonly percentage: number; readonly fixedDelayMs: number } | null;
-  readonly abort:
-    | { readonly percentage: number; readonly httpStatus: number }
-    | { readonly percentage: number; readonly grpcStatus: number }
-    | null;
+  readonly abort: Abort | null;
 }
 
 export interface ExplainedMirror {
