@@ -1,18 +1,34 @@
 /** What holds for the calls to a destination, in words: which DestinationRules say so, and what is not the default. */
 import type { OutlierDetection } from "../model/outlier_detection.ts";
-import type { Cluster, ClusterLimits, HashKey, LocalitySettings } from "../model/snapshot.ts";
+import type {
+  Cluster,
+  ClusterLimits,
+  HashKey,
+  HashSettings,
+  LocalitySettings,
+  Warmup,
+} from "../model/snapshot.ts";
+import { RING_SIZE_MIN } from "../proxy/cluster/balancer/ring_table.ts";
+import { MAGLEV_TABLE_SIZE } from "../proxy/cluster/balancer/maglev_table.ts";
 import type { Credential, UpstreamTls } from "../model/upstream_tls.ts";
+
+/** What holds where nobody says anything else. */
+const CONNECT_TIMEOUT_MS = 10_000;
+const OUTLIER_INTERVAL_MS = 10_000;
 
 /** Nothing where all is as it is without rules. `from` is the locality of the caller. */
 export function policyLines(cluster: Cluster | null, from: string | null): string[] {
   if (cluster === null) return [];
   const { rules = [], balancer, hash, warmup, locality, limits, outlier, tls } = cluster;
-  const { followsClient, tunnel, proxyProtocol, toOriginalDestination } = cluster;
-  const hashed = hash === undefined ? "" : ` by ${hash.keys.map(hashText).join(" and ")}`;
+  const { protocol, followsClient, tunnel, proxyProtocol, toOriginalDestination, connectTimeoutMs } = cluster;
+  const hashed = hash === undefined ? "" : ` by ${hash.keys.map(hashText).join(" and ")}${tableText(hash)}`;
   const others = [
     ...toOriginalDestination ? ["captured calls go on to the address that they dialled"] : [],
     ...balancer === "LEAST_REQUEST" ? [] : [`balanced by ${balancer}${hashed}`],
-    ...warmup === undefined ? [] : [`new endpoints warm up for ${warmup.durationMs} ms`],
+    ...warmup === undefined ? [] : [warmupText(warmup)],
+    ...rules.length > 0 && protocol === "http2" && !followsClient
+      ? ["without a sidecar, spoken to in HTTP/2"]
+      : [],
     ...followsClient ? ["spoken to in the client's HTTP"] : [],
     ...proxyProtocol === undefined ? [] : [`without a sidecar, after PROXY protocol ${proxyProtocol}`],
     ...tls === undefined ? [] : [tlsText(tls)],
@@ -20,6 +36,7 @@ export function policyLines(cluster: Cluster | null, from: string | null): strin
       ? []
       : [`without a sidecar, bytes go on to ${tunnel.authority} by ${tunnel.method}`],
     ...locality ? [localityText(locality, from, outlier !== undefined)] : [],
+    ...connectTimeoutMs === CONNECT_TIMEOUT_MS ? [] : [`connected within ${connectTimeoutMs} ms`],
     ...limits === undefined ? [] : [limitsText(limits)],
     ...outlier === undefined ? [] : [outlierText(outlier)],
   ].filter((text) => text !== "");
@@ -33,9 +50,32 @@ function hashText(key: HashKey): string {
       return "the client's address";
     case "query":
       return `parameter ${key.name}`;
-    default:
-      return `${key.type} ${key.name}`;
+    case "header":
+      return `header ${key.name}`;
+    case "cookie":
+      return `cookie ${key.name}${cookieText(key)}`;
   }
+}
+
+/** What goes with the cookie that the proxy hands out to those who have none. */
+function cookieText({ ttlMs, path, attributes }: Extract<HashKey, { type: "cookie" }>): string {
+  if (ttlMs === null) return "";
+  const life = ttlMs === 0 ? "the session" : `${ttlMs} ms`;
+  const more = attributes.map(([name, value]) => value === "" ? name : `${name}=${value}`);
+  const said = [...path === null ? [] : [`Path=${path}`], ...more].join("; ");
+  return ` (handed out for ${life}${said === "" ? "" : `, with ${said}`})`;
+}
+
+/** Sizes, where they are not Istio's own. */
+function tableText({ minimumRingSize, tableSize }: HashSettings): string {
+  if (tableSize !== undefined && tableSize !== MAGLEV_TABLE_SIZE) return `, in a table of ${tableSize}`;
+  const isOwn = minimumRingSize !== undefined && minimumRingSize !== RING_SIZE_MIN;
+  return isOwn ? `, on a ring of ${minimumRingSize} points at least` : "";
+}
+
+function warmupText({ durationMs, minimumPercent, aggression }: Warmup): string {
+  const how = aggression === 1 ? "" : `, with the aggression ${aggression}`;
+  return `new endpoints warm up for ${durationMs} ms, from ${minimumPercent}% of their weight${how}`;
 }
 
 function tlsText({ sni, certificate, rootsFile, crlFile, credential, names, insecure }: UpstreamTls): string {
@@ -96,9 +136,10 @@ function outlierText(outlier: OutlierDetection): string {
       : [],
   ];
   if (causes.length === 0) return "nobody is taken out";
-  const { minHealthPercent } = outlier;
+  const { minHealthPercent, intervalMs } = outlier;
   const panic = minHealthPercent === 0 ? "" : `, unless fewer than ${minHealthPercent}% are healthy`;
+  const looked = intervalMs === OUTLIER_INTERVAL_MS ? "" : `, looked at every ${intervalMs} ms`;
   return `taken out for ${baseEjectionMs} ms and longer after ${
     causes.join(" or ")
-  }, ${maxEjectionPercent}% of the endpoints at most${panic}`;
+  }, ${maxEjectionPercent}% of the endpoints at most${panic}${looked}`;
 }

@@ -18,6 +18,7 @@ import {
   SAFARI,
   STAFF,
   TOKENS,
+  TUNED,
   TUTORIAL,
   UPSTREAM,
 } from "./explained_meshes.ts";
@@ -74,6 +75,8 @@ const CASES: readonly [name: string, mesh: ResourceSet, from: string, url: strin
   ["destination_rule", DESTINATIONS, "shop/web", "http://cart/beta/x"],
   ["registry_only", DESTINATIONS, "shop/web", "http://nobody.test/"],
   ["every_policy", POLICIES, "shop/web", "http://cart:8080/"],
+  ["tuned", TUNED, "shop/web", "http://cart:8080/"],
+  ["tuned_cookie", TUNED, "shop/web", "http://files:8080/"],
   ["upstream_fields", UPSTREAM, "shop/web", "http://cart:8080/"],
   ["revocation_list", UPSTREAM, "shop/web", "http://files:8080/"],
   ["token_none", TOKENS, "shop/client", "http://web:8080/"],

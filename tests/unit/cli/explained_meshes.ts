@@ -31,6 +31,33 @@ export const EDGE = load(
   ),
 );
 
+/** What the rules before and after this one leave out. */
+export const TUNED = load(
+  service("cart", "shop"),
+  service("files", "shop"),
+  workloadEntry("web", "shop", "{address: 10.0.0.1, serviceAccount: web}"),
+  workloadEntry("cart-1", "shop", "{address: 10.0.0.2, labels: {app: cart}}"),
+  workloadEntry("files-1", "shop", "{address: 10.0.0.3, labels: {app: files}}"),
+  networking(
+    "DestinationRule",
+    "cart",
+    "shop",
+    `{host: cart, trafficPolicy: {
+      loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s, minimumPercent: 20, aggression: 1.5}},
+      connectionPool: {tcp: {connectTimeout: 2s}, http: {h2UpgradePolicy: UPGRADE}},
+      retryBudget: {percent: 30, minRetryConcurrency: 5},
+      outlierDetection: {interval: 5s, consecutive5xxErrors: 3}}}`,
+  ),
+  networking(
+    "DestinationRule",
+    "files",
+    "shop",
+    `{host: files, trafficPolicy: {loadBalancer: {consistentHash: {
+      httpCookie: {name: user, path: /files, ttl: 1h, attributes: [{name: SameSite, value: Strict}, {name: Secure}]},
+      ringHash: {minimumRingSize: 4096}}}}}`,
+  ),
+);
+
 /** A DestinationRule that says much. */
 export const POLICIES = load(
   service("cart", "shop"),
