@@ -14,7 +14,8 @@ import { pickTarget } from "../route/weighted_targets.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
 import { authenticate } from "./authenticate.ts";
 import { type EdgeClient, setEdgeHeaders } from "./edge_headers.ts";
-import { type OutboundContext, OutboundExchange } from "./outbound_exchange.ts";
+import type { OutboundContext } from "./cluster_exchange.ts";
+import { OutboundExchange } from "./outbound_exchange.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 
 export interface GatewayContext extends OutboundContext {

@@ -15,7 +15,8 @@ import { type CompiledVirtualHost, findRoute } from "../route/route_table.ts";
 import { pickTarget } from "../route/weighted_targets.ts";
 import { connectHead, formatAuthority } from "../tcp/server_connection.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
-import { type OutboundContext, OutboundExchange } from "./outbound_exchange.ts";
+import type { OutboundContext } from "./cluster_exchange.ts";
+import { OutboundExchange } from "./outbound_exchange.ts";
 
 /** A connection to a host that the mesh does not know must stand within this (Envoy's default). */
 const PASSTHROUGH_CONNECT_TIMEOUT_MS = 10_000;

@@ -1,82 +1,34 @@
-/** One call of the own workload: what its route says becomes of it, attempt by attempt. */
-import type { Random } from "../../lib/prng.ts";
+/** One call of the own workload, or of a client of a gateway: what its route says becomes of it. */
 import type { Fault } from "../../model/route.ts";
 import type { ServiceInfo } from "../../model/snapshot.ts";
-import type { Address } from "../../runtime/socket.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
-import { NO_KEY } from "../cluster/balancer/balancer.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
-import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
-import { answerOutcome, outcomeFollows } from "../cluster/health/answer_outcome.ts";
-import type { ProxiedEnds } from "../cluster/proxy_protocol.ts";
-import type { PoolLimits } from "../cluster/pool_limits.ts";
-import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
-import type { HeaderList, RequestHead, ResetReason, ResponseHead, ServerStream } from "../exchange.ts";
+import type { CompiledSnapshot } from "../compiled_snapshot.ts";
+import type { HeaderList, RequestHead, ServerStream } from "../exchange.ts";
 import { directResponse, faultAbort, LOCAL_REPLY, type LocalReply, redirect } from "../local_reply.ts";
-import { ORIGINAL_PATH_HEADER, PEER_HEADER, PORT_HEADER } from "../mesh_headers.ts";
-import {
-  type CompiledDestination,
-  type CompiledForward,
-  type CompiledMirror,
-  type CompiledRoute,
-  DEFAULT_RETRIES,
+import { ORIGINAL_PATH_HEADER } from "../mesh_headers.ts";
+import type {
+  CompiledDestination,
+  CompiledForward,
+  CompiledMirror,
+  CompiledRoute,
 } from "../route/compiled_route.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { redirectLocation } from "../route/redirect.ts";
-import type { AttemptFailure, CompiledRetryPolicy } from "../route/retry_policy.ts";
 import { matchedBlock, pickDestination } from "../route/route_table.ts";
 import { allowedOrigin, permitAnswer, preflightReply } from "./cors.ts";
-import { Deadline } from "./deadline.ts";
+import { ClusterExchange, type OutboundContext } from "./cluster_exchange.ts";
 import { requestTimeoutMs } from "./grpc_timeout.ts";
-import type { ExchangeContext } from "./exchange_context.ts";
-import { GuardedExchange } from "./guarded_exchange.ts";
-import type { Target } from "./http_exchange.ts";
 import { Mirror, shadowAuthority } from "./mirror.ts";
-import { tunnelHead } from "./tunnel_head.ts";
-import { lostOnKeptConnection } from "./upstream_failure.ts";
-import { dialledHost, tunnelOf, upstreamHost, type UpstreamHosts } from "./upstream_host.ts";
-
-export interface OutboundContext extends ExchangeContext, UpstreamHosts {
-  readonly random: Random;
-}
 
 type ClusterRoute = CompiledRoute<CompiledCluster>;
 
-export class OutboundExchange extends GuardedExchange {
-  declare protected readonly context: OutboundContext;
-  readonly #snapshot: CompiledSnapshot;
-  /** Fields of the request itself; those for the mesh hop come after. */
-  #fieldCount: number;
+export class OutboundExchange extends ClusterExchange {
   #service: ServiceInfo | null = null;
   /** Once its filters let the request by. */
   #route: ClusterRoute | null = null;
   #destination: CompiledDestination<CompiledCluster> | null = null;
-  #cluster: CompiledCluster | null = null;
-  #endpoint: ClusterEndpoint | null = null;
-  /** Endpoints of the attempts that failed; undefined before the first retry. */
-  #tried: ClusterEndpoint[] | undefined;
-  /** The same for a policy that goes on to other localities; undefined for every other. */
-  #attempted: ClusterEndpoint[] | undefined;
-  /** What the cluster's endpoints are chosen by, and the cookie that goes with it. */
-  #key: number = NO_KEY;
-  #setCookie: string | null = null;
-  /** The answer has begun, and its trailers will tell what it was. */
-  #outcomeFollows = false;
-  /** Where the attempt counts as a retry. */
-  #retrying: PoolLimits | null = null;
-  /** Of the client's connection, where it carries bytes and nobody asked for it by CONNECT. */
-  #ends: ProxiedEnds | null = null;
-  /** Where the client was going, for clusters that ask for no more; null: nothing but its request says so. */
-  #dialled: Address | null = null;
-  /** The only endpoint that will do: the client dialled its own address. */
-  #pinned: ClusterEndpoint | null = null;
-  /** Null: the request is sent once. */
-  #retries: CompiledRetryPolicy | null = null;
-  /** Of the whole request; 0: none. */
-  #timeoutMs = 0;
-  #deadline: Deadline | null = null;
-  #attemptDeadline: Deadline | null = null;
   /** Where copies of the request go, once it is complete. */
   #mirrors: readonly CompiledMirror<CompiledCluster>[] = NO_MIRRORS;
   /** Of the request, where the route's CORS policy allows it. */
@@ -84,6 +36,7 @@ export class OutboundExchange extends GuardedExchange {
   /** A fault was injected: neither timeout nor retries are in force, as in Istio. */
   #faulted = false;
 
+  // Written down, as that of GuardedExchange.
   constructor(
     context: OutboundContext,
     snapshot: CompiledSnapshot,
@@ -91,9 +44,7 @@ export class OutboundExchange extends GuardedExchange {
     head: RequestHead,
     ended: boolean,
   ) {
-    super(context, stream, head, ended);
-    this.#snapshot = snapshot;
-    this.#fieldCount = head.headers.length;
+    super(context, snapshot, stream, head, ended);
   }
 
   /** Does what the route says, for a request that met it. */
@@ -139,49 +90,14 @@ export class OutboundExchange extends GuardedExchange {
     const refusal = this.#edit(route, action, destination);
     if (refusal !== null) return this.reply(refusal, cluster.unserved);
     if (!this.#faulted) {
-      this.#retries = action.retries;
-      this.#timeoutMs = requestTimeoutMs(action.timeoutMs, this.head, this.isGrpc);
+      this.retries = action.retries;
+      this.timeoutMs = requestTimeoutMs(action.timeoutMs, this.head, this.isGrpc);
     }
     const mirrors = action.changes?.mirrors ?? NO_MIRRORS;
     if (mirrors.length > 0 && (this.head.tunnel ?? null) === null) {
       this.#mirrors = mirrors.filter(({ percentage }) => this.#draws(percentage));
     }
-    this.#sendTo(cluster);
-  }
-
-  /** Sends it to a cluster without asking a route. `pinned`: to that endpoint of it. */
-  sendTo(cluster: CompiledCluster, pinned: PinnedEndpoint | null = null): void {
-    // Where there is one address alone, it is asked once, as where it is passed on.
-    this.#retries = this.#goesOn(cluster) ? null : DEFAULT_RETRIES;
-    this.#pinned = pinned?.endpoint ?? null;
-    this.#sendTo(cluster);
-  }
-
-  /** Says where the client was going. */
-  wasGoingTo(destination: Address): void {
-    this.#dialled = destination;
-  }
-
-  /** Says which connection the exchange stands for. */
-  standFor(ends: ProxiedEnds): void {
-    this.#ends = ends;
-  }
-
-  #sendTo(cluster: CompiledCluster): void {
-    this.#cluster = cluster;
-    if (cluster.hashPolicy !== null) {
-      const { key, setCookie } = cluster.hashPolicy.keyOf(this.head, this.clientAddress);
-      this.#key = key;
-      this.#setCookie = setCookie;
-    }
-    const target = this.#pick();
-    if (target === null) {
-      const unresolved = cluster.hasNames && cluster.endpoints.length === 0;
-      const reply = unresolved ? LOCAL_REPLY.dnsFailure : LOCAL_REPLY.noHealthyUpstream;
-      return this.reply(reply, cluster.unserved);
-    }
-    if (this.requestEnded) this.onRequestComplete();
-    this.send(target);
+    this.sendBy(cluster);
   }
 
   /** Brings the request into the form in which it goes upstream; returns the answer where that has no form. */
@@ -197,108 +113,18 @@ export class OutboundExchange extends GuardedExchange {
     route.requestEdits?.apply(head.headers);
     head.authority = changes?.authority ?? authority ?? head.authority;
     if (path !== undefined && head.path.startsWith("/")) {
-      const normal = normalPath(path, this.#snapshot.settings.pathNormalization);
+      const normal = normalPath(path, this.snapshot.settings.pathNormalization);
       if (typeof normal !== "string") return normal;
       head.headers.push(ORIGINAL_PATH_HEADER, head.path);
       head.path = normal;
     }
-    this.#fieldCount = head.headers.length;
+    this.keepFields();
     return null;
   }
 
   protected override onRequestComplete(): void {
     super.onRequestComplete();
-    if (this.#timeoutMs > 0) {
-      this.#deadline = new Deadline(
-        this.context.deadlines,
-        this.#timeoutMs,
-        () => this.#timeOut(),
-      );
-    }
     if (this.#mirrors.length > 0) this.#mirror();
-  }
-
-  protected override onRequestSent(): void {
-    const perTryTimeoutMs = this.#retries?.perTryTimeoutMs ?? null;
-    if (perTryTimeoutMs === null) return;
-    this.#attemptDeadline = new Deadline(
-      this.context.deadlines,
-      perTryTimeoutMs,
-      () => this.#timeOutAttempt(),
-    );
-  }
-
-  #timeOut(): void {
-    if (this.status === 0) this.#report(0, "timeout");
-    this.giveUp(LOCAL_REPLY.requestTimeout);
-  }
-
-  #timeOutAttempt(): void {
-    if (this.status === 0) this.#report(0, "timeout");
-    this.giveUpAttempt("attempt-timeout", LOCAL_REPLY.attemptTimeout);
-  }
-
-  protected override onFinished(): void {
-    super.onFinished();
-    this.#deadline?.cancel();
-    this.#endAttempt();
-  }
-
-  override onResponse(head: ResponseHead): void {
-    const endpoint = this.#endpoint;
-    if (endpoint !== null && endpoint.health !== null) {
-      this.#outcomeFollows = this.isGrpc && outcomeFollows(head.status, head.headers);
-      if (!this.#outcomeFollows) this.#report(answerOutcome(head.status, head.headers), null);
-    }
-    if (this.#setCookie !== null) head.headers.push("set-cookie", this.#setCookie);
-    super.onResponse(head);
-  }
-
-  override onResponseEnd(trailers: HeaderList | null): void {
-    // Trailers without a status: the call ended in a way that gRPC does not have.
-    if (this.#outcomeFollows) this.#report(answerOutcome(500, trailers ?? []), null);
-    super.onResponseEnd(trailers);
-  }
-
-  override onUpstreamReset(reason: ResetReason, processed: boolean): void {
-    this.#report(0, reason);
-    super.onUpstreamReset(reason, processed);
-  }
-
-  /** Tells the cluster how an attempt went. */
-  #report(status: number, reason: ResetReason | null): void {
-    this.#endpoint?.report(status, reason);
-  }
-
-  protected override prepare(): void {
-    const { headers } = this.head;
-    // Those of the attempt before. Setting the length of an array is slow even where it changes nothing.
-    if (headers.length > this.#fieldCount) headers.length = this.#fieldCount;
-    if (this.#endpoint !== null) this.#addMeshFields(headers, this.#endpoint);
-  }
-
-  protected override afterFailure(
-    attempt: number,
-    failure: AttemptFailure,
-    processed: boolean,
-    sent: boolean,
-  ): Target | null {
-    this.#endAttempt();
-    const policy = this.#retries;
-    if (policy === null) return null;
-    const again = lostOnKeptConnection(this.head, failure, processed) || policy.retriesFailure(failure, sent);
-    return again ? this.#next(attempt, policy) : null;
-  }
-
-  protected override afterAnswer(attempt: number, { status, headers }: ResponseHead): Target | null {
-    this.#endAttempt();
-    const policy = this.#retries;
-    if (policy === null || !policy.retriesAnswer(status, headers, this.isGrpc)) return null;
-    return this.#next(attempt, policy);
-  }
-
-  protected override backoffMs(attempt: number): number {
-    return this.#retries === null ? 0 : this.#retries.backoffMs(attempt, this.context.random);
   }
 
   protected override editAnswer(headers: HeaderList): void {
@@ -314,98 +140,13 @@ export class OutboundExchange extends GuardedExchange {
     return this.#mirrors.length > 0;
   }
 
-  protected override get upstreamIsProxy(): boolean {
-    const meshPort = this.#endpoint?.endpoint.meshPort ?? null;
-    return meshPort !== null;
-  }
-
-  /** Of whoever calls: on 15001 it is the own workload. */
-  protected get clientAddress(): string {
-    return this.#snapshot.settings.address;
-  }
-
-  protected override get proxyName(): string {
-    return `outbound ${this.#snapshot.settings.workload.key}`;
-  }
-
   /** Counts what went to no cluster. */
   get #unserved(): Edge {
-    return this.#snapshot.unserved(this.#service as ServiceInfo);
+    return this.snapshot.unserved(this.#service as ServiceInfo);
   }
 
   #draws(percentage: number): boolean {
     return this.context.random.float() * 100 < percentage;
-  }
-
-  /** The outcome of the attempt is known, or nobody waits for it any more. */
-  #endAttempt(): void {
-    this.#attemptDeadline?.cancel();
-    this.#retrying?.endRetry();
-    this.#retrying = null;
-  }
-
-  #next(attempt: number, policy: CompiledRetryPolicy): Target | null {
-    if (attempt > policy.attempts) {
-      if (policy.attempts > 0) this.flag(FLAG.retryLimitExceeded);
-      return null;
-    }
-    const { limits } = this.#cluster as CompiledCluster;
-    if (limits !== null) {
-      if (!limits.beginRetry()) {
-        this.flag(FLAG.overflow);
-        return null;
-      }
-      this.#retrying = limits;
-    }
-    const { avoidPreviousHosts, remoteLocalities } = policy;
-    if (this.#endpoint !== null) {
-      if (avoidPreviousHosts) (this.#tried ??= []).push(this.#endpoint);
-      if (remoteLocalities) (this.#attempted ??= []).push(this.#endpoint);
-    }
-    return this.#pick();
-  }
-
-  #pick(): Target | null {
-    const cluster = this.#cluster as CompiledCluster;
-    if (this.#goesOn(cluster)) return this.#targetDialled(cluster);
-    const endpoint = this.#pinned ?? this.#choose(cluster);
-    this.#endpoint = endpoint;
-    return endpoint === null ? null : this.#targetAt(cluster, endpoint);
-  }
-
-  #choose(cluster: CompiledCluster): ClusterEndpoint | null {
-    if (this.#attempted === undefined) return cluster.pick(this.#tried, this.#key);
-    return cluster.pickElsewhere(this.#attempted, this.#tried, this.#key);
-  }
-
-  #targetAt({ cluster }: CompiledCluster, endpoint: ClusterEndpoint): Target | null {
-    const host = upstreamHost(this.head, this.#ends, endpoint, cluster, this.context);
-    return host && { host, edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
-  }
-
-  /** Whether it goes to where the client was going. */
-  #goesOn({ cluster }: CompiledCluster): boolean {
-    return this.#dialled !== null && cluster.toOriginalDestination === true;
-  }
-
-  #targetDialled({ cluster, unserved: edge }: CompiledCluster): Target | null {
-    const host = dialledHost(this.head, this.#ends, this.#dialled as Address, cluster, this.context);
-    return host && { host, edge, connectTimeoutMs: cluster.connectTimeoutMs };
-  }
-
-  /** Bytes that go through an HTTP proxy ask it for where they are to go. */
-  protected override get upstreamHead(): RequestHead {
-    const { head } = this;
-    if (this.#endpoint === null || this.#cluster === null) return head;
-    const tunnel = tunnelOf(head, this.#endpoint, this.#cluster.cluster);
-    return tunnel === undefined ? head : tunnelHead(tunnel);
-  }
-
-  #addMeshFields(headers: HeaderList, { endpoint }: ClusterEndpoint): void {
-    if (endpoint.meshPort !== null) {
-      const peer = this.head.http2 === true ? this.#snapshot.http2Peer : this.#snapshot.peer;
-      headers.push(PORT_HEADER, String(endpoint.port), PEER_HEADER, peer);
-    }
   }
 
   /** Sends the copies; of a body that is not all there any more there are none. */
@@ -416,15 +157,15 @@ export class OutboundExchange extends GuardedExchange {
     if (body?.lost) return;
     for (const { target: cluster } of mirrors) {
       const endpoint = cluster?.pick() ?? null;
-      const to = cluster !== null && endpoint !== null ? this.#targetAt(cluster, endpoint) : null;
+      const to = cluster !== null && endpoint !== null ? this.targetAt(cluster, endpoint) : null;
       if (endpoint === null || to === null) continue;
-      const headers = head.headers.slice(0, this.#fieldCount);
-      this.#addMeshFields(headers, endpoint);
+      const headers = head.headers.slice(0, this.fieldCount);
+      this.addMeshFields(headers, endpoint);
       Mirror.send(this.context, to, {
         head: { ...head, authority: shadowAuthority(head.authority), headers },
         body: this.bodiless ? null : [...body?.chunks ?? []],
         trailers,
-        timeoutMs: this.#timeoutMs,
+        timeoutMs: this.timeoutMs,
       });
     }
   }
