@@ -41,8 +41,10 @@ async function render(call: TappedCall, output: OutputFormat): Promise<string> {
   return `${hasFailed(call) ? styled("stdout", "red", text) : text}\n`;
 }
 
-function hasFailed({ protocol, status, flags, verdict }: TappedCall): boolean {
+function hasFailed({ protocol, status, grpcStatus, flags, verdict }: TappedCall): boolean {
   if (verdict?.allowed === false || (flags !== "-" && flags !== "")) return true;
+  // Its status of HTTP is 200 however it ends.
+  if (protocol === "grpc" && grpcStatus !== 0) return true;
   return protocol !== "tcp" && (status === 0 || status >= 400);
 }
 
@@ -52,6 +54,7 @@ function textOf(call: TappedCall): string {
   const time = new Date(timeMs).toISOString().slice(11, 23);
   const side = reporter === "source" ? "out" : "in ";
   const outcome = [call.protocol === "tcp" ? bytesOf(call) : String(status)];
+  if (call.protocol === "grpc") outcome.push(`gRPC ${call.grpcStatus ?? "broken off"}`);
   if (flags !== "-" && flags !== "") outcome.push(flags);
   if (details !== "") outcome.push(details);
   const parts = [

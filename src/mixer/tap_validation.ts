@@ -1,5 +1,6 @@
 /** The strict check of what a proxy tells of its calls: texts in it are what clients wrote. */
 import * as v from "valibot";
+import { GRPC_STATUS_MAX } from "../model/report.ts";
 import { TAPPED_CALLS_MAX, TAPPED_TEXT_LENGTH_MAX, type WorkloadTap } from "../model/tap.ts";
 import { checked, count, key, name, REPORT_FLAGS_LENGTH_MAX } from "./report_validation.ts";
 
@@ -27,6 +28,7 @@ const call = v.object({
   authority: text,
   path: text,
   status: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(STATUS_MAX)),
+  grpcStatus: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(GRPC_STATUS_MAX))),
   flags: v.pipe(v.string(), v.maxLength(REPORT_FLAGS_LENGTH_MAX)),
   details: v.pipe(v.string(), v.maxLength(TAP_DETAILS_LENGTH_MAX)),
   durationMs: duration,

@@ -32,6 +32,8 @@ export interface TappedCall {
   readonly path: string;
   /** 0: it ended before one, or is no request. */
   readonly status: number;
+  /** What ended a gRPC call; absent: it is none, or broke off before. */
+  readonly grpcStatus?: number;
   /** Envoy's response flags, or `-`. */
   readonly flags: string;
   /** Envoy's response code details of an answer that the proxy made itself; empty for others. */

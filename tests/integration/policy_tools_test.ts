@@ -114,12 +114,13 @@ scenario("a simulation names what would be denied and by which rule, and what no
 });
 
 scenario("tap tells of each call as it ends, with the rule that decided", async () => {
-  const tapped = bowline(["tap", "shop/web", "--count", "4", "-o", "json", "--data", mesh.controlPlaneData]);
+  const tapped = bowline(["tap", "shop/web", "--count", "6", "-o", "json", "--data", mesh.controlPlaneData]);
   let ended = false;
   void tapped.then(() => ended = true);
-  await until("four calls are told", async () => {
+  await until("six calls are told", async () => {
     await call(FRONT, "/stock?secret=1");
     await call(FRONT, "/never?secret=1");
+    await call(FRONT, "/shop.Orders/Get", "-X", "POST", "-H", "content-type: application/grpc");
     return ended;
   });
   const { code, stdout } = await tapped;
@@ -141,6 +142,8 @@ scenario("tap tells of each call as it ends, with the rule that decided", async 
     details: "rbac_access_denied_matched_policy[none]",
     verdict: { allowed: false, policy: null },
   });
+  const called = told.find(({ path }) => path === "/shop.Orders/Get");
+  expect(called).toMatchObject({ protocol: "grpc", status: 200, grpcStatus: 7, verdict: { allowed: false } });
 });
 
 scenario("tap says why it cannot watch", async () => {

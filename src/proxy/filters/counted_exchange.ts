@@ -138,6 +138,7 @@ export abstract class CountedExchange {
       authority: authority.slice(0, TAPPED_TEXT_LENGTH_MAX),
       path: path.slice(0, Math.min(queryAt < 0 ? path.length : queryAt, TAPPED_TEXT_LENGTH_MAX)),
       status,
+      ...(this.#grpcStatus < 0 ? {} : { grpcStatus: this.#grpcStatus }),
       flags,
       details: this.#details,
       durationMs: clock.monotonic() - this.#startedMs,

@@ -5,6 +5,8 @@ import { TAPPED } from "../telemetry/tapped.ts";
 import { withAdminServer } from "./admin_server.ts";
 import { bowline } from "./bowline.ts";
 
+const GRPC = { protocol: "grpc", method: "POST", path: "/shop.Orders/Get" } as const;
+
 const CALLS: readonly TappedCall[] = [
   TAPPED,
   { ...TAPPED, reporter: "source", verdict: null, durationMs: 123.4 },
@@ -21,6 +23,9 @@ const CALLS: readonly TappedCall[] = [
     verdict: { allowed: false, policy: "shop/no-admin", rule: 2, file: "web.yaml", line: 31 },
   },
   { ...TAPPED, status: 503, flags: "UF,URX", source: "unknown", mtls: false, verdict: null },
+  { ...TAPPED, ...GRPC, grpcStatus: 0 },
+  { ...TAPPED, ...GRPC, grpcStatus: 5 },
+  { ...TAPPED, ...GRPC },
   { ...TAPPED, protocol: "tcp", method: "", authority: "", path: "", status: 0, requestBytes: 20 },
 ];
 
@@ -55,9 +60,9 @@ describe("runTap()", () => {
   });
 
   test("leaves out what went well", async () => {
-    const { stdout } = await tap(CALLS, "--failed", "--count", "3", "-o", "json");
-    const statuses = stdout.trimEnd().split("\n").map((line) => (JSON.parse(line) as TappedCall).status);
-    expect(statuses).toEqual([403, 403, 503]);
+    const { stdout } = await tap(CALLS, "--failed", "--count", "5", "-o", "json");
+    const calls = stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as TappedCall);
+    expect(calls.map(({ status, grpcStatus }) => grpcStatus ?? status)).toEqual([403, 403, 503, 5, 200]);
   });
 
   test("prints YAML documents", async () => {

@@ -4,7 +4,11 @@ import { validateTap } from "../../../src/mixer/tap_validation.ts";
 import { TAPPED_CALLS_MAX, TAPPED_TEXT_LENGTH_MAX } from "../../../src/model/tap.ts";
 import { TAPPED } from "../telemetry/tapped.ts";
 
-const REPORT = { workload: "shop/web", calls: [TAPPED, { ...TAPPED, verdict: null }], omitted: 1 };
+const REPORT = {
+  workload: "shop/web",
+  calls: [TAPPED, { ...TAPPED, grpcStatus: 16, verdict: null }],
+  omitted: 1,
+};
 
 describe("validateTap()", () => {
   test("returns a good report as it is, without fields of a newer proxy", () => {
@@ -25,6 +29,7 @@ describe("validateTap()", () => {
       reporter: "me",
       source: 7,
       status: 1_000,
+      grpcStatus: 17,
       durationMs: -1,
       requestBytes: 0.5,
       timeMs: null,
