@@ -48,12 +48,14 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   #closed = false;
   #retired = false;
   #paused = false;
-  #exchanges = 0;
+  #used = false;
   // Of the exchange in flight:
   #requestEnded = false;
   #responseEnded = false;
   #responded = false;
   #heard = false;
+  /** The connection stood before: it may be closing as the request is sent. */
+  #kept = false;
   #chunked = false;
   #toHead = false;
   #keepAlive = false;
@@ -82,7 +84,8 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   /** Sends a request; the connection must be idle. `ended`: it has no body. */
   request(handler: ClientHandler, head: RequestHead, ended: boolean): ClientStream {
     this.#handler = handler;
-    this.#exchanges++;
+    this.#kept = this.#used || this.pooled;
+    this.#used = true;
     this.#requestEnded = ended;
     this.#responseEnded = false;
     this.#responded = false;
@@ -311,10 +314,10 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
   #fail(reason: ResetReason): void {
     const handler = this.#handler;
     this.#handler = null;
-    const unheard = !this.#heard && this.#exchanges > 1;
+    const unseen = reason === "closed" && this.#kept && !this.#heard;
     this.#terminate();
     // A connection that was kept alive and closes without a word most likely closed before it saw the request.
-    handler?.onUpstreamReset(reason, !(reason === "closed" && unheard));
+    handler?.onUpstreamReset(reason, !unseen);
   }
 
   #terminate(): void {

@@ -146,6 +146,20 @@ describe("Host", () => {
     expect(network.attempts).toHaveLength(1);
   });
 
+  test("a connection that closes in silence under its first request saw it, unless it had stood idle before", () => {
+    const { host, network, request } = hostOf();
+    const first = request();
+    network.last.accept().close();
+    expect(first.reset).toEqual(["closed", true]);
+    // Made for somebody who did not wait.
+    host.withdraw(request());
+    network.last.accept();
+    const late = request();
+    network.last.close();
+    expect(late.reset).toEqual(["closed", false]);
+    expect(network.attempts).toHaveLength(2);
+  });
+
   test("Host gives a connection that falls idle to a request that waits", () => {
     const { network, request } = hostOf();
     const first = request();
