@@ -57,6 +57,9 @@ interface Stood {
 /** Fields of a block that are looked for where they stood in the one before. */
 const PLACES_MAX = 32;
 
+/** Where no indexed field stood: no name is beyond Latin-1. */
+const NOBODYS_NAME = "\uffff";
+
 let block: Buffer = Buffer.allocUnsafeSlow(16 * 1024);
 let end = 0;
 
@@ -149,7 +152,7 @@ export class HpackEncoder {
 
   #remember(place: number, name: string, value: string, number: number): void {
     if (place >= PLACES_MAX) return;
-    while (this.#stood.length <= place) this.#stood.push({ name: "", value: "", number: 0 });
+    while (this.#stood.length <= place) this.#stood.push({ name: NOBODYS_NAME, value: "", number: 0 });
     const stood = this.#stood[place] as Stood;
     stood.name = name;
     stood.value = value;

@@ -131,6 +131,14 @@ describe("HpackEncoder", () => {
     expect(encode(encoder, ":method", "GET").toString("hex")).toBe("82");
   });
 
+  test("a field of nothing at all, where a literal stood in the block before", () => {
+    const encoder = new HpackEncoder();
+    const decoder = new HpackDecoder();
+    for (const list of [["", "x", ":method", "GET"], ["", ""]]) {
+      expect(decodeList(decoder, encode(encoder, ...list))).toEqual(list);
+    }
+  });
+
   test("an entry larger than the table", () => {
     const encoder = new HpackEncoder();
     const decoder = new HpackDecoder();
