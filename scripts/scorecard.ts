@@ -9,6 +9,7 @@ import type { Check, Row } from "./scorecard/row.ts";
 import { changes } from "./scorecard/rows/changes.ts";
 import { controlPlaneKills } from "./scorecard/rows/control_plane_kills.ts";
 import { closingUpstream } from "./scorecard/rows/closing_upstream.ts";
+import { kills } from "./scorecard/rows/kills.ts";
 import { noDescriptors } from "./scorecard/rows/descriptors.ts";
 import { expiredCertificates } from "./scorecard/rows/expired_certificates.ts";
 import { restarts } from "./scorecard/rows/restarts.ts";
@@ -33,6 +34,7 @@ const ROWS: readonly Row[] = [
   restarts,
   expiredCertificates,
   rootRollover,
+  kills,
   soak,
 ];
 

@@ -11,7 +11,7 @@ export interface Check {
 }
 
 export interface Row {
-  /** Its number on the scorecard, or `soak`. */
+  /** Its number on the scorecard, or a word. */
   readonly name: string;
   readonly what: string;
   run(size: Size, options: RowOptions): Promise<readonly Check[]>;

@@ -58,6 +58,10 @@ export class GrpcServer {
     return find() as Extract<ServerEvent, { event: Kind }>;
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#child.exited;

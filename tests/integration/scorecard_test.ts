@@ -4,6 +4,7 @@ import { changes } from "../../scripts/scorecard/rows/changes.ts";
 import { closingUpstream } from "../../scripts/scorecard/rows/closing_upstream.ts";
 import { controlPlaneKills } from "../../scripts/scorecard/rows/control_plane_kills.ts";
 import { noDescriptors } from "../../scripts/scorecard/rows/descriptors.ts";
+import { kills } from "../../scripts/scorecard/rows/kills.ts";
 import { restarts } from "../../scripts/scorecard/rows/restarts.ts";
 import { retryStorm } from "../../scripts/scorecard/rows/retry_storm.ts";
 import { rootRollover } from "../../scripts/scorecard/rows/root_rollover.ts";
@@ -16,7 +17,7 @@ import { endEverythingAfterwards, scenario } from "./bowline.ts";
 /** Peers that are slow, fail, close at the wrong moment, or are too many. */
 const PEERS = [slowPeers, closingUpstream, retryStorm, webSockets, tcp, noDescriptors];
 /** Changes, restarts, kills, a new root and faults under load, and no request fails. */
-const FAULTS = [controlPlaneKills, changes, restarts, rootRollover, soak];
+const FAULTS = [controlPlaneKills, changes, restarts, rootRollover, kills, soak];
 
 endEverythingAfterwards();
 
