@@ -3,6 +3,7 @@ import { hex } from "../identity/der_reader.ts";
 import { encodePem } from "../identity/pem.ts";
 import { CERTIFICATE_LABEL, certificatePin } from "../identity/trust_bundle.ts";
 import type { Clock } from "../lib/clock.ts";
+import { formatDuration } from "../lib/duration.ts";
 import {
   type AuthorityCertificate,
   type AuthorityMaterial,
@@ -132,10 +133,8 @@ export class CertificateAuthority {
   async sign(request: LeafRequest): Promise<IssuedLeaf> {
     const { ttlMs, spiffeId, isOwn = false } = request;
     if (!(ttlMs >= LEAF_LIFE_MIN_MS && ttlMs <= LEAF_LIFE_MAX_MS)) {
-      throw new CitadelError(
-        "request_invalid",
-        `A certificate lives ${LEAF_LIFE_MIN_MS} to ${LEAF_LIFE_MAX_MS} milliseconds, not ${ttlMs}`,
-      );
+      const [least, most, asked] = [LEAF_LIFE_MIN_MS, LEAF_LIFE_MAX_MS, ttlMs].map(formatDuration);
+      throw new CitadelError("request_invalid", `A certificate lives ${least} to ${most}, not ${asked}`);
     }
     this.checkLife();
     const now = this.#clock.now();

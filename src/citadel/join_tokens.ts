@@ -17,6 +17,7 @@ import {
 import type { JoinTokenStatus } from "../model/admin.ts";
 import type { JoinTokenClaims } from "../model/enrolment.ts";
 import type { Clock } from "../lib/clock.ts";
+import { formatDuration } from "../lib/duration.ts";
 import { Network, parseIp } from "../lib/ip.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import { CitadelError, tokenRefused } from "./citadel_error.ts";
@@ -117,9 +118,8 @@ export class JoinTokens {
   /** A new token, on the books before it is returned. Throws CitadelError `request_invalid`, PrivateFileError. */
   async create({ ttlMs, spiffeId, ...options }: JoinTokenOptions): Promise<JoinToken> {
     if (!(ttlMs >= TOKEN_LIFE_MIN_MS && ttlMs <= TOKEN_LIFE_MAX_MS)) {
-      throw invalid(
-        `A join token lives ${TOKEN_LIFE_MIN_MS} to ${TOKEN_LIFE_MAX_MS} milliseconds, not ${ttlMs}`,
-      );
+      const [least, most, asked] = [TOKEN_LIFE_MIN_MS, TOKEN_LIFE_MAX_MS, ttlMs].map(formatDuration);
+      throw invalid(`A join token lives ${least} to ${most}, not ${asked}`);
     }
     if (!isHostPort(options.controlPlane)) {
       throw invalid(

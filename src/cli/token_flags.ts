@@ -20,7 +20,7 @@ export function addToken(program: Command, finish: Finish): void {
     )
     .addOption(flag("--workload <ns/name>", "who may join with it"))
     .addOption(flag("--group <ns/name>", "instead: one more member of this WorkloadGroup may join with it"))
-    .addOption(flag("--ttl <duration>", "how long it is good for").default("15m"))
+    .addOption(flag("--ttl <duration>", "how long it is good for, 1s to 24h").default("15m"))
     .addOption(
       flag("--source <cidr>", "network from which it may be used; may be repeated").argParser(collect),
     )

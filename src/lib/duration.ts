@@ -18,6 +18,12 @@ const WHOLE = new RegExp(`^(?:0|(?:${TERM})+)$`);
 /** No more is needed, and no more is scanned. */
 export const DURATION_LENGTH_MAX = 64;
 
+/** A duration as somebody would write it, in the longest unit that fits: `24h`, `90s`, `250ms`. */
+export function formatDuration(ms: number): string {
+  const unit = ["h", "m", "s"].find((unit) => ms > 0 && ms % (UNITS[unit] as number) === 0) ?? "ms";
+  return `${ms / (UNITS[unit] as number)}${unit}`;
+}
+
 /** Milliseconds, fractions included; undefined unless it is what Go's time.ParseDuration takes and not negative. */
 export function parseDuration(text: string): number | undefined {
   if (text.length > DURATION_LENGTH_MAX || !WHOLE.test(text)) return undefined;

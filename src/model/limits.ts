@@ -2,6 +2,7 @@
  * The limits of a proxy that whoever runs it may change, with `--limit NAME=VALUE`: the one place where they and their
  * defaults stand. All others are constants beside the code that keeps them.
  */
+import { formatDuration } from "../lib/duration.ts";
 
 /** What a value counts; `ms` is written as a duration, `bytes` with KiB and the like. */
 export type LimitUnit = "ms" | "bytes" | "count";
@@ -246,20 +247,13 @@ export const DEFAULT_LIMITS: Limits = Object.freeze(
 );
 
 /** Units of durations from the largest on, in milliseconds. */
-const DURATIONS: readonly (readonly [string, number])[] = [["h", HOUR], ["m", MINUTE], ["s", SECOND], [
-  "ms",
-  1,
-]];
 const SIZES: readonly (readonly [string, number])[] = [["MiB", MIB], ["KiB", KIB]];
 
 /** A value as somebody would write it: `10s`, `60KiB`, `100`. */
 export function formatLimit(value: number, { unit, zero }: Limit): string {
   if (value === 0 && zero !== undefined) return zero;
   if (unit === "count") return value.toLocaleString("en");
-  const units = unit === "ms" ? DURATIONS : SIZES;
-  const [suffix, size] = units.find(([, size]) => value > 0 && value % size === 0) ?? [
-    unit === "ms" ? "ms" : "B",
-    1,
-  ];
+  if (unit === "ms") return formatDuration(value);
+  const [suffix, size] = SIZES.find(([, size]) => value > 0 && value % size === 0) ?? ["B", 1];
   return `${value / size}${suffix}`;
 }

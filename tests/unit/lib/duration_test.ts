@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { DURATION_LENGTH_MAX, parseDuration } from "../../../src/lib/duration.ts";
+import { DURATION_LENGTH_MAX, formatDuration, parseDuration } from "../../../src/lib/duration.ts";
 
 describe("parseDuration()", () => {
   test.each([
@@ -45,5 +45,20 @@ describe("parseDuration()", () => {
     const longest = `${"0".repeat(DURATION_LENGTH_MAX - 2)}1s`;
     expect(parseDuration(longest)).toBe(1_000);
     expect(parseDuration(`0${longest}`)).toBeUndefined();
+  });
+});
+
+describe("formatDuration()", () => {
+  test.each([
+    [0, "0ms"],
+    [0.5, "0.5ms"],
+    [1_500, "1500ms"],
+    [90_000, "90s"],
+    [5_400_000, "90m"],
+    [86_400_000, "24h"],
+    [86_401_000, "86401s"],
+  ])("tells %p ms as %p, which means the same", (ms, text) => {
+    expect(formatDuration(ms)).toBe(text);
+    expect(parseDuration(text)).toBe(ms);
   });
 });
