@@ -16,7 +16,7 @@ import {
   type ResetReason,
   type ResponseHead,
 } from "../proxy/exchange.ts";
-import { connect, type TlsMaterial } from "../runtime/socket.ts";
+import type { Connect, TlsMaterial } from "../runtime/socket.ts";
 import { refusalOf } from "./refusal_of.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -35,6 +35,7 @@ export interface ControlClientOptions {
   readonly trustDomain: string;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
+  readonly connect: Connect;
   /** Own certificate and trusted roots; chain and key are empty before the first join. */
   tlsMaterial(): TlsMaterial;
   warn(message: string): void;
@@ -87,7 +88,7 @@ export class ControlClient {
   }
 
   #createHost(): Host {
-    const { address, trustDomain, clock, wheel, tlsMaterial, warn } = this.#options;
+    const { address, trustDomain, clock, wheel, connect, tlsMaterial, warn } = this.#options;
     const colon = address.lastIndexOf(":");
     const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
     return new Host(

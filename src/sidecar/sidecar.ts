@@ -12,6 +12,7 @@ import type { ProxySettings, Snapshot } from "../model/snapshot.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import type { HttpServer } from "../runtime/http_server.ts";
 import { type PrivateFiles, privateFiles } from "../runtime/private_files.ts";
+import { connect } from "../runtime/socket.ts";
 import { certificateSamples } from "../telemetry/certificate_samples.ts";
 import type { Sample } from "../telemetry/prometheus_text.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -259,7 +260,7 @@ export class Sidecar {
   ): ControlClient {
     const { clock, log } = this.#options;
     const warn = (message: string) => log.warn(message);
-    return new ControlClient({ address, trustDomain, clock, wheel: this.#wheel, tlsMaterial, warn });
+    return new ControlClient({ address, trustDomain, clock, wheel: this.#wheel, connect, tlsMaterial, warn });
   }
 
   // What others see.

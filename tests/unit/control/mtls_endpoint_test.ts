@@ -1,0 +1,88 @@
+/** Port 15012: what a certificate is good for while a connection stands. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { connect, type TLSSocket } from "node:tls";
+import type { Peer } from "../../../src/control/fetch_bridge.ts";
+import { MtlsEndpoint } from "../../../src/control/mtls_endpoint.ts";
+import { ManualClock } from "../../../src/lib/clock.ts";
+import { controlPlaneId } from "../../../src/model/spiffe_id.ts";
+import { TestAuthority, type TlsLeaf } from "../identity/odd_certificates.ts";
+
+const LIFE_MS = 30_000;
+const CART = "spiffe://mesh.test/ns/shop/sa/cart";
+const authority = await TestAuthority.make();
+const named = (value: string) => ({ names: [{ type: "url", value } as const] });
+const own = await authority.issue(named(controlPlaneId("mesh.test")));
+
+const opened: { close(): void }[] = [];
+
+afterEach(() => {
+  for (const each of opened.splice(0)) each.close();
+});
+
+/** An endpoint that answers with whom it takes the peer for, and whose clock only the test moves. */
+function build() {
+  const clock = new ManualClock(Date.now());
+  const endpoint = new MtlsEndpoint({
+    ...{ address: { hostname: "127.0.0.1", port: 0 }, clock, trustDomain: "mesh.test" },
+    tlsMaterial: () => ({ key: own.key, chain: own.chain, roots: authority.roots }),
+    handler: (_request, { spiffeId, serial }: Peer) => Response.json({ spiffeId, isKnown: serial !== null }),
+    warn: () => {},
+  });
+  opened.push(endpoint);
+  return { clock, endpoint };
+}
+
+async function open(port: number, leaf: TlsLeaf | null): Promise<TLSSocket> {
+  const credentials = leaf === null ? {} : { key: leaf.key, cert: leaf.chain };
+  const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false, ...credentials });
+  opened.push({ close: () => socket.destroy() });
+  socket.on("error", () => {});
+  await new Promise((resolve) => socket.once("secureConnect", resolve));
+  return socket;
+}
+
+/** Who the endpoint says the peer is, in a request over a connection that stands. */
+async function askedBy(socket: TLSSocket): Promise<unknown> {
+  const said = new Promise<string>((resolve) => {
+    let text = "";
+    const listen = (bytes: Buffer) => {
+      text += bytes.toString("latin1");
+      const [body] = /\{.*\}(?=\r\n0\r\n\r\n)/.exec(text) ?? [];
+      if (body === undefined) return;
+      socket.off("data", listen);
+      resolve(body);
+    };
+    socket.on("data", listen);
+  });
+  socket.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+  return JSON.parse(await said);
+}
+
+const NOBODY = { spiffeId: null, isKnown: false };
+
+describe("MtlsEndpoint", () => {
+  test("MtlsEndpoint takes a peer for whom its certificate names, until that has expired", async () => {
+    const { clock, endpoint } = build();
+    const leaf = await authority.issue({ ...named(CART), notAfterMs: clock.now() + LIFE_MS });
+    const [peer, stranger] = await Promise.all([open(endpoint.port, leaf), open(endpoint.port, null)]);
+    expect(await askedBy(peer)).toEqual({ spiffeId: CART, isKnown: true });
+    expect(await askedBy(stranger)).toEqual(NOBODY);
+    // The connection stands, and the certificate proves nothing any more.
+    clock.advance(LIFE_MS + 1);
+    expect(await askedBy(peer)).toEqual(NOBODY);
+    expect(await askedBy(stranger)).toEqual(NOBODY);
+  });
+
+  test("MtlsEndpoint.cut() breaks off whom a certificate shuts out, and nobody who showed none", async () => {
+    const { endpoint } = build();
+    const leaves = await Promise.all([authority.issue(named(CART)), authority.issue(named(`${CART}2`))]);
+    const sockets = await Promise.all([...leaves, null].map((leaf) => open(endpoint.port, leaf)));
+    for (const socket of sockets) await askedBy(socket);
+    const [bad, good, stranger] = sockets as [TLSSocket, TLSSocket, TLSSocket];
+    const closed = new Promise((resolve) => bad.once("close", resolve));
+    endpoint.cut(({ spiffeId }) => spiffeId === CART);
+    await closed;
+    expect(await askedBy(good)).toEqual({ spiffeId: `${CART}2`, isKnown: true });
+    expect(await askedBy(stranger)).toEqual(NOBODY);
+  });
+});
