@@ -38,9 +38,9 @@ export class CitadelError extends Error {
   }
 }
 
-/** What a caller without a token, or with a wrong one, is told: the same for each reason that could help an attacker. */
+/** What a caller without a join token, or with a wrong one, is told: the same for each reason that could help an attacker. */
 export function tokenRefused(
-  code: "token_invalid" | "token_expired" | "token_used" | "token_unknown",
+  code: keyof typeof TOKEN_MESSAGES,
   detail: string,
 ): CitadelError {
   return new CitadelError(code, TOKEN_MESSAGES[code], detail);
@@ -51,6 +51,20 @@ const TOKEN_MESSAGES = {
   token_expired: "The join token has expired; ask for a new one",
   token_used: "The join token was used already; ask for a new one",
   token_unknown: "The join token is not known here; ask for a new one",
+} as const;
+
+/** The same of a token that a platform issued. */
+export function platformTokenRefused(
+  code: keyof typeof PLATFORM_TOKEN_MESSAGES,
+  detail: string,
+): CitadelError {
+  return new CitadelError(code, PLATFORM_TOKEN_MESSAGES[code], detail);
+}
+
+const PLATFORM_TOKEN_MESSAGES = {
+  token_invalid: "The platform's token is not valid here; the control plane's log says why",
+  token_expired: "The platform's token has expired; the platform must issue a new one",
+  token_used: "The platform's token was used already; the platform must issue a new one",
 } as const;
 
 /** What a caller is told who did nothing wrong. */

@@ -6,7 +6,7 @@ import type { Hono } from "hono";
 import { AttemptLimits } from "../citadel/attempt_limits.ts";
 import type { AuditEntry, AuditEvent, AuditLog } from "../citadel/audit_log.ts";
 import type { Citadel } from "../citadel/citadel.ts";
-import { CitadelError, tokenRefused } from "../citadel/citadel_error.ts";
+import { CitadelError, platformTokenRefused } from "../citadel/citadel_error.ts";
 import type { Issued } from "../citadel/issuer.ts";
 import type { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
 import { isMap } from "../config/schema/fields.ts";
@@ -64,7 +64,7 @@ export function addCertificatePaths(app: Hono<PeerEnvironment>, options: Certifi
       issue(request) {
         if (!("platformToken" in request)) return citadel.enrol(request, address);
         if (platform !== null) return platform.enrol(request);
-        throw tokenRefused("token_invalid", "No platform vouches for anybody; see run --enrolment");
+        throw platformTokenRefused("token_invalid", "No platform vouches for anybody; see run --enrolment");
       },
     });
   });

@@ -14,7 +14,10 @@ import { service } from "./resources.ts";
 
 const mesh = new Mesh("127.0.51");
 const DOOR = mesh.address(9);
-const NOT_VALID = { code: "token_invalid", message: "The join token is not valid here" };
+const NOT_VALID = {
+  code: "token_invalid",
+  message: "The platform's token is not valid here; the control plane's log says why",
+};
 const tokens: string[] = [];
 let issuer: PlatformIssuer;
 let enrolmentFile: string;
@@ -106,7 +109,7 @@ describe("a sidecar with a token of its platform", () => {
       ...["--platform-token-file", file, "--root-cert", mesh.file("roots.pem", roots)],
       ...["--control-plane", `${DOOR}:15012`],
     ]);
-    await sidecar.says('"Cannot join yet; trying again","reason":"The join token is not valid here"');
+    await sidecar.says(`"Cannot join yet; trying again","reason":"${NOT_VALID.message}"`);
     writeFileSync(file, await issuer.token("web-0"));
     await mesh.untilReady(sidecar, 12);
     await sidecar.end();
@@ -200,7 +203,10 @@ describe("a token of a platform", () => {
       expect(lastAudited()).toMatchObject({ event: "enrol", outcome: "token_invalid" });
     }
     const expired = await issuer.token("web-3", { iat: nowS - 600, exp: nowS - 60 });
-    expect((await enrol(expired)).body?.error?.code).toBe("token_expired");
+    expect((await enrol(expired)).body?.error).toEqual({
+      code: "token_expired",
+      message: "The platform's token has expired; the platform must issue a new one",
+    });
     expect((await enrol(token)).status).toBe(200);
   });
 });
@@ -216,7 +222,7 @@ describe("the issuer's keys", () => {
         const { status, body } = await enrol(await issuer.token("web-4"));
         expect([answer, status, body?.error]).toEqual([answer, 503, {
           code: "keys_unavailable",
-          message: "The token cannot be checked at the moment",
+          message: "The platform's token cannot be checked at the moment",
         }]);
       }
       issuer.answer = "keys";
@@ -255,4 +261,6 @@ scenario("no token stands in any log", async () => {
   const secrets = tokens.flatMap((token) => token.split(".").slice(1)).filter((part) => part.length > 20);
   expect(secrets.length).toBeGreaterThan(40);
   expect(secrets.filter((secret) => files.includes(secret))).toEqual([]);
+  // Nobody had another one.
+  expect(files).not.toContain("join token");
 });

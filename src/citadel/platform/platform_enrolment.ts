@@ -5,7 +5,7 @@ import type { WorkloadKey } from "../../model/workload.ts";
 import { publicKeyHash, publicKeyOfRequest } from "../certificate_request.ts";
 import type { Citadel } from "../citadel.ts";
 import type { Issued } from "../issuer.ts";
-import { tokenRefused } from "../citadel_error.ts";
+import { platformTokenRefused } from "../citadel_error.ts";
 import { type MeantWorkload, meantWorkload } from "./claim_rules.ts";
 import type { PlatformTokens } from "./platform_tokens.ts";
 import type { UsedTokens } from "./used_tokens.ts";
@@ -45,11 +45,11 @@ export class PlatformEnrolment {
     // For the log: what says whose token it is, and none of its secret.
     const whose = `token of ${name} for ${JSON.stringify(claims["sub"] ?? null)}`;
     const meant = meantWorkload(claims, issuer.rules);
-    if (meant === undefined) throw tokenRefused("token_invalid", `No rule takes the ${whose}`);
+    if (meant === undefined) throw platformTokenRefused("token_invalid", `No rule takes the ${whose}`);
     const joiner = joinerOf(meant);
     const publicKey = await publicKeyOfRequest(csr);
     if (number !== undefined && !await used.use(name, number, exp, await publicKeyHash(publicKey))) {
-      throw tokenRefused("token_used", `The ${whose} was used already, with another key`);
+      throw platformTokenRefused("token_used", `The ${whose} was used already, with another key`);
     }
     // Without a number it may be used again, until it expires.
     return { ...await citadel.enrolAs(joiner, publicKey, whose), usesUp: number !== undefined };

@@ -4,7 +4,7 @@ import type { JSONWebKeySet, JWTVerifyGetKey, JWTVerifyOptions } from "jose";
 import type { PlatformIssuer } from "../../config/enrolment/enrolment_file.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { readJwks } from "../../model/jwks.ts";
-import { CitadelError, tokenRefused } from "../citadel_error.ts";
+import { CitadelError, platformTokenRefused } from "../citadel_error.ts";
 import type { Claims } from "./claim_rules.ts";
 
 /** Longest token that is read, in characters. */
@@ -80,18 +80,20 @@ export class PlatformTokens {
       if (cause instanceof KeysUnavailable) {
         throw new CitadelError(
           "keys_unavailable",
-          "The token cannot be checked at the moment",
+          "The platform's token cannot be checked at the moment",
           `There are no keys to check a ${whose} with: ${cause.message}`,
           { cause },
         );
       }
-      if (cause instanceof errors.JWTExpired) throw tokenRefused("token_expired", `The ${whose} has expired`);
+      if (cause instanceof errors.JWTExpired) {
+        throw platformTokenRefused("token_expired", `The ${whose} has expired`);
+      }
       const reason = cause instanceof errors.JOSEError ? `${cause.code}: ${cause.message}` : String(cause);
-      throw tokenRefused("token_invalid", `The ${whose} was refused: ${reason}`);
+      throw platformTokenRefused("token_invalid", `The ${whose} was refused: ${reason}`);
     }
     const { exp, iat, jti } = claims as { exp: number; iat: number; jti?: unknown };
     if ((exp - iat) * 1000 > issuer.tokenLifetimeMax) {
-      throw tokenRefused(
+      throw platformTokenRefused(
         "token_invalid",
         `The ${whose} lives for ${exp - iat} s, longer than tokenLifetimeMax`,
       );
@@ -102,20 +104,23 @@ export class PlatformTokens {
   /** What a token says of its issuer decides whose keys it is checked with, and the check whether it was true. */
   #issuerOf(token: string): KnownIssuer {
     if (token.length > PLATFORM_TOKEN_CHARACTERS_MAX) {
-      throw tokenRefused(
+      throw platformTokenRefused(
         "token_invalid",
-        `The token is longer than ${PLATFORM_TOKEN_CHARACTERS_MAX} characters`,
+        `The platform's token is longer than ${PLATFORM_TOKEN_CHARACTERS_MAX} characters`,
       );
     }
     let iss: unknown;
     try {
       ({ iss } = decodeJwt(token));
     } catch {
-      throw tokenRefused("token_invalid", "The token is no JWT");
+      throw platformTokenRefused("token_invalid", "The platform's token is no JWT");
     }
     const known = typeof iss === "string" ? this.#issuers.get(iss) : undefined;
     if (known === undefined) {
-      throw tokenRefused("token_invalid", `The enrolment file has no issuer ${JSON.stringify(iss ?? null)}`);
+      throw platformTokenRefused(
+        "token_invalid",
+        `The enrolment file has no issuer ${JSON.stringify(iss ?? null)}`,
+      );
     }
     return known;
   }

@@ -70,7 +70,7 @@ describe("PlatformTokens.verify()", () => {
     await expect(tokensOf(set(jwk), { ...ISSUER, jwksFile: "gone.json" }).verify(token)).rejects
       .toMatchObject({
         code: "keys_unavailable",
-        message: "The token cannot be checked at the moment",
+        message: "The platform's token cannot be checked at the moment",
       });
   });
 
