@@ -16,6 +16,12 @@ export const RSA_BITS_MAX = 8192;
 
 const CURVES = ["P-256", "P-384"];
 
+/** What DER of a request begins with. */
+const SEQUENCE = 0x30;
+
+/** id-ecPublicKey (RFC 5480 §2.1.1): so the library calls a key whose curve has no name. */
+const EC_PUBLIC_KEY = "1.2.840.10045.2.1";
+
 /**
  * The public key (DER of SubjectPublicKeyInfo) of a PEM request whose signature proves that its owner asks.
  * Throws CitadelError `csr_refused`.
@@ -26,7 +32,10 @@ export async function publicKeyOfRequest(pem: string): Promise<Uint8Array> {
   let proven: boolean;
   let publicKey: ArrayBuffer;
   try {
-    const request = new Pkcs10CertificateRequest(decodeOnePem(pem, CSR_LABEL));
+    const der = decodeOnePem(pem, CSR_LABEL);
+    // The library takes bytes that are no DER for another form of text.
+    if (der[0] !== SEQUENCE) throw new TypeError("its bytes are no DER of a request");
+    const request = new Pkcs10CertificateRequest(der);
     publicKey = request.publicKey.rawData;
     // Before the signature: checking a giant key's is what would hurt.
     weakness = weaknessOf(request.publicKey.algorithm);
@@ -46,11 +55,12 @@ export async function publicKeyHash(publicKey: Uint8Array): Promise<string> {
 
 function weaknessOf(algorithm: Algorithm): string | undefined {
   const { name, namedCurve, modulusLength } = algorithm as Partial<EcKeyAlgorithm & RsaKeyAlgorithm>;
-  if (name?.startsWith("RSA")) {
-    const bits = modulusLength ?? 0;
-    return bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX ? undefined : `its RSA key has ${bits} bits`;
+  if (name?.startsWith("RSA") && modulusLength !== undefined) {
+    const isGood = modulusLength >= RSA_BITS_MIN && modulusLength <= RSA_BITS_MAX;
+    return isGood ? undefined : `its RSA key has ${modulusLength} bits`;
   }
   if (name?.startsWith("EC") && CURVES.includes(namedCurve ?? "")) return undefined;
+  if (name === EC_PUBLIC_KEY) return "its key is on a curve without a name";
   return `its key is ${name ?? "unknown"} ${namedCurve ?? ""}`.trim();
 }
 

@@ -45,7 +45,12 @@ describe("publicKeyOfRequest()", () => {
       [["rsa:1024"], "RSA key has 1024 bits"],
       [["ec", "-pkeyopt", "ec_paramgen_curve:P-521"], "P-521"],
       [["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"], ""],
-      [["ed25519"], ""],
+      [["ed25519"], "its key is Ed25519"],
+      [["rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"], "its key is RSA-PSS"],
+      [
+        ["ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:explicit"],
+        "its key is on a curve without a name",
+      ],
     ];
     for (const [key, why] of odd) {
       await expect(publicKeyOfRequest(opensslCsr(...key))).rejects.toMatchObject({
@@ -116,5 +121,8 @@ describe("publicKeyOfRequest()", () => {
       encodePem(label, new Uint8Array(11_000).map((_, at) => at % 2 === 0 ? 0x30 : 0x80)),
     ];
     for (const text of odd) await expect(publicKeyOfRequest(text)).rejects.toMatchObject(refused);
+    await expect(publicKeyOfRequest(encodePem(label, new Uint8Array(100)))).rejects.toMatchObject({
+      detail: "The certificate request was refused: it cannot be read: its bytes are no DER of a request",
+    });
   });
 });
