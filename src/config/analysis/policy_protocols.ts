@@ -16,38 +16,44 @@ import { carriesBytes } from "./port_speech.ts";
 export const policyProtocols: Analyzer = function* (resources) {
   const workloads = knownWorkloads(resources);
   for (const policy of resources.authorizationPolicies) {
-    const index = policy.spec.rules.findIndex(asksForHttp);
-    const service = index < 0
-      ? undefined
-      : resources.services.find((service) => hasPortOfBytes(service, policy, workloads));
-    if (service === undefined) continue;
-    const effect = policy.spec.action === "ALLOW"
-      ? "a rule that asks for what HTTP has allows none of them"
-      : "of a rule only what TCP has counts, so that it matches more";
-    yield warning(
-      CODES.policyNeedsHttp,
-      policy,
-      ["spec", "rules", index],
-      `it also selects workloads of ${located(service)} with a port of TCP connections: ${effect}`,
-      "add ports to the rule, or a policy for those workloads alone",
-    );
+    for (const [index, rule] of policy.spec.rules.entries()) {
+      if (!asksForHttp(rule)) continue;
+      const ports = rule.to.flatMap(({ operation }) => operation.ports);
+      const service = resources.services.find((service) => hasPortOfBytes(service, ports, policy, workloads));
+      if (service === undefined) continue;
+      const effect = policy.spec.action === "ALLOW"
+        ? "a rule that asks for what HTTP has allows none of them"
+        : "of a rule only what TCP has counts, so that it matches more";
+      yield warning(
+        CODES.policyNeedsHttp,
+        policy,
+        ["spec", "rules", index],
+        `it also selects workloads of ${located(service)} with a port of TCP connections: ${effect}`,
+        ports.length > 0
+          ? "give that port a rule of its own"
+          : "add ports to the rule, or a policy for those workloads alone",
+      );
+      break;
+    }
   }
 };
 
+/** `ports`: those that the rule names; it speaks of no others then. */
 function hasPortOfBytes(
   { namespace, spec }: ConfigResource<ServiceSpec>,
+  ports: readonly string[],
   policy: ConfigResource<AuthorizationPolicySpec>,
   workloads: KnownWorkloads,
 ): boolean {
   if (namespace !== policy.namespace || spec.selector === null) return false;
-  if (!spec.ports.some(carriesBytes)) return false;
+  const isMeant = (port: ServiceSpec["ports"][number]) =>
+    carriesBytes(port) && (ports.length === 0 || ports.includes(String(port.targetPort)));
+  if (!spec.ports.some(isMeant)) return false;
   const wanted = policy.spec.selector?.matchLabels ?? {};
   return workloads.selected(namespace, spec.selector).some((labels) => hasAll(labels, wanted));
 }
 
-/** One that names ports speaks of some of them only. */
 function asksForHttp({ from, to, when }: AuthorizationRule): boolean {
-  if (to.some(({ operation }) => operation.ports.length > 0)) return false;
   return from.some(({ source }) => HTTP_SOURCE_FIELDS.some((field) => source[field].length > 0)) ||
     to.some(({ operation }) => HTTP_OPERATION_FIELDS.some((field) => operation[field].length > 0)) ||
     when.some(({ key }) => isHttpKey(key));

@@ -204,6 +204,10 @@ describe("policies", () => {
     expect(found(`rules: [{}, {${path}}]`)).toEqual(["BOW0031 spec.rules[1]"]);
     expect(found(`selector: {matchLabels: {app: a}}\nrules: [{${path}}]`)).toEqual([]);
     expect(found("rules: [{to: [{operation: {paths: [/a], ports: ['80']}}]}]")).toEqual([]);
+    // What one operation asks for goes for the whole rule.
+    const mixed = "to: [{operation: {paths: [/a], ports: ['80']}}, {operation: {ports: ['90']}}]";
+    expect(found(`rules: [{${mixed}}]`)).toEqual(["BOW0031 spec.rules[0]"]);
+    expect(found("rules: [{to: [{operation: {ports: ['90']}}]}]")).toEqual([]);
     expect(found("rules: [{from: [{source: {namespaces: [a]}}]}]")).toEqual([]);
   });
 
