@@ -1,62 +1,23 @@
 /**
- * What both ends of an HTTP/2 connection share (RFC 9113 §4–6): what each frame means, streams and their states,
- * settings, windows, and the guard against floods.
+ * What each frame means to either end of an HTTP/2 connection (RFC 9113 §6), in which state of its stream, and when there
+ * are too many of them.
  */
 import { partOf } from "../../lib/bytes.ts";
-import type { TimerWheel } from "../../lib/timer_wheel.ts";
-import type { Limits } from "../../model/limits.ts";
-import type { Wire } from "../../runtime/socket.ts";
-import type { HeaderList, ResetReason } from "../exchange.ts";
 import { calm, ConnectionError, frameSizeError, protocolError } from "./connection_error.ts";
 import { FieldSection } from "./field_section.ts";
-import { FloodGuard } from "./flood_guard.ts";
 import type { Frame } from "./frame_reader.ts";
-import { DEFAULT_WINDOW_BYTES, ErrorCode, Flag, FrameType, readUint32, WINDOW_BYTES_MAX } from "./frames.ts";
-import { FramedWire } from "./framed_wire.ts";
+import { ErrorCode, Flag, FrameType, readUint32, WINDOW_BYTES_MAX } from "./frames.ts";
 import { HpackDecoder } from "./hpack/decoder.ts";
-import { HpackEncoder } from "./hpack/encoder.ts";
-import { CONTROL_FRAMES_WAITING_MAX, PREMATURE_RESET_AGE_MS } from "./limits.ts";
-import { applySetting, ownSettings, type PeerSettingsTarget } from "./peer_settings.ts";
-import { ReceiveWindow } from "./receive_window.ts";
-import { RecentStreams } from "./recent_streams.ts";
-import { SendWindows } from "./send_windows.ts";
+import { CONTROL_FRAMES_WAITING_MAX } from "./limits.ts";
+import { applySetting } from "./peer_settings.ts";
+import { Http2Streams } from "./streams.ts";
 import type { Http2Stream } from "./stream.ts";
-import { StreamTable } from "./stream_table.ts";
 
-/** Of the heads that a peer sends. */
-export interface HeadLimits {
-  /** Bytes of a decoded header list (SETTINGS_MAX_HEADER_LIST_SIZE); above: 431 or a reset. */
-  readonly bytes: number;
-  /** Fields of it; above: the same. Pseudo-header fields do not count. */
-  readonly count: number;
-}
-
-export abstract class Http2Connection extends FramedWire implements PeerSettingsTarget {
-  readonly windows: SendWindows;
-  readonly streams = new StreamTable<Http2Stream>();
-  protected readonly guard = new FloodGuard();
-  readonly encoder = new HpackEncoder();
-  /** The peer's limit on streams that we open. */
-  protected peerStreamsMax = Infinity;
-  readonly enablePushMax: 0 | 1 = 1;
+export abstract class Http2Connection extends Http2Streams {
   readonly #decoder = new HpackDecoder();
   /** What the last header block said. */
   readonly #section = new FieldSection();
-  readonly #receiveWindow: ReceiveWindow;
-  /** What the windows of streams may still grow by. */
-  #growthBytes: number;
-  readonly #recent: RecentStreams;
-  readonly #heads: HeadLimits;
   #controlWaiting = 0;
-
-  constructor(wire: Wire, wheel: TimerWheel, limits: Limits, heads: HeadLimits) {
-    super(wire, wheel, limits, heads.bytes);
-    this.#heads = heads;
-    this.#receiveWindow = new ReceiveWindow(limits.http2ConnectionWindowBytes);
-    this.#growthBytes = limits.http2ConnectionWindowBytes;
-    this.#recent = new RecentStreams(limits.http2Streams);
-    this.windows = new SendWindows(this.frames, () => this.writer.hasRoom);
-  }
 
   /** A header block of a stream that the connection does not have: a new one, or one that is over. */
   protected abstract onNewStream(id: number, section: FieldSection, ended: boolean, tooLarge: boolean): void;
@@ -72,14 +33,6 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   protected onPingAck(): void {}
   /** True for an identifier that neither side has used yet. */
   protected abstract isIdle(id: number): boolean;
-  /** Streams came or went, the peer changed its limit, or the socket takes more. */
-  protected abstract onStreamsChanged(): void;
-  /** The connection is gone. */
-  protected abstract onGone(): void;
-
-  override get isBusy(): boolean {
-    return this.streams.size > 0;
-  }
 
   // Frames.
 
@@ -115,33 +68,33 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
 
   #data(frame: Frame): ConnectionError | null {
     const { streamId: id, length: size } = frame;
-    if (!this.#receiveWindow.take(size)) {
+    if (!this.receiveWindow.take(size)) {
       return new ConnectionError(ErrorCode.FlowControlError, "http2.connection_window");
     }
     // At once, whether the stream is read or not: one slow reader must not hold up the others. What they may leave unread
     // is bounded by their own windows, see creditStream().
-    this.creditWindow(0, this.#receiveWindow);
+    this.creditWindow(0, this.receiveWindow);
     if (!frame.unpad()) return protocolError("http2.padding");
     const stream = this.streams.get(id);
     if (stream === undefined) {
       // A body that we refused may be on its way in any number of pieces: its windows are limit enough.
-      return frame.length > 0 && this.#recent.get(id) === "reset" ? null : this.#strayMessage(id);
+      return frame.length > 0 && this.recent.get(id) === "reset" ? null : this.#strayMessage(id);
     }
-    if (stream.remoteEnded) return this.#breakStream(stream, ErrorCode.StreamClosed);
+    if (stream.remoteEnded) return this.breakStream(stream, ErrorCode.StreamClosed);
     const { length } = frame;
     const ended = frame.has(Flag.EndStream);
-    if (!stream.takes(size, ended)) return this.#breakStream(stream, ErrorCode.FlowControlError);
+    if (!stream.takes(size, ended)) return this.breakStream(stream, ErrorCode.FlowControlError);
     if (length === 0 && !ended) return this.guard.emptyData() ? calm("http2.empty_data") : null;
     this.guard.useful();
     if (stream.expected >= 0) {
       stream.expected -= length;
       if (stream.expected < 0 || (ended && stream.expected > 0)) {
-        return this.#breakStream(stream, ErrorCode.ProtocolError);
+        return this.breakStream(stream, ErrorCode.ProtocolError);
       }
     }
     this.touch(stream);
     if (length > 0) stream.onData(partOf(frame.bytes, frame.from, frame.to));
-    if (ended) this.#endRemote(stream, null);
+    if (ended) this.endRemoteHalf(stream, null);
     else stream.credit();
     return null;
   }
@@ -176,7 +129,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     this.block.done++;
     const section = this.#section;
     section.begin();
-    const outcome = this.#decoder.decode(bytes, section, this.#heads.bytes, this.#heads.count, from, to);
+    const outcome = this.#decoder.decode(bytes, section, this.heads.bytes, this.heads.count, from, to);
     if (outcome === "malformed") return new ConnectionError(ErrorCode.CompressionError, "http2.compression");
     const ended = (flags & Flag.EndStream) !== 0;
     const tooLarge = outcome === "tooLarge";
@@ -186,7 +139,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
       this.onNewStream(id, section, ended, tooLarge);
       return null;
     }
-    if (stream.remoteEnded) return this.#breakStream(stream, ErrorCode.StreamClosed);
+    if (stream.remoteEnded) return this.breakStream(stream, ErrorCode.StreamClosed);
     this.touch(stream);
     this.onHeaders(stream, section, ended, tooLarge);
     return null;
@@ -204,22 +157,14 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     if (id === 0 || this.isIdle(id)) return protocolError("http2.rst_on_idle");
     const stream = this.streams.get(id);
     if (stream === undefined) {
-      this.#recent.onPeerReset(id);
+      this.recent.onPeerReset(id);
       return this.#stray(id);
     }
-    const premature = this.#isPremature(stream);
+    const premature = this.isPremature(stream);
     this.forget(stream);
     const refused = frame.uint32(0) === ErrorCode.RefusedStream;
     stream.onReset(refused ? "refused" : "closed", !refused);
     return premature && this.guard.prematureReset() ? calm("http2.rapid_reset") : null;
-  }
-
-  /** The stream has not been answered yet, and is young: by the wheel's time, from when something last moved on it. */
-  #isPremature(stream: Http2Stream): boolean {
-    if (stream.answered || stream.localEnded) return false;
-    const { deadlineMs } = stream;
-    this.touch(stream);
-    return stream.deadlineMs - deadlineMs < PREMATURE_RESET_AGE_MS;
   }
 
   #settings(frame: Frame): ConnectionError | null {
@@ -259,9 +204,9 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     if (this.isIdle(id)) return protocolError("http2.window_update_on_idle");
     const stream = this.streams.get(id);
     if (stream === undefined) return this.#stray(id);
-    if (increment === 0) return this.#breakStream(stream, ErrorCode.ProtocolError);
+    if (increment === 0) return this.breakStream(stream, ErrorCode.ProtocolError);
     stream.sendWindow += increment;
-    if (stream.sendWindow > WINDOW_BYTES_MAX) return this.#breakStream(stream, ErrorCode.FlowControlError);
+    if (stream.sendWindow > WINDOW_BYTES_MAX) return this.breakStream(stream, ErrorCode.FlowControlError);
     if (this.windows.isBlocked(stream)) this.windows.flush();
     return null;
   }
@@ -269,7 +214,7 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
   /** A part of a message for a stream that is over: forgiven when the peer cannot have known (§5.1). */
   #strayMessage(id: number): ConnectionError | null {
     if (this.isIdle(id)) return protocolError("http2.frame_on_idle_stream");
-    const ending = this.#recent.get(id);
+    const ending = this.recent.get(id);
     if (ending === "reset") return this.#stray(id);
     return ending === "ended"
       ? new ConnectionError(ErrorCode.StreamClosed, "http2.frame_on_closed_stream")
@@ -292,166 +237,17 @@ export abstract class Http2Connection extends FramedWire implements PeerSettings
     return this.guard.control(this.frames.dataSent, this.wheel.clock.monotonic()) ? calm(flood) : null;
   }
 
-  // Streams.
-
-  setStreamsMax(streams: number): void {
-    this.peerStreamsMax = streams;
-    this.onStreamsChanged();
-  }
-
-  protected open(stream: Http2Stream): void {
-    this.guard.streamsOpened++;
-    this.streams.add(stream);
-    this.#chooseGathering();
-    this.touch(stream);
-  }
-
-  /** One stream has nobody to share a write with: to wait for the turn's end would cost 2 % of a request. */
-  #chooseGathering(): void {
-    this.writer.gather = this.streams.size > 1 ? "turn" : "callback";
-  }
-
-  touch(stream: Http2Stream): void {
-    if (stream.lingering) return;
-    const { tunnelIdleMs, streamIdleMs } = this.limits;
-    this.wheel.set(stream, stream.tunnelling ? tunnelIdleMs : streamIdleMs);
-  }
-
-  /** The peer's half is over. */
-  #endRemote(stream: Http2Stream, trailers: HeaderList | null): void {
-    stream.remoteEnded = true;
-    stream.onEnd(trailers);
-    if (stream.localEnded) this.#finish(stream);
-  }
-
-  /** Trailers, or the end of a message without a body. */
-  protected endRemote(stream: Http2Stream, trailers: HeaderList | null): void {
-    if (stream.expected > 0) this.refuseStream(stream);
-    else this.#endRemote(stream, trailers);
-  }
-
-  /** Our half is over. */
-  endLocal(stream: Http2Stream): void {
-    stream.localEnded = true;
-    if (stream.remoteEnded) this.#finish(stream);
-    else stream.onLocalEnd();
-  }
-
-  #finish(stream: Http2Stream): void {
-    // By a handler that was told of the end just now.
-    if (stream.closed) return;
-    this.guard.completed();
-    this.forget(stream);
-  }
-
-  /** Tells the peer that the stream is broken off. */
-  resetStream(stream: Http2Stream, code: ErrorCode): void {
-    if (stream.closed) return;
-    this.frames.rstStream(stream.id, code);
-    this.forget(stream);
-    this.#recent.add(stream.id, "reset");
-  }
-
-  /** The peer broke the rules of one stream. To be made to reset is no better than to be reset (CVE-2025-8671). */
-  #breakStream(stream: Http2Stream, code: ErrorCode): ConnectionError | null {
-    const premature = this.#isPremature(stream);
-    this.resetStream(stream, code);
-    stream.onReset("protocol-error", true);
-    return premature && this.guard.prematureReset() ? calm("http2.rapid_reset") : null;
-  }
-
-  protected refuseStream(stream: Http2Stream): void {
-    const error = this.#breakStream(stream, ErrorCode.ProtocolError);
-    if (error !== null) this.fail(error.code, error.details);
-  }
-
   /** An error of one stream, which there may not be: a stream that is idle cannot be reset (§6.4). */
   #breakAny(id: number, error: ConnectionError): ConnectionError | null {
     const stream = this.streams.get(id);
-    if (stream !== undefined) return this.#breakStream(stream, error.code);
+    if (stream !== undefined) return this.breakStream(stream, error.code);
     if (this.isIdle(id)) return error;
     this.frames.rstStream(id, error.code);
     return this.#stray(id);
   }
 
-  protected forget(stream: Http2Stream): void {
-    if (stream.closed) return;
-    stream.closed = true;
-    stream.dropPending();
-    this.wheel.clear(stream);
-    this.streams.delete(stream);
-    this.#chooseGathering();
-    this.#growthBytes += stream.windowGrowth;
-    this.#recent.add(stream.id, "ended");
-    this.windows.forget(stream);
-    if (!this.closed) this.onStreamsChanged();
-  }
-
-  // Sending.
-
-  /** The first frame of each end, and a larger window for the connection. */
-  protected sendSettings(...more: readonly (readonly [number, number])[]): void {
-    this.frames.settings([...more, ...ownSettings(this.limits, this.#heads.bytes)]);
-    const growth = this.limits.http2ConnectionWindowBytes - DEFAULT_WINDOW_BYTES;
-    // An increment of 0 is an error (§6.9).
-    if (growth > 0) this.frames.windowUpdate(0, growth);
-  }
-
-  /** Fields that were begun with `encoder.begin()`. */
-  protected sendBlock(id: number, ended: boolean): void {
-    this.frames.headers(id, this.encoder.bytes, this.encoder.length, ended);
-  }
-
-  sendTrailers(stream: Http2Stream, trailers: HeaderList): void {
-    this.encoder.begin();
-    for (let i = 0; i < trailers.length; i += 2) {
-      this.encoder.field(trailers[i] as string, trailers[i + 1] as string);
-    }
-    this.sendBlock(stream.id, true);
-  }
-
-  /** As SendWindows.send(). */
-  sendData(stream: Http2Stream, chunk: Uint8Array, most: number, last: boolean): number {
-    const sent = this.windows.send(stream, chunk, most, last);
-    if (sent > 0) this.touch(stream);
-    return sent;
-  }
-
   protected override onRoom(): void {
     this.#controlWaiting = 0;
-    this.windows.flush();
-    this.onStreamsChanged();
-  }
-
-  creditWindow(id: number, window: ReceiveWindow): void {
-    const bytes = window.credit();
-    if (bytes > 0) this.frames.windowUpdate(id, bytes);
-  }
-
-  /** What a peer may send on a new stream. */
-  get streamWindowBytes(): number {
-    return this.limits.http2StreamWindowBytes;
-  }
-
-  /**
-   * What came on a stream was read: its peer may send more, and more at once than before. All streams together may
-   * hold, unread, their first windows and what this gives: one connection's worth.
-   */
-  creditStream(id: number, window: ReceiveWindow): void {
-    const bytes = window.credit();
-    if (bytes === 0) return;
-    const growth = Math.min(this.#growthBytes, this.limits.http2StreamBufferBytes - window.bytes);
-    if (growth > 0) {
-      window.grow(growth);
-      this.#growthBytes -= growth;
-    }
-    this.frames.windowUpdate(id, growth > 0 ? bytes + growth : bytes);
-  }
-
-  protected override onClosed(reason: ResetReason): void {
-    const open = this.streams.all();
-    for (const stream of open) this.forget(stream);
-    this.onGone();
-    for (const stream of open) stream.onReset(reason, true);
+    super.onRoom();
   }
 }

@@ -1,7 +1,7 @@
 /** One stream of an HTTP/2 connection, either end: its states and windows. What its messages mean is told to a subclass. */
 import type { Timed } from "../../lib/timer_wheel.ts";
 import type { HeaderList, ResetReason } from "../exchange.ts";
-import type { Http2Connection } from "./connection.ts";
+import type { Http2Streams } from "./streams.ts";
 import { ErrorCode } from "./frames.ts";
 import { PendingBody } from "./pending_body.ts";
 import { ReceiveWindow } from "./receive_window.ts";
@@ -11,7 +11,7 @@ export abstract class Http2Stream implements Timed {
   wheelTick = 0;
   wheelIndex = 0;
   readonly id: number;
-  protected readonly connection: Http2Connection;
+  protected readonly connection: Http2Streams;
   /** Bytes that the peer still takes. */
   sendWindow: number;
   /** From the first piece on that is not the last: most bodies are one piece, and need none. */
@@ -41,7 +41,7 @@ export abstract class Http2Stream implements Timed {
   /** `body` answered false: the source waits. */
   full = false;
 
-  constructor(connection: Http2Connection, id: number, sendWindow: number) {
+  constructor(connection: Http2Streams, id: number, sendWindow: number) {
     this.connection = connection;
     this.id = id;
     this.sendWindow = sendWindow;
