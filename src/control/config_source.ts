@@ -95,7 +95,7 @@ export class ConfigSource {
     const { clock } = this.#options;
     const { resources } = edit.read;
     const { current } = this.store;
-    const open = resources === null || current === null ? [] : openEnds(
+    const open = current === null ? [] : openEnds(
       { resources, files: edit.files },
       { resources: current.resources, files: this.#servedFiles },
     );
@@ -114,7 +114,7 @@ export class ConfigSource {
     const { log } = this.#options;
     if (open.length === 0) return;
     log.warn("The edit waits for the rest of it; what was loaded before serves until then", {
-      waitMaxMs: OTHER_HALF_WAIT_MS,
+      waitMaxMs: Math.max(...open.map(({ waitMaxMs = OTHER_HALF_WAIT_MS }) => waitMaxMs)),
     });
     for (const { says } of open.slice(0, OPEN_ENDS_LOGGED_MAX)) log.warn(says);
     const more = open.length - OPEN_ENDS_LOGGED_MAX;

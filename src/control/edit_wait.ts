@@ -16,8 +16,8 @@ export class EditWait {
     this.#sinceMs ??= nowMs;
     const since = new Map(open.map(({ key }) => [key, this.#since.get(key) ?? nowMs]));
     this.#since = since;
-    const left = open.map(({ key, quietMs }) =>
-      Math.min((since.get(key) as number) + OTHER_HALF_WAIT_MS - nowMs, quietMs ?? Infinity)
+    const left = open.map(({ key, quietMs, waitMaxMs = OTHER_HALF_WAIT_MS }) =>
+      Math.min((since.get(key) as number) + waitMaxMs - nowMs, quietMs ?? Infinity)
     );
     return Math.max(0, Math.min(Math.max(...left), this.#sinceMs + EDIT_WAIT_MAX_MS - nowMs));
   }

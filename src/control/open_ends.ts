@@ -15,6 +15,9 @@ import { looksUnfinished } from "./unfinished_file.ts";
  */
 export const OTHER_HALF_WAIT_MS = 5_000;
 
+/** The same of a file that somebody has open and writes to. */
+export const WRITER_WAIT_MS = 15_000;
+
 /** Once no file has changed for so long, nothing more is to come of what nobody calls. */
 export const QUIET_MS = 1_000;
 
@@ -26,6 +29,8 @@ export interface OpenEnd {
   readonly key: string;
   /** It is waited for until the files have been left alone for so long; null: they may be left alone. */
   readonly quietMs: number | null;
+  /** @default OTHER_HALF_WAIT_MS */
+  readonly waitMaxMs?: number;
   /** For the log. */
   readonly says: string;
 }
@@ -36,7 +41,20 @@ export interface ConfigState {
   readonly files: readonly SourceFile[];
 }
 
-export function openEnds(next: ConfigState, served: ConfigState): readonly OpenEnd[] {
+/** `next` without resources is an edit that is not valid: then only files that are being written say that more comes. */
+export function openEnds(
+  next: Omit<ConfigState, "resources"> & { readonly resources: ResourceSet | null },
+  served: ConfigState,
+): readonly OpenEnd[] {
+  const texts = new Map(served.files.map(({ file, text }) => [file, text]));
+  const changed = next.files.filter(({ file, text }) => texts.get(file) !== text);
+  const written = changed.filter(({ writer }) => writer === "writing").map(({ file }): OpenEnd => ({
+    key: `${file} is being written`,
+    quietMs: null,
+    waitMaxMs: WRITER_WAIT_MS,
+    says: `${file} is being written`,
+  }));
+  if (next.resources === null) return written;
   const missing = newlyMissing(next.resources, served.resources).map((finding): OpenEnd => ({
     key: `${finding.resource}: ${finding.message}`,
     quietMs: null,
@@ -46,14 +64,12 @@ export function openEnds(next: ConfigState, served: ConfigState): readonly OpenE
     const key = `${kind} ${namespace}/${name}`;
     return { key, quietMs: CALLED.has(kind) ? null : QUIET_MS, says: `${key} is gone` };
   });
-  const texts = new Map(served.files.map(({ file, text }) => [file, text]));
-  const unfinished = next.files.filter(({ file, text }) => {
-    const before = texts.get(file);
-    return before !== text && looksUnfinished(text, before);
-  }).map(({ file }): OpenEnd => ({
+  const unfinished = changed.filter(({ file, text, writer }) =>
+    writer !== "writing" && looksUnfinished(text, texts.get(file), writer === "done")
+  ).map(({ file }): OpenEnd => ({
     key: file,
     quietMs: QUIET_MS,
     says: `${file} looks as if it was being written`,
   }));
-  return [...missing, ...gone, ...unfinished];
+  return [...missing, ...gone, ...written, ...unfinished];
 }

@@ -4,13 +4,13 @@
 const LINES_COMPARED = 3;
 
 /**
- * Whether the text breaks off in a line, has become empty, or ends where the text before went on. Somebody may want it
- * so: whoever asks can only wait a little.
+ * Whether the text breaks off in a line, has become empty, or ends where the text before went on; the last counts for
+ * nothing once who wrote it has closed it (`isDone`). Somebody may want it so: whoever asks can only wait a little.
  */
-export function looksUnfinished(text: string, before: string | undefined): boolean {
+export function looksUnfinished(text: string, before: string | undefined, isDone: boolean): boolean {
   if (text.trim() === "") return before !== undefined && before.trim() !== "";
   if (!text.endsWith("\n")) return before === undefined || before.endsWith("\n");
-  return before !== undefined && endsInside(text, before);
+  return !isDone && before !== undefined && endsInside(text, before);
 }
 
 function endsInside(text: string, before: string): boolean {

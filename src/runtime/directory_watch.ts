@@ -8,7 +8,15 @@ import { type FSWatcher, watch } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import type { Clock } from "../lib/clock.ts";
-import { FileReadError, readSourceFiles, sourceDirectories, type SourceFile } from "./read_files.ts";
+import { FileWriters } from "./file_writers.ts";
+import {
+  FileReadError,
+  isYamlName,
+  type ReadFile,
+  readSourceFiles,
+  sourceDirectories,
+  type SourceFile,
+} from "./read_files.ts";
 
 /** Quiet time after an event before the files are read: a deployment writes several. */
 const DEBOUNCE_MS = 100;
@@ -19,11 +27,17 @@ const DEBOUNCE_MAX_MS = 400;
 /** The time between reads that no event asked for. */
 export const POLL_MS = 3_000;
 
+/** The time between two looks whether who writes a file has closed it, which no event tells. */
+export const WRITERS_POLL_MS = 50;
+
 export interface DirectoryWatchOptions {
   /** A directory, or one file. */
   readonly path: string;
   readonly clock: Clock;
-  /** All files, as readSourceFiles() returns them; called whenever their names or contents differ from before. */
+  /**
+   * All files, as readSourceFiles() returns them, and who writes them; called whenever their names or contents differ
+   * from before, or another one of them is being written.
+   */
   onChange(files: SourceFile[]): void;
   /** The path could not be read; called once for as long as the reason stays the same. */
   onError(error: FileReadError): void;
@@ -50,6 +64,7 @@ interface Watched {
 class Watcher implements DirectoryWatch {
   readonly #options: DirectoryWatchOptions;
   readonly #watched = new Map<string, Watched>();
+  readonly #writers: FileWriters;
   #fingerprint = "";
   #closed = false;
   #scanning = false;
@@ -60,9 +75,12 @@ class Watcher implements DirectoryWatch {
 
   constructor(options: DirectoryWatchOptions) {
     this.#options = options;
+    const only = basename(resolve(options.path));
+    this.#writers = new FileWriters((name) => isYamlName(name) || name === only);
   }
 
   close(): void {
+    if (!this.#closed) this.#writers.close();
     this.#closed = true;
     this.#cancelTimer();
     for (const directory of [...this.#watched.keys()]) this.#unwatch(directory);
@@ -78,19 +96,44 @@ class Watcher implements DirectoryWatch {
     await this.#read();
     this.#scanning = false;
     if (this.#closed) return this.close();
-    this.#scanAfter(this.#again ? DEBOUNCE_MS : POLL_MS);
+    if (this.#again) this.#scanAfter(DEBOUNCE_MS);
+    else this.#rest(POLL_MS);
     this.#again = false;
+  }
+
+  /** Until the poll that is due, an event, or the end of somebody who writes. */
+  #rest(leftMs: number): void {
+    if (!this.#writers.areWriting || leftMs <= WRITERS_POLL_MS) return this.#scanAfter(leftMs);
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.clock.after(WRITERS_POLL_MS, () => {
+      if (this.#refreshWriters().size > 0) void this.scan();
+      else this.#rest(leftMs - WRITERS_POLL_MS);
+    });
   }
 
   async #read(): Promise<void> {
     const { path, onChange, onError } = this.#options;
     try {
-      const files = await readSourceFiles(path);
+      this.#refreshWriters();
+      const read = await readSourceFiles(path);
+      // What was written while it was read may have been read in part.
+      const meanwhile = this.#refreshWriters();
+      const files = read.map((file) => this.#withWriter(file, meanwhile));
       if (this.#isNew(fingerprintOf(files))) onChange(files);
     } catch (error) {
       if (!(error instanceof FileReadError)) throw error;
       if (this.#isNew(`${error.code} ${error.file}`)) onError(error);
     }
+  }
+
+  #refreshWriters(): ReadonlySet<string> {
+    return this.#closed ? new Set() : this.#writers.refresh();
+  }
+
+  #withWriter(file: ReadFile, meanwhile: ReadonlySet<string>): SourceFile {
+    const path = resolve(file.path);
+    const writer = meanwhile.has(path) ? "writing" : this.#writers.writerOf(path);
+    return writer === undefined ? file : { ...file, writer };
   }
 
   #isNew(fingerprint: string): boolean {
@@ -121,7 +164,12 @@ class Watcher implements DirectoryWatch {
     for (let child = resolve(path); dirname(child) !== child; child = dirname(child)) {
       wanted.set(dirname(child), basename(child));
     }
-    for (const directory of await sourceDirectories(path)) wanted.set(directory, null);
+    const directories = await sourceDirectories(path);
+    for (const directory of directories) wanted.set(directory, null);
+    // Of a path that is one file, the directory that it is in.
+    if (!this.#closed) {
+      this.#writers.watch(new Set(directories.length === 0 ? [dirname(resolve(path))] : directories));
+    }
     for (const directory of [...this.#watched.keys()]) {
       if (!wanted.has(directory)) this.#unwatch(directory);
     }
@@ -151,9 +199,9 @@ class Watcher implements DirectoryWatch {
   }
 }
 
-/** Equal for equal names and contents. */
+/** Equal for equal names and contents, of which the same are being written. */
 function fingerprintOf(files: readonly SourceFile[]): string {
   const hash = createHash("sha256");
-  for (const { file, text } of files) hash.update(JSON.stringify([file, text]));
+  for (const { file, text, writer } of files) hash.update(JSON.stringify([file, text, writer === "writing"]));
   return hash.digest("hex");
 }

@@ -1,11 +1,14 @@
 /** Reads the YAML files of a path, one file or a directory tree, as the texts that a configuration is made of. */
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, normalize, resolve } from "node:path";
+import type { FileWriter } from "./file_writers.ts";
 
 export interface SourceFile {
   /** Relative to the path that was read, with `/`; the file's own name when the path is a file. */
   readonly file: string;
   readonly text: string;
+  /** Whether somebody has it open and writes to it. @default nobody knows */
+  readonly writer?: FileWriter;
 }
 
 export interface ReadFile extends SourceFile {
@@ -121,7 +124,7 @@ async function collect(directory: Place, depth: number, found: Place[], limits: 
     if (name.startsWith(".")) continue;
     const file = directory.file === "" ? name : `${directory.file}/${name}`;
     const child: Place = { file, path: join(directory.path, name) };
-    const isYaml = /\.ya?ml$/.test(name);
+    const isYaml = isYamlName(name);
     const info = await attempt(child, () => stat(child.path), isYaml);
     if (info?.isDirectory() === true) await collect(child, depth + 1, found, limits);
     else if (isYaml) found.push(child);
@@ -129,6 +132,11 @@ async function collect(directory: Place, depth: number, found: Place[], limits: 
       throw new FileReadError("too-many", directory, `there are more than ${limits.filesMax} YAML files`);
     }
   }
+}
+
+/** Whether a file of that name in a directory is read. */
+export function isYamlName(name: string): boolean {
+  return /\.ya?ml$/.test(name) && !name.startsWith(".");
 }
 
 async function readSourceFile(place: Place, limits: ReadLimits): Promise<ReadFile> {

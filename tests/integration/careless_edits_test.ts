@@ -1,6 +1,6 @@
 /** Whoever edits in whatever order and manner, under load from a sidecar and through a gateway: no request may notice. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Prng } from "../../src/lib/prng.ts";
 import type { SourceFile } from "../../src/runtime/read_files.ts";
@@ -17,6 +17,8 @@ const EDITS = 4;
 const SWAPS = 3;
 const CLIENTS = 2;
 const GATEWAY_PORT = 8081;
+/** Longer than files are left alone before what looks whole is taken. */
+const WRITER_PAUSE_MS = 1_500;
 /** What failed late shows within it. */
 const AFTERWARDS_MS = 500;
 
@@ -56,6 +58,23 @@ spec:
   - from:
     - source:
         principals: ["cluster.local/ns/shop/sa/client"]
+`;
+
+/** A half of it turns everybody away. */
+const SLOW_POLICY = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: slow, namespace: shop }
+spec:
+  selector:
+    matchLabels: { app: store }
+  action: DENY
+  rules:
+  - from:
+    - source:
+        namespaces: ["shop"]
+    to:
+    - operation:
+        paths: ["/nowhere"]
 `;
 
 /** A random state of the files that is whole by itself: whoever calls the store gets an answer. */
@@ -143,8 +162,12 @@ function isServed(files: Files): boolean {
   return Bun.deepEquals(Object.fromEntries(texts), { ...files });
 }
 
-/** Edits under load, one after the other until a request fails; each returns the state that it made. */
-async function underLoad(editor: CarelessEditor, edits: readonly (() => Promise<Files>)[]): Promise<void> {
+/** Edits under load, one after the other until a request fails; each returns the state that it made. So many programs answer. */
+async function underLoad(
+  editor: CarelessEditor,
+  edits: readonly (() => Promise<Files>)[],
+  appsMin = 3,
+): Promise<void> {
   const loads = [
     new KeepAliveLoad({ address: mesh.address(10), port: 15001, host: "store.shop:8080" }, CLIENTS),
     new KeepAliveLoad({ address: mesh.address(20), port: GATEWAY_PORT, host: "store.example.com" }, CLIENTS),
@@ -162,7 +185,7 @@ async function underLoad(editor: CarelessEditor, edits: readonly (() => Promise<
   const did = editor.journal.slice(-12);
   expect({ did, failures: failures() }).toEqual({ did, failures: [] });
   // They took effect.
-  expect(answered.size).toBeGreaterThan(2);
+  expect(answered.size).toBeGreaterThanOrEqual(appsMin);
   for (const load of loads) expect(load.answered).toBeGreaterThan(500);
 }
 
@@ -180,6 +203,28 @@ describe("careless edits", () => {
     });
     await underLoad(editor, edits);
   });
+
+  scenario(
+    "fail no request while a file is written slowly, a part that is whole by itself at a time",
+    async () => {
+      const half = SLOW_POLICY.indexOf("    to:");
+      const write = async () => {
+        const descriptor = openSync(join(mesh.config, "slow.yaml"), "w");
+        for (const part of [SLOW_POLICY.slice(0, half), SLOW_POLICY.slice(half)]) {
+          writeSync(descriptor, part);
+          await Bun.sleep(WRITER_PAUSE_MS);
+        }
+        closeSync(descriptor);
+        return { ...now, "slow.yaml": SLOW_POLICY };
+      };
+      const remove = async () => {
+        const { "slow.yaml": _, ...rest } = now;
+        rmSync(join(mesh.config, "slow.yaml"));
+        return await Promise.resolve(rest);
+      };
+      await underLoad(editor, [write, remove], 1);
+    },
+  );
 
   scenario("fail no request where a directory is mounted, and what it holds is swapped", async () => {
     const mount = async () => {

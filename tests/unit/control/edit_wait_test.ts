@@ -1,6 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { EDIT_WAIT_MAX_MS, EditWait } from "../../../src/control/edit_wait.ts";
-import { type OpenEnd, OTHER_HALF_WAIT_MS, QUIET_MS } from "../../../src/control/open_ends.ts";
+import {
+  type OpenEnd,
+  OTHER_HALF_WAIT_MS,
+  QUIET_MS,
+  WRITER_WAIT_MS,
+} from "../../../src/control/open_ends.ts";
 
 const called = (key: string): OpenEnd => ({ key, quietMs: null, says: "" });
 const other = (key: string): OpenEnd => ({ key, quietMs: QUIET_MS, says: "" });
@@ -22,6 +27,13 @@ describe("EditWait", () => {
     wait.leftMs([called("a")], 0);
     expect(wait.leftMs([called("a"), called("b")], 3_000)).toBe(OTHER_HALF_WAIT_MS);
     expect(wait.leftMs([called("b")], 4_000)).toBe(OTHER_HALF_WAIT_MS - 1_000);
+  });
+
+  test("EditWait has more patience where it is asked for", () => {
+    const wait = new EditWait();
+    const written = { ...called("a"), waitMaxMs: WRITER_WAIT_MS };
+    expect(wait.leftMs([written, called("b")], 0)).toBe(WRITER_WAIT_MS);
+    expect(wait.leftMs([written], OTHER_HALF_WAIT_MS)).toBe(WRITER_WAIT_MS - OTHER_HALF_WAIT_MS);
   });
 
   test("EditWait begins anew with each edit where quiet is enough, up to the time of anything else", () => {

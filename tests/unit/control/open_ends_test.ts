@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { loadConfig } from "../../../src/config/loader.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
-import { type ConfigState, openEnds, QUIET_MS } from "../../../src/control/open_ends.ts";
+import { type ConfigState, openEnds, QUIET_MS, WRITER_WAIT_MS } from "../../../src/control/open_ends.ts";
 import { networking, service } from "../pilot/fixture.ts";
 
 const WEB = service("web", "shop");
@@ -59,5 +59,27 @@ describe("openEnds()", () => {
       "Service shop/c null",
       `a.yaml ${QUIET_MS}`,
     ]);
+  });
+
+  test("openEnds() has a file that is being written, valid or not, however it looks", () => {
+    const before = state({ "a.yaml": [WEB] });
+    const next = state({ "a.yaml": [WEB], "b.yaml": [RULE] });
+    const files = next.files.map((file) => ({ ...file, writer: "writing" as const }));
+    for (const resources of [next.resources, null]) {
+      expect(openEnds({ resources, files }, before).map(({ key, waitMaxMs }) => [key, waitMaxMs]))
+        .toEqual([["b.yaml is being written", WRITER_WAIT_MS]]);
+    }
+    expect(openEnds({ resources: null, files: next.files }, before)).toEqual([]);
+  });
+
+  test("openEnds() has nothing of a file that ends where it went on before, once its writer has closed it", () => {
+    const text = (rows: readonly string[]) => `# ${rows.join("\n# ")}\n`;
+    const of = (rows: readonly string[], writer?: "done") => ({
+      resources: loadConfig([]).resources as ResourceSet,
+      files: [{ file: "a.yaml", text: text(rows), ...(writer === undefined ? {} : { writer }) }],
+    });
+    const before = of(["a", "b", "c", "d", "e"]);
+    expect(openEnds(of(["a", "b", "c", "d"]), before).map(({ key }) => key)).toEqual(["a.yaml"]);
+    expect(openEnds(of(["a", "b", "c", "d"], "done"), before)).toEqual([]);
   });
 });

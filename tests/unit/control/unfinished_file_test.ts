@@ -19,5 +19,11 @@ test.each<[string, string, string | undefined, boolean]>([
   ["has less in its middle", WHOLE.replace("b: 2\n", ""), WHOLE, false],
   ["never ended with a line's end", "a: 2", "a: 1", false],
 ])("looksUnfinished() of a text that %s", (_what, text, before, expected) => {
-  expect(looksUnfinished(text, before)).toBe(expected);
+  expect(looksUnfinished(text, before, false)).toBe(expected);
+});
+
+test("looksUnfinished() of what was closed cares for broken lines and empty files alone", () => {
+  expect(looksUnfinished("a: 1\nb: 2\nc: 3\n", WHOLE, true)).toBe(false);
+  expect(looksUnfinished("a: 1\nb: 2\nc:", WHOLE, true)).toBe(true);
+  expect(looksUnfinished("", WHOLE, true)).toBe(true);
 });

@@ -1,5 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../../src/lib/clock.ts";
@@ -31,7 +41,10 @@ async function start(path = root, clock: Clock = systemClock): Promise<void> {
   watch = await watchDirectory({
     path,
     clock,
-    onChange: (files) => seen.push(files.map(({ file, text }) => `${file}=${text}`).join(" ")),
+    onChange: (files) =>
+      seen.push(
+        files.map(({ file, text, writer }) => `${file}${writer === "writing" ? "~" : ""}=${text}`).join(" "),
+      ),
     onError: (error) => seen.push(error.code),
   });
 }
@@ -128,6 +141,21 @@ describe("watchDirectory()", () => {
     symlinkSync("..2", join(root, "..data_tmp"));
     renameSync(join(root, "..data_tmp"), join(root, "..data"));
     await sees("a.yaml=..2");
+  });
+
+  test("watchDirectory() tells of a file that is being written, and when it is closed", async () => {
+    for (const path of [root, join(root, "a.yaml")]) {
+      writeFileSync(join(root, "a.yaml"), "0");
+      await start(path);
+      const descriptor = openSync(join(root, "a.yaml"), "w");
+      writeSync(descriptor, "1");
+      await sees("a.yaml~=1");
+      writeSync(descriptor, "2");
+      await sees("a.yaml~=12");
+      closeSync(descriptor);
+      await sees("a.yaml=12");
+      watch?.close();
+    }
   });
 
   test("watchDirectory() watches one file as well", async () => {
