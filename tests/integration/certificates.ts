@@ -100,3 +100,18 @@ function openssl(args: readonly string[]): void {
   const { exitCode, stderr } = Bun.spawnSync(["openssl", ...args], { stdout: "ignore", stderr: "pipe" });
   if (exitCode !== 0) throw new Error(`openssl ${args.join(" ")} ended with ${exitCode}: ${stderr}`);
 }
+
+/** The certificate that is shown there for a server name, in PEM; `args` are more of openssl's. */
+export async function shownCertificate(
+  address: string,
+  port: number,
+  serverName: string,
+  ...args: readonly string[]
+): Promise<string> {
+  const child = Bun.spawn(
+    ["openssl", "s_client", "-connect", `${address}:${port}`, "-servername", serverName, ...args],
+    { stdin: "ignore", stdout: "pipe", stderr: "ignore" },
+  );
+  const text = await new Response(child.stdout).text();
+  return /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(text)?.[0] ?? "";
+}

@@ -7,7 +7,7 @@ import { createServer as createTlsServer } from "node:tls";
 import { join } from "node:path";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
-import { OutsideAuthority, replaceFile } from "./certificates.ts";
+import { OutsideAuthority, replaceFile, shownCertificate } from "./certificates.ts";
 import { curl, exchange, RawConnection, runCurl, viaSidecar } from "./clients.ts";
 import { gateway, ingress, routes, TO_WEB } from "./gateways.ts";
 import { Mesh } from "./mesh.ts";
@@ -260,7 +260,8 @@ describe("TLS", () => {
 
   scenario("of two certificates a client is shown one whose key it can verify", async () => {
     const kindShown = async (host: string, ...args: readonly string[]) =>
-      new X509Certificate(await shownCertificate(host, ...args)).publicKey.asymmetricKeyType;
+      new X509Certificate(await shownCertificate(GATEWAY, PORT.https, host, ...args)).publicKey
+        .asymmetricKeyType;
     for (const version of ["-tls1_2", "-tls1_3"]) {
       expect(await kindShown("both.test", version, "-sigalgs", "RSA-PSS+SHA256:RSA+SHA256")).toBe("rsa");
       expect(await kindShown("both.test", version, "-sigalgs", "ECDSA+SHA256")).toBe("ec");
@@ -380,7 +381,7 @@ describe("changes", () => {
         done++;
       }
     });
-    const shown = async () => await shownCertificate("a.test");
+    const shown = async () => await shownCertificate(GATEWAY, PORT.https, "a.test");
     const first = await shown();
     const next = authority.issue("DNS:a.test");
     replaceFile(file("a.crt"), next.chain);
@@ -439,14 +440,3 @@ describe("changes", () => {
     },
   );
 });
-
-/** The certificate that is shown for a server name, in PEM. */
-/** PEM. */
-async function shownCertificate(host: string, ...args: readonly string[]): Promise<string> {
-  const child = Bun.spawn(
-    ["openssl", "s_client", "-connect", `${GATEWAY}:${PORT.https}`, "-servername", host, ...args],
-    { stdin: "ignore", stdout: "pipe", stderr: "ignore" },
-  );
-  const text = await new Response(child.stdout).text();
-  return /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(text)?.[0] ?? "";
-}
