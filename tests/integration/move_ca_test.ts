@@ -11,7 +11,7 @@ import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { KeepAliveLoad } from "./keep_alive_load.ts";
 import { Mesh } from "./mesh.ts";
-import { service, workload } from "./resources.ts";
+import { requestsPerConnection, service, workload } from "./resources.ts";
 
 /** Certificates are renewed over a quarter of a minute. */
 const RENEWED_MS = 30_000;
@@ -26,17 +26,10 @@ const intermediate = await makeAuthority({ ...now, issuer: root });
 
 endEverythingAfterwards();
 
-/** Connections carry few requests, so that there are handshakes all the time. */
-const FEW_REQUESTS = `apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: store, namespace: shop }
-spec: { host: store, trafficPolicy: { connectionPool: { http: { maxRequestsPerConnection: 20 } } } }
-`;
-
 beforeAll(async () => {
   mkdirSync(directory);
   const entries = [workload("client", mesh.address(CLIENT)), workload("store", mesh.address(STORE))];
-  mesh.write("mesh.yaml", service("store"), ...entries, FEW_REQUESTS);
+  mesh.write("mesh.yaml", service("store"), ...entries, requestsPerConnection("store", 20));
   await startEcho("store", mesh.address(STORE));
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/store", { at: STORE });

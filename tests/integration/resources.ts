@@ -57,6 +57,17 @@ spec:
 `;
 }
 
+/** Connections to the host carry so many requests, so that there are handshakes all the time. */
+export function requestsPerConnection(host: string, count: number): string {
+  return `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: ${host}, namespace: ${NAMESPACE} }
+spec:
+  host: ${host}
+  trafficPolicy: { connectionPool: { http: { maxRequestsPerConnection: ${count} } } }
+`;
+}
+
 /** `http` is the list of rules, in YAML, without indentation. */
 export function virtualService(host: string, http: string): string {
   return `apiVersion: networking.istio.io/v1

@@ -1,7 +1,7 @@
 /** Row 25: certificates expire while the control plane is down: nothing passes, nothing in plain text, and all is well by itself. */
 import { until } from "../../../tests/integration/bowline.ts";
 import { KeepAliveClient, type Outcome } from "../../../tests/integration/keep_alive_client.ts";
-import { NAMESPACE } from "../../../tests/integration/resources.ts";
+import { requestsPerConnection } from "../../../tests/integration/resources.ts";
 import { atMost, type Check, exactly, type Row } from "../row.ts";
 import { Stand } from "../stand.ts";
 
@@ -12,22 +12,13 @@ const EXPIRY_MS = 60_000 + 30_000;
 /** Calls after the end of the certificates. */
 const CALLS = 50;
 
-/** Every call shakes hands. */
-const ONE_REQUEST = `apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: store, namespace: ${NAMESPACE} }
-spec:
-  host: store
-  trafficPolicy: { connectionPool: { http: { maxRequestsPerConnection: 1 } } }
-`;
-
 export const expiredCertificates: Row = {
   name: "25",
   what: "certificates expire with the control plane down",
   async run(size) {
     const stand = await Stand.up({ certTtl: "1m" });
     try {
-      stand.write(ONE_REQUEST);
+      stand.write(requestsPerConnection("store", 1));
       await stand.client.says('"Applied a push","nonce":2');
       const checks: Check[] = [];
       for (let round = 0; round < ROUNDS[size]; round++) checks.push(...await expire(stand));

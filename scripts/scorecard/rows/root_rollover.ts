@@ -3,7 +3,7 @@ import { AdminClient } from "../../../src/cli/admin_client.ts";
 import type { RolloverStatus } from "../../../src/model/admin.ts";
 import { bowline, until } from "../../../tests/integration/bowline.ts";
 import { Load } from "../../../tests/integration/keep_alive_client.ts";
-import { NAMESPACE } from "../../../tests/integration/resources.ts";
+import { requestsPerConnection } from "../../../tests/integration/resources.ts";
 import { type Check, exactly, noneFailed, type Row } from "../row.ts";
 import { Stand, storeAnswer } from "../stand.ts";
 
@@ -11,15 +11,6 @@ const CLIENTS = 32;
 
 /** Certificates are renewed over a quarter of a minute. */
 const STEP_MS = 60_000;
-
-/** Every connection of the mesh carries few requests, so that there are handshakes all the time. */
-const FEW_REQUESTS = `apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: store, namespace: ${NAMESPACE} }
-spec:
-  host: store
-  trafficPolicy: { connectionPool: { http: { maxRequestsPerConnection: 20 } } }
-`;
 
 /** Puts the clock of the client back; the library of `faketime` itself, since that command would stand between. */
 function behind(): Record<string, string> {
@@ -37,7 +28,7 @@ export const rootRollover: Row = {
   async run(size) {
     const stand = await Stand.up({ replicas: 2, clientEnv: behind() });
     try {
-      stand.write(FEW_REQUESTS);
+      stand.write(requestsPerConnection("store", 20));
       await stand.mesh.untilSynced(3);
       const probe = stand.probe();
       const load = new Load(stand.target(), { clients: CLIENTS, pauseMs: () => 2, expected: storeAnswer });
