@@ -88,7 +88,11 @@ export class RolloverWatch {
       await change();
     } finally {
       const phase = citadel.rolloverPhase;
-      if (phase !== before) log.warn(BECAME[phase ?? "none"], { pin: citadel.caPin });
+      if (phase !== before) {
+        // New join tokens pin another one for a while.
+        const signing = (await citadel.trustedRoots()).find(({ signs }) => signs);
+        log.warn(BECAME[phase ?? "none"], { signs: signing?.pin ?? null });
+      }
       await follow();
       discovery.setTrust(citadel.trust);
     }

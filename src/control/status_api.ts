@@ -64,7 +64,8 @@ export function createStatusApi(options: StatusApiOptions): Hono {
 /** Null when it is ready. With a certificate that has expired it can serve nobody. */
 function notReady({ clock, config, expiries }: StatusApiOptions): string | null {
   if (config.current === null) return "no configuration is loaded";
-  const expired = expiries().find(({ notAfterMs }) => notAfterMs <= clock.now());
+  // The CA's own goes before those that end with it.
+  const expired = expiries().findLast(({ notAfterMs }) => notAfterMs <= clock.now());
   return expired === undefined ? null : `the ${expired.kind} certificate has expired`;
 }
 

@@ -45,6 +45,8 @@ async function build() {
 test("RolloverWatch leads a root in the last fifth of its life to its end, at the pace of the proxies", async () => {
   const { citadel, clock, lines, mesh, own, watch, becomes, stop } = await build();
   const { signer } = citadel.trust;
+  const signs = async () => (await citadel.trustedRoots())[0]?.pin as string;
+  const old = await signs();
   clock.advance(ROOT_LIFE_MS * 0.8);
   mesh.lacking = ["shop/a"];
   watch.start();
@@ -65,6 +67,10 @@ test("RolloverWatch leads a root in the last fifth of its life to its end, at th
   for (const text of ["A new root is being distributed", "The new root signs", "No rollover of the root"]) {
     expect(said.split(text)).toHaveLength(2);
   }
+  const named = lines.map((line) => JSON.parse(line) as { signs?: string }).flatMap(({ signs }) =>
+    signs ?? []
+  );
+  expect(named).toEqual([old, await signs(), await signs()]);
 });
 
 test("RolloverWatch.take() tells the mesh of a step before it returns, and of nothing that was refused", async () => {
