@@ -104,10 +104,11 @@ export class IssuanceLog {
   /** Every certificate that has not expired, and the last one of each workload if that was lately. */
   issued(): IssuedCertificate[] {
     this.#clearIssued();
-    return [...this.#issued.values()].map(({ line: _, ...issuance }) => ({
-      ...issuance,
-      replaced: this.#lastSerials.get(issuance.workload) !== issuance.serial,
-    }));
+    const now = this.#clock.now();
+    return [...this.#issued.values()].flatMap(({ line: _, ...issuance }) => {
+      const replaced = this.#lastSerials.get(issuance.workload) !== issuance.serial;
+      return replaced && issuance.notAfterMs < now ? [] : [{ ...issuance, replaced }];
+    });
   }
 
   /** The workloads whose last certificate is good and was signed by a key of which that is true, sorted. */
@@ -123,11 +124,24 @@ export class IssuanceLog {
     }).sort();
   }
 
-  /** A certificate that its workload has nothing newer than; it may have expired, EXPIRED_SHOWN_MS ago at most. */
-  lastIssued(serial: string): Issuance | undefined {
+  /**
+   * A certificate than which its workload has nothing newer, unless for the same key: then an answer may have been lost. It
+   * may have expired, EXPIRED_SHOWN_MS ago at most. `lastSerial` is of the newest.
+   */
+  lastIssued(serial: string): Issuance & { readonly lastSerial: string } | undefined {
     const issuance = this.#issued.get(serial);
-    if (issuance === undefined || this.#lastSerials.get(issuance.workload) !== serial) return undefined;
-    return issuance.notAfterMs + EXPIRED_SHOWN_MS < this.#clock.now() ? undefined : issuance;
+    if (issuance === undefined || !this.#hasLastKey(issuance)) return undefined;
+    const lastSerial = this.#lastSerials.get(issuance.workload) ?? serial;
+    return issuance.notAfterMs + EXPIRED_SHOWN_MS < this.#clock.now()
+      ? undefined
+      : { ...issuance, lastSerial };
+  }
+
+  /** It is the last of its workload, or the last is for the same key. */
+  #hasLastKey({ serial, workload, key }: Issuance): boolean {
+    const last = this.#lastSerials.get(workload);
+    return last === serial ||
+      (key !== undefined && last !== undefined && this.#issued.get(last)?.key === key);
   }
 
   /** The workloads with a certificate that is still valid, each with its last one. */
@@ -143,14 +157,14 @@ export class IssuanceLog {
     return last !== undefined && last.notAfterMs >= this.#clock.now() ? last : undefined;
   }
 
-  /** Forgets what has expired and is no workload's last, or that as well after a while. */
+  /** Forgets what has expired and is of no use to lastIssued(), or that as well after a while. */
   #clearIssued(): void {
     const now = this.#clock.now();
-    for (const [serial, { workload, notAfterMs }] of this.#issued) {
-      const isLast = this.#lastSerials.get(workload) === serial;
-      if (notAfterMs + (isLast ? EXPIRED_SHOWN_MS : 0) >= now) continue;
+    for (const [serial, issuance] of this.#issued) {
+      const { workload, notAfterMs } = issuance;
+      if (notAfterMs + (this.#hasLastKey(issuance) ? EXPIRED_SHOWN_MS : 0) >= now) continue;
       this.#issued.delete(serial);
-      if (isLast) this.#lastSerials.delete(workload);
+      if (this.#lastSerials.get(workload) === serial) this.#lastSerials.delete(workload);
     }
     this.#clearedAt = Math.max(CLEARED_FROM, this.#issued.size * 2);
   }

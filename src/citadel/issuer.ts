@@ -34,6 +34,8 @@ export interface Issued {
   readonly by: string | null;
   /** What was brought is good for no other certificate now. */
   readonly usesUp: boolean;
+  /** The certificate will go to nobody: what was brought for it is as good as before. */
+  giveBack(): Promise<void>;
 }
 
 /** The control plane's own material for TLS, all PEM; the key is in memory alone. */
@@ -80,15 +82,17 @@ export class Issuer {
     const publicKey = await publicKeyOfRequest(request.csr);
     // A token that nothing comes of is still good.
     this.#options.authority.current.checkLife();
-    const id = await stored(this.#options.tokens.redeem(claims));
-    const leaf = await this.#issue({
-      publicKey,
-      spiffeId: claims.sub,
-      workload: claims.workload,
-      group: claims.group,
-      how: "token",
-    });
-    return this.#issued(leaf, claims.sub, claims.workload, `token ${id}`);
+    const { tokens } = this.#options;
+    const id = await stored(tokens.redeem(claims));
+    const giveBack = () => tokens.giveBack(claims);
+    const { sub: spiffeId, workload, group } = claims;
+    try {
+      const leaf = await this.#issue({ publicKey, spiffeId, workload, group, how: "token" });
+      return { ...this.#issued(leaf, spiffeId, workload, `token ${id}`), giveBack };
+    } catch (error) {
+      await stored(giveBack());
+      throw error;
+    }
   }
 
   /**
@@ -135,9 +139,13 @@ export class Issuer {
     if (last === undefined || last.workload === null) {
       throw rejoinRefused(`No workload has ${JSON.stringify(serial)} as its last certificate`);
     }
-    const { spiffeId, workload, group, notAfterMs, key } = last;
+    const { spiffeId, workload, group, notAfterMs, key, lastSerial } = last;
     const whose = `certificate ${serial} of ${workload} (expiry ${new Date(notAfterMs).toISOString()})`;
-    if (this.#options.isRevoked(serial)) throw rejoinRefused(`The ${whose} was revoked`);
+    const refuseRevoked = () => {
+      if (![serial, lastSerial].some(this.#options.isRevoked)) return;
+      throw rejoinRefused(`The ${whose} was revoked`);
+    };
+    refuseRevoked();
     if (this.#options.clock.now() >= notAfterMs + this.#options.rejoinGraceMs) {
       throw rejoinRefused(`The ${whose} expired longer ago than --rejoin-grace allows`);
     }
@@ -145,8 +153,10 @@ export class Issuer {
     if (await publicKeyHash(publicKey) !== key) throw rejoinRefused(`The ${whose} has another key`);
     const leaf = await this.#issue({ publicKey, spiffeId, workload, group, how: "rejoin" });
     // It may have been revoked meanwhile: then the new certificate goes to nobody.
-    if (this.#options.isRevoked(serial)) throw rejoinRefused(`The ${whose} was revoked`);
-    return this.#issued(leaf, spiffeId, workload, `certificate ${serial}`);
+    refuseRevoked();
+    const issued = this.#issued(leaf, spiffeId, workload, `certificate ${serial}`);
+    // Who asks again and again has as many attempts as anybody.
+    return { ...issued, usesUp: serial === lastSerial };
   }
 
   /** A certificate for the control plane's own endpoint, with a new key. Throws CitadelError `storage_failed`. */
@@ -201,7 +211,16 @@ export class Issuer {
 
   #issued(leaf: IssuedLeaf & Trust, spiffeId: string, workload: WorkloadKey, by: string | null): Issued {
     const reply = { spiffeId, chain: leaf.chain, roots: leaf.roots };
-    return { reply, workload, serial: leaf.serial, notAfterMs: leaf.notAfterMs, by, usesUp: by !== null };
+    const { serial, notAfterMs } = leaf;
+    return {
+      reply,
+      workload,
+      serial,
+      notAfterMs,
+      by,
+      usesUp: by !== null,
+      giveBack: () => Promise.resolve(),
+    };
   }
 }
 

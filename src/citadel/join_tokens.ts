@@ -241,6 +241,12 @@ export class JoinTokens {
     throw tokenRefused("token_unknown", `${token} ${revoked ? "was revoked" : "is not on the books"}`);
   }
 
+  /** Nothing came of a token that was redeemed: it is unused again. Throws PrivateFileError. */
+  async giveBack(claims: JoinTokenClaims): Promise<void> {
+    const name = await bookName(claims);
+    await this.#files.move(`${this.#used}/${name}`, `${this.#pending}/${name}`);
+  }
+
   /** Clears the books of what has expired anyway, and returns how many unused tokens are left. */
   async #forgetExpired(): Promise<number> {
     const nowSeconds = this.#clock.now() / 1000;

@@ -135,7 +135,12 @@ function pass<Body>(
     if (issued.usesUp) attempt.giveBack();
     const told = { workload, spiffeId: reply.spiffeId, serial: issued.serial };
     // Before it goes out, as in the issuance log.
-    await audit.append({ ...caller, ...(by === null ? {} : { by }), outcome: "issued", ...told });
+    try {
+      await audit.append({ ...caller, ...(by === null ? {} : { by }), outcome: "issued", ...told });
+    } catch (error) {
+      await issued.giveBack();
+      throw error;
+    }
     onEnrolled(workload);
     log.info(message, { ...told, notAfter: new Date(notAfterMs).toISOString(), address });
     return context.json(reply);

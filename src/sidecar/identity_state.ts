@@ -7,6 +7,10 @@ import type { TlsMaterial } from "../runtime/socket.ts";
 const IDENTITY_FILE = "identity.json";
 const IDENTITY_BYTES_MAX = 1024 * 1024;
 
+/** Of an identity with a chain of several certificates. */
+const IDENTITY_BYTES_USUAL = 16 * 1024;
+const ROOM_FILE = "identity.room";
+
 export interface SidecarIdentity extends TlsMaterial {
   /** `NAMESPACE/NAME`. */
   readonly workload: string;
@@ -45,6 +49,12 @@ export async function loadIdentity(
       { cause },
     );
   }
+}
+
+/** Finds out whether the disk takes an identity, while nothing has been used up for one. Throws PrivateFileError. */
+export async function makeSureOfRoom(directory: string, files: PrivateFiles): Promise<void> {
+  await files.replace(`${directory}/${ROOM_FILE}`, new Uint8Array(IDENTITY_BYTES_USUAL));
+  await files.remove(directory, [ROOM_FILE]);
 }
 
 export async function saveIdentity(

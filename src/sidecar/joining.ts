@@ -16,7 +16,7 @@ import type { PrivateFiles } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
 import { EnrolmentRefused, join, joinByPlatform, rejoin } from "./enrolment.ts";
-import { loadIdentity, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
+import { loadIdentity, makeSureOfRoom, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
 
 const TOKEN_FILE_BYTES_MAX = 64 * 1024;
 const BACKOFF_BASE_MS = 200;
@@ -101,7 +101,7 @@ export class Joining {
 
   /** A new identity, on disk. Throws JoinError, EnrolmentRefused, PrivateFileError. */
   async join(): Promise<SidecarIdentity> {
-    const { log, dataDirectory, platform } = this.#options;
+    const { log, dataDirectory, files, platform } = this.#options;
     const [stored, token] = [this.#stored, this.#token];
     if (stored !== undefined) {
       try {
@@ -131,6 +131,8 @@ export class Joining {
         `There is no valid certificate in ${dataDirectory} and no join token; ${newToken("NS/NAME")}`,
       );
     }
+    // It is good once, and lost with an identity that cannot be kept.
+    await makeSureOfRoom(dataDirectory, files);
     return await this.#persistently(() => this.#withToken(token));
   }
 

@@ -110,20 +110,23 @@ describe("Citadel.enrol()", () => {
   });
 
   test("Citadel.enrol() hands nothing out when the disk fails, and says little to the caller", async () => {
-    const { citadel, dataDirectory, clock } = await openCitadel();
-    const { token } = await citadel.createToken(CART);
     // ca/, then tokens/used, revoked and pending; then the token's move, then the log's line.
     for (const failAt of [4, 5]) {
+      const { citadel, dataDirectory, clock } = await openCitadel();
+      const { token } = await citadel.createToken(CART);
       const broken = await openCitadel({ dataDirectory, clock, files: failingFiles(failAt, "before") });
-      const { token: own } = failAt === 4 ? { token } : await citadel.createToken(CART);
-      await expect(broken.citadel.enrol({ token: own, csr: await newCsr() })).rejects.toMatchObject({
+      await expect(broken.citadel.enrol({ token, csr: await newCsr() })).rejects.toMatchObject({
         code: "storage_failed",
         message: "The control plane cannot issue certificates at the moment",
         detail: expect.stringContaining(dataDirectory),
       });
       expect(broken.citadel.enrolledWorkloads().size).toBe(0);
+      // A token that nothing came of is still good, and good for one.
+      expect((await citadel.enrol({ token, csr: await newCsr() })).workload).toBe(CART.workload);
+      await expect(citadel.enrol({ token, csr: await newCsr() })).rejects.toMatchObject({
+        code: "token_used",
+      });
     }
-    expect((await citadel.enrol({ token, csr: await newCsr() })).workload).toBe(CART.workload);
   });
 });
 

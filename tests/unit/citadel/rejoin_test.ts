@@ -59,15 +59,35 @@ describe("Citadel.rejoin()", () => {
     await citadel.rejoin({ serial, csr });
   });
 
-  test("Citadel.rejoin() takes a workload's last certificate only: no old copy of a disk, and each once", async () => {
+  test("Citadel.rejoin() takes a workload's last certificate only: an old copy of a disk is of no use", async () => {
     const { citadel, clock, csr, issued: { serial } } = await joined();
     const second = await newCsr();
     const renewed = await citadel.renew(CART.spiffeId, CART.workload, { csr: second });
     clock.advance(DAY_MS);
     await expect(citadel.rejoin({ serial, csr })).rejects.toMatchObject({ code: "rejoin_refused" });
     await citadel.rejoin({ serial: renewed.serial, csr: second });
-    await expect(citadel.rejoin({ serial: renewed.serial, csr: second })).rejects.toMatchObject({
+  });
+
+  test("Citadel.rejoin() answers again, until the workload has another key: the answer may have been lost", async () => {
+    const { citadel, clock, dataDirectory, csr, issued: { serial } } = await joined();
+    clock.advance(DAY_MS + 1);
+    expect((await citadel.rejoin({ serial, csr })).usesUp).toBe(true);
+    const leaves = citadel.certificates().filter(({ kind }) => kind === "leaf");
+    expect(leaves).toMatchObject([{ state: "valid" }]);
+    const { citadel: again } = await openCitadel({ clock, dataDirectory });
+    for (const each of [citadel, again]) expect((await each.rejoin({ serial, csr })).usesUp).toBe(false);
+    await again.renew(CART.spiffeId, CART.workload, { csr: await newCsr() });
+    await expect(again.rejoin({ serial, csr })).rejects.toMatchObject({ code: "rejoin_refused" });
+  });
+
+  test("Citadel.rejoin() refuses a certificate for whose key there is a newer one, when that was revoked", async () => {
+    const { citadel, clock, csr, issued: { serial } } = await joined();
+    clock.advance(DAY_MS + 1);
+    await citadel.rejoin({ serial, csr });
+    await citadel.revoke(CART.spiffeId);
+    await expect(citadel.rejoin({ serial, csr })).rejects.toMatchObject({
       code: "rejoin_refused",
+      detail: expect.stringContaining("was revoked"),
     });
   });
 

@@ -5,6 +5,7 @@ import { ATTEMPTS_MAX, SOURCE_ATTEMPTS_MAX } from "../../../src/citadel/attempt_
 import type { AuditEntry, AuditLog } from "../../../src/citadel/audit_log.ts";
 import { addCertificatePaths } from "../../../src/control/certificate_api.ts";
 import type { Peer } from "../../../src/control/fetch_bridge.ts";
+import { PrivateFileError } from "../../../src/runtime/private_files.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { CART, newCsr, openCitadel, removeDirectories } from "../citadel/test_citadel.ts";
 
@@ -15,7 +16,14 @@ async function build() {
   const { token } = await citadel.createToken(CART);
   const { serial } = await citadel.enrol({ token, csr: await newCsr() });
   const told: AuditEntry[] = [];
-  const audit = { append: (entry: AuditEntry) => Promise.resolve(told.push(entry)) } as unknown as AuditLog;
+  const disk = { full: false };
+  const audit = {
+    async append(entry: AuditEntry) {
+      await Promise.resolve();
+      if (disk.full) throw new PrivateFileError("failed", "audit.jsonl", "The disk is full");
+      told.push(entry);
+    },
+  } as unknown as AuditLog;
   const log = createLog({ clock, format: "json", write: () => {} });
   const app = new Hono<{ Bindings: Peer }>();
   addCertificatePaths(app, { citadel, audit, platform: null, clock, log, onEnrolled: () => {} });
@@ -24,7 +32,7 @@ async function build() {
     const init = { method: "POST", body: JSON.stringify(body) };
     return (await app.request(path, init, { ...nobody, ...peer })).status;
   };
-  return { citadel, post, serial, told };
+  return { citadel, post, serial, told, disk };
 }
 
 const RENEW = `/v1/renew?workload=${encodeURIComponent(CART.workload)}`;
@@ -82,6 +90,16 @@ describe("addCertificatePaths()", () => {
     }
     expect(await post("/v1/renew?workload=shop%2Fno", { csr }, peer)).toBe(429);
     expect(await post(RENEW, { csr }, peer)).toBe(200);
+  });
+
+  test("addCertificatePaths() leaves a token good when the audit log cannot be told what came of it", async () => {
+    const { citadel, post, disk } = await build();
+    const { token } = await citadel.createToken({ ...CART, workload: "shop/cart-v2" });
+    const enrol = async () => await post("/v1/enrol", { token, csr: await newCsr() }, {});
+    disk.full = true;
+    expect([await enrol(), await enrol()]).toEqual([503, 503]);
+    disk.full = false;
+    expect([await enrol(), await enrol()]).toEqual([200, 403]);
   });
 
   test("addCertificatePaths() hands no certificate to whom somebody is just shutting out", async () => {
