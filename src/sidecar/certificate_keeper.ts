@@ -50,6 +50,7 @@ export class CertificateKeeper {
   #trust: Trust | null = null;
   #rootsOnDisk: string;
   #cancel: () => void = () => {};
+  #renewing = false;
   #stopped = false;
 
   constructor(options: CertificateKeeperOptions, identity: SidecarIdentity) {
@@ -100,7 +101,8 @@ export class CertificateKeeper {
       this.#rootsOnDisk = trust.roots;
     }
     this.#trust = trust;
-    if (trust.signer === this.#info.signer) return;
+    // A renewal that is on its way plans the next one, by what was said here, when it ends.
+    if (trust.signer === this.#info.signer || this.#renewing) return;
     this.#cancel();
     this.start();
   }
@@ -120,6 +122,7 @@ export class CertificateKeeper {
 
   async #renew(): Promise<void> {
     const { client, clock, log, random, rejoin } = this.#options;
+    this.#renewing = true;
     try {
       const before = this.#identity;
       const answer = await (this.#hasExpired ? rejoin(before) : renew(before, client));
@@ -137,6 +140,8 @@ export class CertificateKeeper {
       void this.#save(renewed);
     } catch (error) {
       this.#tryAgain(error);
+    } finally {
+      this.#renewing = false;
     }
   }
 
@@ -162,7 +167,9 @@ export class CertificateKeeper {
     } catch (error) {
       log.warn("Could not keep the renewed certificate on disk; trying again", { reason: String(error) });
       clock.after(BACKOFF_MAX_MS, () => {
-        if (!this.#stopped && this.#identity === renewed) void this.#save(renewed);
+        // What it trusts may have changed since.
+        const { chain } = this.#identity;
+        if (!this.#stopped && chain === renewed.chain) void this.#save(this.#identity);
       });
     }
   }

@@ -57,6 +57,25 @@ export async function makeSureOfRoom(directory: string, files: PrivateFiles): Pr
   await files.remove(directory, [ROOM_FILE]);
 }
 
+/** Identities as they come, one write after the other: the last to come is the one that stays. */
+export class IdentitySaver {
+  readonly #directory: string;
+  readonly #files: PrivateFiles;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(directory: string, files: PrivateFiles) {
+    this.#directory = directory;
+    this.#files = files;
+  }
+
+  /** On the disk when it resolves. Throws PrivateFileError. */
+  save(identity: SidecarIdentity): Promise<void> {
+    const saved = this.#saving.then(() => saveIdentity(this.#directory, this.#files, identity));
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
+}
+
 export async function saveIdentity(
   directory: string,
   files: PrivateFiles,

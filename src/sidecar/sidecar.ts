@@ -21,7 +21,7 @@ import { ControlClient } from "./control_client.ts";
 import { createDataPlane } from "./create_data_plane.ts";
 import type { DataPlane } from "./data_plane.ts";
 import { DiscoveryClient } from "./discovery_client.ts";
-import { saveIdentity, type SidecarIdentity } from "./identity_state.ts";
+import { IdentitySaver, type SidecarIdentity } from "./identity_state.ts";
 import { Joining, type PlatformTrust } from "./joining.ts";
 import { createCheck } from "./probe/check.ts";
 import { HealthProber } from "./probe/health_prober.ts";
@@ -162,10 +162,11 @@ export class Sidecar {
     const { dataDirectory, clock, random, log } = this.#options;
     const client = this.#client(identity.controlPlane, identity.trustDomain, () => this.#identity);
     plane.useIdentity(identity);
+    const saver = new IdentitySaver(dataDirectory, this.#files);
     const save = (renewed: SidecarIdentity) => {
       plane.useIdentity(renewed);
       client.reconnect();
-      return saveIdentity(dataDirectory, this.#files, renewed);
+      return saver.save(renewed);
     };
     const rejoin = (expired: SidecarIdentity) => joining.rejoin(expired);
     this.#keeper = new CertificateKeeper({ clock, random, log, client, rejoin, save }, identity);

@@ -279,4 +279,42 @@ describe("CertificateKeeper", () => {
     expect(keeper.identity.roots).toBe(citadel.trust.roots);
     keeper.stop();
   });
+
+  test("CertificateKeeper has one renewal planned, also when it is told of another signer while one is on its way", async () => {
+    const { citadel, clock, keeper, controlPlane, saved } = await build();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    controlPlane.answers = promise;
+    keeper.start();
+    clock.advance(12.5 * HOUR_MS);
+    await until(() => controlPlane.asked.length === 1);
+    await Bun.sleep(20);
+    await citadel.rollover?.start();
+    await citadel.rollover?.advance(() => []);
+    await keeper.useTrust(citadel.trust);
+    resolve();
+    await until(() => saved.length === 2);
+    expect(clock.pending).toBe(1);
+    // What was on its way is of the old signer.
+    clock.advance(15_000);
+    await until(() => saved.length === 3);
+    expect(certificateInfo(keeper.identity.chain).signer).toBe(citadel.trust.signer);
+    expect([controlPlane.asked.length, clock.pending]).toEqual([2, 1]);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper keeps what it could not keep also when the roots have changed since, and could not be kept", async () => {
+    const { citadel, clock, keeper, controlPlane, saved, lines } = await build();
+    controlPlane.diskFull = true;
+    keeper.start();
+    clock.advance(12.5 * HOUR_MS);
+    await until(() => lines.join("").includes("Could not keep the renewed certificate on disk"));
+    await citadel.rollover?.start();
+    await expect(keeper.useTrust(citadel.trust)).rejects.toThrow("full");
+    controlPlane.diskFull = false;
+    clock.advance(60_000);
+    await until(() => saved.length === 1);
+    expect(saved).toEqual([keeper.identity]);
+    expect(keeper.identity.roots).toBe(citadel.trust.roots);
+    keeper.stop();
+  });
 });
