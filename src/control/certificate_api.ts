@@ -86,7 +86,9 @@ export function addCertificatePaths(app: Hono<PeerEnvironment>, options: Certifi
     if (spiffeId === null || isRevoked()) {
       // Counted as a stranger: he must not use up the attempts of whom he was.
       const issue = () => Promise.reject(peerRefused(context.env));
-      return pass(context, options, limits, { ...renew, source: address, issue });
+      // Nor is he told what a request should look like.
+      const read = () => null;
+      return pass(context, options, limits, { ...renew, read, source: address, issue });
     }
     return pass(context, options, renewals, {
       ...renew,

@@ -65,6 +65,7 @@ describe("addCertificatePaths()", () => {
       },
       { event: "renew", outcome: "certificate_required", address: "192.0.2.1", spiffeId: null },
     ]);
+    expect(await post(RENEW, {}, {})).toBe(401);
   });
 
   test("addCertificatePaths() takes no attempt from a workload whose revoked certificate somebody else shows", async () => {
