@@ -161,11 +161,6 @@ export class WorkloadRegistry {
     return formatSpiffeId({ trustDomain: this.#trustDomain, namespace: parsed.namespace, serviceAccount });
   }
 
-  /** The address that the files give for a workload, whatever it reports itself. */
-  fileAddress(key: WorkloadKey): string | undefined {
-    return this.#files.get(key)?.workload.address;
-  }
-
   /** Some workload holds a certificate, is in no file and has yet to connect: its address is not known. */
   awaitsConnections(): boolean {
     for (const key of this.#awaited) if (this.#mayConnect(key)) return true;

@@ -126,14 +126,6 @@ export class CompiledCluster implements ClusterParts {
     return elsewhere ?? this.pick(tried, key);
   }
 
-  /** PASSTHROUGH: the endpoint that a captured connection was going to; null when there is none, or it is not healthy. */
-  endpointAt(address: string, port: number): ClusterEndpoint | null {
-    const found = this.endpoints.find(({ endpoint }) =>
-      endpoint.address === address && endpoint.port === port
-    );
-    return found?.isHealthy ? found : null;
-  }
-
   #detect(previous: Known | null): OutlierDetector | null {
     const { outlier } = this.cluster;
     if (outlier === undefined) return null;

@@ -69,7 +69,6 @@ describe("WorkloadRegistry", () => {
     made.setFiles([entry()]);
     made.connect(CONNECTED);
     expect(made.get(KEY)?.address).toBe("10.0.0.1");
-    expect(made.fileAddress(KEY)).toBe("10.0.0.1");
   });
 
   test("WorkloadRegistry knows a connected workload without a file by its name and reported address", () => {

@@ -295,15 +295,3 @@ describe("CompiledCluster and slow start", () => {
     expect(isWithin3Sigma(life.shares(10_000)[2] as number, 10_000, 0.5)).toBe(true);
   });
 });
-
-describe("CompiledCluster.endpointAt()", () => {
-  test("endpointAt() gives the endpoint that a captured connection was going to, if it is healthy", () => {
-    const life = new ClusterLife();
-    const cluster = life.serve({ balancer: "PASSTHROUGH", outlier: OUTLIER }, endpoints(2));
-    expect(cluster.endpointAt("192.0.2.2", 8080)).toBe(life.at(2));
-    expect(cluster.endpointAt("192.0.2.2", 8081)).toBeNull();
-    expect(cluster.endpointAt("192.0.2.3", 8080)).toBeNull();
-    eject(life, 2);
-    expect(cluster.endpointAt("192.0.2.2", 8080)).toBeNull();
-  });
-});
