@@ -7,6 +7,7 @@ import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ControlClient } from "./control_client.ts";
+import { refusalOf } from "./refusal_of.ts";
 
 /** Time between reports; nothing is sent when nothing happened. */
 const REPORT_INTERVAL_MS = 1_000;
@@ -30,6 +31,8 @@ export class Reporter {
   #waitingCalls: CallReport | null = null;
   #cancel: () => void = () => {};
   #failing = false;
+  /** Why the last report was refused, so that the log says it once. */
+  #refusal: string | null = null;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -59,11 +62,11 @@ export class Reporter {
         ? { edges: batch }
         : { edges: batch, calls: { workload, ...this.#waitingCalls } };
       try {
-        const { status } = await client.post("/v1/report", report);
+        const { status, body } = await client.post("/v1/report", report);
         if (status >= 500) return;
         this.#failing = false;
         // A report that is refused will not be taken the next time either.
-        if (status >= 400) log.warn("The control plane refused a telemetry report", { status });
+        this.#tellRefusal(status < 400 ? null : refusalOf(body).message);
       } catch (error) {
         if (!this.#failing) {
           log.warn("Cannot report telemetry; keeping it for later", { reason: String(error) });
@@ -74,6 +77,13 @@ export class Reporter {
       this.#waiting.splice(0, batch.length);
       this.#waitingCalls = null;
     }
+  }
+
+  #tellRefusal(reason: string | null): void {
+    if (reason !== null && reason !== this.#refusal) {
+      this.#options.log.warn("The control plane refuses telemetry; it is lost", { reason });
+    }
+    this.#refusal = reason;
   }
 }
 
