@@ -28,7 +28,7 @@ import { Malformed } from "./malformed.ts";
 /** 1xx responses before the final one; more is an upstream gone wrong. */
 const INFORMATIONAL_MAX = 16;
 
-/** First byte of every status line, and of the empty lines that may come before it. */
+/** First octet of every status line, and of an empty line that may come before it. */
 const LETTER_H = 0x48;
 const CARRIAGE_RETURN = 0x0d;
 
@@ -216,13 +216,13 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
 
   /** Reads a head; -1: not whole yet, or the connection failed. */
   #readHead(chunk: Buffer, from: number): number {
-    // An upstream that speaks something else, and waits for its turn, would be waited for.
-    if (this.#heads.isEmpty && chunk[from] !== LETTER_H && chunk[from] !== CARRIAGE_RETURN) {
-      this.#fail("protocol-error");
+    const text = this.#heads.take(chunk, from);
+    if (text === null) {
+      const { firstOctet: first } = this.#heads;
+      // An upstream that speaks something else, and waits for its turn, would be waited for.
+      if (first !== null && first !== LETTER_H && first !== CARRIAGE_RETURN) this.#fail("protocol-error");
       return -1;
     }
-    const text = this.#heads.take(chunk, from);
-    if (text === null) return -1;
     const parsed = text instanceof Malformed
       ? text
       : parseResponseHead(text, this.#toHead, this.#terms.limits.responseHeaderCount);

@@ -23,6 +23,11 @@ export class HeadBuffer {
     return this.#partial === null;
   }
 
+  /** Of a head that is not whole yet, behind whatever empty lines came; null: nothing has come. */
+  get firstOctet(): number | null {
+    return this.#partial?.[0] ?? null;
+  }
+
   clear(): void {
     this.#partial = null;
     this.rest = null;

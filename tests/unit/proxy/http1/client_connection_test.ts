@@ -141,6 +141,7 @@ describe("an upstream that does wrong", () => {
   test.each([
     ["garbage", "\x00\x01\r\n\r\n"],
     ["the greeting of another protocol", "220 mail.example ESMTP\r\n"],
+    ["the same behind an empty line", "\r\n220 mail.example ESMTP\r\n"],
     ["a bare line feed", "HTTP/1.1 200 OK\n"],
     ["lengths that disagree", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"],
     ["a length and chunks", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"],
