@@ -35,6 +35,7 @@ type Tunnel = (random: Random) => Promise<"whole" | "broken">;
 export class ShortTunnels {
   readonly #tallies: readonly (readonly [string, Tally])[];
   readonly #clients: Promise<unknown>;
+  readonly #underWay = new Set<Promise<unknown>>();
   #stopped = false;
 
   constructor(stand: Stand, seed: number) {
@@ -72,6 +73,11 @@ export class ShortTunnels {
     return this.#tallies.reduce((sum, [, tally]) => sum + tally.get(200), 0);
   }
 
+  /** Waits for those that are under way, for as long as they may take. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#clients;
@@ -87,7 +93,10 @@ export class ShortTunnels {
   async #repeat(kind: string, tally: Tally, open: Tunnel, random: Random): Promise<void> {
     while (!this.#stopped) {
       const over = open(random).then((how) => how === "whole" ? 200 : how);
-      const outcome = await Promise.race([over, Bun.sleep(END_MS).then(() => "lost" as const)]);
+      const either = Promise.race([over, Bun.sleep(END_MS).then(() => "lost" as const)]);
+      this.#underWay.add(either);
+      const outcome = await either;
+      this.#underWay.delete(either);
       if (outcome === "lost") console.error(`  ${kind}: a tunnel did not end within ${END_MS} ms`);
       tally.add(outcome);
       await Bun.sleep(random.below(PAUSE_MS_MAX));

@@ -33,6 +33,8 @@ export const kills: Row = {
       for (let i = 0; i < KILLS[size]; i++) {
         await Bun.sleep(random.below(PAUSE_MS_MAX));
         await victims.kill(i, random.below(2) * random.below(STILL_MS_MAX));
+        // Else the next kill, of the sidecar that holds a tunnel open, would end it.
+        await tunnels.settled();
       }
       const before = tunnels.whole;
       await until("tunnels stand again", () => tunnels.whole > before + 20);
