@@ -49,8 +49,8 @@ const CLEARED_FROM = 10_000;
 export class IssuanceLog {
   readonly #clock: Clock;
   #journal!: Journal;
-  /** The last certificate of each workload, as its line. */
-  readonly #last = new Map<WorkloadKey, Enrolment & { readonly line: string }>();
+  /** The last certificate of each workload; one that has expired stays for a while, since a clock that was wrong may be set right. */
+  readonly #last = new Map<WorkloadKey, Enrolment>();
   /** Certificates by their serial number, in their order. */
   readonly #issued = new Map<string, Issuance & { readonly issuedAtMs: number; readonly line: string }>();
   /** The serial number of each workload's last one. */
@@ -147,8 +147,7 @@ export class IssuanceLog {
   /** The workloads with a certificate that is still valid, each with its last one. */
   enrolments(): ReadonlyMap<WorkloadKey, Enrolment> {
     const now = this.#clock.now();
-    for (const [workload, { notAfterMs }] of this.#last) if (notAfterMs < now) this.#last.delete(workload);
-    return this.#last;
+    return new Map([...this.#last].filter(([, { notAfterMs }]) => notAfterMs >= now));
   }
 
   /** The last certificate of a workload, while it is valid. */
@@ -164,7 +163,9 @@ export class IssuanceLog {
       const { workload, notAfterMs } = issuance;
       if (notAfterMs + (this.#hasLastKey(issuance) ? EXPIRED_SHOWN_MS : 0) >= now) continue;
       this.#issued.delete(serial);
-      if (this.#lastSerials.get(workload) === serial) this.#lastSerials.delete(workload);
+      if (this.#lastSerials.get(workload) !== serial) continue;
+      this.#lastSerials.delete(workload);
+      if (workload !== null) this.#last.delete(workload);
     }
     this.#clearedAt = Math.max(CLEARED_FROM, this.#issued.size * 2);
   }
@@ -186,7 +187,7 @@ export class IssuanceLog {
     if (this.#issued.size > this.#clearedAt) this.#clearIssued();
     if (workload === null) return;
     this.#last.delete(workload);
-    this.#last.set(workload, { spiffeId, group, notAfterMs, line });
+    this.#last.set(workload, { spiffeId, group, notAfterMs });
   }
 }
 

@@ -171,12 +171,12 @@ export class Issuer {
   }
 
   #ownerOf(spiffeId: string, workload: WorkloadKey | undefined): WorkloadKey {
-    const enrolments = this.#options.log.enrolments();
+    const { log } = this.#options;
     if (workload !== undefined) {
-      if (enrolments.get(workload)?.spiffeId === spiffeId) return workload;
+      if (log.enrolmentOf(workload)?.spiffeId === spiffeId) return workload;
       throw renewalRefused(`${JSON.stringify(workload)} is not enrolled as ${spiffeId}`);
     }
-    const owners = [...enrolments].filter(([, enrolment]) => enrolment.spiffeId === spiffeId);
+    const owners = [...log.enrolments()].filter(([, enrolment]) => enrolment.spiffeId === spiffeId);
     const [owner] = owners;
     if (owner === undefined) throw renewalRefused(`no workload is enrolled as ${spiffeId}`);
     if (owners.length > 1) {

@@ -58,6 +58,21 @@ describe("IssuanceLog", () => {
     }
   });
 
+  test("IssuanceLog.enrolments() has them again when a clock that was wrong is set right", async () => {
+    const clock = new ManualClock(START_MS);
+    const log = await open(freshDirectory(), clock);
+    await log.append(issuance("shop/cart-v1"));
+    clock.setAhead(48 * HOUR_MS);
+    expect([log.enrolments().size, log.issued().length]).toEqual([0, 1]);
+    clock.setAhead(-48 * HOUR_MS);
+    expect([...log.enrolments().keys()]).toEqual(["shop/cart-v1"]);
+    expect(log.enrolmentOf("shop/cart-v1")).toMatchObject({ spiffeId: CART.spiffeId });
+    clock.advance(HOUR_MS + EXPIRED_SHOWN_MS + 1);
+    expect(log.issued()).toEqual([]);
+    clock.setAhead(-EXPIRED_SHOWN_MS - 1);
+    expect(log.enrolments().size).toBe(0);
+  });
+
   test("IssuanceLog.enrolments() believes the last certificate of a workload", async () => {
     const directory = freshDirectory();
     const log = await open(directory);
