@@ -3,13 +3,13 @@
  * resources and the same findings.
  */
 import { nearest } from "../lib/edit_distance.ts";
+import { isMap } from "../lib/is_map.ts";
 import type { SourceFile } from "../runtime/read_files.ts";
 import { analyze } from "./analysis/analyzers.ts";
 import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
 import type { ConfigResource, Position, ResourceSet } from "./resource.ts";
 import type { MeshConfigSpec } from "./schema/mesh_config.ts";
-import { isMap } from "./schema/fields.ts";
 import { IMPLEMENTED_KINDS, type Kind, KINDS, LIST_API_VERSION, LIST_KIND } from "./schema/kinds.ts";
 import { NAMESPACE_DEFAULT } from "./schema/metadata.ts";
 import { UNIMPLEMENTED_KINDS } from "./schema/unimplemented.ts";

@@ -1,8 +1,9 @@
 /** Validates a document against its kind's schema, and says what is wrong as findings with positions. */
 import * as v from "valibot";
+import { isMap } from "../lib/is_map.ts";
 import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
-import { isMap, type Schema } from "./schema/fields.ts";
+import type { Schema } from "./schema/fields.ts";
 import { type Problem, readProblem } from "./schema/problem.ts";
 import { type Refused, refusedIn } from "./schema/unimplemented.ts";
 import type { Path, YamlNode } from "./yaml_node.ts";

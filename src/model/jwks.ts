@@ -2,6 +2,7 @@
  * JSON Web Key Sets (RFC 7517), as far as signatures are verified with them: public keys alone, and of those the ones that
  * are for it. A set that was written in a file and one that a server answered are read by the same rules.
  */
+import { isMap } from "../lib/is_map.ts";
 
 /** Keys of one set; no issuer publishes more than a few. */
 export const JWKS_KEYS_MAX = 100;
@@ -50,7 +51,7 @@ export function readJwks(text: string): Jwks {
     // A parser's message would quote what may be a secret.
     throw new JwksError("it is not JSON");
   }
-  const written = isRecord(value) ? value["keys"] : undefined;
+  const written = isMap(value) ? value["keys"] : undefined;
   if (!Array.isArray(written)) throw new JwksError('it has no list "keys"');
   if (written.length > JWKS_KEYS_MAX) throw new JwksError(`it has more than ${JWKS_KEYS_MAX} keys`);
   const keys: PublicJwk[] = [];
@@ -72,7 +73,7 @@ export function algorithmsOf({ kty, crv }: PublicJwk): readonly string[] {
 
 /** Why a key verifies nothing; null: it does. */
 function faultOf(value: unknown): string | null {
-  if (!isRecord(value)) return "is no object";
+  if (!isMap(value)) return "is no object";
   if (value["kty"] === "oct") return "is a shared secret, with which whoever verifies could sign";
   if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(value, name))) return "is a private one";
   const { kty, kid, alg, use, key_ops: operations, crv } = value;
@@ -110,8 +111,4 @@ function bitsOf(number: string): number {
 
 function isBase64Url(value: unknown): boolean {
   return typeof value === "string" && value.length % 4 !== 1 && /^[A-Za-z0-9_-]+$/.test(value);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -246,7 +246,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze(
   Object.fromEntries(LIMIT_KEYS.map((key) => [key, LIMITS[key].default])) as Record<LimitKey, number>,
 );
 
-/** Units of durations from the largest on, in milliseconds. */
+/** Units of bytes, from the largest on. */
 const SIZES: readonly (readonly [string, number])[] = [["MiB", MIB], ["KiB", KIB]];
 
 /** A value as somebody would write it: `10s`, `60KiB`, `100`. */

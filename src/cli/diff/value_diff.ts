@@ -1,4 +1,5 @@
 /** What differs between two plain values, field by field. */
+import { isMap } from "../../lib/is_map.ts";
 
 export interface FieldChange {
   /** `limits.maxConnections`; empty for the value as a whole. */
@@ -12,7 +13,7 @@ export interface FieldChange {
 /** Fields in the order in which they stand; lists are compared as wholes. */
 export function fieldChanges(before: unknown, after: unknown, field = ""): FieldChange[] {
   if (sameValue(before, after)) return [];
-  if (!isRecord(before) || !isRecord(after)) {
+  if (!isMap(before) || !isMap(after)) {
     return [{ field, before: before ?? null, after: after ?? null }];
   }
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
@@ -38,14 +39,14 @@ export function sameMeaning(a: unknown, b: unknown): boolean {
 
 function withoutPlaces(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutPlaces);
-  if (!isRecord(value)) return value;
+  if (!isMap(value)) return value;
   // A header may have either name, and no number as its value.
   const isPlaced = typeof value["line"] === "number";
   const parts = Object.entries(value).filter(([name]) => !isPlaced || (name !== "file" && name !== "line"));
   return Object.fromEntries(
     parts.map(([name, part]) => [
       name,
-      name === "origin" && isRecord(part) ? part["virtualService"] : withoutPlaces(part),
+      name === "origin" && isMap(part) ? part["virtualService"] : withoutPlaces(part),
     ]),
   );
 }
@@ -53,14 +54,10 @@ function withoutPlaces(value: unknown): unknown {
 function canonical(value: unknown): string | undefined {
   return JSON.stringify(
     value,
-    (_key, part) => isRecord(part) ? Object.fromEntries(Object.entries(part).sort(byName)) : part,
+    (_key, part) => isMap(part) ? Object.fromEntries(Object.entries(part).sort(byName)) : part,
   );
 }
 
 function byName([a]: [string, unknown], [b]: [string, unknown]): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

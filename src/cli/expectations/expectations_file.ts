@@ -1,8 +1,9 @@
 /** A file of routing expectations: requests, and what `explain` should say of each. */
 import * as v from "valibot";
+import { isMap } from "../../lib/is_map.ts";
 import type { Finding } from "../../config/finding.ts";
 import type { Position } from "../../config/resource.ts";
-import { fields, isMap, listOfSome, map, optional, type Schema } from "../../config/schema/fields.ts";
+import { fields, listOfSome, map, optional, type Schema } from "../../config/schema/fields.ts";
 import { wrong } from "../../config/schema/problem.ts";
 import { oneOf } from "../../config/schema/scalars.ts";
 import { readSingleDocument } from "../../config/single_document.ts";

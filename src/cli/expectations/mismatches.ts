@@ -1,5 +1,5 @@
 /** Where an answer is not what was expected of it. */
-import { isMap } from "../../config/schema/fields.ts";
+import { isMap } from "../../lib/is_map.ts";
 
 export interface Mismatch {
   /** `destinations[0].subset`. */

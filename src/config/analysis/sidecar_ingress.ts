@@ -17,15 +17,11 @@ export const sidecarIngress: Analyzer = function* (resources) {
       const shut = ports.flatMap(({ name, targetPort }) => behind.map((one) => one.ports[name] ?? targetPort))
         .find((port) => typeof port === "number" && !open.has(port));
       if (shut === undefined) continue;
-      yield warning(
-        CODES.ingressLeftOut,
-        resource,
-        ["spec", "ingress"],
-        `${
-          located(service)
-        } leads to the port ${shut} of its workloads, and only the ports of ingress are open`,
-        `add a listener for the port ${shut}`,
-      );
+      const message =
+        `${located(service)} leads to the port ${shut} of its workloads, and only the ports of ` +
+        "ingress are open";
+      const hint = `add a listener for the port ${shut}`;
+      yield warning(CODES.ingressLeftOut, resource, ["spec", "ingress"], message, hint);
     }
   }
 };

@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import { nearest } from "../../lib/edit_distance.ts";
+import { isMap } from "../../lib/is_map.ts";
 import { type Api, unimplementedField, unknownField, wrong } from "./problem.ts";
 
 /** A schema for any input with the given output. */
@@ -63,9 +64,4 @@ export function listOfSome<Output>(item: Schema<Output>, what: string): Schema<O
 export function map<Output>(value: Schema<Output>, key: v.GenericSchema<string, string> = v.string()) {
   const record = v.pipe(v.custom<Record<string, unknown>>(isMap), v.record(key, value));
   return v.nullish(record as unknown as Schema<Record<string, Output>>, {});
-}
-
-/** A mapping of YAML, neither a list nor a scalar. */
-export function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

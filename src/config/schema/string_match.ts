@@ -1,10 +1,11 @@
 /** Istio's StringMatch: one of `exact`, `prefix` and `regex`, and for headers and query parameters `{}` for presence. */
 import * as v from "valibot";
 import { compileRegex } from "../../lib/regex.ts";
+import { isMap } from "../../lib/is_map.ts";
 import { claimKeys, claimName, isClaimName } from "../../model/claim_name.ts";
 import type { NamedMatch, StringMatch } from "../../model/route.ts";
 import { isToken } from "./header_operations.ts";
-import { fields, isMap, optional, type Schema } from "./fields.ts";
+import { fields, optional, type Schema } from "./fields.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
 
 /** The longest regular expression, in bytes of UTF-8 (Istio's limit). */

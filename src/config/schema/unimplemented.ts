@@ -2,7 +2,7 @@
  * What the schemas know and the mesh does not do yet. Such a field is refused by name, wherever it is written, so that
  * nobody believes in a rule that has no effect. Each group goes away as a whole when its feature is there.
  */
-import { isMap } from "./fields.ts";
+import { isMap } from "../../lib/is_map.ts";
 import { type Problem, unimplementedFieldProblem, unimplementedValueProblem } from "./problem.ts";
 
 /** A field of a kind, below `spec`: `http[].timeout`. */

@@ -1,6 +1,7 @@
 /** A request that somebody asks about, brought into the form in which the proxy would see the real one. */
 import { parseIp } from "../../lib/ip.ts";
 import { Prng } from "../../lib/prng.ts";
+import { isMap } from "../../lib/is_map.ts";
 import type { PathNormalization } from "../../model/path_normalization.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
@@ -118,7 +119,7 @@ function readClaims(text: string): Claims {
   } catch {
     value = null;
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Claims;
+  if (isMap(value)) return value;
   return fail("claims", `The claims are no JSON object: ${quote(text)}`);
 }
 

@@ -1,7 +1,7 @@
 /** What a workload is told of a verified token, in headers of its request. */
+import { isMap } from "../../lib/is_map.ts";
 import type { JwtRule } from "../../model/jwt_rule.ts";
 import type { ParsedJwt } from "./parsed_jwt.ts";
-import type { Claims } from "./request_auth.ts";
 
 /** Name, value, name, value …; a claim that is no text, number or boolean, or has a line break in it, is in none. */
 export function outputHeaders(
@@ -40,8 +40,4 @@ function fieldValue(text: string): string | null {
   const bytes = new TextEncoder().encode(text);
   if (bytes.some((byte) => byte < 0x20 || byte === 0x7f)) return null;
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("").trim();
-}
-
-function isMap(value: unknown): value is Claims {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
