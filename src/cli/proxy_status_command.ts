@@ -50,7 +50,8 @@ export async function runProxyStatus(
   if (output === "table") {
     for (const { workload, reason, shutPorts } of reply.proxies) {
       for (const { port, reason } of shutPorts) {
-        printMessage(printable(`${workload} has its port ${port} shut: ${reason}`));
+        const place = port === 0 ? "a socket" : `its port ${port}`;
+        printMessage(printable(`${workload} has ${place} shut: ${reason}`));
       }
       if (reason !== null) printMessage(printable(`${workload} refused its last push: ${reason}`));
     }

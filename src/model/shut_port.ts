@@ -1,6 +1,7 @@
 /** A port that a gateway, or a sidecar by its Sidecar, should have open and cannot open. */
 
 export interface ShutPort {
+  /** 0: a socket. */
   readonly port: number;
   /** As the proxy's log has it. */
   readonly reason: string;

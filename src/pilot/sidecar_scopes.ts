@@ -62,6 +62,8 @@ function scopeOf(key: string, resource: SidecarResource, namespace: string): Sid
   const ports = new Map(
     egress.map((listener) => [listener.port?.number ?? null, hostsOf(listener.hosts, namespace)]),
   );
+  // At a socket all ports are asked for, as in Istio.
+  const atSockets = hostsOf(egress.flatMap(({ port, hosts }) => port?.number === 0 ? hosts : []), namespace);
   const all = hostsOf(egress.flatMap(({ hosts }) => hosts), namespace);
   return {
     key,
@@ -69,7 +71,7 @@ function scopeOf(key: string, resource: SidecarResource, namespace: string): Sid
     seesPort: (host, from, port) => {
       if (egress.length === 0) return true;
       // A listener of the port takes all of it; the one without a port takes the other ports.
-      return sees(ports.get(port) ?? ports.get(null) ?? [], host, from);
+      return sees(ports.get(port) ?? ports.get(null) ?? [], host, from) || sees(atSockets, host, from);
     },
     seesRule: (hosts, from) => egress.length === 0 || hosts.some((host) => sees(all, host, from)),
   };

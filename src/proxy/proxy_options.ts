@@ -32,6 +32,8 @@ export interface ProxyOptions {
   readonly addresses: SidecarAddresses | null;
   /** For a gateway. */
   readonly gateway: GatewayPlace | null;
+  /** Of processes that share their ports one alone listens at sockets. @default true */
+  readonly servesSockets?: boolean;
   /** Directory of the credentials that Gateways and DestinationRules name; null: there is none. */
   readonly credentials: string | null;
   /** Address on which the own workload listens. */

@@ -170,13 +170,15 @@ export class ProxyParts {
   }
 
   createDoors(): SidecarDoors {
-    const { clock, trustDomain, limits, credentials, deliverTo, addresses, warn, onShutPorts } =
+    const { clock, trustDomain, limits, credentials, deliverTo, addresses, servesSockets = true } =
       this.#options;
+    const { warn, onShutPorts } = this.#options;
     // As gateways: few sidecars have such ports.
     const { SidecarDoors } = require("./sidecar_doors.ts") as typeof import("./sidecar_doors.ts");
     return new SidecarDoors({
       ...{ clock, credentials, trustDomain, deliverTo, warn, onShutPorts },
       shared: addresses?.mesh.shared === true,
+      servesSockets,
       peers: this.peers,
       inbound: this.#plainCalls(this.createMeshPeers()),
       outbound: this.#outboundAcceptor(),

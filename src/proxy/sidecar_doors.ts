@@ -1,7 +1,7 @@
 /** The ports of a sidecar that its Sidecar resource asks for, and the certificates that it shows to who is no mesh. */
 import type { Clock } from "../lib/clock.ts";
 import { certificateSources } from "../model/gateway_listener.ts";
-import { doorName, type SidecarDoor } from "../model/sidecar_door.ts";
+import { doorName, isSocket, type SidecarDoor } from "../model/sidecar_door.ts";
 import type { ShutPort } from "../model/shut_port.ts";
 import { keyKind, keyPairFault } from "../runtime/key_pair_check.ts";
 import { listenTcp, type TlsMaterial } from "../runtime/socket.ts";
@@ -24,6 +24,8 @@ export interface SidecarDoorsOptions {
   readonly credentials: string | null;
   /** Other processes have the same ports. */
   readonly shared: boolean;
+  /** Of those this is the one that listens at sockets, which nobody can share. */
+  readonly servesSockets: boolean;
   readonly trustDomain: string;
   readonly peers: PeerCertificates;
   readonly inbound: Omit<PlainInboundListenerOptions, "reception" | "originalDestination" | "ownPorts">;
@@ -86,7 +88,9 @@ export class SidecarDoors {
   }
 
   #wanted({ settings }: CompiledSnapshot, side: Side): ReadonlyMap<string, SidecarDoor> {
-    const doors = (settings.doors ?? []).filter((door) => door.side === side);
+    const { servesSockets } = this.#options;
+    const doors = (settings.doors ?? [])
+      .filter((door) => door.side === side && (servesSockets || !isSocket(door)));
     return new Map(doors.map((door) => [doorName(door), door]));
   }
 

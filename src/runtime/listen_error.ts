@@ -37,6 +37,10 @@ export class ListenError extends Error {
             ? "stop it, or choose another directory with --data"
             : "stop it, or choose another address with --bind",
         );
+      case "EEXIST":
+        return say("address-in-use", "there is a file of that name, which is no socket");
+      case "ENOENT":
+        return say("listen-failed", "its directory is not there");
       case "EACCES":
       case "EPERM":
         return say(

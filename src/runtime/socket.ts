@@ -92,7 +92,7 @@ export interface TlsClient extends TlsMaterial {
 }
 
 export interface Address {
-  /** For connections also `unix:///PATH`, which has no port. */
+  /** For connections, and where TCP is listened for, also `unix:///PATH`, which has no port. */
   readonly hostname: string;
   readonly port: number;
 }
@@ -366,6 +366,7 @@ function ownCertificate({ chain, key }: TlsMaterial): { cert?: string; key?: str
 }
 
 function listen(address: ListenAddress, socket: object): Listener {
+  if (address.hostname.startsWith(UNIX)) return listenAtSocket(socketPath(address.hostname), socket);
   const shared = address.shared === true;
   try {
     const listener = Bun.listen<WireOwner>({
@@ -380,6 +381,16 @@ function listen(address: ListenAddress, socket: object): Listener {
   } catch (error) {
     throw ListenError.of(address, error);
   }
+}
+
+/** Its file goes as it stops. */
+function listenAtSocket(path: string, socket: object): Listener {
+  // Here, since hardly any sidecar does.
+  const { atSocketFile } = require("./socket_file.ts") as typeof import("./socket_file.ts");
+  const listen = () =>
+    Bun.listen<WireOwner>({ unix: path, allowHalfOpen: true, socket } as Bun.UnixSocketOptions<WireOwner>);
+  const listener = atSocketFile(path, listen);
+  return { port: 0, stop: () => listener.stop(false) };
 }
 
 /** The number of the wire's descriptor. The kernel gives the smallest that is free: all below are in use as it opens. */

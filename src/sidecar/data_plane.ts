@@ -20,6 +20,8 @@ export interface DataPlaneSettings {
   /** As in ProxyOptions. */
   readonly gateway: ProxyOptions["gateway"];
   /** As in ProxyOptions. */
+  readonly servesSockets?: boolean;
+  /** As in ProxyOptions. */
   readonly credentials: ProxyOptions["credentials"];
   /** Address on which the own workload listens. */
   readonly deliverTo: string;

@@ -72,10 +72,12 @@ export class WorkerPool implements DataPlane {
       decisions: this.decisions,
       calls: this.calls,
       tap: this.tap,
-      state: () => this.#state(),
       onShutPorts: () => this.#gatherShutPorts(),
     };
-    this.#slots = Array.from({ length: workers }, (_, i) => new WorkerSlot({ ...shared, number: i + 1 }));
+    this.#slots = Array.from(
+      { length: workers },
+      (_, i) => new WorkerSlot({ ...shared, number: i + 1, state: () => this.#state(i === 0) }),
+    );
   }
 
   get refusals(): ProxyRefusals {
@@ -157,13 +159,14 @@ export class WorkerPool implements DataPlane {
   }
 
   /** What a worker needs that starts now; asking for it frees the ports for it. */
-  #state(): WorkerState | null {
+  #state(isFirst: boolean): WorkerState | null {
     const { settings } = this.#options;
     if (this.#identity === null || this.#snapshot === null) return null;
     this.#release();
     return {
       settings: {
         ...settings,
+        servesSockets: isFirst,
         addresses: settings.addresses && shared(settings.addresses),
         gateway: settings.gateway && { ...settings.gateway, shared: true },
       },

@@ -1,10 +1,10 @@
 /** Ports that a Sidecar opens (`captureMode: NONE`): programs dial them, outsiders come by them in plain text or in TLS. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority } from "./certificates.ts";
 import { curl, exchange, runCurl } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -39,9 +39,16 @@ const egress = (port: number, protocol: string) =>
   `- { port: { number: ${port}, protocol: ${protocol}, name: p${port} }, captureMode: NONE, bind: ${LOCAL}, ` +
   'hosts: ["./*"] }';
 
+const SOCKET = { http: file("http.sock"), bytes: file("bytes.sock"), taken: file("taken.sock") };
+
+const atSocket = (path: string, protocol: string, host: string) =>
+  `- { port: { protocol: ${protocol} }, captureMode: NONE, bind: "unix://${path}", hosts: ["./${host}"] }`;
+
 const EGRESS = `egress:
 ${egress(PORT.app, "HTTP")}
 ${egress(PORT.bytes, "TCP")}
+${atSocket(SOCKET.http, "HTTP", "*")}
+${atSocket(SOCKET.bytes, "TCP", "bytes.shop.svc.cluster.local")}
 - hosts: ["./*"]`;
 
 const ingress = (port: number, protocol: string, more = "") =>
@@ -82,13 +89,18 @@ const OTHER = service("other", PORT.other).replace("app: other", "app: web").rep
 );
 
 function writeMesh(
-  options: { readonly ingress?: string; readonly modes?: Readonly<Record<number, string>> } = {},
+  options: {
+    readonly ingress?: string;
+    readonly egress?: string;
+    readonly modes?: Readonly<Record<number, string>>;
+  } = {},
 ) {
-  const { ingress = INGRESS, modes = { [PORT.tls]: "DISABLE", [PORT.mutual]: "DISABLE" } } = options;
+  const { ingress = INGRESS, egress = EGRESS, modes = { [PORT.tls]: "DISABLE", [PORT.mutual]: "DISABLE" } } =
+    options;
   mesh.write(
     "mesh.yaml",
     ...[service("web", PORT.app), BYTES, OTHER, workload("front", FRONT), workload("web", WEB)],
-    ...[sidecar("front", EGRESS), sidecar("web", ingress), authentication(modes)],
+    ...[sidecar("front", egress), sidecar("web", ingress), authentication(modes)],
   );
 }
 
@@ -105,6 +117,8 @@ const door = (scheme: string, port: number, ...more: string[]) =>
 /** What the program at the other end was asked. */
 const heard = (answer: { readonly body: string }) => JSON.parse(answer.body) as Echo;
 
+let front: Bowline;
+
 beforeAll(async () => {
   const own = authority.issue("DNS:door.test");
   writeFileSync(file("door.crt"), own.chain);
@@ -118,7 +132,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => bytes.listen(PORT.bytes, WEB, resolve));
   writeMesh({ ingress: `${INGRESS}\n- port: { number: ${PORT.bytes}, protocol: TCP, name: tcp }` });
   await mesh.startControlPlane();
-  await mesh.startSidecar("shop/front", { at: 10, workers: 2 });
+  front = await mesh.startSidecar("shop/front", { at: 10, workers: 2 });
   await mesh.startSidecar("shop/web", { at: 11 });
   await mesh.untilSynced(2);
 });
@@ -163,6 +177,48 @@ describe("egress", () => {
   scenario("bytes go to the service that has the port", async () => {
     const { text } = await exchange(LOCAL, PORT.bytes, "hello");
     expect(text).toBe("heard hello");
+  });
+});
+
+describe("egress at a socket", () => {
+  scenario("a request goes to the service that it names, at any of its ports, over the mesh", async () => {
+    expect(statSync(SOCKET.http).mode & 0o777).toBe(0o660);
+    for (const url of [`http://web:${PORT.app}/s`, `http://other:${PORT.other}/s`]) {
+      for (const version of ["--http1.1", "--http2-prior-knowledge"]) {
+        const answer = await curl(version, "--unix-socket", SOCKET.http, url);
+        expect([url, answer.status]).toEqual([url, 200]);
+        expect(heard(answer)).toMatchObject({ app: "web", path: "/s" });
+        expect(heard(answer).headers["x-forwarded-client-cert"]).toContain("/sa/front");
+      }
+    }
+  });
+
+  scenario("bytes go to the one host", async () => {
+    const socket = connect({ path: SOCKET.bytes });
+    socket.write("hello");
+    const said = await new Promise<string>((resolve, reject) => {
+      socket.on("data", (chunk) => resolve(String(chunk)));
+      socket.on("error", reject);
+    });
+    socket.destroy();
+    expect(said).toBe("heard hello");
+  });
+
+  scenario("one whose name is another file's is told, and opened when that is gone", async () => {
+    const shut = async () =>
+      (await mesh.proxies()).find(({ workload }) => workload === "shop/front")?.shutPorts;
+    writeFileSync(SOCKET.taken, "mine");
+    writeMesh({ egress: EGRESS.replace("egress:", `egress:\n${atSocket(SOCKET.taken, "HTTP", "*")}`) });
+    await until("the socket is told to be shut", async () => (await shut())?.length === 1);
+    expect(await shut()).toEqual([{
+      port: 0,
+      reason: `Cannot listen on ${SOCKET.taken}: there is a file of that name, which is no socket`,
+    }]);
+    rmSync(SOCKET.taken);
+    await until("it is open", async () => (await shut())?.length === 0);
+    expect((await curl("--unix-socket", SOCKET.taken, `http://web:${PORT.app}/`)).status).toBe(200);
+    writeMesh();
+    await until("it is gone", () => Promise.resolve(!existsSync(SOCKET.taken)));
   });
 });
 
@@ -257,5 +313,12 @@ describe("ports", () => {
     expect((await door("http", PORT.plain)).status).toBe(200);
     writeMesh();
     await until("nothing is shut", async () => (await shut()).length === 0);
+  });
+});
+
+describe("a sidecar that ends", () => {
+  scenario("leaves no socket behind", async () => {
+    expect(await front.end()).toBe(0);
+    expect([SOCKET.http, SOCKET.bytes].filter(existsSync)).toEqual([]);
   });
 });

@@ -31,7 +31,8 @@ export const sidecarEgress: Analyzer = function* (resources, registry) {
         );
       }
       const ports = new Set(found.flat().flatMap((one) => one.ports));
-      if (port === null || ports.size === 0 || ports.has(port.number)) continue;
+      // A socket has none.
+      if (port === null || port.number === 0 || ports.size === 0 || ports.has(port.number)) continue;
       const message = `none of the hosts has the port ${port.number}, so that this shows nothing`;
       const hint = "write the port of a service, or leave port out to mean all";
       yield warning(CODES.egressPortUnknown, resource, [...path, "port", "number"], message, hint);

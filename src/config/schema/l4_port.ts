@@ -2,7 +2,8 @@
 import * as v from "valibot";
 import { fields, optional, type Schema } from "./fields.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
-import { dnsLabel, isIp, portNumber } from "./scalars.ts";
+import { wholeNumber } from "./numbers.ts";
+import { dnsLabel, isIp, isUnixAddress, PORT_MAX, portNumber } from "./scalars.ts";
 
 const PORT_PROTOCOLS = [
   "HTTP",
@@ -35,6 +36,41 @@ export const bindAddress: Schema<string> = v.pipe(
   ),
   v.check((text) => text.startsWith("unix://") || isIp(text), wrong("{} is not an IPv4 or IPv6 address")),
 );
+
+/** Where an ingress listens, which has a port. */
+export const ingressBind: Schema<string> = v.pipe(
+  v.string(),
+  v.check((text) => isIp(text), wrong("{} is not an IPv4 or IPv6 address")),
+);
+
+/** What Linux has room for, but for the zero at the end. */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Where an egress listens: IPv4, IPv6, or a socket of the file system, which has no port. */
+export const egressBind: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (text) => isIp(text) || isUnixAddress(text),
+    wrong("{} is neither an IP address nor a socket", 'write an IP address or "unix:///PATH"'),
+  ),
+  v.check(
+    (text) =>
+      !isUnixAddress(text) || new TextEncoder().encode(socketPath(text)).length <= SOCKET_PATH_BYTES_MAX,
+    wrong(`the path of a socket has ${SOCKET_PATH_BYTES_MAX} bytes at most`),
+  ),
+);
+
+function socketPath(address: string): string {
+  return address.slice("unix://".length);
+}
+
+/** Of an egress: 0 at a socket. */
+export const egressPort = fields({
+  number: v.nullish(wholeNumber("a port", 0, PORT_MAX), 0),
+  /** As in sidecarPort. */
+  protocol: optional(portProtocol),
+  name: optional(dnsLabel),
+}, ["targetPort"]);
 
 /** Without a name, and without a protocol, where Istio can do without. */
 export const sidecarPort = fields({

@@ -4,7 +4,7 @@ import { across, type Fault } from "./across.ts";
 import { connectionPool } from "./connection_pool.ts";
 import { fields, list, listOfSome, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
-import { bindAddress, sidecarPort } from "./l4_port.ts";
+import { egressBind, egressPort, ingressBind, sidecarPort } from "./l4_port.ts";
 import { outboundTrafficPolicy } from "./outbound_traffic_policy.ts";
 import { wrong } from "./problem.ts";
 import { isUnixAddress, labels, oneOf, PORT_MAX } from "./scalars.ts";
@@ -42,7 +42,7 @@ const pool = optional(connectionPool as Schema<v.InferOutput<typeof connectionPo
 
 const ingress = fields({
   port: sidecarPort,
-  bind: optional(bindAddress),
+  bind: optional(ingressBind),
   captureMode,
   /** Null: the same port of the workload. */
   defaultEndpoint: optional(defaultEndpoint),
@@ -53,8 +53,9 @@ const ingress = fields({
 
 const egress = fields({
   /** Null: every port that the hosts have. */
-  port: optional(sidecarPort),
-  bind: optional(bindAddress),
+  port: optional(egressPort),
+  /** At a socket the port's number is 0. */
+  bind: optional(egressBind),
   captureMode,
   hosts: listOfSome(egressHost, "one host"),
 });
@@ -87,8 +88,18 @@ function* faults({ ingress, egress }: Written): Generator<Fault> {
       at: ["ingress", index, "port", "number"],
     };
   }
-  for (const [index, { port, bind, captureMode }] of egress.entries()) {
+  for (const [index, listener] of egress.entries()) {
+    const { port, bind, captureMode } = listener;
+    if (bind?.startsWith("unix:")) {
+      yield* socketFaults(listener, egress.slice(0, index), ["egress", index]);
+      continue;
+    }
     yield* bindFaults(bind, captureMode, ["egress", index]);
+    if (port?.number === 0) {
+      const message = wrong("the port has no number", 'write one, or bind: "unix:///PATH" for a socket');
+      yield { message, at: ["egress", index, "port"] };
+      continue;
+    }
     if (captureMode === "NONE" && port === null) {
       const message = wrong("captureMode: NONE needs port: there has to be one that is dialled");
       yield { message, at: ["egress", index] };
@@ -103,6 +114,30 @@ function* faults({ ingress, egress }: Written): Generator<Fault> {
         at: ["egress", index, "port", "number"],
       };
     }
+  }
+}
+
+type EgressListener = Written["egress"][number];
+
+/** `earlier` are the listeners before it. */
+function* socketFaults(
+  { port, bind, captureMode }: EgressListener,
+  earlier: readonly EgressListener[],
+  at: readonly (string | number)[],
+): Generator<Fault> {
+  if (captureMode === "IPTABLES") {
+    yield {
+      message: wrong("what is captured never comes to a socket", "use NONE"),
+      at: [...at, "captureMode"],
+    };
+  }
+  if (port === null) {
+    yield { message: wrong("a socket needs port, with the protocol that is spoken at it"), at };
+  } else if (port.number !== 0) {
+    yield { message: wrong("a socket has no port", "leave out number"), at: [...at, "port", "number"] };
+  }
+  if (earlier.some((one) => one.bind === bind)) {
+    yield { message: wrong("the socket has two listeners"), at: [...at, "bind"] };
   }
 }
 

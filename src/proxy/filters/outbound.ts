@@ -8,7 +8,7 @@ import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
 import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
-import type { Found } from "../route/listener_table.ts";
+import type { CompiledListener, Found } from "../route/listener_table.ts";
 import { findTcpRoute } from "../route/tcp_route.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { type CompiledVirtualHost, findRoute } from "../route/route_table.ts";
@@ -45,11 +45,13 @@ export interface TcpConnection {
   readonly destination: Address | null;
   /** The name that TLS asks for. */
   readonly serverName: string | null;
-  /** Its two ends, as they are seen here. */
-  readonly client: Address;
-  readonly local: Address;
-  /** The number of a port of the sidecar's own: bytes go to the first service that has it. */
-  readonly door?: number;
+  /** Its two ends, as they are seen here; null: it has no addresses. */
+  readonly ends: { readonly client: Address; readonly local: Address } | null;
+  /**
+   * Where it was accepted, if at a door of the sidecar's own. By its number bytes go to the first service that has it; at a
+   * socket to that host, null: to none.
+   */
+  readonly door?: { readonly port: number } | { readonly host: string | null };
 }
 
 /** Where TLS is spoken that was not captured: what a URL without a port means. */
@@ -88,24 +90,26 @@ export class OutboundAcceptor {
 
   /** Takes bytes: to the service that TLS names, else to the one that was dialled, else to where they were going. */
   acceptTcp(stream: ServerStream, connection: TcpConnection): ServerHandler {
-    const { destination, serverName } = connection;
+    const { destination, serverName, ends, door } = connection;
     const snapshot = this.#options.current();
     const named = serverName === null
       ? undefined
       : snapshot.listeners.byServerName(serverName, destination?.port ?? null);
-    const chosen = named ??
-      (connection.door === undefined ? undefined : snapshot.listeners.ofPort(connection.door)[0]);
+    const chosen = named ?? (door === undefined ? undefined : chosenByDoor(snapshot, door));
     const found = chosen !== undefined
       ? { listener: chosen, endpoint: null }
       : destination && snapshot.listeners.byAddress(destination.hostname, destination.port);
     const port = found?.listener.listener.port ?? HTTPS_PORT;
-    const to = destination ?? { hostname: serverName ?? "", port };
+    // At a socket bytes come from nowhere on their way to somewhere.
+    const onwards = destination ?? (serverName === null ? null : { hostname: serverName, port });
+    const to = onwards ?? { hostname: found?.listener.listener.service.host ?? "unknown", port };
     const exchange = this.#exchange(snapshot, stream, connectHead(formatAuthority(to)), false);
-    exchange.standFor({ source: connection.client, destination: destination ?? connection.local });
-    if (connection.door === undefined) exchange.wasGoingTo(to);
+    if (ends !== null) exchange.standFor({ source: ends.client, destination: destination ?? ends.local });
+    const isDoor = door !== undefined && (destination !== null || named === undefined);
+    if (onwards !== null && !isDoor) exchange.wasGoingTo(onwards);
     if (this.#options.inFlight.refuses()) exchange.reply(LOCAL_REPLY.tooManyRequests, snapshot.unrouted);
-    else if (found) this.#routeTcp(exchange, snapshot, found, connection, to);
-    else this.#passOn(exchange, snapshot, { ...to, protocol: "tcp" });
+    else if (found) this.#routeTcp(exchange, snapshot, found, connection, onwards);
+    else this.#passOn(exchange, snapshot, onwards && { ...onwards, protocol: "tcp" });
     return exchange;
   }
 
@@ -169,12 +173,14 @@ export class OutboundAcceptor {
     snapshot: CompiledSnapshot,
     { listener: { routes, listener }, endpoint }: Found<CompiledCluster, PinnedEndpoint>,
     { destination: dialled, serverName }: Pick<TcpConnection, "destination" | "serverName">,
-    destination: Address,
+    onwards: Address | null,
   ): void {
     if (endpoint !== null) return exchange.sendTo(endpoint.cluster, endpoint);
     const route = findTcpRoute(routes, serverName, dialled?.hostname ?? null);
     // Rules that are for other names say nothing about this one.
-    if (route === undefined) return this.#passOn(exchange, snapshot, { ...destination, protocol: "tcp" });
+    if (route === undefined) {
+      return this.#passOn(exchange, snapshot, onwards && { ...onwards, protocol: "tcp" });
+    }
     const cluster = pickTarget(route.targets, this.#options.random);
     if (cluster !== null) exchange.sendTo(cluster);
     else exchange.reply(LOCAL_REPLY.noCluster, snapshot.unserved(listener.service));
@@ -246,4 +252,14 @@ export class OutboundAcceptor {
       connectTimeoutMs: PASSTHROUGH_CONNECT_TIMEOUT_MS,
     });
   }
+}
+
+/** The port of a service to which bytes go that were accepted there. */
+function chosenByDoor(
+  { listeners }: CompiledSnapshot,
+  door: NonNullable<TcpConnection["door"]>,
+): CompiledListener<CompiledCluster> | undefined {
+  if ("port" in door) return listeners.ofPort(door.port)[0];
+  const [only, ...others] = door.host === null ? [] : listeners.ofHost(door.host);
+  return others.length === 0 ? only : undefined;
 }

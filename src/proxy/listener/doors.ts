@@ -8,7 +8,7 @@ export const DOOR_RETRY_MS = 5_000;
 
 /** Where a door is wanted. */
 export interface WantedDoor {
-  /** An IP address; null: as all. */
+  /** An IP address, or `unix:///PATH`, where the port is 0; null: as all. */
   readonly bind: string | null;
   readonly port: number;
 }
@@ -95,13 +95,13 @@ export class Doors {
       const listener = listen(address, (wire) => door.accept(wire));
       const door = this.#options.door(name, wanted);
       this.#open.set(name, { door, listener });
-      if (this.#reopen(name)) warn(`The ${owner}'s port ${port} could be opened at last`);
+      if (this.#reopen(name)) warn(`The ${owner}'s ${placeOf(wanted)} could be opened at last`);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (this.#shut.get(name)?.reason === reason) return;
       this.#shut.set(name, { port, reason });
       this.#options.onShut();
-      warn(`A port of the ${owner} is shut, the others serve; it is tried again: ${reason}`);
+      warn(`The ${owner}'s ${placeOf(wanted)} is shut, its others serve; it is tried again: ${reason}`);
     }
   }
 
@@ -111,4 +111,8 @@ export class Doors {
     if (was) this.#options.onShut();
     return was;
   }
+}
+
+function placeOf({ bind, port }: WantedDoor): string {
+  return bind?.startsWith("unix://") ? `socket ${bind}` : `port ${port}`;
 }

@@ -1,5 +1,8 @@
-/** A port of a sidecar's own for calls to the services that have its number: programs dial it, and nothing is captured. */
-import { doorName } from "../../model/sidecar_door.ts";
+/**
+ * A port of a sidecar's own for calls to the services that have its number, or a socket for calls to any: programs dial it,
+ * and nothing is captured.
+ */
+import { doorName, isSocket } from "../../model/sidecar_door.ts";
 import type { Address, Wire, WireOwner } from "../../runtime/socket.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
@@ -41,18 +44,27 @@ export class OutboundDoor {
     const expectation = expectationOf(door.protocol);
     if (verdict === "refuse") return reception.refuse(wire, expectation);
     const { port } = destination;
+    const atSocket = isSocket(door);
     const bytes = (wire: Wire, serverName: string | null) =>
       reception.tcp(wire, (stream) =>
-        acceptor.acceptTcp(stream, {
-          ...{ destination, serverName, door: port },
-          client: { hostname: wire.remoteAddress, port: wire.remotePort },
-          local: destination,
-        }));
+        acceptor.acceptTcp(
+          stream,
+          atSocket ? { destination: null, serverName, door: { host: door.host ?? null }, ends: null } : {
+            destination,
+            serverName,
+            door: { port },
+            ends: { client: clientOf(wire), local: destination },
+          },
+        ));
     if (door.protocol === "tcp") return bytes(wire, null);
     const requests = (protocol: "http1" | "http2") =>
       acceptor.requestsOf({
         ...{ destination: null, protocol },
-        virtualHost: (snapshot, authority) => virtualHostAt(port, snapshot, authority),
+        // At a socket an authority means what it means at the proxy's own port.
+        ...atSocket ? {} : {
+          virtualHost: (snapshot: CompiledSnapshot, authority: string) =>
+            virtualHostAt(port, snapshot, authority),
+        },
       });
     const protocols = {
       http1: (wire: Wire) => reception.http1(wire, requests("http1")),
@@ -62,6 +74,10 @@ export class OutboundDoor {
     };
     return reception.sniff(wire, expectation, protocols, snapshot.settings.detectionTimeoutMs);
   };
+}
+
+function clientOf({ remoteAddress, remotePort }: Wire): Address {
+  return { hostname: remoteAddress, port: remotePort };
 }
 
 /**

@@ -42,7 +42,7 @@ export class OutboundListener {
       tls: (wire, serverName) =>
         reception.tcp(
           wire,
-          (stream) => acceptor.acceptTcp(stream, { destination: null, serverName, ...endsOf(wire) }),
+          (stream) => acceptor.acceptTcp(stream, { destination: null, serverName, ends: endsOf(wire) }),
         ),
       tcp: (wire) => this.#unreadable(wire),
     };
@@ -75,7 +75,7 @@ export class OutboundListener {
     const bytes = (wire: Wire, serverName: string | null) =>
       reception.tcp(
         wire,
-        (stream) => acceptor.acceptTcp(stream, { destination, serverName, ...endsOf(wire) }),
+        (stream) => acceptor.acceptTcp(stream, { destination, serverName, ends: endsOf(wire) }),
       );
     if (goesStraight(declared, port)) return bytes(wire, null);
     const protocols = {

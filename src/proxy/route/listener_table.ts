@@ -101,6 +101,11 @@ export class ListenerTable<Target, Endpoint> {
     return this.#all.filter(({ listener }) => listener.port === port);
   }
 
+  /** Those of one service. */
+  ofHost(host: string): readonly CompiledListener<Target>[] {
+    return this.#all.filter(({ listener }) => listener.service.host === host);
+  }
+
   #portsOf(name: string): CompiledListener<Target>[] | undefined {
     const exact = this.#byServerName.get(name);
     if (exact !== undefined) return exact;

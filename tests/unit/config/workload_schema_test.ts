@@ -324,6 +324,34 @@ describe("Sidecar", () => {
     else expect(found).toEqual([expect.stringContaining(fault)]);
   });
 
+  test.each([
+    ["{protocol: HTTP}", 'bind: "unix:///run/a.sock", captureMode: NONE', null],
+    ["{protocol: HTTP}", 'bind: "unix:///run/a.sock"', null],
+    ["{number: 0, protocol: TCP}", 'bind: "unix://@a"', null],
+    ["{protocol: HTTP}", `bind: "unix:///${"a".repeat(106)}"`, null],
+    ["{protocol: HTTP}", `bind: "unix:///${"a".repeat(107)}"`, "has 107 bytes at most"],
+    ["{protocol: HTTP}", 'bind: "unix://a"', "is neither an IP address nor a socket"],
+    ["{protocol: HTTP}", 'bind: "unix:///run/a.sock", captureMode: IPTABLES', "never comes to a socket"],
+    ["{number: 80}", 'bind: "unix:///run/a.sock"', "a socket has no port"],
+    ["null", 'bind: "unix:///run/a.sock"', "a socket needs port"],
+    ["{protocol: HTTP}", "captureMode: NONE", "the port has no number"],
+    ["{number: 65536}", "captureMode: NONE", "a port is a whole number"],
+  ])("an egress of the port %s with %s", (port, rest, fault) => {
+    const found = specFaults("Sidecar", `egress: [{port: ${port}, ${rest}, hosts: ["./*"]}]`);
+    if (fault === null) expect(found).toEqual([]);
+    else expect(found).toEqual([expect.stringContaining(fault)]);
+  });
+
+  test("a socket has one listener, and an ingress none", () => {
+    const at = (path: string) => `{port: {protocol: HTTP}, bind: "unix://${path}", hosts: ["./*"]}`;
+    expect(specFaults("Sidecar", `egress: [${at("/a")}, ${at("/b")}]`)).toEqual([]);
+    expect(specFaults("Sidecar", `egress: [${at("/a")}, ${at("/a")}]`)).toEqual([
+      expect.stringContaining("the socket has two listeners"),
+    ]);
+    const ingress = 'ingress: [{port: {number: 80}, captureMode: NONE, bind: "unix:///a"}]';
+    expect(specFaults("Sidecar", ingress)[0]).toContain("is not an IPv4 or IPv6 address");
+  });
+
   test("what is dialled has a port", () => {
     expect(specFaults("Sidecar", 'egress: [{captureMode: NONE, hosts: ["./*"]}]')).toEqual([
       expect.stringContaining("captureMode: NONE needs port"),

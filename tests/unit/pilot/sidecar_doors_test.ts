@@ -42,6 +42,40 @@ describe("doorsOf()", () => {
   });
 });
 
+describe("doorsOf() at sockets", () => {
+  const egress = (protocol: string, host: string) =>
+    `egress: [{port: {protocol: ${protocol}}, bind: "unix:///run/a.sock", hosts: ["${host}"]}]`;
+
+  test("there is no port, and bytes are for the only host", () => {
+    const socket = { side: "outbound", bind: "unix:///run/a.sock", port: 0 } as const;
+    const host = "web.shop.svc.cluster.local";
+    expect(settings(egress("HTTP", "./web")).doors).toEqual([{ ...socket, protocol: "http" }]);
+    expect(settings(egress("TCP", "./web")).doors).toEqual([{ ...socket, protocol: "tcp", host }]);
+    expect(settings(egress("TLS", "./*")).doors).toEqual([{ ...socket, protocol: "tls" }]);
+  });
+
+  test("all ports of the hosts are seen", () => {
+    const two = service("two", "shop", "{name: http, port: 80}, {name: more, port: 81}");
+    const other = '{port: {number: 81}, hosts: ["./web"]}';
+    const resources = load(
+      two,
+      networking(
+        "Sidecar",
+        "default",
+        "shop",
+        `{${egress("HTTP", "./two").replace("]}]", `]}, ${other}]`)}}`,
+      ),
+    );
+    const hosts = [...snapshotFor(resources, caller("shop", {})).keys()].filter((key) =>
+      /^virtualHost/.test(key)
+    );
+    expect(hosts).toEqual([
+      "virtualHost/two.shop.svc.cluster.local:80",
+      "virtualHost/two.shop.svc.cluster.local:81",
+    ]);
+  });
+});
+
 describe("inboundPorts() with TLS of ingress", () => {
   const ingress = (protocol: string) =>
     `ingress: [{port: {number: 443, protocol: ${protocol}}, tls: {mode: SIMPLE, credentialName: web}}]`;

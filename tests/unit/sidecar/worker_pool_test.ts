@@ -129,6 +129,7 @@ describe("WorkerPool.listen()", () => {
       id: 1,
       settings: {
         ...SETTINGS,
+        servesSockets: true,
         addresses: {
           outbound: { ...SETTINGS.addresses.outbound, shared: true },
           inboundPlain: { ...SETTINGS.addresses.inboundPlain, shared: true },
@@ -142,6 +143,8 @@ describe("WorkerPool.listen()", () => {
     expect(workers[1]?.heard).toEqual([]);
     await workers[1]?.says({ type: "hello" });
     expect(workers[1]?.types).toEqual(["start"]);
+    // Nobody can share a socket.
+    expect(workers[1]?.heard[0]).toMatchObject({ settings: { servesSockets: false } });
   });
 
   test("throws when a port is taken, and then holds none and starts nobody", () => {

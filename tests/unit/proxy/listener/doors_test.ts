@@ -61,7 +61,7 @@ describe("Doors", () => {
     clock.advance(DOOR_RETRY_MS);
     expect(attempts()).toBe(3);
     expect(warnings).toEqual([
-      "A port of the gateway is shut, the others serve; it is tried again: port 80 is taken",
+      "The gateway's port 80 is shut, its others serve; it is tried again: port 80 is taken",
     ]);
     taken.clear();
     clock.advance(DOOR_RETRY_MS - 1);
