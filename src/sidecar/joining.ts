@@ -120,6 +120,8 @@ export class Joining {
         });
       }
     }
+    // A token may be good once, and is lost with an identity that cannot be kept.
+    if (platform !== undefined || token !== undefined) await makeSureOfRoom(dataDirectory, files);
     if (platform !== undefined) {
       const keys = await generateKeyPair();
       // Refused is no last word: the platform replaces the token, and rules and keys change where it is judged.
@@ -131,8 +133,6 @@ export class Joining {
         `There is no valid certificate in ${dataDirectory} and no join token; ${newToken("NS/NAME")}`,
       );
     }
-    // It is good once, and lost with an identity that cannot be kept.
-    await makeSureOfRoom(dataDirectory, files);
     return await this.#persistently(() => this.#withToken(token));
   }
 

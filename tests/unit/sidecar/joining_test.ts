@@ -17,21 +17,28 @@ import {
 
 afterAll(removeDirectories);
 
-test("Joining.join() does not begin to use a token up when the disk would not take the identity", async () => {
-  const { citadel, clock } = await openCitadel();
-  const dataDirectory = freshDirectory();
-  const tokenFile = join(dataDirectory, "token");
-  writeFileSync(tokenFile, (await citadel.createToken(CART)).token);
-  const asked: string[] = [];
-  const joining = await Joining.open({
-    ...{ dataDirectory, tokenFile, platform: undefined, controlPlane: undefined, random: new Prng(1) },
-    ...{ clock, wheel: new TimerWheel(new ManualClock()), files: failingFiles(0, "before") },
-    log: createLog({ clock, format: "json", write: (line) => asked.push(line) }),
-    client: () => {
-      throw new Error("The control plane was asked");
-    },
-    isStopping: () => false,
-  });
-  await expect(joining.join()).rejects.toMatchObject({ code: "failed" });
-  expect([asked, readdirSync(dataDirectory)]).toEqual([[], ["token"]]);
-});
+test.each(["join token", "platform's token"])(
+  "Joining.join() does not begin to use a %s up when the disk would not take the identity",
+  async (kind) => {
+    const { citadel, clock } = await openCitadel();
+    const dataDirectory = freshDirectory();
+    const file = join(dataDirectory, "token");
+    writeFileSync(file, (await citadel.createToken(CART)).token);
+    const platform = { tokenFile: file, rootCert: file, trustDomain: "mesh.test" };
+    const lines: string[] = [];
+    const joining = await Joining.open({
+      ...(kind === "join token"
+        ? { tokenFile: file, platform: undefined }
+        : { tokenFile: undefined, platform }),
+      ...{ dataDirectory, controlPlane: CART.controlPlane, random: new Prng(1) },
+      ...{ clock, wheel: new TimerWheel(new ManualClock()), files: failingFiles(0, "before") },
+      log: createLog({ clock, format: "json", write: (line) => lines.push(line) }),
+      client: () => {
+        throw new Error("The control plane was asked");
+      },
+      isStopping: () => false,
+    });
+    await expect(joining.join()).rejects.toMatchObject({ name: "PrivateFileError", code: "failed" });
+    expect([lines, readdirSync(dataDirectory)]).toEqual([[], ["token"]]);
+  },
+);
