@@ -1,8 +1,14 @@
 /** Who may be somebody in the mesh at all, whoever vouches for it. */
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
-import { parseWorkloadKey } from "../model/workload.ts";
+import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
 import { CitadelError } from "./citadel_error.ts";
-import type { Joiner } from "./platform/platform_enrolment.ts";
+
+/** Who somebody is in the mesh. */
+export interface Joiner {
+  readonly workload: WorkloadKey;
+  readonly group?: WorkloadKey | undefined;
+  readonly spiffeId: string;
+}
 
 /** Throws CitadelError `request_invalid` when nobody may be that. */
 export function checkJoiner({ workload, group, spiffeId }: Joiner, trustDomain: string): void {

@@ -12,13 +12,12 @@ import type { WorkloadKey } from "../model/workload.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import { LEAF_LIFE_DEFAULT_MS } from "./certificate_authority.ts";
 import { listCertificates } from "./certificate_list.ts";
-import { checkJoiner } from "./check_joiner.ts";
+import { checkJoiner, type Joiner } from "./check_joiner.ts";
 import { CitadelError, stored } from "./citadel_error.ts";
 import { IssuanceLog } from "./issuance_log.ts";
 import { type Issued, Issuer, type OwnCertificate, REJOIN_GRACE_DEFAULT_MS } from "./issuer.ts";
 import { type JoinToken, JoinTokens, TOKEN_LIFE_DEFAULT_MS } from "./join_tokens.ts";
 import { MeshAuthority } from "./mesh_authority.ts";
-import type { Joiner } from "./platform/platform_enrolment.ts";
 import { RevocationList } from "./revocation_list.ts";
 import type { RootRollover } from "./root_rollover.ts";
 

@@ -1,6 +1,6 @@
 /** Who somebody is in the mesh that may join: the identity is what the files say of the workload or the group. */
 import { newMemberKey } from "../citadel/member_key.ts";
-import type { Joiner } from "../citadel/platform/platform_enrolment.ts";
+import type { Joiner } from "../citadel/check_joiner.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 
 /** Nobody can be that. The message is for whoever asked. */

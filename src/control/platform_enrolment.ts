@@ -2,7 +2,8 @@
 import type { Citadel } from "../citadel/citadel.ts";
 import { CitadelError } from "../citadel/citadel_error.ts";
 import type { MeantWorkload } from "../citadel/platform/claim_rules.ts";
-import { type Joiner, PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
+import type { Joiner } from "../citadel/check_joiner.ts";
+import { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
 import { PlatformTokens } from "../citadel/platform/platform_tokens.ts";
 import { UsedTokens } from "../citadel/platform/used_tokens.ts";
 import type { Clock } from "../lib/clock.ts";

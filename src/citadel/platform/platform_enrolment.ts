@@ -1,7 +1,7 @@
 /** Enrolment by a token that a platform issued: who it means, and that it is used for one key alone. */
 import type { PlatformIssuer } from "../../config/enrolment/enrolment_file.ts";
 import type { PlatformEnrolRequest } from "../../model/enrolment.ts";
-import type { WorkloadKey } from "../../model/workload.ts";
+import type { Joiner } from "../check_joiner.ts";
 import { publicKeyHash, publicKeyOfRequest } from "../certificate_request.ts";
 import type { Citadel } from "../citadel.ts";
 import type { Issued } from "../issuer.ts";
@@ -9,13 +9,6 @@ import { platformTokenRefused } from "../citadel_error.ts";
 import { type MeantWorkload, meantWorkload } from "./claim_rules.ts";
 import type { PlatformTokens } from "./platform_tokens.ts";
 import type { UsedTokens } from "./used_tokens.ts";
-
-/** Who somebody is in the mesh. */
-export interface Joiner {
-  readonly workload: WorkloadKey;
-  readonly group?: WorkloadKey | undefined;
-  readonly spiffeId: string;
-}
 
 export interface PlatformEnrolmentOptions {
   readonly citadel: Citadel;
