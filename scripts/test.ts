@@ -10,6 +10,12 @@ import { readSummary, type TestSummary } from "./test_summary.ts";
 /** No test is about its own speed: it may take long where the machine is slow, and real processes start and join. */
 const TEST_TIMEOUT_MS = 60_000;
 
+/**
+ * Two files at once: of integration tests since most of their time is waiting, and no two have an address in common.
+ * Those of unit tests share their modules with the ones before.
+ */
+const AT_ONCE = "--parallel=2";
+
 const root = join(import.meta.dirname, "..");
 const bun = process.execPath;
 const deno = process.argv[2] ?? "deno";
@@ -19,10 +25,10 @@ type Stage = () => Promise<TestSummary>;
 const stages: readonly [string, Stage][] = [
   ["checks", () => step(deno, "task", "--quiet", "ok:static")],
   ["Debian's programs", () => step(bun, "scripts/debian_packages.ts")],
-  ["unit tests", () => tests("unit")],
+  ["unit tests", () => tests("unit", AT_ONCE, "--no-isolate")],
   ["fuzz", () => tests("fuzz")],
   ["build", () => step(bun, "scripts/build.ts")],
-  ["integration tests", () => tests("integration")],
+  ["integration tests", () => tests("integration", AT_ONCE)],
 ];
 
 let passed = 0;
@@ -43,12 +49,12 @@ async function step(...command: string[]): Promise<TestSummary> {
   return { passed: 0, failed: exitCode === 0 ? 0 : 1 };
 }
 
-async function tests(area: string): Promise<TestSummary> {
+async function tests(area: string, ...more: readonly string[]): Promise<TestSummary> {
   if (!hasTests(join(root, "tests", area))) {
     console.error(`tests/${area} is empty`);
     return { passed: 0, failed: 0 };
   }
-  const flags = ["--only-failures", "--timeout", String(TEST_TIMEOUT_MS)];
+  const flags = ["--only-failures", "--timeout", String(TEST_TIMEOUT_MS), ...more];
   const { exitCode, output } = await run([bun, "test", ...flags, `./tests/${area}/`]);
   return readSummary(output, exitCode);
 }
