@@ -73,7 +73,7 @@ function scopeOf(key: string, resource: SidecarResource, namespace: string): Sid
       // A listener of the port takes all of it; the one without a port takes the other ports.
       return sees(ports.get(port) ?? ports.get(null) ?? [], host, from) || sees(atSockets, host, from);
     },
-    seesRule: (hosts, from) => egress.length === 0 || hosts.some((host) => sees(all, host, from)),
+    seesRule: (hosts, from) => egress.length === 0 || hosts.some((host) => sees(all, host, from, overlaps)),
   };
 }
 
@@ -93,11 +93,20 @@ function hostsOf(hosts: readonly EgressHost[], own: string): readonly NamedHosts
   }));
 }
 
-function sees(hosts: readonly NamedHosts[], host: string, from: string): boolean {
-  const covers = (one: NamedHosts) =>
-    (one.namespace === "*" || one.namespace === from) && hostMatches(one.host, host);
-  return hosts.some((one) => !one.excluded && covers(one)) &&
-    !hosts.some((one) => one.excluded && covers(one));
+function sees(
+  hosts: readonly NamedHosts[],
+  host: string,
+  from: string,
+  names: (named: string, host: string) => boolean = hostMatches,
+): boolean {
+  const isFrom = ({ namespace }: NamedHosts) => namespace === "*" || namespace === from;
+  return hosts.some((one) => !one.excluded && isFrom(one) && names(one.host, host)) &&
+    !hosts.some((one) => one.excluded && isFrom(one) && hostMatches(one.host, host));
+}
+
+/** A rule for a wildcard is also for the one host under it that is named. */
+function overlaps(named: string, host: string): boolean {
+  return hostMatches(named, host) || hostMatches(host, named);
 }
 
 /** An empty selector selects the whole namespace, as none does. */

@@ -1,7 +1,7 @@
 /** Where requests go: names, rules, weights, subsets, and what a caller gets when there is no way. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
+import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl, type CurlAnswer, runCurl, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, subsets, virtualService, workload } from "./resources.ts";
@@ -13,6 +13,8 @@ const CATALOG_V2 = mesh.address(12);
 const LEDGER = mesh.address(13);
 /** Not a part of the mesh, and known to nobody. */
 const OUTSIDE = mesh.address(30);
+/** Each behind another name or wildcard. */
+const WILD = [31, 32, 33, 34].map((last) => mesh.address(last));
 /** Nobody listens there. */
 const NOBODY = mesh.address(66);
 
@@ -56,6 +58,19 @@ beforeAll(async () => {
 `,
     ),
   );
+  mesh.write(
+    "wildcards.yaml",
+    ...Object.entries({ "*.wild.test": 1, "*.a.wild.test": 2, "x.a.wild.test": 3, "*-dev.wild.test": 4 })
+      .map(([host, number]) => outsideHost(host, WILD[number - 1] as string)),
+    virtualService(
+      "dispatched",
+      `
+- match: [{ uri: { prefix: /rule } }]
+  directResponse: { status: 418 }
+- route: [{ destination: { host: x.a.wild.test } }]
+`,
+    ).replace("hosts: [dispatched]", 'hosts: ["*.b.wild.test", exact.c.wild.test]'),
+  );
   await mesh.startControlPlane();
   await Promise.all([
     mesh.startSidecar("shop/client", { at: 10 }),
@@ -65,6 +80,7 @@ beforeAll(async () => {
     startEcho("catalog-v2", CATALOG_V2),
     startEcho("ledger", LEDGER),
     startEcho("outside", OUTSIDE),
+    ...WILD.map((address, index) => startEcho(`wild-${index + 1}`, address)),
   ]);
   await mesh.untilSynced(3);
 });
@@ -73,6 +89,19 @@ afterAll(async () => {
   await stopEchoes();
   mesh.remove();
 });
+
+/** A ServiceEntry for a host or wildcard outside of the mesh. */
+function outsideHost(host: string, address: string): string {
+  return `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: ${host.replace("*", "any").replaceAll(".", "-")}, namespace: shop }
+spec:
+  hosts: ["${host}"]
+  ports: [{ number: 80, name: http, protocol: HTTP, targetPort: 8080 }]
+  resolution: STATIC
+  endpoints: [{ address: ${address} }]
+`;
+}
 
 function echo(answer: CurlAnswer): Echo {
   expect(answer.status).toBe(200);
@@ -205,6 +234,69 @@ describe("explain, from the files alone, says where requests really go", () => {
       });
     });
   }
+});
+
+describe("wildcards", () => {
+  scenario("the narrowest host or wildcard takes a name", async () => {
+    for (
+      const [host, expected] of [
+        ["y.wild.test", "wild-1"],
+        ["y.z.wild.test", "wild-1"],
+        ["a.wild.test", "wild-1"],
+        ["y.a.wild.test", "wild-2"],
+        ["z.y.a.wild.test", "wild-2"],
+        ["x.a.wild.test", "wild-3"],
+        ["X.A.Wild.Test:80", "wild-3"],
+        ["web-dev.wild.test", "wild-4"],
+        ["web-dev.a.wild.test", "wild-2"],
+      ] as const
+    ) {
+      expect([host, await app(host)]).toEqual([host, expected]);
+    }
+  });
+
+  scenario(
+    "rules for a wildcard, or for one host under another's, go before where it is defined",
+    async () => {
+      for (const host of ["y.b.wild.test", "exact.c.wild.test"]) {
+        expect(await app(host)).toBe("wild-3");
+        expect((await viaSidecar(CLIENT, host, "/rule")).status).toBe(418);
+      }
+      expect(await app("other.c.wild.test", "/rule")).toBe("wild-1");
+    },
+  );
+
+  scenario("a Sidecar takes hosts by wildcards, and with one host the rules for its wildcard", async () => {
+    const sees = async (...hosts: readonly string[]) => {
+      mesh.write(
+        "sidecar.yaml",
+        `apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: client, namespace: shop }
+spec:
+  workloadSelector: { labels: { app: client } }
+  egress: [{ hosts: [${hosts.map((host) => `"${host}"`).join(", ")}] }]
+  outboundTrafficPolicy: { mode: REGISTRY_ONLY }
+`,
+      );
+      const names = ["catalog", "ledger.billing", "y.wild.test", "x.a.wild.test", "y.b.wild.test"];
+      return async (expected: readonly number[]) =>
+        await until(`${hosts} are seen`, async () => {
+          const statuses = await Promise.all(
+            names.map(async (name) => (await viaSidecar(CLIENT, name)).status),
+          );
+          return Bun.deepEquals(statuses, [...expected]);
+        });
+    };
+    await (await sees("./*"))([200, 502, 200, 200, 200]);
+    await (await sees("~/*"))([502, 502, 502, 502, 502]);
+    await (await sees("*/x.a.wild.test"))([502, 502, 502, 200, 502]);
+    // It brings the rule, and that where it leads.
+    await (await sees("*/y.b.wild.test"))([502, 502, 502, 200, 200]);
+    await (await sees("*/*.wild.test", "billing/*"))([502, 200, 200, 200, 200]);
+    mesh.write("sidecar.yaml", "");
+    await until("all is back", async () => (await viaSidecar(CLIENT, "catalog")).status === 200);
+  });
 });
 
 describe("no way", () => {

@@ -49,7 +49,9 @@ export const egressHost: Schema<EgressHost> = v.pipe(
 function isScoped(text: string): boolean {
   const [namespace, host, ...rest] = text.toLowerCase().split("/");
   if (namespace === undefined || host === undefined || rest.length > 0) return false;
-  return NAMESPACE.test(namespace) && (isHostName(host) || isWildcardHost(host));
+  // Nor has Istio a wildcard within a label here: a gateway finds hosts by server names, which have none either.
+  const isWildcard = isWildcardHost(host) && !host.startsWith("*-");
+  return NAMESPACE.test(namespace) && (isHostName(host) || isWildcard);
 }
 
 function scopedHost(text: string): ScopedHost {

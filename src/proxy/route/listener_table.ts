@@ -2,6 +2,7 @@
 import { formatIp, Network, parseIp } from "../../lib/ip.ts";
 import type { Listener } from "../../model/snapshot.ts";
 import { type CompiledTcpRoute, compileTcpRoute } from "./tcp_route.ts";
+import { findByWildcard, hasLabelWildcard } from "./wildcard_names.ts";
 
 export interface CompiledListener<Target> {
   readonly listener: Listener;
@@ -38,6 +39,7 @@ export class ListenerTable<Target, Endpoint> {
   readonly #networks = new Map<number, { network: Network; found: Found<Target, Endpoint> }[]>();
   readonly #all: readonly CompiledListener<Target>[];
   readonly #byServerName = new Map<string, CompiledListener<Target>[]>();
+  readonly #withinLabels: boolean;
 
   /** Of two that have one address, the first has it; a service's own address goes before that of an endpoint. */
   constructor(listeners: Iterable<Listener>, clusters: ClusterLookup<Target, Endpoint>) {
@@ -53,6 +55,7 @@ export class ListenerTable<Target, Endpoint> {
         else ports.push(one);
       }
     }
+    this.#withinLabels = hasLabelWildcard(this.#byServerName.keys());
     for (const networks of this.#networks.values()) networks.sort((a, b) => b.network.bits - a.network.bits);
     for (const one of compiled) {
       for (const { address, port, endpoint } of clusters.members(one.listener)) {
@@ -109,11 +112,7 @@ export class ListenerTable<Target, Endpoint> {
   #portsOf(name: string): CompiledListener<Target>[] | undefined {
     const exact = this.#byServerName.get(name);
     if (exact !== undefined) return exact;
-    for (let dot = name.indexOf("."); dot >= 0; dot = name.indexOf(".", dot + 1)) {
-      const wildcard = this.#byServerName.get(`*${name.slice(dot)}`);
-      if (wildcard !== undefined) return wildcard;
-    }
-    return undefined;
+    return findByWildcard(this.#byServerName, name, this.#withinLabels);
   }
 
   #addAddress(address: string, found: Found<Target, Endpoint>): void {

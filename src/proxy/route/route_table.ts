@@ -15,6 +15,7 @@ import {
 import { type Condition, pathWithoutQuery } from "./conditions.ts";
 import { INDEXED_ROUTES_MIN, PathIndex, routePathKeys } from "./path_index.ts";
 import { pickIndex } from "./weighted_targets.ts";
+import { findByWildcard, hasLabelWildcard } from "./wildcard_names.ts";
 
 export interface CompiledVirtualHost<Target> {
   readonly virtualHost: VirtualHost;
@@ -32,11 +33,10 @@ export interface RouteVerdict {
 
 export class RouteTable<Target> {
   readonly #byDomain = new Map<string, CompiledVirtualHost<Target>>();
-  readonly #hasWildcards: boolean;
+  readonly #wildcards: "none" | "of labels" | "within labels";
 
   /** `find` turns a cluster's name into what the proxy sends to. Throws when a regex does not compile. */
   constructor(virtualHosts: Iterable<VirtualHost>, find: (cluster: string) => Target | null) {
-    let wildcards = false;
     for (const virtualHost of virtualHosts) {
       const { routes } = virtualHost;
       const compiled = {
@@ -44,12 +44,14 @@ export class RouteTable<Target> {
         routes: routes.map((route) => compileRoute(route, find)),
         index: routes.length < INDEXED_ROUTES_MIN ? null : new PathIndex(routes.map(routePathKeys)),
       };
-      for (const domain of virtualHost.domains) {
-        if (domain.startsWith("*")) wildcards = true;
-        this.#byDomain.set(domain, compiled);
-      }
+      for (const domain of virtualHost.domains) this.#byDomain.set(domain, compiled);
     }
-    this.#hasWildcards = wildcards;
+    const isAny = [...this.#byDomain.keys()].some((domain) => domain.startsWith("*"));
+    this.#wildcards = !isAny
+      ? "none"
+      : hasLabelWildcard(this.#byDomain.keys())
+      ? "within labels"
+      : "of labels";
   }
 
   /** The virtual host of an authority: exact before wildcard, and the longest wildcard first. */
@@ -58,12 +60,9 @@ export class RouteTable<Target> {
     if (found !== undefined) return found;
     const canonical = canonicalAuthority(authority);
     const exact = canonical === authority ? undefined : this.#byDomain.get(canonical);
-    if (exact !== undefined || !this.#hasWildcards) return exact;
-    for (let dot = canonical.indexOf("."); dot >= 0; dot = canonical.indexOf(".", dot + 1)) {
-      const wildcard = this.#byDomain.get(`*${canonical.slice(dot)}`);
-      if (wildcard !== undefined) return wildcard;
-    }
-    return this.#byDomain.get("*");
+    if (exact !== undefined || this.#wildcards === "none") return exact;
+    return findByWildcard(this.#byDomain, canonical, this.#wildcards === "within labels") ??
+      this.#byDomain.get("*");
   }
 }
 

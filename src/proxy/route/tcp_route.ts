@@ -2,6 +2,7 @@
 import { Network, parseIp } from "../../lib/ip.ts";
 import type { TcpMatch, TcpRoute } from "../../model/snapshot.ts";
 import { type WeightedTargets, weightedTargets } from "./weighted_targets.ts";
+import { findByWildcard, hasLabelWildcard } from "./wildcard_names.ts";
 
 export interface CompiledTcpRoute<Target> {
   readonly route: TcpRoute;
@@ -68,10 +69,8 @@ export function explainTcpRoutes<Target>(
 /** Whether one of the names, or a wildcard among them, is that of the server; `*` is any name. */
 export function namesServer(names: ReadonlySet<string>, serverName: string): boolean {
   if (names.has(serverName)) return true;
-  for (let dot = serverName.indexOf("."); dot >= 0; dot = serverName.indexOf(".", dot + 1)) {
-    if (names.has(`*${serverName.slice(dot)}`)) return true;
-  }
-  return names.has("*");
+  const isIn = { get: (name: string) => names.has(name) || undefined };
+  return findByWildcard(isIn, serverName, hasLabelWildcard(names)) ?? names.has("*");
 }
 
 function compileMatch({ serverNames, addresses }: TcpMatch): CompiledTcpMatch {

@@ -115,7 +115,9 @@ describe("Gateway", () => {
     for (const host of ["a.com", "*", "*.com", "shop/a.com", "./*", "10.0.0.1"]) {
       expect(named(host)).toEqual([]);
     }
-    for (const host of ["~/a.com", "a", "shop/a", "a.*.com"]) expect(named(host)).toHaveLength(1);
+    for (const host of ["~/a.com", "a", "shop/a", "a.*.com", "*a.com", "*-dev.a.com"]) {
+      expect(named(host)).toHaveLength(1);
+    }
   });
 
   test("a server listens at an address, and not at a socket yet", () => {
@@ -277,9 +279,11 @@ describe("Sidecar", () => {
       { namespace: "~", host: "*", excluded: false },
       { namespace: "ns", host: "*", excluded: true },
     ]);
-    expect(specFaults("Sidecar", "egress: [{hosts: [a.com]}]")[0]).toContain(
-      "is not a host with its namespace",
-    );
+    for (const host of ["a.com", "./*-dev.a.com", "./*a.com"]) {
+      expect(specFaults("Sidecar", `egress: [{hosts: ["${host}"]}]`)[0]).toContain(
+        "is not a host with its namespace",
+      );
+    }
   });
 
   test("a listener without a port is the last, and the only one", () => {

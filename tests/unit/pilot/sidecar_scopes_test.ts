@@ -69,6 +69,18 @@ describe("Sidecar.egress", () => {
     expect(seenBy({}, rule, sidecar(egress("billing/*")))).toEqual(["ledger:8080", "mail:8080"]);
     expect(seenBy({}, rule, sidecar(egress("./*")))).toEqual(["api:8080", "api:9090", "web:8080"]);
   });
+
+  test("lets in a rule for a wildcard with one host that it is for", () => {
+    const rule = networking(
+      "VirtualService",
+      "all",
+      "billing",
+      '{hosts: ["*.billing.svc.cluster.local"], http: [{route: [{destination: {host: mail.office.svc.cluster.local}}]}]}',
+    );
+    const one = "*/ledger.billing.svc.cluster.local";
+    expect(seenBy({}, rule, sidecar(egress(one)))).toContain("mail:8080");
+    expect(seenBy({}, rule, sidecar(egress(one, "~*/*.billing.svc.cluster.local")))).toEqual([]);
+  });
 });
 
 describe("Sidecar.workloadSelector", () => {
