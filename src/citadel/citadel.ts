@@ -151,6 +151,11 @@ export class Citadel {
     return await this.#authority.trustedRoots();
   }
 
+  /** IssuanceLog has it. */
+  hold(workload: WorkloadKey, serial: string): void {
+    this.#log.hold(workload, serial);
+  }
+
   /** Workloads that have a good certificate which another key signed than the one that signs now. */
   unrenewed(): WorkloadKey[] {
     const { signer } = this.#authority.current;

@@ -55,6 +55,8 @@ export class IssuanceLog {
   readonly #issued = new Map<string, Issuance & { readonly issuedAtMs: number; readonly line: string }>();
   /** The serial number of each workload's last one. */
   readonly #lastSerials = new Map<WorkloadKey | null, string>();
+  /** The serial number of the one that each workload says it has, since the start. */
+  readonly #held = new Map<WorkloadKey, string>();
   #clearedAt = CLEARED_FROM;
   /** Lines that could not be read back: what a crash cut off. */
   tornLines = 0;
@@ -111,17 +113,28 @@ export class IssuanceLog {
     });
   }
 
-  /** The workloads whose last certificate is good and was signed by a key of which that is true, sorted. */
+  /** A workload says which certificate it has: the last one may never have reached it. */
+  hold(workload: WorkloadKey, serial: string): void {
+    if (this.#issued.get(serial)?.workload === workload) this.#held.set(workload, serial);
+  }
+
+  /**
+   * The workloads whose last certificate, or the one that they have, is good and was signed by a key of which that is
+   * true, sorted.
+   */
   signedBy(
     isMeant: (signer: string | undefined) => boolean,
     isRevoked: (serial: string) => boolean,
   ): WorkloadKey[] {
     const now = this.#clock.now();
-    return [...this.#lastSerials].flatMap(([workload, serial]) => {
-      const last = this.#issued.get(serial);
-      const counts = last !== undefined && isMeant(last.signer) && last.notAfterMs > now;
-      return workload !== null && counts && !isRevoked(serial) ? [workload] : [];
-    }).sort();
+    const counts = (serial: string) => {
+      const issuance = this.#issued.get(serial);
+      return issuance !== undefined && isMeant(issuance.signer) && issuance.notAfterMs > now &&
+        !isRevoked(serial);
+    };
+    return [...this.#lastSerials].flatMap(([workload, last]) =>
+      workload !== null && (counts(last) || counts(this.#held.get(workload) ?? last)) ? [workload] : []
+    ).sort();
   }
 
   /**
@@ -163,6 +176,7 @@ export class IssuanceLog {
       const { workload, notAfterMs } = issuance;
       if (notAfterMs + (this.#hasLastKey(issuance) ? EXPIRED_SHOWN_MS : 0) >= now) continue;
       this.#issued.delete(serial);
+      if (workload !== null && this.#held.get(workload) === serial) this.#held.delete(workload);
       if (this.#lastSerials.get(workload) !== serial) continue;
       this.#lastSerials.delete(workload);
       if (workload !== null) this.#last.delete(workload);

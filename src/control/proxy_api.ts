@@ -91,7 +91,7 @@ function reportingPeer(spiffeId: string): ReportingPeer {
 function serveDiscovery(
   body: ReadableStream<Uint8Array>,
   peer: Peer & { readonly spiffeId: string },
-  { discovery, log }: ProxyApiOptions,
+  { citadel, discovery, log }: ProxyApiOptions,
   largePushes: LargePushes,
 ): ReadableStream<Uint8Array> {
   let session: DiscoverySession | null = null;
@@ -108,12 +108,18 @@ function serveDiscovery(
     outgoing.end();
   };
   const receive = (message: ProxyMessage | Hello) => {
-    if (session !== null) return session.receive(message as ProxyMessage);
+    if (session !== null) {
+      if (message.type === "certificate") citadel.hold(session.hello.workload, message.serial);
+      return session.receive(message as ProxyMessage);
+    }
     if (!isHello(message)) return end("The first message is no hello");
     // A workload that does not say where it is, is where its connection comes from.
     const hello = message.address === "" ? { ...message, address: peer.address } : message;
     outgoing.unpacks = hello.unpacks === true;
     session = discovery.connect(hello, peer.spiffeId, (sent) => outgoing.send(sent), end);
+    if (session !== null && hello.certificate !== undefined) {
+      citadel.hold(session.hello.workload, hello.certificate);
+    }
   };
   void readMessages(body, receive, () => over).then(end, (error) => end(reasonOf(error)));
   return outgoing.stream;

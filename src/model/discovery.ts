@@ -16,7 +16,7 @@ export const DISCOVERY_LINE_BYTES_MAX = 64 * 1024 * 1024;
 /** Each side sends something at least this often, and gives the other up after three times as long. */
 export const DISCOVERY_HEARTBEAT_MS = 10_000;
 
-export type ProxyMessage = Hello | Ack | Nack | Heartbeat | Health | Ports | Goodbye;
+export type ProxyMessage = Hello | Ack | Nack | Heartbeat | Health | Ports | Certificate | Goodbye;
 export type ControlMessage = Push | Heartbeat | Refusal | Farewell | OpenTap;
 
 /** First message of the proxy. */
@@ -43,6 +43,8 @@ export interface Hello {
    * too, since `known` is empty.
    */
   readonly snapshot?: string;
+  /** As in Certificate. Absent from a proxy that does not tell. */
+  readonly certificate?: string;
   /** It takes roots from its settings, before it says ACK. @default false */
   readonly followsTrust?: boolean;
   /** It reads `packed`. @default false */
@@ -76,6 +78,13 @@ export interface Health {
 export interface Ports {
   readonly type: "ports";
   readonly shut: readonly ShutPort[];
+}
+
+/** The proxy has another certificate, and would have it after a restart, too. */
+export interface Certificate {
+  readonly type: "certificate";
+  /** Its serial number, lower-case hex. */
+  readonly serial: string;
 }
 
 /** The proxy is about to stop: others are to be sent elsewhere, where there is an elsewhere. */

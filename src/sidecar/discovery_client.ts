@@ -4,6 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import { unpackText } from "../lib/packed_text.ts";
 import {
+  type Certificate,
   type ControlMessage,
   DISCOVERY_HEARTBEAT_MS,
   DISCOVERY_LINE_BYTES_MAX,
@@ -33,6 +34,8 @@ export interface DiscoveryClientOptions {
   readonly log: Log;
   /** All of the hello but what is known. */
   readonly hello: Omit<Hello, "known">;
+  /** Serial number of the certificate that is on the disk. */
+  certificate(): string;
   /** What the workload's probe says now. */
   health(): WorkloadHealth;
   /** Ports that the proxy cannot open now. */
@@ -103,6 +106,11 @@ export class DiscoveryClient {
     if (this.#greeted) this.#stream?.send({ type: "ports", shut } satisfies Ports);
   }
 
+  /** Another certificate is on the disk; told as the health is. */
+  tellCertificate(serial: string): void {
+    if (this.#greeted) this.#stream?.send({ type: "certificate", serial } satisfies Certificate);
+  }
+
   /**
    * Says that the proxy is about to stop. Resolves when others are sent elsewhere, when that cannot be learnt, or when
    * the time is up. Pushes are taken until `stop()`, but a stream that breaks is not opened again.
@@ -130,8 +138,8 @@ export class DiscoveryClient {
   #greet(stream: LineStream): void {
     // It may have been given up meanwhile.
     if (stream !== this.#stream) return;
-    const { hello, health, shutPorts } = this.#options;
-    const now = { health: health(), shutPorts: shutPorts() };
+    const { hello, certificate, health, shutPorts } = this.#options;
+    const now = { certificate: certificate(), health: health(), shutPorts: shutPorts() };
     stream.send({ ...hello, ...this.#knowledge(), unpacks: true, ...now } satisfies Hello);
     this.#greeted = true;
   }

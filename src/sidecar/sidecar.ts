@@ -2,6 +2,7 @@
  * The sidecar as a whole: joins, keeps its certificate fresh, subscribes, runs the proxy, reports. Once it has served, it
  * needs nobody: without the control plane it goes on, and starts, from what is on its disk.
  */
+import { certificateInfo } from "../identity/certificate_info.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
@@ -79,6 +80,8 @@ export class Sidecar {
   #discovery: DiscoveryClient | null = null;
   #reporter: Reporter | null = null;
   #snapshot: Snapshot | null = null;
+  /** Its serial number. */
+  #certificateOnDisk = "";
   #stopping = false;
 
   private constructor(options: SidecarOptions) {
@@ -163,10 +166,13 @@ export class Sidecar {
     const client = this.#client(identity.controlPlane, identity.trustDomain, () => this.#identity);
     plane.useIdentity(identity);
     const saver = new IdentitySaver(dataDirectory, this.#files);
-    const save = (renewed: SidecarIdentity) => {
+    const kept = ({ chain }: SidecarIdentity) => this.#certificateOnDisk = certificateInfo(chain).serial;
+    kept(identity);
+    const save = async (renewed: SidecarIdentity) => {
       plane.useIdentity(renewed);
       client.reconnect();
-      return saver.save(renewed);
+      await saver.save(renewed);
+      this.#discovery?.tellCertificate(kept(renewed));
     };
     const rejoin = (expired: SidecarIdentity) => joining.rejoin(expired);
     this.#keeper = new CertificateKeeper({ clock, random, log, client, rejoin, save }, identity);
@@ -234,12 +240,24 @@ export class Sidecar {
       this.#useSnapshot(snapshot);
       this.#snapshots.save(snapshot);
     };
+    const certificate = () => this.#certificateOnDisk;
     const health = () => this.#prober.health;
     const shutPorts = () => plane.shutPorts;
     const { workload } = identity;
     const tap = new TapReporter({ clock, client, workload, plane });
     this.#discovery = new DiscoveryClient(
-      { client, clock, random, log, hello, health, shutPorts, onTap: (leaseMs) => tap.open(leaseMs), apply },
+      {
+        client,
+        clock,
+        random,
+        log,
+        hello,
+        certificate,
+        health,
+        shutPorts,
+        onTap: (leaseMs) => tap.open(leaseMs),
+        apply,
+      },
       this.#snapshot ?? new Map(),
     );
     this.#discovery.start();

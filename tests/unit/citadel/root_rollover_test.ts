@@ -140,6 +140,26 @@ describe("RootRollover", () => {
     expect(citadel.rolloverPhase).toBeNull();
   });
 
+  test("RootRollover waits for a workload that has the certificate of before, since its new one got lost", async () => {
+    const { citadel } = await openCitadel();
+    const { workload, serial } = await enrol(citadel);
+    citadel.hold(workload, serial);
+    const rollover = rolloverOf(citadel);
+    await rollover.start();
+    await rollover.advance(nobody);
+    await renew(citadel);
+    expect(citadel.unrenewed()).toEqual([workload]);
+    await expect(rollover.finish([], false)).rejects.toMatchObject({ code: "request_invalid" });
+    const { serial: next } = await renew(citadel);
+    // Those of nobody, and of others, say nothing.
+    citadel.hold(workload, "5d");
+    citadel.hold("shop/other", next);
+    expect(citadel.unrenewed()).toEqual([workload]);
+    citadel.hold(workload, next);
+    expect(citadel.unrenewed()).toEqual([]);
+    await rollover.finish([], false);
+  });
+
   test("RootRollover.finish() does not wait for a certificate that has expired or was revoked", async () => {
     for (const how of ["expired", "revoked"] as const) {
       const { citadel, clock } = await openCitadel();

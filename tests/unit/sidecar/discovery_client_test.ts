@@ -48,6 +48,7 @@ function build(health: () => WorkloadHealth = () => "healthy", shutPorts: readon
       address: "",
       meshPort: 15008,
     },
+    certificate: () => "5d",
     health,
     shutPorts: () => shutPorts,
     onTap: (leaseMs) => taps.push(leaseMs),
@@ -76,6 +77,18 @@ function push(nonce: number, version: string, body: Resource): string {
 }
 
 describe("DiscoveryClient", () => {
+  test("tells which certificate is on the disk, in the hello and when there is another", async () => {
+    const { discovery, streams } = build();
+    discovery.tellCertificate("5e");
+    streams[0]?.onOpen();
+    await settle();
+    discovery.tellCertificate("5f");
+    expect(streams[0]?.sent).toMatchObject([{ type: "hello", certificate: "5d" }, {
+      type: "certificate",
+      serial: "5f",
+    }]);
+  });
+
   test("has the code by which it was refused until the control plane serves it", async () => {
     const { clock, discovery, streams } = build();
     expect(discovery.refusal).toBeNull();
