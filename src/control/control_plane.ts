@@ -17,7 +17,7 @@ import { DiscoveryServer } from "../pilot/discovery_server.ts";
 import { WorkloadRegistry } from "../pilot/registry.ts";
 import { certificateExpiries } from "../identity/certificate_expiries.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
-import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
+import { type HttpServer, refuseTakenSocket, serveHttp } from "../runtime/http_server.ts";
 import { primaryAddress } from "../runtime/network.ts";
 import { privateFiles } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -93,6 +93,8 @@ export class ControlPlane {
   /** Starts everything or nothing. Throws FileError, CitadelError, NoConfigError, ListenError. */
   static async start(options: ControlPlaneOptions): Promise<ControlPlane> {
     await prepareDataDirectory(options.dataDirectory);
+    // The books are one process's: two would write over each other's.
+    await refuseTakenSocket(`${options.dataDirectory}/${ADMIN_SOCKET}`);
     const controlPlane = new ControlPlane(options);
     try {
       await controlPlane.#start();

@@ -1,6 +1,6 @@
 /** Bad input at the command line: one clear message, the right exit code, no stack trace, nothing lost. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { bowline, type Ended, endEverythingAfterwards, scenario } from "./bowline.ts";
@@ -204,8 +204,11 @@ describe("a control plane that cannot start", () => {
   });
 
   scenario("the data directory of one that runs: 69, and that one goes on", async () => {
+    const books = () => readFileSync(join(mesh.controlPlaneData, "ca", "issued.jsonl"), "utf8");
+    const before = books();
     const stderr = await failing(EXIT.unavailable, ...secondControlPlane(mesh.controlPlaneData));
     expect(stderr).toContain("admin.sock");
+    expect(books()).toBe(before);
     expect(mesh.controlPlane.isAlive).toBe(true);
     expect((await mesh.token({ workload: "shop/store" })).split(".")).toHaveLength(3);
   });
