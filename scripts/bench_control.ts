@@ -124,6 +124,16 @@ async function translation(config: GeneratedConfig, workloads: readonly string[]
   for (const kind of EXTRA_KINDS) {
     await row(`one ${kind} more or less`, "", times.map((index) => () => config.toggle(kind, index)));
   }
+  await row(
+    "the MeshConfig says another path normalization",
+    "",
+    times.map(() => () => config.changeMesh("MeshConfig")),
+  );
+  await row(
+    "a PeerAuthentication turns DISABLE on or off",
+    "",
+    times.map(() => () => config.changeMesh("PeerAuthentication")),
+  );
   const first = config.workloadCount / 2;
   await row("one endpoint moves", "", times.map((index) => () => config.moveWorkload(first + index)));
 }

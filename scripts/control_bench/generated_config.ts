@@ -98,6 +98,29 @@ spec: ${specs[kind]}
     };
   }
 
+  /** What the mesh says of all proxies, or with DISABLE of how workloads are called, becomes another. */
+  changeMesh(kind: "MeshConfig" | "PeerAuthentication"): Edit {
+    const mark = kind === "MeshConfig"
+      ? `{pathNormalization: {normalization: ${this.#edits++ % 2 === 0 ? "NONE" : "BASE"}}}`
+      : `{mtls: {mode: ${this.#edits++ % 2 === 0 ? "DISABLE" : "STRICT"}}}`;
+    const text = kind === "MeshConfig"
+      ? `apiVersion: mesh.istio.io/v1alpha1
+kind: MeshConfig
+metadata: {name: mesh, namespace: istio-system}
+spec: ${mark}
+`
+      : `apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: ${this.#namespaceOf(0)}}
+spec: ${mark}
+`;
+    return {
+      mark,
+      seenBy: null,
+      apply: () => writeFileSync(`${this.#directory}/mesh-${kind}.yaml`, text),
+    };
+  }
+
   #namespaceOf(service: number): string {
     return `n${service % this.#size.namespaces}`;
   }

@@ -14,7 +14,7 @@ import { GatewayRules } from "./gateway_rules.ts";
 import { GatewayViews } from "./gateway_views.ts";
 import { changesBetween, type GenerationChanges, isNothing } from "./generation_changes.ts";
 import { HostParts, keyOf, labelsOf } from "./host_parts.ts";
-import { meshConfigOf, withDefaultExports } from "./mesh_defaults.ts";
+import { differInSettingsAlone, meshConfigOf, withDefaultExports } from "./mesh_defaults.ts";
 import { PolicyCatalogue } from "./policies.ts";
 import { ServiceCatalogue } from "./service_catalogue.ts";
 import { type MeshService, type ServicePort, servicesOf } from "./services.ts";
@@ -58,8 +58,8 @@ export class CompiledConfig {
   constructor(written: ResourceSet, tellsSkipped: boolean, previous: CompiledConfig | null) {
     this.#written = written;
     this.mesh = meshConfigOf(written);
-    // What the mesh says may stand in every body.
-    const kept = previous !== null && previous.mesh === this.mesh ? previous : null;
+    // What the mesh says otherwise may stand in every body.
+    const kept = previous !== null && differInSettingsAlone(this.mesh, previous.mesh) ? previous : null;
     const before = kept === null ? null : kept.#written;
     const resources = withDefaultExports(written);
     const sameServices = before?.services === written.services &&

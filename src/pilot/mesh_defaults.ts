@@ -1,11 +1,31 @@
 /** What holds for the whole mesh: the MeshConfig, and what it says in place of resources that leave it open. */
 import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import { MESH_CONFIG_DEFAULT, type MeshConfigSpec } from "../config/schema/mesh_config.ts";
+
 import { EXPORT_TO_ANNOTATION } from "../config/visibility.ts";
+import { sameData } from "./stable_resources.ts";
 
 /** The one that holds; Istio's defaults where there is none. */
 export function meshConfigOf({ meshConfigs }: Pick<ResourceSet, "meshConfigs">): MeshConfigSpec {
   return meshConfigs[0]?.spec ?? MESH_CONFIG_DEFAULT;
+}
+
+/** What of it stands in the settings of each proxy and nowhere else (`pilot/world.ts`). */
+const OF_SETTINGS: ReadonlySet<string> = new Set<keyof MeshConfigSpec>([
+  "outboundTrafficPolicy",
+  "pathNormalization",
+  "protocolDetectionTimeout",
+  "trustDomainAliases",
+  "defaultConfig",
+]);
+
+/** Whether all but the proxies' own settings means the same by both. */
+export function differInSettingsAlone(mesh: MeshConfigSpec, before: MeshConfigSpec): boolean {
+  return mesh === before || sameData(withoutSettings(mesh), withoutSettings(before));
+}
+
+function withoutSettings(mesh: MeshConfigSpec): unknown {
+  return Object.fromEntries(Object.entries(mesh).filter(([field]) => !OF_SETTINGS.has(field)));
 }
 
 /** The same resources, in which those that do not say who sees them say what the mesh does. */

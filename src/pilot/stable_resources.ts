@@ -77,7 +77,7 @@ function sameLines(a: ConfigResource<unknown>, b: ConfigResource<unknown>): bool
 }
 
 /** Both are what a schema makes of YAML: plain objects, lists and scalars. */
-function sameData(a: unknown, b: unknown): boolean {
+export function sameData(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Array.isArray(a)) {

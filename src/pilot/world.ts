@@ -82,7 +82,7 @@ export class World {
       );
     // Who is called in plain text is rarely said, and then of many: it is not followed, but looked at anew.
     const { policies } = this.#config;
-    const followed = previous !== null && reachesAlike(policies, previous.#config.policies) ? previous : null;
+    const followed = previous !== null && this.#reachesAlike(previous) ? previous : null;
     this.#endpoints = new EndpointIndex(
       workloads,
       { trustDomain, isPlain: policies.disablesAny ? (one, port) => isDisabled(policies, one, port) : null },
@@ -98,6 +98,14 @@ export class World {
     }
     if (this.#endpoints.hasGrown) this.#endpoints.keepOnly(this.#memberships());
     this.#takeSettings(previous);
+  }
+
+  /** Whether workloads are reached over the mesh as they were, unless they themselves changed. */
+  #reachesAlike(previous: World): boolean {
+    const [{ policies, mesh }, before] = [this.#config, previous.#config];
+    if (policies === before.policies || (!policies.disablesAny && !before.policies.disablesAny)) return true;
+    return this.#resources.peerAuthentications === previous.#resources.peerAuthentications &&
+      mesh.rootNamespace === before.mesh.rootNamespace;
   }
 
   /** What the proxy of a workload should have. */
@@ -288,11 +296,6 @@ function plainTextRule({ mode, ports }: PeerMode): ProxySettings["mtls"] | null 
   const others = [...ports].filter(([, own]) => (own === "STRICT") !== strict).map(([port]) => port);
   if (!strict && others.length === 0) return null;
   return { mode: strict ? "strict" : "permissive", exceptPorts: others };
-}
-
-/** Whether workloads are reached over the mesh in both generations, unless the workloads themselves changed. */
-function reachesAlike(policies: PolicyCatalogue, before: PolicyCatalogue): boolean {
-  return policies === before || (!policies.disablesAny && !before.disablesAny);
 }
 
 function isDisabled(policies: PolicyCatalogue, workload: MeshWorkload, port: number): boolean {

@@ -210,6 +210,10 @@ class Files {
     if (name !== "a" || namespace !== "one") return "";
     const says = this.#one([
       "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
+      "pathNormalization: {normalization: NONE}",
+      "protocolDetectionTimeout: 2s",
+      "trustDomainAliases: [old.local]",
+      "defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}",
       "defaultVirtualServiceExportTo: ['.']",
       "defaultServiceExportTo: ['.']",
       "defaultDestinationRuleExportTo: ['.']",

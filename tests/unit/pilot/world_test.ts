@@ -15,11 +15,12 @@ const entry = (address: string) =>
   workloadEntry("web-1", "shop", `{address: ${address}, labels: {app: web}}`);
 const BASE = [service("web", "shop"), service("api", "shop"), RULE];
 
-function worldOf(resources: ResourceSet, previous: World | null = null): World {
-  return new World(
-    { resources, workloads: fileWorkloads(resources.workloadEntries), trustDomain: "t" },
-    previous,
-  );
+function worldOf(
+  resources: ResourceSet,
+  previous: World | null = null,
+  workloads = fileWorkloads(resources.workloadEntries),
+): World {
+  return new World({ resources, workloads, trustDomain: "t" }, previous);
 }
 
 describe("World", () => {
@@ -40,6 +41,49 @@ describe("World", () => {
     const second = worldOf(load(...BASE, entry("10.0.0.2")), before).view(caller("shop"));
     const changed = [...second.shared].filter(([key, resource]) => first.shared.get(key) !== resource);
     expect(changed.map(([key]) => key)).toEqual([`endpoints/${WEB}`]);
+  });
+
+  test("World keeps what it compiled when the mesh says something else of the proxies alone", () => {
+    const mesh = (spec: string) =>
+      `{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh, namespace: a}, spec: {${spec}}}`;
+    const proxy = caller("shop");
+    const resources = load(...BASE, entry("10.0.0.1"));
+    const workloads = fileWorkloads(resources.workloadEntries);
+    let world = worldOf(resources, null, workloads);
+    const first = world.view(proxy);
+    const after = (spec: string) => {
+      world = worldOf(load(...BASE, entry("10.0.0.1"), mesh(spec)), world, workloads);
+      return world.view(proxy);
+    };
+    for (
+      const spec of [
+        "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
+        "pathNormalization: {normalization: NONE}",
+        "protocolDetectionTimeout: 2s",
+        "trustDomainAliases: [old.local]",
+        "defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}",
+      ]
+    ) {
+      const { shared, self } = after(spec);
+      expect([spec, shared === first.shared, self.version === first.self.version]).toEqual([
+        spec,
+        true,
+        false,
+      ]);
+    }
+    expect(after("connectTimeout: 3s").shared).not.toBe(first.shared as never);
+  });
+
+  test("World keeps who is called in plain text where policies of another kind change", () => {
+    const policy = (kind: string, spec: string) =>
+      `{apiVersion: security.istio.io/v1, kind: ${kind}, metadata: {name: all, namespace: shop}, spec: {${spec}}}`;
+    const plain = [...BASE, entry("10.0.0.1"), policy("PeerAuthentication", "mtls: {mode: DISABLE}")];
+    const resources = load(...plain);
+    const workloads = fileWorkloads(resources.workloadEntries);
+    const before = worldOf(resources, null, workloads);
+    const first = before.view(caller("shop")).shared;
+    const denied = worldOf(load(...plain, policy("AuthorizationPolicy", "")), before, workloads);
+    expect(denied.view(caller("shop")).shared).toBe(first as never);
   });
 
   test("World compiles anew when a rule moves to another line, since routes name it", () => {
