@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Citadel, type CitadelOptions } from "../../../src/citadel/citadel.ts";
+import { Citadel, type CitadelOptions, type TokenRequest } from "../../../src/citadel/citadel.ts";
 import { createCsr } from "../../../src/identity/csr.ts";
 import { generateKeyPair } from "../../../src/identity/key_pair.ts";
 import { ManualClock, systemClock } from "../../../src/lib/clock.ts";
@@ -82,4 +82,11 @@ export function failingFiles(failAt: number, when: "before" | "after"): PrivateF
     };
   }
   return failing;
+}
+
+/** A CA, and a workload that has just joined. */
+export async function enrolled(more: Partial<TokenRequest> = {}) {
+  const opened = await openCitadel();
+  const { token } = await opened.citadel.createToken({ ...CART, ...more });
+  return { ...opened, issued: await opened.citadel.enrol({ token, csr: await newCsr() }) };
 }
