@@ -12,6 +12,7 @@ import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
 import { BoundedConnect } from "./cluster/bounded_connect.ts";
 import { NameCache } from "./cluster/dns/name_cache.ts";
+import type { ConnectWarning } from "./cluster/connect_attempt.ts";
 import { HostTable } from "./cluster/host_table.ts";
 import { TlsFiles } from "./cluster/tls_files.ts";
 import type { CompiledSnapshot } from "./compiled_snapshot.ts";
@@ -34,7 +35,7 @@ import type { ProxyOptions, SidecarAddresses } from "./proxy_options.ts";
 import type { SidecarDoors } from "./sidecar_doors.ts";
 
 /** What anybody can make the proxy say as often as they like: each kind is said at most once in a while. */
-type ProxyWarning = ListenerWarning | "caller-refused" | "callee-refused" | "no-keys";
+type ProxyWarning = ListenerWarning | ConnectWarning | "caller-refused" | "no-keys";
 
 export class ProxyParts {
   /** What is served by; null before the first snapshot. */
@@ -86,7 +87,7 @@ export class ProxyParts {
       setTcpKeepalive,
       boundReceiveBuffer,
       peers: this.peers,
-      warn: (message) => this.#warnings.say("callee-refused", message),
+      warn: (message, about) => this.#warnings.say(about, message),
     });
   }
 

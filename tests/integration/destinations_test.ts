@@ -6,7 +6,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { TestAuthority, type TlsLeaf } from "../unit/identity/odd_certificates.ts";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { type CurlAnswer, viaSidecar } from "./clients.ts";
 import { DnsServer } from "./dns_server.ts";
 import { Mesh } from "./mesh.ts";
@@ -116,12 +116,15 @@ function tls(host: string, last: number, settings: string): string[] {
   return [external(host, fixed, 8443), rule(host, `{ tls: { ${settings} } }`)];
 }
 
+let client: Bowline;
+
 beforeAll(async () => {
   mkdirSync(at(""));
   const roots = save("roots.pem", authority.roots);
-  const client = await authority.issue({});
-  const certificate = `clientCertificate: ${save("client.pem", client.chain)}, ` +
-    `privateKey: ${save("client.key", client.key)}, caCertificates: ${roots}`;
+  const own = await authority.issue({});
+  const certificate = `clientCertificate: ${save("client.pem", own.chain)}, ` +
+    `privateKey: ${save("client.key", own.key)}, caCertificates: ${roots}`;
+  save("other.key", (await authority.issue({})).key);
   const secure = await authority.issue(named("secure.test"));
   await startHttps(31, secure);
   await startHttps(32, await stranger.issue(named("forged.test")));
@@ -160,6 +163,7 @@ spec: { outboundTrafficPolicy: { mode: REGISTRY_ONLY } }
     ...tls("misnamed.test", 31, `mode: SIMPLE, caCertificates: ${roots}`),
     ...tls("unverified.test", 32, "mode: SIMPLE, insecureSkipVerify: true"),
     ...tls("mutual.test", 33, `mode: MUTUAL, ${certificate}`),
+    ...tls("mismatched.test", 33, `mode: MUTUAL, ${certificate.replace("client.key", "other.key")}`),
     external("moving.test", "resolution: DNS", 8080),
     external("nowhere.test", "resolution: DNS", 8080),
     external("*.wild.test", "resolution: DYNAMIC_DNS", 8080),
@@ -182,7 +186,7 @@ spec: { outboundTrafficPolicy: { mode: REGISTRY_ONLY } }
   writeFileSync(resolvConf, `nameserver ${NAME_SERVER}\noptions timeout:1 attempts:1\n`);
   // In a mount namespace of its own, for which it needs root.
   const mount = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
-  await mesh.startSidecar("shop/client", {
+  client = await mesh.startSidecar("shop/client", {
     at: 10,
     within: ["unshare", "--mount", "sh", "-c", mount, resolvConf],
   });
@@ -278,6 +282,13 @@ describe("TLS to servers outside the mesh", () => {
 
   scenario("MUTUAL shows nginx the certificate on the disk", async () => {
     expect((await answers("mutual.test", 1))[0]).toMatch(/^nginx SUCCESS TLSv1\.[23] mutual\.test$/);
+  });
+});
+
+describe("MUTUAL with a key that is not the certificate's", () => {
+  scenario("is answered 503 UF, and the log says why", async () => {
+    expect((await call("mismatched.test")).status).toBe(503);
+    await client.says("the key is not that of the certificate");
   });
 });
 

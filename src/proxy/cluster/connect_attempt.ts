@@ -16,6 +16,7 @@ import {
   type Wire,
   type WireOwner,
 } from "../../runtime/socket.ts";
+import type * as KeyPairCheck from "../../runtime/key_pair_check.ts";
 import type { PeerCertificates } from "../peer_certificates.ts";
 import type { ResetReason } from "../exchange.ts";
 import { type ProxiedEnds, proxyHeader } from "./proxy_protocol.ts";
@@ -37,6 +38,8 @@ export interface HostAddress {
   readonly pool?: string;
 }
 
+export type ConnectWarning = "callee-refused" | "no-tls";
+
 export interface ConnectContext {
   readonly clock: Clock;
   readonly connect: Connect;
@@ -47,8 +50,8 @@ export interface ConnectContext {
   readonly tlsFiles?: TlsFiles;
   /** Absent: no certificate was revoked. */
   readonly peers?: PeerCertificates;
-  /** One line for the log: a peer that was refused, and why. */
-  warn(message: string): void;
+  /** One line for the log: a peer that was refused, or files with which TLS cannot begin, and why. */
+  warn(message: string, about: ConnectWarning): void;
 }
 
 const ALPN = { http1: ["http/1.1"], http2: ["h2"], tcp: undefined } as const;
@@ -86,7 +89,10 @@ export class ConnectAttempt implements TlsWireOwner {
         }
         return plain ? this.#succeed(wire) : this;
       },
-      failed: () => this.#fail("connect-failure"),
+      failed: (error) => {
+        if (tls !== null && isOfCrypto(error)) this.#warnOfMaterial(tls, error);
+        this.#fail("connect-failure");
+      },
     });
   }
 
@@ -106,7 +112,8 @@ export class ConnectAttempt implements TlsWireOwner {
     const verdict = this.#judge(wire, error);
     if (!verdict.ok) {
       const { hostname, port } = this.#address;
-      this.#context.warn(`Refused the peer at ${hostname}:${port} (${verdict.code}): ${verdict.detail}`);
+      const refused = `Refused the peer at ${hostname}:${port} (${verdict.code})`;
+      this.#context.warn(`${refused}: ${verdict.detail}`, "callee-refused");
       this.#fail("peer-refused");
       return;
     }
@@ -128,9 +135,20 @@ export class ConnectAttempt implements TlsWireOwner {
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       const { hostname, port } = this.#address;
-      this.#context.warn(`No TLS to ${hostname}:${port}: ${error.message}`);
+      this.#context.warn(`No TLS to ${hostname}:${port}: ${error.message}`, "no-tls");
       return null;
     }
+  }
+
+  /** TLS could not even begin with what the proxy was to show or to trust. */
+  #warnOfMaterial(tls: TlsClient, { message }: Error): void {
+    // Here, since it needs what costs a megabyte.
+    const { keyPairFault } = require("../../runtime/key_pair_check.ts") as typeof KeyPairCheck;
+    const { hostname, port, tls: { certificate = null, credential } = {} } = this.#address;
+    const fault = tls.chain === "" ? message : keyPairFault(tls) ?? message;
+    const name = credential === undefined ? certificate?.chainFile : `the credential ${credential.name}`;
+    const whose = name === undefined ? "" : `, of ${name}`;
+    this.#context.warn(`No TLS to ${hostname}:${port}: ${fault}${whose}`, "no-tls");
   }
 
   #judge(wire: TlsWire, error: Error | null): PeerIdentity | ServerVerdict {
@@ -173,4 +191,9 @@ export class ConnectAttempt implements TlsWireOwner {
     this.#wire?.terminate();
     this.#outcome.failed(reason);
   }
+}
+
+/** Whether OpenSSL failed, and not the network. */
+function isOfCrypto({ code }: Error & { readonly code?: unknown }): boolean {
+  return typeof code === "string" && code.startsWith("ERR_OSSL");
 }

@@ -17,6 +17,7 @@ const authority = await TestAuthority.make();
 const stranger = await TestAuthority.make("CN=stranger");
 const names = [{ type: "dns", value: "api.test" }] as const;
 const good = await authority.issue({ names: [...names] });
+const another = await authority.issue({});
 const servers: (Server | ReturnType<typeof createPlainServer>)[] = [];
 
 afterAll(() => {
@@ -227,10 +228,23 @@ describe("TLS to a server outside the mesh", () => {
     expect(warnings[0]).toContain("start with --credentials");
   });
 
-  test("what is no certificate fails the connection", async () => {
-    const { port } = await serve(good);
-    const certificate = { chainFile: file("bad.pem", "no PEM\n"), keyFile: file("bad.key", "none\n") };
-    expect(await attempt(port, { certificate })).toBe("connect-failure");
+  test.each([
+    ["no PEM\n", good.key, "the certificate is no PEM certificate"],
+    [good.chain, "none\n", "the key is no PEM private key"],
+    [good.chain, another.key, "the key is not that of the certificate"],
+  ])(
+    "a certificate and a key that do not hold fail the connection, and the log says why",
+    async (chain, key, why) => {
+      const { port } = await serve(good);
+      const certificate = { chainFile: file("bad.pem", chain), keyFile: file("bad.key", key) };
+      expect(await attempt(port, { certificate })).toBe("connect-failure");
+      expect(warnings).toEqual([`No TLS to 127.0.0.1:${port}: ${why}, of ${certificate.chainFile}`]);
+    },
+  );
+
+  test("a server that nobody is at is no fault of a certificate", async () => {
+    expect(await attempt(1, {})).toBe("connect-failure");
+    expect(warnings).toEqual([]);
   });
 });
 
