@@ -18,6 +18,7 @@ import { ejectionShare } from "./ejection_share.ts";
 import { entryAddresses } from "./entry_addresses.ts";
 import { foreignHosts } from "./foreign_hosts.ts";
 import { gatewayHosts } from "./gateway_hosts.ts";
+import { gatewayPorts } from "./gateway_ports.ts";
 import { gatewayReference } from "./gateway_reference.ts";
 import { gatewayWorkloads } from "./gateway_workloads.ts";
 import { HostRegistry } from "./host_registry.ts";
@@ -82,6 +83,7 @@ const ANALYZERS: readonly Analyzer[] = [
   entryAddresses,
   foreignHosts,
   gatewayHosts,
+  gatewayPorts,
   gatewayReference,
   gatewayWorkloads,
   ineffectivePolicies,

@@ -5,6 +5,7 @@ import type { ResourceSet } from "../resource.ts";
 import { destinationHost } from "./destination_host.ts";
 import { destinationPort } from "./destination_port.ts";
 import { destinationSubset } from "./destination_subset.ts";
+import { gatewayPorts } from "./gateway_ports.ts";
 import { HostRegistry } from "./host_registry.ts";
 
 /** Hosts, ports and subsets that rules of `next` lead to and that are missing, unless the same were missing for them before. */
@@ -17,7 +18,7 @@ export function newlyMissing(next: ResourceSet, before: ResourceSet): readonly F
 
 function missingOf(resources: ResourceSet): readonly Finding[] {
   const hosts = new HostRegistry(resources);
-  return [destinationHost, destinationPort, destinationSubset]
+  return [destinationHost, destinationPort, destinationSubset, gatewayPorts]
     .flatMap((analyzer) => [...analyzer(resources, hosts)])
     .filter(({ code }) => code === CODES.referenceNotFound);
 }

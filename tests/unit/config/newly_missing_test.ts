@@ -49,4 +49,34 @@ describe("newlyMissing()", () => {
       .toEqual([]);
     expect(step([SERVICE, v1], [SERVICE, to("{host: a, subset: v2}")])).toEqual([subset]);
   });
+
+  test("newlyMissing() finds a rule that leads to gateways before they serve at the port, and a server that goes first", () => {
+    const edge: readonly Written[] = [
+      ["WorkloadEntry", "edge", "address: 10.0.0.9\nlabels: {app: edge}"],
+      [
+        "Service",
+        "edge",
+        "selector: {app: edge}\nports: [{name: a, port: 80}, {name: b, port: 81, targetPort: 8081}]",
+      ],
+    ];
+    const gateway = (ports: readonly number[], selector = "selector: {app: edge}"): Written => [
+      "Gateway",
+      "edge",
+      `${selector}\nservers: [${
+        ports.map((port) => `{port: {number: ${port}, name: s-${port}, protocol: HTTP}, hosts: ["*"]}`)
+      }]`,
+    ];
+    const rule = to("{host: edge, port: {number: 81}}");
+    const missing = ["VirtualService tutorial/v spec.http[0].route[0].destination"];
+    const before = [SERVICE, ...edge, gateway([80])];
+    expect(step(before, [...before, rule])).toEqual(missing);
+    const after = [SERVICE, ...edge, gateway([80, 8081]), rule];
+    expect(step(before, after)).toEqual([]);
+    expect(step(after, [...before, rule])).toEqual(missing);
+    expect(step(before, [...before, to("{host: edge, port: {number: 80}}")])).toEqual([]);
+    // Nobody knows what else is at the workloads, or which gateways serve.
+    expect(step([], [SERVICE, ...edge, rule])).toEqual([]);
+    expect(step([], [SERVICE, ...edge, gateway([80], "selector: {app: other}"), rule])).toEqual([]);
+    expect(step([], [SERVICE, ...edge, gateway([80], "selector: {}"), rule])).toEqual([]);
+  });
 });
