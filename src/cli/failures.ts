@@ -26,8 +26,11 @@ export function reportFailure(error: unknown): ExitCode {
   return EXIT.error;
 }
 
-/** Commander's `error: …` and `(Did you mean …?)`, in the words and form of every other message. */
-export function printUsageError(text: string, command: string | undefined): void {
+/**
+ * Commander's `error: …` and `(Did you mean …?)`, in the words and form of every other message; `command` is empty where
+ * none was named.
+ */
+export function printUsageError(text: string, command: string): void {
   const [first = "", ...rest] = text.trimEnd().split("\n");
   const message = first.replace(/^error: /, "").replace(/\.$/, "");
   const hint = rest.join(" ").replace(/^\(D(.*)\)$/, "d$1");
@@ -35,7 +38,7 @@ export function printUsageError(text: string, command: string | undefined): void
     message: message.charAt(0).toUpperCase() + message.slice(1),
     hint: hint !== ""
       ? hint
-      : command === undefined
+      : command === ""
       ? "bowline --help shows the commands, bowline help COMMAND its flags"
       : `bowline help ${command} shows examples, arguments and flags`,
   });

@@ -21,9 +21,10 @@ const EXAMPLES = `Examples:
 /** Runs one command to its end; a failure has been told to the user when this returns. */
 export async function runProgram(args: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
-  const program = createProgram((code) => exitCode = code, args[0]);
+  const asked = args[0] === "help" ? args.slice(1) : [];
+  const program = createProgram((code) => exitCode = code, asked.length > 0 ? asked : args);
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(asked.length > 0 ? helpArguments(program, asked) : [...args], { from: "user" });
     return exitCode;
   } catch (error) {
     // Commander ends help that was asked for with 0, and everything else, already told, with 1.
@@ -55,10 +56,10 @@ const COMMANDS: readonly (readonly [name: string, add: (program: Command, finish
 ];
 
 /**
- * The command tree: all of it, or what stands below this first word; `finish` takes the exit code of the command that
- * ran.
+ * The command tree: all of it, or what stands below the first of these words; `finish` takes the exit code of the
+ * command that ran.
  */
-export function createProgram(finish: Finish, only?: string): Command {
+export function createProgram(finish: Finish, words: readonly string[] = []): Command {
   const program = new Command("bowline")
     .description("A service mesh in one executable")
     .addHelpText("before", EXAMPLES)
@@ -69,13 +70,34 @@ export function createProgram(finish: Finish, only?: string): Command {
     .configureOutput({
       writeOut: writeStdout,
       writeErr: writeStderr,
-      outputError: (text) => printUsageError(text, chosen[0]?.[0]),
+      outputError: (text) => printUsageError(text, commandAt(program, words).words.join(" ")),
     });
 
   // A daemon would keep the others for as long as it lives.
-  const chosen = COMMANDS.filter(([name]) => name === only);
+  const chosen = COMMANDS.filter(([name]) => name === words[0]);
   for (const [, add] of chosen.length > 0 ? chosen : COMMANDS) add(program, finish);
   return program;
+}
+
+/** `help token create` as `token create --help`: commander's own help looks at the first word alone. */
+function helpArguments(program: Command, asked: readonly string[]): string[] {
+  const { command, words } = commandAt(program, asked);
+  const unknown = command.commands.length > 0 && words.length < asked.length;
+  // An unknown word after a group is told by the group, which does nothing else; after a command it has no say.
+  return unknown ? [...asked] : [...words, "--help"];
+}
+
+/** The command that words name, as far as they do: of `token create --ttl`, `token create`. */
+function commandAt(program: Command, args: readonly string[]): { command: Command; words: string[] } {
+  let command = program;
+  const words: string[] = [];
+  for (const word of args) {
+    const next = command.commands.find((child) => child.name() === word);
+    if (next === undefined) break;
+    command = next;
+    words.push(word);
+  }
+  return { command, words };
 }
 
 function addVersion(program: Command, finish: Finish): void {

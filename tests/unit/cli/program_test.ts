@@ -20,6 +20,18 @@ describe("runProgram()", () => {
     expect(stderr).toContain("Usage: bowline");
   });
 
+  test("shows help for a command below another, and for no more than that", async () => {
+    const { stdout } = await bowline(["token", "create", "--help"]);
+    expect(stdout).toContain("Usage: bowline token create [options]");
+    expect(await bowline(["help", "token", "create"])).toEqual({ exitCode: EXIT.ok, stdout, stderr: "" });
+    expect((await bowline(["help", "ca", "rotate", "start"])).stdout).toContain(
+      "Usage: bowline ca rotate start ",
+    );
+    expect((await bowline(["help", "token"])).stdout).toContain("Usage: bowline token [options] [command]");
+    // The chapter of the demo is not a command: it is not begun.
+    expect((await bowline(["help", "demo", "retry"])).stdout).toContain("Usage: bowline demo ");
+  });
+
   const misuse: [args: string[], message: string][] = [
     [["versoin"], "Error: Unknown command 'versoin'\n  did you mean version?\n"],
     [["version", "--outptu", "json"], "Error: Unknown option '--outptu'\n  did you mean --output?\n"],
@@ -33,6 +45,13 @@ describe("runProgram()", () => {
       "Error: Missing required argument 'path'\n" +
       "  bowline help validate shows examples, arguments and flags\n",
     ],
+    [
+      ["token", "revoke"],
+      "Error: Missing required argument 'id'\n" +
+      "  bowline help token revoke shows examples, arguments and flags\n",
+    ],
+    [["help", "versoin"], "Error: Unknown command 'versoin'\n  did you mean version?\n"],
+    [["help", "token", "craete"], "Error: Unknown command 'craete'\n  did you mean create?\n"],
     [
       ["--outptu"],
       "Error: Unknown option '--outptu'\n  bowline --help shows the commands, bowline help COMMAND its flags\n",
