@@ -1,5 +1,6 @@
 /** The flags that commands share, and how values of flags are read. */
 import { InvalidArgumentError, Option } from "commander";
+import { parseIp } from "../lib/ip.ts";
 import { environmentVariable } from "../runtime/process.ts";
 import type { ExitCode } from "./exit_codes.ts";
 import { OUTPUT_FORMATS } from "./output.ts";
@@ -34,6 +35,19 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
     if (value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   };
+}
+
+/** Takes an address as a flag's value: a name would be looked up at each start, and lead elsewhere one day. */
+export function ipAddress(text: string): string {
+  if (parseIp(text) !== null) return text;
+  throw new InvalidArgumentError("It must be an IP address without a port, such as 10.0.0.7.");
+}
+
+/** Takes `HOST:PORT` as a flag's value. */
+export function hostAndPort(text: string): string {
+  const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(text)?.[1]);
+  if (port >= 1 && port <= 65_535) return text;
+  throw new InvalidArgumentError("It must be HOST:PORT, such as 10.0.0.1:15012.");
 }
 
 /** Gathers the values of a flag that may stand more than once. */

@@ -1,6 +1,6 @@
 /** `bowline run` and its flags, and the workers that it starts. What they do is loaded when they run. */
 import type { Command } from "commander";
-import { collect, dataOption, type Finish, flag, wholeNumber } from "./flags.ts";
+import { collect, dataOption, type Finish, flag, hostAndPort, ipAddress, wholeNumber } from "./flags.ts";
 import { limitsHelp } from "./limit_flag.ts";
 
 /** Processes that `run --workers` starts at most; more than any machine has cores for. */
@@ -51,7 +51,10 @@ export function addRun(program: Command, finish: Finish): void {
       flag("--platform-token-file <file>", "sidecar, gateway: instead, a JWT that the platform issued"),
     )
     .addOption(flag("--root-cert <file>", "with --platform-token-file: roots of the mesh, PEM"))
-    .addOption(flag("--control-plane <host:port>", "sidecar, gateway: instead of the address in the token"))
+    .addOption(
+      flag("--control-plane <host:port>", "sidecar, gateway: instead of the address in the token")
+        .argParser(hostAndPort),
+    )
     .addOption(flag("--address <address>", "sidecar, gateway: where others reach the workload"))
     .addOption(
       flag(
@@ -78,7 +81,7 @@ export function addRun(program: Command, finish: Finish): void {
         .argParser(collect),
     )
     .addOption(dataOption("where keys and state are kept"))
-    .addOption(flag("--bind <address>", "move all listeners to this address"))
+    .addOption(flag("--bind <address>", "move all listeners to this address").argParser(ipAddress))
     .action(async (options) => {
       const { runRun } = await import("./run_command.ts");
       finish(await runRun(options));
