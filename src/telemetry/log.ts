@@ -24,9 +24,9 @@ export function createLog({ clock, format, write }: LogOptions): Log {
   const log = (level: LogLevel, message: string, fields: LogFields = {}) => {
     const time = new Date(clock.now()).toISOString();
     if (format === "json") return write(`${JSON.stringify({ time, level, message, ...fields })}\n`);
-    const details = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`).join(
-      "",
-    );
+    // As JSON does, a field that has no value is left out: spreading an object brings such along.
+    const details = Object.entries(fields).filter(([, value]) => value !== undefined)
+      .map(([name, value]) => ` ${name}=${JSON.stringify(value)}`).join("");
     // Both may quote a peer: nothing in them may start a line or speak to the terminal.
     const text = `${message}${details}`.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
     write(`${time} ${level.padEnd(5)} ${text}\n`);

@@ -36,6 +36,15 @@ describe("createLog()", () => {
     expect(written).toEqual(['1970-01-01T00:00:00.000Z info  It began port=80 name="a b"\n']);
   });
 
+  test.each(["json", "text"] as const)("createLog() leaves out a field without a value, in %s", (format) => {
+    const { log, written } = lines(format);
+    const joiner: { workload: string; group?: string } = Object.assign({ workload: "a" }, {
+      group: undefined,
+    });
+    log.info("It began", { ...joiner });
+    expect(written[0]).not.toContain("group");
+  });
+
   test.each(["json", "text"] as const)("createLog() keeps a peer's text on its line, in %s", (format) => {
     const { log, written } = lines(format);
     const evil = "x\n1970 error forged\r\x1b[31m\x9b31m\x7f\u2028";
