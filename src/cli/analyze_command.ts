@@ -2,7 +2,15 @@
 import { type Finding, SEVERITIES, type Severity } from "../config/finding.ts";
 import { readConfig } from "./config_files.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
-import { type OutputFormat, printable, printData, printMessage, type Style, styled } from "./output.ts";
+import {
+  type OutputFormat,
+  plural,
+  printable,
+  printData,
+  printMessage,
+  type Style,
+  styled,
+} from "./output.ts";
 
 export interface AnalyzeOptions {
   readonly output: OutputFormat;
@@ -37,7 +45,9 @@ export async function runAnalyze(path: string, options: AnalyzeOptions): Promise
   if (resources === null) {
     printMessage("Mistakes across resources are looked for once every resource is valid");
   } else if (shown.length === 0) {
-    printMessage(`No issues found in ${path}: ${resourceCount} resources in ${files} files`);
+    printMessage(
+      `No issues found in ${path}: ${plural(resourceCount, "resource")} in ${plural(files, "file")}`,
+    );
   }
   const threshold = SEVERITIES.indexOf(options.failureThreshold);
   const failed = shown.some(({ severity }) => SEVERITIES.indexOf(severity) >= threshold);

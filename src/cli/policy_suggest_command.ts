@@ -3,7 +3,7 @@ import { stringify } from "yaml";
 import type { PolicySuggestions, SuggestedPolicy } from "../model/admin.ts";
 import { AdminClient } from "./admin_client.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
-import { type OutputFormat, printable, printData, printMessage } from "./output.ts";
+import { type OutputFormat, plural, printable, printData, printMessage } from "./output.ts";
 
 export interface PolicySuggestOptions {
   readonly data?: string;
@@ -47,8 +47,4 @@ export function policyDocument({ workloads, kinds, calls, leftOut, resource }: S
     );
   }
   return `${comments.map(printable).join("\n")}\n${stringify(resource)}`;
-}
-
-function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

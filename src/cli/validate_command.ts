@@ -5,7 +5,15 @@ import { formatFinding } from "../config/format_finding.ts";
 import { loadConfig } from "../config/loader.ts";
 import { FileReadError, type ReadFile, readSourceFiles } from "../runtime/read_files.ts";
 import { EXIT, type ExitCode } from "./exit_codes.ts";
-import { type OutputFormat, printable, printData, printMessage, type Style, styled } from "./output.ts";
+import {
+  type OutputFormat,
+  plural,
+  printable,
+  printData,
+  printMessage,
+  type Style,
+  styled,
+} from "./output.ts";
 
 export interface ValidateOptions {
   readonly output: OutputFormat;
@@ -65,8 +73,4 @@ export function printFindings(findings: readonly Finding[]): void {
     const coloured = styled("stderr", STYLES[severity], severity);
     printMessage(printable(formatFinding(finding)).replace(`: ${severity} `, () => `: ${coloured} `));
   }
-}
-
-function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
