@@ -195,10 +195,8 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
       throw new CommandError(
         EXIT.badInput,
         `The control plane refused to enrol: ${error.message}`,
-        undefined,
-        {
-          cause: error,
-        },
+        "`bowline token create` makes another token; ca/audit.jsonl of the control plane says why not this one",
+        { cause: error },
       );
     }
     if (error instanceof JoinError || error instanceof IdentityError) {

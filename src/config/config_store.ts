@@ -88,7 +88,8 @@ export class ConfigStore {
 
   /** The directory could not be read: the same as an edit that is refused. */
   readFailed(error: FileReadError): Outcome {
-    return this.#reject([readErrorFinding(error, error.file)]);
+    // The path itself is named as the operator wrote it: relative to itself it has no name.
+    return this.#reject([readErrorFinding(error, error.file === "" ? error.path : error.file)]);
   }
 
   /** What serves now was restored: the files themselves are still refused. */
@@ -117,7 +118,7 @@ export function readErrorFinding(error: FileReadError, file: string): Finding {
   return {
     code: LIMITS_HIT.has(error.code) ? CODES.limitExceeded : CODES.unreadable,
     severity: "error",
-    file: file === "" ? "." : file,
+    file,
     line: 1,
     column: 1,
     resource: null,

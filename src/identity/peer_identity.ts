@@ -59,6 +59,9 @@ export interface PeerExpectation {
  */
 export const NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
 
+/** What TLS finds by comparing a time with the clock here. */
+const BY_THE_CLOCK: ReadonlySet<string> = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);
+
 /** How much of a name that the peer chose goes into the log. */
 const QUOTED_CHARACTERS_MAX = 300;
 
@@ -144,7 +147,9 @@ function refuse(code: PeerRefusalCode, detail: string): PeerIdentity {
 
 /** Only the stable code: Bun's messages about names run over several lines and hold what the peer sent. */
 function because(error: PeerHandshake["error"]): string {
-  return error === null ? "" : `: ${typeof error.code === "string" ? error.code : error.name}`;
+  if (error === null) return "";
+  const reason = typeof error.code === "string" ? error.code : error.name;
+  return `: ${reason}${BY_THE_CLOCK.has(reason) ? "; is this machine's clock right?" : ""}`;
 }
 
 /** In quotes, cut, and without anything that a terminal would obey. */

@@ -30,7 +30,11 @@ export function chooseDataDirectory(facts: DataDirectoryFacts = systemFacts()): 
 
 /** Makes the data directory (0700) where there is none, and sees to it that it can be used. Throws FileError. */
 export async function prepareDataDirectory(path: string): Promise<void> {
-  await makePrivateDirectory(path);
+  try {
+    await makePrivateDirectory(path);
+  } catch (error) {
+    throw withHint(error);
+  }
   const { mode } = await stat(path);
   // Whoever may write here could swap the keys. It is not for us to change it: the user may have named /tmp.
   if ((mode & OTHERS_MAY_WRITE) !== 0) {
@@ -43,8 +47,22 @@ export async function prepareDataDirectory(path: string): Promise<void> {
   try {
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw FileError.of("write to the data directory", path, error);
+    throw withHint(FileError.of("write to the data directory", path, error));
   }
+}
+
+/** `error` with what to do about it. */
+function withHint(error: unknown): unknown {
+  if (!(error instanceof FileError)) return error;
+  const { code, path, message } = error;
+  return new FileError(
+    code,
+    path,
+    `${message}; with --data choose one that this user may write to`,
+    {
+      cause: error,
+    },
+  );
 }
 
 function systemFacts(): DataDirectoryFacts {

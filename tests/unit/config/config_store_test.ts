@@ -66,6 +66,15 @@ describe("ConfigStore", () => {
     ]);
   });
 
+  test("readFailed() names the directory itself as it was given", () => {
+    const store = new ConfigStore(new ManualClock());
+    store.readFailed(new FileReadError("not-found", { file: "", path: "/etc/bowlin" }, "it is not there"));
+    expect(store.rejection?.findings).toMatchObject([{
+      file: "/etc/bowlin",
+      message: "could not be read: it is not there",
+    }]);
+  });
+
   test("keepRejection() keeps saying why the files are refused after a restored copy of them serves", () => {
     const store = new ConfigStore(new ManualClock());
     store.apply(BAD);

@@ -52,13 +52,19 @@ describe("peerIdentity()", () => {
 
   test("peerIdentity() refuses whatever else TLS reports, in one line", async () => {
     for (
-      const code of ["CERT_SIGNATURE_FAILURE", "SELF_SIGNED_CERT_IN_CHAIN", "CERT_HAS_EXPIRED", "EPROTO"]
+      const [code, hint] of [
+        ["CERT_SIGNATURE_FAILURE", ""],
+        ["SELF_SIGNED_CERT_IN_CHAIN", ""],
+        ["CERT_HAS_EXPIRED", "; is this machine's clock right?"],
+        ["CERT_NOT_YET_VALID", "; is this machine's clock right?"],
+        ["EPROTO", ""],
+      ] as const
     ) {
       for (const peer of ["client", "server"] as const) {
         const identity = await judge({ names: [uri(ID)] }, { peer }, tlsError(code));
         expect(identity).toMatchObject({ ok: false, code: "handshake_failed" });
         expect((identity as { detail: string }).detail).toBe(
-          `TLS does not trust the peer's certificate: ${code}`,
+          `TLS does not trust the peer's certificate: ${code}${hint}`,
         );
       }
     }

@@ -48,7 +48,7 @@ describe("prepareDataDirectory()", () => {
 
   test("says why it cannot be made", () => {
     expect(prepareDataDirectory("/proc/bowline")).rejects.toThrow(
-      /^Cannot create the directory \/proc\/bowline: /,
+      /^Cannot create the directory \/proc\/bowline: .*; with --data choose one that this user may write to$/,
     );
   });
 });
