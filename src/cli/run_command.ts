@@ -116,7 +116,7 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
       log,
     });
   } catch (error) {
-    throw await badConfig(error) ?? error;
+    throw await badFiles(error) ?? error;
   }
 }
 
@@ -155,13 +155,18 @@ async function readRejoinGrace(text: string): Promise<number> {
   );
 }
 
-/** The findings are in the log already; what is left to say is that the process ends because of them. */
-async function badConfig(error: unknown): Promise<CommandError | undefined> {
+/** What the operator's files are to blame for: a start with the same ones would fail again. */
+async function badFiles(error: unknown): Promise<CommandError | undefined> {
   const { NoConfigError } = await import("../control/config_source.ts");
-  if (!(error instanceof NoConfigError)) return undefined;
-  return new CommandError(EXIT.badInput, error.message, "correct the files; `bowline validate` checks them", {
-    cause: error,
-  });
+  const { EnrolmentFileError } = await import("../control/enrolment_rules.ts");
+  const { CitadelError } = await import("../citadel/citadel_error.ts");
+  const because = (hint?: string) =>
+    new CommandError(EXIT.badInput, (error as Error).message, hint, { cause: error });
+  if (error instanceof NoConfigError) return because("correct the files; `bowline validate` checks them");
+  if (error instanceof EnrolmentFileError) {
+    return because("correct the file of --enrolment; the log says where");
+  }
+  return error instanceof CitadelError && error.code === "ca_unusable" ? because() : undefined;
 }
 
 async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, log: Log): Promise<Role> {

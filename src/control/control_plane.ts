@@ -90,7 +90,7 @@ export class ControlPlane {
     this.#source.store.onGeneration(({ resources }) => this.#discovery.update(resources));
   }
 
-  /** Starts everything or nothing. Throws FileError, CitadelError, NoConfigError, ListenError. */
+  /** Starts everything or nothing. Throws FileError, CitadelError, NoConfigError, EnrolmentFileError, ListenError. */
   static async start(options: ControlPlaneOptions): Promise<ControlPlane> {
     await prepareDataDirectory(options.dataDirectory);
     // The books are one process's: two would write over each other's.
@@ -231,7 +231,7 @@ export class ControlPlane {
     return current.resources;
   }
 
-  /** Null when no platform vouches for anybody. Throws FileError, NoConfigError. */
+  /** Null when no platform vouches for anybody. Throws EnrolmentFileError. */
   async #platform(citadel: Citadel): Promise<PlatformEnrolment | null> {
     const { enrolmentFile: path, clock, log } = this.#options;
     if (path === undefined) return null;

@@ -4,7 +4,8 @@ import { formatFinding } from "../config/format_finding.ts";
 import type { Clock } from "../lib/clock.ts";
 import { readTextSync, WatchedFiles } from "../runtime/watched_files.ts";
 import type { Log } from "../telemetry/log.ts";
-import { NoConfigError } from "./config_source.ts";
+
+const CANNOT_READ = "Cannot read the enrolment file";
 
 export interface EnrolmentRulesOptions {
   readonly path: string;
@@ -12,6 +13,15 @@ export interface EnrolmentRulesOptions {
   readonly log: Log;
   /** The issuers that count from now on. */
   use(issuers: readonly PlatformIssuer[]): void;
+}
+
+/** The file was not good at the start, so that nobody knows whom the platforms' tokens mean; the log has the findings. */
+export class EnrolmentFileError extends Error {
+  override readonly name = "EnrolmentFileError";
+
+  constructor(path: string) {
+    super(`The platforms in ${path} cannot be used`);
+  }
 }
 
 export class EnrolmentRules {
@@ -26,14 +36,20 @@ export class EnrolmentRules {
     this.#watched.watch([options.path]);
   }
 
-  /** Throws FileError, NoConfigError. */
+  /** Throws EnrolmentFileError. */
   static start(options: EnrolmentRulesOptions): EnrolmentRules {
     const { path, log } = options;
-    const text = readTextSync(path);
+    let text: string;
+    try {
+      text = readTextSync(path);
+    } catch (error) {
+      log.error(CANNOT_READ, { path, reason: String(error) });
+      throw new EnrolmentFileError(path);
+    }
     const { issuers, findings } = readEnrolmentFile({ file: path, text });
     if (issuers === null) {
       for (const finding of findings) log.error(formatFinding(finding));
-      throw new NoConfigError(path, findings.map(formatFinding));
+      throw new EnrolmentFileError(path);
     }
     options.use(issuers);
     return new EnrolmentRules(options, text);
@@ -50,7 +66,7 @@ export class EnrolmentRules {
       text = readTextSync(path);
     } catch (error) {
       // Once, not at each look.
-      if (this.#text !== "") log.error("Cannot read the enrolment file", { path, reason: String(error) });
+      if (this.#text !== "") log.error(CANNOT_READ, { path, reason: String(error) });
       this.#text = "";
       return;
     }

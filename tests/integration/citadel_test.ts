@@ -57,7 +57,7 @@ describe("run --ca", () => {
     const expired = await makeAuthority({ ...now, issuer: root, notAfterMs: Date.now() - 1 });
     const directory = writeFiles(istioFiles(expired, expired.pem, root.pem));
     const process = mesh.launchControlPlane("--ca", directory);
-    expect(await process.endsByItself()).toBe(1);
+    expect(await process.endsByItself()).toBe(65);
     expect(process.stderr).toContain(
       `Error: The certificate authority in ${join(directory, "ca-cert.pem")} cannot be used: ` +
         '"CN=intermediate" expired at ',

@@ -174,6 +174,18 @@ describe("a control plane that cannot start", () => {
     expect(stderr).toContain("Error: The configuration in ");
   });
 
+  scenario("a file of platforms or a CA that is not there: 65, as a restart changes nothing", async () => {
+    const platforms = await failing(
+      EXIT.badInput,
+      ...secondControlPlane(data, "--enrolment", "/no/such/file"),
+    );
+    expect(platforms).toContain("Cannot read the enrolment file");
+    expect(platforms).toContain("Error: The platforms in /no/such/file cannot be used");
+    expect(await failing(EXIT.badInput, ...secondControlPlane(data, "--ca", "/no/such/ca"))).toContain(
+      "Error: The certificate authority in /no/such/ca cannot be used: it is not there",
+    );
+  });
+
   for (const port of [15012, 15014]) {
     scenario(`port ${port} is taken: 69`, async () => {
       const stderr = await occupied(

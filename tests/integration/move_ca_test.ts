@@ -69,7 +69,7 @@ scenario("a CA that is plugged in at once would shut all out, and is refused", a
   write(istioFiles(intermediate, intermediate.pem, root.pem));
   await mesh.controlPlane.end();
   const refused = mesh.launchControlPlane("--ca", directory);
-  expect(await refused.endsByItself()).toBe(1);
+  expect(await refused.endsByItself()).toBe(65);
   expect(refused.stderr).toContain(
     `Error: The certificate authority in ${directory} cannot be used: shop/client, shop/store would be shut out, ` +
       "with certificates of the mesh's own root, which its roots do not hold;",
@@ -106,7 +106,7 @@ scenario(
 scenario("a start without --ca is refused, and makes no root of its own", async () => {
   await mesh.controlPlane.end();
   const refused = mesh.launchControlPlane();
-  expect(await refused.endsByItself()).toBe(1);
+  expect(await refused.endsByItself()).toBe(65);
   expect(refused.stderr).toContain(
     "shop/client, shop/store would be shut out, with certificates of another CA; start with --ca",
   );

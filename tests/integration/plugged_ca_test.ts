@@ -78,7 +78,7 @@ function plug(
 /** What a start ends with. */
 async function refusal(): Promise<string> {
   const process = mesh.launchControlPlane("--ca", directory);
-  expect(await process.endsByItself()).toBe(1);
+  expect(await process.endsByItself()).toBe(65);
   expect(process.stderr).not.toContain("PRIVATE KEY-----");
   return process.stderr.trimEnd().split("\n").at(-1) ?? "";
 }
