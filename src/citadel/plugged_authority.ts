@@ -27,7 +27,7 @@ export interface PluggedAuthorityOptions {
   readonly files: PrivateFiles;
 }
 
-/** Throws CitadelError `ca_unusable`, whose message names the file and what is wrong with it; PrivateFileError. */
+/** Throws CitadelError `ca_unusable`, whose message names the file and what is wrong with it. */
 export async function openPluggedAuthority(options: PluggedAuthorityOptions): Promise<AuthorityMaterial> {
   const { directory, files, clock } = options;
   const names = await findNames(directory);

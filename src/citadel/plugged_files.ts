@@ -3,7 +3,7 @@ import { IdentityError } from "../identity/identity_error.ts";
 import { decodePem } from "../identity/pem.ts";
 import { CERTIFICATE_LABEL, TRUST_BUNDLE_ROOTS_MAX } from "../identity/trust_bundle.ts";
 import { FileError, namesIn, readTextFile, readTextFileIfPresent } from "../runtime/files.ts";
-import type { PrivateFiles } from "../runtime/private_files.ts";
+import { PrivateFileError, type PrivateFiles } from "../runtime/private_files.ts";
 import { AuthorityKeyError, importAuthorityKey } from "./authority_key.ts";
 import { type AuthorityCertificate, authorityCertificate } from "./authority_material.ts";
 import { CitadelError } from "./citadel_error.ts";
@@ -98,9 +98,9 @@ async function readPublic(path: string, missing?: "may be missing"): Promise<str
   }
 }
 
-/** Throws CitadelError, PrivateFileError. */
+/** Throws CitadelError. */
 export async function readKey(path: string, files: PrivateFiles): ReturnType<typeof importAuthorityKey> {
-  const bytes = await files.read(path, AUTHORITY_FILE_BYTES_MAX);
+  const bytes = await readPrivate(path, files);
   if (bytes === undefined) throw unusable(path, NOT_THERE);
   const text = new TextDecoder().decode(bytes);
   if (isDer(text)) {
@@ -111,6 +111,16 @@ export async function readKey(path: string, files: PrivateFiles): ReturnType<typ
   } catch (cause) {
     if (!(cause instanceof AuthorityKeyError || cause instanceof IdentityError)) throw cause;
     throw unusable(path, cause.message, cause);
+  }
+}
+
+async function readPrivate(path: string, files: PrivateFiles): Promise<Uint8Array | undefined> {
+  try {
+    return await files.read(path, AUTHORITY_FILE_BYTES_MAX);
+  } catch (cause) {
+    if (!(cause instanceof PrivateFileError)) throw cause;
+    // It says already which file and what to do.
+    throw new CitadelError("ca_unusable", cause.message, cause.message, { cause });
   }
 }
 

@@ -350,7 +350,7 @@ describe("openPluggedAuthority() refuses", () => {
   test("openPluggedAuthority() refuses a key that others can read, and takes a chain at the limit", async () => {
     for (const mode of [0o644, 0o640, 0o604]) {
       await expect(open(writeFiles(good, mode))).rejects.toMatchObject({
-        code: "exposed",
+        code: "ca_unusable",
         message: expect.stringMatching(/ca-key\.pem has mode 06\d\d.*chmod 600/),
       });
     }
