@@ -40,6 +40,9 @@ export interface DemoResult extends LoadResult {
   readonly mtls: boolean;
 }
 
+/** What a part that could not listen has most likely met. */
+const PORT_TAKEN_HINT = "does another demo run? each needs the addresses 127.0.0.9 to 127.0.0.22 for itself";
+
 export async function runDemo(options: DemoOptions): Promise<ExitCode> {
   const headers = options.headers.map(parseHeader);
   const chapter = chosenChapter(options);
@@ -75,7 +78,8 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
   } catch (error) {
     if (error instanceof DemoError) {
       const exitCode = error.exitCode === EXIT.badInput ? EXIT.badInput : EXIT.unavailable;
-      throw new CommandError(exitCode, error.message, undefined, { cause: error });
+      const hint = error.exitCode === EXIT.unavailable ? PORT_TAKEN_HINT : undefined;
+      throw new CommandError(exitCode, error.message, hint, { cause: error });
     }
     throw error;
   } finally {

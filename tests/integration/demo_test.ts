@@ -196,6 +196,7 @@ describe("when it cannot start, one message says why, and nothing is left", () =
       await close(server);
       expect(stderr).toMatch(/^Error: [^\n]+\n( {2}[^\n]+\n)?$/);
       expect(stderr).toContain(`Cannot listen on ${address}:${port}: another process already does`);
+      expect(stderr).toContain("\n  does another demo run? ");
       expect(stderr.match(/Error:/g)).toHaveLength(1);
       expect([code, stdout]).toEqual([69, ""]);
       expect(readdirSync(temporary)).toEqual([]);
