@@ -17,6 +17,7 @@ import {
   type ResponseHead,
 } from "../proxy/exchange.ts";
 import type { Connect, TlsMaterial } from "../runtime/socket.ts";
+import { notConnected } from "./not_connected.ts";
 import { refusalOf } from "./refusal_of.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -205,7 +206,7 @@ class JsonCall implements PendingRequest {
 
   onUpstreamReset(reason: ResetReason): void {
     this.#stream = null;
-    this.#giveUp(describeReset(reason));
+    this.#giveUp(describeReset(reason, this.#host.address.hostname));
   }
 
   onUpstreamWritable(): void {}
@@ -301,7 +302,7 @@ class StreamCall implements PendingRequest, LineStream {
 
   onUpstreamReset(reason: ResetReason): void {
     this.#stream = null;
-    this.#end(describeReset(reason));
+    this.#end(describeReset(reason, this.#host.address.hostname));
   }
 
   onUpstreamWritable(): void {}
@@ -330,10 +331,10 @@ class StreamCall implements PendingRequest, LineStream {
   }
 }
 
-function describeReset(reason: ResetReason): string {
+function describeReset(reason: ResetReason, hostname: string): string {
   switch (reason) {
     case "connect-failure":
-      return "nobody accepts connections there";
+      return notConnected(hostname);
     case "connect-timeout":
       return "the connection did not come about in time";
     case "peer-refused":

@@ -17,6 +17,7 @@ import {
   type Wire,
   type WireOwner,
 } from "../runtime/socket.ts";
+import { notConnected } from "./not_connected.ts";
 
 const NO_IDENTITY = { chain: "", key: "", roots: "" } as const;
 const ALPN = { http1: ["http/1.1"], http2: ["h2"] } as const;
@@ -84,7 +85,7 @@ class Call implements TlsWireOwner, ClientHandler, UpstreamOwner {
         if (this.#over) wire.terminate();
         return this.#over || tls ? this : this.#ask(wire);
       },
-      failed: () => this.#fail("nobody accepts connections there"),
+      failed: () => this.#fail(notConnected(address.hostname)),
     });
   }
 

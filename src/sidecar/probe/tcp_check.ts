@@ -2,6 +2,7 @@
 import type { ProbeMethod } from "../../model/health_probe.ts";
 import { connect, NOBODY } from "../../runtime/socket.ts";
 import type { CheckContext } from "./check.ts";
+import { notConnected } from "../not_connected.ts";
 
 type TcpMethod = Extract<ProbeMethod, { type: "tcp" }>;
 
@@ -12,7 +13,8 @@ export function checkTcp(
 ): Promise<string | null> {
   return new Promise((resolve) => {
     const cancel = clock.after(timeoutMs, () => resolve("no connection came about in time"));
-    connect({ hostname: host ?? workloadAddress, port }, null, {
+    const hostname = host ?? workloadAddress;
+    connect({ hostname, port }, null, {
       opened(wire) {
         cancel();
         resolve(null);
@@ -21,7 +23,7 @@ export function checkTcp(
       },
       failed() {
         cancel();
-        resolve("nobody accepts connections there");
+        resolve(notConnected(hostname));
       },
     });
   });

@@ -15,13 +15,13 @@ function answer(text: string): string {
   return `HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
 }
 
-function build() {
+function build(address = "192.0.2.9:15012") {
   // Certificates are of today, and so is the clock.
   const clock = new ManualClock(Date.now());
   const network = new FakeNetwork();
   const own = { chain: "first" };
   const client = new ControlClient({
-    ...{ address: "192.0.2.9:15012", trustDomain: "mesh.test", clock, wheel: new TimerWheel(clock) },
+    ...{ address, trustDomain: "mesh.test", clock, wheel: new TimerWheel(clock) },
     connect: network.connect,
     tlsMaterial: () => ({ ...own, key: "key", roots: "roots" }),
     warn: () => {},
@@ -94,5 +94,17 @@ describe("ControlClient.reconnect()", () => {
     network.last.accept().handshake(der, OTHER_NAME).say(answer("1"));
     expect((await asked).body).toBe(1);
     expect([chains(), network.last.wire.closed]).toEqual([["first"], true]);
+  });
+});
+
+test.each([
+  ["192.0.2.9:15012", "nobody accepts connections there"],
+  ["control.test:15012", "nobody accepts connections there, or nobody knows the name"],
+])("ControlClient.post() says why there is no connection to %s", async (address, reason) => {
+  const { network, client } = build(address);
+  const asked = client.post("/v1/renew", {});
+  network.last.refuse();
+  await expect(asked).rejects.toMatchObject({
+    message: `The control plane at ${address} cannot be used: ${reason}`,
   });
 });
