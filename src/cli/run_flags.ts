@@ -15,7 +15,8 @@ export function addRun(program: Command, finish: Finish): void {
         "  bowline run --role control-plane --config /etc/bowline\n" +
         "  bowline run --role sidecar --token-file token.jwt\n" +
         "  bowline run --role sidecar --data /var/lib/bowline --address 10.0.0.7\n" +
-        "  bowline run --role sidecar --limit drain-time=2m --limit http2-streams=250\n",
+        "  bowline run --role sidecar --limit drain-time=2m --limit http2-streams=250\n" +
+        "  bowline run --role gateway --token-file token.jwt --credentials /etc/bowline/credentials\n",
     )
     .addHelpText("after", limitsHelp)
     .addOption(
