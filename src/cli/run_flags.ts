@@ -56,7 +56,9 @@ export function addRun(program: Command, finish: Finish): void {
       flag("--control-plane <host:port>", "sidecar, gateway: instead of the address in the token")
         .argParser(hostAndPort),
     )
-    .addOption(flag("--address <address>", "sidecar, gateway: where others reach the workload"))
+    .addOption(
+      flag("--address <address>", "sidecar, gateway: where others reach the workload").argParser(ipAddress),
+    )
     .addOption(
       flag(
         "--workers <n>",

@@ -50,6 +50,18 @@ describe("runProgram()", () => {
       "Error: Missing required argument 'id'\n" +
       "  bowline help token revoke shows examples, arguments and flags\n",
     ],
+    ...["bind", "address"].map((name): [string[], string] => [
+      ["run", "--role", "sidecar", `--${name}`, "web"],
+      `Error: Option '--${name} <address>' argument 'web' is invalid. ` +
+      "It must be an IP address without a port, such as 10.0.0.7\n" +
+      "  bowline help run shows examples, arguments and flags\n",
+    ]),
+    [
+      ["run", "--role", "sidecar", "--control-plane", "10.0.0.1"],
+      "Error: Option '--control-plane <host:port>' argument '10.0.0.1' is invalid. " +
+      "It must be HOST:PORT, such as 10.0.0.1:15012\n" +
+      "  bowline help run shows examples, arguments and flags\n",
+    ],
     [["help", "versoin"], "Error: Unknown command 'versoin'\n  did you mean version?\n"],
     [["help", "token", "craete"], "Error: Unknown command 'craete'\n  did you mean create?\n"],
     [
