@@ -134,12 +134,16 @@ export class ConfigSource {
   }
 
   #settle(outcome: Outcome, files: readonly SourceFile[] | null): void {
-    const { log } = this.#options;
+    const { log, path } = this.#options;
     if (outcome.accepted) {
       log.info("Loaded the configuration", {
         generation: outcome.generation.number,
         files: files?.length ?? 0,
       });
+      // It may be meant, in a mesh that is to come; or the disk that it is on was not mounted.
+      if (files?.length === 0) {
+        log.warn("No YAML file is there: the mesh has neither services nor rules", { path });
+      }
       if (files !== null) this.#servedFiles = files;
       this.#unfinished = { generation: outcome.generation, files };
       this.#cancelAfterwork ??= this.#options.clock.after(AFTERWORK_DELAY_MS, () => this.#finish());
