@@ -59,8 +59,19 @@ export interface PeerExpectation {
  */
 export const NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
 
-/** What TLS finds by comparing a time with the clock here. */
-const BY_THE_CLOCK: ReadonlySet<string> = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);
+const OTHER_CLOCK = "; is this machine's clock right?";
+const OTHER_ROOT = "; its root is none of those that are trusted here";
+
+/** What OpenSSL's codes come from most often. */
+const HINTS: ReadonlyMap<unknown, string> = new Map([
+  ["CERT_HAS_EXPIRED", OTHER_CLOCK],
+  ["CERT_NOT_YET_VALID", OTHER_CLOCK],
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", OTHER_ROOT],
+  ["SELF_SIGNED_CERT_IN_CHAIN", OTHER_ROOT],
+  ["UNABLE_TO_GET_ISSUER_CERT", OTHER_ROOT],
+  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", OTHER_ROOT],
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", OTHER_ROOT],
+]);
 
 /** How much of a name that the peer chose goes into the log. */
 const QUOTED_CHARACTERS_MAX = 300;
@@ -74,7 +85,8 @@ export function peerIdentity(handshake: PeerHandshake, expected: PeerExpectation
     return refuse("certificate_missing", `The peer showed no certificate${because(error)}`);
   }
   if (error !== null && !(expected.peer === "server" && error.code === NAME_DIFFERS)) {
-    return refuse("handshake_failed", `TLS does not trust the peer's certificate${because(error)}`);
+    const hint = HINTS.get(error.code) ?? "";
+    return refuse("handshake_failed", `TLS does not trust the peer's certificate${because(error)}${hint}`);
   }
   let fields: CertificateFields;
   try {
@@ -147,9 +159,7 @@ function refuse(code: PeerRefusalCode, detail: string): PeerIdentity {
 
 /** Only the stable code: Bun's messages about names run over several lines and hold what the peer sent. */
 function because(error: PeerHandshake["error"]): string {
-  if (error === null) return "";
-  const reason = typeof error.code === "string" ? error.code : error.name;
-  return `: ${reason}${BY_THE_CLOCK.has(reason) ? "; is this machine's clock right?" : ""}`;
+  return error === null ? "" : `: ${typeof error.code === "string" ? error.code : error.name}`;
 }
 
 /** In quotes, cut, and without anything that a terminal would obey. */

@@ -54,7 +54,8 @@ describe("peerIdentity()", () => {
     for (
       const [code, hint] of [
         ["CERT_SIGNATURE_FAILURE", ""],
-        ["SELF_SIGNED_CERT_IN_CHAIN", ""],
+        ["SELF_SIGNED_CERT_IN_CHAIN", "; its root is none of those that are trusted here"],
+        ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "; its root is none of those that are trusted here"],
         ["CERT_HAS_EXPIRED", "; is this machine's clock right?"],
         ["CERT_NOT_YET_VALID", "; is this machine's clock right?"],
         ["EPROTO", ""],
