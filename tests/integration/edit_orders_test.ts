@@ -11,7 +11,7 @@ const mesh = new Mesh("127.0.58");
 const CLIENTS = 4;
 const SEED = 20_260_911;
 const ROUNDS = 6;
-const GATEWAY_EDITS = 20;
+const GATEWAY_EDITS = 6;
 /** Longer than the directory is watched for quiet, so that each file is an edit of its own. */
 const BETWEEN_EDITS_MS = 250;
 
