@@ -227,7 +227,7 @@ describe("a caller of the mesh", () => {
       `store:80:${STORE_IP}`,
       "http://store/",
     ]);
-    // What is under way as the rules change may be answered 503.
+    // A call as DISABLE takes effect was once answered 503, by whom is not known yet: neither mode looks like that.
     if (!stdout.startsWith("{")) return stdout;
     return JSON.parse(stdout).headers["x-forwarded-client-cert"] as string | undefined;
   };
