@@ -5,44 +5,40 @@ import { translateFiles } from "../../../src/pilot/translate.ts";
 import { explain } from "../../../src/proxy/explain/explain.ts";
 import { readExplainRequest } from "../../../src/proxy/explain/request.ts";
 import { golden } from "../../golden.ts";
-import { load, networking, TRUST_DOMAIN, workloadEntry } from "../pilot/fixture.ts";
+import { load, resource, TRUST_DOMAIN, workloadEntry } from "../pilot/fixture.ts";
 
 /** A database that takes bytes, in two versions, and a partner's servers that are told by their names. */
 const BYTES = load(
-  `{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {selector: {app: db},
-    clusterIP: 10.96.0.5, ports: [{name: tcp, port: 5432}]}}`,
+  resource(
+    "Service shop/db",
+    "{selector: {app: db}, clusterIP: 10.96.0.5, ports: [{name: tcp, port: 5432}]}",
+  ),
   workloadEntry("web", "shop", "{address: 10.0.0.1, labels: {app: web}, serviceAccount: web}"),
   workloadEntry("db-1", "shop", "{address: 10.0.0.2, labels: {app: db, version: v1}, serviceAccount: db}"),
   workloadEntry("db-2", "shop", "{address: 10.0.0.3, labels: {app: db, version: v2}, serviceAccount: db}"),
-  networking(
-    "DestinationRule",
-    "db",
-    "shop",
+  resource(
+    "DestinationRule shop/db",
     "{host: db, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}",
   ),
-  networking(
-    "VirtualService",
-    "db",
-    "shop",
+  resource(
+    "VirtualService shop/db",
     `{hosts: [db], tcp: [
       {match: [{sourceLabels: {app: batch}}], route: [{destination: {host: db, subset: v2}}]},
       {match: [{destinationSubnets: [10.97.0.0/16]}], route: [{destination: {host: db, subset: v2}}]},
       {route: [{destination: {host: db, subset: v1}, weight: 75},
         {destination: {host: db, subset: v2}, weight: 25}]}]}`,
   ),
-  `{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: db, namespace: shop},
-    spec: {selector: {matchLabels: {version: v2}}, rules: [{to: [{operation: {paths: [/x]}}]}]}}`,
-  networking(
-    "ServiceEntry",
-    "partner",
-    "shop",
+  resource(
+    "AuthorizationPolicy shop/db",
+    "{selector: {matchLabels: {version: v2}}, rules: [{to: [{operation: {paths: [/x]}}]}]}",
+  ),
+  resource(
+    "ServiceEntry shop/partner",
     `{hosts: ["*.partner.test"], addresses: [198.51.100.0/24], resolution: NONE,
       ports: [{number: 443, name: tls, protocol: TLS}, {number: 9000, name: tcp, protocol: TCP}]}`,
   ),
-  networking(
-    "VirtualService",
-    "partner",
-    "shop",
+  resource(
+    "VirtualService shop/partner",
     `{hosts: ["*.partner.test"], tls: [
       {match: [{sniHosts: [a.partner.test]}], route: [{destination: {host: db, port: {number: 5432}}}]},
       {match: [{sniHosts: ["*.partner.test"]}], route: [{destination: {host: "*.partner.test"}}]}]}`,

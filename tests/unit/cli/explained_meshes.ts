@@ -1,5 +1,5 @@
 /** The meshes of which explain is asked. */
-import { load, loadDirectory, networking, service, workloadEntry } from "../pilot/fixture.ts";
+import { load, loadDirectory, meshConfig, resource, service, workloadEntry } from "../pilot/fixture.ts";
 
 export const TUTORIAL = loadDirectory("config/tutorial/split-90-10");
 
@@ -13,19 +13,15 @@ export const EGRESS = loadDirectory("config/examples/egress-gateway");
 export const EDGE = load(
   service("web", "shop"),
   workloadEntry("in", "edge", "{address: 10.0.0.9, labels: {istio: edge}}"),
-  networking(
-    "Gateway",
-    "main",
-    "edge",
+  resource(
+    "Gateway edge/main",
     `{selector: {istio: edge}, servers: [
       {port: {number: 80, name: http, protocol: HTTP}, hosts: [web.test], tls: {httpsRedirect: true}},
       {port: {number: 443, name: https, protocol: HTTPS}, hosts: [web.test],
        tls: {mode: SIMPLE, credentialName: web}}]}`,
   ),
-  networking(
-    "VirtualService",
-    "web",
-    "shop",
+  resource(
+    "VirtualService shop/web",
     `{hosts: [web.test], gateways: [edge/main], http: [
       {match: [{uri: {prefix: /api}, scheme: {exact: https}}], route: [{destination: {host: web}}]}]}`,
   ),
@@ -38,20 +34,16 @@ export const TUNED = load(
   workloadEntry("web", "shop", "{address: 10.0.0.1, serviceAccount: web}"),
   workloadEntry("cart-1", "shop", "{address: 10.0.0.2, labels: {app: cart}}"),
   workloadEntry("files-1", "shop", "{address: 10.0.0.3, labels: {app: files}}"),
-  networking(
-    "DestinationRule",
-    "cart",
-    "shop",
+  resource(
+    "DestinationRule shop/cart",
     `{host: cart, trafficPolicy: {
       loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s, minimumPercent: 20, aggression: 1.5}},
       connectionPool: {tcp: {connectTimeout: 2s}, http: {h2UpgradePolicy: UPGRADE}},
       retryBudget: {percent: 30, minRetryConcurrency: 5},
       outlierDetection: {interval: 5s, consecutive5xxErrors: 3}}}`,
   ),
-  networking(
-    "DestinationRule",
-    "files",
-    "shop",
+  resource(
+    "DestinationRule shop/files",
     `{host: files, trafficPolicy: {loadBalancer: {consistentHash: {
       httpCookie: {name: user, path: /files, ttl: 1h, attributes: [{name: SameSite, value: Strict}, {name: Secure}]},
       ringHash: {minimumRingSize: 4096}}}}}`,
@@ -63,10 +55,8 @@ export const POLICIES = load(
   service("cart", "shop"),
   workloadEntry("web", "shop", "{address: 10.0.0.1, locality: eu/one, serviceAccount: web}"),
   workloadEntry("cart-1", "shop", "{address: 10.0.0.2, labels: {app: cart}}"),
-  networking(
-    "DestinationRule",
-    "cart",
-    "shop",
+  resource(
+    "DestinationRule shop/cart",
     `{host: cart, trafficPolicy: {
       loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s},
         localityLbSetting: {distribute: [{from: eu/*, to: {"eu/*": 80, "us/*": 20}}]}},
@@ -83,26 +73,19 @@ export const UPSTREAM = load(
   workloadEntry("web", "shop", "{address: 10.0.0.1, serviceAccount: web}"),
   workloadEntry("cart-1", "shop", "{address: 10.0.0.2, labels: {app: cart}}"),
   workloadEntry("files-1", "shop", "{address: 10.0.0.3, labels: {app: files}}"),
-  networking(
-    "DestinationRule",
-    "cart",
-    "shop",
+  resource(
+    "DestinationRule shop/cart",
     `{host: cart, trafficPolicy: {
       connectionPool: {http: {useClientProtocol: true, http2KeepAlive: {interval: 30s}}},
       outlierDetection: {outlierDetectionHttpErrorCodes: [429, 503]},
       tunnel: {targetHost: far.test, targetPort: 443}, proxyProtocol: {version: V2},
       tls: {mode: MUTUAL, credentialName: partner}}}`,
   ),
-  networking(
-    "DestinationRule",
-    "files",
-    "shop",
+  resource(
+    "DestinationRule shop/files",
     "{host: files, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: /r.pem, caCrl: /l.pem}}}",
   ),
 );
-
-const security = (kind: string, name: string, namespace: string, spec: string) =>
-  `{apiVersion: security.istio.io/v1, kind: ${kind}, metadata: {name: ${name}, namespace: ${namespace}}, spec: ${spec}}`;
 
 /** Tokens are verified at the gateway and before the service. */
 export const TOKENS = load(
@@ -110,36 +93,26 @@ export const TOKENS = load(
   workloadEntry("in", "edge", "{address: 10.0.0.9, labels: {istio: edge}, serviceAccount: edge}"),
   workloadEntry("client", "shop", "{address: 10.0.0.1, serviceAccount: client}"),
   workloadEntry("web-1", "shop", "{address: 10.0.0.2, labels: {app: web}, serviceAccount: web}"),
-  networking(
-    "Gateway",
-    "main",
-    "edge",
+  resource(
+    "Gateway edge/main",
     "{selector: {istio: edge}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.test]}]}",
   ),
-  networking(
-    "VirtualService",
-    "web",
-    "shop",
+  resource(
+    "VirtualService shop/web",
     `{hosts: [web.test], gateways: [edge/main], http: [
       {match: [{headers: {"@request.auth.claims.group": {exact: staff}}}], route: [{destination: {host: web}}]},
       {directResponse: {status: 403}}]}`,
   ),
-  security(
-    "RequestAuthentication",
-    "edge",
-    "edge",
+  resource(
+    "RequestAuthentication edge/edge",
     "{jwtRules: [{issuer: 'https://issuer.test', forwardOriginalToken: true}]}",
   ),
-  security(
-    "RequestAuthentication",
-    "tokens",
-    "shop",
+  resource(
+    "RequestAuthentication shop/tokens",
     "{selector: {matchLabels: {app: web}}, jwtRules: [{issuer: 'https://issuer.test', audiences: [web]}]}",
   ),
-  security(
-    "AuthorizationPolicy",
-    "staff",
-    "shop",
+  resource(
+    "AuthorizationPolicy shop/staff",
     "{selector: {matchLabels: {app: web}}, rules: " +
       "[{when: [{key: 'request.auth.claims[group]', values: [staff]}]}]}",
   ),
@@ -149,60 +122,52 @@ export const STAFF = '{"iss": "https://issuer.test", "sub": "ann", "aud": "web",
 
 /** A gateway that asks policies of its own, before a service that has some, too. */
 export const GUARDED = load(
-  "{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh, namespace: istio-system}, " +
-    "spec: {extensionProviders: [{name: guard, " +
-    "envoyExtAuthzHttp: {service: guard.edge.svc.cluster.local, port: 8080}}]}}",
+  meshConfig(
+    "{extensionProviders: [{name: guard, " +
+      "envoyExtAuthzHttp: {service: guard.edge.svc.cluster.local, port: 8080}}]}",
+  ),
   service("web", "shop"),
   service("guard", "edge"),
   workloadEntry("in", "edge", "{address: 10.0.0.9, labels: {istio: edge}, serviceAccount: edge}"),
   workloadEntry("web-1", "shop", "{address: 10.0.0.2, labels: {app: web}, serviceAccount: web}"),
-  networking(
-    "Gateway",
-    "main",
-    "edge",
+  resource(
+    "Gateway edge/main",
     `{selector: {istio: edge}, servers: [
       {port: {number: 80, name: http, protocol: HTTP}, hosts: [web.test]},
       {port: {number: 443, name: https, protocol: HTTPS}, hosts: [web.test],
        tls: {mode: SIMPLE, credentialName: web}},
       {port: {number: 90, name: tcp, protocol: TCP}, hosts: ['*']}]}`,
   ),
-  networking(
-    "VirtualService",
-    "web",
-    "shop",
+  resource(
+    "VirtualService shop/web",
     `{hosts: ['*'], gateways: [edge/main], http: [{route: [{destination: {host: web}}]}],
       tcp: [{match: [{port: 90}], route: [{destination: {host: web}}]}]}`,
   ),
-  security(
-    "AuthorizationPolicy",
-    "ask",
-    "edge",
+  resource(
+    "AuthorizationPolicy edge/ask",
     "{action: CUSTOM, provider: {name: guard}, rules: [{to: [{operation: {paths: [/admin*]}}]}]}",
   ),
-  security(
-    "AuthorizationPolicy",
-    "office",
-    "edge",
+  resource(
+    "AuthorizationPolicy edge/office",
     `{action: DENY, rules: [
       {from: [{source: {notRemoteIpBlocks: [203.0.113.0/24]}}], to: [{operation: {paths: [/admin*]}}]},
       {when: [{key: 'request.headers[x-robot]', values: ['*']}]}]}`,
   ),
-  security(
-    "AuthorizationPolicy",
-    "names",
-    "edge",
+  resource(
+    "AuthorizationPolicy edge/names",
     `{rules: [
       {to: [{operation: {methods: [POST], hosts: [web.test]}}, {operation: {ports: ['90']}}]},
       {when: [{key: connection.sni, values: [web.test]}]},
       {to: [{operation: {methods: [GET]}}]}]}`,
   ),
-  "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: trial, namespace: edge, " +
-    "annotations: {istio.io/dry-run: 'true'}}, spec: {action: DENY, rules: [{}]}}",
-  security("AuthorizationPolicy", "nobody", "shop", "{selector: {matchLabels: {app: web}}, action: DENY}"),
-  security(
-    "AuthorizationPolicy",
-    "edge",
-    "shop",
+  resource(
+    "AuthorizationPolicy edge/trial",
+    "{action: DENY, rules: [{}]}",
+    "annotations: {istio.io/dry-run: 'true'}",
+  ),
+  resource("AuthorizationPolicy shop/nobody", "{selector: {matchLabels: {app: web}}, action: DENY}"),
+  resource(
+    "AuthorizationPolicy shop/edge",
     "{selector: {matchLabels: {app: web}}, rules: [{from: [{source: {principals: ['*/sa/other']}}]}, " +
       "{from: [{source: {principals: ['*/sa/edge']}}]}]}",
   ),
@@ -216,16 +181,12 @@ export const BROKEN = load(
   workloadEntry("web", "shop", "{address: 10.0.0.1, labels: {app: web}, serviceAccount: web}"),
   workloadEntry("reviews-1", "shop", "{address: 10.0.0.2, labels: {app: reviews, version: v1}}"),
   workloadEntry("reviews-2", "shop", "{address: '2001:db8::2', labels: {app: reviews, version: v2}}"),
-  networking(
-    "DestinationRule",
-    "reviews",
-    "shop",
+  resource(
+    "DestinationRule shop/reviews",
     "{host: reviews, subsets: [{name: v1, labels: {version: v1}}, {name: v3, labels: {version: v3}}]}",
   ),
-  networking(
-    "VirtualService",
-    "reviews",
-    "shop",
+  resource(
+    "VirtualService shop/reviews",
     `{hosts: [reviews], http: [
       {name: api, match: [{uri: {prefix: /api}, method: {exact: POST}}, {headers: {x-debug: {exact: 'on'}}}],
        route: [{destination: {host: reviews, subset: v4}}]},
@@ -244,10 +205,8 @@ export const ACTIONS = load(
   service("copy", "shop"),
   workloadEntry("web", "shop", "{address: 10.0.0.1, labels: {app: web}, serviceAccount: web}"),
   workloadEntry("cart-1", "shop", "{address: 10.0.0.2, labels: {app: cart}, serviceAccount: cart}"),
-  networking(
-    "VirtualService",
-    "cart",
-    "shop",
+  resource(
+    "VirtualService shop/cart",
     `{hosts: [cart], http: [
       {name: other-callers, match: [{sourceLabels: {app: batch}}, {port: 9090}], directResponse: {status: 404}},
       {match: [{uri: {prefix: /old/}}],
@@ -266,10 +225,8 @@ export const ACTIONS = load(
       {match: [{uri: {prefix: /once}}], retries: {attempts: 0}, route: [{destination: {host: cart}}]},
       {match: [{uri: {prefix: /team}}], delegate: {name: team}}]}`,
   ),
-  networking(
-    "VirtualService",
-    "team",
-    "shop",
+  resource(
+    "VirtualService shop/team",
     "{http: [{name: rest, match: [{method: {exact: GET}}], route: [{destination: {host: cart}}]}]}",
   ),
 );
@@ -278,21 +235,18 @@ export const ACTIONS = load(
 export const RIVALS = load(
   service("cart", "shop"),
   workloadEntry("web", "shop", "{address: 10.0.0.1}"),
-  networking("Sidecar", "default", "shop", '{egress: [{hosts: ["./*", "edge/*", "team/*"]}]}'),
+  resource("Sidecar shop/default", '{egress: [{hosts: ["./*", "edge/*", "team/*"]}]}'),
   ...[
-    ["a-first", "shop", "cart", "http: [{match: [{uri: {exact: /one}}], directResponse: {status: 201}}]"],
-    ["b-second", "shop", "cart", "http: [{directResponse: {status: 202}}, {directResponse: {status: 203}}]"],
-    ["gateway", "shop", "cart", "gateways: [edge/main], http: [{directResponse: {status: 204}}]"],
-    ["unseen", "other", "cart.shop.svc.cluster.local", "http: [{directResponse: {status: 205}}]"],
+    ["shop/a-first", "cart", "http: [{match: [{uri: {exact: /one}}], directResponse: {status: 201}}]"],
+    ["shop/b-second", "cart", "http: [{directResponse: {status: 202}}, {directResponse: {status: 203}}]"],
+    ["shop/gateway", "cart", "gateways: [edge/main], http: [{directResponse: {status: 204}}]"],
+    ["other/unseen", "cart.shop.svc.cluster.local", "http: [{directResponse: {status: 205}}]"],
     [
-      "private",
-      "edge",
+      "edge/private",
       "cart.shop.svc.cluster.local",
       'exportTo: ["."], http: [{directResponse: {status: 206}}]',
     ],
-    ["wide", "team", '"*.shop.svc.cluster.local"', "http: [{directResponse: {status: 207}}]"],
-    ["else", "shop", "other", "http: [{directResponse: {status: 208}}]"],
-  ].map(([name, namespace, host, rules]) =>
-    networking("VirtualService", name as string, namespace as string, `{hosts: [${host}], ${rules}}`)
-  ),
+    ["team/wide", '"*.shop.svc.cluster.local"', "http: [{directResponse: {status: 207}}]"],
+    ["shop/else", "other", "http: [{directResponse: {status: 208}}]"],
+  ].map(([name, host, rules]) => resource(`VirtualService ${name}`, `{hosts: [${host}], ${rules}}`)),
 );

@@ -2,14 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { loadConfig } from "../../../src/config/loader.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
 import { type ConfigState, openEnds, QUIET_MS, WRITER_WAIT_MS } from "../../../src/control/open_ends.ts";
-import { networking, service } from "../pilot/fixture.ts";
+import { resource, service } from "../pilot/fixture.ts";
 
 const WEB = service("web", "shop");
 const to = (subset: string) =>
-  networking(
-    "VirtualService",
-    "web",
-    "shop",
+  resource(
+    "VirtualService shop/web",
     `{hosts: [web], http: [{route: [{destination: {host: web${subset}}}]}]}`,
   );
 const RULE = to("");

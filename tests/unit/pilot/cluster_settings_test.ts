@@ -4,7 +4,8 @@ import {
   caller,
   cluster,
   load,
-  networking,
+  meshConfig,
+  resource,
   service,
   snapshotFor,
   virtualHost,
@@ -15,11 +16,7 @@ const FQDN = "web.shop.svc.cluster.local";
 const PORTS = "{name: http, port: 8080}, {name: tcp, port: 9000}";
 
 function rule(spec: string): string {
-  return networking("DestinationRule", "web", "shop", `{host: ${FQDN}, ${spec}}`);
-}
-
-function mesh(spec: string): string {
-  return `{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh}, spec: ${spec}}`;
+  return resource("DestinationRule shop/web", `{host: ${FQDN}, ${spec}}`);
 }
 
 function snapshotOf(...documents: string[]) {
@@ -38,8 +35,8 @@ test("protocolDetectionTimeout is told to each proxy, where it is written", () =
   const said = (...documents: string[]) =>
     (snapshotOf(...documents).get("proxy/self")?.body as ProxySettings).detectionTimeoutMs;
   expect(said()).toBeUndefined();
-  expect(said(mesh("{protocolDetectionTimeout: 100ms}"))).toBe(100);
-  expect(said(mesh("{protocolDetectionTimeout: 0s}"))).toBe(0);
+  expect(said(meshConfig("{protocolDetectionTimeout: 100ms}"))).toBe(100);
+  expect(said(meshConfig("{protocolDetectionTimeout: 0s}"))).toBe(0);
 });
 
 describe("clusterSettings()", () => {
@@ -137,7 +134,7 @@ describe("clusterSettings()", () => {
   });
 
   test("the connect timeout is the rule's, else the mesh's", () => {
-    const slow = mesh("{connectTimeout: 3s}");
+    const slow = meshConfig("{connectTimeout: 3s}");
     expect(clusterOf([slow]).connectTimeoutMs).toBe(3_000);
     expect(clusterOf([slow, policy("connectionPool: {tcp: {connectTimeout: 250ms}}")]).connectTimeoutMs).toBe(
       250,
@@ -145,7 +142,7 @@ describe("clusterSettings()", () => {
   });
 
   test("the mesh's TCP keep-alive holds where a rule has none", () => {
-    const quick = mesh("{tcpKeepalive: {time: 10s}}");
+    const quick = meshConfig("{tcpKeepalive: {time: 10s}}");
     expect(clusterOf([quick]).limits).toEqual({ tcpKeepalive: { timeMs: 10_000 } });
     const own = policy("connectionPool: {tcp: {tcpKeepalive: {probes: 3, interval: 1s}}}");
     expect(clusterOf([quick, own]).limits).toEqual({ tcpKeepalive: { probes: 3, intervalMs: 1_000 } });
@@ -194,14 +191,14 @@ describe("locality", () => {
   });
 
   test("enabled: the rule's before the mesh's, which is on when nobody says so", () => {
-    const off = mesh("{localityLbSetting: {enabled: false}}");
+    const off = meshConfig("{localityLbSetting: {enabled: false}}");
     expect(clusterOf([off, policy(detects)])).not.toHaveProperty("locality");
     expect(clusterOf([off, policy(`${detects}, ${setting("enabled: true")}`)])).toHaveProperty("locality");
     expect(clusterOf(policy(`${detects}, ${setting("enabled: false")}`))).not.toHaveProperty("locality");
   });
 
   test("the rule's setting replaces the mesh's as a whole", () => {
-    const wide = mesh("{localityLbSetting: {failover: [{from: eu, to: us}]}}");
+    const wide = meshConfig("{localityLbSetting: {failover: [{from: eu, to: us}]}}");
     expect(clusterOf([wide, policy(detects)]).locality).toMatchObject({ failover });
     const own = policy(`${detects}, ${setting("failoverPriority: [zone]")}`);
     expect(clusterOf([wide, own]).locality).toEqual({
@@ -279,14 +276,14 @@ describe("MeshConfig", () => {
     const self = (...documents: string[]) =>
       snapshotOf(...documents).get("proxy/self")?.body as ProxySettings;
     expect(self().outboundPolicy).toBe("ALLOW_ANY");
-    const strict = mesh("{outboundTrafficPolicy: {mode: REGISTRY_ONLY}}");
+    const strict = meshConfig("{outboundTrafficPolicy: {mode: REGISTRY_ONLY}}");
     expect(self(strict).outboundPolicy).toBe("REGISTRY_ONLY");
   });
 
   test("all proxies hear what stands before gateways, where anything does", () => {
     const topology = (...documents: string[]) =>
       (snapshotOf(...documents).get("proxy/self")?.body as ProxySettings).gatewayTopology;
-    const said = (text: string) => topology(mesh(`{defaultConfig: {gatewayTopology: {${text}}}}`));
+    const said = (text: string) => topology(meshConfig(`{defaultConfig: {gatewayTopology: {${text}}}}`));
     expect(topology()).toBeUndefined();
     expect(said("numTrustedProxies: 0, forwardClientCertDetails: SANITIZE_SET")).toBeUndefined();
     expect(said("numTrustedProxies: 2")).toEqual({ trustedProxies: 2, clientCert: "SANITIZE_SET" });
@@ -294,11 +291,9 @@ describe("MeshConfig", () => {
   });
 
   test("routes that say nothing of retries have the mesh's, also where no VirtualService is", () => {
-    const retrying = mesh("{defaultHttpRetryPolicy: {attempts: 7, retryOn: '503'}}");
-    const rules = networking(
-      "VirtualService",
-      "web",
-      "shop",
+    const retrying = meshConfig("{defaultHttpRetryPolicy: {attempts: 7, retryOn: '503'}}");
+    const rules = resource(
+      "VirtualService shop/web",
       "{hosts: [web], http: [" +
         "{match: [{uri: {prefix: /own}}], retries: {attempts: 1}, route: [{destination: {host: web}}]}, " +
         "{route: [{destination: {host: web}}]}]}",
@@ -316,7 +311,7 @@ describe("MeshConfig", () => {
     const seen = (namespace: string) =>
       cluster(
         snapshotFor(
-          load(service("web", "shop"), mesh("{defaultServiceExportTo: ['.']}")),
+          load(service("web", "shop"), meshConfig("{defaultServiceExportTo: ['.']}")),
           caller(namespace),
         ),
         `outbound|8080||${FQDN}`,

@@ -1,12 +1,12 @@
 /** Delegates: one level of VirtualServices in the place of a rule, narrowed by its match. */
 import { describe, expect, test } from "bun:test";
 import type { Route } from "../../../src/model/route.ts";
-import { caller, load, networking, service, snapshotFor, virtualHost } from "./fixture.ts";
+import { caller, load, resource, service, snapshotFor, virtualHost } from "./fixture.ts";
 
 const TO = "route: [{destination: {host: web}}]";
 
 function vs(name: string, namespace: string, spec: string): string {
-  return networking("VirtualService", name, namespace, spec);
+  return resource(`VirtualService ${namespace}/${name}`, spec);
 }
 
 function routesOf(...documents: string[]): readonly Route[] {

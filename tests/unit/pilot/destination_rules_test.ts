@@ -5,7 +5,8 @@ import {
   cluster,
   endpoints,
   load,
-  networking,
+  meshConfig,
+  resource,
   service,
   snapshotFor,
   workloadEntry,
@@ -14,7 +15,7 @@ import {
 const FQDN = "web.shop.svc.cluster.local";
 
 function destinationRule(name: string, namespace: string, spec: string): string {
-  return networking("DestinationRule", name, namespace, `{host: ${FQDN}, ${spec}}`);
+  return resource(`DestinationRule ${namespace}/${name}`, `{host: ${FQDN}, ${spec}}`);
 }
 
 function subset(name: string, rest = ""): string {
@@ -102,10 +103,8 @@ describe("DestinationRule", () => {
   });
 
   test("a rule for the exact host beats one for a wildcard in the same namespace", () => {
-    const wide = networking(
-      "DestinationRule",
-      "a",
-      "shop",
+    const wide = resource(
+      "DestinationRule shop/a",
       `{host: '*.svc.cluster.local', subsets: [${subset("w")}]}`,
     );
     const exact = destinationRule("b", "shop", `subsets: [${subset("x")}]`);
@@ -115,7 +114,7 @@ describe("DestinationRule", () => {
 
   test("the longest wildcard wins, and a namespace nearer to the client with a wildcard beats an exact host further on", () => {
     const wide = (name: string, namespace: string, host: string, label: string) =>
-      networking("DestinationRule", name, namespace, `{host: '${host}', subsets: [${subset(label)}]}`);
+      resource(`DestinationRule ${namespace}/${name}`, `{host: '${host}', subsets: [${subset(label)}]}`);
     const short = wide("a", "shop", "*.cluster.local", "s");
     const long = wide("b", "shop", "*.shop.svc.cluster.local", "l");
     const exact = destinationRule("c", "shop", `subsets: [${subset("x")}]`);
@@ -137,13 +136,11 @@ describe("DestinationRule", () => {
   });
 
   test("the MeshConfig names the root namespace, and who sees rules that do not say so", () => {
-    const mesh = (spec: string) =>
-      `{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh}, spec: ${spec}}`;
     const root = destinationRule("r", "mesh-root", `subsets: [${subset("c")}]`);
     expect(clusters([root], "front")).toHaveLength(1);
-    expect(clusters([root, mesh("{rootNamespace: mesh-root}")], "front")).toHaveLength(2);
+    expect(clusters([root, meshConfig("{rootNamespace: mesh-root}")], "front")).toHaveLength(2);
     const owner = destinationRule("r", "shop", `subsets: [${subset("b")}]`);
-    const local = mesh("{defaultDestinationRuleExportTo: ['.']}");
+    const local = meshConfig("{defaultDestinationRuleExportTo: ['.']}");
     expect(clusters([owner, local], "front")).toHaveLength(1);
     expect(clusters([owner, local], "shop")).toHaveLength(2);
     const open = destinationRule("r", "shop", `exportTo: ['*'], subsets: [${subset("b")}]`);

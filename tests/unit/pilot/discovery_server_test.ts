@@ -4,7 +4,7 @@ import { resourceKey } from "../../../src/model/snapshot.ts";
 import { RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
 import { NACK_REASON_LENGTH_MAX } from "../../../src/pilot/discovery_session.ts";
 import { FakeProxy } from "./fake_proxy.ts";
-import { load, networking, service, workloadEntry } from "./fixture.ts";
+import { load, resource, service, workloadEntry } from "./fixture.ts";
 import { connected, CUSTOMER, keysOf, ONE, start, stateOf, TWO, WEB } from "./discovered.ts";
 
 describe("DiscoveryServer", () => {
@@ -177,7 +177,7 @@ test("a VirtualService for one caller's labels reaches that caller only", () => 
   for (const proxy of proxies) proxy.ack();
   const rule =
     "{hosts: [web], http: [{match: [{sourceLabels: {app: front}}], route: [{destination: {host: web, subset: x}}]}]}";
-  update([...ONE, labelled, networking("VirtualService", "r", "shop", rule)]);
+  update([...ONE, labelled, resource("VirtualService shop/r", rule)]);
   expect(proxies.map(({ pushes }) => pushes.length)).toEqual([1, 2]);
   expect(proxies[1]?.pushes[1]?.set.map(({ body }) => resourceKey(body))).toEqual([
     `virtualHost/${WEB}:8080`,

@@ -6,7 +6,7 @@ import { DiscoveryServer, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discover
 import { DISCONNECT_GRACE_MS, WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import { translate } from "../../../src/pilot/translate.ts";
 import { FakeProxy } from "./fake_proxy.ts";
-import { load, networking, service, workloadEntry } from "./fixture.ts";
+import { load, resource, service, workloadEntry } from "./fixture.ts";
 
 const SEEDS = 30;
 const STEPS = 100;
@@ -35,14 +35,14 @@ function randomConfig(random: Prng) {
       ),
     ),
     ...some(
-      NAMES.map((name) => networking("VirtualService", name, random.below(2) ? "shop" : "other", rule(name))),
+      NAMES.map((name) =>
+        resource(`VirtualService ${random.below(2) ? "shop" : "other"}/${name}`, rule(name))
+      ),
     ),
     ...some(
       NAMES.map((name) =>
-        networking(
-          "DestinationRule",
-          name,
-          "shop",
+        resource(
+          `DestinationRule shop/${name}`,
           `{host: ${name}, subsets: [{name: v1, labels: {app: ${name}}}]}`,
         )
       ),

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { loadConfig } from "../../../src/config/loader.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
+import { KINDS } from "../../../src/config/schema/kinds.ts";
 import type { Route } from "../../../src/model/route.ts";
 import type { Cluster, EndpointSet, Snapshot, VirtualHost } from "../../../src/model/snapshot.ts";
 import { fileWorkloads, type MeshWorkload } from "../../../src/pilot/file_workloads.ts";
@@ -39,12 +40,21 @@ export function service(name: string, namespace: string, ports = "{name: http, p
 }
 
 export function workloadEntry(name: string, namespace: string, spec: string): string {
-  return networking("WorkloadEntry", name, namespace, spec);
+  return resource(`WorkloadEntry ${namespace}/${name}`, spec);
 }
 
-export function networking(kind: string, name: string, namespace: string, spec: string): string {
-  return `{apiVersion: networking.istio.io/v1, kind: ${kind}, ` +
-    `metadata: {name: ${name}, namespace: ${namespace}}, spec: ${spec}}`;
+/** The one document about the mesh. */
+export function meshConfig(spec: string): string {
+  return resource("MeshConfig istio-system/mesh", spec);
+}
+
+/** A document: `resource("VirtualService shop/cart", "{hosts: [cart]}")`; `metadata` is more of that in YAML. */
+export function resource(what: string, spec: string, metadata = ""): string {
+  const [kind = "", namespace, name] = what.split(/[ /]/);
+  const [apiVersion] = KINDS.get(kind)?.apiVersions ?? [];
+  if (apiVersion === undefined) throw new Error(`There is no kind ${kind}`);
+  return `{apiVersion: ${apiVersion}, kind: ${kind}, ` +
+    `metadata: {name: ${name}, namespace: ${namespace}, ${metadata}}, spec: ${spec}}`;
 }
 
 /** A caller that is in no file. */

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { fileWorkloads } from "../../../src/pilot/file_workloads.ts";
 import { snapshotOfView } from "../../../src/pilot/proxy_view.ts";
 import { World } from "../../../src/pilot/world.ts";
-import { caller, load, networking, service, workloadEntry } from "./fixture.ts";
+import { caller, load, resource, service, workloadEntry } from "./fixture.ts";
 
 const SIDECAR = caller("shop");
 const GATEWAY = { ...caller("shop"), role: "gateway" as const };
@@ -11,27 +11,21 @@ const GATEWAY = { ...caller("shop"), role: "gateway" as const };
 const WORKLOADS = ["web", "api"].map((name) =>
   workloadEntry(name, "shop", `{address: 10.0.0.${name.length}, labels: {app: ${name}}}`)
 );
-const DOOR = networking(
-  "Gateway",
-  "door",
-  "shop",
+const DOOR = resource(
+  "Gateway shop/door",
   "{selector: {}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}",
 );
-const BOUND = networking(
-  "VirtualService",
-  "bound",
-  "shop",
+const BOUND = resource(
+  "VirtualService shop/bound",
   "{gateways: [door], hosts: [shop.example.com], http: [{route: [{destination: {host: web}}]}]}",
 );
 const WEB = service("web", "shop");
 
 /** Sees its own namespace alone, and a rule for names of which another namespace's service has one. */
 const NARROW = [
-  networking("Sidecar", "default", "shop", "{egress: [{hosts: ['./*']}]}"),
-  networking(
-    "VirtualService",
-    "names",
-    "shop",
+  resource("Sidecar shop/default", "{egress: [{hosts: ['./*']}]}"),
+  resource(
+    "VirtualService shop/names",
     "{hosts: [other.example.com, mail.office.svc.cluster.local], http: [{route: [{destination: {host: web, " +
       "port: {number: 8080}}}]}]}",
   ),

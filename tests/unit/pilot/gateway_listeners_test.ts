@@ -3,12 +3,12 @@ import { describe, expect, test } from "bun:test";
 import type { CertificateSource, GatewayListener } from "../../../src/model/gateway_listener.ts";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import type { MeshWorkload } from "../../../src/pilot/file_workloads.ts";
-import { caller, destinations, load, networking, service, snapshotFor, virtualHost } from "./fixture.ts";
+import { caller, destinations, load, resource, service, snapshotFor, virtualHost } from "./fixture.ts";
 
 const EDGE: MeshWorkload = { ...caller("edge", { istio: "edge" }), hasSidecar: false, role: "gateway" };
 
 function gateway(servers: string, name = "main", selector = "{istio: edge}"): string {
-  return networking("Gateway", name, "edge", `{selector: ${selector}, servers: [${servers}]}`);
+  return resource(`Gateway edge/${name}`, `{selector: ${selector}, servers: [${servers}]}`);
 }
 
 const http = (hosts: string, number = 80) =>
@@ -16,7 +16,7 @@ const http = (hosts: string, number = 80) =>
 
 /** In the namespace shop, for edge/main. */
 function rule(name: string, spec: string, namespace = "shop"): string {
-  return networking("VirtualService", name, namespace, `{gateways: [edge/main], ${spec}}`);
+  return resource(`VirtualService ${namespace}/${name}`, `{gateways: [edge/main], ${spec}}`);
 }
 
 const to = (host: string) => `route: [{destination: {host: ${host}}}]`;
@@ -95,10 +95,8 @@ describe("a gateway's snapshot", () => {
     const match = (condition: string) => `{match: [{${condition}}], ${to("api")}}`;
     const found = snapshot(
       gateway(http("web.test")),
-      networking(
-        "VirtualService",
-        "web",
-        "shop",
+      resource(
+        "VirtualService shop/web",
         `{gateways: [mesh, edge/main], hosts: [web.test], http: [${match("gateways: [mesh]")}, ` +
           `${match("port: 81")}, ${match("sourceLabels: {istio: other}")}, ` +
           `{match: [{gateways: [edge/main], port: 80, sourceLabels: {istio: edge}}], ${to("web")}}]}`,

@@ -2,13 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import type { ProxySettings } from "../../../src/model/snapshot.ts";
 import { World } from "../../../src/pilot/world.ts";
-import { caller, load, networking, service, snapshotFor, TRUST_DOMAIN } from "./fixture.ts";
+import { caller, load, resource, service, snapshotFor, TRUST_DOMAIN } from "./fixture.ts";
 
 const pool = (maxConnections: number) => `{tcp: {maxConnections: ${maxConnections}}}`;
-const RULE = networking(
-  "DestinationRule",
-  "web",
-  "shop",
+const RULE = resource(
+  "DestinationRule shop/web",
   `{host: web, trafficPolicy: {connectionPool: ${pool(4)}, portLevelSettings: [
     {port: {number: 80}, connectionPool: ${
     pool(3)
@@ -25,7 +23,7 @@ function limits(...documents: string[]) {
 }
 
 function sidecar(spec: string): string {
-  return networking("Sidecar", "default", "shop", `{${spec}}`);
+  return resource("Sidecar shop/default", `{${spec}}`);
 }
 
 const ingress = (port: number, rest: string) =>
@@ -53,10 +51,8 @@ describe("inboundPorts()", () => {
 
   test("a pool that is overridden leaves nothing behind", () => {
     const web = service("web", "shop", "{name: http, port: 80}");
-    const written = networking(
-      "DestinationRule",
-      "web",
-      "shop",
+    const written = resource(
+      "DestinationRule shop/web",
       "{host: web, trafficPolicy: {connectionPool: {tcp: {connectTimeout: 1s}, http: {http2MaxRequests: 9}}}}",
     );
     const inboundOf = (...more: string[]) => {
@@ -98,7 +94,7 @@ describe("inboundPorts()", () => {
     };
     const client = "{http: {useClientProtocol: true}}";
     const rule = (pool: string) =>
-      networking("DestinationRule", "web", "shop", `{host: web, trafficPolicy: {connectionPool: ${pool}}}`);
+      resource("DestinationRule shop/web", `{host: web, trafficPolicy: {connectionPool: ${pool}}}`);
     expect(follows(rule(client))).toContain(true);
     expect(follows(rule(client), sidecar("inboundConnectionPool: {http: {}}"))).not.toContain(true);
     expect(follows(sidecar(`inboundConnectionPool: ${client}`))).toContain(true);

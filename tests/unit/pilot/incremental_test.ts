@@ -9,7 +9,7 @@ import { difference, type ProxyView, snapshotOfView, viewVersion } from "../../.
 import { WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import { World } from "../../../src/pilot/world.ts";
 import type { MeshWorkload } from "../../../src/pilot/file_workloads.ts";
-import { caller, networking, TRUST_DOMAIN, workloadEntry } from "./fixture.ts";
+import { caller, meshConfig, resource, TRUST_DOMAIN, workloadEntry } from "./fixture.ts";
 
 const SEEDS = 12;
 const STEPS = 24;
@@ -88,13 +88,13 @@ class Files {
   }
 
   #service(name: string, namespace: string): string {
-    const annotation = this.#one(["", ", annotations: {networking.istio.io/exportTo: '.'}"]);
+    const annotation = this.#one(["", "annotations: {networking.istio.io/exportTo: '.'}"]);
     const ports = this.#one([
       "{name: http, port: 80}",
       "{name: http, port: 80}, {name: http-more, port: 81}",
     ]);
-    return `{apiVersion: v1, kind: Service, metadata: {name: ${name}, namespace: ${namespace}${annotation}}, ` +
-      `spec: {selector: {app: ${this.#one(NAMES)}}, ports: [${ports}]}}`;
+    const spec = `{selector: {app: ${this.#one(NAMES)}}, ports: [${ports}]}`;
+    return resource(`Service ${namespace}/${name}`, spec, annotation);
   }
 
   /** Names that lead to several of them, and to services, so that they change hands. */
@@ -111,10 +111,8 @@ class Files {
       "{number: 81, name: http, protocol: HTTP}",
     ]);
     const addresses = this.#one(["", "addresses: [10.1.1.1], ", "addresses: [10.1.1.1, 10.1.1.2], "]);
-    return networking(
-      "ServiceEntry",
-      name,
-      namespace,
+    return resource(
+      `ServiceEntry ${namespace}/${name}`,
       `{${this.#exportTo()}${addresses}hosts: ['${host}'], ports: [${ports}], resolution: ${resolution}}`,
     );
   }
@@ -142,10 +140,8 @@ class Files {
     const gateways = this.#one(["", "", `gateways: [mesh, ${gateway}], `, `gateways: [${gateway}], `]);
     const hosts = this.#one([`'${this.#one(HOSTS)}'`, `'${this.#one(HOSTS)}', rules.example.net`]);
     const bytes = this.#one(["", "", `, tcp: [{route: [{destination: {host: ${to}${subset}}}]}]`]);
-    return networking(
-      "VirtualService",
-      name,
-      namespace,
+    return resource(
+      `VirtualService ${namespace}/${name}`,
       `{${this.#exportTo()}${gateways}hosts: [${hosts}], ` +
         `http: [{${match}${action}}]${bytes}}`,
     );
@@ -153,10 +149,8 @@ class Files {
 
   #delegate(name: string, namespace: string): string {
     const to = this.#one(NAMES);
-    return networking(
-      "VirtualService",
-      `delegate-${name}`,
-      namespace,
+    return resource(
+      `VirtualService ${namespace}/delegate-${name}`,
       `{${this.#exportTo()}http: [{match: [{uri: {prefix: /x/y}}], route: [{destination: {host: ${to}}}]}]}`,
     );
   }
@@ -170,7 +164,7 @@ class Files {
       "tls: {mode: PASSTHROUGH}}";
     const servers = [`{port: ${port}, hosts: [${hosts}]${redirect}}`, ...this.#one([[], [passed]])];
     const selector = this.#one(["{}", "{}", "{app: a}", "{app: b}", ...SELECTORS]);
-    return networking("Gateway", name, namespace, `{selector: ${selector}, servers: [${servers}]}`);
+    return resource(`Gateway ${namespace}/${name}`, `{selector: ${selector}, servers: [${servers}]}`);
   }
 
   /** Few, since each takes much away. */
@@ -187,22 +181,23 @@ class Files {
       `egress: [{port: {number: 81, name: http}, hosts: [${hosts}]}, {hosts: ['./*']}]`,
       "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
     ]);
-    return networking("Sidecar", name, namespace, `{${selector}${egress}}`);
+    return resource(`Sidecar ${namespace}/${name}`, `{${selector}${egress}}`);
   }
 
   #policy(name: string, namespace: string): string {
     const selector = this.#one(["", "selector: {matchLabels: {app: a}}, "]);
     const action = this.#one(["ALLOW", "DENY"]);
     const rules = this.#one(["", ", rules: [{to: [{operation: {methods: [GET]}}]}]", ", rules: [{}]"]);
-    return "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, " +
-      `metadata: {name: ${name}, namespace: ${namespace}}, spec: {${selector}action: ${action}${rules}}}`;
+    return resource(
+      `AuthorizationPolicy ${namespace}/${name}`,
+      `{${selector}action: ${action}${rules}}`,
+    );
   }
 
   #peers(name: string, namespace: string): string {
     const selector = this.#one(["", "selector: {matchLabels: {app: b}}, "]);
-    return "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, " +
-      `metadata: {name: ${name}, namespace: ${namespace}}, ` +
-      `spec: {${selector}mtls: {mode: ${this.#one(["STRICT", "PERMISSIVE", "DISABLE"])}}}}`;
+    const mode = this.#one(["STRICT", "PERMISSIVE", "DISABLE"]);
+    return resource(`PeerAuthentication ${namespace}/${name}`, `{${selector}mtls: {mode: ${mode}}}`);
   }
 
   /** One of the names makes the one that there may be, or there is none. */
@@ -221,8 +216,7 @@ class Files {
       "enableAutoMtls: false",
       "rootNamespace: two",
     ]);
-    return "{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh, namespace: one}, " +
-      `spec: {${says}}}`;
+    return meshConfig(`{${says}}`);
   }
 
   #subsets(name: string, namespace: string): string {
@@ -235,10 +229,8 @@ class Files {
       ", outlierDetection: {interval: 5s}",
       ", connectionPool: {tcp: {maxConnections: 3}}",
     ]);
-    return networking(
-      "DestinationRule",
-      name,
-      namespace,
+    return resource(
+      `DestinationRule ${namespace}/${name}`,
       `{${selector === "" ? this.#exportTo() : selector}host: '${this.#one(HOSTS.slice(0, 4))}', ` +
         `trafficPolicy: {loadBalancer: {${balancer}${locality}}${more}}, ` +
         `subsets: [{name: v1, labels: {version: v${this.#random.below(2)}}}]}`,

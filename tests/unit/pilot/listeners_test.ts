@@ -1,7 +1,7 @@
 /** What captured connections are told by: declared protocols, addresses, server names. */
 import { describe, expect, test } from "bun:test";
 import type { Listener, ProxySettings, Snapshot } from "../../../src/model/snapshot.ts";
-import { caller, cluster, load, networking, service, snapshotFor, workloadEntry } from "./fixture.ts";
+import { caller, cluster, load, resource, service, snapshotFor, workloadEntry } from "./fixture.ts";
 
 function listener(snapshot: Snapshot, name: string): Listener | undefined {
   return snapshot.get(`listener/${name}`)?.body as Listener | undefined;
@@ -13,7 +13,7 @@ function ofService(ports: string, number = 8080): Listener | undefined {
 }
 
 function ofEntry(spec: string, name: string): Listener | undefined {
-  const resources = load(networking("ServiceEntry", "entry", "shop", spec));
+  const resources = load(resource("ServiceEntry shop/entry", spec));
   return listener(snapshotFor(resources, caller("shop")), name);
 }
 
@@ -97,7 +97,7 @@ describe("listenerOf()", () => {
   test("clusters say that captured bytes go on to where they were going", () => {
     const toOriginal = (rest: string) => {
       const spec = `{hosts: [db.example.com], ports: [{number: 5432, name: db, protocol: TCP}]${rest}}`;
-      const snapshot = snapshotFor(load(networking("ServiceEntry", "entry", "shop", spec)), caller("shop"));
+      const snapshot = snapshotFor(load(resource("ServiceEntry shop/entry", spec)), caller("shop"));
       return cluster(snapshot, "outbound|5432||db.example.com")?.toOriginalDestination;
     };
     expect(toOriginal("")).toBe(true);

@@ -6,7 +6,7 @@ import { ROUND_MS_MAX } from "../../../src/pilot/push_round.ts";
 import { WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import { resourceKey } from "../../../src/model/snapshot.ts";
 import { FakeProxy } from "./fake_proxy.ts";
-import { load, networking, service, workloadEntry } from "./fixture.ts";
+import { load, resource, service, workloadEntry } from "./fixture.ts";
 
 const NAMES = ["web", "caller", "edge"];
 const ENTRIES = NAMES.map((name, index) =>
@@ -96,9 +96,9 @@ function byWayOf(servers: Readonly<Record<number, string>>, called: number): str
   return [
     ...at(8080),
     service("edge", "shop", ports.join(", ")),
-    networking("Gateway", "edge", "shop", `{selector: {app: edge}, servers: [${written.join(", ")}]}`),
-    networking("VirtualService", "web", "shop", `{hosts: [web], ${to("edge", called)}}`),
-    networking("VirtualService", "edge", "shop", `{hosts: ["*"], gateways: [edge], ${to("web", 80)}}`),
+    resource("Gateway shop/edge", `{selector: {app: edge}, servers: [${written.join(", ")}]}`),
+    resource("VirtualService shop/web", `{hosts: [web], ${to("edge", called)}}`),
+    resource("VirtualService shop/edge", `{hosts: ["*"], gateways: [edge], ${to("web", 80)}}`),
   ];
 }
 

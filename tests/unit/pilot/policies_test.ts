@@ -3,15 +3,12 @@ import { describe, expect, test } from "bun:test";
 import type { EndpointSet, ProxySettings } from "../../../src/model/snapshot.ts";
 import { fileWorkloads } from "../../../src/pilot/file_workloads.ts";
 import { World } from "../../../src/pilot/world.ts";
-import { caller, load, service, workloadEntry } from "./fixture.ts";
+import { caller, load, meshConfig, resource, service, workloadEntry } from "./fixture.ts";
 
-const security = (kind: string, name: string, namespace: string, spec: string, metadata = "") =>
-  `{apiVersion: security.istio.io/v1, kind: ${kind}, ` +
-  `metadata: {name: ${name}, namespace: ${namespace}${metadata}}, spec: ${spec}}`;
 const authorization = (name: string, namespace: string, spec: string, metadata = "") =>
-  security("AuthorizationPolicy", name, namespace, spec, metadata);
+  resource(`AuthorizationPolicy ${namespace}/${name}`, spec, metadata);
 const peers = (name: string, namespace: string, spec: string) =>
-  security("PeerAuthentication", name, namespace, spec);
+  resource(`PeerAuthentication ${namespace}/${name}`, spec);
 
 const BASE = [
   service("web", "shop"),
@@ -36,7 +33,7 @@ describe("PolicyCatalogue", () => {
       authorization("a", "shop", "{}"),
       authorization("b", "shop", "{selector: {matchLabels: {app: web}}}"),
       authorization("c", "shop", "{selector: {matchLabels: {app: api}}}"),
-      authorization("d", "istio-system", "{action: DENY}", ", annotations: {istio.io/dry-run: 'true'}"),
+      authorization("d", "istio-system", "{action: DENY}", "annotations: {istio.io/dry-run: 'true'}"),
       authorization("e", "other", "{}"),
     ];
     const { policies } = settingsOf(...all);
@@ -49,8 +46,7 @@ describe("PolicyCatalogue", () => {
   });
 
   test("a principal with one name of the trust domain means it with any", () => {
-    const mesh = "apiVersion: mesh.istio.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: mesh}\n" +
-      "spec: {trustDomain: mesh.test, trustDomainAliases: [old.test]}\n";
+    const mesh = meshConfig("{trustDomain: mesh.test, trustDomainAliases: [old.test]}");
     const principals = "[old.test/ns/x/sa/y, other.test/ns/x/sa/y, '*/ns/x/sa/z', '*', mesh.test/ns/x/*]";
     const rules = `{rules: [{from: [{source: {principals: ${principals}}}]}]}`;
     const settings = settingsOf(mesh, authorization("a", "shop", rules));
@@ -82,7 +78,7 @@ describe("PolicyCatalogue", () => {
 
   test("rules about tokens are those of every RequestAuthentication that selects, with Istio's defaults", () => {
     const tokens = (name: string, namespace: string, spec: string) =>
-      security("RequestAuthentication", name, namespace, spec);
+      resource(`RequestAuthentication ${namespace}/${name}`, spec);
     const own = "selector: {matchLabels: {app: web}}";
     const { jwtRules = [] } = settingsOf(
       tokens("a", "shop", "{jwtRules: [{issuer: 'https://a.test'}]}"),

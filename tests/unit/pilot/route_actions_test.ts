@@ -1,13 +1,13 @@
 /** The fields of a rule in the words of the snapshot: each trap of VirtualService. */
 import { describe, expect, test } from "bun:test";
 import type { Route } from "../../../src/model/route.ts";
-import { caller, load, networking, service, snapshotFor, virtualHost } from "./fixture.ts";
+import { caller, load, resource, service, snapshotFor, virtualHost } from "./fixture.ts";
 
 const FQDN = "web.shop.svc.cluster.local";
 const TO = "route: [{destination: {host: web}}]";
 
 function routesOf(http: string, ...more: string[]): readonly Route[] {
-  const rule = networking("VirtualService", "r", "shop", `{hosts: [web], http: ${http}}`);
+  const rule = resource("VirtualService shop/r", `{hosts: [web], http: ${http}}`);
   const snapshot = snapshotFor(
     load(service("web", "shop"), service("other", "shop"), rule, ...more),
     caller("shop"),
@@ -219,10 +219,8 @@ test("corsPolicy has lists as the browser reads them", () => {
 });
 
 test("mirrors infer their port as destinations do", () => {
-  const rule = networking(
-    "VirtualService",
-    "r",
-    "shop",
+  const rule = resource(
+    "VirtualService shop/r",
     "{hosts: [web], http: [{route: [{destination: {host: web}}], mirror: {host: copy}}]}",
   );
   const resources = load(service("web", "shop"), service("copy", "shop", "{name: http, port: 9999}"), rule);

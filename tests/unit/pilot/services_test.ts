@@ -6,7 +6,7 @@ import {
   cluster,
   endpoints,
   load,
-  networking,
+  resource,
   service,
   snapshotFor,
   virtualHost,
@@ -40,17 +40,15 @@ describe("services", () => {
   test("a portless authority of an external host means port 80 and nothing else", () => {
     const spec = (location: string) =>
       `{hosts: [api.example.com], location: ${location}, ports: [{number: 8443, name: http, protocol: HTTP}]}`;
-    const external = servicesOf(load(networking("ServiceEntry", "api", "shop", spec("MESH_EXTERNAL"))))[0]!;
-    const internal = servicesOf(load(networking("ServiceEntry", "api", "shop", spec("MESH_INTERNAL"))))[0]!;
+    const external = servicesOf(load(resource("ServiceEntry shop/api", spec("MESH_EXTERNAL"))))[0]!;
+    const internal = servicesOf(load(resource("ServiceEntry shop/api", spec("MESH_INTERNAL"))))[0]!;
     expect(defaultPortOf(external)).toBeNull();
     expect(defaultPortOf(internal)).toBe(8443);
   });
 
   test("domains are unique: a ServiceEntry's full host beats another service's short name", () => {
-    const entry = networking(
-      "ServiceEntry",
-      "web",
-      "shop",
+    const entry = resource(
+      "ServiceEntry shop/web",
       "{hosts: [web.shop], location: MESH_INTERNAL, " +
         "resolution: STATIC, ports: [{number: 8080, name: http, protocol: HTTP}], endpoints: [{address: 10.1.1.1}]}",
     );
@@ -62,10 +60,8 @@ describe("services", () => {
   });
 
   test("addresses of a service are domains too, once each", () => {
-    const entry = networking(
-      "ServiceEntry",
-      "api",
-      "shop",
+    const entry = resource(
+      "ServiceEntry shop/api",
       "{hosts: [10.2.0.1, api.example.com], " +
         "addresses: [10.2.0.1, 10.2.0.1, 10.3.0.0/16, 'FD00::1'], ports: [{number: 80, name: http, protocol: HTTP}]}",
     );
@@ -132,10 +128,8 @@ describe("services", () => {
 
   test("a ServiceEntry is seen where exportTo says", () => {
     const entry = (exportTo: string) =>
-      load(networking(
-        "ServiceEntry",
-        "api",
-        "shop",
+      load(resource(
+        "ServiceEntry shop/api",
         `{hosts: [api.example.com], exportTo: [${exportTo}], ` +
           "ports: [{number: 80, name: http, protocol: HTTP}]}",
       ));
@@ -149,10 +143,8 @@ describe("services", () => {
 
   test("of two services with one host the caller's own namespace wins", () => {
     const entry = (namespace: string, address: string) =>
-      networking(
-        "ServiceEntry",
-        "api",
-        namespace,
+      resource(
+        `ServiceEntry ${namespace}/api`,
         "{hosts: [api.example.com], resolution: STATIC, " +
           `ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: ${address}}]}`,
       );
@@ -165,10 +157,8 @@ describe("services", () => {
 
   test("two ServiceEntries of one namespace add up their ports for one host", () => {
     const entry = (name: string, port: number) =>
-      networking(
-        "ServiceEntry",
-        name,
-        "shop",
+      resource(
+        `ServiceEntry shop/${name}`,
         `{hosts: [api.example.com], ports: [{number: ${port}, name: http, ` +
           "protocol: HTTP}]}",
       );
@@ -179,10 +169,8 @@ describe("services", () => {
 
   test("a wildcard ServiceEntry with endpoints answers to its wildcard; one without leads to where requests want to go", () => {
     const entry = (rest: string) =>
-      networking(
-        "ServiceEntry",
-        "api",
-        "shop",
+      resource(
+        "ServiceEntry shop/api",
         `{hosts: ['*.example.com'], ports: [{number: 80, name: http, ` +
           `protocol: HTTP}]${rest}}`,
       );
@@ -225,14 +213,14 @@ describe("services", () => {
     "a ServiceEntry's port of %s is spoken to in %s",
     (declared, protocol) => {
       const spec = `{hosts: [api.example.com], ports: [{number: 80, name: any, protocol: ${declared}}]}`;
-      const snapshot = snapshotFor(load(networking("ServiceEntry", "api", "shop", spec)), caller("shop"));
+      const snapshot = snapshotFor(load(resource("ServiceEntry shop/api", spec)), caller("shop"));
       expect(cluster(snapshot, "outbound|80||api.example.com")?.protocol).toBe(protocol as "http1" | "http2");
     },
   );
 
   test("a port that carries TLS has a cluster, but is not routed by authority", () => {
     const spec = "{hosts: [api.example.com], ports: [{number: 443, name: tls, protocol: HTTPS}]}";
-    const snapshot = snapshotFor(load(networking("ServiceEntry", "api", "shop", spec)), caller("shop"));
+    const snapshot = snapshotFor(load(resource("ServiceEntry shop/api", spec)), caller("shop"));
     expect(virtualHost(snapshot, "api.example.com:443")).toBeUndefined();
     expect(cluster(snapshot, "outbound|443||api.example.com")).toBeDefined();
     expect(endpoints(snapshot, "outbound|443||api.example.com")).toEqual(["api.example.com:443"]);

@@ -1,12 +1,12 @@
 /** Ports that a Sidecar asks for, and the TLS that ends at them. */
 import { describe, expect, test } from "bun:test";
 import type { ProxySettings } from "../../../src/model/snapshot.ts";
-import { caller, load, networking, service, snapshotFor } from "./fixture.ts";
+import { caller, load, resource, service, snapshotFor } from "./fixture.ts";
 
 function settings(sidecar: string, ...more: string[]): ProxySettings {
   const resources = load(
     service("web", "shop", "{name: http, port: 80}"),
-    networking("Sidecar", "default", "shop", `{${sidecar}}`),
+    resource("Sidecar shop/default", `{${sidecar}}`),
     ...more,
   );
   return snapshotFor(resources, caller("shop", { app: "web" })).get("proxy/self")?.body as ProxySettings;
@@ -14,10 +14,8 @@ function settings(sidecar: string, ...more: string[]): ProxySettings {
 
 /** The modes of ports of \`web\`. */
 function peers(modes: string): string {
-  return networking(
-    "PeerAuthentication",
-    "web",
-    "shop",
+  return resource(
+    "PeerAuthentication shop/web",
     `{selector: {matchLabels: {app: web}}, portLevelMtls: {${modes}}}`,
   ).replace("networking.istio.io", "security.istio.io");
 }
@@ -59,12 +57,7 @@ describe("doorsOf() at sockets", () => {
     const other = '{port: {number: 81}, hosts: ["./web"]}';
     const resources = load(
       two,
-      networking(
-        "Sidecar",
-        "default",
-        "shop",
-        `{${egress("HTTP", "./two").replace("]}]", `]}, ${other}]`)}}`,
-      ),
+      resource("Sidecar shop/default", `{${egress("HTTP", "./two").replace("]}]", `]}, ${other}]`)}}`),
     );
     const hosts = [...snapshotFor(resources, caller("shop", {})).keys()].filter((key) =>
       /^virtualHost/.test(key)

@@ -1,7 +1,7 @@
 /** What Sidecars leave of the mesh in the snapshots of those that they select, and where they deliver. */
 import { describe, expect, test } from "bun:test";
 import type { ProxySettings, Snapshot } from "../../../src/model/snapshot.ts";
-import { caller, load, networking, service, snapshotFor, workloadEntry } from "./fixture.ts";
+import { caller, load, resource, service, snapshotFor, workloadEntry } from "./fixture.ts";
 
 const MESH = [
   service("web", "shop"),
@@ -11,7 +11,7 @@ const MESH = [
 ];
 
 function sidecar(spec: string, name = "default", namespace = "shop"): string {
-  return networking("Sidecar", name, namespace, `{${spec}}`);
+  return resource(`Sidecar ${namespace}/${name}`, `{${spec}}`);
 }
 
 const egress = (...hosts: string[]) => `egress: [{hosts: [${hosts.map((host) => `"${host}"`).join(", ")}]}]`;
@@ -60,10 +60,8 @@ describe("Sidecar.egress", () => {
   });
 
   test("keeps what the VirtualServices that are seen lead to", () => {
-    const rule = networking(
-      "VirtualService",
-      "ledger",
-      "billing",
+    const rule = resource(
+      "VirtualService billing/ledger",
       "{hosts: [ledger], http: [{route: [{destination: {host: mail.office.svc.cluster.local}}]}]}",
     );
     expect(seenBy({}, rule, sidecar(egress("billing/*")))).toEqual(["ledger:8080", "mail:8080"]);
@@ -71,10 +69,8 @@ describe("Sidecar.egress", () => {
   });
 
   test("lets in a rule for a wildcard with one host that it is for", () => {
-    const rule = networking(
-      "VirtualService",
-      "all",
-      "billing",
+    const rule = resource(
+      "VirtualService billing/all",
       '{hosts: ["*.billing.svc.cluster.local"], http: [{route: [{destination: {host: mail.office.svc.cluster.local}}]}]}',
     );
     const one = "*/ledger.billing.svc.cluster.local";

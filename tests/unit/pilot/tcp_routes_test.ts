@@ -2,13 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import type { Listener, TcpRoute, VirtualHost } from "../../../src/model/snapshot.ts";
 import { translateFiles } from "../../../src/pilot/translate.ts";
-import { caller, load, networking, snapshotFor, TRUST_DOMAIN, workloadEntry } from "./fixture.ts";
+import { caller, load, resource, snapshotFor, TRUST_DOMAIN, workloadEntry } from "./fixture.ts";
 
 const entry = (protocol: string) =>
-  networking(
-    "ServiceEntry",
-    "db",
-    "shop",
+  resource(
+    "ServiceEntry shop/db",
     `{hosts: [db.test], ports: [{number: 443, name: p, protocol: ${protocol}}], resolution: STATIC, ` +
       "endpoints: [{address: 192.0.2.9}]}",
   );
@@ -18,7 +16,7 @@ const to = (host: string, port = 443) => `route: [{destination: {host: ${host}, 
 function routes(protocol: string, rules: string, labels: Record<string, string> = {}): string[] {
   const resources = load(
     entry(protocol),
-    networking("VirtualService", "db", "shop", `{hosts: [db.test], ${rules}}`),
+    resource("VirtualService shop/db", `{hosts: [db.test], ${rules}}`),
   );
   const snapshot = snapshotFor(resources, caller("shop", labels));
   const { routes } = snapshot.get("listener/db.test:443")?.body as Listener;
@@ -41,7 +39,7 @@ function skipped(protocol: string, ...specs: string[]): string[] {
   const resources = load(
     entry(protocol),
     workloadEntry("web", "shop", "{address: 192.0.2.1}"),
-    ...specs.map((spec, index) => networking("VirtualService", `db${index}`, "shop", spec)),
+    ...specs.map((spec, index) => resource(`VirtualService shop/db${index}`, spec)),
   );
   const listener = translateFiles(resources, "shop/web", TRUST_DOMAIN)?.get("listener/db.test:443")?.body;
   return ((listener as Listener).skipped ?? []).map(({ before, origin: { virtualService, rule }, why }) =>
@@ -92,15 +90,13 @@ describe("requests that ask for a port of TCP without a tunnel", () => {
   /** `AUTHORITIES -> CLUSTERS` of each route of db.test:443, and `before RULE: WHY` of each rule left out. */
   function requests(rules: string, labels = "{}"): string[] {
     const resources = load(
-      networking(
-        "ServiceEntry",
-        "db",
-        "shop",
+      resource(
+        "ServiceEntry shop/db",
         "{hosts: [db.test], addresses: [10.0.0.1, 'fd00::1'], ports: [{number: 443, name: p, protocol: TCP}], " +
           "resolution: STATIC, endpoints: [{address: 192.0.2.9}]}",
       ),
       workloadEntry("web", "shop", `{address: 192.0.2.1, labels: ${labels}}`),
-      networking("VirtualService", "db", "shop", `{hosts: [db.test], ${rules}}`),
+      resource("VirtualService shop/db", `{hosts: [db.test], ${rules}}`),
     );
     const { routes, skipped = [] } = translateFiles(resources, "shop/web", TRUST_DOMAIN)
       ?.get("virtualHost/db.test:443")?.body as VirtualHost;

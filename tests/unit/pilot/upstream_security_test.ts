@@ -1,6 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import type { Cluster, Endpoint, EndpointSet } from "../../../src/model/snapshot.ts";
-import { caller, cluster, load, networking, service, snapshotFor, workloadEntry } from "./fixture.ts";
+import {
+  caller,
+  cluster,
+  load,
+  meshConfig,
+  resource,
+  service,
+  snapshotFor,
+  workloadEntry,
+} from "./fixture.ts";
 
 const FQDN = "web.shop.svc.cluster.local";
 const MEMBERS = [
@@ -14,11 +23,10 @@ function endpointsOf(...documents: string[]): readonly Endpoint[] {
 }
 
 function rule(tls: string, host = FQDN): string {
-  return networking("DestinationRule", "web", "shop", `{host: '${host}', trafficPolicy: {tls: ${tls}}}`);
+  return resource("DestinationRule shop/web", `{host: '${host}', trafficPolicy: {tls: ${tls}}}`);
 }
 
-const MESH_OFF =
-  "{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: m}, spec: {enableAutoMtls: false}}";
+const MESH_OFF = meshConfig("{enableAutoMtls: false}");
 
 describe("reachOf()", () => {
   const meshPorts = (...documents: string[]) => endpointsOf(...documents).map(({ meshPort }) => meshPort);
@@ -48,10 +56,8 @@ describe("reachOf()", () => {
 
 describe("upstreamTls()", () => {
   const entry = (host: string, rest = "") =>
-    networking(
-      "ServiceEntry",
-      "api",
-      "shop",
+    resource(
+      "ServiceEntry shop/api",
       `{hosts: ['${host}'], resolution: ${host.startsWith("*") ? "NONE" : "DNS"}, ` +
         `ports: [{number: 80, name: http, protocol: HTTP}]${rest}}`,
     );
@@ -123,10 +129,8 @@ describe("upstreamTls()", () => {
 
 describe("resolution", () => {
   const of = (resolution: string, rest = "") => {
-    const document = networking(
-      "ServiceEntry",
-      "api",
-      "shop",
+    const document = resource(
+      "ServiceEntry shop/api",
       `{hosts: [api.example.com], resolution: ${resolution}, ports: [{number: 80, name: http, protocol: HTTP, ` +
         `targetPort: 8443}]${rest}}`,
     );

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { NO_CONDITIONS } from "../../../src/model/route.ts";
-import { caller, destinations, load, networking, service, snapshotFor, virtualHost } from "./fixture.ts";
+import { caller, destinations, load, resource, service, snapshotFor, virtualHost } from "./fixture.ts";
 
 const FQDN = "web.shop.svc.cluster.local";
 
 function virtualService(name: string, namespace: string, spec: string): string {
-  return networking("VirtualService", name, namespace, spec);
+  return resource(`VirtualService ${namespace}/${name}`, spec);
 }
 
 /** A rule whose destination shows which rule it was. */

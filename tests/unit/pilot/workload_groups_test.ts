@@ -5,7 +5,7 @@ import type { EndpointSet, ProxySettings } from "../../../src/model/snapshot.ts"
 import { DiscoveryServer, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
 import { DISCONNECT_GRACE_MS, WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import { FakeProxy } from "./fake_proxy.ts";
-import { load, networking, service, workloadEntry } from "./fixture.ts";
+import { load, resource, service, workloadEntry } from "./fixture.ts";
 
 const MEMBER = "shop/search-bcdf2456";
 const SEARCH_ID = "spiffe://cluster.local/ns/shop/sa/searcher";
@@ -16,10 +16,8 @@ function group(
   labels = "{app: search, version: v2}",
   template = "serviceAccount: searcher",
 ): string {
-  return networking(
-    "WorkloadGroup",
-    "search",
-    "shop",
+  return resource(
+    "WorkloadGroup shop/search",
     `{metadata: {labels: ${labels}}, template: {${template}, weight: 3, locality: eu/one, ports: {http: 9090}}${probe}}`,
   );
 }

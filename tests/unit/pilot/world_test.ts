@@ -2,13 +2,11 @@ import { describe, expect, test } from "bun:test";
 import type { ResourceSet } from "../../../src/config/resource.ts";
 import { fileWorkloads } from "../../../src/pilot/file_workloads.ts";
 import { World } from "../../../src/pilot/world.ts";
-import { caller, load, networking, service, workloadEntry } from "./fixture.ts";
+import { caller, load, meshConfig, resource, service, workloadEntry } from "./fixture.ts";
 
 const WEB = "outbound|8080||web.shop.svc.cluster.local";
-const RULE = networking(
-  "VirtualService",
-  "r",
-  "shop",
+const RULE = resource(
+  "VirtualService shop/r",
   "{hosts: [web], http: [{route: [{destination: {host: web}}]}]}",
 );
 const entry = (address: string) =>
@@ -44,8 +42,7 @@ describe("World", () => {
   });
 
   test("World keeps what it compiled when the mesh says something else of the proxies alone", () => {
-    const mesh = (spec: string) =>
-      `{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh, namespace: a}, spec: {${spec}}}`;
+    const mesh = (spec: string) => meshConfig(`{${spec}}`);
     const proxy = caller("shop");
     const resources = load(...BASE, entry("10.0.0.1"));
     const workloads = fileWorkloads(resources.workloadEntries);
@@ -75,8 +72,7 @@ describe("World", () => {
   });
 
   test("World keeps who is called in plain text where policies of another kind change", () => {
-    const policy = (kind: string, spec: string) =>
-      `{apiVersion: security.istio.io/v1, kind: ${kind}, metadata: {name: all, namespace: shop}, spec: {${spec}}}`;
+    const policy = (kind: string, spec: string) => resource(`${kind} shop/all`, `{${spec}}`);
     const plain = [...BASE, entry("10.0.0.1"), policy("PeerAuthentication", "mtls: {mode: DISABLE}")];
     const resources = load(...plain);
     const workloads = fileWorkloads(resources.workloadEntries);
@@ -114,13 +110,11 @@ describe("World", () => {
   });
 
   test.each([
-    ["a Sidecar", networking("Sidecar", "default", "shop", "{egress: [{hosts: ['far/*']}]}")],
+    ["a Sidecar", resource("Sidecar shop/default", "{egress: [{hosts: ['far/*']}]}")],
     [
       "a rule that asks for a label that none has asked for",
-      networking(
-        "VirtualService",
-        "z",
-        "shop",
+      resource(
+        "VirtualService shop/z",
         "{exportTo: ['.'], hosts: [api], http: [{match: [{sourceLabels: {tier: gold}}], " +
           "route: [{destination: {host: web}}]}]}",
       ),
@@ -144,22 +138,16 @@ describe("World", () => {
   test("World tells gateways apart by labels for which DestinationRules ask alone", () => {
     const documents = [
       ...BASE,
-      networking(
-        "Gateway",
-        "g",
-        "shop",
+      resource(
+        "Gateway shop/g",
         "{selector: {}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}",
       ),
-      networking(
-        "VirtualService",
-        "g",
-        "shop",
+      resource(
+        "VirtualService shop/g",
         "{gateways: [g], hosts: [web], http: [{route: [{destination: {host: web}}]}]}",
       ),
-      networking(
-        "DestinationRule",
-        "d",
-        "shop",
+      resource(
+        "DestinationRule shop/d",
         "{workloadSelector: {matchLabels: {tier: gold}}, host: web, " +
           "trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}}",
       ),

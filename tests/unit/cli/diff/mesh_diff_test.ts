@@ -3,21 +3,14 @@ import { diffText } from "../../../../src/cli/diff/diff_text.ts";
 import { meshDiff, type WorkloadDiff } from "../../../../src/cli/diff/mesh_diff.ts";
 import type { ResourceSet } from "../../../../src/config/resource.ts";
 import { golden } from "../../../golden.ts";
-import {
-  load,
-  loadDirectory,
-  networking,
-  service,
-  TRUST_DOMAIN,
-  workloadEntry,
-} from "../../pilot/fixture.ts";
+import { load, loadDirectory, resource, service, TRUST_DOMAIN, workloadEntry } from "../../pilot/fixture.ts";
 
 const WEB = workloadEntry("web", "shop", "{address: 10.0.0.1, labels: {app: web}, serviceAccount: web}");
 const CART = workloadEntry("cart", "shop", "{address: 10.0.0.2, labels: {app: cart, version: v1}}");
 const SERVICES = [service("web", "shop"), service("cart", "shop")];
 
 function virtualService(http: string): string {
-  return networking("VirtualService", "cart", "shop", `{hosts: [cart], http: ${http}}`);
+  return resource("VirtualService shop/cart", `{hosts: [cart], http: ${http}}`);
 }
 
 function diff(before: ResourceSet, after: ResourceSet): readonly WorkloadDiff[] {
@@ -120,10 +113,8 @@ describe("meshDiff()", () => {
 
   test("meshDiff() tells what holds for the calls to a service", () => {
     const rule = (balancer: string) =>
-      networking(
-        "DestinationRule",
-        "cart",
-        "shop",
+      resource(
+        "DestinationRule shop/cart",
         `{host: cart, trafficPolicy: {loadBalancer: {simple: ${balancer}}}}`,
       );
     const [web] = diff(load(...SERVICES, WEB, rule("RANDOM")), load(...SERVICES, WEB, rule("ROUND_ROBIN")));
@@ -152,13 +143,11 @@ describe("meshDiff()", () => {
         ...SERVICES,
         WEB,
         before,
-        networking(
-          "ServiceEntry",
-          "db",
-          "shop",
+        resource(
+          "ServiceEntry shop/db",
           "{hosts: [db.test], resolution: DNS, ports: [{number: 443, name: tls, protocol: TLS}]}",
         ),
-        networking("VirtualService", "db", "shop", `{hosts: [db.test], ${rules}}`),
+        resource("VirtualService shop/db", `{hosts: [db.test], ${rules}}`),
       );
     const old = mesh("# moved", tls("db.test"));
     expect(diffText(meshDiff(old, mesh("# moved\n# on", tls("db.test")), TRUST_DOMAIN)))
@@ -174,7 +163,7 @@ describe("meshDiff()", () => {
   });
 
   test("diffText() tells what a Sidecar opens and shuts, item by item", () => {
-    const sidecar = (spec: string) => networking("Sidecar", "web", "shop", `{${spec}}`);
+    const sidecar = (spec: string) => resource("Sidecar shop/web", `{${spec}}`);
     const before = load(...SERVICES, WEB, sidecar("ingress: [{port: {number: 80}}, {port: {number: 81}}]"));
     const after = load(
       ...SERVICES,
@@ -206,17 +195,15 @@ describe("meshDiff()", () => {
 
 describe("meshDiff() of a gateway", () => {
   const gateway = (port: number, tls = "") =>
-    networking(
-      "Gateway",
-      "main",
-      "shop",
+    resource(
+      "Gateway shop/main",
       `{selector: {istio: edge}, servers: [
         {port: {number: 80, name: http, protocol: HTTP}, hosts: [cart.test]${tls}},
         {port: {number: ${port}, name: more, protocol: HTTP}, hosts: [cart.test]}]}`,
     );
   const edge = workloadEntry("edge", "shop", "{address: 10.0.0.9, labels: {istio: edge}}");
   const rule = (http: string) =>
-    networking("VirtualService", "cart", "shop", `{hosts: [cart.test], gateways: [main], http: [${http}]}`);
+    resource("VirtualService shop/cart", `{hosts: [cart.test], gateways: [main], http: [${http}]}`);
   const toCart = "{route: [{destination: {host: cart}}]}";
   const toWeb = "{match: [{uri: {prefix: /v2}}], route: [{destination: {host: web}}]}";
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { fileSnapshots } from "../../../../src/pilot/translate.ts";
 import { explain } from "../../../../src/proxy/explain/explain.ts";
 import { pathFormOf, readExplainRequest } from "../../../../src/proxy/explain/request.ts";
-import { load, networking, service, workloadEntry } from "../../pilot/fixture.ts";
+import { load, meshConfig, resource, service, workloadEntry } from "../../pilot/fixture.ts";
 
 const entry = (name: string, app: string, n: number) =>
   workloadEntry(
@@ -12,9 +12,7 @@ const entry = (name: string, app: string, n: number) =>
     `{address: 10.0.0.${n}, labels: {app: ${app}, n: '${n}'}, serviceAccount: ${app}}`,
   );
 
-const policy = (name: string, spec: string) =>
-  "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, " +
-  `metadata: {name: ${name}, namespace: shop}, spec: ${spec}}`;
+const policy = (name: string, spec: string) => resource(`AuthorizationPolicy shop/${name}`, spec);
 
 function authorization(url: string, ...documents: string[]) {
   const base = [
@@ -65,12 +63,9 @@ describe("explainAuthorization()", () => {
 
   test("a path has the form that the mesh asks for, also after a rewrite", () => {
     const explained = (normalization: string) => {
-      const mesh = "{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, metadata: {name: mesh, " +
-        `namespace: istio-system}, spec: {pathNormalization: {normalization: ${normalization}}}}`;
-      const rewriting = networking(
-        "VirtualService",
-        "v",
-        "shop",
+      const mesh = meshConfig(`{pathNormalization: {normalization: ${normalization}}}`);
+      const rewriting = resource(
+        "VirtualService shop/v",
         "{hosts: [web], http: [{match: [{uri: {prefix: /a}}], rewrite: {uri: /b/}, " +
           "route: [{destination: {host: web}}]}]}",
       );
@@ -107,9 +102,10 @@ describe("explainAuthorization()", () => {
   });
 
   test("says who is asked first, and that a provider that there is not denies", () => {
-    const mesh = "{apiVersion: mesh.istio.io/v1alpha1, kind: MeshConfig, " +
-      "metadata: {name: mesh, namespace: istio-system}, spec: {extensionProviders: " +
-      "[{name: guard, envoyExtAuthzHttp: {service: web.shop.svc.cluster.local, port: 8080}}]}}";
+    const mesh = meshConfig(
+      "{extensionProviders: [{name: guard, " +
+        "envoyExtAuthzHttp: {service: web.shop.svc.cluster.local, port: 8080}}]}",
+    );
     const ask = policy("c", "{action: CUSTOM, provider: {name: guard}, rules: [{}]}");
     expect(authorization(URL, mesh, ask)).toMatchObject({
       decision: "allow",
@@ -154,10 +150,8 @@ describe("explainAuthorization()", () => {
   });
 
   test("asks of the request as it arrives: rewritten, and with its headers edited", () => {
-    const rewriting = networking(
-      "VirtualService",
-      "v",
-      "shop",
+    const rewriting = resource(
+      "VirtualService shop/v",
       "{hosts: [web], http: [{rewrite: {uri: /b}, headers: {request: {set: {x-a: b}}}, " +
         "route: [{destination: {host: web}}]}]}",
     );
