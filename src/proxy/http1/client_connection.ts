@@ -112,10 +112,8 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
 
   #close(): void {
     if (this.#closed) return;
-    this.#closed = true;
-    this.#wheel.clear(this);
-    this.#writer.close();
     this.#wire.end();
+    this.#leave();
   }
 
   // The request.
@@ -322,10 +320,14 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
 
   #terminate(): void {
     if (this.#closed) return;
+    this.#wire.terminate();
+    this.#leave();
+  }
+
+  #leave(): void {
     this.#closed = true;
     this.#wheel.clear(this);
     this.#writer.close();
-    this.#wire.terminate();
     this.#owner.onGone(this);
   }
 

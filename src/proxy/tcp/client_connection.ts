@@ -42,6 +42,7 @@ export class TcpClientConnection implements WireOwner, UpstreamConnection, Clien
     this.#handler = handler;
     // After the caller has the stream.
     queueMicrotask(() => {
+      this.#tunnel.resume();
       this.#handler?.onResponse({ status: 200, headers: [], bodyLength: BODY_LENGTH_UNKNOWN });
       for (const chunk of this.#early.splice(0)) this.#handler?.onResponseBody(chunk);
     });
@@ -96,12 +97,16 @@ export class TcpClientConnection implements WireOwner, UpstreamConnection, Clien
   // From the tunnel.
 
   onBytes(chunk: Uint8Array): void {
-    if (this.#handler === null) this.#early.push(chunk);
-    else this.#handler.onResponseBody(chunk);
+    if (this.#handler !== null) return this.#handler.onResponseBody(chunk);
+    // Nobody may ever ask for it: what a server says on and on waits in the kernel.
+    this.#tunnel.pause();
+    this.#early.push(chunk);
   }
 
   onBytesEnd(): void {
-    this.#handler?.onResponseEnd(null);
+    // Whoever was given it now would wait for an end that is over.
+    if (this.#handler === null) this.#tunnel.reset();
+    else this.#handler.onResponseEnd(null);
   }
 
   onBroken(reason: ResetReason): void {

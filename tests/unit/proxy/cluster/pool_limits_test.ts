@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { Prng } from "../../../../src/lib/prng.ts";
-import { TimerWheel } from "../../../../src/lib/timer_wheel.ts";
+import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import type { ClusterLimits } from "../../../../src/model/snapshot.ts";
 import { Host, type PendingRequest } from "../../../../src/proxy/cluster/host.ts";
 import { HostTable } from "../../../../src/proxy/cluster/host_table.ts";
@@ -59,7 +59,7 @@ async function isBusy(connection: FakeConnection): Promise<boolean> {
   return !connection.wire.closed && await connection.read() !== "";
 }
 
-function limited(settings: ClusterLimits, protocol: "http1" | "http2" = "http1") {
+function limited(settings: ClusterLimits, protocol: "http1" | "http2" | "tcp" = "http1") {
   const clock = new ManualClock();
   const network = new FakeNetwork();
   const context = {
@@ -159,6 +159,19 @@ describe("Host with limits", () => {
     expect(network.attempts).toHaveLength(2);
   });
 
+  test.each(["http1", "http2", "tcp"] as const)(
+    "Host gives nobody a connection that came to its age as it stood idle: %s",
+    (protocol) => {
+      const { network, clock, one, used } = limited({ maxConnectionDurationMs: 1_000 }, protocol);
+      one.withdraw(new Call(one));
+      network.last.accept();
+      clock.advance(1_000 + WHEEL_LATENESS_MS);
+      expect([network.last.wire.closed, used()]).toEqual([true, [0, 0, 1]]);
+      new Call(one);
+      expect(network.attempts).toHaveLength(2);
+    },
+  );
+
   test("Host makes an HTTP/2 connection for every so many requests, and keeps the others that are free", () => {
     const { network, one, used } = limited({ maxRequestsPerConnection: 2 }, "http2");
     for (let i = 0; i < 3; i++) new Call(one);
@@ -202,12 +215,14 @@ describe("Host with limits", () => {
     { maxConnections: 3, maxPendingRequests: 4 },
     { maxRequestsPerConnection: 1 },
     { maxRequestsPerConnection: 3, maxConnections: 2, maxRequests: 5 },
+    { maxConnectionDurationMs: 500, maxConnections: 3 },
+    { idleTimeoutMs: 500, maxConnections: 3 },
   ])(
     "Host leaves nobody waiting and nothing counted, whatever happens, within %p",
     async (settings: ClusterLimits) => {
       for (let seed = 0; seed < 10; seed++) {
         const random = new Prng(seed);
-        const { network, host, used, limits } = limited(settings);
+        const { network, host, used, limits, clock } = limited(settings);
         const hosts = [host("a"), host("b"), host("c")];
         const calls: Call[] = [];
         const open: FakeConnection[] = [];
@@ -222,6 +237,7 @@ describe("Host with limits", () => {
             else open.push(attempt.accept());
           } else if (chance < 9 && some !== undefined && await isBusy(some)) some.say(OK);
           else if (chance === 9 && some?.wire.closed === false) some.close();
+          if (random.below(4) === 0) clock.advance(100);
           expect(limits.pending).toBeLessThanOrEqual(settings.maxPendingRequests ?? Infinity);
           // Each host may have one, and each request that falls due together with its connection's end another.
           expect(limits.connections).toBeLessThanOrEqual((settings.maxConnections ?? Infinity) + 2);
