@@ -192,9 +192,8 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     this.#pace.stop();
     this.#discards = false;
     if (this.#peerEnded) this.#awaitHalfClosed();
-    else if (head.bodyLength > 0 && this.#asked === null && this.#limits.requestBodyRateBytes > 0) {
-      this.#pace.start();
-    } else this.#touch();
+    else if (!this.#awaitsContinue && this.#hasPace) this.#pace.start();
+    else this.#touch();
     const rest = this.#heads.rest as Buffer;
     const restFrom = this.#heads.restFrom;
     this.#heads.clear();
@@ -209,6 +208,18 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (this.#peerEnded && !this.#request.done && this.#inExchange()) this.#abort("closed");
   }
 
+  /** A body of announced length, which is to come as fast as that. */
+  get #hasPace(): boolean {
+    const { remaining } = this.#request;
+    return remaining > 0 && remaining < Number.POSITIVE_INFINITY && this.#limits.requestBodyRateBytes > 0;
+  }
+
+  /** The client holds its body back no more, as it was told or by itself. */
+  #endAwaiting(): void {
+    this.#awaitsContinue = false;
+    if (this.#hasPace && !this.#responded) this.#pace.start();
+  }
+
   #inExchange(): boolean {
     return this.#state === State.Exchange;
   }
@@ -218,6 +229,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (!this.#peerEnded && !this.#responseEnded) this.#touch();
     let position = from;
     if (!this.#request.done) {
+      if (this.#awaitsContinue) this.#endAwaiting();
       position = this.#request.read(chunk, from);
       this.#pace.count(position - from);
       if (this.#request.done) this.#pace.stop();
@@ -254,7 +266,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
 
   inform(status: number, headers: HeaderList): void {
     if (this.#state !== State.Exchange || this.#http10) return;
-    if (status === 100) this.#awaitsContinue = false;
+    if (status === 100 && this.#awaitsContinue) this.#endAwaiting();
     writeInformational(this.#writer, status, headers);
     this.#writer.flushSoon();
   }
@@ -445,8 +457,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   #judgeBody(): void {
-    const held = this.#requestPaused || this.#awaitsContinue;
-    if (!this.#pace.goesOn(held)) this.#breakOff("timeout", MALFORMED.bodyTimeout);
+    if (!this.#pace.goesOn(this.#requestPaused)) this.#breakOff("timeout", MALFORMED.bodyTimeout);
   }
 
   /** The first write tells whether the client is still there: one that is gone answers it with a reset. */

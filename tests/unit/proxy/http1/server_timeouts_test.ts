@@ -57,6 +57,29 @@ describe("timeouts", () => {
     expect(down.last.reset).toBe("timeout");
   });
 
+  test("Http1ServerConnection waits for a body that waits for 100 as long as for anything else", () => {
+    const down = new Downstream();
+    down.send(post("x".repeat(1_000), "Expect: 100-continue").slice(0, -1_000));
+    down.clock.advance(DEFAULT_LIMITS.streamIdleMs - 1);
+    expect(down.last.reset).toBeNull();
+    down.clock.advance(WHEEL_LATENESS_MS + 1);
+    expect([down.last.reset, down.wire.written]).toEqual(["timeout", refusal("408 Request Timeout")]);
+  });
+
+  test("Http1ServerConnection wants such a body in time once it was told to come, or has begun by itself", () => {
+    for (const begin of ["told", "begun"]) {
+      const down = new Downstream();
+      down.send(post("x".repeat(1_000), "Expect: 100-continue").slice(0, -1_000));
+      down.clock.advance(3 * BODY_TIMEOUT_MS);
+      if (begin === "told") down.last.stream.inform(100, []);
+      else down.send("x");
+      down.clock.advance(BODY_TIMEOUT_MS - 1);
+      expect(down.last.reset).toBeNull();
+      down.clock.advance(WHEEL_LATENESS_MS + 1);
+      expect(down.last.reset).toBe("timeout");
+    }
+  });
+
   test("Http1ServerConnection lets a client take its time for a body once it was answered", () => {
     const down = new Downstream();
     down.send(post("x".repeat(100_000)).slice(0, -100_000));
