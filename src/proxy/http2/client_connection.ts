@@ -134,7 +134,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     if (one.asked === "websocket") restoreRefusedUpgrade(head);
     one.responded = true;
     const bodiless = one.toHead || head.status === 204 || head.status === 304;
-    one.expected = bodiless ? 0 : head.bodyLength;
+    one.expected = bodiless ? 0 : section.contentLength;
     one.handler?.onResponse(head);
     if (ended && !one.closed) this.endRemote(stream, null);
   }

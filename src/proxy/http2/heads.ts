@@ -69,7 +69,9 @@ export function readResponseHead(
     return { status, headers, bodyLength: contentLength };
   }
   const bodyLength = lengthOf(contentLength, ended);
-  return bodyLength === undefined ? undefined : { status, headers, bodyLength };
+  if (bodyLength === undefined) return undefined;
+  // An empty body may have trailers behind it, which a message without a body has no place for.
+  return { status, headers, bodyLength: bodyLength === 0 && !ended ? BODY_LENGTH_UNKNOWN : bodyLength };
 }
 
 /** 0: malformed. */

@@ -177,6 +177,16 @@ describe("Http2ClientConnection", () => {
     },
   );
 
+  test("a body that is announced to be empty has its trailers, and nothing else", async () => {
+    const up = await Http2Upstream.greeted();
+    const { response } = up.request();
+    up.answer(headers(1, [...OK, "content-length", "0"]), headers(1, ["grpc-status", "5"], true));
+    expect(response).toMatchObject({ head: { bodyLength: -1 }, trailers: ["grpc-status", "5"], ended: true });
+    const other = up.request().response;
+    up.answer(headers(3, [...OK, "content-length", "0"]), data(3, "a", true));
+    expect(other.reset).toEqual(["protocol-error", true]);
+  });
+
   test("answers with END_STREAM and CONTINUATION", async () => {
     const up = await Http2Upstream.greeted();
     const { response } = up.request();
