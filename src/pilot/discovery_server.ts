@@ -16,6 +16,7 @@ import {
 } from "./discovery_session.ts";
 import { Farewells } from "./farewells.ts";
 import { opensPorts, withDoorsOf } from "./openings.ts";
+import { withPlainTextOf } from "./plain_text.ts";
 import type { ProxyView } from "./proxy_view.ts";
 import { PushRound } from "./push_round.ts";
 import type { WorkloadRegistry } from "./registry.ts";
@@ -55,9 +56,9 @@ export class DiscoveryServer {
   readonly #farewells = new Farewells();
   /** Until it is over, nobody is told where to call: who is to serve at new ports has yet to confirm that it does. */
   readonly #openings: PushRound;
-  /** Until it is over, some still call where gateways are to serve no more. */
+  /** Until it is over, some still call where gateways are to serve no more, or in plain text that is to be refused. */
   readonly #closings: PushRound;
-  /** Those gateways. */
+  /** Who is to serve less. */
   #closing: ReadonlySet<DiscoverySession> = new Set();
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
@@ -271,10 +272,11 @@ export class DiscoveryServer {
     if (acked === null) return view;
     if (this.#openings.isOn) {
       const shared = isGateway(session) ? withDoorsOf(view.shared, acked.shared) : acked.shared;
-      return { shared, self: view.self };
+      return { shared, self: withPlainTextOf(acked.self, view.self) };
     }
     if (this.#closing.has(session)) {
-      return { shared: withDoorsOf(acked.shared, view.shared), self: view.self };
+      const shared = isGateway(session) ? withDoorsOf(acked.shared, view.shared) : view.shared;
+      return { shared, self: withPlainTextOf(acked.self, view.self) };
     }
     return view;
   }
@@ -292,13 +294,18 @@ export class DiscoveryServer {
     }
   }
 
-  /** The gateways that serve more than they are to. */
+  /** The gateways that serve more than they are to, and who takes plain text where it is not to. */
   *#serving(world: World): Generator<DiscoverySession> {
     for (const session of this.#sessions) {
       const workload = this.#registry.get(session.hello.workload);
-      if (workload === undefined || session.acked === null || !isGateway(session)) continue;
-      const { shared } = world.view(workload);
-      if (withDoorsOf(session.acked.shared, shared) !== shared) yield session;
+      if (workload === undefined || session.acked === null) continue;
+      const { acked } = session;
+      const self = world.settings(workload);
+      if (withPlainTextOf(acked.self, self) !== self) yield session;
+      else if (isGateway(session)) {
+        const { shared } = world.view(workload);
+        if (withDoorsOf(acked.shared, shared) !== shared) yield session;
+      }
     }
   }
 
@@ -335,7 +342,7 @@ export class DiscoveryServer {
     if (!this.#closings.isOn) this.#closeDoors();
   }
 
-  /** Nobody is sent any more to where gateways are to serve no more. */
+  /** Nobody is told any more to call what is to be served no more. */
   #closeDoors(): void {
     const closing = [...this.#closing];
     this.#closing = new Set();

@@ -7,12 +7,13 @@ import { contentHash } from "../lib/hash.ts";
 import type { GatewayListener } from "../model/gateway_listener.ts";
 import { type ResourceKey, resourceKey, type Snapshot, type VersionedResource } from "../model/snapshot.ts";
 import { clustersOf } from "./gateway_listeners.ts";
+import { withPlainTextOf } from "./plain_text.ts";
 
-/** Whether a proxy that has some settings is to open ports for others. */
+/** Whether a proxy that has some settings is to open ports for others, or to take plain text where it takes none. */
 export function opensPorts(next: VersionedResource, before: VersionedResource): boolean {
   if (next === before || next.body.kind !== "proxy" || before.body.kind !== "proxy") return false;
   const open = new Set(before.body.inbound.map(({ port }) => port));
-  return next.body.inbound.some(({ port }) => !open.has(port));
+  return next.body.inbound.some(({ port }) => !open.has(port)) || withPlainTextOf(next, before) !== before;
 }
 
 const joined = new WeakMap<Snapshot, WeakMap<Snapshot, Snapshot>>();

@@ -83,6 +83,51 @@ describe("Openings", () => {
   });
 });
 
+describe("Openings of plain text", () => {
+  const inMode = (mode: string) => [
+    ...at(8080),
+    `{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: web, namespace: shop}, ` +
+    `spec: {selector: {matchLabels: {app: web}}, mtls: {mode: ${mode}}}}`,
+  ];
+  /** Whether it was told last that it takes plain text. */
+  const takesIt = (proxy: FakeProxy) => {
+    const told = proxy.pushes.flatMap(({ set }) => set.map(({ body }) => body));
+    return told.findLast((body) => body.kind === "proxy")?.inbound.map(({ mtls }) => mtls !== "strict");
+  };
+
+  test("a workload takes it before callers are told to send it", () => {
+    const { update, web, caller } = start(inMode("STRICT"));
+    update(inMode("DISABLE"));
+    expect([sent(web), takesIt(web), sent(caller)]).toEqual([["proxy/self"], [true], []]);
+    web.ack();
+    expect(sent(caller)).toEqual([ENDPOINTS]);
+  });
+
+  test("a workload takes it until callers have confirmed that they prove who they are", () => {
+    const { update, web, caller } = start(inMode("DISABLE"));
+    update(inMode("STRICT"));
+    expect([sent(web), sent(caller)]).toEqual([[ENDPOINTS], [ENDPOINTS]]);
+    web.ack();
+    expect(takesIt(web)).toBeUndefined();
+    caller.ack();
+    expect(takesIt(web)).toEqual([false]);
+  });
+
+  test("a workload takes it no longer for a caller that is silent", () => {
+    const { clock, update, web } = start(inMode("DISABLE"));
+    update(inMode("STRICT"));
+    web.ack();
+    clock.advance(ROUND_MS_MAX);
+    expect(takesIt(web)).toEqual([false]);
+  });
+
+  test("a workload refuses it at once where nobody has to call in another way", () => {
+    const { update, web } = start(inMode("PERMISSIVE"));
+    update(inMode("STRICT"));
+    expect(takesIt(web)).toEqual([false]);
+  });
+});
+
 /** A gateway that takes calls for some hosts, and callers of web that are sent to one of its ports. */
 function byWayOf(servers: Readonly<Record<number, string>>, called: number): string[] {
   const written = Object.entries(servers).map(([port, rest]) =>
