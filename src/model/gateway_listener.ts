@@ -1,12 +1,12 @@
 /** The ports of a gateway, as a part of its snapshot. */
+import type { Bind } from "./bind.ts";
 import type { SkippedRule, TcpRoute } from "./snapshot.ts";
 
-/** A port of a gateway (Gateway `servers`). `name` is `BIND:PORT`, where BIND may be empty. */
+/** A port of a gateway (Gateway `servers`), or a socket. `name` is `BIND:PORT`, where BIND may be empty, or the socket. */
 export interface GatewayListener {
   readonly kind: "gatewayListener";
   readonly name: string;
-  /** An IP address; null: the gateway's own. */
-  readonly bind: string | null;
+  readonly bind: Bind;
   readonly port: number;
   /** A port that carries TLS chooses by server name, the most specific first; any other has one alone. */
   readonly chains: readonly GatewayChain[];

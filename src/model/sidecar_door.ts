@@ -1,4 +1,5 @@
 /** Ports of a sidecar's own that are dialled and not captured (Sidecar `captureMode: NONE`). */
+import { isSocket } from "./bind.ts";
 import type { PortProtocol } from "./snapshot.ts";
 
 export interface SidecarDoor {
@@ -17,9 +18,4 @@ export interface SidecarDoor {
 export function doorName({ side, bind, port }: SidecarDoor): string {
   if (isSocket({ bind })) return `${side} ${bind}`;
   return `${side} ${bind.includes(":") ? `[${bind}]` : bind}:${port}`;
-}
-
-/** Whether programs call it by a path. */
-export function isSocket({ bind }: Pick<SidecarDoor, "bind">): boolean {
-  return bind.startsWith("unix://");
 }

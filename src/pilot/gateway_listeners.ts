@@ -1,6 +1,7 @@
 /** The ports of a gateway, and the virtual hosts behind them: what the Gateways that select it ask for, together. */
 import type { ConfigResource } from "../config/resource.ts";
 import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
+import { listenerName } from "../config/server_place.ts";
 import { isPlainServer, type ServerSpeech, serverSpeech } from "../config/server_speech.ts";
 import type { GatewayChain, GatewayListener } from "../model/gateway_listener.ts";
 import type { Route } from "../model/route.ts";
@@ -251,8 +252,4 @@ function routeScope(scope: GatewayScope, { gateway, server }: Placed): RouteScop
     gateway: `${gateway.namespace}/${gateway.name}`,
     inferredPort: (host) => scope.inferredPort(host, port),
   };
-}
-
-function listenerName({ bind, port }: GatewayServer): string {
-  return `${bind ?? ""}:${port.number}`;
 }

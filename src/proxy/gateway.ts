@@ -1,5 +1,6 @@
 /** The gateway's half of the data plane: ports by configuration, certificates from files. */
 import type { Clock } from "../lib/clock.ts";
+import { isSocket } from "../model/bind.ts";
 import { certificateSources } from "../model/gateway_listener.ts";
 import type { ShutPort } from "../model/shut_port.ts";
 import { keyKind, keyPairFault } from "../runtime/key_pair_check.ts";
@@ -26,6 +27,8 @@ export interface GatewayPlace {
 export interface GatewayOptions {
   /** Directory of the credentials that Gateways name. */
   readonly credentials: string | null;
+  /** As in ProxyOptions. */
+  readonly servesSockets: boolean;
   readonly clock: Clock;
   /** One for each port, so that its connections can be told from others. */
   reception(): Reception;
@@ -40,6 +43,7 @@ export interface GatewayOptions {
 }
 
 export class Gateway {
+  readonly #servesSockets: boolean;
   readonly #certificates: CertificateStore;
   readonly #files: WatchedFiles;
   readonly #doors: Doors;
@@ -48,6 +52,7 @@ export class Gateway {
 
   constructor(place: GatewayPlace, options: GatewayOptions) {
     const { clock, warn } = options;
+    this.#servesSockets = options.servesSockets;
     this.#files = new WatchedFiles({ clock, onChange: () => this.#certificates.refresh() });
     this.#certificates = new CertificateStore({
       directory: options.credentials,
@@ -103,7 +108,8 @@ export class Gateway {
   }
 
   #open(): void {
-    const tables = [...this.#compiled?.gateway ?? []];
+    const tables = [...this.#compiled?.gateway ?? []]
+      .filter(([, { listener }]) => this.#servesSockets || !isSocket(listener));
     this.#doors.update(new Map(tables.map(([name, { listener }]) => [name, listener])));
   }
 }

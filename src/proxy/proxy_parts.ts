@@ -149,9 +149,11 @@ export class ProxyParts {
 
   createGateway(place: GatewayPlace): Gateway {
     const { clock, random, trustDomain, limits, credentials, tlsMaterial, warn, onShutPorts } = this.#options;
+    const { servesSockets = true } = this.#options;
     // Here, since sidecars are many and have no such ports.
     const { Gateway } = require("./gateway.ts") as typeof import("./gateway.ts");
     return new Gateway(place, {
+      servesSockets,
       clock,
       credentials,
       reception: () => new Reception(this.gate, this.wheel, "inbound", limits),

@@ -1,7 +1,8 @@
 /** The ports of a sidecar that its Sidecar resource asks for, and the certificates that it shows to who is no mesh. */
 import type { Clock } from "../lib/clock.ts";
+import { isSocket } from "../model/bind.ts";
 import { certificateSources } from "../model/gateway_listener.ts";
-import { doorName, isSocket, type SidecarDoor } from "../model/sidecar_door.ts";
+import { doorName, type SidecarDoor } from "../model/sidecar_door.ts";
 import type { ShutPort } from "../model/shut_port.ts";
 import { keyKind, keyPairFault } from "../runtime/key_pair_check.ts";
 import { listenTcp, type TlsMaterial } from "../runtime/socket.ts";

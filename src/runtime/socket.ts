@@ -39,6 +39,15 @@ export interface Wire {
   readonly localPort: number;
 }
 
+/** The IP addresses of both ends; "" at a socket of the file system, which has none. */
+export function endsOf(wire: Wire): { readonly remote: Address; readonly local: Address } {
+  const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = wire as Partial<Wire>;
+  return {
+    remote: { hostname: remoteAddress, port: remotePort },
+    local: { hostname: localAddress, port: localPort },
+  };
+}
+
 /** What a TLS peer showed in the handshake. `raw` is the leaf certificate in DER, absent when there was none. */
 export interface TlsWire extends Wire {
   /** The protocol that both ends agreed on by ALPN; false: none. */

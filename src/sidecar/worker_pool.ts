@@ -152,7 +152,9 @@ export class WorkerPool implements DataPlane {
 
   /** They have the same ports, and the same reasons as a rule. */
   #gatherShutPorts(): void {
-    const all = new Map(this.#slots.flatMap(({ shutPorts }) => shutPorts).map((one) => [one.port, one]));
+    const all = new Map(
+      this.#slots.flatMap(({ shutPorts }) => shutPorts).map((one) => [`${one.port} ${one.reason}`, one]),
+    );
     const before = this.shutPorts;
     this.shutPorts = [...all.values()];
     if (JSON.stringify(before) !== JSON.stringify(this.shutPorts)) this.#options.onShutPorts();

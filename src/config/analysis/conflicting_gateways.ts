@@ -2,6 +2,7 @@
 import { CODES } from "../codes.ts";
 import type { ConfigResource } from "../resource.ts";
 import type { GatewayServer, GatewaySpec } from "../schema/gateway.ts";
+import { listenerName, placeOf } from "../server_place.ts";
 import { isPlainServer, serverSpeech } from "../server_speech.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
 import type { Labels } from "./known_workloads.ts";
@@ -16,7 +17,7 @@ export const conflictingGateways: Analyzer = function* ({ gateways }) {
   const byPort = new Map<string, Placed[]>();
   for (const gateway of gateways) {
     for (const [index, server] of gateway.spec.servers.entries()) {
-      const key = `${server.bind ?? ""}:${server.port.number}`;
+      const key = listenerName(server);
       const earlier = (byPort.get(key) ?? []).filter((one) =>
         mayBeOne(one.gateway.spec.selector, gateway.spec.selector)
       );
@@ -24,7 +25,7 @@ export const conflictingGateways: Analyzer = function* ({ gateways }) {
       const conflict = conflictWith(server, earlier);
       if (conflict === null) continue;
       const [{ gateway: other }, why] = conflict;
-      const message = `${located(other)} has the port ${server.port.number} too, ${why}`;
+      const message = `${located(other)} has the ${placeOf(server)} too, ${why}`;
       yield warning(CODES.conflictingGateways, gateway, ["spec", "servers", index], message, null);
     }
   }

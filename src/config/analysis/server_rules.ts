@@ -1,6 +1,7 @@
 /** BOW0065: rules of a VirtualService of a kind that none of the gateways' servers for its hosts can follow. */
 import { CODES } from "../codes.ts";
 import { MESH_GATEWAY, resolveGateway } from "../schema/gateway_name.ts";
+import { placeOf } from "../server_place.ts";
 import { type ServerSpeech, serverSpeech } from "../server_speech.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
 import { gatewaysByKey, serversOf } from "./gateways.ts";
@@ -33,7 +34,8 @@ export const serverRules: Analyzer = function* (resources) {
       if (resource.spec[field].length === 0 || FOLLOWED[field].some((speech) => speeches.has(speech))) {
         continue;
       }
-      const ports = [...new Set(servers.map(({ port }) => `${port.protocol} ${port.number}`))].join(", ");
+      const ports = [...new Set(servers.map((server) => `${server.port.protocol} at ${placeOf(server)}`))]
+        .join(", ");
       yield warning(
         CODES.rulesOfNoServer,
         resource,

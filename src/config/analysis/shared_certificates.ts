@@ -5,6 +5,7 @@
 import { CODES } from "../codes.ts";
 import type { ConfigResource } from "../resource.ts";
 import type { GatewayServer, GatewaySpec } from "../schema/gateway.ts";
+import { listenerName, placeOf } from "../server_place.ts";
 import { type Analyzer, located, notice } from "./analyzer.ts";
 import { mayBeOne } from "./conflicting_gateways.ts";
 
@@ -15,12 +16,12 @@ export const sharedCertificates: Analyzer = function* ({ gateways }) {
   const earlier = new Map<string, Gateway[]>();
   for (const gateway of gateways) {
     for (const [index, server] of gateway.spec.servers.entries()) {
-      const keys = certificatesOf(server).map((name) => `${server.bind ?? ""}:${server.port.number} ${name}`);
+      const keys = certificatesOf(server).map((name) => `${listenerName(server)} ${name}`);
       const others = keys.flatMap((key) => earlier.get(key) ?? []);
       for (const key of keys) earlier.set(key, [...earlier.get(key) ?? [], gateway]);
       const other = others.find((one) => mayBeOne(one.spec.selector, gateway.spec.selector));
       if (other === undefined) continue;
-      const message = `${located(other)} has the same certificate at port ${server.port.number}: ` +
+      const message = `${located(other)} has the same certificate at ${placeOf(server)}: ` +
         "clients that use a connection of HTTP/2 for hosts of both are answered 404";
       const path = ["spec", "servers", index, "tls"];
       yield notice(

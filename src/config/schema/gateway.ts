@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { across, type Fault } from "./across.ts";
 import { fields, listOfSome, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
-import { bindAddress, gatewayPort, type PortProtocol } from "./l4_port.ts";
+import { gatewayPort, listenerBind, numberFaults, type PortProtocol } from "./l4_port.ts";
 import { wrong } from "./problem.ts";
 import { labels, text } from "./scalars.ts";
 import { gatewayHost } from "./scoped_host.ts";
@@ -15,8 +15,8 @@ const TLS: readonly PortProtocol[] = ["HTTPS", "TLS"];
 const server = fields({
   name: text,
   port: gatewayPort,
-  /** Null: the gateway's own address. */
-  bind: optional(bindAddress),
+  /** An IP address or `unix:///PATH`; null: the gateway's own address. */
+  bind: optional(listenerBind),
   /** The namespace is that of the VirtualServices that may name the host. */
   hosts: listOfSome(gatewayHost, "one host"),
   tls: optional(serverTls as Schema<v.InferOutput<typeof serverTls>>),
@@ -36,7 +36,8 @@ export type GatewaySpec = Immutable<Written>;
 export type GatewayServer = GatewaySpec["servers"][number];
 
 function* faults({ servers }: Written): Generator<Fault> {
-  for (const [index, { port, tls }] of servers.entries()) {
+  for (const [index, { port, tls, bind }] of servers.entries()) {
+    yield* numberFaults(port.number, bind, ["servers", index, "port"]);
     const same = servers.slice(0, index).some((earlier) => earlier.port.name === port.name);
     if (same) {
       yield {

@@ -1,7 +1,8 @@
 /** Port: where a Gateway's server or a Sidecar's listener listens, and what is spoken there. */
 import * as v from "valibot";
+import type { Fault } from "./across.ts";
 import { fields, optional, type Schema } from "./fields.ts";
-import { unimplementedValue, wrong } from "./problem.ts";
+import { wrong } from "./problem.ts";
 import { wholeNumber } from "./numbers.ts";
 import { dnsLabel, isIp, isUnixAddress, PORT_MAX, portNumber } from "./scalars.ts";
 
@@ -27,16 +28,6 @@ const portProtocol: Schema<PortProtocol> = v.pipe(
   v.picklist(PORT_PROTOCOLS, wrong(`{} is not a protocol; one of ${PORT_PROTOCOLS.join(", ")}`)),
 );
 
-/** Where a listener listens: IPv4 or IPv6. Istio's can be a socket of the file system. */
-export const bindAddress: Schema<string> = v.pipe(
-  v.string(),
-  v.check(
-    (text) => !text.startsWith("unix://"),
-    unimplementedValue("a listener at a socket", "write an IP address"),
-  ),
-  v.check((text) => text.startsWith("unix://") || isIp(text), wrong("{} is not an IPv4 or IPv6 address")),
-);
-
 /** Where an ingress listens, which has a port. */
 export const ingressBind: Schema<string> = v.pipe(
   v.string(),
@@ -46,8 +37,8 @@ export const ingressBind: Schema<string> = v.pipe(
 /** What Linux has room for, but for the zero at the end. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
-/** Where an egress listens: IPv4, IPv6, or a socket of the file system, which has no port. */
-export const egressBind: Schema<string> = v.pipe(
+/** Where a Gateway's server or an egress listens: IPv4, IPv6, or a socket of the file system, which has no port. */
+export const listenerBind: Schema<string> = v.pipe(
   v.string(),
   v.check(
     (text) => isIp(text) || isUnixAddress(text),
@@ -62,6 +53,20 @@ export const egressBind: Schema<string> = v.pipe(
 
 function socketPath(address: string): string {
   return address.slice("unix://".length);
+}
+
+/** Of a port at `at`, whose listener may be at a socket. */
+export function* numberFaults(
+  number: number,
+  bind: string | null,
+  at: readonly (string | number)[],
+): Generator<Fault> {
+  const atSocket = bind?.startsWith("unix:") === true;
+  if (atSocket && number !== 0) {
+    yield { message: wrong("a socket has no port", "leave out number"), at: [...at, "number"] };
+  } else if (!atSocket && number === 0) {
+    yield { message: wrong("the port has no number", 'write one, or bind: "unix:///PATH" for a socket'), at };
+  }
 }
 
 /** Of an egress: 0 at a socket. */
@@ -81,7 +86,8 @@ export const sidecarPort = fields({
 }, ["targetPort"]);
 
 export const gatewayPort = fields({
-  number: portNumber,
+  /** 0 at a socket. */
+  number: v.nullish(wholeNumber("a port", 0, PORT_MAX), 0),
   protocol: portProtocol,
   name: v.pipe(v.string(), v.nonEmpty(wrong("a port needs a name"))),
 }, ["targetPort"]);

@@ -4,7 +4,7 @@ import { across, type Fault } from "./across.ts";
 import { connectionPool } from "./connection_pool.ts";
 import { fields, list, listOfSome, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
-import { egressBind, egressPort, ingressBind, sidecarPort } from "./l4_port.ts";
+import { egressPort, ingressBind, listenerBind, numberFaults, sidecarPort } from "./l4_port.ts";
 import { outboundTrafficPolicy } from "./outbound_traffic_policy.ts";
 import { wrong } from "./problem.ts";
 import { isUnixAddress, labels, oneOf, PORT_MAX } from "./scalars.ts";
@@ -55,7 +55,7 @@ const egress = fields({
   /** Null: every port that the hosts have. */
   port: optional(egressPort),
   /** At a socket the port's number is 0. */
-  bind: optional(egressBind),
+  bind: optional(listenerBind),
   captureMode,
   hosts: listOfSome(egressHost, "one host"),
 });
@@ -96,8 +96,7 @@ function* faults({ ingress, egress }: Written): Generator<Fault> {
     }
     yield* bindFaults(bind, captureMode, ["egress", index]);
     if (port?.number === 0) {
-      const message = wrong("the port has no number", 'write one, or bind: "unix:///PATH" for a socket');
-      yield { message, at: ["egress", index, "port"] };
+      yield* numberFaults(port.number, bind, ["egress", index, "port"]);
       continue;
     }
     if (captureMode === "NONE" && port === null) {
@@ -133,8 +132,8 @@ function* socketFaults(
   }
   if (port === null) {
     yield { message: wrong("a socket needs port, with the protocol that is spoken at it"), at };
-  } else if (port.number !== 0) {
-    yield { message: wrong("a socket has no port", "leave out number"), at: [...at, "port", "number"] };
+  } else {
+    yield* numberFaults(port.number, bind, [...at, "port"]);
   }
   if (earlier.some((one) => one.bind === bind)) {
     yield { message: wrong("the socket has two listeners"), at: [...at, "bind"] };

@@ -1,5 +1,6 @@
 /** What a gateway does with a request from outside: the port, the server that TLS asks for, then hosts or bytes. */
 import { parseIp } from "../../lib/ip.ts";
+import { isSocket } from "../../model/bind.ts";
 import type { RequestHead } from "../exchange.ts";
 import { edgeHost, HTTPS_REDIRECT } from "../filters/gateway.ts";
 import { type CompiledChain, GatewayTable } from "../route/gateway_table.ts";
@@ -38,7 +39,8 @@ export function gatewayVerdict(
   const port = gatewayPort(scheme, head);
   const listener = gatewayListeners.find((one) => one.port === port);
   if (listener === undefined) {
-    const ports = [...new Set(gatewayListeners.map((one) => one.port))].sort((a, b) => a - b);
+    const numbered = gatewayListeners.filter((one) => !isSocket(one));
+    const ports = [...new Set(numbered.map((one) => one.port))].sort((a, b) => a - b);
     return { type: "refused", why: `the gateway has no port ${port}; it has ${ports.join(", ")}` };
   }
   const table = new GatewayTable<null>(listener, () => null);

@@ -20,7 +20,7 @@ export function headAtEdge({ settings }: MeshView, { head, scheme, client }: Exp
   if (scheme === "tcp") return head;
   const edge = { ...head, headers: [...head.headers] };
   const { gatewayTopology: topology = NO_PROXIES_BEFORE } = settings;
-  const from = { address: client ?? "", scheme, certificate: null };
+  const from = { address: client, scheme, certificate: null };
   setEdgeHeaders(edge, from, { topology, clientCert: undefined }, new Prng(ID_SEED));
   return edge;
 }

@@ -210,8 +210,8 @@ export abstract class ClusterExchange extends GuardedExchange {
     return meshPort !== null;
   }
 
-  /** Of whoever calls: on 15001 it is the own workload. */
-  protected get clientAddress(): string {
+  /** Of whoever calls: on 15001 it is the own workload. Null: nobody knows it. */
+  protected get clientAddress(): string | null {
     return this.snapshot.settings.address;
   }
 

@@ -12,8 +12,8 @@ import { appended, CLIENT_CERT_HEADER, EXTERNAL_ADDRESS_HEADER } from "../mesh_h
 
 /** The client, as its connection shows it. */
 export interface EdgeClient {
-  /** An IP address. */
-  readonly address: string;
+  /** An IP address; null: it came to a socket of the file system, and has none. */
+  readonly address: string | null;
   readonly scheme: "http" | "https";
   /** For `x-forwarded-client-cert`; null without a certificate. */
   readonly certificate: string | null;
@@ -30,14 +30,14 @@ export interface EdgeRules {
  * As Envoy at an edge (`use_remote_address`): the client's address goes to the end of `x-forwarded-for`, `x-request-id` and
  * `x-forwarded-proto` are set anew, whatever the client says, and a trace goes on. Headers of proxies are gone already.
  * Returns the client's address: that of the connection, or where proxies stand before the gateway (`xff_num_trusted_hops`)
- * what the last of them, or the one before, say.
+ * what the last of them, or the one before, say; null: nobody knows it.
  */
 export function setEdgeHeaders(
   head: RequestHead,
   client: EdgeClient,
   { topology: { trustedProxies, clientCert }, clientCert: said }: EdgeRules,
   random: Random,
-): string {
+): string | null {
   const { headers } = head;
   let end = 0;
   let forwardedFor = "";
@@ -63,7 +63,7 @@ export function setEdgeHeaders(
     headers[end++] = value;
   }
   headers.length = end;
-  forwardedFor += client.address;
+  forwardedFor += client.address ?? NO_ADDRESS;
   const scheme = trustedProxies === 0 ? client.scheme : schemeOf(forwardedProto) ?? client.scheme;
   headers.push("x-forwarded-for", forwardedFor);
   headers.push("x-forwarded-proto", scheme);
@@ -75,9 +75,12 @@ export function setEdgeHeaders(
   if (trustedProxies === 0) return client.address;
   const believed = forwardedAddress([forwardedFor], trustedProxies);
   const address = believed === null ? client.address : formatIp(believed);
-  headers.push(EXTERNAL_ADDRESS_HEADER, address);
+  if (address !== null) headers.push(EXTERNAL_ADDRESS_HEADER, address);
   return address;
 }
+
+/** In the place of a client's own entry: without one, what the client says of itself would be the last. */
+const NO_ADDRESS = "unknown";
 
 /** Undefined: nobody said it, or it is none. */
 function schemeOf(said: string | undefined): "http" | "https" | undefined {

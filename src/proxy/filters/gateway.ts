@@ -136,7 +136,7 @@ export function acceptGatewayBytes(
   const snapshot = context.current();
   const to = serverName === null ? local : { ...local, hostname: serverName };
   const head = connectHead(formatAuthority(to));
-  const exchange = new GatewayExchange(context, snapshot, peer.address, stream, head, false);
+  const exchange = new GatewayExchange(context, snapshot, peer.address || null, stream, head, false);
   exchange.standFor({ source: client, destination: local });
   const destination = { address: local.hostname, port: local.port };
   const bound = snapshot.policies?.bind(peer, destination, "tcp") ?? null;
@@ -162,12 +162,12 @@ export const HTTPS_REDIRECT = {
 } as const;
 
 class GatewayExchange extends OutboundExchange {
-  readonly #clientAddress: string;
+  readonly #clientAddress: string | null;
 
   constructor(
     context: GatewayContext,
     snapshot: CompiledSnapshot,
-    clientAddress: string,
+    clientAddress: string | null,
     stream: ServerStream,
     head: RequestHead,
     ended: boolean,
@@ -176,7 +176,7 @@ class GatewayExchange extends OutboundExchange {
     this.#clientAddress = clientAddress;
   }
 
-  protected override get clientAddress(): string {
+  protected override get clientAddress(): string | null {
     return this.#clientAddress;
   }
 

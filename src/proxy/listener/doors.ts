@@ -1,4 +1,5 @@
 /** Ports that come and go with the configuration: each on its own, so that one that is taken keeps none shut. */
+import { type Bind, isSocket } from "../../model/bind.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { ShutPort } from "../../model/shut_port.ts";
 import type { ListenAddress, Listener, Wire, WireOwner } from "../../runtime/socket.ts";
@@ -8,8 +9,7 @@ export const DOOR_RETRY_MS = 5_000;
 
 /** Where a door is wanted. */
 export interface WantedDoor {
-  /** An IP address, or `unix:///PATH`, where the port is 0; null: as all. */
-  readonly bind: string | null;
+  readonly bind: Bind;
   readonly port: number;
 }
 
@@ -114,5 +114,5 @@ export class Doors {
 }
 
 function placeOf({ bind, port }: WantedDoor): string {
-  return bind?.startsWith("unix://") ? `socket ${bind}` : `port ${port}`;
+  return isSocket({ bind }) ? `socket ${bind}` : `port ${port}`;
 }

@@ -1,5 +1,5 @@
 /** One port of a gateway: what arrives there goes by plain text or TLS, and by the server name that TLS asks for. */
-import { type Address, NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { endsOf, NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import { acceptGatewayBytes, GatewayAcceptor, type GatewayContext } from "../filters/gateway.ts";
@@ -82,23 +82,20 @@ export class GatewayPort {
     http2: boolean,
   ): WireOwner {
     const { reception, context } = this.#options;
-    const client = { address: wire.remoteAddress, scheme, certificate };
-    const peer = policyPeer(spiffeId, wire.remoteAddress, serverName ?? "");
-    const acceptor = new GatewayAcceptor(context, chain.table as string, client, peer, localOf(wire));
+    const { remote: { hostname: address }, local } = endsOf(wire);
+    const client = { address: address || null, scheme, certificate };
+    const peer = policyPeer(spiffeId, address, serverName ?? "");
+    const acceptor = new GatewayAcceptor(context, chain.table as string, client, peer, local);
     return http2 ? reception.http2(wire, acceptor) : reception.http1(wire, acceptor, scheme);
   }
 
   #bytes(wire: Wire, { routes }: Chain, spiffeId: string | null, serverName: string | null): WireOwner {
     const { reception, context } = this.#options;
-    const peer = policyPeer(spiffeId, wire.remoteAddress, serverName ?? "");
-    const client = { hostname: wire.remoteAddress, port: wire.remotePort };
-    const connection = { routes, serverName, local: localOf(wire), client, peer };
+    const { remote, local } = endsOf(wire);
+    const peer = policyPeer(spiffeId, remote.hostname, serverName ?? "");
+    const connection = { routes, serverName, local, client: remote, peer };
     return reception.tcp(wire, (stream) => acceptGatewayBytes(context, connection, stream));
   }
-}
-
-function localOf({ localAddress, localPort }: Wire): Address {
-  return { hostname: localAddress, port: localPort };
 }
 
 function closed(wire: Wire): WireOwner {

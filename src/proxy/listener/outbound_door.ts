@@ -2,7 +2,8 @@
  * A port of a sidecar's own for calls to the services that have its number, or a socket for calls to any: programs dial it,
  * and nothing is captured.
  */
-import { doorName, isSocket } from "../../model/sidecar_door.ts";
+import { isSocket } from "../../model/bind.ts";
+import { doorName } from "../../model/sidecar_door.ts";
 import type { Address, Wire, WireOwner } from "../../runtime/socket.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";

@@ -120,13 +120,24 @@ describe("Gateway", () => {
     }
   });
 
-  test("a server listens at an address, and not at a socket yet", () => {
-    const bound = (bind: string) =>
-      faults(`port: {number: 80, name: a, protocol: HTTP}, hosts: ["*"], bind: ${bind}`);
+  test("a server listens at a port of an address, or at a socket, which has none", () => {
+    const bound = (bind: string, number = "number: 80,") =>
+      faults(`port: {${number} name: a, protocol: HTTP}, hosts: ["*"], bind: ${bind}`);
     expect(bound("127.0.0.1")).toEqual([]);
     expect(bound("foo.bar")[0]).toStartWith("IST0106 ");
-    expect(bound('"unix://@gateway"')).toHaveLength(1);
-    expect(bound('"unix://@gateway"')[0]).toStartWith("BOW0005 ");
+    for (const socket of ['"unix://@gateway"', '"unix:///run/gateway.sock"']) {
+      expect(bound(socket, "")).toEqual([]);
+      expect(bound(socket, "number: 0,")).toEqual([]);
+      expect(bound(socket)).toEqual([expect.stringContaining("a socket has no port")]);
+    }
+    for (const bind of ["127.0.0.1", "null"]) {
+      expect(bound(bind, "number: 0,")).toEqual([expect.stringContaining("the port has no number")]);
+    }
+    expect(bound('"unix://gateway.sock"', "")).toHaveLength(1);
+    expect(bound(`"unix:///${"a".repeat(106)}"`, "")).toEqual([]);
+    expect(bound(`"unix:///${"a".repeat(107)}"`, "")).toEqual([
+      expect.stringContaining("has 107 bytes at most"),
+    ]);
   });
 
   test("hosts have a namespace, TLS is at least 1.2", () => {

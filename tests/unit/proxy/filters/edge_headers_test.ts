@@ -52,6 +52,18 @@ describe("setEdgeHeaders()", () => {
     expect(values(headers, "a")).toEqual(["b"]);
   });
 
+  test("setEdgeHeaders() lets nobody without an address have the last word about it", () => {
+    const client = { ...CLIENT, address: null };
+    const told = edged(["x-forwarded-for", "1.1.1.1"], { client });
+    expect(values(told.headers, "x-forwarded-for")).toEqual(["1.1.1.1,unknown"]);
+    expect(told.address).toBeNull();
+    const believed = edged(["x-forwarded-for", "1.1.1.1"], { client, topology: { trustedProxies: 1 } });
+    expect([believed.address, ...values(believed.headers, "x-envoy-external-address")])
+      .toEqual(["1.1.1.1", "1.1.1.1"]);
+    const unsaid = edged([], { client, topology: { trustedProxies: 1 } });
+    expect([unsaid.address, values(unsaid.headers, "x-envoy-external-address")]).toEqual([null, []]);
+  });
+
   test("setEdgeHeaders() says what was spoken and makes a request ID, whatever the client says", () => {
     const { headers, scheme } = edged([
       "x-request-id",
