@@ -204,7 +204,8 @@ export class Http1ClientConnection implements WireOwner, UpstreamConnection, Cli
 
   onDeadline(): void {
     if (this.#handler === null) return this.#terminate();
-    const upstreamsTurn = !this.#paused && (this.#requestEnded || this.#writer.unsent > 0);
+    const asked = this.#requestEnded || this.#asked !== null;
+    const upstreamsTurn = !this.#paused && (asked || this.#writer.unsent > 0);
     // Otherwise the client is slow, and its own connection has a timeout for that.
     if (upstreamsTurn) this.#fail("timeout");
     else this.#touch();

@@ -259,4 +259,12 @@ class Http2ClientStream extends Http2Stream implements ClientStream {
   override onWritable(): void {
     this.handler?.onUpstreamWritable();
   }
+
+  override onDeadline(): void {
+    // Otherwise the client is slow, and its own connection has a timeout for that.
+    const asked = this.localEnded || this.isHeldUp;
+    const upstreamsTurn = this.asked !== null || (asked && !this.isPaused);
+    if (upstreamsTurn) super.onDeadline();
+    else this.connection.touch(this);
+  }
 }

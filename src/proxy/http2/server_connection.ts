@@ -259,7 +259,10 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   }
 
   override onDeadline(): void {
-    if (this.lingering) this.#server.resetStream(this, ErrorCode.NoError);
-    else super.onDeadline();
+    if (this.lingering) return this.#server.resetStream(this, ErrorCode.NoError);
+    // Otherwise the handler is slow, and it has timeouts of its own.
+    const clientsTurn = this.tunnelling || this.isHeldUp || !(this.remoteEnded || this.isPaused);
+    if (clientsTurn) super.onDeadline();
+    else this.#server.touch(this);
   }
 }

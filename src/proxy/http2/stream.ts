@@ -150,6 +150,11 @@ export abstract class Http2Stream implements Timed {
     return false;
   }
 
+  /** It is the peer that keeps back what we have to say. */
+  protected get isHeldUp(): boolean {
+    return this.full || this.#pendingEnd;
+  }
+
   // Receiving.
 
   /** A piece of the peer's body, as long on the wire; false: more than the window allows. */
@@ -165,6 +170,11 @@ export abstract class Http2Stream implements Timed {
   /** What its window has grown by. */
   get windowGrowth(): number {
     return this.#receiveWindow === null ? 0 : this.#receiveWindow.grown;
+  }
+
+  /** Nobody takes what the peer says. */
+  protected get isPaused(): boolean {
+    return this.#paused;
   }
 
   pause(): void {

@@ -192,7 +192,11 @@ export class DataPlane {
 
   /** A connection that arrives at 15001: captured on its way to there, or dialled at the proxy for null. */
   arrives(destination: Address | null): Arrival {
-    const listener = new OutboundListener({
+    return new Arrival(this.outbound(destination).accept);
+  }
+
+  outbound(destination: Address | null): OutboundListener {
+    return new OutboundListener({
       reception: this.#reception,
       acceptor: this.#outbound,
       warnings: this.#limited,
@@ -200,7 +204,6 @@ export class DataPlane {
       isOwnAddress,
       current: () => this.compiled,
     });
-    return new Arrival(listener.accept);
   }
 
   readonly #plainListeners: PlainInboundListener[] = [];

@@ -305,6 +305,14 @@ describe("backpressure and time", () => {
     expect(up.wire.terminated).toBe(true);
   });
 
+  test("Http1ClientConnection gives up on an upstream that never says whether it grants a tunnel", async () => {
+    const up = new Upstream();
+    const response = up.request({ tunnel: "websocket", bodyLength: -1 });
+    await settle();
+    up.clock.advance(DEFAULT_LIMITS.streamIdleMs + WHEEL_LATENESS_MS);
+    expect(response.reset).toEqual(["timeout", true]);
+  });
+
   test("Http1ClientConnection does not blame the upstream for a slow client", async () => {
     const sending = new Upstream();
     const waiting = sending.request({ method: "POST", bodyLength: 10 });

@@ -4,6 +4,7 @@ import { Http2ClientConnection } from "../../../../src/proxy/http2/client_connec
 import { RECENT_RESETS_MAX } from "../../../../src/proxy/http2/limits.ts";
 import { SeenResponse } from "../http1/upstream.ts";
 import {
+  ACK,
   CONTINUATION,
   data,
   END_HEADERS,
@@ -11,6 +12,7 @@ import {
   HEADERS,
   headers,
   literals,
+  ping,
   raw,
   rstStream,
   settings,
@@ -19,6 +21,45 @@ import {
 import { Http2Upstream } from "./upstream.ts";
 
 const OK = [":status", "200"];
+
+describe("Http2ClientConnection: deadlines", () => {
+  test("an upstream that does not answer, or does not go on, is given up", async () => {
+    for (const begun of [false, true]) {
+      const up = await Http2Upstream.greeted();
+      const { response } = up.request();
+      if (begun) up.answer(headers(1, OK));
+      up.clock.advance(299_000);
+      expect(response.reset).toBeNull();
+      up.clock.advance(2_000);
+      expect(response.reset).toEqual(["timeout", true]);
+    }
+  });
+
+  test("so is one that never says whether it grants a tunnel", async () => {
+    const up = await Http2Upstream.greeted();
+    const { response } = up.request({ tunnel: "websocket", bodyLength: -1 });
+    up.clock.advance(301_000);
+    expect(response.reset).toEqual(["timeout", true]);
+  });
+
+  test("an upstream is not blamed for a client that says no more, or takes no more", async () => {
+    const up = await Http2Upstream.greeted();
+    const sending = up.request({ method: "POST", bodyLength: -1 });
+    const taking = up.request();
+    up.answer(headers(3, OK));
+    taking.stream.pauseResponse();
+    for (let ms = 0; ms < 900_000; ms += 100_000) {
+      up.clock.advance(100_000);
+      // Only the connection is alive.
+      up.answer(ping("answered", ACK));
+    }
+    expect([sending.response.reset, taking.response.reset]).toEqual([null, null]);
+    sending.stream.end(null);
+    taking.stream.resumeResponse();
+    up.clock.advance(301_000);
+    expect([sending.response.reset, taking.response.reset]).toEqual([["timeout", true], ["timeout", true]]);
+  });
+});
 
 describe("Http2ClientConnection.retire()", () => {
   test("closes an idle connection at once", async () => {

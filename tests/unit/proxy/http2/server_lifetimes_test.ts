@@ -155,6 +155,32 @@ describe("Http2ServerConnection: deadlines", () => {
     expect(await down.read()).toEqual(["RST_STREAM 1 CANCEL"]);
   });
 
+  test("a slow handler has its time, while the request is whole or may not come on", async () => {
+    const down = await Http2Downstream.greeted();
+    down.send(headers(1, get(), true), headers(3, post()));
+    down.last.stream.pauseRequest();
+    down.clock.advance(900_000);
+    expect(await down.read()).toEqual([]);
+    down.requests[0]?.answer("late");
+    down.last.stream.resumeRequest();
+    down.clock.advance(301_000);
+    expect(await down.read()).toEqual([
+      "HEADERS 1 :status=200 content-length=4",
+      'DATA 1 "late" END_STREAM',
+      "RST_STREAM 3 CANCEL",
+    ]);
+  });
+
+  test("a client that takes no more of an answer has five minutes", async () => {
+    // SETTINGS_INITIAL_WINDOW_SIZE.
+    const down = await Http2Downstream.greeted([4, 0]);
+    down.send(headers(1, get(), true));
+    down.last.answer("held up");
+    await down.read();
+    down.clock.advance(301_000);
+    expect([down.last.reset, await down.read()]).toEqual(["timeout", ["RST_STREAM 1 CANCEL"]]);
+  });
+
   test("a header block must be whole within ten seconds, whatever else happens on the connection", async () => {
     const down = await Http2Downstream.greeted();
     down.send(headers(1, get(), true));
