@@ -198,18 +198,14 @@ function virtualHostOf(
     service: { host, name: host, namespace },
     port,
     domains: [host],
-    routes: catchAllLast(distinctRoutes(routes)),
+    routes: catchAllLast(bound.length > 1 ? distinctRoutes(routes) : routes),
     ...scope.tellsSkipped && skipped.length > 0 ? { skipped } : {},
   };
 }
 
-/** Two servers of one port may lead to the same VirtualService. */
-function distinctRoutes(routes: readonly Route[]): Route[] {
-  const seen = new Set<string>();
-  return routes.filter(({ origin }) => {
-    const key = `${origin?.virtualService} ${origin?.rule}`;
-    return !seen.has(key) && seen.add(key);
-  });
+/** Two servers of one port may lead to the same VirtualService, and for each a rule may match something else. */
+function distinctRoutes(routes: readonly Route[]): readonly Route[] {
+  return [...new Map(routes.map((route) => [JSON.stringify(route), route])).values()];
 }
 
 /** Several VirtualServices for one host become one: what takes everything must not hide the others (Istio). */

@@ -91,6 +91,31 @@ describe("a gateway's snapshot", () => {
     ]);
   });
 
+  test("has a delegate's rules in each of its places, and those of two servers once", () => {
+    const at = (path: string) => `{match: [{uri: {prefix: ${path}}}], delegate: {name: leaf}}`;
+    const leaf = resource("VirtualService shop/leaf", `{http: [{${to("web")}}]}`);
+    const paths = (...documents: string[]) =>
+      virtualHost(snapshot(leaf, ...documents), "http.:80|web.test")?.routes
+        .map(({ matches }) =>
+          matches.map(({ path }) => path !== null && "value" in path ? path.value : "any")
+        );
+    const root = (gateways: string) =>
+      resource(
+        "VirtualService shop/root",
+        `{gateways: [${gateways}], hosts: [web.test], http: [${at("/a")}, ${at("/b")}, {${to("web")}}]}`,
+      );
+    expect(paths(gateway(http("web.test")), root("edge/main"))).toEqual([["/a"], ["/b"], []]);
+    const both = [gateway(http("web.test")), gateway(http('"*.test"'), "other")];
+    expect(paths(...both, root("edge/main, edge/other"))).toEqual([["/a"], ["/b"], []]);
+    const apart = "match: [{gateways: [edge/main], uri: {prefix: /a}}, " +
+      "{gateways: [edge/other], uri: {prefix: /b}}]";
+    const rules = resource(
+      "VirtualService shop/root",
+      `{gateways: [edge/main, edge/other], hosts: [web.test], http: [{${apart}, ${to("web")}}]}`,
+    );
+    expect(paths(...both, rules)).toEqual([["/a"], ["/b"]]);
+  });
+
   test("leaves out rules for other gateways, ports, and the mesh", () => {
     const match = (condition: string) => `{match: [{${condition}}], ${to("api")}}`;
     const found = snapshot(
