@@ -18,6 +18,8 @@ export interface PlacedRule {
   readonly resource: VirtualService;
   /** In `http[]` of that resource. */
   readonly index: number;
+  /** In `http[]` of the VirtualService whose rules they are: the rule itself, or the one that delegates to it. */
+  readonly from: number;
 }
 
 /** A rule that has no effect, since Istio's delegation drops it. */
@@ -46,18 +48,26 @@ export class Delegates {
     this.#byKey = new Map(delegates.map((one) => [`${one.namespace}/${one.name}`, one]));
   }
 
+  /** To whom a VirtualService delegates. */
+  of(resource: VirtualService): VirtualService[] {
+    return resource.spec.http.flatMap(({ delegate }) => {
+      const child = delegate === null ? undefined : this.#byKey.get(delegateKey(delegate, resource));
+      return child !== undefined && isDelegateOf(child, resource) ? child : [];
+    });
+  }
+
   /** The rules of a VirtualService in order, none of which delegates. */
   rulesOf(resource: VirtualService): Delegation {
     const rules: PlacedRule[] = [];
     const dropped: DroppedRule[] = [];
     for (const [index, http] of resource.spec.http.entries()) {
       if (http.delegate === null) {
-        rules.push({ http, resource, index });
+        rules.push({ http, resource, index, from: index });
         continue;
       }
-      const key = `${http.delegate.namespace ?? resource.namespace}/${http.delegate.name}`;
+      const key = delegateKey(http.delegate, resource);
       const child = this.#byKey.get(key);
-      if (child === undefined || !isVisible(child.spec.exportTo, child.namespace, resource.namespace)) {
+      if (child === undefined || !isDelegateOf(child, resource)) {
         const reason = child === undefined ? "no such delegate" : "not exported";
         dropped.push({ resource, index, reason, other: key });
         continue;
@@ -71,11 +81,22 @@ export class Delegates {
           continue;
         }
         const merged = { ...mergeRules(http, rule, resource.namespace), match };
-        rules.push({ http: merged, resource: child, index: childIndex });
+        rules.push({ http: merged, resource: child, index: childIndex, from: index });
       }
     }
     return { rules, dropped };
   }
+}
+
+function delegateKey(
+  { name, namespace }: NonNullable<HttpRule["delegate"]>,
+  root: VirtualService,
+): string {
+  return `${namespace ?? root.namespace}/${name}`;
+}
+
+function isDelegateOf({ spec, namespace }: VirtualService, root: VirtualService): boolean {
+  return isVisible(spec.exportTo, namespace, root.namespace);
 }
 
 /** All but the match. What the leaf has from the root means hosts as the root's namespace does. */

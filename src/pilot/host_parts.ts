@@ -277,8 +277,8 @@ export class HostParts {
 
 /** Each rule of a VirtualService that has no say, before those of the one that has. */
 function rulesPassedOver({ resource, why }: PassedOver): readonly SkippedRule[] {
-  return resource.spec.http.map((http, index) => ({
-    origin: originOf({ http, resource, index }),
+  return resource.spec.http.map((_, index) => ({
+    origin: originOf({ resource, index }),
     before: 0,
     why,
   }));

@@ -82,7 +82,7 @@ export function forwardRoute(
   return { name: origin === null ? DEFAULT_ROUTE_NAME : null, origin, matches, action };
 }
 
-export function originOf({ resource, index }: PlacedRule): RouteOrigin {
+export function originOf({ resource, index }: Pick<PlacedRule, "resource" | "index">): RouteOrigin {
   const { file, line } = resource.positionOf(["spec", "http", index]);
   return { virtualService: `${resource.namespace}/${resource.name}`, rule: index, file, line };
 }

@@ -1,62 +1,126 @@
 /** IST0130 and IST0131: rules, and alternatives of rules, for which earlier ones leave nothing. */
 import { CODES } from "../codes.ts";
+import { Delegates } from "../delegation.ts";
 import type { Finding } from "../finding.ts";
 import type { ConfigResource } from "../resource.ts";
 import type { VirtualServiceSpec } from "../schema/virtual_service.ts";
 import { type Analyzer, notice, warning } from "./analyzer.ts";
-import { EVERY_CONNECTION, EVERY_REQUEST, httpCovers, l4Covers } from "./match_coverage.ts";
+import { EVERY_CONNECTION, httpCovers, l4Covers } from "./match_coverage.ts";
+import { gatewaysOf, ruleSequence } from "./rule_sequence.ts";
 
-/** What HTTP, TLS and TCP have in common here. */
-interface Rules<Match> {
-  readonly field: "http" | "tls" | "tcp";
-  readonly rules: readonly { readonly match: readonly Match[] }[];
-  /** What a rule without `match` matches. */
-  readonly every: Match;
-  readonly covers: (wide: Match, narrow: Match, gateways: readonly string[]) => boolean;
+type VirtualService = ConfigResource<VirtualServiceSpec>;
+type Field = "http" | "tls" | "tcp";
+
+/** A rule as it is tried. */
+interface TriedRule<Match> {
+  readonly resource: VirtualService;
+  readonly index: number;
+  /** What each of its match blocks, or the rule without any, comes to. */
+  readonly blocks: readonly (readonly Match[])[];
+  /** It takes nothing itself. */
+  readonly delegates: boolean;
+}
+
+/** Which rules take all that a block would; null: something is left. */
+type Takers = readonly Rule[] | null;
+
+interface Rule {
+  readonly resource: VirtualService;
+  readonly index: number;
 }
 
 export const unreachableRules: Analyzer = function* ({ virtualServices }) {
+  const delegates = new Delegates(virtualServices);
+  const http = new Verdicts("http");
+  const delegatedTo = new Set(virtualServices.flatMap((one) => delegates.of(one)));
   for (const resource of virtualServices) {
-    const { http, tls, tcp } = resource.spec;
-    yield* check(resource, { field: "http", rules: http, every: EVERY_REQUEST, covers: httpCovers });
-    yield* check(resource, { field: "tls", rules: tls, every: EVERY_CONNECTION, covers: l4Covers });
-    yield* check(resource, { field: "tcp", rules: tcp, every: EVERY_CONNECTION, covers: l4Covers });
+    if (delegatedTo.has(resource)) continue;
+    http.add(taken(ruleSequence(resource, delegates), httpCovers, gatewaysOf(resource)));
+  }
+  yield* http.findings();
+  for (const field of ["tls", "tcp"] as const) {
+    const bytes = new Verdicts(field);
+    for (const resource of virtualServices) {
+      const rules = resource.spec[field].map(({ match }, index) => ({
+        ...{ resource, index, delegates: false },
+        blocks: match.length === 0 ? [[EVERY_CONNECTION]] : match.map((one) => [one]),
+      }));
+      bytes.add(taken(rules, l4Covers, resource.spec.gateways));
+    }
+    yield* bytes.findings();
   }
 };
 
-function* check<Match>(
-  resource: ConfigResource<VirtualServiceSpec>,
-  { field, rules, every, covers }: Rules<Match>,
-): Generator<Finding> {
-  const { gateways } = resource.spec;
-  const earlier: { readonly rule: number; readonly match: Match }[] = [];
-  for (const [rule, { match }] of rules.entries()) {
-    const taken = (match.length === 0 ? [every] : match).map((one) => {
-      const by = earlier.find((other) => covers(other.match, one, gateways))?.rule;
-      earlier.push({ rule, match: one });
-      return by;
+/** What earlier rules leave of each, in the order of one VirtualService. */
+function* taken<Match>(
+  rules: readonly TriedRule<Match>[],
+  covers: (wide: Match, narrow: Match, gateways: readonly string[]) => boolean,
+  gateways: readonly string[],
+): Generator<[Rule, readonly Takers[]]> {
+  const earlier: { readonly rule: Rule; readonly match: Match }[] = [];
+  for (const rule of rules) {
+    const takers = rule.blocks.map((block): Takers => {
+      const by = block.map((match) => earlier.find((other) => covers(other.match, match, gateways))?.rule);
+      if (!rule.delegates) earlier.push(...block.map((match) => ({ rule, match })));
+      return by.includes(undefined) ? null : by as Rule[];
     });
-    const [first] = taken;
-    if (taken.every((by) => by !== undefined) && first !== undefined) {
-      const message = `the rule is never reached: ${takenBy(field, [...new Set(taken)] as number[])}`;
-      yield warning(
-        CODES.unreachableRule,
-        resource,
-        ["spec", field, rule],
-        message,
-        "move it up, or remove it",
-      );
-      continue;
-    }
-    for (const [index, by] of taken.entries()) {
-      if (by === undefined) continue;
-      const message = `the match is without effect: ${takenBy(field, [by])}`;
-      yield notice(CODES.ineffectiveMatch, resource, ["spec", field, rule, "match", index], message, null);
-    }
+    yield [rule, takers];
   }
 }
 
-function takenBy(field: string, rules: readonly number[]): string {
-  const names = rules.map((rule) => `${field}[${rule}]`).join(" and ");
-  return `${names} ${rules.length === 1 ? "takes" : "take"} all that it would match`;
+/** Of rules that may stand in several places, as those of a delegate. */
+class Verdicts {
+  readonly #field: Field;
+  readonly #places = new Map<VirtualService, Map<number, (readonly Takers[])[]>>();
+
+  constructor(field: Field) {
+    this.#field = field;
+  }
+
+  add(rules: Iterable<[Rule, readonly Takers[]]>): void {
+    for (const [{ resource, index }, takers] of rules) {
+      const ofResource = this.#places.get(resource) ?? new Map<number, (readonly Takers[])[]>();
+      this.#places.set(resource, ofResource);
+      ofResource.set(index, [...ofResource.get(index) ?? [], takers]);
+    }
+  }
+
+  *findings(): Generator<Finding> {
+    for (const [resource, rules] of this.#places) {
+      for (const [index, places] of rules) yield* this.#ofRule(resource, index, places);
+    }
+  }
+
+  /** Nothing is said of what is of use in one of the places. */
+  *#ofRule(
+    resource: VirtualService,
+    index: number,
+    places: readonly (readonly Takers[])[],
+  ): Generator<Finding> {
+    const blocks = places[0]?.map((_, block) => {
+      const takers = places.map((place) => place[block] ?? null);
+      return takers.includes(null) ? null : takers.flatMap((one) => one ?? []);
+    }) ?? [];
+    const path = ["spec", this.#field, index];
+    if (!blocks.includes(null)) {
+      const message = `the rule is never reached: ${
+        this.#takenBy(resource, blocks.flatMap((by) => by ?? []))
+      }`;
+      yield warning(CODES.unreachableRule, resource, path, message, "move it up, or remove it");
+      return;
+    }
+    for (const [block, by] of blocks.entries()) {
+      if (by === null) continue;
+      const message = `the match is without effect: ${this.#takenBy(resource, by)}`;
+      yield notice(CODES.ineffectiveMatch, resource, [...path, "match", block], message, null);
+    }
+  }
+
+  #takenBy(of: VirtualService, rules: readonly Rule[]): string {
+    const names = new Set(rules.map(({ resource, index }) => {
+      const own = `${this.#field}[${index}]`;
+      return resource === of ? own : `${own} of VirtualService ${resource.namespace}/${resource.name}`;
+    }));
+    return `${[...names].join(" and ")} ${names.size === 1 ? "takes" : "take"} all that it would match`;
+  }
 }

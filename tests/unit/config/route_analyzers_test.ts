@@ -1,6 +1,7 @@
 /** Analyzers of routing, each by itself, on specs of which some are not implemented yet. */
 import { describe, expect, test } from "bun:test";
-import type { Written } from "./config_texts.ts";
+import { analyze } from "../../../src/config/analysis/analyzers.ts";
+import { resourcesOf, type Written } from "./config_texts.ts";
 import { A, findings, ROUTE, rule, rules, SILENT } from "./found.ts";
 
 describe("unreachableRules", () => {
@@ -55,6 +56,50 @@ describe("unreachableRules", () => {
     for (const [first, second, count] of pairs) {
       expect([first, second, unreachable(rule(first), rule(second)).length]).toEqual([first, second, count]);
     }
+  });
+
+  test("a rule is blamed for what its delegate takes, and not for what that leaves or drops", () => {
+    const delegate = (match: string) => `{match: [${match}], delegate: {name: leaf}}`;
+    const leaf = (...list: string[]): Written => ["VirtualService", "leaf", `http: [${list.join(", ")}]`];
+    const found = (...written: Written[]) =>
+      findings(A, ...written).filter((one) => one.startsWith("IST013"));
+    const at = (path: string) => rule(`{uri: {prefix: ${path}}}`);
+    const later = at("/pay/later");
+    // The delegate leaves /pay/later; it takes it; it is not there at all; its rule is dropped.
+    expect(found(rules(delegate("{uri: {prefix: /pay}}"), later), leaf(at("/pay/now")))).toEqual([]);
+    expect(found(rules(delegate("{uri: {prefix: /pay}}"), later), leaf(`{${ROUTE}}`))).toEqual([
+      "IST0130 spec.http[1]",
+    ]);
+    expect(found(rules(delegate("{uri: {prefix: /pay}}"), later))).toEqual([]);
+    expect(found(rules(delegate("{uri: {prefix: /pay}}"), later), leaf(at("/refunds")))).toEqual([]);
+    // Among the delegate's own rules a dropped one takes nothing, in either of two places.
+    const twice = rules(delegate("{uri: {prefix: /a}}"), delegate("{uri: {prefix: /b}}"));
+    expect(found(twice, leaf(at("/a"), at("/a/x"), at("/b"), at("/b/x")))).toEqual([
+      "IST0130 spec.http[1]",
+      "IST0130 spec.http[3]",
+    ]);
+    const other = rule("{method: {exact: GET}, uri: {prefix: /c}}");
+    expect(found(twice, leaf(other, rule("{method: {exact: GET}}")))).toEqual([]);
+  });
+
+  test("a delegate's rule is never reached if none of those who delegate to it leaves it anything", () => {
+    const to = (name: string, first: string): Written => [
+      "VirtualService",
+      name,
+      `hosts: [${name}.test]\nhttp: [${first}, {delegate: {name: leaf}}]`,
+    ];
+    const leaf: Written = ["VirtualService", "leaf", `http: [{match: [{uri: {prefix: /a/b}}], ${ROUTE}}]`];
+    const messages = (...written: Written[]) =>
+      analyze(resourcesOf([A, ...written])).filter(({ code }) => code === "IST0130").map((
+        { resource, message },
+      ) => `${resource}: ${message}`);
+    const takes = rule("{uri: {prefix: /a}}");
+    const leaves = rule("{uri: {prefix: /a/c}}");
+    expect(messages(to("one", takes), leaf)).toEqual([
+      "VirtualService tutorial/leaf: the rule is never reached: http[0] of VirtualService tutorial/one takes all that " +
+      "it would match",
+    ]);
+    expect(messages(to("one", takes), to("two", leaves), leaf)).toEqual([]);
   });
 
   test("rules of TCP and TLS are looked at by themselves", () => {
