@@ -14,6 +14,7 @@ import { openssl } from "../unit/identity/openssl.ts";
 import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
 import { startEcho, stopEchoes } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import type { Pair } from "./certificates.ts";
 import { viaSidecar } from "./clients.ts";
 import { KeepAliveLoad } from "./keep_alive_load.ts";
 import { Mesh } from "./mesh.ts";
@@ -73,8 +74,7 @@ describe("run --ca", () => {
       await mesh.startSidecar("shop/store", { at: STORE });
       await mesh.untilSynced(2);
       expect((await viaSidecar(mesh.address(CLIENT), "store:8080")).status).toBe(200);
-      const file = join(mesh.dataOf("shop/store"), "identity.json");
-      const { chain, roots } = await Bun.file(file).json() as { chain: string; roots: string };
+      const { chain, roots } = mesh.identityOf("shop/store");
       expect(roots).toBe(root.pem);
       const args = ["verify", "-CAfile", "roots.pem", "-untrusted", "chain.pem", "chain.pem"];
       expect(openssl(args, { "roots.pem": roots, "chain.pem": chain })).toContain("OK");
@@ -121,13 +121,12 @@ describe("bowline certs", () => {
   });
 });
 
-interface Identity {
-  readonly key: string;
-  readonly chain: string;
-}
-
 /** Somebody with the key and certificate of a workload, at the mesh port of another one, or at another port. */
-async function intrude({ key, chain: cert }: Identity, host: string, port = 15008): Promise<TLSSocket> {
+async function intrude(
+  { key, chain: cert }: Pair,
+  host: string,
+  port = 15008,
+): Promise<TLSSocket> {
   const options = { key, cert, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] };
   const socket = connect({ host, port, ...options });
   socket.on("error", () => {});
@@ -135,7 +134,7 @@ async function intrude({ key, chain: cert }: Identity, host: string, port = 1500
   return socket;
 }
 
-async function renewAs({ key, chain: cert }: Identity): Promise<Response> {
+async function renewAs({ key, chain: cert }: Pair): Promise<Response> {
   return await fetch(`https://${mesh.address(9)}:15012/v1/renew`, {
     method: "POST",
     body: JSON.stringify({ csr: await createCsr(await generateKeyPair()) }),
@@ -147,7 +146,7 @@ describe("bowline cert revoke", () => {
   scenario("bowline cert revoke shuts one out at once, for good, and harms nobody else", async () => {
     await mesh.startSidecar("shop/other", { at: OTHER });
     const store = mesh.address(STORE);
-    const stolen = await Bun.file(join(mesh.dataOf("shop/client"), "identity.json")).json() as Identity;
+    const stolen = mesh.identityOf("shop/client");
     const intruder = await intrude(stolen, store);
     let closed = false;
     intruder.on("close", () => closed = true);
@@ -179,8 +178,7 @@ describe("bowline cert revoke", () => {
   scenario("bowline cert revoke holds after a restart, against renewal too, and is in the CRL", async () => {
     await mesh.controlPlane.end("SIGKILL");
     const controlPlane = await mesh.startControlPlane(...flags);
-    const file = join(mesh.dataOf("shop/client"), "identity.json");
-    const identity = await Bun.file(file).json() as Identity;
+    const identity = mesh.identityOf("shop/client");
     const answer = await renewAs(identity);
     expect([answer.status, await answer.json()]).toMatchObject([403, {
       error: { code: "certificate_revoked" },

@@ -13,7 +13,7 @@ import type { TokensReply } from "../../src/model/admin.ts";
 import { startEcho, stopEchoes } from "./apps.ts";
 import { BOWLINE, type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl, runCurl, viaSidecar } from "./clients.ts";
-import { askDoor, type AskOptions } from "./door_client.ts";
+import { askDoor } from "./door_client.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
@@ -53,10 +53,6 @@ afterAll(async () => {
   await stopEchoes();
   mesh.remove();
 });
-
-function identityOf(name: string): NonNullable<AskOptions["identity"]> {
-  return JSON.parse(readFileSync(join(mesh.dataOf(name), "identity.json"), "utf8"));
-}
 
 /** All of the mesh goes on, in the processes that it began with. */
 async function isUnharmed(): Promise<void> {
@@ -145,7 +141,7 @@ describe("another user of the machine", () => {
 
 describe("a workload with a certificate of its own", () => {
   scenario("gets no other workload's configuration, certificate or place in the graph", async () => {
-    const identity = identityOf("shop/client");
+    const identity = mesh.identityOf("shop/client");
     const hello = {
       ...{ type: "hello", protocol: 1, version: "1", role: "sidecar", workload: "shop/store" },
       ...{ address: mesh.address(CLIENT), meshPort: 15008, known: {} },
@@ -161,7 +157,7 @@ describe("a workload with a certificate of its own", () => {
   });
 
   scenario("is told in one line of the log and of a terminal, whatever it writes", async () => {
-    const identity = identityOf("shop/client");
+    const identity = mesh.identityOf("shop/client");
     const hello = {
       ...{ type: "hello", protocol: 1, version: ESCAPES, role: "sidecar", workload: ESCAPES },
       ...{ address: ESCAPES, meshPort: 15008, known: {} },
@@ -231,7 +227,7 @@ describe("rubbish", () => {
         expect(statuses).toContain((await askDoor(DOOR, path, body)).status);
       }
     }
-    const identity = identityOf("shop/client");
+    const identity = mesh.identityOf("shop/client");
     for (const body of [deep, "{", `{"edges":${deep}}`]) {
       expect([400, 413]).toContain((await askDoor(DOOR, "/v1/report", body, { identity })).status);
       await askDoor(DOOR, "/v1/discovery", `${body}\n`, { identity });

@@ -1,8 +1,6 @@
 /** From HTTP/2 to HTTP/1: what would mean something else there is refused at either door, and the workload never hears of it. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { MALFORMED_HEADS } from "../unit/proxy/http2/malformed_heads.ts";
 import {
@@ -73,8 +71,7 @@ class Caller {
 }
 
 function connectAsClient(): Socket {
-  const file = join(mesh.dataOf("shop/client"), "identity.json");
-  const { key, chain } = JSON.parse(readFileSync(file, "utf8")) as { key: string; chain: string };
+  const { key, chain } = mesh.identityOf("shop/client");
   const options = { host: STORE, port: 15008, key, cert: chain, ALPNProtocols: ["h2"] };
   return connectTls({ ...options, rejectUnauthorized: false });
 }

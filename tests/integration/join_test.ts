@@ -255,8 +255,7 @@ scenario("no secret stands in any log: no token, no key", async () => {
   expect(said).toContain("Joined the mesh");
   const secrets = mesh.tokens.flatMap((token) => token.split(".").slice(1));
   for (const name of ["shop/client", "shop/store"]) {
-    const identity = readFileSync(join(mesh.dataOf(name), "identity.json"), "utf8");
-    const { key } = JSON.parse(identity) as { key: string };
+    const { key } = mesh.identityOf(name);
     secrets.push(...key.split("\n").filter((line) => line.length > 20 && !line.startsWith("-")));
   }
   const secret = readFileSync(join(mesh.controlPlaneData, "ca", "token.secret"));

@@ -2,10 +2,8 @@
  * Attacks that others have known and that no other file tries through the executable: floods and sizes over HTTP/1.1, HTTP/2
  * and gRPC, patterns that backtrack, upstreams that break the protocol, URLs of keys that lead inside, hosts of others.
  */
-import { readFileSync } from "node:fs";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import {
   CLIENT_PREFACE,
@@ -80,7 +78,7 @@ spec: { selector: { matchLabels: { app: web } }, jwtRules: [${rules.join(", ")}]
   });
   broken = createServer((socket) => breakOff(socket)).listen(8080, BROKEN);
   await mesh.untilSynced(2);
-  const identity = JSON.parse(readFileSync(join(mesh.dataOf("shop/client"), "identity.json"), "utf8"));
+  const identity = mesh.identityOf("shop/client");
   doors = [
     ["the caller's sidecar", { address: CLIENT, port: 15001 }],
     ["the callee's", { address: WEB, port: 15008, identity }],

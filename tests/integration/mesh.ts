@@ -1,7 +1,8 @@
 /** A mesh of real processes on loopback addresses: one control plane, any number of sidecars, one directory for all. */
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { SidecarIdentity } from "../../src/sidecar/identity_state.ts";
 import { Bowline, bowline, printLogs, until } from "./bowline.ts";
 
 /** Last number of the control plane's address. */
@@ -143,6 +144,11 @@ export class Mesh {
   /** Data directory of a workload's sidecar. */
   dataOf(workload: string): string {
     return join(this.directory, workload.replaceAll("/", "."));
+  }
+
+  /** What the workload's sidecar has on disk since it joined. */
+  identityOf(workload: string): SidecarIdentity {
+    return JSON.parse(readFileSync(join(this.dataOf(workload), "identity.json"), "utf8"));
   }
 
   /** Waits until this many proxies are connected and serve what they should. */

@@ -61,10 +61,6 @@ async function restarted(what: string, isIt: (status: RolloverStatus) => boolean
   return status;
 }
 
-function rootsOf(name: string): string {
-  return JSON.parse(readFileSync(join(mesh.dataOf(name), "identity.json"), "utf8")).roots;
-}
-
 scenario("a CA that is plugged in at once would shut all out, and is refused", async () => {
   write(istioFiles(intermediate, intermediate.pem, root.pem));
   await mesh.controlPlane.end();
@@ -98,7 +94,7 @@ scenario(
     await load.stop();
     expect([load.failures, load.broken]).toEqual([[], 0]);
     expect(load.answered).toBeGreaterThan(0);
-    for (const name of ["shop/client", "shop/store"]) expect(rootsOf(name)).toBe(root.pem);
+    for (const name of ["shop/client", "shop/store"]) expect(mesh.identityOf(name).roots).toBe(root.pem);
     expect((await viaSidecar(mesh.address(CLIENT), "store:8080")).status).toBe(200);
   },
 );

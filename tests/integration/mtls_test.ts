@@ -1,7 +1,5 @@
 /** The mesh port lets in whoever proves an identity of the trust domain, to the ports that a service declares. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { startEcho, stopEchoes } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl, exchange, viaSidecar } from "./clients.ts";
@@ -49,11 +47,10 @@ function writeMesh(bobAt: string, carolAt: string): void {
 
 /** Files with what a sidecar shows: its certificate, its key, the roots. */
 function credentials(name: string): string[] {
-  const path = join(mesh.dataOf(`shop/${name}`), "identity.json");
-  const { key, chain, roots } = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>;
+  const { key, chain, roots } = mesh.identityOf(`shop/${name}`);
   return [
-    ...["-cert", mesh.file(`${name}.crt`, chain as string), "-key", mesh.file(`${name}.key`, key as string)],
-    ...["-CAfile", mesh.file(`${name}.roots`, roots as string), "-verify_return_error"],
+    ...["-cert", mesh.file(`${name}.crt`, chain), "-key", mesh.file(`${name}.key`, key)],
+    ...["-CAfile", mesh.file(`${name}.roots`, roots), "-verify_return_error"],
   ];
 }
 

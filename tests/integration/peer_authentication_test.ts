@@ -2,7 +2,6 @@
  * PeerAuthentication where connections are captured: who gets through in which mode, to which port, by whose word, and what
  * becomes of connections that are open when the mode changes.
  */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
@@ -36,7 +35,7 @@ beforeAll(async () => {
   await machines.startSidecar("front", front);
   storeSidecar = await machines.startSidecar("store", store, "--limit", "drain-time=1s");
   await machines.serve("store", store);
-  const identity = JSON.parse(readFileSync(join(mesh.dataOf("shop/front"), "identity.json"), "utf8"));
+  const identity = mesh.identityOf("shop/front");
   const forged = stranger.issue("URI:spiffe://cluster.local/ns/shop/sa/front");
   for (const [name, pair] of [["front", identity], ["forged", forged]] as const) {
     mesh.file(`${name}.crt`, pair.chain);

@@ -3,7 +3,7 @@
  * but one are signed by the mesh's own CA, whose key the test has: TLS finds nothing wrong with most of them.
  */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { connect, createServer } from "node:tls";
 import { derElement } from "../../src/identity/der_writer.ts";
@@ -230,13 +230,9 @@ describe("another name of the trust domain", () => {
 describe("a TLS session", () => {
   const session = join(mesh.directory, "session.pem");
 
-  function aliceIdentity(): Pick<TlsLeaf, "key" | "chain"> {
-    return JSON.parse(readFileSync(join(mesh.dataOf("shop/alice"), "identity.json"), "utf8"));
-  }
-
   /** Sends a call with alice's own certificate by openssl, which takes up the session if there is one. */
   async function callByOpenssl(...args: readonly string[]): Promise<string> {
-    const { key, chain } = aliceIdentity();
+    const { key, chain } = mesh.identityOf("shop/alice");
     const credentials = ["-cert", mesh.file("alice.crt", chain), "-key", mesh.file("alice.key", key)];
     const child = Bun.spawn(
       ["openssl", "s_client", "-connect", `${BOB}:15008`, "-no_ign_eof", ...credentials, ...args],
@@ -253,12 +249,12 @@ describe("a TLS session", () => {
   scenario("is not resumed past a revocation", async () => {
     expect(await callByOpenssl("-sess_out", session)).toContain("HTTP/1.1 200 ");
     expect(await callByOpenssl("-sess_in", session)).toContain("HTTP/1.1 200 ");
-    expect(await overTls(EDGE, 15443, aliceIdentity(), CALL_IN)).toStartWith("HTTP/1.1 200 ");
+    expect(await overTls(EDGE, 15443, mesh.identityOf("shop/alice"), CALL_IN)).toStartWith("HTTP/1.1 200 ");
     const revoked = await bowline(["cert", "revoke", ID, "--data", mesh.controlPlaneData]);
     expect(revoked.code).toBe(0);
     await until("a new handshake is refused", async () => !(await callByOpenssl()).includes("HTTP/1.1 "));
     expect(await callByOpenssl("-sess_in", session)).not.toContain("HTTP/1.1 ");
-    const { key, chain } = aliceIdentity();
+    const { key, chain } = mesh.identityOf("shop/alice");
     await until(
       "a gateway refuses it too",
       async () => await overTls(EDGE, 15443, { key, chain }, CALL_IN) === "",

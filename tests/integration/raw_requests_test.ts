@@ -2,8 +2,6 @@
  * Ways past a policy that no client's library would send: on HTTP/1.1, HTTP/2 and gRPC, to the caller's sidecar and, with
  * a certificate of the mesh, straight to the callee's. Each is refused, and the program hears of none.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { startEcho, stopEchoes } from "./apps.ts";
 import { endEverythingAfterwards, scenario } from "./bowline.ts";
@@ -49,7 +47,7 @@ spec:
     }),
   ]);
   await mesh.untilSynced(2);
-  const identity = JSON.parse(readFileSync(join(mesh.dataOf("shop/client"), "identity.json"), "utf8"));
+  const identity = mesh.identityOf("shop/client");
   doors = [
     ["the caller's sidecar", { address: CLIENT, port: 15001 }],
     ["the callee's", { address: WEB, port: 15008, identity }],

@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { AdminClient } from "../../src/cli/admin_client.ts";
 import { certificateInfo } from "../../src/identity/certificate_info.ts";
 import type { RolloverStatus } from "../../src/model/admin.ts";
-import { privateFiles } from "../../src/runtime/private_files.ts";
-import { loadIdentity, type SidecarIdentity } from "../../src/sidecar/identity_state.ts";
+import type { SidecarIdentity } from "../../src/sidecar/identity_state.ts";
 import { startEcho, stopEchoes } from "./apps.ts";
 import { type Bowline, bowline, type Ended, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
@@ -52,12 +51,6 @@ async function status(): Promise<RolloverStatus> {
   return await new AdminClient(mesh.controlPlaneData).get("/v1/rollover") as RolloverStatus;
 }
 
-async function identity(name: string): Promise<SidecarIdentity> {
-  const found = await loadIdentity(mesh.dataOf(name), privateFiles);
-  if (found === undefined) throw new Error(`${name} has not joined`);
-  return found;
-}
-
 describe("bowline ca rotate", () => {
   let tokenFile: string;
   let before: SidecarIdentity;
@@ -77,7 +70,7 @@ describe("bowline ca rotate", () => {
     "start: everybody has both roots, then a certificate of the new one; a SIGKILL is survived",
     async () => {
       tokenFile = await mesh.tokenFile({ workload: "shop/late" });
-      before = await identity("shop/store");
+      before = mesh.identityOf("shop/store");
       await store.end();
       await until("the store is gone", async () => (await status()).connected === 1);
       expect((await rotate("start")).code).toBe(0);
@@ -92,7 +85,7 @@ describe("bowline ca rotate", () => {
         RENEWED_MS,
       );
       expect((await status()).phase).toBe("renewing");
-      expect((await identity("shop/client")).roots).toContain(before.roots);
+      expect(mesh.identityOf("shop/client").roots).toContain(before.roots);
     },
   );
 
@@ -103,7 +96,7 @@ describe("bowline ca rotate", () => {
       "The old root is still needed: shop/store lack the new one, or a certificate of it",
     );
     // It knows the old root only, and is let in by those who know both; the others by it, through the old root.
-    expect((await identity("shop/store")).roots).toBe(before.roots);
+    expect(mesh.identityOf("shop/store").roots).toBe(before.roots);
     store = await mesh.startSidecar("shop/store", { at: STORE, tokenFile: null });
     await until("calls arrive", async () => (await call()) === 200);
     await until("it has renewed", async () => (await status()).unrenewed.length === 0, RENEWED_MS);
@@ -115,7 +108,7 @@ describe("bowline ca rotate", () => {
     await until("nobody lacks it", async () => (await status()).lacking.length === 0);
     const [root] = (await status()).roots;
     for (const name of ["shop/client", "shop/store"]) {
-      const { roots, chain } = await identity(name);
+      const { roots, chain } = mesh.identityOf(name);
       expect(before.roots).not.toBe(roots);
       expect(roots.match(/BEGIN/g)).toHaveLength(1);
       expect(certificateInfo(chain).signer).not.toBe(certificateInfo(before.chain).signer);
@@ -126,7 +119,7 @@ describe("bowline ca rotate", () => {
 
   scenario("a token that was made before the rollover is as good as any other", async () => {
     await mesh.startSidecar("shop/late", { at: LATE, tokenFile });
-    expect((await identity("shop/late")).roots).toBe((await identity("shop/store")).roots);
+    expect(mesh.identityOf("shop/late").roots).toBe(mesh.identityOf("shop/store").roots);
     await until("calls arrive", async () => (await call(LATE)) === 200);
   });
 

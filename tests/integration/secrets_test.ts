@@ -106,11 +106,7 @@ scenario(
     const strayAnswer = await fetch(`http://${DOOR}:15014/api/${stray}`);
     pages.push(await strayAnswer.text());
 
-    const dataOf = { client: mesh.dataOf("shop/client"), store: mesh.dataOf("shop/store") };
-    for (const data of Object.values(dataOf)) {
-      const { key } = JSON.parse(readFileSync(join(data, "identity.json"), "utf8")) as { key: string };
-      secrets.push(...keyLines(key));
-    }
+    for (const name of ["shop/client", "shop/store"]) secrets.push(...keyLines(mesh.identityOf(name).key));
     secrets.push(...keyLines(readFileSync(join(mesh.controlPlaneData, "ca/authority.pem"), "utf8")));
     const tokenSecret = readFileSync(join(mesh.controlPlaneData, "ca/token.secret"));
     for (const form of ["hex", "base64", "base64url"] as const) secrets.push(tokenSecret.toString(form));
@@ -125,8 +121,9 @@ scenario(
         await (await fetch(`http://${mesh.address(at)}:15090/stats/prometheus`)).text(),
       );
     }
-    for (const data of Object.values(dataOf)) {
-      shown.push((await curl("--unix-socket", join(data, "admin.sock"), "http://x/config_dump")).body);
+    for (const name of ["shop/client", "shop/store"]) {
+      const socket = join(mesh.dataOf(name), "admin.sock");
+      shown.push((await curl("--unix-socket", socket, "http://x/config_dump")).body);
     }
     for (const path of ["/v1/tokens", "/v1/certificates"]) {
       shown.push(

@@ -3,7 +3,6 @@
  * let it in. By openssl, at the mesh port and at ports of a gateway; and sidecars themselves take up none.
  */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createServer } from "node:tls";
 import { AT, edge, OF_THE_MESH, startAliceAndBob } from "./alice_and_bob.ts";
@@ -110,10 +109,6 @@ class Client {
   }
 }
 
-function identityOf(name: string): Pair {
-  return JSON.parse(readFileSync(join(mesh.dataOf(`shop/${name}`), "identity.json"), "utf8"));
-}
-
 /** Those whose session stands. */
 async function begun(...clients: Client[]): Promise<Client[]> {
   for (const client of clients) expect(await client.begin()).toEqual({ status: 200, resumed: false });
@@ -179,7 +174,7 @@ describe("a session of a client from outside", () => {
 
 describe("a session of a peer of the mesh", () => {
   scenario("lets nobody in with a certificate of a root that is gone", async () => {
-    const old = identityOf("alice");
+    const old = mesh.identityOf("shop/alice");
     const clients = await begun(
       new Client("old-mesh", BOB, PORT.mesh, old),
       new Client("old-edge", EDGE, PORT.istioMutual, old),
@@ -193,7 +188,7 @@ describe("a session of a peer of the mesh", () => {
   });
 
   scenario("lets nobody in who was revoked", async () => {
-    const own = identityOf("alice");
+    const own = mesh.identityOf("shop/alice");
     const clients = await begun(
       new Client("revoked-mesh", BOB, PORT.mesh, own),
       new Client("revoked-edge", EDGE, PORT.istioMutual, own),
@@ -215,7 +210,7 @@ describe("a sidecar that calls", () => {
     const resumed: boolean[] = [];
     const sidecar = await mesh.startSidecar("shop/rogue", { at: 12 });
     await sidecar.end();
-    const { key, chain } = identityOf("rogue");
+    const { key, chain } = mesh.identityOf("shop/rogue");
     const server = createServer({ key, cert: chain, ALPNProtocols: ["h2"] }, (socket) => {
       resumed.push(socket.isSessionReused());
       socket.on("error", () => {});

@@ -2,10 +2,8 @@
  * Requests inside a tunnel to a port that is declared to carry HTTP: they are requests like any other for tokens, policies
  * and fields of proxies, whoever opened the tunnel.
  */
-import { readFileSync } from "node:fs";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { type Echo, sha256, startEcho, stopEchoes } from "./apps.ts";
 import { CEILING_MS, endEverythingAfterwards, scenario } from "./bowline.ts";
@@ -60,8 +58,7 @@ afterAll(async () => {
 const ENDS: Readonly<Record<string, () => Socket>> = {
   "by the caller's sidecar": () => connectTcp({ host: CLIENT, port: 15001 }),
   "straight to the callee's": () => {
-    const file = join(mesh.dataOf("shop/client"), "identity.json");
-    const { key, chain: cert } = JSON.parse(readFileSync(file, "utf8"));
+    const { key, chain: cert } = mesh.identityOf("shop/client");
     return connectTls({ host: WEB, port: 15008, key, cert, rejectUnauthorized: false });
   },
 };
