@@ -2,15 +2,8 @@
 import { type Finding, SEVERITIES, type Severity } from "../config/finding.ts";
 import { readConfig } from "./config_files.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
-import {
-  type OutputFormat,
-  plural,
-  printable,
-  printData,
-  printMessage,
-  type Style,
-  styled,
-} from "./output.ts";
+import { SEVERITY_STYLES } from "./findings.ts";
+import { type OutputFormat, plural, printable, printData, printMessage, styled } from "./output.ts";
 
 export interface AnalyzeOptions {
   readonly output: OutputFormat;
@@ -27,8 +20,6 @@ interface Report {
   readonly suppressed: number;
   readonly findings: readonly Finding[];
 }
-
-const STYLES: Readonly<Record<Severity, Style>> = { error: "red", warning: "yellow", info: "dim" };
 
 /** Prints what it found; 79 when there is something as severe as the threshold. Throws CommandError. */
 export async function runAnalyze(path: string, options: AnalyzeOptions): Promise<ExitCode> {
@@ -61,7 +52,7 @@ function analyzeLine(finding: Finding): string {
   const name = istioName(finding);
   const where = `${name === null ? "" : `${name} `}${file}:${line}`;
   const what = `${field === null ? "" : `${field}: `}${message}${hint === null ? "" : `; ${hint}`}`;
-  return `${styled("stdout", STYLES[severity], level)} ${printable(`[${code}] (${where}) ${what}`)}`;
+  return `${styled("stdout", SEVERITY_STYLES[severity], level)} ${printable(`[${code}] (${where}) ${what}`)}`;
 }
 
 /** `KIND NAME.NAMESPACE`; null where no resource could be read. */

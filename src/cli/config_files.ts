@@ -4,13 +4,13 @@ import type { Finding } from "../config/finding.ts";
 import { loadConfig, type LoadResult } from "../config/loader.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import { nearest } from "../lib/edit_distance.ts";
+import { TRUST_DOMAIN_DEFAULT } from "../model/spiffe_id.ts";
 import { workloadKey } from "../model/workload.ts";
 import { meshConfigOf } from "../pilot/mesh_defaults.ts";
 import { fileWorkloads } from "../pilot/file_workloads.ts";
 import { FileReadError, type ReadFile, readSourceFiles } from "../runtime/read_files.ts";
 import { CommandError, EXIT } from "./exit_codes.ts";
-import { TRUST_DOMAIN_DEFAULT } from "./run_command.ts";
-import { printFindings } from "./validate_command.ts";
+import { printFindings } from "./findings.ts";
 
 /** How many known workloads an error names when none is near. */
 const WORKLOADS_NAMED_MAX = 10;
@@ -22,7 +22,7 @@ export interface LoadedConfig extends LoadResult {
 
 /** Reads `path` as one configuration; findings name files as the user would write them. Throws CommandError. */
 export async function readConfig(path: string): Promise<LoadedConfig> {
-  const files = await readFiles(path);
+  const files = await readFiles(path, "configuration");
   const paths = new Map(files.map((one) => [one.file, one.path]));
   const named = (finding: Finding) => ({ ...finding, file: paths.get(finding.file) ?? finding.file });
   const result = loadConfig(files);
@@ -56,13 +56,14 @@ export function unknownWorkload(from: string, config: string, resources: Resourc
   return new CommandError(EXIT.badInput, `No WorkloadEntry in ${config} is ${from}`, hint);
 }
 
-async function readFiles(path: string): Promise<readonly ReadFile[]> {
+/** The texts of files, of which an error says that they are `what`. Throws CommandError. */
+export async function readFiles(path: string, what: string): Promise<readonly ReadFile[]> {
   try {
     return await readSourceFiles(path);
   } catch (error) {
     if (!(error instanceof FileReadError)) throw error;
     printFindings([readErrorFinding(error, error.path)]);
-    throw new CommandError(EXIT.badInput, `The configuration in ${path} cannot be read`, undefined, {
+    throw new CommandError(EXIT.badInput, `The ${what} in ${path} cannot be read`, undefined, {
       cause: error,
     });
   }

@@ -1,11 +1,9 @@
 /** `bowline policy simulate PATH...`: what AuthorizationPolicies that nobody enforces yet would do to the calls that were seen. */
-import { readErrorFinding } from "../config/config_store.ts";
 import type { SimulatedCall, SimulationReply, SimulationRequest } from "../model/admin.ts";
-import { FileReadError, readSourceFiles } from "../runtime/read_files.ts";
 import { AdminClient } from "./admin_client.ts";
-import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
+import { readFiles } from "./config_files.ts";
+import { EXIT, type ExitCode } from "./exit_codes.ts";
 import { type Column, formatTable, type OutputFormat, printable, printData, printMessage } from "./output.ts";
-import { printFindings } from "./validate_command.ts";
 
 export interface PolicySimulateOptions {
   readonly data?: string;
@@ -69,15 +67,7 @@ function row({ workload, call, outcome, reason }: SimulatedCall): string[] {
 async function readAll(paths: readonly string[]): Promise<SimulationRequest["files"]> {
   const files = new Map<string, string>();
   for (const path of paths) {
-    try {
-      for (const file of await readSourceFiles(path)) files.set(file.path, file.text);
-    } catch (error) {
-      if (!(error instanceof FileReadError)) throw error;
-      printFindings([readErrorFinding(error, error.path)]);
-      throw new CommandError(EXIT.badInput, `The policies in ${path} cannot be read`, undefined, {
-        cause: error,
-      });
-    }
+    for (const file of await readFiles(path, "policies")) files.set(file.path, file.text);
   }
   return [...files].map(([path, text]) => ({ path, text }));
 }

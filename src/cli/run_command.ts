@@ -3,7 +3,7 @@ import { systemClock } from "../lib/clock.ts";
 import { parseDuration } from "../lib/duration.ts";
 import { Network } from "../lib/ip.ts";
 import { Prng, randomSeed } from "../lib/prng.ts";
-import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
+import { controlPlaneId, parseSpiffeId, TRUST_DOMAIN_DEFAULT } from "../model/spiffe_id.ts";
 import { BUILD_INFO } from "../runtime/build_info.ts";
 import { chooseDataDirectory } from "../runtime/data_directory.ts";
 import { releaseExecutablePages } from "../runtime/executable_pages.ts";
@@ -13,8 +13,6 @@ import { createLog, type Log } from "../telemetry/log.ts";
 import { readLimits } from "./limit_flag.ts";
 import type { PlatformTrust } from "../sidecar/joining.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
-
-export const TRUST_DOMAIN_DEFAULT = "cluster.local";
 
 /** Processes of a sidecar unless `--workers` says otherwise: the machine belongs to the workload. */
 const SIDECAR_WORKERS = 1;

@@ -15,8 +15,8 @@ import {
   readExpectations,
 } from "./expectations/expectations_file.ts";
 import { type Mismatch, mismatches } from "./expectations/mismatches.ts";
+import { printFindings } from "./findings.ts";
 import { type OutputFormat, printable, printData, styled } from "./output.ts";
-import { printFindings } from "./validate_command.ts";
 
 export interface TestOptions {
   readonly output: OutputFormat;

@@ -1,19 +1,11 @@
 /** `bowline validate PATH...`: whether files would load as one configuration, and everything that is wrong with them. */
 import { readErrorFinding } from "../config/config_store.ts";
-import type { Finding, Severity } from "../config/finding.ts";
-import { formatFinding } from "../config/format_finding.ts";
+import type { Finding } from "../config/finding.ts";
 import { loadConfig } from "../config/loader.ts";
 import { FileReadError, type ReadFile, readSourceFiles } from "../runtime/read_files.ts";
 import { EXIT, type ExitCode } from "./exit_codes.ts";
-import {
-  type OutputFormat,
-  plural,
-  printable,
-  printData,
-  printMessage,
-  type Style,
-  styled,
-} from "./output.ts";
+import { printFindings } from "./findings.ts";
+import { type OutputFormat, plural, printData, printMessage } from "./output.ts";
 
 export interface ValidateOptions {
   readonly output: OutputFormat;
@@ -28,8 +20,6 @@ interface Report {
   readonly resources: number;
   readonly findings: readonly Finding[];
 }
-
-const STYLES: Readonly<Record<Severity, Style>> = { error: "red", warning: "yellow", info: "dim" };
 
 /** Reads all paths as one configuration. Warnings are told and do no harm; any error makes it 65. */
 export async function runValidate(paths: readonly string[], options: ValidateOptions): Promise<ExitCode> {
@@ -65,12 +55,4 @@ async function validatePaths(paths: readonly string[], lenient: boolean): Promis
     resources: resourceCount,
     findings: [...unread, ...findings],
   };
-}
-
-export function printFindings(findings: readonly Finding[]): void {
-  for (const finding of findings) {
-    const { severity } = finding;
-    const coloured = styled("stderr", STYLES[severity], severity);
-    printMessage(printable(formatFinding(finding)).replace(`: ${severity} `, () => `: ${coloured} `));
-  }
 }

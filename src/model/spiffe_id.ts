@@ -9,6 +9,9 @@ export interface SpiffeId {
   readonly serviceAccount: string;
 }
 
+/** Of a mesh that nobody gave a name, as in Istio. */
+export const TRUST_DOMAIN_DEFAULT = "cluster.local";
+
 /** SPIFFE-ID §2.4: an ID is at most 2048 bytes. */
 export const SPIFFE_ID_LENGTH_MAX = 2048;
 
