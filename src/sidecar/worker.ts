@@ -3,12 +3,11 @@ import type { Snapshot } from "../model/snapshot.ts";
 import type { Proxy } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { DataPlaneSettings } from "./data_plane.ts";
-import { NOTHING_TAPPED } from "../telemetry/tap.ts";
-import { NO_REFUSALS } from "./refusal_sums.ts";
 import { changedSnapshot } from "./snapshot_change.ts";
 import {
   type Drain,
   type FromWorker,
+  NOTHING_COUNTED,
   readToWorker,
   type ToWorker,
   type WorkerCounts,
@@ -139,18 +138,7 @@ export class Worker {
 
   #counts(): WorkerCounts {
     const proxy = this.#proxy;
-    if (proxy === null) {
-      const calls = { calls: [], omitted: 0 };
-      return {
-        edges: [],
-        decisions: [],
-        calls,
-        tapped: NOTHING_TAPPED,
-        refusals: NO_REFUSALS,
-        connections: 0,
-        shutPorts: [],
-      };
-    }
+    if (proxy === null) return NOTHING_COUNTED;
     const { refusals, connections, shutPorts } = proxy;
     return {
       edges: proxy.edges.takeReport(),

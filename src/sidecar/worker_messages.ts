@@ -12,6 +12,8 @@ import type { ProxyRefusals } from "../proxy/proxy_options.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 import type { DataPlaneSettings } from "./data_plane.ts";
 import type { PolicyCountReport } from "../telemetry/policy_counts.ts";
+import { NOTHING_TAPPED } from "../telemetry/tap.ts";
+import { NO_REFUSALS } from "./refusal_sums.ts";
 import type { SnapshotChange } from "./snapshot_change.ts";
 
 /** What has an `id` is answered with that id, in any order. */
@@ -108,6 +110,17 @@ export interface WorkerCounts {
   readonly connections: number;
   readonly shutPorts: readonly ShutPort[];
 }
+
+/** Of a worker that serves nobody yet. */
+export const NOTHING_COUNTED: WorkerCounts = {
+  edges: [],
+  decisions: [],
+  calls: { calls: [], omitted: 0 },
+  tapped: NOTHING_TAPPED,
+  refusals: NO_REFUSALS,
+  connections: 0,
+  shutPorts: [],
+};
 
 /** Throws TypeError for what is none. */
 export function readToWorker(value: unknown): ToWorker {

@@ -1,9 +1,12 @@
 /** Workers without processes: what was said to each, and answers when the test says so. */
-import { NOTHING_TAPPED } from "../../../src/telemetry/tap.ts";
 import type { WorkerProcessEvents } from "../../../src/runtime/worker_process.ts";
-import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
 import type { StartWorker } from "../../../src/sidecar/worker_link.ts";
-import type { FromWorker, ToWorker, WorkerCounts } from "../../../src/sidecar/worker_messages.ts";
+import {
+  type FromWorker,
+  NOTHING_COUNTED,
+  type ToWorker,
+  type WorkerCounts,
+} from "../../../src/sidecar/worker_messages.ts";
 import { settle } from "../proxy/fake_wire.ts";
 
 export class FakeWorker {
@@ -37,17 +40,7 @@ export class FakeWorker {
     if (message.type === "tap") throw new Error("Nobody answers that");
     const { id } = message;
     if (counts === null) return await this.says({ type: "done", id });
-    const calls = { calls: [], omitted: 0 };
-    const nothing = {
-      edges: [],
-      decisions: [],
-      calls,
-      tapped: NOTHING_TAPPED,
-      refusals: NO_REFUSALS,
-      connections: 0,
-      shutPorts: [],
-    };
-    await this.says({ type: "counts", id, counts: { ...nothing, ...counts } });
+    await this.says({ type: "counts", id, counts: { ...NOTHING_COUNTED, ...counts } });
   }
 
   /** Greets and serves. */

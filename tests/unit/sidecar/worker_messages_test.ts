@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
-import { readFromWorker } from "../../../src/sidecar/worker_messages.ts";
+import { NOTHING_COUNTED, readFromWorker } from "../../../src/sidecar/worker_messages.ts";
 import { NOTHING_TAPPED } from "../../../src/telemetry/tap.ts";
 import { CallRecorder } from "../../../src/telemetry/call_recorder.ts";
 import { EdgeRegistry, UNKNOWN_WORKLOAD } from "../../../src/telemetry/edge_metrics.ts";
@@ -17,11 +17,9 @@ function counts() {
   const calls = new CallRecorder();
   calls.caller({ principal: "", caller: "unknown", address: "10.0.0.1", port: 80 }).recordConnection(true);
   return {
+    ...NOTHING_COUNTED,
     edges: registry.takeReport(),
-    decisions: [],
     calls: calls.takeReport(),
-    tapped: NOTHING_TAPPED,
-    refusals: NO_REFUSALS,
     connections: 1,
     shutPorts: [{ port: 80, reason: "it is taken" }],
   };
