@@ -1,12 +1,11 @@
 /** A port that opens: who serves at it confirms before anybody is sent there. */
 import { describe, expect, test } from "bun:test";
-import { ManualClock } from "../../../src/lib/clock.ts";
-import { DiscoveryServer, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
+import { RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
 import { ROUND_MS_MAX } from "../../../src/pilot/push_round.ts";
-import { WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import { resourceKey } from "../../../src/model/snapshot.ts";
+import { start } from "./discovered.ts";
 import { FakeProxy } from "./fake_proxy.ts";
-import { load, resource, service, workloadEntry } from "./fixture.ts";
+import { resource, service, workloadEntry } from "./fixture.ts";
 
 const NAMES = ["web", "caller", "edge"];
 const ENTRIES = NAMES.map((name, index) =>
@@ -16,14 +15,8 @@ const at = (
   port: number,
 ) => [...ENTRIES, service("web", "shop", `{name: http, port: 80, targetPort: ${port}}`)];
 
-function start(first = at(8080)) {
-  const clock = new ManualClock(1_000_000);
-  const registry = new WorkloadRegistry({ clock, trustDomain: "cluster.local" });
-  const server = new DiscoveryServer({ registry, clock, trustDomain: "cluster.local" });
-  const update = (documents: string[]) => {
-    server.update(load(...documents));
-    clock.advance(RECOMPUTE_DELAY_MS);
-  };
+function startAll(first = at(8080)) {
+  const { clock, registry, server, update } = start();
   update(first);
   const proxies = NAMES.map((name) => new FakeProxy(`shop/${name}`));
   const [web, caller, edge] = proxies as [FakeProxy, FakeProxy, FakeProxy];
@@ -44,14 +37,14 @@ const ENDPOINTS = "endpoints/outbound|80||web.shop.svc.cluster.local";
 
 describe("Openings", () => {
   test("Openings tell of a port first who serves there, then everybody who may call", () => {
-    const { update, web, caller } = start();
+    const { update, web, caller } = startAll();
     update(at(9090));
     expect([sent(web), sent(caller)]).toEqual([["proxy/self"], []]);
     web.ack();
     expect([sent(web), sent(caller)]).toEqual([["proxy/self", ENDPOINTS], [ENDPOINTS]]);
   });
 
-  test.each<[string, (server: ReturnType<typeof start>) => void]>([
+  test.each<[string, (server: ReturnType<typeof startAll>) => void]>([
     ["refuses", ({ web }) => web.nack()],
     ["goes away", ({ web, clock }) => {
       web.disconnect();
@@ -59,7 +52,7 @@ describe("Openings", () => {
     }],
     ["is silent", ({ clock }) => clock.advance(ROUND_MS_MAX)],
   ])("Openings hold nobody up when a proxy %s", (_what, happen) => {
-    const started = start();
+    const started = startAll();
     started.update(at(9090));
     expect(sent(started.caller)).toEqual([]);
     happen(started);
@@ -67,13 +60,13 @@ describe("Openings", () => {
   });
 
   test("Openings hold up nothing where ports only close or stay", () => {
-    const { update, caller } = start();
+    const { update, caller } = startAll();
     update([...at(8080), service("other", "shop")]);
     expect(sent(caller).length).toBeGreaterThan(0);
   });
 
   test("Openings let what changes meanwhile wait no longer than the first change", () => {
-    const { clock, update, caller } = start();
+    const { clock, update, caller } = startAll();
     update(at(9090));
     clock.advance(ROUND_MS_MAX / 2);
     update(at(9091));
@@ -96,7 +89,7 @@ describe("Openings of plain text", () => {
   };
 
   test("a workload takes it before callers are told to send it", () => {
-    const { update, web, caller } = start(inMode("STRICT"));
+    const { update, web, caller } = startAll(inMode("STRICT"));
     update(inMode("DISABLE"));
     expect([sent(web), takesIt(web), sent(caller)]).toEqual([["proxy/self"], [true], []]);
     web.ack();
@@ -104,7 +97,7 @@ describe("Openings of plain text", () => {
   });
 
   test("a workload takes it until callers have confirmed that they prove who they are", () => {
-    const { update, web, caller } = start(inMode("DISABLE"));
+    const { update, web, caller } = startAll(inMode("DISABLE"));
     update(inMode("STRICT"));
     expect([sent(web), sent(caller)]).toEqual([[ENDPOINTS], [ENDPOINTS]]);
     web.ack();
@@ -114,7 +107,7 @@ describe("Openings of plain text", () => {
   });
 
   test("a workload takes it no longer for a caller that is silent", () => {
-    const { clock, update, web } = start(inMode("DISABLE"));
+    const { clock, update, web } = startAll(inMode("DISABLE"));
     update(inMode("STRICT"));
     web.ack();
     clock.advance(ROUND_MS_MAX);
@@ -122,7 +115,7 @@ describe("Openings of plain text", () => {
   });
 
   test("a workload refuses it at once where nobody has to call in another way", () => {
-    const { update, web } = start(inMode("PERMISSIVE"));
+    const { update, web } = startAll(inMode("PERMISSIVE"));
     update(inMode("STRICT"));
     expect(takesIt(web)).toEqual([false]);
   });
@@ -177,7 +170,7 @@ describe("Openings of gateways", () => {
     ],
   ])("%s is there before callers are sent to it", (_what, before, after, opened) => {
     const [first, next] = [before, after].map((servers) => Number(Object.keys(servers).at(-1)));
-    const { update, caller, edge } = start(byWayOf(before, first as number));
+    const { update, caller, edge } = startAll(byWayOf(before, first as number));
     update(byWayOf(after, next as number).map((text) => text.replace("hosts: [web]", "hosts: [web, also]")));
     expect([sentRules(edge), sent(caller)]).toEqual([opened, []]);
     edge.ack();
@@ -185,13 +178,13 @@ describe("Openings of gateways", () => {
   });
 
   test("what a gateway serves already changes when it changes for everybody", () => {
-    const { update, caller } = start(byWayOf({ 8081: '["*.test"]' }, 8081));
+    const { update, caller } = startAll(byWayOf({ 8081: '["*.test"]' }, 8081));
     update(byWayOf({ 8081: '["*.test", a.test]' }, 8081).map((text) => text.replace("web], h", "also], h")));
     expect(sentRules(caller).length).toBeGreaterThan(0);
   });
 
   test("a port closes once nobody is sent to it any more", () => {
-    const { update, caller, edge, web } = start(byWayOf({ 8081: "[a.test]", 8082: "[b.test]" }, 8081));
+    const { update, caller, edge, web } = startAll(byWayOf({ 8081: "[a.test]", 8082: "[b.test]" }, 8081));
     update(byWayOf({ 8082: "[b.test]" }, 8082));
     const gone = () => edge.pushes.flatMap(({ remove }) => remove);
     while (edge.unanswered > 0) edge.ack();
@@ -202,7 +195,7 @@ describe("Openings of gateways", () => {
   });
 
   test("a port closes when a caller is silent, too", () => {
-    const { clock, update, edge } = start(byWayOf({ 8081: "[a.test]", 8082: "[b.test]" }, 8081));
+    const { clock, update, edge } = startAll(byWayOf({ 8081: "[a.test]", 8082: "[b.test]" }, 8081));
     update(byWayOf({ 8082: "[b.test]" }, 8082));
     while (edge.unanswered > 0) edge.ack();
     clock.advance(ROUND_MS_MAX);

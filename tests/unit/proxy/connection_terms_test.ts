@@ -12,15 +12,9 @@ import type { TcpKeepalive } from "../../../src/runtime/tcp_keepalive.ts";
 import { FakeNetwork } from "./fake_network.ts";
 import { SeenResponse } from "./http1/upstream.ts";
 import { headers, settings } from "./http2/raw_frames.ts";
+import { requestHead } from "./request_head.ts";
 
-const HEAD: RequestHead = {
-  method: "GET",
-  scheme: "http",
-  authority: "a",
-  path: "/",
-  headers: [],
-  bodyLength: 0,
-};
+const HEAD = requestHead();
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 class Call extends SeenResponse {

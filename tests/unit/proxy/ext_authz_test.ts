@@ -7,6 +7,7 @@ import {
   type CheckedBody,
   PASSED_FIELDS_BYTES_MAX,
 } from "../../../src/proxy/ext_authz/authorizer.ts";
+import { requestHead } from "./request_head.ts";
 
 const SETTINGS: ExtAuthz = {
   provider: "test",
@@ -26,7 +27,7 @@ function authorizer(more: Partial<ExtAuthz> = {}): Authorizer {
 }
 
 function question(headers: HeaderList, body: CheckedBody | null = null): RequestHead {
-  const head = { method: "PUT", scheme: "http", authority: "web:80", path: "/a?b", headers, bodyLength: 7 };
+  const head = requestHead({ method: "PUT", authority: "web:80", path: "/a?b", headers, bodyLength: 7 });
   return authorizer().question(head, body);
 }
 

@@ -7,9 +7,10 @@ import {
   type LocalReply,
   renderLocalReply,
 } from "../../../src/proxy/local_reply.ts";
+import { requestHead } from "./request_head.ts";
 
 function withType(...headers: string[]): RequestHead {
-  return { method: "POST", scheme: "http", authority: "a", path: "/", headers, bodyLength: 0 };
+  return requestHead({ method: "POST", headers });
 }
 
 describe("isGrpc()", () => {

@@ -92,6 +92,20 @@ async function build() {
   return { citadel, clock, keeper, identity, controlPlane, saved, lines };
 }
 
+/** One whose renewal is on its way, and is answered as soon as the test says so. */
+async function buildRenewing() {
+  const built = await build();
+  const { clock, keeper, controlPlane } = built;
+  const { promise, resolve: answer } = Promise.withResolvers<void>();
+  controlPlane.answers = promise;
+  keeper.start();
+  clock.advance(12.5 * HOUR_MS);
+  await until(() => controlPlane.asked.length === 1);
+  // The answer was made before, as far as anybody can tell.
+  await Bun.sleep(20);
+  return { ...built, answer };
+}
+
 /** Lets the renewal's cryptography, which runs beside the event loop, come to its end. */
 async function until(what: () => boolean): Promise<void> {
   for (let i = 0; i < 500 && !what(); i++) await Bun.sleep(2);
@@ -263,17 +277,10 @@ describe("CertificateKeeper", () => {
   });
 
   test("CertificateKeeper keeps what it is told of roots while a renewal is on its way", async () => {
-    const { citadel, clock, keeper, controlPlane, saved } = await build();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    controlPlane.answers = promise;
-    keeper.start();
-    clock.advance(12.5 * HOUR_MS);
-    await until(() => controlPlane.asked.length === 1);
-    // The answer was made before, as far as anybody can tell.
-    await Bun.sleep(20);
+    const { citadel, keeper, saved, answer } = await buildRenewing();
     await citadel.rollover?.start();
     await keeper.useTrust(citadel.trust);
-    resolve();
+    answer();
     await until(() => saved.length === 2);
     expect(saved.map(({ roots }) => roots)).toEqual([citadel.trust.roots, citadel.trust.roots]);
     expect(keeper.identity.roots).toBe(citadel.trust.roots);
@@ -281,17 +288,11 @@ describe("CertificateKeeper", () => {
   });
 
   test("CertificateKeeper has one renewal planned, also when it is told of another signer while one is on its way", async () => {
-    const { citadel, clock, keeper, controlPlane, saved } = await build();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    controlPlane.answers = promise;
-    keeper.start();
-    clock.advance(12.5 * HOUR_MS);
-    await until(() => controlPlane.asked.length === 1);
-    await Bun.sleep(20);
+    const { citadel, clock, keeper, controlPlane, saved, answer } = await buildRenewing();
     await citadel.rollover?.start();
     await citadel.rollover?.advance(() => []);
     await keeper.useTrust(citadel.trust);
-    resolve();
+    answer();
     await until(() => saved.length === 2);
     expect(clock.pending).toBe(1);
     // What was on its way is of the old signer.

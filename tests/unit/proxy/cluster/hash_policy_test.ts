@@ -5,10 +5,10 @@ import { Prng } from "../../../../src/lib/prng.ts";
 import type { HashKey } from "../../../../src/model/snapshot.ts";
 import { NO_KEY } from "../../../../src/proxy/cluster/balancer/balancer.ts";
 import { HashPolicy } from "../../../../src/proxy/cluster/hash_policy.ts";
+import { requestHead } from "../request_head.ts";
 
 function keyOf(keys: HashKey[], headers: string[] = [], path = "/", sourceIp: string | null = null) {
-  const head = { method: "GET", scheme: "http", authority: "shop", path, headers, bodyLength: 0 };
-  return new HashPolicy(keys, new Prng(1)).keyOf(head, sourceIp);
+  return new HashPolicy(keys, new Prng(1)).keyOf(requestHead({ authority: "shop", path, headers }), sourceIp);
 }
 
 const cookie = (more: Partial<HashKey & { type: "cookie" }> = {}): HashKey => ({

@@ -15,6 +15,7 @@ import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.t
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import { FakeNetwork, OTHER_NAME } from "../fake_network.ts";
 import { OK, SeenResponse } from "../http1/upstream.ts";
+import { requestHead } from "../request_head.ts";
 
 const ID = "spiffe://mesh.test/ns/shop/sa/cart";
 const MATERIAL = { chain: "chain", key: "key", roots: "roots" };
@@ -31,14 +32,7 @@ class Waiting extends SeenResponse implements PendingRequest {
 }
 
 const PLAIN = { hostname: "a", port: 1, spiffeId: null, protocol: "http1" } as const;
-const HEAD: RequestHead = {
-  method: "GET",
-  scheme: "http",
-  authority: "a",
-  path: "/",
-  headers: [],
-  bodyLength: 0,
-};
+const HEAD = requestHead();
 
 function hostOf(
   spiffeId: string | null = null,

@@ -10,15 +10,9 @@ import { PoolLimits } from "../../../../src/proxy/cluster/pool_limits.ts";
 import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.ts";
 import { type FakeConnection, FakeNetwork } from "../fake_network.ts";
 import { OK, SeenResponse } from "../http1/upstream.ts";
+import { requestHead } from "../request_head.ts";
 
-const HEAD: RequestHead = {
-  method: "GET",
-  scheme: "http",
-  authority: "a",
-  path: "/",
-  headers: [],
-  bodyLength: 0,
-};
+const HEAD = requestHead();
 const ADDRESS = { hostname: "a", port: 1, spiffeId: null, protocol: "http1", pool: "c" } as const;
 
 /** A request as an exchange makes it: it counts from here to its end. */

@@ -8,6 +8,7 @@ import {
 } from "../../../../src/model/gateway_topology.ts";
 import { type EdgeClient, setEdgeHeaders } from "../../../../src/proxy/filters/edge_headers.ts";
 import { isTraceparent } from "../../../../src/telemetry/trace_context.ts";
+import { requestHead } from "../request_head.ts";
 
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const CLIENT: EdgeClient = { address: "198.51.100.7", scheme: "https", certificate: null };
@@ -19,14 +20,7 @@ interface Said {
 }
 
 function edged(headers: readonly string[], { client = CLIENT, topology = {}, clientCert }: Said = {}) {
-  const head = {
-    method: "GET",
-    scheme: "http",
-    authority: "a",
-    path: "/",
-    headers: [...headers],
-    bodyLength: 0,
-  } as Parameters<typeof setEdgeHeaders>[0];
+  const head = requestHead({ headers: [...headers] });
   const rules = { topology: { ...NO_PROXIES_BEFORE, ...topology }, clientCert };
   const address = setEdgeHeaders(head, client, rules, new Prng(1));
   return { ...head, address };

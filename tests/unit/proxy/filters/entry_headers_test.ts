@@ -2,14 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { Prng } from "../../../../src/lib/prng.ts";
 import { ensureEntryHeaders } from "../../../../src/proxy/filters/entry_headers.ts";
 import { isTraceparent } from "../../../../src/telemetry/trace_context.ts";
+import { requestHead } from "../request_head.ts";
 
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 function entered(headers: string[]): string[] {
-  ensureEntryHeaders(
-    { method: "GET", scheme: "http", authority: "a", path: "/", headers, bodyLength: 0 },
-    new Prng(1),
-  );
+  ensureEntryHeaders(requestHead({ headers }), new Prng(1));
   return headers;
 }
 

@@ -14,6 +14,7 @@ import {
 import { Malformed } from "../../../../src/proxy/http1/malformed.ts";
 import { ByteWriter } from "../../../../src/proxy/io/byte_writer.ts";
 import { FakeWire, latin1 } from "../fake_wire.ts";
+import { requestHead } from "../request_head.ts";
 
 function written(write: (writer: ByteWriter) => unknown): string {
   const wire = new FakeWire();
@@ -26,16 +27,7 @@ function written(write: (writer: ByteWriter) => unknown): string {
 const DATE = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 function request(head: Partial<RequestHead>): string {
-  const full = {
-    method: "GET",
-    scheme: "http",
-    authority: "a",
-    path: "/",
-    headers: [],
-    bodyLength: 0,
-    ...head,
-  };
-  return written((writer) => writeRequestHead(writer, full));
+  return written((writer) => writeRequestHead(writer, requestHead(head)));
 }
 
 function response(head: Partial<ResponseHead>, framing: Partial<ResponseFraming> = {}): string {

@@ -11,6 +11,7 @@ import type {
 import { Http1ClientConnection } from "../../../../src/proxy/http1/client_connection.ts";
 import type { UpstreamOwner } from "../../../../src/proxy/upstream_connection.ts";
 import { FakeWire, latin1, settle } from "../fake_wire.ts";
+import { requestHead } from "../request_head.ts";
 
 /** One response as its handler saw it. */
 export class SeenResponse implements ClientHandler {
@@ -79,15 +80,7 @@ export class Upstream implements UpstreamOwner {
 
   /** Sends a request to it, which has ended unless it has a body. */
   request(head: Partial<RequestHead> = {}, handler = new SeenResponse()): SeenResponse {
-    const full: RequestHead = {
-      method: "GET",
-      scheme: "http",
-      authority: "a",
-      path: "/",
-      headers: [],
-      bodyLength: 0,
-      ...head,
-    };
+    const full = requestHead(head);
     this.connection.request(handler, full, full.bodyLength === 0);
     return handler;
   }

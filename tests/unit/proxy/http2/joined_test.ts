@@ -19,6 +19,7 @@ import { Http2ClientConnection } from "../../../../src/proxy/http2/client_connec
 import { Http2ServerConnection } from "../../../../src/proxy/http2/server_connection.ts";
 import type { WireOwner } from "../../../../src/runtime/socket.ts";
 import { FakeWire, settle } from "../fake_wire.ts";
+import { requestHead } from "../request_head.ts";
 
 const PIECE_BYTES_MAX = 70_000;
 const KERNEL_BYTES = 200_000;
@@ -206,14 +207,7 @@ async function run(
       onUpstreamReset: (reason) => void (sink.reset = reason),
       onUpstreamWritable: () => void later.push(() => source?.go()),
     };
-    const head = {
-      method: "POST",
-      scheme: "http",
-      authority: "a",
-      path: `/${n}`,
-      headers: [],
-      bodyLength: -1,
-    };
+    const head = requestHead({ method: "POST", path: `/${n}`, bodyLength: -1 });
     stream = client.request(handler, head, false);
     source = new Source(n, bytes, random, stream);
     later.push(() => source?.go());

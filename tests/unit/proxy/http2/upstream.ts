@@ -8,6 +8,7 @@ import type { UpstreamOwner } from "../../../../src/proxy/upstream_connection.ts
 import { FakeWire, settle } from "../fake_wire.ts";
 import { SeenResponse } from "../http1/upstream.ts";
 import { FrameLog, settings } from "./raw_frames.ts";
+import { requestHead } from "../request_head.ts";
 
 /** A request on its way, from both sides. */
 export interface Sent {
@@ -51,15 +52,7 @@ export class Http2Upstream implements UpstreamOwner {
 
   /** Sends a request, which has ended unless it has a body. */
   request(head: Partial<RequestHead> = {}, response = new SeenResponse()): Sent {
-    const full = {
-      method: "GET",
-      scheme: "http",
-      authority: "a",
-      path: "/",
-      headers: [],
-      bodyLength: 0,
-      ...head,
-    };
+    const full = requestHead(head);
     return { stream: this.connection.request(response, full, full.bodyLength === 0), response };
   }
 

@@ -2,6 +2,7 @@
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import type { JwtRule } from "../../../../src/model/jwt_rule.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
+import { requestHead } from "../request_head.ts";
 
 export const ISSUER = "https://issuer.test";
 
@@ -55,7 +56,7 @@ export function rule(more: Partial<JwtRule> = {}): JwtRule {
 }
 
 export function head(headers: readonly string[] = [], path = "/"): RequestHead {
-  return { method: "GET", scheme: "http", authority: "web", path, headers: [...headers], bodyLength: 0 };
+  return requestHead({ authority: "web", path, headers: [...headers] });
 }
 
 export function bearer(token: string): RequestHead {

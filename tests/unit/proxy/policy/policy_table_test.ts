@@ -1,11 +1,11 @@
 /** The rules of policies, one by one: what they match, and what nobody gets past them with. */
 import { describe, expect, test } from "bun:test";
 import type { Policy, PolicyRule, PolicyTest } from "../../../../src/model/policy.ts";
-import type { RequestHead } from "../../../../src/proxy/exchange.ts";
 import { type RequestAuth, requestAuthOf } from "../../../../src/proxy/jwt/request_auth.ts";
 import { PolicyCall, policyPeer } from "../../../../src/proxy/policy/policy_call.ts";
 import { BOUND_RULES_MAX, PolicyTable } from "../../../../src/proxy/policy/policy_table.ts";
 import { PolicyCounts } from "../../../../src/telemetry/policy_counts.ts";
+import { requestHead } from "../request_head.ts";
 
 const HERE = { address: "10.0.0.1", port: 8080 };
 const ANN = policyPeer("spiffe://mesh.test/ns/shop/sa/ann", "10.0.0.9");
@@ -43,10 +43,7 @@ function decide(policies: readonly Policy[], asked: Asked = {}, counts = new Pol
   const { peer = ANN, path = "/", method = "GET", authority = "web", headers = [], auth, tcp } = asked;
   const { behindClient } = asked;
   const token = auth === undefined ? {} : { auth };
-  const head: RequestHead = {
-    ...{ method, scheme: "http", authority, path, headers, bodyLength: 0 },
-    ...token,
-  };
+  const head = requestHead({ method, authority, path, headers, ...token });
   const table = new PolicyTable(policies, counts);
   const bound = table.bind(peer, HERE, tcp ? "tcp" : "http");
   return bound.decide(new PolicyCall(peer, HERE, tcp ? null : head, behindClient)).allowed ? "allow" : "deny";

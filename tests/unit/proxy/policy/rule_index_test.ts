@@ -2,12 +2,12 @@
 import { describe, expect, test } from "bun:test";
 import { Prng } from "../../../../src/lib/prng.ts";
 import type { Policy, PolicyRule, PolicyTest } from "../../../../src/model/policy.ts";
-import type { RequestHead } from "../../../../src/proxy/exchange.ts";
 import { requestAuthOf } from "../../../../src/proxy/jwt/request_auth.ts";
 import { PolicyCall, policyPeer } from "../../../../src/proxy/policy/policy_call.ts";
 import { PolicyTable } from "../../../../src/proxy/policy/policy_table.ts";
 import { INDEXED_RULES_MIN } from "../../../../src/proxy/policy/rule_index.ts";
 import { PolicyCounts } from "../../../../src/telemetry/policy_counts.ts";
+import { requestHead } from "../request_head.ts";
 
 const HERE = { address: "10.0.0.1", port: 8080 };
 const PEER = policyPeer("spiffe://mesh.test/ns/shop/sa/ann", "10.0.0.9");
@@ -66,7 +66,7 @@ describe("RuleIndex", () => {
         ...some(1, () => ["x-forwarded-for", pick(ADDRESSES)]),
       ].flat();
       const [method, authority, path] = [pick(METHODS), pick(HOSTS), pick(PATHS)];
-      const head: RequestHead = { method, authority, path, headers, scheme: "http", bodyLength: 0 };
+      const head = requestHead({ method, authority, path, headers });
       const auth = random.below(3) > 0 ? { auth: pick(TOKENS) } : {};
       return new PolicyCall(PEER, HERE, { ...head, ...auth });
     };
@@ -107,10 +107,7 @@ describe("RuleIndex", () => {
         ...{ line: 1, sources: [], conditions: [], operations: [[reads, want]] },
       }));
       const policy: Policy = { name: "shop/p", action: "DENY", file: "p.yaml", line: 1, rules };
-      const head: RequestHead = {
-        ...{ method: "GET", authority: "web", path: "/a", scheme: "http", headers: [], bodyLength: 0 },
-      };
-      const call = new PolicyCall(PEER, HERE, head);
+      const call = new PolicyCall(PEER, HERE, requestHead({ authority: "web", path: "/a" }));
       let read = 0;
       call.headerValues = (name) => {
         if (name === "x-read") read++;

@@ -6,6 +6,7 @@ import { INDEXED_ROUTES_MIN } from "../../../../src/proxy/route/path_index.ts";
 import { explainRoutes, findRoute, RouteTable } from "../../../../src/proxy/route/route_table.ts";
 import { virtualHost } from "../data_plane.ts";
 import { forward } from "../routed_plane.ts";
+import { requestHead } from "../request_head.ts";
 
 function route(index: number, matches: readonly RouteMatch[]): Route {
   return { name: String(index), origin: null, matches, action: forward() };
@@ -18,7 +19,7 @@ function hostOf(routes: readonly Route[]) {
 }
 
 function head(path: string, method = "GET"): RequestHead {
-  return { method, scheme: "http", authority: "shop", path, headers: [], bodyLength: 0 };
+  return requestHead({ method, authority: "shop", path });
 }
 
 const PATHS = ["/", "/a", "/a/", "/a/b", "/a/b/c", "/A", "/ab", "/b", "/b/1", "/b?a", "/a?b=/a/b", "*", ""];

@@ -1,12 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { NO_CONDITIONS, type RedirectAction } from "../../../../src/model/route.ts";
 import { redirectLocation } from "../../../../src/proxy/route/redirect.ts";
+import { requestHead } from "../request_head.ts";
 
 function location(redirect: Partial<RedirectAction>, authority = "shop:8080", path = "/a/b?q=1"): string {
-  const head = { method: "GET", scheme: "http", authority, path, headers: [], bodyLength: 0 };
   const match = { ...NO_CONDITIONS, path: { type: "prefix", value: "/a" } as const };
   const action = { type: "redirect", code: 301, path: null, authority: null, scheme: null, port: null };
-  return redirectLocation({ ...action, ...redirect } as RedirectAction, head, match);
+  return redirectLocation(
+    { ...action, ...redirect } as RedirectAction,
+    requestHead({ authority, path }),
+    match,
+  );
 }
 
 describe("redirectLocation()", () => {

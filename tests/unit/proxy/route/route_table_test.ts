@@ -11,9 +11,10 @@ import {
   RouteTable,
 } from "../../../../src/proxy/route/route_table.ts";
 import { virtualHost } from "../data_plane.ts";
+import { requestHead } from "../request_head.ts";
 
 function head(path: string, more: Partial<RequestHead> = {}): RequestHead {
-  return { method: "GET", scheme: "http", authority: "shop", path, headers: [], bodyLength: 0, ...more };
+  return requestHead({ authority: "shop", path, ...more });
 }
 
 function route(cluster: string, ...matches: Partial<RouteMatch>[]): Route {
