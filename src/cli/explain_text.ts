@@ -11,8 +11,8 @@ import type {
 } from "../proxy/explain/explanation.ts";
 import { IDEMPOTENT_METHODS } from "../proxy/filters/upstream_failure.ts";
 import { policyLines } from "./policy_text.ts";
-import { abortStatus } from "./fault_words.ts";
 import { formatTable, printable } from "./output.ts";
+import { abortWords, type Spoken, statusWords } from "./status_words.ts";
 
 const WEIGHT_WIDTH = 8;
 
@@ -25,7 +25,7 @@ export function explainText(explained: Explained): string {
     gatewayRefusal(explained),
     decision(explained),
     ...explanation.destinations.map((destination, index) => destinationLines(destination, index, explained)),
-    authentication(explanation),
+    authentication(explained),
     authorization(explained),
     passedOver(explained),
     retries(explanation),
@@ -37,37 +37,43 @@ export function explainText(explained: Explained): string {
 }
 
 /** What happens, and because of which line in which file. */
-function decision({ explanation, origins, isBytes }: Explained): string[] {
+function decision(explained: Explained): string[] {
+  const { explanation, origins, isBytes } = explained;
   const { action, trace, redirect, directResponse } = explanation;
   const last = trace.at(-1);
   const why = last?.why ?? "the service has no rule";
   if (action === "passthrough") return [`It is passed on as it is, outside the mesh: ${why}.`];
   if (action === "blocked") {
-    const refused = isBytes ? "closed" : "answered 502";
+    const refused = isBytes ? "closed" : `answered ${statusWords(502, explained)}`;
     return [`It is ${refused}, since only known services may be called (REGISTRY_ONLY): ${why}.`];
   }
   if (action === "refused") return [`Nobody can ask for it: ${why}.`];
-  if (action === "not-found" && last?.virtualService === null) return [`It is answered 404 NR: ${why}.`];
-  if (action === "not-found") return ["No rule takes it, so it is answered 404 NR."];
+  if (action === "not-found") {
+    const notFound = `is answered ${statusWords(404, explained)} NR`;
+    return [
+      last?.virtualService === null ? `It ${notFound}: ${why}.` : `No rule takes it, so it ${notFound}.`,
+    ];
+  }
   const rule = last === undefined ? null : ruleName(last, origins.at(-1) ?? null);
   const taken = sentence(rule === null ? why : `${rule} takes it: ${why}`);
   switch (action) {
     case "forward":
-      return [taken, ...forwarding(explanation)];
+      return [taken, ...forwarding(explained)];
     case "redirect":
       return [taken, `The client is sent to ${redirect?.location} (${redirect?.code}).`];
     case "direct-response":
-      return [taken, `The proxy answers ${directResponse?.status} itself.`];
+      return [taken, `The proxy answers ${statusWords(directResponse?.status ?? 0, explained)} itself.`];
     case "abort":
-      return [taken, ...faultLines(explanation)];
+      return [taken, ...faultLines(explanation, explained)];
   }
 }
 
 /** What is done to it on its way, and the line before the destinations. */
-function forwarding(explanation: Explanation): string[] {
+function forwarding(explained: Explained): string[] {
+  const { explanation } = explained;
   const { rewrite, timeoutMs, mirrors, requestHeaders, destinations } = explanation;
   return [
-    ...faultLines(explanation),
+    ...faultLines(explanation, explained),
     ...rewrite === null ? [] : [`The upstream is asked for ${rewritten(rewrite)}.`],
     ...headerLines(requestHeaders),
     ...mirrors.map(({ host, port, subset, percentage }) =>
@@ -78,14 +84,16 @@ function forwarding(explanation: Explanation): string[] {
   ];
 }
 
-function faultLines({ fault }: Explanation): string[] {
+function faultLines({ fault }: Explanation, spoken: Spoken): string[] {
   if (fault === null) return [];
   const { delay, abort } = fault;
   return [
     ...delay === null
       ? []
       : [`${delay.percentage}% of such requests are delayed by ${delay.fixedDelayMs} ms.`],
-    ...abort === null ? [] : [`${abort.percentage}% of such requests are aborted: ${abortStatus(abort)} FI.`],
+    ...abort === null
+      ? []
+      : [`${abort.percentage}% of such requests are aborted: ${abortWords(abort, spoken)} FI.`],
   ];
 }
 
@@ -130,7 +138,8 @@ function destinationLines(
   ];
 }
 
-function authentication({ authentication = [] }: Explanation): string[] {
+function authentication(explained: Explained): string[] {
+  const { authentication = [] } = explained.explanation;
   const lines = authentication.flatMap(({ workload, rules, unread, fault }) => [
     ...rules.map(({ name, issuer, file, line }) =>
       `${workload} takes tokens of ${issuer}, by RequestAuthentication ${name} (${file}:${line}).`
@@ -138,25 +147,28 @@ function authentication({ authentication = [] }: Explanation): string[] {
     ...unread
       ? ["The token in the request is not verified here, and counts for none: --claims says what it holds."]
       : [],
-    ...fault === null ? [] : [sentence(`it is refused with 401: ${fault}`)],
+    ...fault === null ? [] : [sentence(`it is refused with ${statusWords(401, explained)}: ${fault}`)],
   ]);
   return [...new Set(lines)];
 }
 
 /** What holds in any case, and the rest if it were not so. */
-function gatewayRefusal({ explanation: { from, gatewayAuthorization: own }, isBytes }: Explained): string[] {
+function gatewayRefusal(explained: Explained): string[] {
+  const { from, gatewayAuthorization: own } = explained.explanation;
   if (own?.decision !== "deny") return [];
-  const how = isBytes ? "closes the connection" : "refuses it with 403";
+  const how = explained.isBytes ? "closes the connection" : `refuses it with ${statusWords(403, explained)}`;
   return [`${from} ${how}: ${own.reason}.`, "Without that:"];
 }
 
-function authorization({ explanation, isBytes }: Explained): string[] {
-  const { from, gatewayAuthorization: own, authorization, authentication = [] } = explanation;
+function authorization(explained: Explained): string[] {
+  const { from, gatewayAuthorization: own, authorization, authentication = [] } = explained.explanation;
   // Nobody asks policies about a request whose token is refused.
   if (authentication.some(({ fault }) => fault !== null)) return [];
   const atGateway = own?.decision === "allow" ? [`At ${from} itself: ${own.reason}.`] : [];
   const { decision, policy, reason } = authorization;
-  const refused = isBytes ? "the connection is closed" : "it is refused with 403";
+  const refused = explained.isBytes
+    ? "the connection is closed"
+    : `it is refused with ${statusWords(403, explained)}`;
   if (decision === "deny") return [...atGateway, sentence(`${refused}: ${reason}`)];
   return policy === null && authorization.asks === undefined ? atGateway : [...atGateway, sentence(reason)];
 }

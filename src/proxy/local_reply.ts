@@ -224,7 +224,7 @@ const HTTP_STATUS_OF_GRPC: readonly number[] = [
 ];
 
 /** gRPC status of an HTTP status (gRPC over HTTP/2, "HTTP to gRPC status code mapping"). */
-function grpcStatus(status: number): number {
+export function grpcStatusOf(status: number): number {
   switch (status) {
     case 400:
       return 13;
@@ -275,7 +275,7 @@ export function renderLocalReply(
         "content-type",
         "application/grpc",
         "grpc-status",
-        String(reply.grpcStatus ?? grpcStatus(reply.status)),
+        String(reply.grpcStatus ?? grpcStatusOf(reply.status)),
       ],
       ...["grpc-message", encodeURI((text === "" ? reply.details : text).toWellFormed())],
     ];

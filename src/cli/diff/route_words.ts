@@ -12,7 +12,7 @@ import type {
   WeightedCluster,
 } from "../../model/route.ts";
 import { clusterParts } from "../../proxy/explain/mesh_view.ts";
-import { abortStatus } from "../fault_words.ts";
+import { abortStatus } from "../status_words.ts";
 import type { Treatment } from "./snapshot_diff.ts";
 
 /** Null: no rule takes the request. */

@@ -2,6 +2,7 @@
 import { clusterName, type Snapshot } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import { HTTPS_REDIRECT } from "../filters/gateway.ts";
+import { isGrpc } from "../local_reply.ts";
 import { type CompiledVirtualHost, explainRoutes, findRoute, RouteTable } from "../route/route_table.ts";
 import { explainAction, NO_ACTION } from "./action.ts";
 import { explainTokens, tokenAt } from "./authentication.ts";
@@ -56,7 +57,11 @@ export function explain(snapshot: Snapshot, request: ExplainRequest, receiver: R
     .map(({ host, port, subset }) => mesh.clusters.get(clusterName(port, subset, host)) ?? null);
   const { locality = null } = mesh.settings;
   const unknown = isGateway && request.client === null ? noteOnClient(mesh, done.destinations, receiver) : [];
-  return { explanation, origins, notes: [...notes, ...unknown], clusters, isBytes, locality };
+  return {
+    ...{ explanation, origins, clusters, isBytes, locality },
+    isGrpc: isGrpc(request.head),
+    notes: [...notes, ...unknown],
+  };
 }
 
 function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {

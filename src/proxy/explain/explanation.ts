@@ -172,6 +172,8 @@ export interface Explained {
   readonly clusters: readonly (Cluster | null)[];
   /** Of the call no request is read: it is a connection, which policies let in or close. */
   readonly isBytes: boolean;
+  /** By its content type: whatever a proxy answers itself is a gRPC status then. */
+  readonly isGrpc: boolean;
   /** Where the caller stands; null: nobody said. */
   readonly locality: string | null;
 }

@@ -9,6 +9,7 @@ import { TRUST_DOMAIN } from "../pilot/fixture.ts";
 import {
   ACTIONS,
   BROKEN,
+  CALLS,
   DESTINATIONS,
   EDGE,
   EGRESS,
@@ -30,6 +31,8 @@ interface Asked {
   readonly claims?: string;
   readonly client?: string;
 }
+
+const GRPC = { method: "POST", headers: ["content-type: application/grpc+proto"] };
 
 const CASES: readonly [name: string, mesh: ResourceSet, from: string, url: string, asked?: Asked][] = [
   ["weighted", TUTORIAL, "tutorial/preference", "http://recommendation:8080/"],
@@ -88,6 +91,10 @@ const CASES: readonly [name: string, mesh: ResourceSet, from: string, url: strin
     claims: STAFF.replace("https://issuer.test", "https://other.test"),
   }],
   ["token_gateway_none", TOKENS, "edge/in", "http://web.test/"],
+  ["grpc_answered", CALLS, "shop/client", "http://ledger:9000/ledger.Admin/Stop", GRPC],
+  ["grpc_aborted", CALLS, "shop/client", "http://ledger:9000/ledger.Busy/Add"],
+  ["grpc_denied", CALLS, "shop/client", "http://ledger:9000/ledger.Ledger/Add", GRPC],
+  ["grpc_port_denied", CALLS, "shop/client", "http://ledger:9000/ledger.Ledger/Add", { method: "POST" }],
   ["guarded_asked", GUARDED, "edge/in", "http://web.test/admin", { client: "203.0.113.7" }],
   ["guarded_bytes", GUARDED, "edge/in", "tcp://web.test:90", { method: null, client: "203.0.113.7" }],
   ["guarded_denied", GUARDED, "edge/in", "http://web.test/admin", { client: "198.51.100.7" }],

@@ -87,6 +87,22 @@ export const UPSTREAM = load(
   ),
 );
 
+/** A port of gRPC that a policy keeps shut, and whose routes answer themselves. */
+export const CALLS = load(
+  service("ledger", "shop", "{name: grpc, port: 9000}"),
+  workloadEntry("client", "shop", "{address: 10.0.0.1, serviceAccount: client}"),
+  workloadEntry("ledger-1", "shop", "{address: 10.0.0.2, labels: {app: ledger}, serviceAccount: ledger}"),
+  resource(
+    "VirtualService shop/ledger",
+    `{hosts: [ledger], http: [
+      {match: [{uri: {prefix: /ledger.Admin/}}], directResponse: {status: 404}},
+      {match: [{uri: {prefix: /ledger.Busy/}}], route: [{destination: {host: ledger}}],
+       fault: {abort: {percentage: {value: 100}, grpcStatus: UNAVAILABLE}}},
+      {route: [{destination: {host: ledger}}]}]}`,
+  ),
+  resource("AuthorizationPolicy shop/shut", "{selector: {matchLabels: {app: ledger}}}"),
+);
+
 /** Tokens are verified at the gateway and before the service. */
 export const TOKENS = load(
   service("web", "shop"),
