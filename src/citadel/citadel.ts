@@ -5,7 +5,13 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import type { EnrolRequest, RejoinRequest, TrustBundleReply } from "../model/enrolment.ts";
-import type { CertificateStatus, JoinTokenStatus, RolloverPhase, RolloverStatus } from "../model/admin.ts";
+import {
+  type CertificateStatus,
+  type JoinTokenStatus,
+  type RolloverPhase,
+  type RolloverStatus,
+  TOKEN_LIFE_DEFAULT_MS,
+} from "../model/admin.ts";
 import type { RevokedIdentity, Trust } from "../model/snapshot.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import type { WorkloadKey } from "../model/workload.ts";
@@ -16,7 +22,7 @@ import { checkJoiner, type Joiner } from "./check_joiner.ts";
 import { CitadelError, stored } from "./citadel_error.ts";
 import { IssuanceLog } from "./issuance_log.ts";
 import { type Issued, Issuer, type OwnCertificate, REJOIN_GRACE_DEFAULT_MS } from "./issuer.ts";
-import { type JoinToken, JoinTokens, TOKEN_LIFE_DEFAULT_MS } from "./join_tokens.ts";
+import { type JoinToken, JoinTokens } from "./join_tokens.ts";
 import { MeshAuthority } from "./mesh_authority.ts";
 import { RevocationList } from "./revocation_list.ts";
 import type { RootRollover } from "./root_rollover.ts";

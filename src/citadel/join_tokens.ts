@@ -14,20 +14,13 @@ import {
   JOIN_TOKEN_CHARACTERS_MAX,
   TOKEN_SOURCES_MAX,
 } from "../identity/join_token_claims.ts";
-import type { JoinTokenStatus } from "../model/admin.ts";
+import { type JoinTokenStatus, TOKEN_LIFE_MAX_MS, TOKEN_LIFE_MIN_MS } from "../model/admin.ts";
 import type { JoinTokenClaims } from "../model/enrolment.ts";
 import type { Clock } from "../lib/clock.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { Network, parseIp } from "../lib/ip.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import { CitadelError, tokenRefused } from "./citadel_error.ts";
-
-const MINUTE_MS = 60_000;
-
-export const TOKEN_LIFE_DEFAULT_MS = 15 * MINUTE_MS;
-export const TOKEN_LIFE_MAX_MS = 24 * 60 * MINUTE_MS;
-/** Tokens count time in seconds. */
-export const TOKEN_LIFE_MIN_MS = 1000;
 
 /** Tokens that are neither used nor expired. */
 export const TOKENS_PENDING_MAX = 10_000;

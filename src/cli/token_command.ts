@@ -1,11 +1,13 @@
 /** `bowline token`: join tokens from the running control plane, those that are out, and how to take one back. */
-import { parseDuration } from "../lib/duration.ts";
-import type {
-  JoinTokenStatus,
-  TokenCreateReply,
-  TokenCreateRequest,
-  TokenRevokeRequest,
-  TokensReply,
+import { formatDuration, parseDuration } from "../lib/duration.ts";
+import {
+  type JoinTokenStatus,
+  TOKEN_LIFE_MAX_MS,
+  TOKEN_LIFE_MIN_MS,
+  type TokenCreateReply,
+  type TokenCreateRequest,
+  type TokenRevokeRequest,
+  type TokensReply,
 } from "../model/admin.ts";
 import { Network } from "../lib/ip.ts";
 import { parseWorkloadKey } from "../model/workload.ts";
@@ -101,6 +103,10 @@ function readRequest({ workload, group, ttl, source }: TokenCreateOptions): Toke
       `${JSON.stringify(ttl)} is not a duration`,
       "for instance --ttl 15m, 1h30m or 90s",
     );
+  }
+  if (ttlMs < TOKEN_LIFE_MIN_MS || ttlMs > TOKEN_LIFE_MAX_MS) {
+    const [least, most] = [TOKEN_LIFE_MIN_MS, TOKEN_LIFE_MAX_MS].map(formatDuration);
+    throw new CommandError(EXIT.usage, `A join token lives ${least} to ${most}, not ${ttl}`);
   }
   for (const network of source ?? []) {
     if (Network.parse(network) !== null) continue;

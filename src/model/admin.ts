@@ -6,12 +6,18 @@ import type { WorkloadKey } from "./workload.ts";
 /** Name of the socket in the data directory; mode 0600, so that only the process's own user reaches it. */
 export const ADMIN_SOCKET = "admin.sock";
 
+/** How long a join token is good for; it counts time in seconds. */
+export const TOKEN_LIFE_DEFAULT_MS = 15 * 60_000;
+export const TOKEN_LIFE_MIN_MS = 1_000;
+export const TOKEN_LIFE_MAX_MS = 24 * 3_600_000;
+
 /** `POST /v1/tokens` of a control plane. */
 export interface TokenCreateRequest {
   /** `NAMESPACE/NAME`; absent with a group. */
   readonly workload?: string;
   /** `NAMESPACE/NAME` of a WorkloadGroup: the control plane names the workload. */
   readonly group?: string;
+  /** @default TOKEN_LIFE_DEFAULT_MS */
   readonly ttlMs?: number;
   /** Networks from which it may be used; absent: from anywhere. */
   readonly source?: readonly string[];

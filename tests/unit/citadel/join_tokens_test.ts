@@ -2,14 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SignJWT } from "jose";
-import {
-  JoinTokens,
-  TOKEN_AUDIENCE,
-  TOKEN_LIFE_DEFAULT_MS,
-  TOKEN_LIFE_MAX_MS,
-  TOKEN_LIFE_MIN_MS,
-  TOKENS_PENDING_MAX,
-} from "../../../src/citadel/join_tokens.ts";
+import { JoinTokens, TOKEN_AUDIENCE, TOKENS_PENDING_MAX } from "../../../src/citadel/join_tokens.ts";
 import {
   JOIN_TOKEN_CHARACTERS_MAX,
   readJoinToken,
@@ -17,6 +10,7 @@ import {
 } from "../../../src/identity/join_token_claims.ts";
 import { generateKeyPair } from "../../../src/identity/key_pair.ts";
 import { ManualClock } from "../../../src/lib/clock.ts";
+import { TOKEN_LIFE_DEFAULT_MS, TOKEN_LIFE_MAX_MS, TOKEN_LIFE_MIN_MS } from "../../../src/model/admin.ts";
 import { privateFiles } from "../../../src/runtime/private_files.ts";
 import { CART, failingFiles, freshDirectory, removeDirectories, START_MS } from "./test_citadel.ts";
 

@@ -183,6 +183,11 @@ describe("runTokenCreate()", () => {
     });
   });
 
+  test.each([["1s", 1_000], ["24h", 86_400_000]])("asks for a life of %s", async (ttl, ttlMs) => {
+    const { asked } = await create("--workload", "a/b", "--ttl", ttl);
+    expect(asked).toEqual([["POST", "/v1/tokens", { workload: "a/b", ttlMs }]]);
+  });
+
   test("prints as JSON what the API answers", async () => {
     const { stdout, stderr, asked } = await create("--workload", "a/b", "--ttl", "1h30m", "-o", "json");
     expect(JSON.parse(stdout)).toEqual(reply);
@@ -194,6 +199,8 @@ describe("runTokenCreate()", () => {
     [["--workload", "customer"], "NAMESPACE/NAME"],
     [["--workload", "Tutorial/customer"], "NAMESPACE/NAME"],
     [["--workload", "tutorial/customer", "--ttl", "15"], '"15" is not a duration'],
+    [["--workload", "shop/a", "--ttl", "24h1s"], "A join token lives 1s to 24h, not 24h1s"],
+    [["--workload", "shop/a", "--ttl", "999ms"], "A join token lives 1s to 24h, not 999ms"],
     [[], "a token needs either --workload or --group"],
     [["--workload", "shop/a", "--group", "shop/b"], "a token needs either --workload or --group"],
     [["--workload", "shop/a", "--source", "10.0.0.0/33"], '"10.0.0.0/33" is no network'],
