@@ -119,11 +119,15 @@ export class CertificateAuthority {
     }));
   }
 
-  /** Throws CitadelError `ca_expired` when nothing that it signs would be good. */
-  checkLife(): void {
+  /** Throws CitadelError `ca_expired` when nothing that it signs would be good; `remedy` is what the operator can do. */
+  checkLife(remedy = ""): void {
     if (this.#clock.now() < this.notAfterMs) return;
     const ended = new Date(this.notAfterMs).toISOString();
-    throw new CitadelError("ca_expired", NOTHING_ISSUED, `A certificate of the CA expired at ${ended}`);
+    throw new CitadelError(
+      "ca_expired",
+      NOTHING_ISSUED,
+      `A certificate of the CA expired at ${ended}${remedy}`,
+    );
   }
 
   /**

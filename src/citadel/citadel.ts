@@ -168,10 +168,14 @@ export class Citadel {
     return this.#log.signedBy((other) => other !== signer, (serial) => this.isRevoked(serial));
   }
 
-  /** A one-time token that lets this workload join. Throws CitadelError `request_invalid`, PrivateFileError. */
+  /**
+   * A one-time token that lets this workload join. Throws CitadelError `request_invalid`, and `ca_expired` where nobody
+   * could join with it; PrivateFileError.
+   */
   async createToken(request: TokenRequest): Promise<JoinToken> {
     const { workload, group, spiffeId, ttlMs = TOKEN_LIFE_DEFAULT_MS, ...rest } = request;
     checkJoiner({ workload, group, spiffeId }, this.trustDomain);
+    this.#authority.checkLife();
     return await this.#tokens.create({ workload, group, spiffeId, ...rest, caPin: this.caPin, ttlMs });
   }
 

@@ -80,7 +80,7 @@ export class Issuer {
     const claims = await this.#options.tokens.verify(request.token, from);
     const publicKey = await publicKeyOfRequest(request.csr);
     // A token that nothing comes of is still good.
-    this.#options.authority.current.checkLife();
+    this.#options.authority.checkLife();
     const { tokens } = this.#options;
     const id = await stored(tokens.redeem(claims));
     const giveBack = () => tokens.giveBack(claims);

@@ -79,6 +79,11 @@ export class MeshAuthority {
     return this.#current;
   }
 
+  /** Throws CitadelError `ca_expired` when nothing that is signed now would be good. */
+  checkLife(): void {
+    this.#current.checkLife(this.#own === null ? RENEW_PLUGGED : RENEW_OWN);
+  }
+
   /** What every proxy is to trust, and by whom its certificate is to be signed. */
   get trust(): Trust {
     const { roots, signer } = this.#current;
@@ -107,6 +112,9 @@ export class MeshAuthority {
     return [...roots.filter(({ signs }) => signs), ...roots.filter(({ signs }) => !signs)];
   }
 }
+
+const RENEW_PLUGGED = "; put one that is good into the directory of --ca, and start the control plane again";
+const RENEW_OWN = "; bowline ca rotate status says how far the next one is";
 
 const OTHER_CA =
   "certificates of another CA; start with --ca if that was plugged in, or with authority.pem from a " +

@@ -1,11 +1,17 @@
 /** How the admin socket answers: little is asked of it at a time, and it says why it refuses. */
 import type { Context } from "hono";
-import { CitadelError } from "../citadel/citadel_error.ts";
+import { CitadelError, type CitadelErrorCode } from "../citadel/citadel_error.ts";
 import { JoinerError } from "./joiner.ts";
 import { BodyError } from "./read_body.ts";
 
 /** Of a request. */
 export const REQUEST_BYTES_MAX = 16 * 1024;
+
+/** What is no failure of the control plane's. */
+const STATUSES: Readonly<Partial<Record<CitadelErrorCode, 400 | 409>>> = {
+  request_invalid: 400,
+  ca_expired: 409,
+};
 
 /** Runs a handler and turns what it throws into an answer. */
 export async function adminAnswer(context: Context, handle: () => Promise<Response>): Promise<Response> {
@@ -18,7 +24,7 @@ export async function adminAnswer(context: Context, handle: () => Promise<Respon
     }
     if (!(error instanceof CitadelError)) throw error;
     // Whoever reaches this socket may read the log as well.
-    const status = error.code === "request_invalid" ? 400 : 500;
+    const status = STATUSES[error.code] ?? 500;
     return context.json({ error: { code: error.code, message: error.detail } }, status);
   }
 }

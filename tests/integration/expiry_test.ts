@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { mkdirSync, readFileSync, renameSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
+import { EXIT } from "../../src/cli/exit_codes.ts";
 import { Citadel } from "../../src/citadel/citadel.ts";
 import { createCsr } from "../../src/identity/csr.ts";
 import { encodePrivateKey, generateKeyPair } from "../../src/identity/key_pair.ts";
@@ -152,6 +153,12 @@ describe("a CA that ends", () => {
       );
       await until("the sidecar is not ready", async () => !(await ending.isReady(STORE)));
       expect(await states(ending)).toContain("root expired");
+      const token = ["token", "create", "--workload", "shop/store", "--data", ending.controlPlaneData];
+      const { code, stdout, stderr } = await bowline(token);
+      expect([code, stdout]).toEqual([EXIT.badInput, ""]);
+      expect(stderr).toMatch(
+        /refused: A certificate of the CA expired at .+; put one that is good into .*--ca/,
+      );
       const issued = readFileSync(books("issued.jsonl", ending), "utf8").trimEnd().split("\n");
       for (const who of ["shop/store", "shop/client", null]) {
         const own = issued.map((line) => JSON.parse(line)).filter(({ workload }) => workload === who);

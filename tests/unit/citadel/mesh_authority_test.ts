@@ -56,6 +56,13 @@ describe("Citadel.open()", () => {
     };
     await expect(citadel.enrol({ token, csr: await newCsr() })).rejects.toMatchObject(refused);
     await expect(citadel.issueOwn()).rejects.toMatchObject(refused);
+    const ended = new Date(START_MS + 60_000).toISOString();
+    await expect(citadel.createToken(CART)).rejects.toMatchObject({
+      code: "ca_expired",
+      detail:
+        `A certificate of the CA expired at ${ended}; put one that is good into the directory of --ca, ` +
+        "and start the control plane again",
+    });
     expect(await citadel.tokens()).toHaveLength(1);
     expect(citadel.certificates().filter(({ kind }) => kind === "leaf")).toEqual([]);
   });

@@ -160,6 +160,19 @@ describe("RootRollover", () => {
     await rollover.finish([], false);
   });
 
+  test("RootRollover.advance() replaces a root that has expired, of which no token is made", async () => {
+    const { citadel, clock } = await openCitadel();
+    const rollover = rolloverOf(citadel);
+    clock.advance(ROOT_LIFE_MS);
+    await expect(citadel.createToken(CART)).rejects.toMatchObject({
+      code: "ca_expired",
+      detail: expect.stringMatching(/; bowline ca rotate status says how far the next one is$/),
+    });
+    await rollover.advance(nobody);
+    await rollover.advance(nobody);
+    expect(await enrol(citadel)).toMatchObject({ workload: CART.workload });
+  });
+
   test("RootRollover.finish() does not wait for a certificate that has expired or was revoked", async () => {
     for (const how of ["expired", "revoked"] as const) {
       const { citadel, clock } = await openCitadel();
