@@ -7,6 +7,7 @@ import { InboundAcceptor } from "../../src/proxy/filters/inbound.ts";
 import { Reception } from "../../src/proxy/listener/reception.ts";
 import { policyPeer } from "../../src/proxy/policy/policy_call.ts";
 import {
+  type Address,
   NOBODY,
   type TlsWire,
   type TlsWireOwner,
@@ -16,13 +17,15 @@ import {
 import { TestAuthority } from "../unit/identity/odd_certificates.ts";
 import {
   CALLER_ID,
+  cluster,
   DataPlane,
   endpoint,
+  listener,
   SERVICE,
   settings,
   SHOP_ID,
-  shopSnapshot,
   snapshotOf,
+  virtualHost,
   workload,
 } from "../unit/proxy/data_plane.ts";
 import { type FakeConnection, OTHER_NAME } from "../unit/proxy/fake_network.ts";
@@ -40,6 +43,8 @@ const DELIVERIES_MAX = 20_000;
 
 /** Longer than the first back-off of a retry. */
 const RETRY_MS = 50;
+/** What waits between two ends at most. */
+const KERNEL_BYTES = 200_000;
 /** Turns of the event loop in which nothing is under way: what is written leaves a turn later. */
 const QUIET_TURNS = 3;
 
@@ -54,6 +59,9 @@ export class End implements Wire {
   peer!: End;
   closed = false;
   #inbox: (Buffer | "end" | "reset" | "gone")[] = [];
+  #inboxBytes = 0;
+  /** The kernel took less than it was given: it says when it takes more. */
+  #blocked = false;
   #paused = false;
   #shut = false;
   #peerEnded = false;
@@ -67,12 +75,19 @@ export class End implements Wire {
 
   write(data: Uint8Array, offset = 0, length = data.length - offset): number {
     if (this.closed || this.#shut) return -1;
-    this.peer.#inbox.push(Buffer.from(data.subarray(offset, offset + length)));
-    return length;
+    if (this.peer.closed) return length;
+    const taken = Math.min(length, Math.max(0, KERNEL_BYTES - this.peer.#inboxBytes));
+    if (taken < length) this.#blocked = true;
+    if (taken > 0) this.peer.#inbox.push(Buffer.from(data.subarray(offset, offset + taken)));
+    this.peer.#inboxBytes += taken;
+    return taken;
   }
 
+  /** However much it is. */
   say(text: string): void {
-    this.write(latin1(text));
+    if (this.closed || this.#shut || this.peer.closed) return;
+    this.peer.#inbox.push(latin1(text));
+    this.peer.#inboxBytes += text.length;
   }
 
   shutdown(): void {
@@ -120,6 +135,11 @@ export class End implements Wire {
     const whole = next.length === 1 || random.below(3) > 0;
     const size = whole ? next.length : 1 + random.below(next.length - 1);
     if (size < next.length) this.#inbox.unshift(next.subarray(size));
+    this.#inboxBytes -= size;
+    if (this.peer.#blocked) {
+      this.peer.#blocked = false;
+      this.peer.data.onDrain();
+    }
     this.data.onData(Buffer.from(next.subarray(0, size)));
   }
 
@@ -161,7 +181,13 @@ export const NOTHING_HELD = { active: 0, inFlight: 0, clients: 0, replay: 0 };
 export type Workload = (end: End) => WireOwner;
 
 export class JoinedPlanes {
-  readonly caller = new DataPlane(shopSnapshot(endpoint(1, true)));
+  readonly caller = new DataPlane(snapshotOf(
+    settings(),
+    virtualHost(),
+    listener({ protocol: "tcp" }),
+    cluster(),
+    { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1, true)] },
+  ));
   readonly callee = new DataPlane(snapshotOf(settings({
     workload: workload("shop-1", SHOP_ID),
     inbound: [{ port: 8080, service: SERVICE }],
@@ -177,12 +203,17 @@ export class JoinedPlanes {
     this.#workload = workload;
   }
 
-  /** A client that dials the caller's sidecar. */
-  client(owner: WireOwner): End {
+  /** A client that dials the caller's sidecar, or an address on the way to which it is captured. */
+  client(owner: WireOwner, destination: Address | null = null): End {
     const [client, proxy] = this.#pair();
     client.data = owner;
-    proxy.data = this.caller.outbound(null).accept(proxy) ?? NOBODY;
+    proxy.data = this.caller.outbound(destination).accept(proxy) ?? NOBODY;
     return client;
+  }
+
+  /** Lets so many things happen of those that are under way. */
+  async step(count: number): Promise<void> {
+    await this.#deliver(count);
   }
 
   /** Lets everything happen that is under way, and whatever waits for a moment before it tries again. */
@@ -197,9 +228,9 @@ export class JoinedPlanes {
     await this.#deliver();
   }
 
-  async #deliver(): Promise<void> {
+  async #deliver(most = DELIVERIES_MAX): Promise<void> {
     let quiet = 0;
-    for (let i = 0; i < DELIVERIES_MAX && quiet < QUIET_TURNS; i++) {
+    for (let i = 0; i < most && quiet < QUIET_TURNS; i++) {
       this.#connect(this.caller, (one) => this.#hop(one));
       this.#connect(this.callee, (one) => this.#toWorkload(one));
       await settle();
@@ -209,7 +240,7 @@ export class JoinedPlanes {
       (ready[this.#random.below(ready.length)] as End).deliver(this.#random);
       if (i % 64 === 0) this.#forgetClosed();
     }
-    if (quiet < QUIET_TURNS) throw new Error("It never comes to rest");
+    if (most === DELIVERIES_MAX && quiet < QUIET_TURNS) throw new Error("It never comes to rest");
   }
 
   #pair(): [End, End] {
