@@ -31,6 +31,12 @@ export const RECOMPUTE_DELAY_MS = 20;
  */
 export const RESUME_SETTLE_MS = 10_000;
 
+/**
+ * How long proxies go on serving what they are to serve no more when everybody has been told not to call there: what
+ * was sent before is on its way.
+ */
+export const DOORS_KEPT_MS = 2_000;
+
 /** A peer that was silent for this many heartbeats is gone. */
 export const HEARTBEATS_MISSED_MAX = 3;
 
@@ -58,8 +64,11 @@ export class DiscoveryServer {
   readonly #openings: PushRound;
   /** Until it is over, some still call where gateways are to serve no more, or in plain text that is to be refused. */
   readonly #closings: PushRound;
-  /** Who is to serve less. */
-  #closing: ReadonlySet<DiscoverySession> = new Set();
+  /** What each proxy was to serve when everybody was last told where to call. */
+  readonly #doors = new WeakMap<DiscoverySession, ProxyView>();
+  /** Whoever is to serve less serves what it did, too. */
+  #keepsDoors = false;
+  #cancelClosing: (() => void) | null = null;
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
   #revoked: readonly string[] = [];
@@ -77,7 +86,9 @@ export class DiscoveryServer {
     this.#clock = options.clock;
     this.#trustDomain = options.trustDomain;
     this.#openings = new PushRound(this.#clock, () => this.#offerAll());
-    this.#closings = new PushRound(this.#clock, () => this.#closeDoors());
+    this.#closings = new PushRound(this.#clock, () => {
+      this.#cancelClosing = this.#clock.after(DOORS_KEPT_MS, () => this.#closeDoors());
+    });
     this.#unsubscribe = this.#registry.onChange(() => this.#schedule());
     this.#cancelSettle = this.#clock.after(RESUME_SETTLE_MS, () => {
       this.#settleOver = true;
@@ -202,6 +213,7 @@ export class DiscoveryServer {
     this.#cancelHeartbeat?.();
     this.#openings.close();
     this.#closings.close();
+    this.#cancelClosing?.();
     for (const session of [...this.#sessions]) session.end("The control plane is stopping");
   }
 
@@ -274,7 +286,7 @@ export class DiscoveryServer {
       const shared = isGateway(session) ? withDoorsOf(view.shared, acked.shared) : acked.shared;
       return { shared, self: withPlainTextOf(acked.self, view.self) };
     }
-    if (this.#closing.has(session)) {
+    if (this.#keepsDoors) {
       const shared = isGateway(session) ? withDoorsOf(acked.shared, view.shared) : view.shared;
       return { shared, self: withPlainTextOf(acked.self, view.self) };
     }
@@ -294,19 +306,22 @@ export class DiscoveryServer {
     }
   }
 
-  /** The gateways that serve more than they are to, and who takes plain text where it is not to. */
-  *#serving(world: World): Generator<DiscoverySession> {
+  /**
+   * Whether somebody is to serve less than when everybody was last told where to call: as a gateway other hosts, or no
+   * plain text.
+   */
+  #takesDoorsAway(world: World): boolean {
+    let less = false;
     for (const session of this.#sessions) {
       const workload = this.#registry.get(session.hello.workload);
-      if (workload === undefined || session.acked === null) continue;
-      const { acked } = session;
-      const self = world.settings(workload);
-      if (withPlainTextOf(acked.self, self) !== self) yield session;
-      else if (isGateway(session)) {
-        const { shared } = world.view(workload);
-        if (withDoorsOf(acked.shared, shared) !== shared) yield session;
-      }
+      if (workload === undefined) continue;
+      const view = world.view(workload);
+      const { self, shared } = this.#doors.get(session) ?? view;
+      less ||= withPlainTextOf(self, view.self) !== view.self ||
+        isGateway(session) && withDoorsOf(shared, view.shared) !== view.shared;
+      this.#doors.set(session, view);
     }
+    return less;
   }
 
   #schedule(): void {
@@ -333,20 +348,26 @@ export class DiscoveryServer {
 
   #offerAll(): void {
     const isOpening = this.#openings.isOn;
-    if (!isOpening && this.#world !== null) this.#closing = new Set(this.#serving(this.#world));
+    const closes = !isOpening && this.#world !== null && this.#takesDoorsAway(this.#world);
+    if (closes) this.#keepsDoors = true;
     for (const session of [...this.#sessions]) session.offer();
-    if (isOpening) return;
-    this.#farewells.onOffered(this.#sessions);
-    if (this.#closing.size === 0) return;
-    this.#closings.begin([...this.#sessions].filter(({ isPushing }) => isPushing));
-    if (!this.#closings.isOn) this.#closeDoors();
+    if (!isOpening) this.#farewells.onOffered(this.#sessions);
+    if (closes) this.#awaitClosing();
   }
 
-  /** Nobody is told any more to call what is to be served no more. */
+  #awaitClosing(): void {
+    this.#closings.begin([...this.#sessions].filter(({ isPushing }) => isPushing));
+    if (this.#closings.isOn) {
+      this.#cancelClosing?.();
+      this.#cancelClosing = null;
+    } else if (this.#cancelClosing === null) this.#closeDoors();
+  }
+
+  /** Nobody calls any more what is to be served no more. */
   #closeDoors(): void {
-    const closing = [...this.#closing];
-    this.#closing = new Set();
-    for (const session of closing) session.offer();
+    this.#cancelClosing = null;
+    this.#keepsDoors = false;
+    for (const session of [...this.#sessions]) session.offer();
   }
 
   #heartbeat(): void {

@@ -11,7 +11,7 @@ const mesh = new Mesh("127.0.58");
 const CLIENTS = 4;
 const SEED = 20_260_911;
 const ROUNDS = 6;
-const GATEWAY_EDITS = 6;
+const GATEWAY_EDITS = 20;
 /** Longer than the directory is watched for quiet, so that each file is an edit of its own. */
 const BETWEEN_EDITS_MS = 250;
 
@@ -170,6 +170,10 @@ describe("edits in any order", () => {
         if (count === 0 || random.below(3) > 0) await edit(randomWay(random), 0);
         else await edit({ ...randomWay(random), hosts: way.hosts }, BETWEEN_EDITS_MS);
       }
+      await edit({ ports: GATEWAY_PORTS, hosts: ["b.example.com", "a.example.com"], called: 8082 }, 0);
+      await edit({ ports: [8081], hosts: ["a.example.com"], called: 8081 }, 0);
+      const other = `http://${mesh.address(20)}:8082/`;
+      await until("its port is closed", () => fetch(other).then(() => false, () => true));
       await requests.stop();
       expect({ way, failures: [...new Set(requests.failures)] }).toEqual({ way, failures: [] });
       expect(requests.answered).toBeGreaterThan(1_000);

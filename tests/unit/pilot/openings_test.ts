@@ -1,6 +1,6 @@
 /** A port that opens: who serves at it confirms before anybody is sent there. */
 import { describe, expect, test } from "bun:test";
-import { RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
+import { DOORS_KEPT_MS, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
 import { ROUND_MS_MAX } from "../../../src/pilot/push_round.ts";
 import { resourceKey } from "../../../src/model/snapshot.ts";
 import { start } from "./discovered.ts";
@@ -96,13 +96,16 @@ describe("Openings of plain text", () => {
     expect(sent(caller)).toEqual([ENDPOINTS]);
   });
 
-  test("a workload takes it until callers have confirmed that they prove who they are", () => {
-    const { update, web, caller } = startAll(inMode("DISABLE"));
+  test("a workload takes it until what callers sent before they were told has arrived", () => {
+    const { clock, update, web, caller } = startAll(inMode("DISABLE"));
     update(inMode("STRICT"));
     expect([sent(web), sent(caller)]).toEqual([[ENDPOINTS], [ENDPOINTS]]);
     web.ack();
     expect(takesIt(web)).toBeUndefined();
     caller.ack();
+    clock.advance(DOORS_KEPT_MS - 1);
+    expect(takesIt(web)).toBeUndefined();
+    clock.advance(1);
     expect(takesIt(web)).toEqual([false]);
   });
 
@@ -110,7 +113,7 @@ describe("Openings of plain text", () => {
     const { clock, update, web } = startAll(inMode("DISABLE"));
     update(inMode("STRICT"));
     web.ack();
-    clock.advance(ROUND_MS_MAX);
+    clock.advance(ROUND_MS_MAX + DOORS_KEPT_MS);
     expect(takesIt(web)).toEqual([false]);
   });
 
@@ -183,22 +186,67 @@ describe("Openings of gateways", () => {
     expect(sentRules(caller).length).toBeGreaterThan(0);
   });
 
-  test("a port closes once nobody is sent to it any more", () => {
-    const { update, caller, edge, web } = startAll(byWayOf({ 8081: "[a.test]", 8082: "[b.test]" }, 8081));
-    update(byWayOf({ 8082: "[b.test]" }, 8082));
-    const gone = () => edge.pushes.flatMap(({ remove }) => remove);
-    while (edge.unanswered > 0) edge.ack();
-    web.ack();
-    expect(gone()).toEqual([]);
-    caller.ack();
-    expect(gone()).toEqual(["gatewayListener/:8081", "virtualHost/http.:8081|a.test"]);
+  const twoPorts = byWayOf({ 8081: "[a.test]", 8082: "[b.test]" }, 8081);
+  const [onePort, noPort] = [byWayOf({ 8082: "[b.test]" }, 8082), byWayOf({ 8083: "[c.test]" }, 8083)];
+
+  function settle(proxies: readonly FakeProxy[]): void {
+    for (const proxy of proxies) while (proxy.unanswered > 0) proxy.ack();
+  }
+
+  function removed({ pushes }: FakeProxy): string[] {
+    return pushes.flatMap(({ remove }) => remove).filter((key) => !/^(endpoints|cluster)\//.test(key));
+  }
+
+  test("a port closes once all that was sent to it has arrived", () => {
+    const { clock, update, caller, edge, web } = startAll(twoPorts);
+    update(onePort);
+    settle([edge, web, caller]);
+    clock.advance(DOORS_KEPT_MS - 1);
+    expect(removed(edge)).toEqual([]);
+    clock.advance(1);
+    expect(removed(edge)).toEqual(["gatewayListener/:8081", "virtualHost/http.:8081|a.test"]);
   });
 
   test("a port closes when a caller is silent, too", () => {
-    const { clock, update, edge } = startAll(byWayOf({ 8081: "[a.test]", 8082: "[b.test]" }, 8081));
-    update(byWayOf({ 8082: "[b.test]" }, 8082));
-    while (edge.unanswered > 0) edge.ack();
+    const { clock, update, edge } = startAll(twoPorts);
+    update(onePort);
+    settle([edge]);
     clock.advance(ROUND_MS_MAX);
-    expect(edge.pushes.flatMap(({ remove }) => remove)).toContain("gatewayListener/:8081");
+    settle([edge]);
+    expect(removed(edge)).toEqual([]);
+    clock.advance(DOORS_KEPT_MS);
+    expect(removed(edge)).toContain("gatewayListener/:8081");
+  });
+
+  test("a host that nobody in the mesh is sent to closes at once", () => {
+    const { update, edge } = startAll(byWayOf({ 8081: "[a.test, b.test]" }, 8081));
+    update(byWayOf({ 8081: "[a.test]" }, 8081));
+    expect(removed(edge)).toEqual(["virtualHost/http.:8081|b.test"]);
+  });
+
+  test("a port that goes while others are on their way closes with them", () => {
+    const { clock, update, edge, web, caller } = startAll(twoPorts);
+    update(onePort);
+    settle([edge, web, caller]);
+    clock.advance(DOORS_KEPT_MS / 2);
+    update(noPort);
+    // Opens the third, before anybody is told to leave the second.
+    settle([edge, web, caller, edge]);
+    clock.advance(DOORS_KEPT_MS - 1);
+    expect(removed(edge)).toEqual([]);
+    clock.advance(1);
+    expect(removed(edge)).toEqual(expect.arrayContaining(["gatewayListener/:8081", "gatewayListener/:8082"]));
+  });
+
+  test("a port closes in time whatever else changes", () => {
+    const { update, edge, web, caller } = startAll(twoPorts);
+    update(onePort);
+    for (let waitedMs = 0; waitedMs < DOORS_KEPT_MS; waitedMs += RECOMPUTE_DELAY_MS) {
+      settle([edge, web, caller]);
+      expect(removed(edge)).toEqual([]);
+      update([...onePort, service(`other-${waitedMs}`, "shop")]);
+    }
+    settle([edge]);
+    expect(removed(edge)).toContain("gatewayListener/:8081");
   });
 });
