@@ -15,10 +15,8 @@ import {
   type ProxyStatus,
 } from "./discovery_session.ts";
 import { Farewells } from "./farewells.ts";
-import { opensPorts, withDoorsOf } from "./openings.ts";
-import { withPlainTextOf } from "./plain_text.ts";
+import { MakeBeforeBreak, type Target } from "./make_before_break.ts";
 import type { ProxyView } from "./proxy_view.ts";
-import { PushRound } from "./push_round.ts";
 import type { WorkloadRegistry } from "./registry.ts";
 import { World } from "./world.ts";
 
@@ -30,12 +28,6 @@ export const RECOMPUTE_DELAY_MS = 20;
  * no file describes have yet to reconnect: their endpoints would vanish and come back.
  */
 export const RESUME_SETTLE_MS = 10_000;
-
-/**
- * How long proxies go on serving what they are to serve no more when everybody has been told not to call there: what
- * was sent before is on its way.
- */
-export const DOORS_KEPT_MS = 2_000;
 
 /** A peer that was silent for this many heartbeats is gone. */
 export const HEARTBEATS_MISSED_MAX = 3;
@@ -60,15 +52,7 @@ export class DiscoveryServer {
   /** Oldest first. */
   readonly #byWorkload = new Map<WorkloadKey, Set<DiscoverySession>>();
   readonly #farewells = new Farewells();
-  /** Until it is over, nobody is told where to call: who is to serve at new ports has yet to confirm that it does. */
-  readonly #openings: PushRound;
-  /** Until it is over, some still call where gateways are to serve no more, or in plain text that is to be refused. */
-  readonly #closings: PushRound;
-  /** What each proxy was to serve when everybody was last told where to call. */
-  readonly #doors = new WeakMap<DiscoverySession, ProxyView>();
-  /** Whoever is to serve less serves what it did, too. */
-  #keepsDoors = false;
-  #cancelClosing: (() => void) | null = null;
+  readonly #order: MakeBeforeBreak;
   /** The last generation; null until the first one is loaded, and while it is null nothing is pushed. */
   #resources: ResourceSet | null = null;
   #revoked: readonly string[] = [];
@@ -85,10 +69,7 @@ export class DiscoveryServer {
     this.#registry = options.registry;
     this.#clock = options.clock;
     this.#trustDomain = options.trustDomain;
-    this.#openings = new PushRound(this.#clock, () => this.#offerAll());
-    this.#closings = new PushRound(this.#clock, () => {
-      this.#cancelClosing = this.#clock.after(DOORS_KEPT_MS, () => this.#closeDoors());
-    });
+    this.#order = new MakeBeforeBreak(this.#clock, () => this.#offerAll());
     this.#unsubscribe = this.#registry.onChange(() => this.#schedule());
     this.#cancelSettle = this.#clock.after(RESUME_SETTLE_MS, () => {
       this.#settleOver = true;
@@ -168,8 +149,7 @@ export class DiscoveryServer {
       },
       onSettled: (settled) => {
         this.#farewells.onSettled(settled);
-        this.#openings.onSettled(settled);
-        this.#closings.onSettled(settled);
+        this.#order.onSettled(settled);
       },
       onHealth: (health) => this.#registry.setHealth(workload, health),
       onClose: (closed) => {
@@ -211,9 +191,7 @@ export class DiscoveryServer {
     this.#cancelSettle();
     this.#cancelRecompute?.();
     this.#cancelHeartbeat?.();
-    this.#openings.close();
-    this.#closings.close();
-    this.#cancelClosing?.();
+    this.#order.close();
     for (const session of [...this.#sessions]) session.end("The control plane is stopping");
   }
 
@@ -261,8 +239,7 @@ export class DiscoveryServer {
     const { workload } = session.hello;
     this.#sessions.delete(session);
     this.#farewells.forget(session);
-    this.#openings.onSettled(session);
-    this.#closings.onSettled(session);
+    this.#order.onSettled(session);
     const same = this.#byWorkload.get(workload);
     same?.delete(session);
     if (same?.size === 0) this.#byWorkload.delete(workload);
@@ -279,49 +256,14 @@ export class DiscoveryServer {
     const workload = this.#registry.get(session.hello.workload);
     if (this.#world === null || workload === undefined) return null;
     if (session.resuming && !this.#settleOver && this.#registry.awaitsConnections()) return null;
-    const view = this.#world.view(workload);
-    const { acked } = session;
-    if (acked === null) return view;
-    if (this.#openings.isOn) {
-      const shared = isGateway(session) ? withDoorsOf(view.shared, acked.shared) : acked.shared;
-      return { shared, self: withPlainTextOf(acked.self, view.self) };
-    }
-    if (this.#keepsDoors) {
-      const shared = isGateway(session) ? withDoorsOf(acked.shared, view.shared) : view.shared;
-      return { shared, self: withPlainTextOf(acked.self, view.self) };
-    }
-    return view;
+    return this.#order.viewFor([session, this.#world.view(workload)]);
   }
 
-  /** The proxies that are to serve more than they do: at other ports, or as gateways other hosts. */
-  *#opening(world: World): Generator<DiscoverySession> {
-    for (const session of this.#sessions) {
+  #targets(world: World): Target[] {
+    return [...this.#sessions].flatMap((session) => {
       const workload = this.#registry.get(session.hello.workload);
-      if (workload === undefined || session.acked === null) continue;
-      const { self, shared } = session.acked;
-      if (opensPorts(world.settings(workload), self)) yield session;
-      else if (isGateway(session) && withDoorsOf(world.view(workload).shared, shared) !== shared) {
-        yield session;
-      }
-    }
-  }
-
-  /**
-   * Whether somebody is to serve less than when everybody was last told where to call: as a gateway other hosts, or no
-   * plain text.
-   */
-  #takesDoorsAway(world: World): boolean {
-    let less = false;
-    for (const session of this.#sessions) {
-      const workload = this.#registry.get(session.hello.workload);
-      if (workload === undefined) continue;
-      const view = world.view(workload);
-      const { self, shared } = this.#doors.get(session) ?? view;
-      less ||= withPlainTextOf(self, view.self) !== view.self ||
-        isGateway(session) && withDoorsOf(shared, view.shared) !== view.shared;
-      this.#doors.set(session, view);
-    }
-    return less;
+      return workload === undefined ? [] : [[session, world.view(workload)] as const];
+    });
   }
 
   #schedule(): void {
@@ -342,32 +284,15 @@ export class DiscoveryServer {
       const refusal = this.#refusalOf(session.hello, session.peerSpiffeId);
       if (refusal !== null) session.refuse(refusal);
     }
-    this.#openings.begin(this.#opening(this.#world));
+    this.#order.begin(this.#targets(this.#world));
     this.#offerAll();
   }
 
   #offerAll(): void {
-    const isOpening = this.#openings.isOn;
-    const closes = !isOpening && this.#world !== null && this.#takesDoorsAway(this.#world);
-    if (closes) this.#keepsDoors = true;
-    for (const session of [...this.#sessions]) session.offer();
-    if (!isOpening) this.#farewells.onOffered(this.#sessions);
-    if (closes) this.#awaitClosing();
-  }
-
-  #awaitClosing(): void {
-    this.#closings.begin([...this.#sessions].filter(({ isPushing }) => isPushing));
-    if (this.#closings.isOn) {
-      this.#cancelClosing?.();
-      this.#cancelClosing = null;
-    } else if (this.#cancelClosing === null) this.#closeDoors();
-  }
-
-  /** Nobody calls any more what is to be served no more. */
-  #closeDoors(): void {
-    this.#cancelClosing = null;
-    this.#keepsDoors = false;
-    for (const session of [...this.#sessions]) session.offer();
+    if (this.#world === null) return;
+    this.#order.offer(this.#targets(this.#world));
+    // A farewell that has begun since the last computation is in none of these offers.
+    if (!this.#order.isOpening && this.#cancelRecompute === null) this.#farewells.onOffered(this.#sessions);
   }
 
   #heartbeat(): void {
@@ -380,10 +305,6 @@ export class DiscoveryServer {
     if (this.#sessions.size === 0) return;
     this.#cancelHeartbeat = this.#clock.after(DISCOVERY_HEARTBEAT_MS, () => this.#heartbeat());
   }
-}
-
-function isGateway({ hello }: DiscoverySession): boolean {
-  return hello.role === "gateway";
 }
 
 /** IPv4 or IPv6 by its letters; what is no address fails at the first connection attempt, and harms its owner only. */

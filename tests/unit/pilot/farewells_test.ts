@@ -62,6 +62,24 @@ describe("Farewells", () => {
     expect(isReleased(two)).toBe(false);
   });
 
+  test("Farewells do not take for an answer what was offered before the good-bye", () => {
+    const { server, client, one, two, turn, settle } = start();
+    server.update(
+      load(service("web", "shop", "{name: http, port: 80, targetPort: 9090}"), ...FILES.slice(1)),
+    );
+    turn();
+    goodbye(one);
+    // Both serve at the new port now, which the client is told.
+    settle(one, two);
+    settle(client);
+    expect(endpoints(client)).toEqual(["10.0.1.1", "10.0.1.2"]);
+    expect(isReleased(one)).toBe(false);
+    turn();
+    settle(client, one, two);
+    expect(endpoints(client)).toEqual(["10.0.1.2"]);
+    expect(isReleased(one)).toBe(true);
+  });
+
   test("Farewells do not wait for those who are gone, nor for a proxy's own push", () => {
     const { client, one, two, turn } = start();
     goodbye(one);

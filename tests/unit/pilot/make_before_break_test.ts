@@ -1,6 +1,7 @@
-/** A port that opens: who serves at it confirms before anybody is sent there. */
+/** Who is to serve more confirms before anybody is sent there, and who is to serve less goes on for a while. */
 import { describe, expect, test } from "bun:test";
-import { DOORS_KEPT_MS, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
+import { RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
+import { DOORS_KEPT_MS } from "../../../src/pilot/make_before_break.ts";
 import { ROUND_MS_MAX } from "../../../src/pilot/push_round.ts";
 import { resourceKey } from "../../../src/model/snapshot.ts";
 import { start } from "./discovered.ts";
