@@ -1,4 +1,5 @@
 /** A validated resource with its way back to the file, and the set of all of them: one generation of the configuration. */
+import type { Labels } from "../model/labels.ts";
 import type { AuthorizationPolicySpec } from "./schema/authorization_policy.ts";
 import type { DestinationRuleSpec } from "./schema/destination_rule.ts";
 import type { GatewaySpec } from "./schema/gateway.ts";
@@ -27,7 +28,7 @@ export interface ConfigResource<Spec> {
   readonly apiVersion: string;
   readonly namespace: string;
   readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
   readonly annotations: Readonly<Record<string, string>>;
   readonly spec: Spec;
   /** Where the document's first key stands. */

@@ -1,4 +1,5 @@
 /** What files say about whether a sidecar stands before a workload. */
+import type { Labels } from "../model/labels.ts";
 
 /** Istio's label that says, whatever else is known, whether a workload speaks the mesh's mTLS. */
 const TLS_MODE_LABEL = "security.istio.io/tlsMode";
@@ -8,7 +9,7 @@ const TLS_MODE_LABEL = "security.istio.io/tlsMode";
  * service account associated with the workload if a sidecar is present").
  */
 export function declaresSidecar(
-  labels: Readonly<Record<string, string>>,
+  labels: Labels,
   serviceAccount: string | null,
 ): boolean {
   const mode = labels[TLS_MODE_LABEL];
@@ -16,6 +17,6 @@ export function declaresSidecar(
 }
 
 /** Somebody wrote down that this workload must be spoken to in plain text. */
-export function deniesSidecar(labels: Readonly<Record<string, string>>): boolean {
+export function deniesSidecar(labels: Labels): boolean {
   return labels[TLS_MODE_LABEL] === "disabled";
 }

@@ -1,4 +1,5 @@
 /** The labels that say where a workload stands. Istio gives them to endpoints whose locality is known. */
+import type { Labels } from "../model/labels.ts";
 
 /** In the order of a locality: `region/zone/subzone`. */
 const TOPOLOGY_LABELS = [
@@ -8,7 +9,7 @@ const TOPOLOGY_LABELS = [
 ];
 
 interface Placed {
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
   readonly locality?: string | null;
 }
 
@@ -20,6 +21,6 @@ export function labelOf({ labels, locality }: Placed, key: string): string | und
 }
 
 /** Whether a workload, where it stands, has everything that a subset asks for. */
-export function isInSubset(workload: Placed, wanted: Readonly<Record<string, string>>): boolean {
+export function isInSubset(workload: Placed, wanted: Labels): boolean {
   return Object.entries(wanted).every(([key, value]) => labelOf(workload, key) === value);
 }

@@ -1,4 +1,5 @@
 /** AuthorizationPolicies that allow the calls that were seen, and nothing else: a first draft for whoever has none. */
+import type { Labels } from "../model/labels.ts";
 import type { PolicySuggestions, SuggestedPolicy, SuggestedRule } from "../model/admin.ts";
 import type { RecordedCall } from "../model/recorded_call.ts";
 import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
@@ -8,14 +9,14 @@ import type { SeenCalls } from "../mixer/call_store.ts";
 export type LabelsOf = (
   workload: WorkloadKey,
   spiffeId: string,
-) => Readonly<Record<string, string>> | undefined;
+) => Labels | undefined;
 
 /** The label by which a workload is chosen, the first that it has: those that Istio takes for its name. */
 const NAME_LABELS = ["app", "app.kubernetes.io/name", "service.istio.io/canonical-name"];
 
 interface Group {
   readonly namespace: string;
-  readonly matchLabels: Readonly<Record<string, string>>;
+  readonly matchLabels: Labels;
   readonly seen: SeenCalls[];
 }
 
@@ -41,7 +42,7 @@ export function suggestPolicies(
   return { policies: sorted.flatMap((group) => policyOf(group) ?? []) };
 }
 
-function selectorOf(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function selectorOf(labels: Labels): Labels {
   const name = NAME_LABELS.find((label) => labels[label] !== undefined);
   return name === undefined ? labels : { [name]: labels[name] as string };
 }

@@ -1,4 +1,5 @@
 /** What the command line asks of a running process over its `admin.sock`. */
+import type { Labels } from "./labels.ts";
 import type { RecordedCall } from "./recorded_call.ts";
 
 import type { WorkloadKey } from "./workload.ts";
@@ -108,7 +109,7 @@ export interface SuggestedPolicy {
     readonly kind: string;
     readonly metadata: { readonly name: string; readonly namespace: string };
     readonly spec: {
-      readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+      readonly selector: { readonly matchLabels: Labels };
       readonly action: string;
       readonly rules: readonly SuggestedRule[];
     };

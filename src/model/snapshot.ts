@@ -2,6 +2,7 @@
  * What one proxy is told: plain immutable data, a set of resources that each have a name and a version.
  * Pilot writes it, discovery carries it, the proxy compiles it. Nothing in it is an Istio resource.
  */
+import type { Labels } from "./labels.ts";
 import type { ClusterRule } from "./cluster_rule.ts";
 import type { ExtAuthz } from "./ext_authz.ts";
 import type { GatewayListener, GatewayTls } from "./gateway_listener.ts";
@@ -361,8 +362,6 @@ export interface Endpoint {
   /** Its own health probe failed: no balancer gives it. @default healthy */
   readonly health?: "unhealthy";
 }
-
-export type Labels = Readonly<Record<string, string>>;
 
 export function clusterName(port: number, subset: string | null, host: string): string {
   return `outbound|${port}|${subset ?? ""}|${host}`;

@@ -1,4 +1,5 @@
 /** Workloads: the programs that the mesh connects, one address each, with or without a sidecar. */
+import type { Labels } from "./labels.ts";
 
 /** `NAMESPACE/NAME`, the key under which a workload is known everywhere. */
 export type WorkloadKey = string;
@@ -8,7 +9,7 @@ export interface Workload {
   readonly name: string;
   /** An IP address, a DNS name that its clients look up, or `unix:///PATH` on their machine. */
   readonly address: string;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
   readonly serviceAccount: string;
   /** Port name of a service -> port number of this workload; beats the service's targetPort. */
   readonly ports: Readonly<Record<string, number>>;
@@ -38,12 +39,12 @@ export function parseWorkloadKey(text: string): { namespace: string; name: strin
  * Istio's canonical service and revision: what metrics call `source_app`/`source_version` and the like.
  * The order of the labels is Istio's.
  */
-export function canonicalService(labels: Readonly<Record<string, string>>, workloadName: string): string {
+export function canonicalService(labels: Labels, workloadName: string): string {
   return labels["service.istio.io/canonical-name"] ?? labels["app.kubernetes.io/name"] ?? labels["app"] ??
     workloadName;
 }
 
-export function canonicalRevision(labels: Readonly<Record<string, string>>): string {
+export function canonicalRevision(labels: Labels): string {
   return labels["service.istio.io/canonical-revision"] ?? labels["app.kubernetes.io/version"] ??
     labels["version"] ?? "latest";
 }

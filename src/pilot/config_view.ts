@@ -1,4 +1,5 @@
 /** What one kind of caller sees of a generation of the configuration, before endpoints are filled in. */
+import type { Labels } from "../model/labels.ts";
 import type { ResourceKey, VersionedResource } from "../model/snapshot.ts";
 import type { Membership } from "./endpoints.ts";
 import type { ViewScope } from "./view_scope.ts";
@@ -6,7 +7,7 @@ import type { ViewScope } from "./view_scope.ts";
 /** A caller, as far as the configuration tells callers apart. */
 export interface Viewer {
   readonly namespace: string;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
   /** @default "sidecar" */
   readonly role?: "sidecar" | "gateway";
 }

@@ -1,9 +1,9 @@
 /** Which DestinationRules apply to a service, as one client sees it (Istio's lookup order). */
+import { hasLabels, type Labels } from "../model/labels.ts";
 import { hostMatches, resolveHost } from "../config/host.ts";
 import type { ConfigResource } from "../config/resource.ts";
 import type { DestinationRuleSpec, Subset } from "../config/schema/destination_rule.ts";
 import type { TrafficPolicy } from "../config/schema/traffic_policy.ts";
-import { hasLabels } from "./services.ts";
 import { differing } from "./stable_resources.ts";
 import { isVisible } from "../config/visibility.ts";
 
@@ -19,7 +19,7 @@ export interface DestinationPolicy {
 /** Who calls. */
 export interface DestinationClient {
   readonly namespace: string;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
 }
 
 type Rule = ConfigResource<DestinationRuleSpec>;

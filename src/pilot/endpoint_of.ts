@@ -1,6 +1,7 @@
 /** One member of a cluster, as its clients are told of it. */
 import { labelOf } from "../config/topology_labels.ts";
-import type { Endpoint, Labels, WorkloadInfo } from "../model/snapshot.ts";
+import type { Labels } from "../model/labels.ts";
+import type { Endpoint, WorkloadInfo } from "../model/snapshot.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { canonicalRevision, canonicalService, type WorkloadKey, workloadKey } from "../model/workload.ts";
 import type { EndpointRules } from "./endpoints.ts";

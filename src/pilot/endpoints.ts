@@ -1,6 +1,7 @@
 /** The endpoints behind each cluster: found by label through an index, and kept from world to world where unchanged. */
 import { isInSubset } from "../config/topology_labels.ts";
 import { contentHash } from "../lib/hash.ts";
+import { labelKey, type Labels } from "../model/labels.ts";
 import type { EndpointSet, VersionedResource } from "../model/snapshot.ts";
 import { workloadKey } from "../model/workload.ts";
 import { endpointOf, type EndpointScope } from "./endpoint_of.ts";
@@ -12,7 +13,7 @@ export interface Membership extends EndpointScope {
   readonly cluster: string;
   readonly service: MeshService;
   /** Labels of the subset; empty takes all. */
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
 }
 
 /** Equal memberships of one service are one object, from generation to generation. */
@@ -182,7 +183,7 @@ export class EndpointIndex {
   /** Looks through the smallest bucket of the selector's labels only. */
   #selected({ selector, info }: MeshService): readonly MeshWorkload[] {
     const buckets = Object.entries(selector ?? {})
-      .map(([key, value]) => this.#byLabel.get(bucketOf(info.namespace, key, value)) ?? []);
+      .map(([key, value]) => this.#byLabel.get(labelKey(info.namespace, key, value)) ?? []);
     const smallest = buckets.sort((a, b) => a.length - b.length)[0] ?? [];
     return smallest.filter((workload) => selects(selector, workload.labels));
   }
@@ -199,12 +200,8 @@ function staying(members: readonly MeshWorkload[]): readonly MeshWorkload[] {
   return answering.length > 0 ? answering : members;
 }
 
-function bucketsOf(namespace: string, labels: Readonly<Record<string, string>>): string[] {
-  return Object.entries(labels).map(([key, value]) => bucketOf(namespace, key, value));
-}
-
-function bucketOf(namespace: string, key: string, value: string): string {
-  return `${namespace}\n${key}\n${value}`;
+function bucketsOf(namespace: string, labels: Labels): string[] {
+  return Object.entries(labels).map(([key, value]) => labelKey(namespace, key, value));
 }
 
 /** The order of all workloads, by `NAMESPACE/NAME`. */

@@ -1,9 +1,9 @@
 /** Which VirtualServices apply to the hosts of a gateway's server. */
+import { hasLabels, type Labels } from "../model/labels.ts";
 import { hostMatches, resolveHost } from "../config/host.ts";
 import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import { MESH_GATEWAY, resolveGateway } from "../config/schema/gateway_name.ts";
 import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
-import { hasLabels } from "./services.ts";
 import { type MeshRule, routingRules } from "./virtual_services.ts";
 import { isVisible } from "../config/visibility.ts";
 
@@ -41,7 +41,7 @@ export class GatewayRules {
   }
 
   /** The Gateways that select a workload with these labels; without a selector they select all gateways. */
-  selecting(labels: Readonly<Record<string, string>>): readonly ConfigResource<GatewaySpec>[] {
+  selecting(labels: Labels): readonly ConfigResource<GatewaySpec>[] {
     return this.#gateways.filter(({ spec }) => hasLabels(labels, spec.selector));
   }
 

@@ -1,4 +1,6 @@
 /** What the files say of calls to a workload: which AuthorizationPolicies select it, and how its PeerAuthentication comes out. */
+import { wantedBy } from "../config/selector.ts";
+import { hasLabels } from "../model/labels.ts";
 import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import {
   type AuthorizationPolicySpec,
@@ -13,7 +15,6 @@ import type { JwtRule } from "../model/jwt_rule.ts";
 import type { Policy, PolicyAttribute, PolicyRule, PolicyTest } from "../model/policy.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { jwtRulesOf } from "./jwt_rules.ts";
-import { hasLabels } from "./services.ts";
 
 export type EffectiveMode = Exclude<MutualTlsMode, "UNSET">;
 
@@ -101,7 +102,7 @@ export class PolicyCatalogue {
   /** The workload's own, else that of its namespace, else that of the mesh, else PERMISSIVE. */
   peerMode(workload: Selected): PeerMode {
     const own = this.#peers.get(workload.namespace) ?? [];
-    const forAll = (resource: Selecting) => selectorOf(resource).length === 0;
+    const forAll = (resource: Selecting) => Object.keys(wantedBy(resource)).length === 0;
     const named = own.find((resource) => !forAll(resource) && selects(resource, workload));
     const scopes = [named, own.find(forAll), (this.#peers.get(this.#root) ?? []).find(forAll)];
     const mode = scopes.map((scope) => scope?.spec.mtls?.mode).find(isSet) ?? "PERMISSIVE";
@@ -121,12 +122,8 @@ function isSet(mode: MutualTlsMode | undefined): mode is EffectiveMode {
   return mode !== undefined && mode !== "UNSET";
 }
 
-function selectorOf({ spec: { selector } }: Selecting): readonly (readonly [string, string])[] {
-  return Object.entries(selector?.matchLabels ?? {});
-}
-
 function selects(resource: Selecting, { labels }: Selected): boolean {
-  return hasLabels(labels, resource.spec.selector?.matchLabels ?? {});
+  return hasLabels(labels, wantedBy(resource));
 }
 
 function policyOf(

@@ -1,4 +1,5 @@
 /** The rules of a VirtualService as the routes of one virtual host, for one kind of caller. */
+import type { Labels } from "../model/labels.ts";
 import type { PlacedRule } from "../config/delegation.ts";
 import { MESH_GATEWAY, resolveGateway } from "../config/schema/gateway_name.ts";
 import type { HttpMatch } from "../config/schema/http_match.ts";
@@ -21,7 +22,7 @@ export interface RouteScope {
   /** Of the caller. */
   readonly namespace: string;
   /** Of the caller. */
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
   /** `NAMESPACE/NAME` of the gateway where they hold. @default that of sidecars, `mesh` */
   readonly gateway?: string;
   /** The port of a destination that names none. */
@@ -92,7 +93,7 @@ export interface BuildConditions {
   readonly gateways: readonly string[];
   readonly port: number | null;
   readonly sourceNamespace: string | null;
-  readonly sourceLabels: Readonly<Record<string, string>>;
+  readonly sourceLabels: Labels;
 }
 
 /** Why those conditions do not hold, as a clause; null when they do. `namespace` is where they are written. */

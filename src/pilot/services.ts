@@ -1,4 +1,5 @@
 /** The services of the mesh: Kubernetes' Services and Istio's ServiceEntries in one form. */
+import { hasLabels, type Labels } from "../model/labels.ts";
 import { serviceHost } from "../config/host.ts";
 import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import { isIp } from "../config/schema/scalars.ts";
@@ -111,21 +112,10 @@ export function targetPortOf(port: ServicePort, workload: Pick<MeshWorkload, "po
 }
 
 /** Whether labels have everything that a selector asks for; an empty selector selects nothing. */
-export function selects(
-  selector: Readonly<Record<string, string>> | null,
-  labels: Readonly<Record<string, string>>,
-): boolean {
+export function selects(selector: Labels | null, labels: Labels): boolean {
   if (selector === null) return false;
   const wanted = Object.entries(selector);
   return wanted.length > 0 && hasLabels(labels, selector);
-}
-
-/** Whether labels have everything that is asked for; asking for nothing is always answered yes. */
-export function hasLabels(
-  labels: Readonly<Record<string, string>>,
-  wanted: Readonly<Record<string, string>>,
-): boolean {
-  return Object.entries(wanted).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
 }
 
 /**

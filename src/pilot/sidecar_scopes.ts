@@ -1,9 +1,9 @@
 /** What a Sidecar lets its workloads see of the mesh, and how it delivers to them. */
+import { hasLabels, type Labels } from "../model/labels.ts";
 import { hostMatches, resolveHost } from "../config/host.ts";
 import type { ConfigResource } from "../config/resource.ts";
 import type { EgressHost } from "../config/schema/scoped_host.ts";
 import type { SidecarSpec } from "../config/schema/sidecar.ts";
-import { hasLabels } from "./services.ts";
 
 type SidecarResource = ConfigResource<SidecarSpec>;
 
@@ -42,7 +42,7 @@ export class SidecarScopes {
    * namespace; of several the first by name. Null: it sees everything.
    */
   scopeFor(
-    { namespace, labels }: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
+    { namespace, labels }: { readonly namespace: string; readonly labels: Labels },
   ): SidecarScope | null {
     const own = this.#byNamespace.get(namespace) ?? [];
     const chosen = own.find(({ spec }) => selectsByLabels(spec) && hasLabels(labels, labelsOf(spec))) ??
@@ -114,6 +114,6 @@ function selectsByLabels(spec: SidecarSpec): boolean {
   return Object.keys(labelsOf(spec)).length > 0;
 }
 
-function labelsOf(spec: SidecarSpec): Readonly<Record<string, string>> {
+function labelsOf(spec: SidecarSpec): Labels {
   return spec.workloadSelector?.labels ?? {};
 }

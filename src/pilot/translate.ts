@@ -1,10 +1,10 @@
 /** Resources and workloads to the snapshot of one proxy: the whole of pilot as one pure function. */
+import { hasLabels } from "../model/labels.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { type WorkloadKey, workloadKey } from "../model/workload.ts";
 import { fileWorkloads, type MeshWorkload } from "./file_workloads.ts";
 import { snapshotOfView } from "./proxy_view.ts";
-import { hasLabels } from "./services.ts";
 import { World } from "./world.ts";
 
 /** What the proxy of `proxy` should have; it need not be among the workloads. */

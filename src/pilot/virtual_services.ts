@@ -1,4 +1,5 @@
 /** Which VirtualService applies to a host, as one client's namespace sees it. */
+import type { Labels } from "../model/labels.ts";
 import { Delegates, type PlacedRule } from "../config/delegation.ts";
 import { hostMatches, resolveHost } from "../config/host.ts";
 import type { ConfigResource } from "../config/resource.ts";
@@ -291,7 +292,7 @@ function buildRule(
 }
 
 interface Asking {
-  readonly sourceLabels: Readonly<Record<string, string>>;
+  readonly sourceLabels: Labels;
 }
 
 /** Where requests and their copies go. */

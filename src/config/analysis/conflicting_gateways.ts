@@ -5,7 +5,7 @@ import type { GatewayServer, GatewaySpec } from "../schema/gateway.ts";
 import { listenerName, placeOf } from "../server_place.ts";
 import { isPlainServer, serverSpeech } from "../server_speech.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
-import type { Labels } from "./known_workloads.ts";
+import { mayBeOne } from "../../model/labels.ts";
 
 interface Placed {
   readonly gateway: ConfigResource<GatewaySpec>;
@@ -48,9 +48,4 @@ function conflictWith(server: GatewayServer, earlier: readonly Placed[]): [Place
     if (shared !== undefined) return [one, `for TLS to ${shared.host}, and whoever asks for that gets it`];
   }
   return null;
-}
-
-/** Whether one workload may have the labels of both. */
-export function mayBeOne(a: Labels, b: Labels): boolean {
-  return Object.entries(a).every(([key, value]) => (b[key] ?? value) === value);
 }

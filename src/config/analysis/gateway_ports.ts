@@ -1,10 +1,11 @@
 /** IST0101 for ports of gateways: a rule leads to a service whose workloads are gateways, and no Gateway serves its port. */
+import { hasLabels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import { serviceHost } from "../host.ts";
 import type { ResourceSet } from "../resource.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
 import { destinations } from "./destinations.ts";
-import { knownWorkloads, type Labels } from "./known_workloads.ts";
+import { knownWorkloads } from "./known_workloads.ts";
 
 export const gatewayPorts: Analyzer = function* (resources, hosts) {
   const shut = new Map(shutPorts(resources));
@@ -34,9 +35,9 @@ function* shutPorts(resources: ResourceSet): Generator<[host: string, ports: rea
   if (gateways.length === 0 || gateways.length < resources.gateways.length) return;
   const workloads = knownWorkloads(resources);
   for (const { name, namespace, spec } of resources.services) {
-    if (spec.selector === null || Object.keys(spec.selector).length === 0) continue;
+    if (Object.keys(spec.selector).length === 0) continue;
     const selected = workloads.selected(namespace, spec.selector);
-    const serving = selected.map((labels) => gateways.filter((one) => selects(one.spec.selector, labels)));
+    const serving = selected.map((labels) => gateways.filter((one) => hasLabels(labels, one.spec.selector)));
     if (selected.length === 0 || serving.some((of) => of.length === 0)) continue;
     const open = new Set(serving.flat().flatMap((one) => one.spec.servers.map(({ port }) => port.number)));
     const shut = spec.ports.flatMap(({ port, targetPort }) =>
@@ -44,8 +45,4 @@ function* shutPorts(resources: ResourceSet): Generator<[host: string, ports: rea
     );
     if (shut.length > 0) yield [serviceHost(name, namespace), shut];
   }
-}
-
-function selects(selector: Labels, labels: Labels): boolean {
-  return Object.entries(selector).every(([key, value]) => labels[key] === value);
 }

@@ -1,9 +1,10 @@
 /** The endpoints of each host that the files know. */
+import type { Labels } from "../../model/labels.ts";
 import { hostMatches, serviceHost } from "../host.ts";
 import type { ResourceSet } from "../resource.ts";
 import { declaresSidecar } from "../sidecar_label.ts";
 import { isInSubset } from "../topology_labels.ts";
-import { type KnownWorkload, knownWorkloads, type Labels } from "./known_workloads.ts";
+import { type KnownWorkload, knownWorkloads } from "./known_workloads.ts";
 
 type Endpoints = () => readonly KnownWorkload[];
 

@@ -1,8 +1,10 @@
 /** IST0167: policies that have no effect, whatever they select. */
+import { hasLabels, type Labels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import type { Finding } from "../finding.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
 import type { PeerAuthenticationSpec } from "../schema/peer_authentication.ts";
+import { wantedBy } from "../selector.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
 import { knownWorkloads } from "./known_workloads.ts";
 
@@ -26,12 +28,12 @@ function* outdone(resources: ResourceSet): Generator<Finding> {
   const workloads = knownWorkloads(resources);
   const earlier: ConfigResource<PeerAuthenticationSpec>[] = [];
   for (const resource of resources.peerAuthentications) {
-    const wanted = labelsOf(resource);
+    const wanted = wantedBy(resource);
     const isForAll = Object.keys(wanted).length === 0;
     const rivals = earlier.filter(({ namespace }) => namespace === resource.namespace);
     earlier.push(resource);
     const first = isForAll
-      ? rivals.find((rival) => Object.keys(labelsOf(rival)).length === 0)
+      ? rivals.find((rival) => Object.keys(wantedBy(rival)).length === 0)
       : rivals.find((rival) => coversAll(rival, workloads.selected(resource.namespace, wanted)));
     if (first === undefined) continue;
     yield warning(
@@ -49,13 +51,9 @@ function* outdone(resources: ResourceSet): Generator<Finding> {
 /** Whether a policy for chosen workloads has all of these, of which there are some. */
 function coversAll(
   rival: ConfigResource<PeerAuthenticationSpec>,
-  selected: readonly Readonly<Record<string, string>>[],
+  selected: readonly Labels[],
 ): boolean {
-  const wanted = Object.entries(labelsOf(rival));
-  return wanted.length > 0 && selected.length > 0 &&
-    selected.every((labels) => wanted.every(([key, value]) => labels[key] === value));
-}
-
-function labelsOf({ spec }: ConfigResource<PeerAuthenticationSpec>): Readonly<Record<string, string>> {
-  return spec.selector?.matchLabels ?? {};
+  const wanted = wantedBy(rival);
+  return Object.keys(wanted).length > 0 && selected.length > 0 &&
+    selected.every((labels) => hasLabels(labels, wanted));
 }

@@ -1,9 +1,10 @@
 /** IST0127: a resource for workloads of which there are none. */
+import type { Labels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
 import { MESH_CONFIG_DEFAULT } from "../schema/mesh_config.ts";
 import { type Analyzer, type FieldPath, warning } from "./analyzer.ts";
-import { formatLabels, knownWorkloads, type Labels } from "./known_workloads.ts";
+import { formatLabels, knownWorkloads } from "./known_workloads.ts";
 
 interface Selector {
   readonly resource: ConfigResource<unknown>;

@@ -2,10 +2,9 @@
  * The workloads that the files know, by their labels: WorkloadEntries, and whatever joins as a WorkloadGroup says. A
  * workload that joins with a token alone has the label `app` and no other, and is in no file.
  */
+import { hasLabels, labelKey, type Labels } from "../../model/labels.ts";
 import type { ResourceSet } from "../resource.ts";
 import { declaresSidecar, deniesSidecar } from "../sidecar_label.ts";
-
-export type Labels = Readonly<Record<string, string>>;
 
 export interface KnownWorkload {
   readonly namespace: string;
@@ -43,10 +42,10 @@ export class KnownWorkloads {
   /** The workloads of a namespace that have what is asked for. */
   withLabels(namespace: string, wanted: Labels): readonly KnownWorkload[] {
     const buckets = Object.entries(wanted).map(([key, value]) =>
-      this.#byLabel.get(bucketOf(namespace, key, value)) ?? []
+      this.#byLabel.get(labelKey(namespace, key, value)) ?? []
     );
     const smallest = buckets.sort((a, b) => a.length - b.length)[0] ?? this.#all.get(namespace) ?? [];
-    return smallest.filter(({ labels }) => hasAll(labels, wanted));
+    return smallest.filter(({ labels }) => hasLabels(labels, wanted));
   }
 
   /** The labels of the workloads of a namespace that have what is asked for. */
@@ -70,7 +69,7 @@ export class KnownWorkloads {
     const { namespace } = workload;
     append(this.#all, namespace, workload);
     for (const [key, value] of Object.entries(workload.labels)) {
-      append(this.#byLabel, bucketOf(namespace, key, value), workload);
+      append(this.#byLabel, labelKey(namespace, key, value), workload);
     }
   }
 }
@@ -88,16 +87,6 @@ function append(map: Map<string, KnownWorkload[]>, key: string, workload: KnownW
   const known = map.get(key);
   if (known === undefined) map.set(key, [workload]);
   else known.push(workload);
-}
-
-/** None of the three can have a line break in it. */
-function bucketOf(namespace: string, key: string, value: string): string {
-  return `${namespace}\n${key}\n${value}`;
-}
-
-/** Whether labels have everything that is asked for. */
-export function hasAll(labels: Labels, wanted: Labels): boolean {
-  return Object.entries(wanted).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
 }
 
 export function formatLabels(labels: Labels): string {

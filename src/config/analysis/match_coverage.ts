@@ -2,6 +2,7 @@
  * Whether one match block leaves nothing for another. It answers yes only when that is certain: expressions are not
  * compared, except that equal ones are equal.
  */
+import { hasLabels } from "../../model/labels.ts";
 import type { NamedMatch, StringMatch } from "../../model/route.ts";
 import type { HttpMatch } from "../schema/http_match.ts";
 import type { TcpRule, TlsRule } from "../schema/l4_rules.ts";
@@ -57,7 +58,7 @@ function scopeCovers(wide: Scope, narrow: Scope, gateways: readonly string[]): b
   return at(narrow).every((name) => at(wide).includes(name)) &&
     (wide.port === null || wide.port === narrow.port) &&
     (wide.sourceNamespace === null || wide.sourceNamespace === narrow.sourceNamespace) &&
-    Object.entries(wide.sourceLabels).every(([key, value]) => narrow.sourceLabels[key] === value);
+    hasLabels(narrow.sourceLabels, wide.sourceLabels);
 }
 
 /** An empty list asks for nothing. */

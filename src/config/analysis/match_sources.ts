@@ -1,8 +1,9 @@
 /** BOW0059 and BOW0060: conditions about the caller that are asked of gateways, or that no caller meets. */
+import type { Labels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import { MESH_GATEWAY } from "../schema/gateway_name.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
-import { formatLabels, type KnownWorkloads, knownWorkloads, type Labels } from "./known_workloads.ts";
+import { formatLabels, type KnownWorkloads, knownWorkloads } from "./known_workloads.ts";
 
 export const matchSources: Analyzer = function* (resources) {
   const workloads = knownWorkloads(resources);

@@ -4,7 +4,7 @@ import type { ConfigResource, ResourceSet } from "../resource.ts";
 import type { DestinationRuleSpec } from "../schema/destination_rule.ts";
 import type { PortPolicy, TrafficPolicy } from "../schema/traffic_policy.ts";
 import type { FieldPath } from "./analyzer.ts";
-import type { Labels } from "./known_workloads.ts";
+import type { Labels } from "../../model/labels.ts";
 
 export interface PlacedPolicy {
   readonly resource: ConfigResource<DestinationRuleSpec>;

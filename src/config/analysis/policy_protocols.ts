@@ -1,4 +1,5 @@
 /** BOW0031: rules about HTTP in a policy for workloads whose ports carry bytes, where they mean something else. */
+import { hasLabels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import type { ConfigResource } from "../resource.ts";
 import {
@@ -9,8 +10,9 @@ import {
   isHttpKey,
 } from "../schema/authorization_policy.ts";
 import type { ServiceSpec } from "../schema/service.ts";
+import { wantedBy } from "../selector.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
-import { hasAll, type KnownWorkloads, knownWorkloads } from "./known_workloads.ts";
+import { type KnownWorkloads, knownWorkloads } from "./known_workloads.ts";
 import { carriesBytes } from "./port_speech.ts";
 
 export const policyProtocols: Analyzer = function* (resources) {
@@ -45,12 +47,12 @@ function hasPortOfBytes(
   policy: ConfigResource<AuthorizationPolicySpec>,
   workloads: KnownWorkloads,
 ): boolean {
-  if (namespace !== policy.namespace || spec.selector === null) return false;
+  if (namespace !== policy.namespace) return false;
   const isMeant = (port: ServiceSpec["ports"][number]) =>
     carriesBytes(port) && (ports.length === 0 || ports.includes(String(port.targetPort)));
   if (!spec.ports.some(isMeant)) return false;
-  const wanted = policy.spec.selector?.matchLabels ?? {};
-  return workloads.selected(namespace, spec.selector).some((labels) => hasAll(labels, wanted));
+  const wanted = wantedBy(policy);
+  return workloads.selected(namespace, spec.selector).some((labels) => hasLabels(labels, wanted));
 }
 
 function asksForHttp({ from, to, when }: AuthorizationRule): boolean {

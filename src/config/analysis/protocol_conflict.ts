@@ -2,13 +2,14 @@
  * IST0177: two resources that define one port of one host, or two Services that lead to one port of the same workloads,
  * and differ in what is spoken there. A workload's sidecar can speak only one of them to its port.
  */
+import type { Labels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import type { Finding } from "../finding.ts";
 import { serviceHost } from "../host.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
 import { exportToOf, sharesViewers } from "../visibility.ts";
 import { type Analyzer, type FieldPath, located, warning } from "./analyzer.ts";
-import { knownWorkloads, type Labels } from "./known_workloads.ts";
+import { knownWorkloads } from "./known_workloads.ts";
 
 interface Port {
   readonly resource: ConfigResource<unknown>;

@@ -2,12 +2,12 @@
  * IST0138: servers with one certificate at a port. Browsers that have a connection to one of them use it for hosts of the
  * other, since the certificate is for both, and are answered 404: the connection is for the first server's hosts.
  */
+import { mayBeOne } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import type { ConfigResource } from "../resource.ts";
 import type { GatewayServer, GatewaySpec } from "../schema/gateway.ts";
 import { listenerName, placeOf } from "../server_place.ts";
 import { type Analyzer, located, notice } from "./analyzer.ts";
-import { mayBeOne } from "./conflicting_gateways.ts";
 
 type Gateway = ConfigResource<GatewaySpec>;
 

@@ -1,7 +1,8 @@
 /** BOW0068: a Sidecar whose `ingress` leaves out a port of its workloads to which a service leads: it is then shut. */
+import { hasLabels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
-import { hasAll, knownWorkloads } from "./known_workloads.ts";
+import { knownWorkloads } from "./known_workloads.ts";
 
 export const sidecarIngress: Analyzer = function* (resources) {
   const workloads = knownWorkloads(resources);
@@ -13,7 +14,7 @@ export const sidecarIngress: Analyzer = function* (resources) {
     for (const service of resources.services.filter(({ namespace }) => namespace === resource.namespace)) {
       const { selector, ports } = service.spec;
       if (Object.keys(selector).length === 0) continue;
-      const behind = selected.filter(({ labels }) => hasAll(labels, selector));
+      const behind = selected.filter(({ labels }) => hasLabels(labels, selector));
       const shut = ports.flatMap(({ name, targetPort }) => behind.map((one) => one.ports[name] ?? targetPort))
         .find((port) => typeof port === "number" && !open.has(port));
       if (shut === undefined) continue;

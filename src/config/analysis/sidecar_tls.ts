@@ -1,9 +1,11 @@
 /** BOW0069: TLS of a Sidecar's ingress, which counts only where the port's mutual TLS is off. */
+import { hasLabels, type Labels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import type { ResourceSet } from "../resource.ts";
 import { MESH_CONFIG_DEFAULT } from "../schema/mesh_config.ts";
+import { wantedBy } from "../selector.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
-import { hasAll, knownWorkloads, type Labels } from "./known_workloads.ts";
+import { knownWorkloads } from "./known_workloads.ts";
 
 export const sidecarTls: Analyzer = function* (resources) {
   const workloads = knownWorkloads(resources);
@@ -11,7 +13,7 @@ export const sidecarTls: Analyzer = function* (resources) {
     const { namespace, spec } = resource;
     const labels = spec.workloadSelector?.labels ?? {};
     const meets = (asked: Labels) =>
-      hasAll(labels, asked) || workloads.withLabels(namespace, { ...labels, ...asked }).length > 0;
+      hasLabels(labels, asked) || workloads.withLabels(namespace, { ...labels, ...asked }).length > 0;
     for (const [index, { port: { number }, tls }] of spec.ingress.entries()) {
       if (tls === null || mayBeOff(resources, namespace, meets, number)) continue;
       yield warning(
@@ -33,8 +35,8 @@ function mayBeOff(
   port: number,
 ): boolean {
   const root = meshConfigs[0]?.spec.rootNamespace ?? MESH_CONFIG_DEFAULT.rootNamespace;
-  return peerAuthentications.some(({ namespace: own, spec: { selector, mtls, portLevelMtls } }) =>
-    (own === namespace || own === root) && meets(selector?.matchLabels ?? {}) &&
-    (portLevelMtls[port] ?? mtls)?.mode === "DISABLE"
+  return peerAuthentications.some((one) =>
+    (one.namespace === namespace || one.namespace === root) && meets(wantedBy(one)) &&
+    (one.spec.portLevelMtls[port] ?? one.spec.mtls)?.mode === "DISABLE"
   );
 }

@@ -1,8 +1,9 @@
 /** IST0110, IST0111 and BOW0020: several resources where only one can hold. */
+import { hasLabels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import type { ConfigResource } from "../resource.ts";
 import { type Analyzer, located, warning } from "./analyzer.ts";
-import { formatLabels, hasAll, knownWorkloads } from "./known_workloads.ts";
+import { formatLabels, knownWorkloads } from "./known_workloads.ts";
 
 export const singleResources: Analyzer = function* (resources) {
   yield* second(resources.meshConfigs, () => "mesh", CODES.onlyOneHolds, "holds for the mesh");
@@ -16,7 +17,7 @@ export const singleResources: Analyzer = function* (resources) {
     const selected = workloads.selected(resource.namespace, labels);
     const other = resources.sidecars.slice(0, index).find(({ namespace, spec }) =>
       namespace === resource.namespace && spec.workloadSelector !== null &&
-      selected.some((one) => hasAll(one, spec.workloadSelector?.labels ?? {}))
+      selected.some((one) => hasLabels(one, spec.workloadSelector?.labels ?? {}))
     );
     if (other === undefined) continue;
     const message = `${located(other)} selects workloads with ${

@@ -1,10 +1,11 @@
 /** IST0173: a subset whose labels no endpoint of its host has, though the host has endpoints. */
+import type { Labels } from "../../model/labels.ts";
 import { CODES } from "../codes.ts";
 import { resolveHost } from "../host.ts";
 import { isInSubset, labelOf } from "../topology_labels.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
 import { hostEndpoints } from "./host_endpoints.ts";
-import { formatLabels, type KnownWorkload, type Labels } from "./known_workloads.ts";
+import { formatLabels, type KnownWorkload } from "./known_workloads.ts";
 
 export const subsetEndpoints: Analyzer = function* (resources) {
   const hosts = hostEndpoints(resources);

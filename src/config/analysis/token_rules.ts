@@ -1,4 +1,5 @@
 /** Rules that ask for a token where none is ever verified: of policies (BOW0032), and of routes (IST0149). */
+import { hasLabels, type Labels, mayBeOne } from "../../model/labels.ts";
 import { isClaimName } from "../../model/claim_name.ts";
 import { CODES } from "../codes.ts";
 import type { ConfigResource, ResourceSet } from "../resource.ts";
@@ -6,9 +7,10 @@ import type { AuthorizationRule } from "../schema/authorization_policy.ts";
 import { MESH_GATEWAY, resolveGateway } from "../schema/gateway_name.ts";
 import { MESH_CONFIG_DEFAULT } from "../schema/mesh_config.ts";
 import type { RequestAuthenticationSpec } from "../schema/request_authentication.ts";
+import { wantedBy } from "../selector.ts";
 import { type Analyzer, type FieldPath, warning } from "./analyzer.ts";
 import { gatewaysByKey } from "./gateways.ts";
-import { formatLabels, hasAll, knownWorkloads, type Labels } from "./known_workloads.ts";
+import { formatLabels, knownWorkloads } from "./known_workloads.ts";
 
 export const policyTokens: Analyzer = function* (resources) {
   const verifiers = new Verifiers(resources);
@@ -16,8 +18,8 @@ export const policyTokens: Analyzer = function* (resources) {
   for (const policy of resources.authorizationPolicies) {
     const index = policy.spec.rules.findIndex(asksForToken);
     if (index < 0) continue;
-    const { namespace, spec } = policy;
-    const wanted = spec.selector?.matchLabels ?? {};
+    const { namespace } = policy;
+    const wanted = wantedBy(policy);
     // A policy of the root namespace speaks of workloads everywhere, of which any may have a verifier of its own.
     if (namespace === verifiers.root) {
       if (verifiers.any) continue;
@@ -83,20 +85,14 @@ class Verifiers {
 
   select(namespace: string, labels: Labels): boolean {
     return this.#all.some((one) =>
-      (one.namespace === namespace || one.namespace === this.root) && hasAll(labels, wantedBy(one))
+      (one.namespace === namespace || one.namespace === this.root) && hasLabels(labels, wantedBy(one))
     );
   }
 
   /** Whether one might select workloads of which these labels are known, and in no namespace. */
   mightSelect(labels: Labels): boolean {
-    return this.#all.some((one) =>
-      Object.entries(wantedBy(one)).every(([key, value]) => (labels[key] ?? value) === value)
-    );
+    return this.#all.some((one) => mayBeOne(wantedBy(one), labels));
   }
-}
-
-function wantedBy({ spec }: ConfigResource<RequestAuthenticationSpec>): Labels {
-  return spec.selector?.matchLabels ?? {};
 }
 
 function asksForToken({ from, when }: AuthorizationRule): boolean {

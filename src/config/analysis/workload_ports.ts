@@ -1,9 +1,9 @@
 /** BOW0066: a port of a workload by a name that no service has which leads to it. */
+import { hasLabels, labelKey, type Labels } from "../../model/labels.ts";
 import { nearest } from "../../lib/edit_distance.ts";
 import { CODES } from "../codes.ts";
 import type { ResourceSet } from "../resource.ts";
 import { type Analyzer, type FieldPath, warning } from "./analyzer.ts";
-import { hasAll, type Labels } from "./known_workloads.ts";
 
 /** Names of ports that a service asks its workloads for. */
 interface Asking {
@@ -28,8 +28,8 @@ export const workloadPorts: Analyzer = function* (resources) {
   for (const { resource, labels, ports, path } of workloads) {
     if (Object.keys(ports).length === 0) continue;
     const known = Object.entries(labels)
-      .flatMap((label) => askings.get(bucketOf(resource.namespace, label)) ?? [])
-      .filter(({ selector }) => hasAll(labels, selector)).flatMap(({ names }) => names);
+      .flatMap(([key, value]) => askings.get(labelKey(resource.namespace, key, value)) ?? [])
+      .filter(({ selector }) => hasLabels(labels, selector)).flatMap(({ names }) => names);
     for (const name of Object.keys(ports)) {
       if (known.includes(name)) continue;
       const at: FieldPath = [...path, name];
@@ -50,16 +50,12 @@ function* asked({ services, serviceEntries }: ResourceSet): Generator<Asking> {
     const names = ports.flatMap(({ name, targetPort }) =>
       typeof targetPort === "string" ? [name, targetPort] : [name]
     );
-    yield { bucket: bucketOf(namespace, first), selector, names };
+    yield { bucket: labelKey(namespace, ...first), selector, names };
   }
   for (const { namespace, spec: { workloadSelector, ports } } of serviceEntries) {
     const [first] = Object.entries(workloadSelector?.labels ?? {});
     if (first === undefined) continue;
     const selector = workloadSelector?.labels ?? {};
-    yield { bucket: bucketOf(namespace, first), selector, names: ports.map(({ name }) => name) };
+    yield { bucket: labelKey(namespace, ...first), selector, names: ports.map(({ name }) => name) };
   }
-}
-
-function bucketOf(namespace: string, [key, value]: readonly [string, string]): string {
-  return `${namespace}\n${key}\n${value}`;
 }
