@@ -278,7 +278,7 @@ export class HostParts {
 /** Each rule of a VirtualService that has no say, before those of the one that has. */
 function rulesPassedOver({ resource, why }: PassedOver): readonly SkippedRule[] {
   return resource.spec.http.map((_, index) => ({
-    origin: originOf({ resource, index }),
+    origin: originOf(resource, "http", index),
     before: 0,
     why,
   }));

@@ -50,7 +50,7 @@ export function routesOf(rule: MeshRule, scope: RouteScope): BuiltRoutes {
     const { http, resource } = placed;
     const reasons = http.match.map((match) => whyNot(match, resource.namespace, scope));
     const matches = http.match.filter((_, index) => reasons[index] === null);
-    const origin = originOf(placed);
+    const origin = originOf(placed.resource, "http", placed.index);
     if (http.match.length > 0 && matches.length === 0) {
       skipped.push({ origin, before: routes.length, why: [...new Set(reasons)].join("; or ") });
       continue;
@@ -83,9 +83,14 @@ export function forwardRoute(
   return { name: origin === null ? DEFAULT_ROUTE_NAME : null, origin, matches, action };
 }
 
-export function originOf({ resource, index }: Pick<PlacedRule, "resource" | "index">): RouteOrigin {
-  const { file, line } = resource.positionOf(["spec", "http", index]);
-  return { virtualService: `${resource.namespace}/${resource.name}`, rule: index, file, line };
+/** Of a rule by its place in one of the three lists of a VirtualService. */
+export function originOf(
+  resource: PlacedRule["resource"],
+  list: "http" | "tls" | "tcp",
+  rule: number,
+): RouteOrigin {
+  const { file, line } = resource.positionOf(["spec", list, rule]);
+  return { virtualService: `${resource.namespace}/${resource.name}`, rule, file, line };
 }
 
 /** What of a match is decided once per caller and port, for requests as for connections. */

@@ -1,12 +1,13 @@
 /** The `tls` and `tcp` rules of a VirtualService as routes for bytes, for one kind of caller. */
 import { Network, parseIp } from "../lib/ip.ts";
-import { NO_CONDITIONS, type RouteOrigin } from "../model/route.ts";
+import { NO_CONDITIONS } from "../model/route.ts";
 import { clusterName, type SkippedRule, type TcpRoute } from "../model/snapshot.ts";
 import { destinationsOf } from "./route_actions.ts";
 import {
   type BuildConditions,
   type BuiltRoutes,
   forwardRoute,
+  originOf,
   type RouteScope,
   WEIGHT_WHOLE,
   whyNot,
@@ -163,9 +164,4 @@ function isIn(authority: string, networks: readonly string[]): boolean {
 
 function defaultTcpRoute(host: string, port: number): TcpRoute {
   return { origin: null, destinations: [{ cluster: clusterName(port, null, host), weight: WEIGHT_WHOLE }] };
-}
-
-function originOf(resource: MeshRule["resource"], list: "tls" | "tcp", rule: number): RouteOrigin {
-  const { file, line } = resource.positionOf(["spec", list, rule]);
-  return { virtualService: `${resource.namespace}/${resource.name}`, rule, file, line };
 }

@@ -3,6 +3,7 @@ import { appendFileSync } from "node:fs";
 import { mkdir, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
+import { syncDirectory } from "./sync_directory.ts";
 
 export type FileErrorCode = "not-found" | "permission-denied" | "too-large" | "wrong-kind" | "failed";
 
@@ -96,6 +97,7 @@ export async function writeFileAtomic(
       await file.close();
     }
     await rename(temporary, path);
+    // The rename itself must survive too.
     await syncDirectory(directory);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
@@ -153,16 +155,6 @@ async function readAtMost(file: FileHandle, path: string, maxBytes: number): Pro
     length += bytesRead;
   }
   throw new FileError("too-large", path, `Cannot read ${path}: it is longer than ${maxBytes} bytes`);
-}
-
-/** The rename itself must survive too. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 /** Where `path` leads when it is written in the file `file`: relative paths start from its directory. */

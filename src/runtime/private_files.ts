@@ -5,6 +5,7 @@
 import { constants } from "node:fs";
 import { chmod, type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { syncDirectory } from "./sync_directory.ts";
 
 /** Passed to whatever keeps state. Paths are the system's own; every method throws PrivateFileError. */
 export interface PrivateFiles {
@@ -196,15 +197,6 @@ async function removeUnfinished(directory: string): Promise<void> {
     if (status !== undefined && Date.now() - status.mtimeMs > UNFINISHED_AGE_MAX_MS) {
       await unlink(path).catch(missing(undefined));
     }
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

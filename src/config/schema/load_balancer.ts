@@ -1,4 +1,5 @@
 /** LoadBalancerSettings: how a caller chooses among the endpoints of a cluster. */
+import { isPrime } from "../../lib/prime.ts";
 import * as v from "valibot";
 import { fields, list, optional, type Schema } from "./fields.ts";
 import { headerName, isToken } from "./header_operations.ts";
@@ -74,7 +75,7 @@ const ringSize = wholeNumber("a ring's size", 0, RING_SIZE_MAX);
 const tableSize: Schema<number> = v.pipe(
   v.number(),
   v.check(
-    (size) => Number.isInteger(size) && size < MAGLEV_TABLE_SIZE_LIMIT && isPrime(size),
+    (size) => size < MAGLEV_TABLE_SIZE_LIMIT && isPrime(size),
     wrong(`a table's size is a prime number below ${MAGLEV_TABLE_SIZE_LIMIT}`),
   ),
 );
@@ -166,10 +167,4 @@ function algorithmOf({ ringHash, maglev, minimumRingSize }: HashFields): HashAlg
   if (maglev !== null) return { type: "maglev", tableSize: maglev.tableSize };
   const size = ringHash?.minimumRingSize || minimumRingSize || RING_SIZE_DEFAULT;
   return { type: "ringHash", minimumRingSize: size };
-}
-
-function isPrime(number: number): boolean {
-  if (number < 2) return false;
-  for (let factor = 2; factor * factor <= number; factor++) if (number % factor === 0) return false;
-  return true;
 }

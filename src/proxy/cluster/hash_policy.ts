@@ -3,6 +3,7 @@ import { keyHash } from "../../lib/hash.ts";
 import type { Random } from "../../lib/prng.ts";
 import type { HashKey } from "../../model/snapshot.ts";
 import { type HeaderList, headerValue, type RequestHead } from "../exchange.ts";
+import { queryParameter } from "../route/query_parameter.ts";
 import { NO_KEY } from "./balancer/balancer.ts";
 
 /** What came of a request. */
@@ -53,7 +54,7 @@ function valueOf(key: HashKey, head: RequestHead, sourceIp: string | null): stri
     case "cookie":
       return cookieOf(head.headers, key.name);
     case "query":
-      return queryParameter(head.path, key.name);
+      return queryParameter(head.path, key.name) ?? null;
     case "sourceIp":
       return sourceIp;
   }
@@ -68,17 +69,6 @@ function cookieOf(headers: HeaderList, name: string): string | null {
       if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
       return pair.slice(equals + 1).trim().replace(/^"(.*)"$/, "$1");
     }
-  }
-  return null;
-}
-
-/** The first of that name, as it was written. */
-function queryParameter(path: string, name: string): string | null {
-  const question = path.indexOf("?");
-  if (question < 0) return null;
-  for (const pair of path.slice(question + 1).split("&")) {
-    const equals = pair.indexOf("=");
-    if ((equals < 0 ? pair : pair.slice(0, equals)) === name) return equals < 0 ? "" : pair.slice(equals + 1);
   }
   return null;
 }

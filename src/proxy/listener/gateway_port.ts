@@ -1,11 +1,11 @@
 /** One port of a gateway: what arrives there goes by plain text or TLS, and by the server name that TLS asks for. */
-import { endsOf, NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { endsOf, type Wire, type WireOwner } from "../../runtime/socket.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import { acceptGatewayBytes, GatewayAcceptor, type GatewayContext } from "../filters/gateway.ts";
 import { policyPeer } from "../policy/policy_call.ts";
 import type { CompiledChain } from "../route/gateway_table.ts";
-import type { Reception } from "./reception.ts";
+import { CLOSED, closed, type Reception } from "./reception.ts";
 import { ANONYMOUS, type ProvenClient, type TlsTermination } from "./tls_termination.ts";
 
 export interface GatewayPortOptions {
@@ -97,11 +97,3 @@ export class GatewayPort {
     return reception.tcp(wire, (stream) => acceptGatewayBytes(context, connection, stream));
   }
 }
-
-function closed(wire: Wire): WireOwner {
-  wire.terminate();
-  return NOBODY;
-}
-
-/** Whoever speaks something else. */
-const CLOSED = { http1: closed, http2: closed, tls: closed, tcp: closed };

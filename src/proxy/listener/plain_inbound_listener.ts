@@ -13,7 +13,7 @@ import {
 } from "../filters/inbound_plain.ts";
 import type { GatewayTls } from "../../model/gateway_listener.ts";
 import { expectationOf, type ListenerWarning } from "./outbound_listener.ts";
-import type { Reception } from "./reception.ts";
+import { CLOSED, closed, type Reception } from "./reception.ts";
 import type { TlsTermination } from "./tls_termination.ts";
 
 export interface PlainInboundListenerOptions {
@@ -146,11 +146,3 @@ export class PlainInboundListener {
     });
   }
 }
-
-function closed(wire: Wire): WireOwner {
-  wire.terminate();
-  return NOBODY;
-}
-
-/** Whoever speaks something else. */
-const CLOSED = { http1: closed, http2: closed, tls: closed, tcp: closed };

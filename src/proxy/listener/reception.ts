@@ -132,7 +132,11 @@ export class Reception {
   }
 }
 
-function closed(wire: Wire): WireOwner {
+/** Ends a connection at once. */
+export function closed(wire: Wire): WireOwner {
   wire.terminate();
   return NOBODY;
 }
+
+/** For a door at which only some protocols are spoken: whoever speaks another one. */
+export const CLOSED = { http1: closed, http2: closed, tls: closed, tcp: closed };

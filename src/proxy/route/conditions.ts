@@ -1,4 +1,5 @@
 /** The conditions of a route's match, compiled. The proxy asks whether they hold, `explain` also why not. */
+import { queryParameter } from "./query_parameter.ts";
 import { claimKeys } from "../../model/claim_name.ts";
 import type { NamedMatch, RouteMatch } from "../../model/route.ts";
 import type { HeaderList, RequestHead } from "../exchange.ts";
@@ -110,15 +111,4 @@ function headerList(headers: HeaderList, name: string): string | undefined {
 export function pathWithoutQuery(head: RequestHead): string {
   const query = head.path.indexOf("?");
   return query < 0 ? head.path : head.path.slice(0, query);
-}
-
-/** The first value of a query parameter, undecoded as in Envoy; `?key` has the empty string. */
-export function queryParameter(path: string, name: string): string | undefined {
-  const query = path.indexOf("?");
-  if (query < 0) return undefined;
-  for (const pair of path.slice(query + 1).split("&")) {
-    const equals = pair.indexOf("=");
-    if ((equals < 0 ? pair : pair.slice(0, equals)) === name) return equals < 0 ? "" : pair.slice(equals + 1);
-  }
-  return undefined;
 }

@@ -2,6 +2,7 @@
  * Google's Maglev table as Envoy builds it: every endpoint wants the slots in an order of its own, and they take turns,
  * by weight, until none is free. Lookup is one step, and shares are more even than on a ring.
  */
+import { isPrime } from "../../../lib/prime.ts";
 import { keyHash } from "../../../lib/hash.ts";
 import type { Candidate } from "./balancer.ts";
 import { type HashTable, TableSource } from "./hash_table.ts";
@@ -19,7 +20,10 @@ export class MaglevTable implements HashTable {
   readonly #source: TableSource;
   readonly #owners: Int32Array;
 
-  /** Throws when the size is not a prime up to MAGLEV_TABLE_SIZE_MAX. */
+  /**
+   * Throws when the size is not a prime up to MAGLEV_TABLE_SIZE_MAX: an endpoint's step would not come by every slot of
+   * a table of another size.
+   */
   static of(endpoints: readonly Candidate[], size: number, old: HashTable | null): HashTable {
     if (old instanceof MaglevTable && old.fits(endpoints, size)) return old;
     if (size > MAGLEV_TABLE_SIZE_MAX || !isPrime(size)) {
@@ -64,11 +68,4 @@ function fill({ size, keys, weights }: TableSource): Int32Array {
     }
   }
   return owners;
-}
-
-/** The step would not come by every slot of a table of another size. */
-function isPrime(number: number): boolean {
-  if (!Number.isInteger(number) || number < 2) return false;
-  for (let divisor = 2; divisor * divisor <= number; divisor++) if (number % divisor === 0) return false;
-  return true;
 }

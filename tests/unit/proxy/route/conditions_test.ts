@@ -8,7 +8,7 @@ import {
 } from "../../../../src/model/route.ts";
 import type { RequestHead } from "../../../../src/proxy/exchange.ts";
 import { requestAuthOf } from "../../../../src/proxy/jwt/request_auth.ts";
-import { compileConditions, queryParameter } from "../../../../src/proxy/route/conditions.ts";
+import { compileConditions } from "../../../../src/proxy/route/conditions.ts";
 import { compileStringMatch } from "../../../../src/proxy/route/string_matcher.ts";
 
 const REQUEST: RequestHead = {
@@ -109,21 +109,6 @@ describe("compileConditions()", () => {
       // The goal; what backtracks takes longer than the universe is old.
       expect(Math.min(...times)).toBeLessThan(50);
     }
-  });
-});
-
-describe("queryParameter()", () => {
-  test.each([
-    ["/", "a", undefined],
-    ["/?", "", ""],
-    ["/?a", "a", ""],
-    ["/?a=b=c", "a", "b=c"],
-    ["/?x=1&a=2", "a", "2"],
-    ["/?aa=1", "a", undefined],
-    ["/?%61=1", "a", undefined],
-    ["/?x=1?a=2", "a", undefined],
-  ])("queryParameter(%p, %p) is %p", (path, name, expected) => {
-    expect(queryParameter(path, name)).toBe(expected as string);
   });
 });
 
