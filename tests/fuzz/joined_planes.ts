@@ -188,19 +188,22 @@ export class JoinedPlanes {
     cluster(),
     { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1, true)] },
   ));
-  readonly callee = new DataPlane(snapshotOf(settings({
-    workload: workload("shop-1", SHOP_ID),
-    inbound: [{ port: 8080, service: SERVICE }],
-  })));
+  readonly callee: DataPlane;
   readonly #random: Prng;
   readonly #workload: Workload;
   readonly #ends: End[] = [];
-  readonly #reception = new Reception(this.callee.gate, this.callee.wheel, "inbound");
+  readonly #reception: Reception;
   readonly #taken = new Map<DataPlane, number>();
 
-  constructor(random: Prng, workload: Workload) {
+  /** `protocol`: what the workload speaks. */
+  constructor(random: Prng, accept: Workload, protocol: "http1" | "http2" = "http1") {
     this.#random = random;
-    this.#workload = workload;
+    this.#workload = accept;
+    this.callee = new DataPlane(snapshotOf(settings({
+      workload: workload("shop-1", SHOP_ID),
+      inbound: [{ port: 8080, service: SERVICE, protocol }],
+    })));
+    this.#reception = new Reception(this.callee.gate, this.callee.wheel, "inbound");
   }
 
   /** A client that dials the caller's sidecar, or an address on the way to which it is captured. */
