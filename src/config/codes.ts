@@ -87,7 +87,7 @@ export const CODES = {
   policyOfOtherSpeech: "BOW0054",
   /** A policy for a port that the host has not. */
   policyPortUnknown: "BOW0055",
-  /** Counts of outlier detection that never eject anybody. */
+  /** Outlier detection that never ejects anybody. */
   countsWithoutEffect: "BOW0056",
   /** A setting that another one beside it makes void. */
   settingOutdone: "BOW0057",

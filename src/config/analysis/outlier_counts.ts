@@ -1,11 +1,19 @@
-/** BOW0056: counts of outlier detection that never eject anybody. */
+/** BOW0056: outlier detection that never ejects anybody. */
 import { CODES } from "../codes.ts";
+import type { ConfigResource } from "../resource.ts";
+import type { ServiceEntrySpec } from "../schema/service_entry.ts";
 import { type Analyzer, warning } from "./analyzer.ts";
 import { policies } from "./policies.ts";
 
 export const outlierCounts: Analyzer = function* (resources) {
-  for (const { resource, path, policy: { outlierDetection } } of policies(resources)) {
+  const openWildcards = new Set(resources.serviceEntries.flatMap(openWildcardsOf));
+  for (const { resource, host, path, policy: { outlierDetection } } of policies(resources)) {
     if (outlierDetection === null) continue;
+    if (openWildcards.has(host)) {
+      const message = `${host} leads to whichever host a call names, and of those none is ejected`;
+      yield warning(CODES.countsWithoutEffect, resource, [...path, "outlierDetection"], message, null);
+      continue;
+    }
     const { consecutive5xxErrors: errors, consecutiveGatewayErrors: gateway } = outlierDetection;
     const at = [...path, "outlierDetection"];
     if (errors === 0 && !gateway) {
@@ -31,3 +39,9 @@ export const outlierCounts: Analyzer = function* (resources) {
     }
   }
 };
+
+/** Hosts of which each call says which one it means, where nobody wrote endpoints. */
+function openWildcardsOf({ spec }: ConfigResource<ServiceEntrySpec>): readonly string[] {
+  if (spec.resolution !== "NONE" && spec.resolution !== "DYNAMIC_DNS") return [];
+  return spec.hosts.filter((host) => host.startsWith("*"));
+}

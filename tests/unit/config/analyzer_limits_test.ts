@@ -121,6 +121,17 @@ describe("policies and ports", () => {
     expect(codes(HTTP, policy(`{outlierDetection: ${text}}`))).toEqual(expected);
   });
 
+  test("outlierDetection of a wildcard without endpoints of its own", () => {
+    const open = (resolution: string): Written => [
+      "ServiceEntry",
+      "open",
+      `hosts: ["*.example.com"]\nports: [{number: 80, name: http, protocol: HTTP}]\n${resolution}`,
+    ];
+    const detects = policy("{outlierDetection: {}}", "*.example.com");
+    expect(codes(open("resolution: DYNAMIC_DNS"), detects)).toEqual(["BOW0056"]);
+    expect(codes(open("resolution: STATIC\nendpoints: [{address: 10.0.0.1}]"), detects)).toEqual([]);
+  });
+
   test.each([
     ["{retryBudget: {}, connectionPool: {http: {http2MaxRequests: 1}}}", []],
     ["{retryBudget: {}, connectionPool: {http: {maxRetries: 1}}}", ["BOW0057"]],

@@ -40,6 +40,26 @@ describe("DestinationRules", () => {
     );
   });
 
+  test("destinationSubset finds subsets that a rule for a narrower host hides from everybody", () => {
+    const of = (host: string, name: string, more = ""): Written => [
+      "DestinationRule",
+      name,
+      `host: "${host}"\nsubsets: [{name: ${name}, labels: {v: ${name}}}]\n${more}`,
+    ];
+    const to = (subset: string) => rules(`{route: [{destination: {host: a, subset: ${subset}}}]}`);
+    const found = (...written: Written[]) =>
+      findings(A, ...written).filter((one) => one.startsWith("IST0101"));
+    const lost = ["IST0101 spec.http[0].route[0].destination.subset"];
+    const wide = of("*.svc.cluster.local", "wide");
+    expect(found(to("wide"), wide)).toEqual([]);
+    expect(found(to("wide"), wide, of("a", "own"))).toEqual(lost);
+    expect(found(to("wide"), wide, of("*.tutorial.svc.cluster.local", "own"))).toEqual(lost);
+    expect(found(to("wide"), of("*", "all"), wide, of("*.other.svc.cluster.local", "own"))).toEqual([]);
+    // Some callers do not see the narrower one.
+    expect(found(to("wide"), wide, of("a", "own", "exportTo: [other]"))).toEqual([]);
+    expect(found(to("wide"), wide, of("a", "own", "workloadSelector: {matchLabels: {app: b}}"))).toEqual([]);
+  });
+
   test("localityFailover finds failing over without outlier detection", () => {
     const balancer = "loadBalancer: {localityLbSetting: {failover: [{from: a, to: b}]}}";
     expect(findings(A, policy(`{${balancer}}`))).toEqual([
