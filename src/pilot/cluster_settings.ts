@@ -25,7 +25,9 @@ export function clusterSettings(
   service: MeshService,
   port: ServicePort,
 ): ClusterSettings {
-  const { loadBalancer, connectionPool, outlierDetection } = policy;
+  const { loadBalancer, connectionPool } = policy;
+  // A wildcard's one endpoint stands for all hosts that calls name, which are not to be ejected for one of them.
+  const outlierDetection = service.resolution === "AUTHORITY" ? null : policy.outlierDetection;
   const protocol = protocolOf(connectionPool, port);
   const limits = limitsOf(connectionPool, mesh.tcpKeepalive, policy.retryBudget, port);
   const locality = localityOf(mesh, loadBalancer, outlierDetection !== null);

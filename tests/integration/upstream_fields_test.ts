@@ -1,12 +1,17 @@
-/** How upstreams are spoken to where a DestinationRule says so: in the client's HTTP, after PROXY protocol, through an HTTP proxy. */
+/**
+ * How upstreams are spoken to where a DestinationRule says so: in the client's HTTP, after PROXY protocol, through an HTTP
+ * proxy, on so many connections; and where its host is a wildcard.
+ */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createHttps } from "node:https";
+import type { TLSSocket } from "node:tls";
 import { join } from "node:path";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, replaceFile } from "./certificates.ts";
-import { curl, viaSidecar } from "./clients.ts";
+import { curl, RawConnection, viaSidecar } from "./clients.ts";
 import { startNode } from "./http2_peers.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
@@ -19,6 +24,7 @@ const OUTER = mesh.address(21);
 const NGINX = mesh.address(22);
 const PROXY = mesh.address(23);
 const FAR = mesh.address(24);
+const NEAR = mesh.address(25);
 const PORT = { app: 8080, plain: 8081, tls: 8443, proxy: 3128 };
 
 const authority = new OutsideAuthority(mesh.directory, "authority");
@@ -30,9 +36,9 @@ endEverythingAfterwards();
 function rule(host: string, policy: string): string {
   return `apiVersion: networking.istio.io/v1
 kind: DestinationRule
-metadata: { name: ${host}, namespace: shop }
+metadata: { name: "${host.replace("*", "any")}", namespace: shop }
 spec:
-  host: ${host}
+  host: "${host}"
   trafficPolicy: ${policy}
 `;
 }
@@ -46,14 +52,37 @@ function external(
 ): string {
   return `apiVersion: networking.istio.io/v1
 kind: ServiceEntry
-metadata: { name: ${host}, namespace: shop }
+metadata: { name: "${host.replace("*", "any")}", namespace: shop }
 spec:
-  hosts: [${host}]
+  hosts: ["${host}"]
   ports: [{ number: ${number}, name: port, protocol: ${protocol}, targetPort: ${targetPort} }]
   resolution: STATIC
-  endpoints: [{ address: ${address} }]
+  endpoints: [{ address: ${address}, labels: { v: one } }]
 `;
 }
+
+/** The same with a second endpoint. */
+function twofold(host: string): string {
+  const second = `, { address: ${NEAR}, labels: { v: two } }]`;
+  return external(host, FAR, "HTTP", 80, PORT.app).replace(/\]\n$/, `${second}\n`);
+}
+
+/** Which subset of which host the header `to` asks for. */
+const WILDCARD_ROUTES = `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: wide, namespace: shop }
+spec:
+  hosts: ["*.wide.test"]
+  http:
+${
+  ["a.wide.test one", "a.wide.test two", "x-dev.wide.test dev", "x-dev.wide.test one"].map((to) => {
+    const [host, subset] = to.split(" ");
+    return `  - match: [{ headers: { to: { exact: "${to}" } } }]
+    route: [{ destination: { host: ${host}, subset: ${subset} } }]
+`;
+  }).join("")
+}  - route: [{ destination: { host: a.wide.test } }]
+`;
 
 /** Says in which HTTP it was asked: the first bytes tell which of two servers is meant. */
 const EITHER_HTTP = (address: string) => `
@@ -116,6 +145,15 @@ ${paths}
   peers.push({ stop: () => child.kill() });
 }
 
+const FEW = "{ connectionPool: { tcp: { maxConnections: 1 } } }";
+
+/** Answers 503 where it is asked to. */
+function FAILS({ url }: IncomingMessage, response: ServerResponse): boolean {
+  if (url !== "/fail") return false;
+  response.writeHead(503).end();
+  return true;
+}
+
 beforeAll(async () => {
   const tls = `tls: { mode: SIMPLE, sni: said.test, caCertificates: ${authority.rootFile} }`;
   const client = "connectionPool: { http: { useClientProtocol: true } }";
@@ -150,12 +188,38 @@ spec:
     rule("bytes.test", "{ proxyProtocol: { version: V2 } }"),
     rule("connect.test", `{ ${tunnel("")} }`),
     rule("post.test", `{ ${tunnel(", protocol: POST")} }`),
+    external("full.test", FAR, "TCP", 7000, PORT.app),
+    rule("full.test", FEW),
+    service("full", 7000).replace("name: http", "name: tcp").replace("app: full", "app: inner")
+      .replace("port: 7000", `port: 7000, targetPort: ${PORT.app}`),
+    rule("full", FEW),
+    twofold("a.wide.test"),
+    twofold("x-dev.wide.test"),
+    `${
+      rule("*.wide.test", "{ outlierDetection: { consecutive5xxErrors: 1, maxEjectionPercent: 100 } }")
+    }  subsets:
+  - { name: one, labels: { v: one } }
+  - { name: two, labels: { v: two } }
+`,
+    `${
+      rule("*-dev.wide.test", "{ loadBalancer: { simple: ROUND_ROBIN } }")
+    }  subsets: [{ name: dev, labels: { v: two } }]\n`,
+    WILDCARD_ROUTES,
+    external("*.open.test", FAR, "HTTP", 80, PORT.tls),
+    rule("*.open.test", `{ tls: { mode: SIMPLE, caCertificates: ${authority.rootFile} } }`),
   );
   peers.push(
     ...await Promise.all([EITHER_HTTP(INNER), EITHER_HTTP(OUTER), HTTP_PROXY].map(startNode)),
   );
   startNginx();
   await startEcho("far", FAR);
+  await startEcho("near", NEAR, FAILS);
+  const pair = authority.issue("DNS:a.open.test");
+  const open = createHttps(
+    { cert: pair.chain, key: pair.key },
+    ({ socket }, response) => void response.end(`asked for ${(socket as TLSSocket).servername}`),
+  ).listen(PORT.tls, FAR);
+  peers.push({ stop: () => open.close() });
   const app = createServer((_, response) => void response.end("by the socket")).listen(file("app.sock"));
   peers.push({ stop: () => app.close() });
   await mesh.startControlPlane();
@@ -210,4 +274,54 @@ scenario("bytes go through an HTTP proxy, by CONNECT and by POST", async () => {
   }
   const seen = await (await fetch(`http://${PROXY}:${PORT.proxy}/`)).json();
   expect(seen).toEqual(["CONNECT behind.test:5432", "POST behind.test:5432"]);
+});
+
+describe("maxConnections", () => {
+  for (const [how, target] of [["straight", "full.test:7000"], ["over the mesh", "full:7000"]] as const) {
+    scenario(`a client's connection for bytes is one of them ${how}, and one more is refused`, async () => {
+      const connect = () => {
+        const client = new RawConnection(CLIENT, 15001);
+        client.send(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
+        return client;
+      };
+      const first = connect();
+      expect(await first.read(/\r\n\r\n/)).toStartWith("HTTP/1.1 200");
+      const second = connect();
+      const refusal = await second.read(/\r\n\r\n/);
+      expect(refusal).toStartWith("HTTP/1.1 503");
+      expect(refusal).toContain("x-bowline-reply: UO overflow");
+      first.close();
+      await until("there is room again", async () => {
+        const third = connect();
+        const answer = await third.read(/\r\n\r\n/);
+        third.close();
+        return answer.startsWith("HTTP/1.1 200");
+      });
+    });
+  }
+});
+
+describe("a wildcard's DestinationRule", () => {
+  const ask = async (to: string) => {
+    const { status, body, headers } = await viaSidecar(CLIENT, "a.wide.test", "/", "-H", `to: ${to}`);
+    return status === 200 ? (JSON.parse(body) as Echo).app : headers["x-bowline-reply"]?.[0]?.slice(0, 2);
+  };
+
+  scenario("has the subsets of each host that it covers, unless a narrower one hides it", async () => {
+    expect([await ask("a.wide.test one"), await ask("a.wide.test two")]).toEqual(["far", "near"]);
+    expect([await ask("x-dev.wide.test dev"), await ask("x-dev.wide.test one")]).toEqual(["near", "NC"]);
+  });
+
+  scenario("ejects endpoints", async () => {
+    await until("the one that fails was met", async () => {
+      return (await viaSidecar(CLIENT, "a.wide.test", "/fail")).status === 503;
+    });
+    for (let i = 0; i < 10; i++) expect(await ask("a.wide.test")).toBe("far");
+  });
+
+  scenario("asks in TLS for the host that the call names, and takes no other's certificate", async () => {
+    expect((await viaSidecar(CLIENT, "a.open.test")).body).toBe("asked for a.open.test");
+    const other = await viaSidecar(CLIENT, "b.open.test");
+    expect([other.status, other.headers["x-bowline-reply"]?.[0]?.slice(0, 2)]).toEqual([503, "UF"]);
+  });
 });

@@ -109,6 +109,8 @@ export class Host implements UpstreamOwner {
       return stream;
     }
     if (this.#waiting >= PENDING_REQUESTS_MAX || usage?.limits.pendingFull) return "overflow";
+    // One that carries bytes is nobody's again: who waits for it would wait for ever.
+    if (this.address.protocol === "tcp" && usage?.limits.connectionsFull) return "overflow";
     (wary ? this.#wary : this.#pending).push(pending);
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#connectForWaiting();

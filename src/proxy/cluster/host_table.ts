@@ -24,26 +24,12 @@ export class HostTable {
 
   /** The host of an address in a snapshot. `limits`: of the cluster that `address.pool` names. */
   get(address: HostAddress, limits: PoolLimits | null = null): Host {
-    const key = hostKey(address);
-    let host = this.#hosts.get(key);
-    // One that counts for other limits was left by a snapshot that did not compile, or by a cluster that went.
-    if (host === undefined || (host.usage?.limits ?? null) !== limits) {
-      host?.retire();
-      host = new Host(address, this.#context, limits);
-      this.#hosts.set(key, host);
-    }
-    return host;
+    return this.#in(this.#hosts, address, limits);
   }
 
-  /** The host of an address that a client named and no snapshot knows. */
-  passthrough(address: HostAddress): Host {
-    const key = hostKey(address);
-    let host = this.#passthrough.get(key);
-    if (host !== undefined) return host;
-    if (this.#passthrough.size >= PASSTHROUGH_HOSTS_MAX) this.#dropPassthrough();
-    host = new Host(address, this.#context);
-    this.#passthrough.set(key, host);
-    return host;
+  /** The host of an address that a client named and no snapshot knows. `limits` as in `get`. */
+  passthrough(address: HostAddress, limits: PoolLimits | null = null): Host {
+    return this.#in(this.#passthrough, address, limits);
   }
 
   /** Keeps the hosts that the new snapshot uses; the others close their connections when they fall idle. */
@@ -53,6 +39,18 @@ export class HostTable {
       host.retire();
       this.#hosts.delete(key);
     }
+  }
+
+  #in(hosts: Map<string, Host>, address: HostAddress, limits: PoolLimits | null): Host {
+    const key = hostKey(address);
+    const known = hosts.get(key);
+    if (known !== undefined && (known.usage?.limits ?? null) === limits) return known;
+    // It counts for other limits, of a snapshot that did not compile, or of a cluster that went.
+    known?.retire();
+    if (hosts === this.#passthrough && hosts.size >= PASSTHROUGH_HOSTS_MAX) this.#dropPassthrough();
+    const host = new Host(address, this.#context, limits);
+    hosts.set(key, host);
+    return host;
   }
 
   #dropPassthrough(): void {

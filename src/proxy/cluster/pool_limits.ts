@@ -11,6 +11,8 @@ export class PoolLimits {
   /** Requests in all, those that wait included. */
   requests = 0;
   retries = 0;
+  /** Clients' connections that carry bytes, which between sidecars share one. */
+  #tunnels = 0;
   #limits: ClusterLimits = {};
   readonly #own: Limits;
   #terms: ConnectionTerms;
@@ -38,6 +40,17 @@ export class PoolLimits {
 
   get connectionsFull(): boolean {
     return this.connections >= (this.#limits.maxConnections ?? Infinity);
+  }
+
+  /** Counts a client's connection, if there may be one more; `endTunnel` follows then when it is over. */
+  beginTunnel(): boolean {
+    if (this.#tunnels >= (this.#limits.maxConnections ?? Infinity)) return false;
+    this.#tunnels++;
+    return true;
+  }
+
+  endTunnel(): void {
+    this.#tunnels--;
   }
 
   get pendingFull(): boolean {

@@ -46,6 +46,8 @@ export abstract class ClusterExchange extends GuardedExchange {
   #outcomeFollows = false;
   /** Where the attempt counts as a retry. */
   #retrying: PoolLimits | null = null;
+  /** Where the client's connection counts as one. */
+  #tunnelling: PoolLimits | null = null;
   /** Of the client's connection, where it carries bytes and nobody asked for it by CONNECT. */
   #ends: ProxiedEnds | null = null;
   /** Where the client was going, for clusters that ask for no more; null: nothing but its request says so. */
@@ -91,6 +93,10 @@ export abstract class ClusterExchange extends GuardedExchange {
   /** Sends it to a cluster, by what was said of retries and the timeout. */
   protected sendBy(cluster: CompiledCluster): void {
     this.#cluster = cluster;
+    if (this.head.tunnel === "connect" && cluster.limits !== null) {
+      if (!cluster.limits.beginTunnel()) return this.reply(LOCAL_REPLY.overflow, cluster.unserved);
+      this.#tunnelling = cluster.limits;
+    }
     if (cluster.hashPolicy !== null) {
       const { key, setCookie } = cluster.hashPolicy.keyOf(this.head, this.clientAddress);
       this.#key = key;
@@ -145,6 +151,7 @@ export abstract class ClusterExchange extends GuardedExchange {
   protected override onFinished(): void {
     super.onFinished();
     this.#deadline?.cancel();
+    this.#tunnelling?.endTunnel();
     this.#endAttempt();
   }
 
@@ -260,9 +267,9 @@ export abstract class ClusterExchange extends GuardedExchange {
     return cluster.pickElsewhere(this.#attempted, this.#tried, this.#key);
   }
 
-  protected targetAt({ cluster }: CompiledCluster, endpoint: ClusterEndpoint): Target | null {
-    const host = upstreamHost(this.head, this.#ends, endpoint, cluster, this.context);
-    return host && { host, edge: endpoint.edge, connectTimeoutMs: cluster.connectTimeoutMs };
+  protected targetAt(compiled: CompiledCluster, endpoint: ClusterEndpoint): Target | null {
+    const host = upstreamHost(this.head, this.#ends, endpoint, compiled, this.context);
+    return host && { host, edge: endpoint.edge, connectTimeoutMs: compiled.cluster.connectTimeoutMs };
   }
 
   /** Whether it goes to where the client was going. */
@@ -270,8 +277,9 @@ export abstract class ClusterExchange extends GuardedExchange {
     return this.#dialled !== null && cluster.toOriginalDestination === true;
   }
 
-  #targetDialled({ cluster, unserved: edge }: CompiledCluster): Target | null {
-    const host = dialledHost(this.head, this.#ends, this.#dialled as Address, cluster, this.context);
+  #targetDialled(compiled: CompiledCluster): Target | null {
+    const { cluster, unserved: edge } = compiled;
+    const host = dialledHost(this.head, this.#ends, this.#dialled as Address, compiled, this.context);
     return host && { host, edge, connectTimeoutMs: cluster.connectTimeoutMs };
   }
 

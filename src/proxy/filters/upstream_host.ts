@@ -2,12 +2,16 @@
 import type { Cluster } from "../../model/snapshot.ts";
 import type { Address } from "../../runtime/socket.ts";
 import { hostOfAuthority, spokenTo } from "../cluster/authority_address.ts";
+import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
 import type { HostAddress } from "../cluster/connect_attempt.ts";
 import type { Host } from "../cluster/host.ts";
 import type { HostTable } from "../cluster/host_table.ts";
 import type { ProxiedEnds } from "../cluster/proxy_protocol.ts";
 import type { RequestHead } from "../exchange.ts";
+
+/** A cluster, and what its connections count for. */
+type PooledCluster = Pick<CompiledCluster, "cluster" | "limits">;
 
 export interface UpstreamHosts {
   readonly hosts: HostTable;
@@ -23,19 +27,24 @@ export function upstreamHost(
   head: RequestHead,
   ends: ProxiedEnds | null,
   chosen: ClusterEndpoint,
-  cluster: Cluster,
+  { cluster, limits }: PooledCluster,
   { hosts, isOwnAddress }: UpstreamHosts,
 ): Host | null {
   const { endpoint, host, http2Host } = chosen;
+  const own = { ...proxied(head, ends, cluster), ...poolOf(cluster, limits) };
   if (cluster.resolution === "AUTHORITY") {
     const address = hostOfAuthority(head, endpoint, cluster);
     const leadsBack = address === null || isOwnAddress(address.hostname, address.port);
-    return leadsBack ? null : hosts.passthrough({ ...address, ...proxied(head, ends, cluster) });
+    return leadsBack ? null : hosts.passthrough({ ...address, ...own }, limits);
+  }
+  if (asksForTheCallsName(cluster) && endpoint.meshPort === null) {
+    const { hostname, port } = host.address;
+    return hosts.passthrough({ hostname, port, ...spokenTo(head, cluster), ...own }, limits);
   }
   if (http2Host !== null && head.http2 === true && head.tunnel !== "connect") return http2Host;
   if (head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
   if (tunnelOf(head, chosen, cluster) !== undefined) return host;
-  return hosts.passthrough({ ...host.address, ...proxied(head, ends, cluster), protocol: "tcp" });
+  return hosts.passthrough({ ...host.address, ...own, protocol: "tcp" }, limits);
 }
 
 /** Where the client was going, for a cluster that asks for no more. Null: it would lead back here. */
@@ -43,11 +52,12 @@ export function dialledHost(
   head: RequestHead,
   ends: ProxiedEnds | null,
   { hostname, port }: Address,
-  cluster: Cluster,
+  { cluster, limits }: PooledCluster,
   { hosts, isOwnAddress }: UpstreamHosts,
 ): Host | null {
   if (isOwnAddress(hostname, port)) return null;
-  return hosts.passthrough({ hostname, port, ...spokenTo(head, cluster), ...proxied(head, ends, cluster) });
+  const own = { ...proxied(head, ends, cluster), ...poolOf(cluster, limits) };
+  return hosts.passthrough({ hostname, port, ...spokenTo(head, cluster), ...own }, limits);
 }
 
 /** The HTTP proxy that bytes go through to a plain endpoint. */
@@ -57,6 +67,15 @@ export function tunnelOf(
   { tunnel }: Cluster,
 ): Cluster["tunnel"] {
   return head.tunnel === "connect" && endpoint.meshPort === null ? tunnel : undefined;
+}
+
+/** In TLS, since a wildcard has no name of its own: hosts with the same endpoints share no connection. */
+function asksForTheCallsName({ tls, service }: Cluster): boolean {
+  return tls !== undefined && tls.sni === null && service.host.startsWith("*");
+}
+
+function poolOf({ name }: Cluster, limits: PooledCluster["limits"]): Pick<HostAddress, "pool"> {
+  return limits === null ? {} : { pool: name };
 }
 
 /** The header of PROXY protocol is the client's own where the connection is for it alone. */

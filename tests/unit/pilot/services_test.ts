@@ -187,6 +187,21 @@ describe("services", () => {
     }
   });
 
+  test("no host of a wildcard is ejected for another that calls name", () => {
+    const outlierOf = (resolution: string) => {
+      const entry =
+        `{hosts: ['*.example.com'], ports: [{number: 80, name: http, protocol: HTTP}], ${resolution}}`;
+      const rule = "{host: '*.example.com', trafficPolicy: {outlierDetection: {}}}";
+      const resources = load(
+        resource("ServiceEntry shop/api", entry),
+        resource("DestinationRule shop/api", rule),
+      );
+      return cluster(snapshotFor(resources, caller("shop")), "outbound|80||*.example.com")?.outlier;
+    };
+    expect(outlierOf("resolution: DYNAMIC_DNS")).toBeUndefined();
+    expect(outlierOf("resolution: STATIC, endpoints: [{address: 10.0.0.1}]")).toBeDefined();
+  });
+
   test.each(
     [
       ["{name: grpc, port: 8080}", "http2"],

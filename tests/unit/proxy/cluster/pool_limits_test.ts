@@ -139,6 +139,18 @@ describe("Host with limits", () => {
     expect(new Call(one).overflow).toBe(false);
   });
 
+  test("Host lets nobody wait for a connection that carries bytes, and makes as many as it may", () => {
+    const { network, one, host, used } = limited({ maxConnections: 2 }, "tcp");
+    expect([new Call(one), new Call(host("b")), new Call(one)].map(({ overflow }) => overflow)).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    expect([new Call(host("c")).overflow, used()[0]]).toEqual([true, 2]);
+    network.attempts[0]?.refuse();
+    expect([new Call(one).overflow, used()[0]]).toEqual([false, 2]);
+  });
+
   test("Host closes a connection that took its last request", () => {
     const { network, one, used } = limited({ maxRequestsPerConnection: 2 });
     for (let i = 0; i < 2; i++) {
@@ -252,6 +264,13 @@ describe("Host with limits", () => {
 });
 
 describe("PoolLimits", () => {
+  test("PoolLimits lets as many clients' connections carry bytes as there may be connections", () => {
+    const { limits } = limited({ maxConnections: 2 });
+    expect([limits.beginTunnel(), limits.beginTunnel(), limits.beginTunnel()]).toEqual([true, true, false]);
+    limits.endTunnel();
+    expect([limits.beginTunnel(), limits.beginTunnel()]).toEqual([true, false]);
+  });
+
   test("beginRetry() lets as many retries go on at once as it may", () => {
     const { limits } = limited({ maxRetries: 2 });
     expect([limits.beginRetry(), limits.beginRetry(), limits.beginRetry()]).toEqual([true, true, false]);
