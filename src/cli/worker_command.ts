@@ -39,6 +39,7 @@ export async function runWorker({ number }: WorkerCommandOptions): Promise<ExitC
         caps: proxyCaps(openFilesMax(), settings.limits),
         tlsMaterial: identity,
         warn: (message) => log.warn(message, { worker: number }),
+        info: (message) => log.info(message, { worker: number }),
         // The main process hears of them with the counts.
         onShutPorts() {},
       }),

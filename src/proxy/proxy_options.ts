@@ -45,6 +45,7 @@ export interface ProxyOptions {
   /** The own certificate and the trusted roots, fresh at every connection; null before the workload has joined. */
   tlsMaterial(): TlsMaterial | null;
   warn(message: string): void;
+  info(message: string): void;
   /** Other ports of a gateway than before cannot be opened. */
   onShutPorts(): void;
 }

@@ -131,7 +131,7 @@ export class ProxyParts {
   }
 
   createKeySources(): KeySources {
-    const { clock, random, jwksAllow } = this.#options;
+    const { clock, random, jwksAllow, info } = this.#options;
     // As in compiled_snapshot.ts: most proxies ask nobody for keys.
     const { KeyServer } = require("./jwt/key_server.ts") as typeof import("./jwt/key_server.ts");
     const { KeySources } = require("./jwt/key_sources.ts") as typeof import("./jwt/key_sources.ts");
@@ -142,7 +142,7 @@ export class ProxyParts {
       allowed: jwksAllow.flatMap((text) => Network.parse(text) ?? []),
     });
     return new KeySources({
-      ...{ clock, random, server },
+      ...{ clock, random, server, info },
       warn: (message) => this.#warnings.say("no-keys", message),
     });
   }

@@ -24,8 +24,12 @@ export interface CreateDataPlaneOptions {
 export function createDataPlane({ workers, ...options }: CreateDataPlaneOptions): DataPlane {
   const { log } = options;
   if (workers === 1) {
-    const warn = (message: string) => log.warn(message);
-    return new LocalDataPlane({ ...options, caps: proxyCaps(openFilesMax(), options.settings.limits), warn });
+    return new LocalDataPlane({
+      ...options,
+      caps: proxyCaps(openFilesMax(), options.settings.limits),
+      warn: (message) => log.warn(message),
+      info: (message) => log.info(message),
+    });
   }
   // Here, since most sidecars are one process.
   const { WorkerPool } = require("./worker_pool.ts") as typeof import("./worker_pool.ts");

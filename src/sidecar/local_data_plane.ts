@@ -19,6 +19,7 @@ export interface LocalDataPlaneOptions {
   readonly settings: DataPlaneSettings;
   readonly caps: ProxyCaps;
   warn(message: string): void;
+  info(message: string): void;
   /** `shutPorts` has changed. */
   onShutPorts(): void;
 }

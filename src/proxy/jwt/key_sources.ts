@@ -11,6 +11,7 @@ export interface KeySourcesOptions {
   readonly random: Random;
   readonly server: KeyServer;
   warn(message: string): void;
+  info(message: string): void;
 }
 
 export class KeySources {

@@ -33,6 +33,7 @@ export interface RemoteKeysOptions {
   /** The set as the server answers it. Rejects with KeyServerError. */
   ask(): Promise<string>;
   warn(message: string): void;
+  info(message: string): void;
 }
 
 export class RemoteKeys implements KeySource {
@@ -43,6 +44,8 @@ export class RemoteKeys implements KeySource {
   #obtainedMs = -Infinity;
   #askedMs = -Infinity;
   #retryAtMs = -Infinity;
+  /** Since when the server fails; null: it answered last. */
+  #failingSinceMs: number | null = null;
   #asking: Promise<KeySet | null> | null = null;
 
   constructor(options: RemoteKeysOptions) {
@@ -88,8 +91,10 @@ export class RemoteKeys implements KeySource {
     this.#askedMs = this.#now;
     try {
       this.#take(await this.#options.ask());
+      this.#tellOfRecovery();
     } catch (error) {
       if (!(error instanceof KeyServerError || error instanceof JwksError)) throw error;
+      this.#failingSinceMs ??= this.#askedMs;
       this.#retryAtMs = this.#now + this.#backoff.next();
       this.#tell(error.message);
     }
@@ -106,6 +111,14 @@ export class RemoteKeys implements KeySource {
     }
     this.#obtainedMs = this.#now;
     this.#backoff.reset();
+  }
+
+  #tellOfRecovery(): void {
+    if (this.#failingSinceMs === null) return;
+    const seconds = Math.round((this.#now - this.#failingSinceMs) / SECOND_MS);
+    this.#failingSinceMs = null;
+    const { issuer, info } = this.#options;
+    info(`The keys of the issuer ${JSON.stringify(issuer)} are there again, after ${seconds} s of failures`);
   }
 
   #tell(reason: string): void {

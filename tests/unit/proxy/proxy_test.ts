@@ -59,6 +59,7 @@ function proxyOf(leaf: TlsLeaf, outbound: number, mesh: number, caps = proxyCaps
     caps,
     tlsMaterial: () => ({ chain: leaf.chain, key: leaf.key, roots: authority.roots }),
     warn: (message) => warnings.push(message),
+    info() {},
     onShutPorts() {},
   });
 }

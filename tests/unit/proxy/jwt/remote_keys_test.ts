@@ -24,6 +24,7 @@ beforeAll(async () => {
 class Server {
   readonly clock = new ManualClock(0);
   readonly warnings: string[] = [];
+  readonly news: string[] = [];
   /** What it answers next; null: nothing but failure. */
   answer: string | null = first;
   asked = 0;
@@ -38,6 +39,7 @@ class Server {
         : Promise.resolve(this.answer);
     },
     warn: (message) => void this.warnings.push(message),
+    info: (message) => void this.news.push(message),
   });
 
   /** Which key the set has that is to be verified by. */
@@ -126,6 +128,28 @@ describe("RemoteKeys", () => {
     server.answer = second;
     server.clock.advance(60_000);
     expect(await server.has()).toBe("second");
+  });
+
+  test("says once that the keys are there again, and since when they were not", async () => {
+    const server = new Server();
+    await server.has();
+    server.answer = null;
+    server.clock.advance(KEYS_FRESH_MS);
+    for (let second = 0; second < 90; second++) {
+      await server.has();
+      server.clock.advance(1_000);
+    }
+    expect(server.news).toEqual([]);
+    server.answer = first;
+    server.clock.advance(30_000);
+    for (let look = 0; look < 2; look++) await server.has();
+    await Bun.sleep(0);
+    expect(server.news).toEqual([
+      `The keys of the issuer "${ISSUER}" are there again, after 120 s of failures`,
+    ]);
+    server.clock.advance(KEYS_FRESH_MS);
+    await server.has();
+    expect(server.news).toHaveLength(1);
   });
 
   test("a server that fails is asked again, and less and less often", async () => {
