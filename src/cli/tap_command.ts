@@ -1,5 +1,5 @@
 /** `bowline tap`: calls as they end, a line each. */
-import type { TappedCall, TappedVerdict } from "../model/tap.ts";
+import type { TapGreeting, TappedCall, TappedVerdict } from "../model/tap.ts";
 import { writeStdout } from "../runtime/process.ts";
 import { AdminClient } from "./admin_client.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
@@ -14,8 +14,8 @@ export interface TapOptions {
   readonly count?: number;
 }
 
-/** A line: first that the proxies were asked, then a call, or how many were not told. */
-type Told = TappedCall | { readonly omitted: number } | { readonly watching: true };
+/** A line: first the greeting, then a call, or how many were not told. */
+type Told = TappedCall | { readonly omitted: number } | TapGreeting;
 
 /** Prints until it is ended, the control plane ends, or nobody reads any more. JSON is one call a line. */
 export async function runTap(
@@ -26,12 +26,18 @@ export async function runTap(
   let left = count;
   for await (const line of new AdminClient(data).lines(`/v1/tap${query}`)) {
     const told = JSON.parse(line) as Told;
-    if ("watching" in told) printMessage(`Watching ${workload ?? "all workloads"}; Ctrl-C ends`);
+    if ("watching" in told) printMessage(greeting(workload, told));
     else if ("omitted" in told) printMessage(`${told.omitted} calls were too many to show`);
     else if (failed && !hasFailed(told)) continue;
     else if (!writeStdout(await render(told, output)) || --left === 0) return EXIT.ok;
   }
   throw new CommandError(EXIT.unavailable, "The control plane ended", "its log may say why");
+}
+
+/** An older control plane does not say who is connected. */
+function greeting(workload: string | undefined, { connected = true }: TapGreeting): string {
+  const absent = workload === undefined ? "no proxy is connected" : "it is not connected";
+  return `Watching ${workload ?? "all workloads"}${connected ? "" : `, but ${absent} yet`}; Ctrl-C ends`;
 }
 
 async function render(call: TappedCall, output: OutputFormat): Promise<string> {

@@ -13,6 +13,7 @@ import { CallStore } from "../mixer/call_store.ts";
 import { TelemetryStore } from "../mixer/telemetry_store.ts";
 import { ADMIN_SOCKET } from "../model/admin.ts";
 import { PORTS } from "../model/ports.ts";
+import { workloadKey } from "../model/workload.ts";
 import { DiscoveryServer } from "../pilot/discovery_server.ts";
 import { WorkloadRegistry } from "../pilot/registry.ts";
 import { certificateExpiries } from "../identity/certificate_expiries.ts";
@@ -195,7 +196,12 @@ export class ControlPlane {
       log,
       advertised,
       status,
-      tap: createTapApi(tap),
+      tap: createTapApi({
+        hub: tap,
+        known: () =>
+          new Set([...this.#registry.workloads().map(workloadKey), ...citadel.enrolledWorkloads()]),
+        isConnected: (workload) => discovery.isConnected(workload),
+      }),
       rollover: createRolloverApi({ citadel, audit, watch: rollover }),
       policies: createPolicyApi({
         calls,

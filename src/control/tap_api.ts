@@ -1,7 +1,8 @@
 /** What the admin socket tells of calls as they end: a line of JSON for each. */
 import { Hono } from "hono";
-import type { WorkloadTap } from "../model/tap.ts";
-import { parseWorkloadKey } from "../model/workload.ts";
+import { nearest } from "../lib/edit_distance.ts";
+import type { TapGreeting, WorkloadTap } from "../model/tap.ts";
+import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
 import type { TapHub } from "./tap_hub.ts";
 
 /** Bytes of lines that wait for a reader; what comes while there are more is only counted. */
@@ -9,10 +10,15 @@ const TAP_WAITING_BYTES_MAX = 1024 * 1024;
 
 const encoder = new TextEncoder();
 
-/** The first line: proxies were asked. */
-const GREETING = { watching: true };
+export interface TapApiOptions {
+  readonly hub: TapHub;
+  /** Every workload that the files or the books have. */
+  known(): ReadonlySet<WorkloadKey>;
+  /** Whether a proxy of a workload would hear that it is watched; null: of any. */
+  isConnected(workload: WorkloadKey | null): boolean;
+}
 
-export function createTapApi(hub: TapHub): Hono {
+export function createTapApi({ hub, known, isConnected }: TapApiOptions): Hono {
   const app = new Hono();
   app.get("/v1/tap", (context) => {
     const workload = context.req.query("workload") ?? null;
@@ -21,7 +27,10 @@ export function createTapApi(hub: TapHub): Hono {
     if (workload !== null && parseWorkloadKey(workload) === undefined) {
       return refuse(400, `A workload is NAMESPACE/NAME in lower case, not ${JSON.stringify(workload)}`);
     }
-    const watching = new TapLines();
+    if (workload !== null && !isConnected(workload) && !known().has(workload)) {
+      return refuse(400, unknownWorkload(workload, known()));
+    }
+    const watching = new TapLines({ watching: true, connected: isConnected(workload) });
     const stop = hub.watch({ workload, onReport: (report) => watching.add(report) });
     if (stop === null) return refuse(503, "Too many watch already");
     return new Response(watching.stream(stop), { headers: { "content-type": "application/jsonl" } });
@@ -29,11 +38,24 @@ export function createTapApi(hub: TapHub): Hono {
   return app;
 }
 
+function unknownWorkload(workload: WorkloadKey, known: ReadonlySet<WorkloadKey>): string {
+  const meant = nearest(workload, known);
+  const hint = meant === undefined
+    ? "bowline proxy-status lists those that are connected"
+    : `did you mean ${meant}?`;
+  return `No workload is ${workload}; ${hint}`;
+}
+
 /** The lines of one reader. */
 class TapLines {
+  readonly #greeting: TapGreeting;
   #waiting = "";
   #omitted = 0;
   #wake: () => void = () => {};
+
+  constructor(greeting: TapGreeting) {
+    this.#greeting = greeting;
+  }
 
   add({ calls, omitted }: WorkloadTap): void {
     this.#omitted += omitted;
@@ -46,7 +68,7 @@ class TapLines {
 
   stream(onCancel: () => void): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>({
-      start: (controller) => controller.enqueue(encoder.encode(`${JSON.stringify(GREETING)}\n`)),
+      start: (controller) => controller.enqueue(encoder.encode(`${JSON.stringify(this.#greeting)}\n`)),
       pull: async (controller) => {
         while (this.#waiting === "" && this.#omitted === 0) {
           await new Promise<void>((resolve) => this.#wake = resolve);

@@ -13,6 +13,13 @@ export const TAPPED_CALLS_MAX = 500;
 /** Characters of a method, an authority or a path; what is longer is cut. */
 export const TAPPED_TEXT_LENGTH_MAX = 512;
 
+/** The first line that somebody who watches is told: proxies are asked. */
+export interface TapGreeting {
+  readonly watching: true;
+  /** Whether any proxy is there that was. Older control planes do not say. */
+  readonly connected?: boolean;
+}
+
 export interface TappedCall {
   /** Milliseconds since 1970, when it ended. */
   readonly timeMs: number;

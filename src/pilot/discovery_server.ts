@@ -171,6 +171,11 @@ export class DiscoveryServer {
     }
   }
 
+  /** Whether a workload has a stream; with null, whether any has. */
+  isConnected(workload: WorkloadKey | null): boolean {
+    return workload === null ? this.#sessions.size > 0 : this.#byWorkload.has(workload);
+  }
+
   /** Every connected proxy, sorted by workload. */
   status(): readonly ProxyStatus[] {
     const rows = [...this.#sessions].map((session) => ({

@@ -150,6 +150,9 @@ scenario("tap says why it cannot watch", async () => {
   const badName = await bowline(["tap", "Web", "--data", mesh.controlPlaneData]);
   expect([badName.code, badName.stdout]).toEqual([65, ""]);
   expect(badName.stderr).toContain('A workload is NAMESPACE/NAME in lower case, not "Web"');
+  const misspelt = await bowline(["tap", "shop/wbe", "--data", mesh.controlPlaneData]);
+  expect([misspelt.code, misspelt.stdout]).toEqual([65, ""]);
+  expect(misspelt.stderr).toContain("No workload is shop/wbe; did you mean shop/web?");
   expect((await bowline(["tap", "--data", candidates])).code).toBe(69);
 });
 

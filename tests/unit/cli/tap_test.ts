@@ -30,9 +30,13 @@ const CALLS: readonly TappedCall[] = [
 ];
 
 /** Runs it against a control plane that tells of these lines and ends. */
-async function tap(lines: readonly unknown[], ...args: string[]) {
+function tap(calls: readonly unknown[], ...args: string[]) {
+  return tapped([{ watching: true, connected: true }, ...calls], ...args);
+}
+
+async function tapped(lines: readonly unknown[], ...args: string[]) {
   const asked: string[] = [];
-  const body = [{ watching: true }, ...lines].map((line) => `${JSON.stringify(line)}\n`).join("");
+  const body = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
   const result = await withAdminServer((request) => {
     const { pathname, search } = new URL(request.url);
     asked.push(pathname + search);
@@ -51,6 +55,14 @@ describe("runTap()", () => {
       "Error: The control plane ended",
     ]);
     expect([exitCode, asked]).toEqual([69, ["/v1/tap"]]);
+  });
+
+  test.each<[string, string[]]>([
+    ["Watching all workloads, but no proxy is connected yet; Ctrl-C ends", []],
+    ["Watching shop/web, but it is not connected yet; Ctrl-C ends", ["shop/web"]],
+  ])("says %p where nobody is there to tell", async (text, args) => {
+    const { stderr } = await tapped([{ watching: true, connected: false }], ...args);
+    expect(stderr.split("\n")[0]).toBe(text);
   });
 
   test("asks for one workload, and ends after so many calls", async () => {
