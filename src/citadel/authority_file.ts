@@ -10,6 +10,7 @@
 import { decodePrivateKey, encodePrivateKey, PRIVATE_KEY_LABEL } from "../identity/key_pair.ts";
 import { decodePem, encodePem, type PemBlock } from "../identity/pem.ts";
 import { CERTIFICATE_LABEL } from "../identity/trust_bundle.ts";
+import { messageOf } from "../lib/message_of.ts";
 import { isSameBytes } from "../lib/same_bytes.ts";
 import type { RolloverPhase } from "../model/admin.ts";
 import {
@@ -71,7 +72,7 @@ export async function readAuthority(
       crosses: more.filter((each) => !isRoot(each)),
     };
   } catch (cause) {
-    throw unusable(path, cause instanceof Error ? cause.message : String(cause), cause);
+    throw unusable(path, messageOf(cause), cause);
   }
   for (const root of [state.signing, state.other]) {
     if (root !== null) await checkRoot(root, path, trustDomain);

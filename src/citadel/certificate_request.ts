@@ -2,6 +2,7 @@
 import { CSR_LABEL } from "../identity/csr.ts";
 import { hex } from "../identity/der_reader.ts";
 import { decodeOnePem } from "../identity/pem.ts";
+import { messageOf } from "../lib/message_of.ts";
 import { CitadelError } from "./citadel_error.ts";
 import { Pkcs10CertificateRequest } from "./x509.ts";
 
@@ -41,7 +42,7 @@ export async function publicKeyOfRequest(pem: string): Promise<Uint8Array> {
     weakness = weaknessOf(request.publicKey.algorithm);
     proven = weakness === undefined && await request.verify();
   } catch (cause) {
-    throw refused(`it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    throw refused(`it cannot be read: ${messageOf(cause)}`, cause);
   }
   if (weakness !== undefined) throw refused(weakness);
   if (!proven) throw refused("its signature is wrong");

@@ -14,6 +14,7 @@ import {
   JOIN_TOKEN_CHARACTERS_MAX,
   TOKEN_SOURCES_MAX,
 } from "../identity/join_token_claims.ts";
+import { messageOf } from "../lib/message_of.ts";
 import { type JoinTokenStatus, TOKEN_LIFE_MAX_MS, TOKEN_LIFE_MIN_MS } from "../model/admin.ts";
 import type { JoinTokenClaims } from "../model/enrolment.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -199,7 +200,7 @@ export class JoinTokens {
       if (cause instanceof errors.JWTExpired) {
         throw tokenRefused("token_expired", `The join token ${await describe(cause.payload)} has expired`);
       }
-      const reason = cause instanceof errors.JOSEError ? cause.code : String(cause);
+      const reason = cause instanceof errors.JOSEError ? cause.code : messageOf(cause);
       throw tokenRefused("token_invalid", `The join token was refused: ${reason}`);
     }
     const wrong = findWrongClaim(claims);

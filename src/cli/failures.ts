@@ -1,4 +1,5 @@
 /** How a command that fails tells the user, and with which code it ends. */
+import { messageOf } from "../lib/message_of.ts";
 import { ListenError } from "../runtime/listen_error.ts";
 import { environmentVariable } from "../runtime/process.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
@@ -12,7 +13,7 @@ export function reportFailure(error: unknown): ExitCode {
     if (debug) printMessage(stackOf(error));
     return error.exitCode;
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (isOperatingCondition(error)) {
     printError({ message, hint: error instanceof ListenError ? error.hint : undefined });
     if (debug) printMessage(stackOf(error));

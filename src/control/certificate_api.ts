@@ -11,6 +11,7 @@ import { CitadelError, platformTokenRefused } from "../citadel/citadel_error.ts"
 import type { Issued } from "../citadel/issuer.ts";
 import type { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
 import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { EnrolRequest, PlatformEnrolRequest, RejoinRequest } from "../model/enrolment.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -151,7 +152,7 @@ function pass<Body>(
 
 function refusalOf(error: unknown): Pick<AuditEntry, "outcome" | "detail"> {
   if (error instanceof CitadelError) return { outcome: error.code, detail: error.detail };
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = messageOf(error);
   return { outcome: error instanceof BodyError ? "request_invalid" : "internal", detail };
 }
 

@@ -6,6 +6,7 @@ import { ConfigStore, type Generation, type Outcome } from "../config/config_sto
 import { formatFinding } from "../config/format_finding.ts";
 import type { LoadResult } from "../config/loader.ts";
 import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/message_of.ts";
 import { type DirectoryWatch, watchDirectory } from "../runtime/directory_watch.ts";
 import { readTextFileIfPresent, writeFileAtomic } from "../runtime/files.ts";
 import type { SourceFile } from "../runtime/read_files.ts";
@@ -174,7 +175,7 @@ export class ConfigSource {
     const content = JSON.stringify(files.map(({ file, text }) => ({ file, text })));
     this.#saving = this.#saving
       .then(() => writeFileAtomic(`${dataDirectory}/${LAST_GOOD_FILE}`, content))
-      .catch((error) => log.warn("Could not keep a copy of the configuration", { reason: String(error) }));
+      .catch((error) => log.warn("Could not keep a copy of the configuration", { reason: messageOf(error) }));
   }
 
   async #restore(): Promise<boolean> {

@@ -2,6 +2,7 @@
 import { type PlatformIssuer, readEnrolmentFile } from "../config/enrolment/enrolment_file.ts";
 import { formatFinding } from "../config/format_finding.ts";
 import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/message_of.ts";
 import { readTextSync, WatchedFiles } from "../runtime/watched_files.ts";
 import type { Log } from "../telemetry/log.ts";
 
@@ -43,7 +44,7 @@ export class EnrolmentRules {
     try {
       text = readTextSync(path);
     } catch (error) {
-      log.error(CANNOT_READ, { path, reason: String(error) });
+      log.error(CANNOT_READ, { path, reason: messageOf(error) });
       throw new EnrolmentFileError(path);
     }
     const { issuers, findings } = readEnrolmentFile({ file: path, text });
@@ -66,7 +67,7 @@ export class EnrolmentRules {
       text = readTextSync(path);
     } catch (error) {
       // Once, not at each look.
-      if (this.#text !== "") log.error(CANNOT_READ, { path, reason: String(error) });
+      if (this.#text !== "") log.error(CANNOT_READ, { path, reason: messageOf(error) });
       this.#text = "";
       return;
     }

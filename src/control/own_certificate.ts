@@ -6,6 +6,7 @@ import { nextRenewalTimeMs } from "../identity/certificate_info.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { afterDue } from "../lib/due_timer.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { Random } from "../lib/prng.ts";
 import type { Log } from "../telemetry/log.ts";
 
@@ -73,7 +74,7 @@ export class OwnCertificateKeeper {
     this.#cancel = afterDue(this.#options.clock, ms, () => {
       this.#renew().catch((error) => {
         const { log } = this.#options;
-        const reason = error instanceof CitadelError ? error.detail : String(error);
+        const reason = error instanceof CitadelError ? error.detail : messageOf(error);
         log.error("Could not renew the control plane's own certificate", { reason });
         this.#renewAfter(this.#backoff.next());
       });

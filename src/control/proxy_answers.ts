@@ -1,6 +1,7 @@
 /** What port 15012 answers when it does not do what it was asked: little for the caller, everything for the log. */
 import type { Context } from "hono";
 import { CitadelError, type CitadelErrorCode } from "../citadel/citadel_error.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { ErrorReply } from "../model/enrolment.ts";
 import { ReportError } from "../mixer/report_validation.ts";
 import { PrivateFileError } from "../runtime/private_files.ts";
@@ -58,7 +59,7 @@ export async function answer(
       log.warn("Refused a request for a certificate", { code, detail, address, spiffeId });
       return refuse(context, statusOf(code), code, error.message);
     }
-    log.error("A request failed", { path: context.req.path, address, reason: String(error) });
+    log.error("A request failed", { path: context.req.path, address, reason: messageOf(error) });
     if (error instanceof PrivateFileError) {
       return refuse(context, 503, "storage_failed", "The control plane cannot do this at the moment");
     }

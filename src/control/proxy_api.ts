@@ -3,6 +3,7 @@
  * certificate that TLS proved, never anything that a body claims. Refusals are opaque to the caller, precise in the log.
  */
 import { Hono } from "hono";
+import { messageOf } from "../lib/message_of.ts";
 import { type CallStore, isOf } from "../mixer/call_store.ts";
 import type { ReportingPeer, TelemetryStore } from "../mixer/telemetry_store.ts";
 import { validateTap } from "../mixer/tap_validation.ts";
@@ -154,5 +155,5 @@ function isHello(message: ProxyMessage | Hello): message is Hello {
 function reasonOf(error: unknown): string {
   if (error instanceof LineTooLongError) return error.message;
   if (error instanceof SyntaxError) return "A line is not JSON";
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

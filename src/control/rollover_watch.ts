@@ -1,6 +1,7 @@
 /** Moves a rollover of the root on: takes each step when it is due, and tells the mesh what has become of it. */
 import type { Citadel } from "../citadel/citadel.ts";
 import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { RolloverPhase, RolloverRequest, RolloverStatus } from "../model/admin.ts";
 import type { DiscoveryServer } from "../pilot/discovery_server.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -74,7 +75,7 @@ export class RolloverWatch {
       await this.#changing(async () => void await rollover?.advance(() => discovery.lackingRoots()));
       this.#trouble = null;
     } catch (error) {
-      const reason = String(error);
+      const reason = messageOf(error);
       if (this.#trouble !== reason) log.error("Could not move the rollover of the root on", { reason });
       this.#trouble = reason;
     }

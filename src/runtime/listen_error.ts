@@ -1,4 +1,5 @@
 /** Why an address could not be listened on, for the person who starts the process. */
+import { messageOf } from "../lib/message_of.ts";
 
 export type ListenErrorCode =
   | "address-in-use"
@@ -55,7 +56,7 @@ export class ListenError extends Error {
           "choose one of its own with --bind",
         );
       default:
-        return say("listen-failed", cause instanceof Error ? cause.message : String(cause));
+        return say("listen-failed", messageOf(cause));
     }
   }
 }

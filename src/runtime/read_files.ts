@@ -1,6 +1,7 @@
 /** Reads the YAML files of a path, one file or a directory tree, as the texts that a configuration is made of. */
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, normalize, resolve } from "node:path";
+import { messageOf } from "../lib/message_of.ts";
 import type { FileWriter } from "./file_writers.ts";
 
 export interface SourceFile {
@@ -175,7 +176,7 @@ async function attempt<T>(place: Place, read: () => Promise<T>, required = true)
     if (!required) return undefined;
     const errno = cause instanceof Error && "code" in cause ? String(cause.code) : "";
     const [code, reason] = REASONS[errno] ??
-      ["failed", cause instanceof Error ? cause.message : String(cause)];
+      ["failed", messageOf(cause)];
     throw new FileReadError(code, place, reason, { cause });
   }
 }

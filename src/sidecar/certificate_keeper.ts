@@ -12,6 +12,7 @@ import {
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { afterDue } from "../lib/due_timer.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { Random } from "../lib/prng.ts";
 import { readTrustBundle } from "../identity/trust_bundle.ts";
 import type { Trust } from "../model/snapshot.ts";
@@ -149,7 +150,7 @@ export class CertificateKeeper {
     const { clock, log } = this.#options;
     const leftMs = this.notAfterMs - clock.now();
     log.warn("Could not renew the certificate; trying again", {
-      reason: String(error),
+      reason: messageOf(error),
       expiresInSeconds: Math.round(leftMs / 1000),
     });
     const heldMs = error instanceof ControlPlaneUnreachable ? error.retryAfterMs : 0;
@@ -165,7 +166,7 @@ export class CertificateKeeper {
       await save(renewed);
       this.#rootsOnDisk = renewed.roots;
     } catch (error) {
-      log.warn("Could not keep the renewed certificate on disk; trying again", { reason: String(error) });
+      log.warn("Could not keep the renewed certificate on disk; trying again", { reason: messageOf(error) });
       clock.after(BACKOFF_MAX_MS, () => {
         // What it trusts may have changed since.
         const { chain } = this.#identity;

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { LineReader } from "../lib/line_reader.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import { DISCOVERY_LINE_BYTES_MAX } from "../model/discovery.ts";
 import { controlPlaneId } from "../model/spiffe_id.ts";
@@ -290,7 +291,7 @@ class StreamCall implements PendingRequest, LineStream {
     try {
       for (const line of this.#lines.push(chunk)) if (!this.#over) this.#events.onLine(line);
     } catch (error) {
-      this.#end(error instanceof Error ? error.message : String(error));
+      this.#end(messageOf(error));
     }
   }
 

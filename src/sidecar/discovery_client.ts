@@ -1,6 +1,7 @@
 /** Keeps the proxy's snapshot current: one stream to the control plane, reopened with what is known when it breaks. */
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { Random } from "../lib/prng.ts";
 import { unpackText } from "../lib/packed_text.ts";
 import {
@@ -179,7 +180,7 @@ export class DiscoveryClient {
       next = changedSnapshot(isRelative ? this.#snapshot : new Map(), { set, remove: push.remove });
       await this.#options.apply(next);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       log.error("Refused a push; what was there before still serves", { nonce: push.nonce, reason });
       stream.send({ type: "nack", nonce: push.nonce, reason });
       return;

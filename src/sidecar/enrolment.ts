@@ -3,6 +3,7 @@ import { certificateInfo } from "../identity/certificate_info.ts";
 import { createCsr } from "../identity/csr.ts";
 import { decodePrivateKey, encodePrivateKey, generateKeyPair, type KeyPair } from "../identity/key_pair.ts";
 import { pinnedRoot, readTrustBundle, TRUST_BUNDLE_CHARACTERS_MAX } from "../identity/trust_bundle.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type {
   CertificateReply,
   JoinTokenClaims,
@@ -117,7 +118,7 @@ async function fetchPinnedRoot(options: JoinOptions): Promise<string> {
   try {
     text = await fetchTrustBundle({ controlPlane, bytesMax: TRUST_BUNDLE_CHARACTERS_MAX, clock, wheel });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new ControlPlaneUnreachable(`The control plane at ${controlPlane} cannot be reached: ${reason}`, {
       cause,
     });

@@ -1,5 +1,6 @@
 /** What a joined sidecar keeps on disk, in one file, so that it is whole or not there: its key, its certificate, where it belongs. */
 import { certificateInfo } from "../identity/certificate_info.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
 
@@ -43,7 +44,7 @@ export async function loadIdentity(
     }
     return identity;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new IdentityStateError(
       `Cannot use ${path}: ${reason}; remove it and join again with a new token`,
       { cause },

@@ -1,5 +1,6 @@
 /** Tells the control plane's telemetry store what the proxy counted, as differences, and keeps them while it is away. */
 import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/message_of.ts";
 import { type EdgeReport, REPORT_EDGES_MAX, type TelemetryReport, withoutDetail } from "../model/report.ts";
 import type { CallReport } from "../model/recorded_call.ts";
 import type { WorkloadKey } from "../model/workload.ts";
@@ -69,7 +70,7 @@ export class Reporter {
         this.#tellRefusal(status < 400 ? null : refusalOf(body).message);
       } catch (error) {
         if (!this.#failing) {
-          log.warn("Cannot report telemetry; keeping it for later", { reason: String(error) });
+          log.warn("Cannot report telemetry; keeping it for later", { reason: messageOf(error) });
         }
         this.#failing = true;
         return;

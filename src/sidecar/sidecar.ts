@@ -4,6 +4,7 @@
  */
 import { certificateInfo } from "../identity/certificate_info.ts";
 import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import { DISCOVERY_PROTOCOL } from "../model/discovery.ts";
@@ -214,7 +215,9 @@ export class Sidecar {
         resources: stored.size,
       });
     } catch (error) {
-      log.warn("Cannot use the snapshot on disk; waiting for the control plane", { reason: String(error) });
+      log.warn("Cannot use the snapshot on disk; waiting for the control plane", {
+        reason: messageOf(error),
+      });
     }
   }
 

@@ -1,5 +1,6 @@
 /** The last snapshot that served, on disk: a sidecar starts from it when the control plane is away. */
 import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/message_of.ts";
 import type { ResourceKey, Snapshot, VersionedResource } from "../model/snapshot.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -39,7 +40,7 @@ export class SnapshotStore {
     } catch (error) {
       log.warn("Cannot use the snapshot on disk; waiting for the control plane", {
         path,
-        reason: String(error),
+        reason: messageOf(error),
       });
       return undefined;
     }
@@ -68,7 +69,7 @@ export class SnapshotStore {
       await files.replace(`${directory}/${SNAPSHOT_FILE}`, bytes);
     } catch (error) {
       // Serving goes on; only a start without the control plane would find an older state.
-      log.warn("Could not keep the snapshot on disk", { reason: String(error) });
+      log.warn("Could not keep the snapshot on disk", { reason: messageOf(error) });
     }
   }
 }

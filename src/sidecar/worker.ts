@@ -1,4 +1,5 @@
 /** A worker: one of the processes that share a sidecar's ports. It knows what the main process says, and keeps nothing. */
+import { messageOf } from "../lib/message_of.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { Proxy } from "../proxy/proxy.ts";
 import type { TlsMaterial } from "../runtime/socket.ts";
@@ -71,7 +72,7 @@ export class Worker {
   }
 
   #fail(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     this.#options.send({ type: "failed", reason }, () => this.#options.end("failed"));
   }
 

@@ -3,6 +3,7 @@ import { createLocalJWKSet, createRemoteJWKSet, customFetch, decodeJwt, errors, 
 import type { JSONWebKeySet, JWTVerifyGetKey, JWTVerifyOptions } from "jose";
 import type { PlatformIssuer } from "../../config/enrolment/enrolment_file.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { messageOf } from "../../lib/message_of.ts";
 import { readJwks } from "../../model/jwks.ts";
 import { CitadelError, platformTokenRefused } from "../citadel_error.ts";
 import type { Claims } from "./claim_rules.ts";
@@ -88,7 +89,7 @@ export class PlatformTokens {
       if (cause instanceof errors.JWTExpired) {
         throw platformTokenRefused("token_expired", `The ${whose} has expired`);
       }
-      const reason = cause instanceof errors.JOSEError ? `${cause.code}: ${cause.message}` : String(cause);
+      const reason = cause instanceof errors.JOSEError ? `${cause.code}: ${cause.message}` : messageOf(cause);
       throw platformTokenRefused("token_invalid", `The ${whose} was refused: ${reason}`);
     }
     const { exp, iat, jti } = claims as { exp: number; iat: number; jti?: unknown };
@@ -144,7 +145,7 @@ export class PlatformTokens {
           throw cause;
         }
         if (cause instanceof errors.JOSENotSupported) throw cause;
-        throw new KeysUnavailable(cause instanceof Error ? cause.message : String(cause), { cause });
+        throw new KeysUnavailable(messageOf(cause), { cause });
       }
     };
   }

@@ -1,4 +1,5 @@
 /** Ports that come and go with the configuration: each on its own, so that one that is taken keeps none shut. */
+import { messageOf } from "../../lib/message_of.ts";
 import { type Bind, isSocket } from "../../model/bind.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { ShutPort } from "../../model/shut_port.ts";
@@ -97,7 +98,7 @@ export class Doors {
       this.#open.set(name, { door, listener });
       if (this.#reopen(name)) warn(`The ${owner}'s ${placeOf(wanted)} could be opened at last`);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       if (this.#shut.get(name)?.reason === reason) return;
       this.#shut.set(name, { port, reason });
       this.#options.onShut();

@@ -1,5 +1,6 @@
 /** Asks a workload once how it is. Each way of asking is a file; all answer null for well, or what is wrong in a clause. */
 import type { Clock } from "../../lib/clock.ts";
+import { messageOf } from "../../lib/message_of.ts";
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { HealthProbe } from "../../model/health_probe.ts";
 import { checkByCommand } from "./exec_check.ts";
@@ -31,7 +32,7 @@ export function createCheck(context: CheckContext): Check {
           return await checkByCommand(method.command, timeoutMs, signal);
       }
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
   };
 }
