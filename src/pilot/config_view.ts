@@ -1,7 +1,7 @@
 /** What one kind of caller sees of a generation of the configuration, before endpoints are filled in. */
 import type { Labels } from "../model/labels.ts";
-import type { ResourceKey, VersionedResource } from "../model/snapshot.ts";
 import type { Membership } from "./endpoints.ts";
+import type { SnapshotPart } from "./shared_snapshot.ts";
 import type { ViewScope } from "./view_scope.ts";
 
 /** A caller, as far as the configuration tells callers apart. */
@@ -22,7 +22,7 @@ export const NO_SERVICE = "";
 
 /** What one host comes to. Equal causes give the same object. */
 export interface ConfigPart {
-  readonly resources: readonly (readonly [key: ResourceKey, resource: VersionedResource])[];
+  readonly resources: SnapshotPart;
   /** One for each cluster. */
   readonly memberships: readonly Membership[];
 }

@@ -6,7 +6,6 @@ import { hostMatches } from "../config/host.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import {
   type Resource,
-  type ResourceKey,
   resourceKey,
   type ServiceInfo,
   type SkippedRule,
@@ -22,6 +21,8 @@ import { listenerOf } from "./listeners.ts";
 import { defaultRoutes, NO_ROUTES, originOf, type RouteScope, routesOf } from "./routes.ts";
 import type { ServiceCatalogue, VisibleHost, VisiblePort } from "./service_catalogue.ts";
 import { type BuiltTcpRoutes, requestRoutesOf, tcpRoutesOf, tcpRulesPassedOver } from "./tcp_routes.ts";
+import type { SnapshotEntry } from "./shared_snapshot.ts";
+import { sameElements } from "./stable_resources.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
 import type { MeshRule, PassedOver, VirtualServices } from "./virtual_services.ts";
 
@@ -51,7 +52,7 @@ export class HostParts {
 
   partOf(host: VisibleHost, viewer: ScopedViewer): ConfigPart {
     const claims = this.#claimsOf(viewer);
-    const resources: (readonly [ResourceKey, VersionedResource])[] = [];
+    const resources: SnapshotEntry[] = [];
     const memberships: Membership[] = [];
     const add = (resource: VersionedResource) => resources.push([resourceKey(resource.body), resource]);
     for (const found of host.ports) {
@@ -62,7 +63,7 @@ export class HostParts {
       for (const resource of clusters.resources) add(resource);
       memberships.push(...clusters.memberships);
     }
-    return { resources, memberships };
+    return sharedPart({ resources, memberships });
   }
 
   #listener(
@@ -104,7 +105,8 @@ export class HostParts {
   /** Of all hosts of rules that no service has. */
   withoutService(viewer: ScopedViewer): ConfigPart {
     const found = [...this.#hostsWithoutService(this.#claimsOf(viewer), viewer)];
-    return { resources: found.map((resource) => [resourceKey(resource.body), resource]), memberships: [] };
+    const resources = found.map((resource): SnapshotEntry => [resourceKey(resource.body), resource]);
+    return sharedPart({ resources, memberships: [] });
   }
 
   /**
@@ -273,6 +275,24 @@ export class HostParts {
   #claimsOf({ namespace, scope }: ScopedViewer): DomainClaims {
     return new DomainClaims(this.#of.services, namespace, scope);
   }
+}
+
+/** By its first resource, what was last made: a host is mostly the same for every namespace but its own. */
+const lastParts = new WeakMap<VersionedResource, ConfigPart>();
+
+/** The same object for all callers to whom a host comes to the same: kept for each, it would be most of pilot's memory. */
+function sharedPart(part: ConfigPart): ConfigPart {
+  const first = part.resources[0]?.[1];
+  if (first === undefined) return part;
+  const known = lastParts.get(first);
+  const isSame = known !== undefined && sameElements(known.memberships, part.memberships) &&
+    sameElements(
+      known.resources.map(([, resource]) => resource),
+      part.resources.map(([, resource]) => resource),
+    );
+  if (isSame) return known;
+  lastParts.set(first, part);
+  return part;
 }
 
 /** Each rule of a VirtualService that has no say, before those of the one that has. */

@@ -4,6 +4,7 @@
  */
 import { type ResourceKey, resourceKey, type Snapshot, type VersionedResource } from "../model/snapshot.ts";
 import { versionOfSum, versionShare } from "../model/snapshot_version.ts";
+import { differingEntries, SharedSnapshot, type SnapshotPart } from "./shared_snapshot.ts";
 
 export interface ProxyView {
   /** Everything but the proxy's settings; the same object for all proxies that see the same. */
@@ -64,9 +65,17 @@ function sharedDifference(from: Snapshot, to: Snapshot): Difference {
   differences.set(from, known);
   const remembered = known.get(to);
   if (remembered !== undefined) return remembered;
-  const computed = compareSnapshots(from, to);
+  const computed = from instanceof SharedSnapshot && to instanceof SharedSnapshot
+    ? compareShared(from, to)
+    : compareSnapshots(from, to);
   known.set(to, computed);
   return computed;
+}
+
+function compareShared(from: SharedSnapshot, to: SharedSnapshot): Difference {
+  const hosts = new Set([...from.parts.keys(), ...to.parts.keys()]);
+  const { before, after } = differingEntries(from, to, hosts);
+  return compareSnapshots(before, after);
 }
 
 function compareSnapshots(from: Snapshot, to: Snapshot): Difference {
@@ -81,38 +90,31 @@ function compareSnapshots(from: Snapshot, to: Snapshot): Difference {
 function compareVersions(from: ReadonlyMap<ResourceKey, string>, { self, shared }: ProxyView): Difference {
   const selfKey = resourceKey(self.body);
   const set = from.get(selfKey) === self.version ? [] : [self];
-  for (const [key, resource] of shared) if (from.get(key) !== resource.version) set.push(resource);
-  const isGone = (key: ResourceKey) => key !== selfKey && !shared.has(key);
-  return { set, remove: [...from.keys()].filter(isGone) };
+  const gone = new Set(from.keys());
+  gone.delete(selfKey);
+  for (const [key, resource] of shared) {
+    gone.delete(key);
+    if (from.get(key) !== resource.version) set.push(resource);
+  }
+  return { set, remove: [...gone] };
 }
 
 /**
- * `from` with some resources set, and of the keys in `gone` those removed that were not set. What that comes to is
- * remembered as the difference; the same object when it comes to nothing.
+ * `from` with other parts, undefined for hosts that are gone. What that comes to is remembered as the difference; the same
+ * object when it comes to nothing.
  */
 export function changedSnapshot(
-  from: Snapshot,
-  changed: Snapshot,
-  gone: ReadonlySet<ResourceKey>,
-): Snapshot {
-  const other = [...changed].filter(([key, resource]) => from.get(key) !== resource);
-  const remove = [...gone].filter((key) => !changed.has(key) && from.has(key));
-  if (other.length + remove.length === 0) return from;
-  const to = new Map(from);
-  const set: VersionedResource[] = [];
-  for (const [key, resource] of other) {
-    to.set(key, resource);
-    if (from.get(key)?.version !== resource.version) set.push(resource);
-  }
-  for (const key of remove) to.delete(key);
-  differences.set(from, new WeakMap([[to, { set, remove }]]));
+  from: SharedSnapshot,
+  parts: ReadonlyMap<string, SnapshotPart | undefined>,
+): SharedSnapshot {
+  const to = from.with(parts);
+  if (to === from) return from;
+  const { before, after } = differingEntries(from, to, parts.keys());
+  differences.set(from, new WeakMap([[to, compareSnapshots(before, after)]]));
   let sum = sums.get(from);
   if (sum !== undefined) {
-    for (const resource of set) sum += shareOf(resourceKey(resource.body), resource);
-    for (const key of [...set.map(({ body }) => resourceKey(body)), ...remove]) {
-      const before = from.get(key);
-      if (before !== undefined) sum -= shareOf(key, before);
-    }
+    for (const [key, resource] of before) sum -= shareOf(key, resource);
+    for (const [key, resource] of after) sum += shareOf(key, resource);
     sums.set(to, sum);
   }
   return to;

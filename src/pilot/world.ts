@@ -7,13 +7,12 @@ import type { ResourceSet } from "../config/resource.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { contentHash } from "../lib/hash.ts";
 import { NO_PROXIES_BEFORE } from "../model/gateway_topology.ts";
-import type {
-  ProxySettings,
-  ResourceKey,
-  RevokedIdentity,
-  Snapshot,
-  Trust,
-  VersionedResource,
+import {
+  type ProxySettings,
+  resourceKey,
+  type RevokedIdentity,
+  type Trust,
+  type VersionedResource,
 } from "../model/snapshot.ts";
 import { CompiledConfig } from "./compiled_config.ts";
 import type { ConfigPart, ConfigView } from "./config_view.ts";
@@ -25,6 +24,7 @@ import { inboundPorts, type PoolOf } from "./inbound_ports.ts";
 import { doorsOf } from "./sidecar_doors.ts";
 import { modeAt, type PeerMode, type PolicyCatalogue } from "./policies.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
+import { SharedSnapshot, type SnapshotEntry, type SnapshotPart } from "./shared_snapshot.ts";
 import { sameElements, stableResources } from "./stable_resources.ts";
 
 export interface WorldInput {
@@ -44,9 +44,12 @@ export interface WorldInput {
 /** Settings of workloads that are gone are thrown away when there are so many for each workload. */
 const SETTINGS_KEPT_FACTOR = 2;
 
+/** What was last made of each part of a view. */
+const partsWithEndpoints = new WeakMap<ConfigPart, SnapshotPart>();
+
 interface Before {
   readonly view: ConfigView;
-  readonly snapshot: Snapshot;
+  readonly snapshot: SharedSnapshot;
 }
 
 export class World {
@@ -55,11 +58,11 @@ export class World {
   readonly #resources: ResourceSet;
   readonly #config: CompiledConfig;
   readonly #endpoints: EndpointIndex;
-  readonly #shared = new Map<ConfigView, Snapshot>();
+  readonly #shared = new Map<ConfigView, SharedSnapshot>();
   /** What the views of this world were in the world before, until they are asked for. */
   readonly #before = new Map<ConfigView, Before>();
   /** What the views of the world before came to, as long as views that are yet to be made may follow them. */
-  #earlier: ReadonlyMap<ConfigView, Snapshot> = new Map();
+  #earlier: ReadonlyMap<ConfigView, SharedSnapshot> = new Map();
   /** The very map of the world before, where nothing can differ for workloads that are still there. */
   #settings = new Map<MeshWorkload, VersionedResource>();
 
@@ -113,7 +116,7 @@ export class World {
     return { shared: this.#sharedBy(this.#config.viewFor(workload)), self: this.settings(workload) };
   }
 
-  #sharedBy(view: ConfigView): Snapshot {
+  #sharedBy(view: ConfigView): SharedSnapshot {
     let snapshot = this.#shared.get(view);
     if (snapshot === undefined) {
       const before = this.#before.get(view) ?? this.#earlierOf(view);
@@ -130,32 +133,34 @@ export class World {
     return snapshot && { view: followed, snapshot };
   }
 
-  #newSnapshot(view: ConfigView): Snapshot {
-    const built = new Map<ResourceKey, VersionedResource>();
-    const parts = [...view.parts.values()];
-    for (const part of parts) addResources(built, part);
-    for (const part of parts) this.#addEndpoints(built, part);
-    return built;
-  }
-
-  #addEndpoints(to: Map<ResourceKey, VersionedResource>, { memberships }: ConfigPart): void {
-    for (const membership of memberships) {
-      to.set(endpointsKey(membership), this.#endpoints.endpointSet(membership));
-    }
+  #newSnapshot(view: ConfigView): SharedSnapshot {
+    const parts = new Map<string, SnapshotPart>();
+    for (const [host, part] of view.parts) parts.set(host, this.#withEndpoints(part));
+    return new SharedSnapshot(parts);
   }
 
   /** The same object as before if nothing in it changed. */
-  #nextSnapshot(view: ConfigView, before: Before): Snapshot {
-    const gone = new Set<ResourceKey>();
-    const changed = new Map<ResourceKey, VersionedResource>();
+  #nextSnapshot(view: ConfigView, before: Before): SharedSnapshot {
+    const changed = new Map<string, SnapshotPart | undefined>();
     for (const host of this.#changedParts(view, before.view)) {
-      const [old, part] = [before.view.parts.get(host), view.parts.get(host)];
-      if (old !== undefined && old !== part) { for (const key of keysOf(old)) gone.add(key); }
-      if (part === undefined) continue;
-      addResources(changed, part);
-      this.#addEndpoints(changed, part);
+      const part = view.parts.get(host);
+      changed.set(host, part && this.#withEndpoints(part));
     }
-    return changedSnapshot(before.snapshot, changed, gone);
+    return changedSnapshot(before.snapshot, changed);
+  }
+
+  /** The same object for all views that have the part, and as long as its endpoints are the same. */
+  #withEndpoints(part: ConfigPart): SnapshotPart {
+    const { resources, memberships } = part;
+    if (memberships.length === 0) return resources;
+    const endpoints = memberships.map((membership) => this.#endpoints.endpointSet(membership));
+    const known = partsWithEndpoints.get(part);
+    const isSame = (set: VersionedResource, index: number) => set === known?.[resources.length + index]?.[1];
+    if (known !== undefined && endpoints.every(isSame)) return known;
+    const entries = endpoints.map((resource): SnapshotEntry => [resourceKey(resource.body), resource]);
+    const all = [...resources, ...entries];
+    partsWithEndpoints.set(part, all);
+    return all;
   }
 
   #changedParts(view: ConfigView, before: ConfigView): ReadonlySet<string> {
@@ -300,16 +305,4 @@ function plainTextRule({ mode, ports }: PeerMode): ProxySettings["mtls"] | null 
 
 function isDisabled(policies: PolicyCatalogue, workload: MeshWorkload, port: number): boolean {
   return modeAt(policies.peerMode(workload), port) === "DISABLE";
-}
-
-function addResources(to: Map<ResourceKey, VersionedResource>, { resources }: ConfigPart): void {
-  for (const [key, resource] of resources) to.set(key, resource);
-}
-
-function endpointsKey({ cluster }: Membership): ResourceKey {
-  return `endpoints/${cluster}`;
-}
-
-function keysOf({ resources, memberships }: ConfigPart): readonly ResourceKey[] {
-  return [...resources.map(([key]) => key), ...memberships.map(endpointsKey)];
 }

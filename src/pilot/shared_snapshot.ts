@@ -1,0 +1,94 @@
+/**
+ * What proxies have in common, by host. Hosts that come to the same for several kinds of callers, or that stay as they
+ * are, are one object: a snapshot of thousands of resources costs its own list of hosts, and what is in no other.
+ */
+import type { ResourceKey, Snapshot, VersionedResource } from "../model/snapshot.ts";
+import { sameElements } from "./stable_resources.ts";
+
+export type SnapshotEntry = readonly [key: ResourceKey, resource: VersionedResource];
+
+/** What one host comes to, with endpoints. */
+export type SnapshotPart = readonly SnapshotEntry[];
+
+export class SharedSnapshot implements Snapshot {
+  /** By host, as in a view of the configuration. No two have a key in common. */
+  readonly parts: ReadonlyMap<string, SnapshotPart>;
+  /** Made when somebody looks something up, as only what is about gateways does. */
+  #byKey: ReadonlyMap<ResourceKey, VersionedResource> | null = null;
+
+  constructor(parts: ReadonlyMap<string, SnapshotPart>) {
+    this.parts = parts;
+  }
+
+  get size(): number {
+    let size = 0;
+    for (const part of this.parts.values()) size += part.length;
+    return size;
+  }
+
+  get(key: ResourceKey): VersionedResource | undefined {
+    return this.#index.get(key);
+  }
+
+  has(key: ResourceKey): boolean {
+    return this.#index.has(key);
+  }
+
+  forEach(call: (resource: VersionedResource, key: ResourceKey, of: Snapshot) => void): void {
+    for (const [key, resource] of this) call(resource, key, this);
+  }
+
+  *entries(): Generator<[ResourceKey, VersionedResource], undefined> {
+    for (const part of this.parts.values()) yield* part as unknown as [ResourceKey, VersionedResource][];
+  }
+
+  *keys(): Generator<ResourceKey, undefined> {
+    for (const [key] of this) yield key;
+  }
+
+  *values(): Generator<VersionedResource, undefined> {
+    for (const [, resource] of this) yield resource;
+  }
+
+  [Symbol.iterator](): Generator<[ResourceKey, VersionedResource], undefined> {
+    return this.entries();
+  }
+
+  get #index(): ReadonlyMap<ResourceKey, VersionedResource> {
+    return this.#byKey ??= new Map(this);
+  }
+
+  /** With other parts, undefined where a host is gone; the same object where all have the same resources. */
+  with(changed: ReadonlyMap<string, SnapshotPart | undefined>): SharedSnapshot {
+    const other = [...changed].filter(([host, part]) => !hasSame(this.parts.get(host), part));
+    if (other.length === 0) return this;
+    const parts = new Map(this.parts);
+    for (const [host, part] of other) {
+      if (part === undefined) parts.delete(host);
+      else parts.set(host, part);
+    }
+    return new SharedSnapshot(parts);
+  }
+}
+
+/** What some hosts come to in either; a host that is the same object in both is left out. */
+export function differingEntries(
+  from: SharedSnapshot,
+  to: SharedSnapshot,
+  hosts: Iterable<string>,
+): { readonly before: Snapshot; readonly after: Snapshot } {
+  const [before, after] = [[], []] as [SnapshotEntry[], SnapshotEntry[]];
+  for (const host of hosts) {
+    const [one, other] = [from.parts.get(host), to.parts.get(host)];
+    if (one === other) continue;
+    before.push(...one ?? []);
+    after.push(...other ?? []);
+  }
+  return { before: new Map(before), after: new Map(after) };
+}
+
+function hasSame(one: SnapshotPart | undefined, other: SnapshotPart | undefined): boolean {
+  if (one === other) return true;
+  if (one === undefined || other === undefined) return false;
+  return sameElements(one.map(([, resource]) => resource), other.map(([, resource]) => resource));
+}
