@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
-import { curl, exchange } from "./clients.ts";
+import { curl, exchange, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 import { scrape, total } from "./scrape.ts";
@@ -250,6 +250,12 @@ describe("bytes", () => {
       null
     );
     expect(answer?.status ?? 0).not.toBe(200);
+  });
+
+  scenario("nor a request to a port that carries bytes, which has no path to a policy", async () => {
+    const refused = await viaSidecar(CLIENT, "raw:8080", "/", "-H", "authorization: Bearer x.y.z");
+    expect([refused.status, refused.body]).toEqual([403, "RBAC: access denied"]);
+    expect((await viaSidecar(CLIENT, "bytes:8080", "/")).status).toBe(200);
   });
 
   scenario("a star stands at one end of a pattern of principals, and nowhere else", async () => {

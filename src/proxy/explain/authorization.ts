@@ -61,7 +61,10 @@ function verdictOf(
   const port = Number(address.slice(address.lastIndexOf(":") + 1));
   const destination = { address: settings.address, port };
   const peer = policyPeer(caller.workload.principal || null, caller.address);
-  if (request.isBytes) return verdictOnBytes(settings, peer, destination);
+  const declared = settings.inbound.find((one) => one.port === port)?.declared;
+  if (request.isBytes || declared === "tcp" || declared === "tls") {
+    return verdictOnBytes(settings, peer, destination);
+  }
   const { head } = tokenAt(settings, request.head, request.claims);
   const { trustedProxies } = settings.gatewayTopology ?? NO_PROXIES_BEFORE;
   const call = new PolicyCall(peer, destination, head, peer.principal === "" ? null : trustedProxies);

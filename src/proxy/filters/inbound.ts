@@ -56,6 +56,8 @@ interface InboundTarget extends Target {
   readonly readable: boolean;
   /** Nothing is declared of the port. */
   readonly undeclared: boolean;
+  /** The port is declared to carry bytes, and requests are to policies what any bytes are (as in Istio). */
+  readonly opaque: boolean;
   /** What holds for this caller's requests; null: no policy selects the workload. */
   readonly policies: BoundPolicies | null;
   readonly calls: RecordedCaller;
@@ -173,14 +175,22 @@ export class InboundAcceptor implements Acceptor {
   }
 
   /** Bytes, of which policies see where they come from and where they go. */
-  #tunnel(exchange: InboundExchange, target: InboundTarget, { policies }: CompiledSnapshot): void {
-    const { destination } = target;
+  #tunnel(exchange: InboundExchange, target: InboundTarget, snapshot: CompiledSnapshot): void {
+    this.#admitBytes(exchange, snapshot, target, { ...target, host: target.tunnelHost });
+  }
+
+  #admitBytes(
+    exchange: InboundExchange,
+    { policies }: CompiledSnapshot,
+    { destination, calls, edge }: InboundTarget,
+    to: Target,
+  ): void {
     const bound = policies?.bind(this.#peer, destination, "tcp") ?? null;
     const passes = bound === null ||
       exchange.passesBytes(bound, new PolicyCall(this.#peer, destination, null));
-    target.calls.recordConnection(passes);
-    if (passes) exchange.send({ ...target, host: target.tunnelHost });
-    else exchange.refuse(target.edge);
+    calls.recordConnection(passes);
+    if (passes) exchange.send(to);
+    else exchange.refuse(edge);
   }
 
   /** The peer has brought the path into its form already, if it is a proxy as it should be. */
@@ -194,6 +204,7 @@ export class InboundAcceptor implements Acceptor {
     const path = normalPath(head.path, snapshot.settings.pathNormalization);
     if (typeof path !== "string") return exchange.reply(path, target.edge);
     head.path = path;
+    if (target.opaque) return this.#admitBytes(exchange, snapshot, target, to);
     const { tokens } = snapshot;
     if (tokens === null) return this.#ask(exchange, snapshot, target, to, head);
     authenticate(tokens, exchange, head, target.edge, () => this.#ask(exchange, snapshot, target, to, head));
@@ -264,6 +275,7 @@ export class InboundAcceptor implements Acceptor {
       destination,
       readable: inbound.declared === "http",
       undeclared: inbound.declared === "auto",
+      opaque: inbound.declared === "tcp" || inbound.declared === "tls",
       policies: policies?.bind(this.#peer, destination, "http") ?? null,
       calls: this.#options.calls.caller({
         principal: this.#peer.principal,

@@ -79,6 +79,18 @@ describe("explainAuthorization()", () => {
     expect(["DEFAULT", "BASE"].map(explained)).toEqual(["/b/c", "/b///c"]);
   });
 
+  test("a request to a port that carries bytes has no path, and is judged as any bytes", () => {
+    const bytes = service("bytes", "shop", "{name: tcp, port: 9000}").replace("app: bytes", "app: web");
+    const web = "selector: {matchLabels: {app: web}}";
+    const paths = (action: string) =>
+      policy("p", `{${web}, action: ${action}, rules: [{to: [{operation: {paths: [/x]}}]}]}`);
+    for (const path of ["/x", "/y"]) {
+      expect(authorization(`http://bytes:9000${path}`, bytes, paths("ALLOW"))?.decision).toBe("deny");
+      expect(authorization(`http://bytes:9000${path}`, bytes, paths("DENY"))?.decision).toBe("deny");
+    }
+    expect(authorization("http://web:8080/x", bytes, paths("ALLOW"))?.decision).toBe("allow");
+  });
+
   test("says when nothing allows, when endpoints differ, and when nothing is asked", () => {
     expect(authorization(URL, policy("a", "{}"))).toEqual({
       decision: "deny",
