@@ -3,7 +3,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import { parseWorkloadKey } from "../model/workload.ts";
 import { fileSnapshots } from "../pilot/translate.ts";
 import { explain } from "../proxy/explain/explain.ts";
-import type { Receiver } from "../proxy/explain/authorization.ts";
+import type { Receiver } from "../proxy/explain/receiver.ts";
 import type { Explained } from "../proxy/explain/explanation.ts";
 import { ExplainRequestError, pathFormOf, readExplainRequest } from "../proxy/explain/request.ts";
 import { loadResources, trustDomainOf, unknownWorkload } from "./config_files.ts";

@@ -6,7 +6,8 @@ import type { Finding } from "./finding.ts";
 import type { Schema } from "./schema/fields.ts";
 import { type Problem, readProblem } from "./schema/problem.ts";
 import { type Refused, refusedIn } from "./schema/unimplemented.ts";
-import type { Path, YamlNode } from "./yaml_node.ts";
+import type { YamlNode } from "./yaml_node.ts";
+import type { Path } from "./yaml_places.ts";
 
 /** How much of a wrong value a message repeats, in UTF-16 units. */
 const QUOTED_LENGTH_MAX = 60;

@@ -8,15 +8,13 @@ import { FILE_BYTES_MAX, type SourceFile } from "../runtime/read_files.ts";
 import { CODES } from "./codes.ts";
 import type { Finding } from "./finding.ts";
 import type { Position } from "./resource.ts";
-import { Lines, type Places, PlacesBuilder } from "./yaml_places.ts";
+import { Lines, type Path, type Places, PlacesBuilder } from "./yaml_places.ts";
 
 /** How deep lists and mappings may nest; Istio's deepest message needs about 15. */
 export const YAML_DEPTH_MAX = 100;
 
 /** How many values one file may hold, with every alias counted as what it stands for. */
 export const YAML_VALUES_MAX = 100_000;
-
-export type Path = readonly (string | number)[];
 
 /** Names that JavaScript's objects give a meaning of their own; no field, label or header of Istio's has them. */
 const RESERVED_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);

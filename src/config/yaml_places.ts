@@ -3,8 +3,10 @@
  * memory; thousands of documents are kept for as long as they serve.
  */
 import { LineCounter } from "yaml";
-import type { Path } from "./yaml_node.ts";
 import type { Position } from "./resource.ts";
+
+/** Keys and indices, from the document down. */
+export type Path = readonly (string | number)[];
 
 /** Of each value: where it begins, where its key does, and of how many values it consists. */
 const NUMBERS = 3;

@@ -1,6 +1,7 @@
 /** The ports of a gateway, as a part of its snapshot. */
 import type { Bind } from "./bind.ts";
-import type { SkippedRule, TcpRoute } from "./snapshot.ts";
+import type { SkippedRule } from "./route.ts";
+import type { TcpRoute } from "./tcp_route.ts";
 
 /** A port of a gateway (Gateway `servers`), or a socket. `name` is `BIND:PORT`, where BIND may be empty, or the socket. */
 export interface GatewayListener {

@@ -29,6 +29,15 @@ export interface RouteOrigin {
   readonly line: number;
 }
 
+/** A rule that no request of this proxy can match here; what `explain` says of it. */
+export interface SkippedRule {
+  readonly origin: RouteOrigin;
+  /** It would stand before the route of this index. */
+  readonly before: number;
+  /** A clause: `port 80 is asked for, and this is 8080`. */
+  readonly why: string;
+}
+
 /** All given conditions must hold (VirtualService `HTTPMatchRequest`). */
 export interface RouteMatch {
   readonly name: string | null;

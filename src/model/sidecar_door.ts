@@ -1,6 +1,6 @@
 /** Ports of a sidecar's own that are dialled and not captured (Sidecar `captureMode: NONE`). */
 import { isSocket } from "./bind.ts";
-import type { PortProtocol } from "./snapshot.ts";
+import type { PortProtocol } from "./port_protocol.ts";
 
 export interface SidecarDoor {
   /** `inbound` leads to the own workload, by the port's InboundPort; `outbound` to the services that have the port. */

@@ -13,7 +13,9 @@ import type { JwtRule } from "./jwt_rule.ts";
 import type { InboundMtls, Policy } from "./policy.ts";
 import type { PathNormalization } from "./path_normalization.ts";
 import type { SidecarDoor } from "./sidecar_door.ts";
-import type { Route, RouteOrigin, WeightedCluster } from "./route.ts";
+import type { HttpProtocol, PortProtocol } from "./port_protocol.ts";
+import type { Route, SkippedRule } from "./route.ts";
+import type { TcpRoute } from "./tcp_route.ts";
 import type { UpstreamTls } from "./upstream_tls.ts";
 import type { WorkloadKey } from "./workload.ts";
 
@@ -92,15 +94,6 @@ export interface Trust {
   readonly signer: string;
 }
 
-/** What is spoken to a workload that has no proxy before it: HTTP/1.1, or HTTP/2 without TLS and from the first byte on. */
-export type HttpProtocol = "http1" | "http2";
-
-/**
- * What the files say is spoken on a port: requests that are read and routed; bytes that are nobody's business; TLS, of
- * which only the server's name is read; or nothing, and the first bytes tell.
- */
-export type PortProtocol = "http" | "tcp" | "tls" | "auto";
-
 /** What metrics and the graph say about one end of a call. */
 export interface WorkloadInfo {
   readonly key: WorkloadKey;
@@ -164,24 +157,6 @@ export interface Listener {
   readonly skipped?: readonly SkippedRule[];
 }
 
-/** Where bytes go (VirtualService `tcp` and `tls`). */
-export interface TcpRoute {
-  /** Null for the default route of a service; else `rule` counts from 0 in `tls[]` or `tcp[]`. */
-  readonly origin: RouteOrigin | null;
-  /** Alternatives; empty matches everything. Older snapshots do not say. @default [] */
-  readonly matches?: readonly TcpMatch[];
-  /** As in ForwardAction. */
-  readonly destinations: readonly WeightedCluster[];
-}
-
-/** Both conditions must hold (VirtualService `TLSMatchAttributes` and `L4MatchAttributes`). */
-export interface TcpMatch {
-  /** Names of which TLS asks for one, lower case, `*.example.com` too; empty: any, and bytes that are no TLS. */
-  readonly serverNames: readonly string[];
-  /** IP addresses and networks of which the dialled address is in one; empty: any. */
-  readonly addresses: readonly string[];
-}
-
 /** The routes of one service port, found by authority. `name` is `HOST:PORT`, at gateways behind `TABLE|`. */
 export interface VirtualHost {
   readonly kind: "virtualHost";
@@ -201,15 +176,6 @@ export interface VirtualHost {
   readonly routes: readonly Route[];
   /** Rules that were left out, since they are for other callers or ports; only where people ask why, never in a push. */
   readonly skipped?: readonly SkippedRule[];
-}
-
-/** A rule that no request of this proxy can match here; what `explain` says of it. */
-export interface SkippedRule {
-  readonly origin: RouteOrigin;
-  /** It would stand before the route of this index. */
-  readonly before: number;
-  /** A clause: `port 80 is asked for, and this is 8080`. */
-  readonly why: string;
 }
 
 /** PASSTHROUGH sends a captured connection to where it was going. RING_HASH and MAGLEV choose by `Cluster.hash`. */

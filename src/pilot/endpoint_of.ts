@@ -4,12 +4,18 @@ import type { Labels } from "../model/labels.ts";
 import type { Endpoint, WorkloadInfo } from "../model/snapshot.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { canonicalRevision, canonicalService, type WorkloadKey, workloadKey } from "../model/workload.ts";
-import type { EndpointRules } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { type ServicePort, targetPortOf } from "./services.ts";
 import type { Reach } from "./upstream_security.ts";
 
-/** What an endpoint depends on besides its workload. */
+/** What endpoints depend on besides their workloads. */
+export interface EndpointRules {
+  readonly trustDomain: string;
+  /** Whether a workload's port is called in plain text, for the files say so (PeerAuthentication); null: none is. */
+  readonly isPlain: ((workload: MeshWorkload, port: number) => boolean) | null;
+}
+
+/** What an endpoint of one cluster depends on besides. */
 export interface EndpointScope {
   readonly port: ServicePort;
   readonly reach: Reach;

@@ -4,7 +4,7 @@ import { contentHash } from "../lib/hash.ts";
 import { labelKey, type Labels } from "../model/labels.ts";
 import type { EndpointSet, VersionedResource } from "../model/snapshot.ts";
 import { workloadKey } from "../model/workload.ts";
-import { endpointOf, type EndpointScope } from "./endpoint_of.ts";
+import { endpointOf, type EndpointRules, type EndpointScope } from "./endpoint_of.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { type MeshService, selects } from "./services.ts";
 
@@ -38,13 +38,6 @@ interface Built {
   readonly resource: VersionedResource;
   /** Nothing has changed that could make the members others. */
   readonly isCurrent: boolean;
-}
-
-/** What endpoints depend on besides their workloads. */
-export interface EndpointRules {
-  readonly trustDomain: string;
-  /** Whether a workload's port is called in plain text, for the files say so (PeerAuthentication); null: none is. */
-  readonly isPlain: ((workload: MeshWorkload, port: number) => boolean) | null;
 }
 
 export class EndpointIndex {

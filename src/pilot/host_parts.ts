@@ -8,10 +8,10 @@ import {
   type Resource,
   resourceKey,
   type ServiceInfo,
-  type SkippedRule,
   type VersionedResource,
   type VirtualHost,
 } from "../model/snapshot.ts";
+import type { SkippedRule } from "../model/route.ts";
 import type { BodyCache } from "./body_cache.ts";
 import type { ConfigPart, ScopedViewer, Viewer } from "./config_view.ts";
 import type { DestinationRules } from "./destination_rules.ts";

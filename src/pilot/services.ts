@@ -7,7 +7,8 @@ import type { ServiceEntrySpec } from "../config/schema/service_entry.ts";
 import type { ServiceSpec } from "../config/schema/service.ts";
 import { declaresSidecar } from "../config/sidecar_label.ts";
 import { PORTS, SERVER_FIRST_PORTS } from "../model/ports.ts";
-import type { HttpProtocol, PortProtocol, Resolution, ServiceInfo } from "../model/snapshot.ts";
+import type { Resolution, ServiceInfo } from "../model/snapshot.ts";
+import type { HttpProtocol, PortProtocol } from "../model/port_protocol.ts";
 import { type MeshWorkload, placeOf } from "./file_workloads.ts";
 import { exportToOf } from "../config/visibility.ts";
 

@@ -2,7 +2,7 @@
  * Ports of the own workload that no service declares any more. Callers hear of it one after the other, so what was open
  * to them stays open for a while; policies go on to decide who may call.
  */
-import type { InboundService } from "./compiled_snapshot.ts";
+import type { InboundService } from "./inbound_service.ts";
 
 /** Longer than it takes a change to reach every proxy. */
 export const PORT_CLOSES_AFTER_MS = 5_000;

@@ -2,17 +2,15 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
-import type { GatewayListener, GatewayTls } from "../model/gateway_listener.ts";
+import type { GatewayListener } from "../model/gateway_listener.ts";
 import type { JwtRule } from "../model/jwt_rule.ts";
 import type { Limits } from "../model/limits.ts";
 import {
   type Cluster,
   clusterName,
   type EndpointSet,
-  type HttpProtocol,
   type InboundPort,
   type Listener,
-  type PortProtocol,
   type ProxySettings,
   type ResourceKey,
   resourceKey,
@@ -21,12 +19,14 @@ import {
   type VirtualHost,
   type WorkloadInfo,
 } from "../model/snapshot.ts";
+import type { HttpProtocol } from "../model/port_protocol.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../telemetry/edge_metrics.ts";
 import type { PolicyCounts } from "../telemetry/policy_counts.ts";
 import { ClosingPorts } from "./closing_ports.ts";
 import type { CompiledCluster } from "./cluster/cluster.ts";
 import type { ClusterEndpoint } from "./cluster/cluster_endpoint.ts";
 import { ClusterCompiler, type EdgeTo } from "./cluster/cluster_compiler.ts";
+import type { InboundService } from "./inbound_service.ts";
 import type { Host } from "./cluster/host.ts";
 import type { HostTable } from "./cluster/host_table.ts";
 import { PoolLimits } from "./cluster/pool_limits.ts";
@@ -86,25 +86,6 @@ export interface CompiledSnapshot {
 export interface PinnedEndpoint {
   readonly cluster: CompiledCluster;
   readonly endpoint: ClusterEndpoint;
-}
-
-export interface InboundService {
-  readonly service: ServiceInfo;
-  readonly declared: PortProtocol;
-  /** Refuse what does not come over the mesh. */
-  readonly strict: boolean;
-  /** How those who call from outside the mesh have to speak TLS; null: they do not. */
-  readonly tls: GatewayTls | null;
-  /** Counts calls from outside the mesh. */
-  readonly plainEdge: Edge;
-  readonly host: Host;
-  /** For requests of clients that speak HTTP/2: another one where the workload is spoken to as they speak. */
-  readonly http2Host: Host;
-  /** The same address for tunnels. */
-  readonly tunnelHost: Host;
-  /** Of both; null: nothing is limited. */
-  readonly limits: PoolLimits | null;
-  readonly connectTimeoutMs: number;
 }
 
 /** The own workload is near: Envoy gives it the same time as anybody, and so do we (Istio's connectTimeout). */

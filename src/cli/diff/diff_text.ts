@@ -1,6 +1,6 @@
 /** A difference of two configurations in words; workloads that notice the same stand together. */
 import type { Route, RouteMatch, RouteOrigin, StringMatch } from "../../model/route.ts";
-import type { TcpMatch, TcpRoute } from "../../model/snapshot.ts";
+import type { TcpMatch, TcpRoute } from "../../model/tcp_route.ts";
 import { printable } from "../output.ts";
 import type { MeshDiff, WorkloadDiff } from "./mesh_diff.ts";
 import { destinationsText, placeText, stringText, treatmentText } from "./route_words.ts";

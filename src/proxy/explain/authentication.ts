@@ -10,7 +10,7 @@ import { claimFault, type ReadClaims, readClaims } from "../jwt/parsed_jwt.ts";
 import { type Claims, requestAuthOf } from "../jwt/request_auth.ts";
 import { telling } from "../jwt/token_check.ts";
 import { TokenPlaces } from "../jwt/token_places.ts";
-import type { Receiver } from "./authorization.ts";
+import type { Receiver } from "./receiver.ts";
 import type { ExplainedAuthentication, ExplainedDestination } from "./explanation.ts";
 import type { ExplainRequest } from "./request.ts";
 

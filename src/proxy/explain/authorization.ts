@@ -1,7 +1,7 @@
 /** Whether the workloads that a request would come to let it in: what their proxies' own policy tables say of it. */
 import { NO_PROXIES_BEFORE } from "../../model/gateway_topology.ts";
 import type { Policy } from "../../model/policy.ts";
-import type { ProxySettings, Snapshot } from "../../model/snapshot.ts";
+import type { ProxySettings } from "../../model/snapshot.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
 import { PolicyCounts } from "../../telemetry/policy_counts.ts";
 import type { RequestHead } from "../exchange.ts";
@@ -10,11 +10,9 @@ import { PolicyCall, type PolicyDestination, type PolicyPeer, policyPeer } from 
 import { PolicyTable } from "../policy/policy_table.ts";
 import { tokenAt } from "./authentication.ts";
 import type { ExplainedAuthorization, ExplainedEndpoint, Explanation } from "./explanation.ts";
+import type { Receiver } from "./receiver.ts";
 import { tracePolicies } from "./policy_trace.ts";
 import type { ExplainRequest } from "./request.ts";
-
-/** What the proxy of a workload has; undefined: nothing is known of it. */
-export type Receiver = (workload: WorkloadKey) => Snapshot | undefined;
 
 /** Where a request ends up, as far as it was explained. */
 type Sent = Pick<Explanation, "destinations" | "rewrite" | "requestHeaders">;

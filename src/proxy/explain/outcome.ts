@@ -1,6 +1,5 @@
 /** What is found out about a request, in the parts that an explanation is made of. */
-import type { RouteOrigin } from "../../model/route.ts";
-import type { SkippedRule } from "../../model/snapshot.ts";
+import type { RouteOrigin, SkippedRule } from "../../model/route.ts";
 import type { CompiledRoute } from "../route/compiled_route.ts";
 import { type ExplainedAction, NO_ACTION } from "./action.ts";
 import type { Explained, ExplainedRule, Explanation } from "./explanation.ts";

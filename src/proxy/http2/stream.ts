@@ -1,17 +1,42 @@
 /** One stream of an HTTP/2 connection, either end: its states and windows. What its messages mean is told to a subclass. */
 import type { Timed } from "../../lib/timer_wheel.ts";
 import type { HeaderList, ResetReason } from "../exchange.ts";
-import type { Http2Streams } from "./streams.ts";
 import { ErrorCode } from "./frames.ts";
 import { PendingBody } from "./pending_body.ts";
 import { ReceiveWindow } from "./receive_window.ts";
+
+/** What a stream asks of its connection. */
+export interface StreamConnection {
+  /** Of a new stream, for what the peer sends. */
+  readonly streamWindowBytes: number;
+  /** The socket takes more. */
+  readonly hasRoom: boolean;
+  readonly windows: {
+    /** Bytes that the stream may send in one piece. */
+    roomFor(stream: Http2Stream): number;
+    /** It has more to send than it may. */
+    block(stream: Http2Stream): void;
+  };
+  /** Something happens on it: the time that it may be quiet begins anew. */
+  touch(stream: Http2Stream): void;
+  resetStream(stream: Http2Stream, code: ErrorCode): void;
+  /** Sends what the windows let through of `most` bytes; returns how many those were. */
+  sendData(stream: Http2Stream, chunk: Uint8Array, most: number, last: boolean): number;
+  sendTrailers(stream: Http2Stream, trailers: HeaderList): void;
+  /** Our half is over. */
+  endLocal(stream: Http2Stream): void;
+  /** Lets the peer send as much as was read. */
+  creditWindow(id: number, window: ReceiveWindow): void;
+  /** The same, and lets the window grow where it holds the peer up. */
+  creditStream(id: number, window: ReceiveWindow): void;
+}
 
 export abstract class Http2Stream implements Timed {
   deadlineMs = 0;
   wheelTick = 0;
   wheelIndex = 0;
   readonly id: number;
-  protected readonly connection: Http2Streams;
+  protected readonly connection: StreamConnection;
   /** Bytes that the peer still takes. */
   sendWindow: number;
   /** From the first piece on that is not the last: most bodies are one piece, and need none. */
@@ -41,7 +66,7 @@ export abstract class Http2Stream implements Timed {
   /** `body` answered false: the source waits. */
   full = false;
 
-  constructor(connection: Http2Streams, id: number, sendWindow: number) {
+  constructor(connection: StreamConnection, id: number, sendWindow: number) {
     this.connection = connection;
     this.id = id;
     this.sendWindow = sendWindow;

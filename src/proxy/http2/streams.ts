@@ -16,7 +16,7 @@ import { ownSettings, type PeerSettingsTarget } from "./peer_settings.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { RecentStreams } from "./recent_streams.ts";
 import { SendWindows } from "./send_windows.ts";
-import type { Http2Stream } from "./stream.ts";
+import type { Http2Stream, StreamConnection } from "./stream.ts";
 import { StreamTable } from "./stream_table.ts";
 
 /** Of the heads that a peer sends. */
@@ -27,7 +27,7 @@ export interface HeadLimits {
   readonly count: number;
 }
 
-export abstract class Http2Streams extends FramedWire implements PeerSettingsTarget {
+export abstract class Http2Streams extends FramedWire implements PeerSettingsTarget, StreamConnection {
   readonly windows: SendWindows;
   readonly streams = new StreamTable<Http2Stream>();
   protected readonly guard = new FloodGuard();

@@ -1,5 +1,5 @@
 /** Port 15001: the calls of the own workload, dialled straight at the proxy or captured on their way to somewhere else. */
-import type { PortProtocol } from "../../model/snapshot.ts";
+import type { PortProtocol } from "../../model/port_protocol.ts";
 import { SERVER_FIRST_PORTS } from "../../model/ports.ts";
 import type { OriginalDestination } from "../../runtime/original_destination.ts";
 import type { Address, Wire, WireOwner } from "../../runtime/socket.ts";

@@ -1,6 +1,6 @@
 /** Where bytes go: the first route whose conditions hold for a connection of which no request is read. */
 import { Network, parseIp } from "../../lib/ip.ts";
-import type { TcpMatch, TcpRoute } from "../../model/snapshot.ts";
+import type { TcpMatch, TcpRoute } from "../../model/tcp_route.ts";
 import { type WeightedTargets, weightedTargets } from "./weighted_targets.ts";
 import { findByWildcard, hasLabelWildcard } from "./wildcard_names.ts";
 

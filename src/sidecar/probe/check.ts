@@ -1,19 +1,11 @@
 /** Asks a workload once how it is. Each way of asking is a file; all answer null for well, or what is wrong in a clause. */
-import type { Clock } from "../../lib/clock.ts";
 import { messageOf } from "../../lib/message_of.ts";
-import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { HealthProbe } from "../../model/health_probe.ts";
+import type { CheckContext } from "./check_context.ts";
 import { checkByCommand } from "./exec_check.ts";
 import { checkGrpc } from "./grpc_check.ts";
 import { checkHttp } from "./http_check.ts";
 import { checkTcp } from "./tcp_check.ts";
-
-export interface CheckContext {
-  /** Where the own workload is. */
-  readonly workloadAddress: string;
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
-}
 
 /** Null: it is well. Never rejects, and ends at the probe's timeout; the signal ends it before. */
 export type Check = (probe: HealthProbe, signal: AbortSignal) => Promise<string | null>;

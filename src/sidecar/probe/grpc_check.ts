@@ -2,7 +2,7 @@
 import { headerValue } from "../../proxy/exchange.ts";
 import type { ProbeMethod } from "../../model/health_probe.ts";
 import { singleCall } from "../single_call.ts";
-import type { CheckContext } from "./check.ts";
+import type { CheckContext } from "./check_context.ts";
 
 type GrpcMethod = Extract<ProbeMethod, { type: "grpc" }>;
 

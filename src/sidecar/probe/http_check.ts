@@ -2,7 +2,7 @@
 import { type HeaderList, headerValue } from "../../proxy/exchange.ts";
 import type { ProbeMethod } from "../../model/health_probe.ts";
 import { singleCall } from "../single_call.ts";
-import type { CheckContext } from "./check.ts";
+import type { CheckContext } from "./check_context.ts";
 
 type HttpMethod = Extract<ProbeMethod, { type: "http" }>;
 

@@ -1,7 +1,7 @@
 /** Health by a connection (Kubernetes `tcpSocket`): that it comes about is good, and nothing is said in it. */
 import type { ProbeMethod } from "../../model/health_probe.ts";
 import { connect, NOBODY } from "../../runtime/socket.ts";
-import type { CheckContext } from "./check.ts";
+import type { CheckContext } from "./check_context.ts";
 import { notConnected } from "../not_connected.ts";
 
 type TcpMethod = Extract<ProbeMethod, { type: "tcp" }>;

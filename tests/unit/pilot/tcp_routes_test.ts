@@ -1,6 +1,7 @@
 /** The `tls` and `tcp` rules of VirtualServices, as the listeners of sidecars have them. */
 import { describe, expect, test } from "bun:test";
-import type { Listener, TcpRoute, VirtualHost } from "../../../src/model/snapshot.ts";
+import type { Listener, VirtualHost } from "../../../src/model/snapshot.ts";
+import type { TcpRoute } from "../../../src/model/tcp_route.ts";
 import { translateFiles } from "../../../src/pilot/translate.ts";
 import { caller, load, resource, snapshotFor, TRUST_DOMAIN, workloadEntry } from "./fixture.ts";
 

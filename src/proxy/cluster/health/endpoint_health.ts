@@ -1,6 +1,11 @@
 /** What a proxy found out about an endpoint of a cluster by using it; outlives snapshots. */
 import type { ResetReason } from "../../exchange.ts";
-import type { OutlierDetector } from "./outlier_detector.ts";
+
+/** Whoever judges an endpoint by what became of attempts. */
+export interface OutcomeJudge {
+  /** As `EndpointHealth.report`. */
+  report(health: EndpointHealth, status: number, reason: ResetReason | null): void;
+}
 
 export class EndpointHealth {
   /** Monotonic; -Infinity: it was there from the start, and is warm. */
@@ -13,7 +18,7 @@ export class EndpointHealth {
   gatewayErrors = 0;
   localOriginFailures = 0;
   /** Who judges it now; null: nobody, or the cluster has it no more. */
-  detector: OutlierDetector | null = null;
+  detector: OutcomeJudge | null = null;
 
   constructor(healthySinceMs: number) {
     this.healthySinceMs = healthySinceMs;

@@ -1,7 +1,8 @@
 /** What arrives at a port of the sidecar's own: it goes to services that have the port, and nowhere else. */
 import { describe, expect, test } from "bun:test";
 import type { SidecarDoor } from "../../../../src/model/sidecar_door.ts";
-import type { PortProtocol, Resource } from "../../../../src/model/snapshot.ts";
+import type { Resource } from "../../../../src/model/snapshot.ts";
+import type { PortProtocol } from "../../../../src/model/port_protocol.ts";
 import { cluster, DataPlane, endpoint, listener, settings, snapshotOf, virtualHost } from "../data_plane.ts";
 import { CLIENT_HELLOS } from "./client_hellos.ts";
 

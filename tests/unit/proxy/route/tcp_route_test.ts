@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { TcpMatch } from "../../../../src/model/snapshot.ts";
+import type { TcpMatch } from "../../../../src/model/tcp_route.ts";
 import { compileTcpRoute, findTcpRoute, namesServer } from "../../../../src/proxy/route/tcp_route.ts";
 
 /** Routes to clusters 0, 1, … with these alternatives each. */
