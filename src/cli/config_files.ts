@@ -7,7 +7,7 @@ import { nearest } from "../lib/edit_distance.ts";
 import { TRUST_DOMAIN_DEFAULT } from "../model/spiffe_id.ts";
 import { workloadKey } from "../model/workload.ts";
 import { meshConfigOf } from "../pilot/mesh_defaults.ts";
-import { fileWorkloads } from "../pilot/file_workloads.ts";
+import { fileWorkloads, type MeshWorkload } from "../pilot/file_workloads.ts";
 import { FileReadError, type ReadFile, readSourceFiles } from "../runtime/read_files.ts";
 import { CommandError, EXIT } from "./exit_codes.ts";
 import { printFindings } from "./findings.ts";
@@ -44,16 +44,30 @@ export function trustDomainOf(resources: ResourceSet): string {
 
 /** Why there is nothing to say of a workload, with the name that was probably meant. */
 export function unknownWorkload(from: string, config: string, resources: ResourceSet): CommandError {
-  const known = fileWorkloads(resources.workloadEntries).map(workloadKey);
+  return unknownAmong(fileWorkloads(resources.workloadEntries), from, {
+    who: `WorkloadEntry in ${config}`,
+    none:
+      "there is no WorkloadEntry at all; a workload that joined with a token alone needs one to be explained, " +
+      "or explain --live",
+  });
+}
+
+/** The same of all `workloads`; `none` is the hint where there is not one. */
+export function unknownAmong(
+  workloads: readonly MeshWorkload[],
+  from: string,
+  { who, none }: { readonly who: string; readonly none: string },
+): CommandError {
+  const known = workloads.map(workloadKey);
   const meant = nearest(from, known);
   const named = known.slice(0, WORKLOADS_NAMED_MAX).join(", ");
   const more = known.length > WORKLOADS_NAMED_MAX ? `, and ${known.length - WORKLOADS_NAMED_MAX} more` : "";
   const hint = meant !== undefined
     ? `did you mean ${meant}?`
     : known.length === 0
-    ? "there is no WorkloadEntry at all; a workload that joined with a token alone needs one to be explained"
+    ? none
     : `there are ${named}${more}`;
-  return new CommandError(EXIT.badInput, `No WorkloadEntry in ${config} is ${from}`, hint);
+  return new CommandError(EXIT.badInput, `No ${who} is ${from}`, hint);
 }
 
 /** The texts of files, of which an error says that they are `what`. Throws CommandError. */

@@ -1,12 +1,14 @@
-/** `bowline explain`: where a request would go and why, from the files alone. */
+/** `bowline explain`: where a request would go and why, from the files alone or with the workloads that there are. */
 import type { Snapshot } from "../model/snapshot.ts";
 import { parseWorkloadKey } from "../model/workload.ts";
+import type { KnownWorkloads } from "../pilot/file_workloads.ts";
 import { fileSnapshots } from "../pilot/translate.ts";
 import { explain } from "../proxy/explain/explain.ts";
 import type { Receiver } from "../proxy/explain/receiver.ts";
 import type { Explained } from "../proxy/explain/explanation.ts";
 import { ExplainRequestError, pathFormOf, readExplainRequest } from "../proxy/explain/request.ts";
-import { loadResources, trustDomainOf, unknownWorkload } from "./config_files.ts";
+import { AdminClient } from "./admin_client.ts";
+import { loadResources, trustDomainOf, unknownAmong, unknownWorkload } from "./config_files.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 import { explainText } from "./explain_text.ts";
 import { type OutputFormat, printable, printData, printMessage } from "./output.ts";
@@ -15,6 +17,10 @@ export interface ExplainOptions {
   readonly output: OutputFormat;
   /** Directory of Istio YAML files. */
   readonly config: string;
+  /** The workloads are those that the running control plane knows, not those of the files. @default false */
+  readonly live?: boolean;
+  /** Of that control plane. */
+  readonly data?: string;
   /** `NAMESPACE/NAME` of the caller. */
   readonly from: string;
   /** Absent: nothing was said of it. */
@@ -29,7 +35,7 @@ export interface ExplainOptions {
 }
 
 export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
-  const { config, from, output } = options;
+  const { config, from, output, live = false, data } = options;
   if (parseWorkloadKey(from) === undefined) {
     throw new CommandError(
       EXIT.usage,
@@ -38,10 +44,18 @@ export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
     );
   }
   const resources = await loadResources(config, "nothing can be explained until it loads as a whole");
-  const snapshotOf = fileSnapshots(resources, trustDomainOf(resources));
+  const known = live ? await new AdminClient(data).get("/v1/workloads") as KnownWorkloads : null;
+  const snapshotOf = known === null
+    ? fileSnapshots(resources, trustDomainOf(resources))
+    : fileSnapshots(resources, known.trustDomain, known.workloads);
   const snapshot = snapshotOf(from);
-  if (snapshot === undefined) throw unknownWorkload(from, config, resources);
-  const explained = answer(options, snapshot, snapshotOf);
+  if (snapshot === undefined) {
+    throw known === null
+      ? unknownWorkload(from, config, resources)
+      : unknownAmong(known.workloads, from, { who: "workload of the mesh", none: "there is none yet" });
+  }
+  const answered = answer(options, snapshot, snapshotOf);
+  const explained = known === null ? withNoteOnFiles(answered) : answered;
   if (output !== "table") {
     for (const { text } of explained.notes) {
       printMessage(`Note: ${printable(text)}`);
@@ -50,6 +64,16 @@ export async function runExplain(options: ExplainOptions): Promise<ExitCode> {
   await printData(output, explained.explanation, () => explainText(explained));
   return EXIT.ok;
 }
+
+/** An endpoint that is missing may be there all the same. */
+function withNoteOnFiles(explained: Explained): Explained {
+  if (explained.explanation.destinations.every(({ endpoints }) => endpoints.length > 0)) return explained;
+  return { ...explained, notes: [...explained.notes, { destination: null, text: NOT_IN_FILES }] };
+}
+
+const NOT_IN_FILES =
+  "Only workloads that the files name were looked at. Those that joined with a token alone are known to the " +
+  "control plane: --live asks it.";
 
 function answer(
   { method, url, headers, claims, client }: ExplainOptions,

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { SEVERITIES } from "../config/finding.ts";
 import { CommandError, EXIT } from "./exit_codes.ts";
-import { collect, type Finish, flag, outputOption } from "./flags.ts";
+import { collect, dataOption, type Finish, flag, outputOption } from "./flags.ts";
 import type { OutputFormat } from "./output.ts";
 
 export function addValidate(program: Command, finish: Finish): void {
@@ -66,6 +66,13 @@ export function addExplain(program: Command, finish: Finish): void {
       flag("-H, --header <name: value>", "a header of the request; may be repeated").argParser(collect),
     )
     .addOption(flag("--client <address>", "who calls, where --from is a gateway"))
+    .addOption(
+      flag("--live", "ask the running control plane which workloads there are").default(
+        false,
+        "as the files say",
+      ),
+    )
+    .addOption(dataOption("with --live: data directory of the control plane"))
     .addOption(flag("--claims <json>", "what the request's token holds, which is taken for verified"))
     .addOption(outputOption())
     .action(async (request: string[], { header = [], ...options }) => {

@@ -10,6 +10,7 @@ import type {
   TokenRevokeRequest,
   TokensReply,
 } from "../model/admin.ts";
+import type { KnownWorkloads } from "../pilot/file_workloads.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 import type { Log } from "../telemetry/log.ts";
 import { adminAnswer, REQUEST_BYTES_MAX } from "./admin_answer.ts";
@@ -89,6 +90,10 @@ export function createAdminApi(options: AdminApiOptions): Hono {
     }));
   app.get("/v1/certificates", (context) => {
     const reply: CertificatesReply = { certificates: citadel.certificates() };
+    return context.json(reply);
+  });
+  app.get("/v1/workloads", (context) => {
+    const reply: KnownWorkloads = { trustDomain: citadel.trustDomain, workloads: registry.workloads() };
     return context.json(reply);
   });
   app.route("/", policies);

@@ -20,6 +20,12 @@ export interface MeshWorkload extends Workload {
   readonly unhealthy?: true;
 }
 
+/** What `GET /v1/workloads` of a control plane's admin socket answers: all that there are, in a file or not. */
+export interface KnownWorkloads {
+  readonly trustDomain: string;
+  readonly workloads: readonly MeshWorkload[];
+}
+
 /**
  * The workload of a WorkloadEntry. Labels of the metadata beat those of the spec, as in Istio. Without a
  * `serviceAccount` the account is the entry's name, which is also what a join token for it says.

@@ -42,12 +42,12 @@ export function translateFiles(
   return fileSnapshots(resources, trustDomain)(proxy);
 }
 
-/** The same for any number of workloads. */
+/** The same for any number of workloads; `workloads` are those that there are. @default whom the files know */
 export function fileSnapshots(
   resources: ResourceSet,
   trustDomain: string,
+  workloads: readonly MeshWorkload[] = fileProxies(resources),
 ): (proxy: WorkloadKey) => Snapshot | undefined {
-  const workloads = fileProxies(resources);
   const byKey = new Map(workloads.map((workload) => [workloadKey(workload), workload]));
   const world = new World({ resources, workloads, trustDomain, tellsSkipped: true }, null);
   return (proxy) => {

@@ -119,6 +119,21 @@ describe("a group of two", () => {
     expect(total(await scrape(CLIENT), "istio_requests_total", members)).toBe(40);
   });
 
+  scenario("members are in no file, and explain sees them where it asks the control plane", async () => {
+    const explain = async (...more: readonly string[]) => {
+      const call = ["--config", mesh.config, "--from", "shop/client", "http://search/"];
+      const { stdout } = await bowline(["explain", ...call, ...more]);
+      return stdout;
+    };
+    expect(await explain()).toContain("503 UH: no workload stands behind it");
+    expect(await explain()).toContain("--live asks it");
+    const live = await explain("--live", "--data", mesh.controlPlaneData);
+    for (const address of [FIRST, SECOND]) {
+      expect(live).toMatch(new RegExp(`${address}:8080 +shop/search-[a-z0-9]{8} +mTLS`));
+    }
+    expect(live).not.toContain("UH");
+  });
+
   scenario(
     "a member whose probe fails gets no call and costs none, and is back when it is well",
     async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { withAdminServer } from "./admin_server.ts";
 import { bowline } from "./bowline.ts";
 
 describe("runExplain()", () => {
@@ -31,6 +32,49 @@ describe("runExplain()", () => {
       stdout: "",
       stderr:
         "Error: No WorkloadEntry in config/tutorial/split-90-10 is tutorial/custmer\n  did you mean tutorial/customer?\n",
+    });
+  });
+
+  describe("with --live", () => {
+    const workloads = ["shop/caller", "tutorial/preference"].map((key) => {
+      const [namespace, name] = key.split("/") as [string, string];
+      const own = { address: "10.0.0.7", labels: { app: name }, serviceAccount: name, ports: {}, weight: 1 };
+      return { namespace, name, ...own, hasSidecar: true, meshPort: 15008 };
+    });
+    const live = (...args: string[]) =>
+      withAdminServer(
+        ({ url }) => Response.json(url.endsWith("/v1/workloads") ? { trustDomain: "x.test", workloads } : {}),
+        (data) => ask("--live", "--data", data, ...args),
+      );
+
+    test("asks about the workloads that there are", async () => {
+      const { exitCode, stdout, stderr } = await live(
+        ...["--from", "shop/caller", "http://preference.tutorial:8080/", "-o", "json"],
+      );
+      expect([exitCode, stderr]).toEqual([0, ""]);
+      expect(JSON.parse(stdout).destinations[0].endpoints).toEqual([
+        { address: "10.0.0.7:8080", workload: "tutorial/preference", mtls: true },
+      ]);
+    });
+
+    test("does not send on to itself where there is nobody", async () => {
+      const { stdout } = await live("--from", "shop/caller", "http://recommendation.tutorial:8080/");
+      expect(stdout).toContain("no workload has the labels of the subset");
+      expect(stdout).not.toContain("--live");
+    });
+
+    test("refuses a caller that there is not", async () => {
+      expect(await live("--from", "shop/callr", "http://preference.tutorial/")).toEqual({
+        exitCode: 65,
+        stdout: "",
+        stderr: "Error: No workload of the mesh is shop/callr\n  did you mean shop/caller?\n",
+      });
+    });
+
+    test("is unavailable without a control plane", async () => {
+      const args = ["--live", "--from", "shop/caller", "http://preference/"];
+      expect(await withAdminServer(null, (data) => ask(...args, "--data", data)))
+        .toMatchObject({ exitCode: 69, stdout: "" });
     });
   });
 
