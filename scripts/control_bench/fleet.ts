@@ -5,7 +5,7 @@ import { unpackText } from "../../src/lib/packed_text.ts";
 import { DISCOVERY_LINE_BYTES_MAX, type Push } from "../../src/model/discovery.ts";
 import { resourceKey, type VersionedResource } from "../../src/model/snapshot.ts";
 import { versionOfSum, versionShare } from "../../src/model/snapshot_version.ts";
-import type { TlsMaterial } from "../../src/runtime/socket.ts";
+import type { TlsMaterial } from "../../src/runtime/tls_options.ts";
 
 export interface FleetOptions {
   readonly address: { readonly hostname: string; readonly port: number };

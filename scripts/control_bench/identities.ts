@@ -5,7 +5,7 @@ import { OwnAuthority } from "../../src/citadel/own_authority.ts";
 import { encodePrivateKey, generateKeyPair } from "../../src/identity/key_pair.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { privateFiles } from "../../src/runtime/private_files.ts";
-import type { TlsMaterial } from "../../src/runtime/socket.ts";
+import type { TlsMaterial } from "../../src/runtime/tls_options.ts";
 
 export interface Identities {
   /** In the order of the workloads. All have one key: a key for each would only cost time. */

@@ -3,13 +3,9 @@
  * HTTP/1.1, an ACK for every push. It keeps no snapshot: what it knows is a record that all clients with one view share.
  */
 import { DISCOVERY_PROTOCOL, type Hello } from "../../src/model/discovery.ts";
-import {
-  connect,
-  type TlsMaterial,
-  type TlsWire,
-  type TlsWireOwner,
-  type Wire,
-} from "../../src/runtime/socket.ts";
+import { connect } from "../../src/runtime/socket.ts";
+import type { TlsMaterial } from "../../src/runtime/tls_options.ts";
+import type { TlsWire, TlsWireOwner, Wire } from "../../src/runtime/wire.ts";
 
 export interface LightClientOptions {
   readonly address: { readonly hostname: string; readonly port: number };

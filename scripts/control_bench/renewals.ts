@@ -1,7 +1,7 @@
 /** Every sidecar asks for a certificate at once, as after a power cut: real requests over mutual TLS, with real CSRs. */
 import { createCsr } from "../../src/identity/csr.ts";
 import { generateKeyPair } from "../../src/identity/key_pair.ts";
-import type { TlsMaterial } from "../../src/runtime/socket.ts";
+import type { TlsMaterial } from "../../src/runtime/tls_options.ts";
 import { percentile } from "../bench/row.ts";
 import type { Times } from "./fleet.ts";
 

@@ -7,14 +7,9 @@ import { TimerWheel } from "../lib/timer_wheel.ts";
 import { type PeerIdentity, peerIdentity } from "../identity/peer_identity.ts";
 import { Http1ServerConnection } from "../proxy/http1/server_connection.ts";
 import { HandshakingConnection } from "../proxy/listener/handshaking_connection.ts";
-import {
-  type Address,
-  type Listener,
-  listenMutualTls,
-  setOwner,
-  type TlsMaterial,
-  type TlsWire,
-} from "../runtime/socket.ts";
+import { type Listener, listenMutualTls } from "../runtime/socket.ts";
+import type { TlsMaterial } from "../runtime/tls_options.ts";
+import { type Address, setOwner, type TlsWire } from "../runtime/wire.ts";
 import { FetchAcceptor, type PeerHandler } from "./fetch_bridge.ts";
 
 /** Connections at once; above, new ones are closed. Each proxy holds two. */

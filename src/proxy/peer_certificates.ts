@@ -4,7 +4,7 @@
  */
 import type { PeerIdentity } from "../identity/peer_identity.ts";
 import type { RevokedIdentity } from "../model/snapshot.ts";
-import { isOpen, type Wire } from "../runtime/socket.ts";
+import { isOpen, type Wire } from "../runtime/wire.ts";
 
 /** From this many connections on those that are closed are forgotten, each time the number has doubled. */
 const CLEARED_FROM = 1_024;

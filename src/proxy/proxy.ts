@@ -3,7 +3,8 @@
  */
 import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot } from "../model/snapshot.ts";
-import { descriptorOf, type Listener, listenMutualTls, listenTcp, type Wire } from "../runtime/socket.ts";
+import { type Listener, listenMutualTls, listenTcp } from "../runtime/socket.ts";
+import { descriptorOf, type Wire } from "../runtime/wire.ts";
 import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { PolicyCounts } from "../telemetry/policy_counts.ts";

@@ -2,7 +2,8 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import type { Limits } from "../model/limits.ts";
-import type { ListenAddress, TlsMaterial } from "../runtime/socket.ts";
+import type { ListenAddress } from "../runtime/socket.ts";
+import type { TlsMaterial } from "../runtime/tls_options.ts";
 import type { ConnectRefusals } from "./cluster/bounded_connect.ts";
 import type { GatewayPlace } from "./gateway.ts";
 import type { ConnectionRefusals } from "./listener/connection_gate.ts";

@@ -1,6 +1,6 @@
 /** Whether a certificate, its key and roots can serve, found out before anything relies on them. */
 import type * as Crypto from "node:crypto";
-import type { TlsMaterial } from "./socket.ts";
+import type { TlsMaterial } from "./tls_options.ts";
 
 /** Loaded on use: it costs a megabyte, which sidecars do not have to spend. */
 function crypto(): typeof Crypto {

@@ -3,7 +3,7 @@
  * SO_ORIGINAL_DST.
  */
 import { formatIp } from "../lib/ip.ts";
-import type { Address, Wire } from "./socket.ts";
+import type { Address, Wire } from "./wire.ts";
 import { readSocketOption } from "./socket_options.ts";
 
 // From linux/in.h, linux/in6.h and linux/netfilter_ipv4.h.

@@ -3,7 +3,7 @@
  * slowly at the other end of the proxy has that piece lie in memory. On the machine itself a small buffer costs no speed;
  * over a distance, where one buffer comes in each round trip, it does, so the kernel may let a few there grow.
  */
-import { isOpen, type Wire } from "./socket.ts";
+import { isOpen, type Wire } from "./wire.ts";
 import { setSocketOption } from "./socket_options.ts";
 
 /** The kernel doubles it for its own bookkeeping; so much of it are bytes, at most. */

@@ -1,7 +1,7 @@
 /** Options of a socket that Bun does not know: the C library's getsockopt and setsockopt. */
 import type { FFIFunction } from "bun:ffi";
 import { libcFunction } from "./libc.ts";
-import { descriptorOf, type Wire } from "./socket.ts";
+import { descriptorOf, type Wire } from "./wire.ts";
 
 /** Undefined: not asked for yet, since an idle process has no need of it; null: there is none. */
 let setsockopt:

@@ -2,7 +2,7 @@
  * Lets the kernel ask whether the peer of a quiet TCP connection is still there. Bun sets one of the three numbers
  * alone.
  */
-import type { Wire } from "./socket.ts";
+import type { Wire } from "./wire.ts";
 import { setSocketOption } from "./socket_options.ts";
 
 // From asm-generic/socket.h and linux/tcp.h.

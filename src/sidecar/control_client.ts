@@ -17,7 +17,8 @@ import {
   type ResetReason,
   type ResponseHead,
 } from "../proxy/exchange.ts";
-import type { Connect, TlsMaterial } from "../runtime/socket.ts";
+import type { Connect } from "../runtime/socket.ts";
+import type { TlsMaterial } from "../runtime/tls_options.ts";
 import { notConnected } from "./not_connected.ts";
 import { refusalOf } from "./refusal_of.ts";
 

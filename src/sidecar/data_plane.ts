@@ -6,7 +6,7 @@ import type { Limits } from "../model/limits.ts";
 import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { ProxyOptions, ProxyRefusals } from "../proxy/proxy_options.ts";
-import type { TlsMaterial } from "../runtime/socket.ts";
+import type { TlsMaterial } from "../runtime/tls_options.ts";
 import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { Tap } from "../telemetry/tap.ts";

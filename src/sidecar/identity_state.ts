@@ -2,7 +2,7 @@
 import { certificateInfo } from "../identity/certificate_info.ts";
 import { messageOf } from "../lib/message_of.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
-import type { TlsMaterial } from "../runtime/socket.ts";
+import type { TlsMaterial } from "../runtime/tls_options.ts";
 
 /** Name in the data directory; mode 0600, since the key is in it. */
 const IDENTITY_FILE = "identity.json";

@@ -6,7 +6,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import { Proxy } from "../proxy/proxy.ts";
 import type { ProxyRefusals } from "../proxy/proxy_options.ts";
 import type { ProxyCaps } from "../proxy/proxy_caps.ts";
-import type { TlsMaterial } from "../runtime/socket.ts";
+import type { TlsMaterial } from "../runtime/tls_options.ts";
 import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import type { Tap } from "../telemetry/tap.ts";

@@ -8,15 +8,15 @@ import type { ClientHandler, HeaderList, RequestHead, ResetReason, ResponseHead 
 import { Http1ClientConnection } from "../proxy/http1/client_connection.ts";
 import { Http2ClientConnection } from "../proxy/http2/client_connection.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../proxy/upstream_connection.ts";
+import { connect } from "../runtime/socket.ts";
 import {
   type Address,
-  connect,
   setOwner,
   type TlsWire,
   type TlsWireOwner,
   type Wire,
   type WireOwner,
-} from "../runtime/socket.ts";
+} from "../runtime/wire.ts";
 import { notConnected } from "./not_connected.ts";
 
 const NO_IDENTITY = { chain: "", key: "", roots: "" } as const;

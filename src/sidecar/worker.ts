@@ -2,7 +2,7 @@
 import { messageOf } from "../lib/message_of.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { Proxy } from "../proxy/proxy.ts";
-import type { TlsMaterial } from "../runtime/socket.ts";
+import type { TlsMaterial } from "../runtime/tls_options.ts";
 import type { DataPlaneSettings } from "./data_plane.ts";
 import { changedSnapshot } from "./snapshot_change.ts";
 import {

@@ -9,7 +9,7 @@ import { readShutPorts, type ShutPort } from "../model/shut_port.ts";
 import type { ResourceKey, VersionedResource } from "../model/snapshot.ts";
 import type { Side } from "../proxy/listener/connection_gate.ts";
 import type { ProxyRefusals } from "../proxy/proxy_options.ts";
-import type { TlsMaterial } from "../runtime/socket.ts";
+import type { TlsMaterial } from "../runtime/tls_options.ts";
 import type { DataPlaneSettings } from "./data_plane.ts";
 import type { PolicyCountReport } from "../telemetry/policy_counts.ts";
 import { NOTHING_TAPPED } from "../telemetry/tap.ts";

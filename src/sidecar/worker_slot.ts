@@ -5,7 +5,7 @@ import type { Random } from "../lib/prng.ts";
 import type { ShutPort } from "../model/shut_port.ts";
 import type { Side } from "../proxy/listener/connection_gate.ts";
 import type { ProxyRefusals } from "../proxy/proxy_options.ts";
-import type { TlsMaterial } from "../runtime/socket.ts";
+import type { TlsMaterial } from "../runtime/tls_options.ts";
 import type { CallRecorder } from "../telemetry/call_recorder.ts";
 import type { Tap } from "../telemetry/tap.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";

@@ -1,6 +1,6 @@
 /** An end of HTTP/2 that keeps all that it hears of each stream, to hold it to what was said. */
 import { HpackDecoder } from "../../src/proxy/http2/hpack/decoder.ts";
-import type { WireOwner } from "../../src/runtime/socket.ts";
+import type { WireOwner } from "../../src/runtime/wire.ts";
 import { decodeList } from "../unit/proxy/http2/hpack/field_list.ts";
 import {
   ACK,

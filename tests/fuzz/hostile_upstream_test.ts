@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { Prng } from "../../src/lib/prng.ts";
-import type { WireOwner } from "../../src/runtime/socket.ts";
+import type { WireOwner } from "../../src/runtime/wire.ts";
 import { type End, JoinedPlanes, NOTHING_HELD, Reader } from "./joined_planes.ts";
 import { type Message, readMessages, values } from "./strict_http1.ts";
 

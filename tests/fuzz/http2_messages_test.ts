@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { Prng } from "../../src/lib/prng.ts";
-import type { WireOwner } from "../../src/runtime/socket.ts";
+import type { WireOwner } from "../../src/runtime/wire.ts";
 import {
   CLIENT_PREFACE,
   CONTINUATION,

@@ -13,7 +13,7 @@ import {
   type TlsWireOwner,
   type Wire,
   type WireOwner,
-} from "../../src/runtime/socket.ts";
+} from "../../src/runtime/wire.ts";
 import { TestAuthority } from "../unit/identity/odd_certificates.ts";
 import {
   CALLER_ID,

@@ -1,6 +1,8 @@
 /** New connections with mutual TLS: full handshakes with the service's proxy, up to its first frame of HTTP/2. */
 import { readFileSync } from "node:fs";
-import { connect, type TlsMaterial, type TlsWireOwner, type Wire } from "../../../src/runtime/socket.ts";
+import { connect } from "../../../src/runtime/socket.ts";
+import type { TlsMaterial } from "../../../src/runtime/tls_options.ts";
+import type { TlsWireOwner, Wire } from "../../../src/runtime/wire.ts";
 import { identityFiles, type Pair } from "../pair.ts";
 import { compare, type Work } from "../work.ts";
 

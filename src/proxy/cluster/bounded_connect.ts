@@ -1,5 +1,6 @@
 /** Connections to upstreams within the process's descriptors, so that some are left for whoever calls and for files. */
-import { type Connect, descriptorOf, NOBODY, type Wire } from "../../runtime/socket.ts";
+import type { Connect } from "../../runtime/socket.ts";
+import { descriptorOf, NOBODY, type Wire } from "../../runtime/wire.ts";
 import type { ProxyCaps } from "../proxy_caps.ts";
 
 /** Connections that were not made since the start, by the cap that they hit. */

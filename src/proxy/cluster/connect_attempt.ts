@@ -5,17 +5,9 @@ import { judgeServer, type ServerVerdict } from "../../identity/server_certifica
 import type { ProxyProtocolVersion } from "../../model/snapshot.ts";
 import type { UpstreamTls } from "../../model/upstream_tls.ts";
 import { FileError } from "../../runtime/files.ts";
-import {
-  type Connect,
-  type ConnectAddress,
-  setOwner,
-  type TlsClient,
-  type TlsMaterial,
-  type TlsWire,
-  type TlsWireOwner,
-  type Wire,
-  type WireOwner,
-} from "../../runtime/socket.ts";
+import type { Connect, ConnectAddress } from "../../runtime/socket.ts";
+import type { TlsClient, TlsMaterial } from "../../runtime/tls_options.ts";
+import { setOwner, type TlsWire, type TlsWireOwner, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import type * as KeyPairCheck from "../../runtime/key_pair_check.ts";
 import type { PeerCertificates } from "../peer_certificates.ts";
 import type { ResetReason } from "../exchange.ts";

@@ -9,7 +9,7 @@ import { Http1ClientConnection } from "../http1/client_connection.ts";
 import { Http2ClientConnection, STREAMS_ASSUMED } from "../http2/client_connection.ts";
 import { meshHopTerms } from "../mesh_hop.ts";
 import { TcpClientConnection } from "../tcp/client_connection.ts";
-import type { Wire } from "../../runtime/socket.ts";
+import type { Wire } from "../../runtime/wire.ts";
 import type { TcpKeepalive } from "../../runtime/tcp_keepalive.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
 import { ConnectAttempt, type ConnectContext, type HostAddress } from "./connect_attempt.ts";

@@ -4,7 +4,7 @@ import { ChangingFile } from "../../runtime/changing_file.ts";
 import { credentialPaths } from "../../runtime/credentials.ts";
 import { FileError } from "../../runtime/files.ts";
 import { revocationLists } from "../../runtime/revocation_lists.ts";
-import type { Alpn, TlsClient, TlsMaterial } from "../../runtime/socket.ts";
+import type { Alpn, TlsClient, TlsMaterial } from "../../runtime/tls_options.ts";
 
 /** Of one PEM file; a bundle of all public roots has a quarter of that. */
 const PEM_FILE_BYTES_MAX = 1024 * 1024;

@@ -1,7 +1,7 @@
 /** What a sidecar does with connections of which it reads no request: TLS of its own program, and bytes. */
 import { parseIp } from "../../lib/ip.ts";
 import { clusterName, type Endpoint } from "../../model/snapshot.ts";
-import type { Address } from "../../runtime/socket.ts";
+import type { Address } from "../../runtime/wire.ts";
 import { splitAuthority } from "../cluster/authority_address.ts";
 import type { RequestHead } from "../exchange.ts";
 import type { CompiledListener } from "../route/listener_table.ts";

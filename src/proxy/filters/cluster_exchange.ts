@@ -3,7 +3,7 @@
  * of it may take.
  */
 import type { Random } from "../../lib/prng.ts";
-import type { Address } from "../../runtime/socket.ts";
+import type { Address } from "../../runtime/wire.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import { NO_KEY } from "../cluster/balancer/balancer.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";

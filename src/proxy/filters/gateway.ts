@@ -1,6 +1,6 @@
 /** Calls from outside to a gateway: by port and server name to a table of virtual hosts, or to a route for bytes. */
 import { NO_PROXIES_BEFORE } from "../../model/gateway_topology.ts";
-import type { Address } from "../../runtime/socket.ts";
+import type { Address } from "../../runtime/wire.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import type { Acceptor, HeaderList, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY, redirect } from "../local_reply.ts";

@@ -2,7 +2,7 @@
 import { NO_PROXIES_BEFORE } from "../../model/gateway_topology.ts";
 import { parseSpiffeId, type SpiffeId } from "../../model/spiffe_id.ts";
 import type { WorkloadInfo } from "../../model/snapshot.ts";
-import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { setOwner, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import type { CallRecorder, RecordedCaller } from "../../telemetry/call_recorder.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import type { Host } from "../cluster/host.ts";

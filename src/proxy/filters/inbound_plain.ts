@@ -1,6 +1,6 @@
 /** The calls to the own workload from outside the mesh: captured on their way to one of its ports, in plain text. */
 import type { Random } from "../../lib/prng.ts";
-import type { Address } from "../../runtime/socket.ts";
+import type { Address } from "../../runtime/wire.ts";
 import type { CallRecorder, RecordedCaller } from "../../telemetry/call_recorder.ts";
 import { type Edge, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import type { Host } from "../cluster/host.ts";

@@ -1,6 +1,6 @@
 /** The calls of the own workload: from the request's authority to a route, a cluster, an endpoint. */
 import { parseIp } from "../../lib/ip.ts";
-import type { Address } from "../../runtime/socket.ts";
+import type { Address } from "../../runtime/wire.ts";
 import { splitAuthority } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { HostAddress } from "../cluster/connect_attempt.ts";

@@ -1,6 +1,6 @@
 /** Which host a call goes to, once its endpoint is chosen: by what the call is, and what its cluster asks for. */
 import type { Cluster } from "../../model/snapshot.ts";
-import type { Address } from "../../runtime/socket.ts";
+import type { Address } from "../../runtime/wire.ts";
 import { hostOfAuthority, spokenTo } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";

@@ -3,7 +3,7 @@
  * both are whole. Whatever the upstream does wrong ends the connection; it is never reused.
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
-import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { setOwner, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import {
   BODY_LENGTH_UNKNOWN,
   type ClientHandler,

@@ -1,5 +1,5 @@
 /** What a client sends behind the request in flight, and whether its connection is read on. */
-import type { Wire } from "../../runtime/socket.ts";
+import type { Wire } from "../../runtime/wire.ts";
 import { isMostOfItsBuffer } from "../io/kept_share.ts";
 import { PIPELINE_BYTES_MAX } from "./limits.ts";
 

@@ -5,7 +5,7 @@
 import { httpDate } from "../../lib/http_date.ts";
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
-import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { setOwner, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import {
   type Acceptor,
   type HeaderList,

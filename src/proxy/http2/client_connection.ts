@@ -1,6 +1,6 @@
 /** The client's side of an HTTP/2 connection: many requests at once, for everybody who calls the same peer. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
-import type { Wire } from "../../runtime/socket.ts";
+import type { Wire } from "../../runtime/wire.ts";
 import {
   BODY_LENGTH_UNKNOWN,
   type ClientHandler,

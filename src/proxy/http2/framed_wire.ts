@@ -5,7 +5,7 @@
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Limits } from "../../model/limits.ts";
-import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import type { Wire, WireOwner } from "../../runtime/wire.ts";
 import type { ResetReason } from "../exchange.ts";
 import { ByteWriter } from "../io/byte_writer.ts";
 import { calm, type ConnectionError, protocolError } from "./connection_error.ts";

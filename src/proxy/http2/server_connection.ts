@@ -2,7 +2,7 @@
 import { httpDate } from "../../lib/http_date.ts";
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
-import type { Wire } from "../../runtime/socket.ts";
+import type { Wire } from "../../runtime/wire.ts";
 import {
   type Acceptor,
   type HeaderList,

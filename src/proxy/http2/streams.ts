@@ -4,7 +4,7 @@
  */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Limits } from "../../model/limits.ts";
-import type { Wire } from "../../runtime/socket.ts";
+import type { Wire } from "../../runtime/wire.ts";
 import type { HeaderList, ResetReason } from "../exchange.ts";
 import { calm, type ConnectionError } from "./connection_error.ts";
 import { FloodGuard } from "./flood_guard.ts";

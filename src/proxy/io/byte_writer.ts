@@ -5,7 +5,7 @@
 import { putBytes } from "../../lib/bytes.ts";
 import { writeLatin1 } from "../../lib/latin1.ts";
 import { afterTurn } from "../../lib/turn.ts";
-import type { Wire } from "../../runtime/socket.ts";
+import type { Wire } from "../../runtime/wire.ts";
 import { isMostOfItsBuffer } from "./kept_share.ts";
 
 /** Size of a gathering buffer, and of what TLS puts into one record at most. */

@@ -2,7 +2,7 @@
  * A tunnel's bytes as a wire, so that whoever reads connections can read what is inside it. It plays the part of the
  * exchange behind the tunnel; what has been written is copied, since writers use their buffers again.
  */
-import { NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { NOBODY, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import { BODY_LENGTH_UNKNOWN, type ServerHandler, type ServerStream } from "../exchange.ts";
 
 export class StreamWire implements Wire, ServerHandler {

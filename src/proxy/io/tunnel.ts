@@ -3,7 +3,7 @@
  * and what a TCP upstream is from the start. Each half ends on its own.
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
-import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import type { Wire, WireOwner } from "../../runtime/wire.ts";
 import type { ResetReason } from "../exchange.ts";
 import type { ByteWriter } from "./byte_writer.ts";
 

@@ -7,7 +7,7 @@ import type { CertificateSource } from "../../model/gateway_listener.ts";
 import { credentialPaths } from "../../runtime/credentials.ts";
 import { FileError } from "../../runtime/files.ts";
 import { revocationLists } from "../../runtime/revocation_lists.ts";
-import type { ServerMaterial, TlsMaterial } from "../../runtime/socket.ts";
+import type { ServerMaterial, TlsMaterial } from "../../runtime/tls_options.ts";
 import type { ReadText } from "../../runtime/watched_files.ts";
 
 export interface CertificateStoreOptions {

@@ -3,7 +3,8 @@ import { messageOf } from "../../lib/message_of.ts";
 import { type Bind, isSocket } from "../../model/bind.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { ShutPort } from "../../model/shut_port.ts";
-import type { ListenAddress, Listener, Wire, WireOwner } from "../../runtime/socket.ts";
+import type { ListenAddress, Listener } from "../../runtime/socket.ts";
+import type { Wire, WireOwner } from "../../runtime/wire.ts";
 
 /** A port that could not be opened is tried again after this. */
 export const DOOR_RETRY_MS = 5_000;

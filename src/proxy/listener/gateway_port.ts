@@ -1,5 +1,5 @@
 /** One port of a gateway: what arrives there goes by plain text or TLS, and by the server name that TLS asks for. */
-import { endsOf, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { endsOf, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import { acceptGatewayBytes, GatewayAcceptor, type GatewayContext } from "../filters/gateway.ts";

@@ -1,6 +1,6 @@
 /** An accepted TLS connection until its handshake is done and judged: then somebody else owns it, or it is closed. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
-import type { TlsWire, TlsWireOwner, Wire } from "../../runtime/socket.ts";
+import type { TlsWire, TlsWireOwner, Wire } from "../../runtime/wire.ts";
 import { DEFAULT_LIMITS } from "../../model/limits.ts";
 import { DRAIN_IDLE_MS } from "../http1/limits.ts";
 

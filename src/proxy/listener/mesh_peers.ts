@@ -1,15 +1,9 @@
 /** Who calls the own workload over mutual TLS, and is let in: at port 15008, or captured on the way to a port of HTTP. */
 import { peerIdentity } from "../../identity/peer_identity.ts";
 import { bytesHash } from "../../lib/hash.ts";
-import {
-  setOwner,
-  type TlsMaterial,
-  type TlsServer,
-  type TlsWire,
-  upgradeTls,
-  type Wire,
-  type WireOwner,
-} from "../../runtime/socket.ts";
+import { upgradeTls } from "../../runtime/socket.ts";
+import type { TlsMaterial, TlsServer } from "../../runtime/tls_options.ts";
+import { setOwner, type TlsWire, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import type { Acceptor } from "../exchange.ts";
 import { InboundAcceptor, type InboundOptions } from "../filters/inbound.ts";
 import type { PeerCertificates } from "../peer_certificates.ts";

@@ -4,7 +4,7 @@
  */
 import { isSocket } from "../../model/bind.ts";
 import { doorName } from "../../model/sidecar_door.ts";
-import type { Address, Wire, WireOwner } from "../../runtime/socket.ts";
+import type { Address, Wire, WireOwner } from "../../runtime/wire.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import type { OutboundAcceptor } from "../filters/outbound.ts";

@@ -2,7 +2,7 @@
 import type { PortProtocol } from "../../model/port_protocol.ts";
 import { SERVER_FIRST_PORTS } from "../../model/ports.ts";
 import type { OriginalDestination } from "../../runtime/original_destination.ts";
-import type { Address, Wire, WireOwner } from "../../runtime/socket.ts";
+import type { Address, Wire, WireOwner } from "../../runtime/wire.ts";
 import type { LimitedWarnings } from "../../telemetry/limited_warnings.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import type { Acceptor } from "../exchange.ts";

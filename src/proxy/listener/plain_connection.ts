@@ -1,7 +1,7 @@
 /** An accepted plain connection until its first bytes tell what it speaks; then somebody else owns it. */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
-import { setOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { setOwner, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import { DRAIN_IDLE_MS } from "../http1/limits.ts";
 import { type Expectation, ProtocolDetector } from "./protocol_detector.ts";
 

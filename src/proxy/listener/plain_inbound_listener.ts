@@ -3,7 +3,7 @@
  * where the port carries HTTP in mutual TLS, as from peers that are no proxies of ours (Istio's own are such).
  */
 import type { OriginalDestination } from "../../runtime/original_destination.ts";
-import { type Address, NOBODY, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { type Address, NOBODY, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import type { LimitedWarnings } from "../../telemetry/limited_warnings.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import {

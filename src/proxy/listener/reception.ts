@@ -1,7 +1,7 @@
 /** Gives accepted connections to whoever speaks their protocol, and keeps the books of all that are open. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
-import { descriptorOf, NOBODY, type TlsWireOwner, type Wire, type WireOwner } from "../../runtime/socket.ts";
+import { descriptorOf, NOBODY, type TlsWireOwner, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import type { Acceptor, ServerHandler, ServerStream } from "../exchange.ts";
 import { Http1ServerConnection } from "../http1/server_connection.ts";
 import { Http2ServerConnection } from "../http2/server_connection.ts";

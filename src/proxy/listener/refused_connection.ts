@@ -1,6 +1,6 @@
 /** A plain connection above the cap: it asks something, is told to come again, and is closed. */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
-import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import type { Wire, WireOwner } from "../../runtime/wire.ts";
 import { RETRY_AFTER_SECONDS } from "../local_reply.ts";
 
 /** The peer gets this long to read the answer and close (RFC 9112 §9.6). */

@@ -1,5 +1,5 @@
 /** Owns a connection that begins with TLS until the bytes of its ClientHello are handed over, in one piece. */
-import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import type { Wire, WireOwner } from "../../runtime/wire.ts";
 
 export class TlsHello implements WireOwner {
   readonly #wire: Wire;

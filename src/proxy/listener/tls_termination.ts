@@ -9,17 +9,9 @@ import { peerIdentity } from "../../identity/peer_identity.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { bytesHash } from "../../lib/hash.ts";
 import type { CertificateSource, GatewayTls } from "../../model/gateway_listener.ts";
-import {
-  NOBODY,
-  type ServerMaterial,
-  setOwner,
-  type TlsMaterial,
-  type TlsServer,
-  type TlsWire,
-  upgradeTls,
-  type Wire,
-  type WireOwner,
-} from "../../runtime/socket.ts";
+import { upgradeTls } from "../../runtime/socket.ts";
+import type { ServerMaterial, TlsMaterial, TlsServer } from "../../runtime/tls_options.ts";
+import { NOBODY, setOwner, type TlsWire, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import type { LimitedWarnings } from "../../telemetry/limited_warnings.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import { clientCertificateValue } from "../mesh_headers.ts";

@@ -1,6 +1,6 @@
 /** The client's side of a TCP connection to an upstream that speaks no HTTP: one tunnel, which answers as soon as it stands. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
-import type { Wire, WireOwner } from "../../runtime/socket.ts";
+import type { Wire, WireOwner } from "../../runtime/wire.ts";
 import {
   BODY_LENGTH_UNKNOWN,
   type ClientHandler,

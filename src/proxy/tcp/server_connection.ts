@@ -5,7 +5,7 @@
  */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
-import type { Address, Wire, WireOwner } from "../../runtime/socket.ts";
+import type { Address, Wire, WireOwner } from "../../runtime/wire.ts";
 import {
   opensTunnel,
   type RequestHead,

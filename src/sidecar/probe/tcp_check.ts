@@ -1,6 +1,7 @@
 /** Health by a connection (Kubernetes `tcpSocket`): that it comes about is good, and nothing is said in it. */
 import type { ProbeMethod } from "../../model/health_probe.ts";
-import { connect, NOBODY } from "../../runtime/socket.ts";
+import { connect } from "../../runtime/socket.ts";
+import { NOBODY } from "../../runtime/wire.ts";
 import type { CheckContext } from "./check_context.ts";
 import { notConnected } from "../not_connected.ts";
 

@@ -26,7 +26,7 @@ import { PlainInboundListener } from "../../../src/proxy/listener/plain_inbound_
 import { Reception } from "../../../src/proxy/listener/reception.ts";
 import { PeerDescriptions } from "../../../src/proxy/mesh_headers.ts";
 import { type ProxyCaps, proxyCaps } from "../../../src/proxy/proxy_caps.ts";
-import { type Address, NOBODY, setOwner, type Wire, type WireOwner } from "../../../src/runtime/socket.ts";
+import { type Address, NOBODY, setOwner, type Wire, type WireOwner } from "../../../src/runtime/wire.ts";
 import { LimitedWarnings } from "../../../src/telemetry/limited_warnings.ts";
 import { exchangeContext } from "../../../src/proxy/filters/exchange_context.ts";
 import { InFlight } from "../../../src/proxy/filters/in_flight.ts";

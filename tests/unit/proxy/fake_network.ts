@@ -1,13 +1,7 @@
 /** Connections that a proxy opens, in the hands of a test: it accepts them, refuses them, answers on them. */
-import type {
-  Address,
-  Connect,
-  ConnectHandlers,
-  TlsClient,
-  TlsWire,
-  TlsWireOwner,
-  WireOwner,
-} from "../../../src/runtime/socket.ts";
+import type { Connect, ConnectHandlers } from "../../../src/runtime/socket.ts";
+import type { TlsClient } from "../../../src/runtime/tls_options.ts";
+import type { Address, TlsWire, TlsWireOwner, WireOwner } from "../../../src/runtime/wire.ts";
 import { FakeWire, latin1, settle } from "./fake_wire.ts";
 
 export class FakeNetwork {

@@ -1,5 +1,5 @@
 /** The other end of a Wire in tests: remembers what was written, takes as much as the test allows. */
-import type { Wire, WireOwner } from "../../../src/runtime/socket.ts";
+import type { Wire, WireOwner } from "../../../src/runtime/wire.ts";
 
 /** What every answer has (RFC 9110 §5.6.7). */
 const DATE_LINES = /^date: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT\r\n/gm;

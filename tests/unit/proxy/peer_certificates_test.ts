@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { PeerCertificates } from "../../../src/proxy/peer_certificates.ts";
-import type { Wire } from "../../../src/runtime/socket.ts";
+import type { Wire } from "../../../src/runtime/wire.ts";
 
 function wire() {
   const fake = { readyState: 1, terminated: 0, terminate: () => void fake.terminated++ };

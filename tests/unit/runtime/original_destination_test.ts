@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { originalDestination } from "../../../src/runtime/original_destination.ts";
-import { type Address, connect, listenTcp, NOBODY } from "../../../src/runtime/socket.ts";
+import { connect, listenTcp } from "../../../src/runtime/socket.ts";
+import { type Address, NOBODY } from "../../../src/runtime/wire.ts";
 
 const HERE = "127.0.0.1";
 

@@ -5,7 +5,8 @@ import {
   UNBOUND_CONNECTIONS_MAX,
   UnboundConnections,
 } from "../../../src/runtime/receive_buffer.ts";
-import { connect, type Wire } from "../../../src/runtime/socket.ts";
+import { connect } from "../../../src/runtime/socket.ts";
+import type { Wire } from "../../../src/runtime/wire.ts";
 
 const SENT_BYTES = 8 * 1024 * 1024;
 

@@ -3,7 +3,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, listenTcp, NOBODY } from "../../../src/runtime/socket.ts";
+import { connect, listenTcp } from "../../../src/runtime/socket.ts";
+import { NOBODY } from "../../../src/runtime/wire.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "bowline-sockets-"));
 afterAll(() => rmSync(directory, { recursive: true }));

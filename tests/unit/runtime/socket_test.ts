@@ -1,12 +1,7 @@
 /** The promises that owners of sockets build on, on real ones. */
 import { describe, expect, test } from "bun:test";
-import {
-  connect,
-  listenMutualTls,
-  listenTcp,
-  type Wire,
-  type WireOwner,
-} from "../../../src/runtime/socket.ts";
+import { connect, listenMutualTls, listenTcp } from "../../../src/runtime/socket.ts";
+import type { Wire, WireOwner } from "../../../src/runtime/wire.ts";
 import { ListenError } from "../../../src/runtime/listen_error.ts";
 import { TestAuthority } from "../identity/odd_certificates.ts";
 

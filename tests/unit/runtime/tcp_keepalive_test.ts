@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { dlopen } from "bun:ffi";
-import { connect, descriptorOf, listenTcp, NOBODY, type Wire } from "../../../src/runtime/socket.ts";
+import { connect, listenTcp } from "../../../src/runtime/socket.ts";
+import { descriptorOf, NOBODY, type Wire } from "../../../src/runtime/wire.ts";
 import { setTcpKeepalive } from "../../../src/runtime/tcp_keepalive.ts";
 
 const IPPROTO_TCP = 6;

@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS } from "../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import type { Side } from "../../../src/proxy/listener/connection_gate.ts";
-import type { TlsMaterial } from "../../../src/runtime/socket.ts";
+import type { TlsMaterial } from "../../../src/runtime/tls_options.ts";
 import { NO_REFUSALS } from "../../../src/sidecar/refusal_sums.ts";
 import { ORPHAN_DRAIN_MS, Worker, type WorkerProxy } from "../../../src/sidecar/worker.ts";
 import type { FromWorker, ToWorker } from "../../../src/sidecar/worker_messages.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { BoundedConnect } from "../../../../src/proxy/cluster/bounded_connect.ts";
 import { type ProxyCaps, proxyCaps } from "../../../../src/proxy/proxy_caps.ts";
-import { NOBODY, type Wire } from "../../../../src/runtime/socket.ts";
+import { NOBODY, type Wire } from "../../../../src/runtime/wire.ts";
 import { FakeNetwork } from "../fake_network.ts";
 
 function bounded(caps: Partial<ProxyCaps>) {

@@ -9,7 +9,8 @@ import type { UpstreamTls } from "../../../../src/model/upstream_tls.ts";
 import { ConnectAttempt, type HostAddress } from "../../../../src/proxy/cluster/connect_attempt.ts";
 import { TlsFiles } from "../../../../src/proxy/cluster/tls_files.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
-import { connect, NOBODY, type TlsWire } from "../../../../src/runtime/socket.ts";
+import { connect } from "../../../../src/runtime/socket.ts";
+import { NOBODY, type TlsWire } from "../../../../src/runtime/wire.ts";
 import { TestAuthority, type TlsLeaf } from "../../identity/odd_certificates.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "bowline-tls-"));

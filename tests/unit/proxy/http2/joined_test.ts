@@ -17,7 +17,7 @@ import type {
 } from "../../../../src/proxy/exchange.ts";
 import { Http2ClientConnection } from "../../../../src/proxy/http2/client_connection.ts";
 import { Http2ServerConnection } from "../../../../src/proxy/http2/server_connection.ts";
-import type { WireOwner } from "../../../../src/runtime/socket.ts";
+import type { WireOwner } from "../../../../src/runtime/wire.ts";
 import { FakeWire, settle } from "../fake_wire.ts";
 import { requestHead } from "../request_head.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ServerStream } from "../../../../src/proxy/exchange.ts";
 import { StreamWire } from "../../../../src/proxy/io/stream_wire.ts";
-import { setOwner } from "../../../../src/runtime/socket.ts";
+import { setOwner } from "../../../../src/runtime/wire.ts";
 import { latin1, settle } from "../fake_wire.ts";
 
 function build() {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import { HandshakingConnection } from "../../../../src/proxy/listener/handshaking_connection.ts";
-import type { TlsWire } from "../../../../src/runtime/socket.ts";
+import type { TlsWire } from "../../../../src/runtime/wire.ts";
 import { FakeWire } from "../fake_wire.ts";
 
 function shaking() {

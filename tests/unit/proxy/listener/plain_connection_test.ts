@@ -4,7 +4,7 @@ import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import { PlainConnection } from "../../../../src/proxy/listener/plain_connection.ts";
 import type { Expectation } from "../../../../src/proxy/listener/protocol_detector.ts";
-import type { WireOwner } from "../../../../src/runtime/socket.ts";
+import type { WireOwner } from "../../../../src/runtime/wire.ts";
 import { FakeWire, latin1 } from "../fake_wire.ts";
 import { CLIENT_HELLOS } from "./client_hellos.ts";
 

@@ -7,7 +7,7 @@ import {
   REFUSAL_TIMEOUT_MS,
   RefusedConnection,
 } from "../../../../src/proxy/listener/refused_connection.ts";
-import type { WireOwner } from "../../../../src/runtime/socket.ts";
+import type { WireOwner } from "../../../../src/runtime/wire.ts";
 import { FakeWire, latin1 } from "../fake_wire.ts";
 
 function refused(answer: Uint8Array) {
