@@ -44,6 +44,13 @@ export function checkLayers(file: string, text: string): Problem[] {
   return problems;
 }
 
+/** The files of the repository that a file imports, for types alone too. */
+export function importedFiles(file: string, text: string): string[] {
+  return importsOf(text)
+    .filter(({ specifier }) => specifier.startsWith("."))
+    .map(({ specifier }) => resolve(file, specifier));
+}
+
 /** Every import, re-export and dynamic import with its line. */
 export function importsOf(text: string): { specifier: string; line: number }[] {
   const source = splitSource(text).codeAndStrings;
@@ -58,7 +65,7 @@ export function importsOf(text: string): { specifier: string; line: number }[] {
 
 function refusal(from: string, file: string, specifier: string): string | undefined {
   if (!specifier.startsWith(".")) return undefined;
-  const target = posix.normalize(posix.join(posix.dirname(file), specifier));
+  const target = resolve(file, specifier);
   if (!target.startsWith("src/")) {
     return OUTSIDE.test(target) ? undefined : "it stands outside src";
   }
@@ -70,6 +77,10 @@ function refusal(from: string, file: string, specifier: string): string | undefi
   if (from === "main" && to === "cli") return undefined;
   if (tierOf(from) < tierOf(to)) return undefined;
   return `${from} may import only what stands below it in ${drawTiers()}`;
+}
+
+function resolve(file: string, specifier: string): string {
+  return posix.normalize(posix.join(posix.dirname(file), specifier));
 }
 
 /** `src/proxy/route/matcher.ts` -> `proxy`, `src/main.ts` -> `main`. */
