@@ -34,7 +34,8 @@ export function membershipOf(membership: Membership): Membership {
 const CLUSTERS_KEPT_MIN = 1_000;
 
 interface Built {
-  readonly members: readonly MeshWorkload[];
+  /** Null: some of them are reached in another way since. */
+  readonly members: readonly MeshWorkload[] | null;
   readonly resource: VersionedResource;
   /** Nothing has changed that could make the members others. */
   readonly isCurrent: boolean;
@@ -51,13 +52,21 @@ export class EndpointIndex {
   /** Clusters that keepOnly() left. */
   #kept: number;
 
-  /** `previous` is the index before; what it has and still holds is taken over. */
-  constructor(workloads: readonly MeshWorkload[], rules: EndpointRules, previous: EndpointIndex | null) {
+  /**
+   * `previous` is the index before; what it has and still holds is taken over. `isReachedOtherwise` tells the workloads of
+   * which the rules say something else than its rules did; null: none.
+   */
+  constructor(
+    workloads: readonly MeshWorkload[],
+    rules: EndpointRules,
+    previous: EndpointIndex | null,
+    isReachedOtherwise: ((workload: MeshWorkload) => boolean) | null,
+  ) {
     this.#rules = rules;
     this.#workloads = workloads;
     this.#kept = previous === null ? 0 : previous.#kept;
-    if (previous !== null && previous.#workloads === workloads) {
-      // What either works out from the same workloads is true for both.
+    if (previous !== null && previous.#workloads === workloads && isReachedOtherwise === null) {
+      // What either works out from the same workloads and rules is true for both.
       this.#byLabel = previous.#byLabel;
       this.#members = previous.#members;
       this.#built = previous.#built;
@@ -67,10 +76,11 @@ export class EndpointIndex {
     this.#members = new Map(previous === null ? [] : previous.#members);
     this.#built = new Map(previous === null ? [] : previous.#built);
     if (previous === null) this.#fill();
-    else this.#follow(previous);
+    else if (previous.#workloads !== workloads) this.#follow(previous);
+    if (isReachedOtherwise !== null) this.#reachAnew(isReachedOtherwise);
   }
 
-  /** Services that may have other members than in the index before. */
+  /** Services that may have other members than in the index before, or members that are reached in another way. */
   get touched(): ReadonlySet<MeshService> {
     return this.#touched;
   }
@@ -146,13 +156,28 @@ export class EndpointIndex {
     }
   }
 
+  /** Clusters with such a member are made anew when they are asked for. */
+  #reachAnew(isReachedOtherwise: (workload: MeshWorkload) => boolean): void {
+    const answers = new Map<MeshWorkload, boolean>();
+    const isOther = (workload: MeshWorkload) => {
+      const answer = answers.get(workload) ?? isReachedOtherwise(workload);
+      answers.set(workload, answer);
+      return answer;
+    };
+    for (const [membership, built] of this.#built) {
+      if (built.members?.some(isOther) !== true) continue;
+      this.#touched.add(membership.service);
+      this.#built.set(membership, { ...built, members: null, isCurrent: false });
+    }
+  }
+
   /** The endpoint set of a cluster; the same object as before when its members are. */
   endpointSet(membership: Membership): VersionedResource {
     const known = this.#built.get(membership);
     if (known?.isCurrent === true) return known.resource;
     const all = this.#membersOf(membership.service);
     const members = staying(all.filter((workload) => isInSubset(workload, membership.labels)));
-    const isSame = known !== undefined && sameMembers(known.members, members);
+    const isSame = known !== undefined && known.members !== null && sameMembers(known.members, members);
     const resource = isSame ? known.resource : this.#build(membership, members);
     this.#built.set(membership, { members, resource, isCurrent: true });
     return resource;

@@ -15,6 +15,7 @@ import type { JwtRule } from "../model/jwt_rule.ts";
 import type { Policy, PolicyAttribute, PolicyRule, PolicyTest } from "../model/policy.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { jwtRulesOf } from "./jwt_rules.ts";
+import { sameElements } from "./stable_resources.ts";
 
 export type EffectiveMode = Exclude<MutualTlsMode, "UNSET">;
 
@@ -55,6 +56,19 @@ export class PolicyCatalogue {
     this.disablesAny = resources.peerAuthentications.some(({ spec: { mtls, portLevelMtls } }) =>
       [mtls, ...Object.values(portLevelMtls)].some((one) => one?.mode === "DISABLE")
     );
+  }
+
+  /** Tells the workloads that are to be called in plain text at other ports than by that catalogue; null: there are none. */
+  plainTextSince(before: PolicyCatalogue): ((workload: Selected) => boolean) | null {
+    if (before === this || (!this.disablesAny && !before.disablesAny)) return null;
+    const isOther = (namespace: string) =>
+      !sameElements(this.#peers.get(namespace) ?? [], before.#peers.get(namespace) ?? []);
+    const others = new Set([...this.#peers.keys(), ...before.#peers.keys()].filter(isOther));
+    const rootIsOther = this.#root !== before.#root || others.has(this.#root);
+    if (others.size === 0 && !rootIsOther) return null;
+    return (workload) =>
+      (rootIsOther || others.has(workload.namespace)) &&
+      !sameInPlainText(this.peerMode(workload), before.peerMode(workload));
   }
 
   /** Everything on which the answers for workloads of a namespace depend. */
@@ -112,6 +126,14 @@ export class PolicyCatalogue {
       ports: new Map(ports.map(([port, own]) => [Number(port), isSet(own.mode) ? own.mode : mode])),
     };
   }
+}
+
+/** Whether the same ports are to be called in plain text. */
+function sameInPlainText(a: PeerMode, b: PeerMode): boolean {
+  const isPlain = (modes: PeerMode, port?: number) =>
+    (port === undefined ? modes.mode : modeAt(modes, port)) === "DISABLE";
+  return isPlain(a) === isPlain(b) &&
+    [...a.ports.keys(), ...b.ports.keys()].every((port) => isPlain(a, port) === isPlain(b, port));
 }
 
 export function modeAt({ mode, ports }: PeerMode, port: number): EffectiveMode {

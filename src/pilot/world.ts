@@ -83,32 +83,21 @@ export class World {
         input.tellsSkipped ?? false,
         previous === null ? null : previous.#config,
       );
-    // Who is called in plain text is rarely said, and then of many: it is not followed, but looked at anew.
     const { policies } = this.#config;
-    const followed = previous !== null && this.#reachesAlike(previous) ? previous : null;
     this.#endpoints = new EndpointIndex(
       workloads,
       { trustDomain, isPlain: policies.disablesAny ? (one, port) => isDisabled(policies, one, port) : null },
-      followed === null ? null : followed.#endpoints,
+      previous === null ? null : previous.#endpoints,
+      previous === null ? null : policies.plainTextSince(previous.#config.policies),
     );
     if (previous === null) return;
-    if (followed !== null) {
-      for (const [view, snapshot] of followed.#shared) {
-        const successor = this.#config.successorOf(view);
-        if (successor !== undefined) this.#before.set(successor, { view, snapshot });
-      }
-      if (this.#config.divides) this.#earlier = followed.#shared;
+    for (const [view, snapshot] of previous.#shared) {
+      const successor = this.#config.successorOf(view);
+      if (successor !== undefined) this.#before.set(successor, { view, snapshot });
     }
+    if (this.#config.divides) this.#earlier = previous.#shared;
     if (this.#endpoints.hasGrown) this.#endpoints.keepOnly(this.#memberships());
     this.#takeSettings(previous);
-  }
-
-  /** Whether workloads are reached over the mesh as they were, unless they themselves changed. */
-  #reachesAlike(previous: World): boolean {
-    const [{ policies, mesh }, before] = [this.#config, previous.#config];
-    if (policies === before.policies || (!policies.disablesAny && !before.policies.disablesAny)) return true;
-    return this.#resources.peerAuthentications === previous.#resources.peerAuthentications &&
-      mesh.rootNamespace === before.mesh.rootNamespace;
   }
 
   /** What the proxy of a workload should have. */

@@ -37,6 +37,8 @@ const CALLERS = [
   gatewayWith("two", { app: "b" }),
   gatewayWith("two", { app: "a", zone: "z" }),
 ];
+/** Who is called over the mesh unless the files say otherwise. */
+const ENROLLED = new Set(["one/a", "one/b", "two/a", "two/c"] as const);
 const SELECTORS = ["{app: a}", "{tier: gold}", "{zone: z}", "{app: a, tier: gold}"];
 
 function gatewayWith(namespace: string, labels: Record<string, string>): MeshWorkload {
@@ -195,9 +197,16 @@ class Files {
   }
 
   #peers(name: string, namespace: string): string {
+    const modes = ["STRICT", "PERMISSIVE", "DISABLE"];
+    const port = `portLevelMtls: {80: {mode: ${this.#one(modes)}}}, `;
     const selector = this.#one(["", "selector: {matchLabels: {app: b}}, "]);
-    const mode = this.#one(["STRICT", "PERMISSIVE", "DISABLE"]);
-    return resource(`PeerAuthentication ${namespace}/${name}`, `{${selector}mtls: {mode: ${mode}}}`);
+    const ports = selector === "" ? "" : this.#one(["", port]);
+    // The root namespace's hold everywhere.
+    const where = name === "a" && namespace === "one" ? "istio-system" : namespace;
+    return resource(
+      `PeerAuthentication ${where}/${name}`,
+      `{${selector}${ports}mtls: {mode: ${this.#one(modes)}}}`,
+    );
   }
 
   /** One of the names makes the one that there may be, or there is none. */
@@ -247,6 +256,7 @@ function simulate(seed: number): void {
   const files = new Files(random);
   const reader = new ConfigReader();
   const registry = new WorkloadRegistry({ clock: new ManualClock(), trustDomain: TRUST_DOMAIN });
+  registry.setEnrolled(ENROLLED);
   const had = new Map<number, ProxyView>();
   let world: World | null = null;
   for (let step = 0; step < STEPS; step++) {

@@ -82,6 +82,33 @@ describe("World", () => {
     expect(denied.view(caller("shop")).shared).toBe(first as never);
   });
 
+  test("World makes endpoints anew only where workloads are called in plain text that were not, or no longer", () => {
+    const mode = (said: string) => resource("PeerAuthentication far/all", `{mtls: {mode: ${said}}}`);
+    const others = [
+      service("api", "far"),
+      workloadEntry("api-1", "far", "{address: 10.0.0.3, labels: {app: api}}"),
+    ];
+    const files = (said: string) => load(...BASE, entry("10.0.0.1"), ...others, mode(said));
+    const resources = files("STRICT");
+    const workloads = fileWorkloads(resources.workloadEntries).map((one) => ({ ...one, hasSidecar: true }));
+    let world = worldOf(resources, null, workloads);
+    const [web, api] = [`endpoints/${WEB}`, "endpoints/outbound|8080||api.far.svc.cluster.local"] as const;
+    const after = (said: string) => {
+      world = worldOf(files(said), world, workloads);
+      const { shared } = world.view(caller("shop"));
+      return [shared.get(web), shared.get(api)] as const;
+    };
+    const [mesh, plain] = [{ endpoints: [{ meshPort: 15_008 }] }, { endpoints: [{ meshPort: null }] }];
+    const strict = after("STRICT");
+    expect(strict[1]?.body).toMatchObject(mesh);
+    const disabled = after("DISABLE");
+    expect(disabled[1]?.body).toMatchObject(plain);
+    const permissive = after("PERMISSIVE");
+    expect(permissive[1]?.body).toMatchObject(mesh);
+    for (const [same] of [disabled, permissive]) expect(same).toBe(strict[0] as never);
+    expect(after("STRICT")[1]).toBe(permissive[1] as never);
+  });
+
   test("World compiles anew when a rule moves to another line, since routes name it", () => {
     const before = worldOf(load(...BASE));
     const key = "virtualHost/web.shop.svc.cluster.local:8080";
