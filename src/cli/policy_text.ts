@@ -23,7 +23,7 @@ export function policyLines(cluster: Cluster | null, from: string | null): strin
   const { protocol, followsClient, tunnel, proxyProtocol, toOriginalDestination, connectTimeoutMs } = cluster;
   const hashed = hash === undefined ? "" : ` by ${hash.keys.map(hashText).join(" and ")}${tableText(hash)}`;
   const others = [
-    ...toOriginalDestination ? ["captured calls go on to the address that they dialled"] : [],
+    ...toOriginalDestination ? ["calls go on to the address that they dialled, or ask for"] : [],
     ...balancer === "LEAST_REQUEST" ? [] : [`balanced by ${balancer}${hashed}`],
     ...warmup === undefined ? [] : [warmupText(warmup)],
     ...rules.length > 0 && protocol === "http2" && !followsClient

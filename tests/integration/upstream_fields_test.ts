@@ -25,6 +25,7 @@ const NGINX = mesh.address(22);
 const PROXY = mesh.address(23);
 const FAR = mesh.address(24);
 const NEAR = mesh.address(25);
+const BEYOND = mesh.address(26);
 const PORT = { app: 8080, plain: 8081, tls: 8443, proxy: 3128 };
 
 const authority = new OutsideAuthority(mesh.directory, "authority");
@@ -205,6 +206,22 @@ spec:
       rule("*-dev.wide.test", "{ loadBalancer: { simple: ROUND_ROBIN } }")
     }  subsets: [{ name: dev, labels: { v: two } }]\n`,
     WILDCARD_ROUTES,
+    `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: onwards, namespace: shop }
+spec:
+  hosts: [onwards.test]
+  addresses: [${FAR}, ${BEYOND}/31]
+  ports: [{ number: ${PORT.app}, name: http, protocol: HTTP }]
+  resolution: NONE
+`,
+    `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: onwards, namespace: shop }
+spec:
+  hosts: [onwards.test]
+  http: [{ route: [{ destination: { host: onwards.test } }], headers: { response: { set: { by: rules } } } }]
+`,
     external("*.open.test", FAR, "HTTP", 80, PORT.tls),
     rule("*.open.test", `{ tls: { mode: SIMPLE, caCertificates: ${authority.rootFile} } }`),
   );
@@ -214,6 +231,7 @@ spec:
   startNginx();
   await startEcho("far", FAR);
   await startEcho("near", NEAR, FAILS);
+  await startEcho("beyond", BEYOND);
   const pair = authority.issue("DNS:a.open.test");
   const open = createHttps(
     { cert: pair.chain, key: pair.key },
@@ -275,6 +293,16 @@ scenario("bytes go through an HTTP proxy, by CONNECT and by POST", async () => {
   const seen = await (await fetch(`http://${PROXY}:${PORT.proxy}/`)).json();
   expect(seen).toEqual(["CONNECT behind.test:5432", "POST behind.test:5432"]);
 });
+
+scenario(
+  "with the resolution NONE a request goes to the address that it asks for, by the host's rules",
+  async () => {
+    for (const [address, app] of [[FAR, "far"], [BEYOND, "beyond"]] as const) {
+      const answer = await curl("--proxy", `http://${CLIENT}:15001`, `http://${address}:${PORT.app}/`);
+      expect([(JSON.parse(answer.body) as Echo).app, answer.headers["by"]?.[0]]).toEqual([app, "rules"]);
+    }
+  },
+);
 
 describe("maxConnections", () => {
   for (const [how, target] of [["straight", "full.test:7000"], ["over the mesh", "full:7000"]] as const) {

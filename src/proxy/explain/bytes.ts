@@ -48,6 +48,14 @@ export function isForTls(mesh: MeshView, { authority }: Pick<RequestHead, "autho
   return address !== null && tableOf(mesh).carriesTls(address.hostname, address.port);
 }
 
+/** The name of the port of a service to one of whose networks a request asks for an address. Null: it is in none. */
+export function portOfNetwork(mesh: MeshView, { authority }: Pick<RequestHead, "authority">): string | null {
+  const address = splitAuthority(authority);
+  if (address === null || parseIp(address.hostname) === null) return null;
+  const found = tableOf(mesh).byAddress(address.hostname, address.port);
+  return found?.endpoint === null ? found.listener.listener.name : null;
+}
+
 /** Where a sidecar finds bytes that ask for this host, or dial this address. Null: no service has it. */
 export function portOfBytes(mesh: MeshView, hostname: string, port: number): FoundPort | null {
   const table = tableOf(mesh);

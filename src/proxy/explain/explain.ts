@@ -8,7 +8,7 @@ import { explainAction, NO_ACTION } from "./action.ts";
 import { explainTokens, tokenAt } from "./authentication.ts";
 import { explainAuthorization } from "./authorization.ts";
 import type { Receiver } from "./receiver.ts";
-import { isForTls } from "./bytes.ts";
+import { isForTls, portOfNetwork } from "./bytes.ts";
 import { inTcp, inTls, ofBytes } from "./bytes_outcome.ts";
 import type { Explained, Explanation } from "./explanation.ts";
 import { gatewayVerdict } from "./gateway.ts";
@@ -70,7 +70,9 @@ function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
   if (scheme === "https") return inTls(mesh, head);
   if (scheme === "tcp") return inTcp(mesh, head);
   const { workload } = mesh.settings;
-  const found = new RouteTable(mesh.virtualHosts, () => null).virtualHost(head.authority);
+  const table = new RouteTable(mesh.virtualHosts, () => null);
+  const found = table.virtualHost(head.authority) ??
+    table.virtualHost(portOfNetwork(mesh, head) ?? head.authority);
   if (found === undefined && isForTls(mesh, head)) {
     const why =
       `${head.authority} is declared to carry TLS, and a request to it in plain text is answered 400`;

@@ -142,7 +142,9 @@ export class OutboundAcceptor {
     const virtualHost = connection.virtualHost === undefined
       ? snapshot.routes.virtualHost(head.authority)
       : connection.virtualHost(snapshot, head.authority);
-    if (virtualHost !== undefined) this.#routeBy(virtualHost, exchange, snapshot, head);
+    if (connection.destination === null && connection.virtualHost === undefined && namesAddress(head)) {
+      this.#routeToAddress(exchange, snapshot, head, virtualHost, connection.protocol);
+    } else if (virtualHost !== undefined) this.#routeBy(virtualHost, exchange, snapshot, head);
     else if (connection.destination === null) {
       this.#passThrough(exchange, snapshot, head, connection.protocol);
     } else this.#routeCaptured(exchange, snapshot, head, connection.destination, connection.protocol);
@@ -196,6 +198,28 @@ export class OutboundAcceptor {
     const { service } = virtualHost.virtualHost;
     if (route === undefined) return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unserved(service));
     exchange.follow(route, service);
+  }
+
+  /** The request names no host, but an address, which is as good as a connection on its way there. */
+  #routeToAddress(
+    exchange: OutboundExchange,
+    snapshot: CompiledSnapshot,
+    head: RequestHead,
+    named: CompiledVirtualHost<CompiledCluster> | undefined,
+    protocol: "http1" | "http2",
+  ): void {
+    const address = splitAuthority(head.authority);
+    // Of a network, which no authority spells out.
+    const found = address && named === undefined
+      ? snapshot.listeners.byAddress(address.hostname, address.port)
+      : undefined;
+    const virtualHost = named ??
+      (found?.endpoint === null ? snapshot.routes.virtualHost(found.listener.listener.name) : undefined);
+    if (address === null || virtualHost === undefined) {
+      return this.#passThrough(exchange, snapshot, head, protocol);
+    }
+    exchange.wasGoingTo({ hostname: address.hostname, port: virtualHost.virtualHost.port });
+    this.#routeBy(virtualHost, exchange, snapshot, head);
   }
 
   /** No service has the authority: where the connection was going decides. */
@@ -253,6 +277,16 @@ export class OutboundAcceptor {
     });
   }
 }
+
+/** Whether the authority may be an IP address: no decent name begins like one. */
+function namesAddress({ authority }: RequestHead): boolean {
+  const first = authority.charCodeAt(0);
+  return first === OPEN_BRACKET || (first >= DIGIT_0 && first <= DIGIT_9);
+}
+
+const OPEN_BRACKET = 0x5b;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
 
 /** The port of a service to which bytes go that were accepted there. */
 function chosenByDoor(
