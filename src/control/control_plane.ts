@@ -18,7 +18,8 @@ import { DiscoveryServer } from "../pilot/discovery_server.ts";
 import { WorkloadRegistry } from "../pilot/registry.ts";
 import { certificateExpiries } from "../identity/certificate_expiries.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
-import { type HttpServer, refuseTakenSocket, serveHttp } from "../runtime/http_server.ts";
+import { claimSocket } from "../runtime/claim_socket.ts";
+import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
 import { primaryAddress } from "../runtime/network.ts";
 import { privateFiles } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -68,6 +69,8 @@ export class ControlPlane {
   readonly #registry: WorkloadRegistry;
   readonly #discovery: DiscoveryServer;
   readonly #servers: HttpServer[] = [];
+  /** Gives the data directory back. */
+  readonly #release: () => void;
   #endpoint: MtlsEndpoint | null = null;
   #citadel: Citadel | null = null;
   #watch: CertificateWatch | null = null;
@@ -77,8 +80,9 @@ export class ControlPlane {
   #certificate: OwnCertificateKeeper | null = null;
   #cancelExpiry: (() => void) | null = null;
 
-  private constructor(options: ControlPlaneOptions) {
+  private constructor(options: ControlPlaneOptions, release: () => void) {
     this.#options = options;
+    this.#release = release;
     const { clock, trustDomain } = options;
     this.#registry = new WorkloadRegistry({
       clock,
@@ -95,8 +99,8 @@ export class ControlPlane {
   static async start(options: ControlPlaneOptions): Promise<ControlPlane> {
     await prepareDataDirectory(options.dataDirectory);
     // The books are one process's: two would write over each other's.
-    await refuseTakenSocket(`${options.dataDirectory}/${ADMIN_SOCKET}`);
-    const controlPlane = new ControlPlane(options);
+    const release = await claimSocket(`${options.dataDirectory}/${ADMIN_SOCKET}`);
+    const controlPlane = new ControlPlane(options, release);
     try {
       await controlPlane.#start();
       return controlPlane;
@@ -119,6 +123,7 @@ export class ControlPlane {
     this.#registry.close();
     this.#endpoint?.close();
     await Promise.all(this.#servers.splice(0).map((server) => server.stop()));
+    this.#release();
   }
 
   async #start(): Promise<void> {

@@ -61,19 +61,14 @@ function listen(
   }
 }
 
-/** For what only one process may begin: throws ListenError when one answers at that Unix socket already. */
-export async function refuseTakenSocket(path: string): Promise<void> {
-  if (!await answers(path)) return;
-  throw ListenError.of(path, Object.assign(new Error("Another process answers"), { code: "EADDRINUSE" }));
-}
-
 /** A process that was killed leaves its socket behind; one that still answers keeps it. */
 async function removeStaleSocket(path: string): Promise<void> {
   const isSocket = lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
   if (isSocket && !(await answers(path))) unlinkSync(path);
 }
 
-async function answers(path: string): Promise<boolean> {
+/** Whether a process answers at a Unix socket. */
+export async function answers(path: string): Promise<boolean> {
   try {
     const socket = await Bun.connect({ unix: path, socket: { data() {} } });
     socket.terminate();

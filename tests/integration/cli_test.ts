@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { bowline, type Ended, endEverythingAfterwards, scenario } from "./bowline.ts";
+import { Bowline, bowline, type Ended, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { Mesh } from "./mesh.ts";
 import { service, subsets, virtualService, workload } from "./resources.ts";
 
@@ -226,6 +226,29 @@ describe("a control plane that cannot start", () => {
     expect((await mesh.token({ workload: "shop/store" })).split(".")).toHaveLength(3);
   });
 });
+
+scenario(
+  "of control planes that start at once after a SIGKILL one runs, the others end with 69",
+  async () => {
+    const data = join(mesh.directory, "raced");
+    const start = (at: number) =>
+      new Bowline(`control plane at ${at}`, secondControlPlane(data, "--bind", mesh.address(at)));
+    const killed = start(20);
+    await killed.says("The control plane is ready");
+    await killed.end("SIGKILL");
+    const all = [21, 22, 23, 24].map(start);
+    const others = () => all.filter(({ isAlive }) => !isAlive);
+    await until("all but one have ended", () => others().length === all.length - 1);
+    for (const { child, stderr } of others()) {
+      expect(child.exitCode).toBe(EXIT.unavailable);
+      expect(stderr).toMatch(/^Error: Cannot listen on .*admin\.sock: another process already does$/m);
+    }
+    const winner = all.find(({ isAlive }) => isAlive);
+    await winner?.says("The control plane is ready");
+    const { code } = await bowline(["certs", "--data", data]);
+    expect([code, await winner?.end()]).toEqual([EXIT.ok, 0]);
+  },
+);
 
 describe("a sidecar that cannot start", () => {
   const at = 11;
