@@ -17,7 +17,8 @@ import type { Random } from "../lib/prng.ts";
 import { readTrustBundle } from "../identity/trust_bundle.ts";
 import type { Trust } from "../model/snapshot.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
+import type { ControlClient } from "./control_client.ts";
+import { ControlPlaneUnreachable } from "./control_plane_unreachable.ts";
 import { renew } from "./enrolment.ts";
 import type { SidecarIdentity } from "./identity_state.ts";
 

@@ -19,7 +19,8 @@ import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot, VersionedResource } from "../model/snapshot.ts";
 import { snapshotVersion } from "../model/snapshot_version.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { ControlClient, LineStream } from "./control_client.ts";
+import type { ControlClient } from "./control_client.ts";
+import type { LineStream } from "./line_stream.ts";
 import { changedSnapshot } from "./snapshot_change.ts";
 
 const BACKOFF_BASE_MS = 200;

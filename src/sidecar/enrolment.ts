@@ -14,7 +14,9 @@ import type {
 import type { Clock } from "../lib/clock.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import { parseSpiffeId, type SpiffeId } from "../model/spiffe_id.ts";
-import { type Answer, type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
+import type { ControlClient } from "./control_client.ts";
+import { ControlPlaneUnreachable } from "./control_plane_unreachable.ts";
+import type { Answer } from "./json_call.ts";
 import type { SidecarIdentity } from "./identity_state.ts";
 import { refusalOf } from "./refusal_of.ts";
 import { fetchTrustBundle } from "./trust_bundle_fetch.ts";

@@ -1,6 +1,7 @@
 /**
  * How a sidecar comes by its identity when it starts: from its disk; else, when the certificate there has expired, with
- * that one's key; else with a join token, or one that the platform issued. A control plane that cannot be reached is tried again for as long as it takes.
+ * that one's key; else with a join token, or one that the platform issued. A control plane that cannot be reached is tried
+ * again for as long as it takes.
  */
 import { certificateInfo } from "../identity/certificate_info.ts";
 import { readJoinToken } from "../identity/join_token_claims.ts";
@@ -14,7 +15,8 @@ import type { JoinTokenClaims } from "../model/enrolment.ts";
 import { readTextFile } from "../runtime/files.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type ControlClient, ControlPlaneUnreachable } from "./control_client.ts";
+import type { ControlClient } from "./control_client.ts";
+import { ControlPlaneUnreachable } from "./control_plane_unreachable.ts";
 import { EnrolmentRefused, join, joinByPlatform, rejoin } from "./enrolment.ts";
 import { loadIdentity, makeSureOfRoom, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
 

@@ -13,13 +13,11 @@ import { Prng } from "../../../src/lib/prng.ts";
 import type { EnrolRequest, RejoinRequest } from "../../../src/model/enrolment.ts";
 import { privateFiles } from "../../../src/runtime/private_files.ts";
 import { CertificateKeeper } from "../../../src/sidecar/certificate_keeper.ts";
-import {
-  type Answer,
-  type ControlClient,
-  ControlPlaneUnreachable,
-} from "../../../src/sidecar/control_client.ts";
+import type { ControlClient } from "../../../src/sidecar/control_client.ts";
+import { ControlPlaneUnreachable } from "../../../src/sidecar/control_plane_unreachable.ts";
 import { rejoin } from "../../../src/sidecar/enrolment.ts";
 import type { SidecarIdentity } from "../../../src/sidecar/identity_state.ts";
+import type { Answer } from "../../../src/sidecar/json_call.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 
 const HOUR_MS = 3_600_000;

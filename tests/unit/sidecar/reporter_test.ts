@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
-import { ControlPlaneUnreachable } from "../../../src/sidecar/control_client.ts";
+import { ControlPlaneUnreachable } from "../../../src/sidecar/control_plane_unreachable.ts";
 import { Reporter } from "../../../src/sidecar/reporter.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 
