@@ -7,7 +7,7 @@ import type { RevokedIdentity } from "../model/snapshot.ts";
 import { isOpen, type Wire } from "../runtime/wire.ts";
 
 /** From this many connections on those that are closed are forgotten, each time the number has doubled. */
-const CLEARED_FROM = 1_024;
+const CLEARED_FROM = 64;
 
 /** A certificate that a peer has proved to own. */
 type Proven = Pick<Extract<PeerIdentity, { readonly ok: true }>, "serial" | "spiffeId" | "notAfterMs">;

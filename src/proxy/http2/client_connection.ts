@@ -19,7 +19,7 @@ import type { FieldSection } from "./field_section.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
 import { encodeRequestHead, readResponseHead, readTrailers, restoreRefusedUpgrade } from "./heads.ts";
 import { Keepalive, type Kept } from "./keepalive.ts";
-import { UNSENT_BYTES_MAX } from "./limits.ts";
+import { ABANDONED_MS, UNSENT_BYTES_MAX } from "./limits.ts";
 import { Http2Stream } from "./stream.ts";
 
 /** What a peer allows before it has said so: an honest guess, so that the first requests need not wait for its settings. */
@@ -96,6 +96,35 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     this.onStreamsChanged();
   }
 
+  /**
+   * Nobody waits for the stream's answer any more. Clients may leave as they like, but the connection is everybody's: a
+   * peer that takes many early resets for an attack (CVE-2023-44487) would end it under all others. Above half of what
+   * we bear ourselves such a stream is given up once it is old enough, or answered.
+   */
+  abandon(stream: Http2ClientStream): void {
+    const early = !stream.closed && !stream.responded && this.isYoung(stream);
+    if (early && !this.guard.mayResetEarly) return this.#linger(stream);
+    if (early) this.guard.prematureReset();
+    this.resetStream(stream, ErrorCode.Cancel);
+  }
+
+  /** Sends no more on it: an end behind a part of a request would make it look whole. */
+  #linger(stream: Http2ClientStream): void {
+    this.windows.forget(stream);
+    stream.dropPending();
+    this.wheel.set(stream, ABANDONED_MS);
+    stream.lingering = true;
+    stream.resume();
+  }
+
+  /** An answer that nobody waits for: now that it has begun, the stream may go. */
+  #hearAbandoned(stream: Http2ClientStream, { status }: FieldSection, ended: boolean): void {
+    if (status?.startsWith("1") && !ended) return;
+    stream.responded = true;
+    if (ended) this.endRemoteHalf(stream, null);
+    else this.resetStream(stream, ErrorCode.Cancel);
+  }
+
   protected override isIdle(id: number): boolean {
     return (id & 1) === 0 || id >= this.nextId;
   }
@@ -116,6 +145,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     tooLarge: boolean,
   ): void {
     const one = stream as Http2ClientStream;
+    if (one.lingering) return this.#hearAbandoned(one, section, ended);
     if (one.responded) {
       const trailers = ended && !tooLarge ? readTrailers(section) : undefined;
       if (trailers === undefined) this.refuseStream(stream);
@@ -181,6 +211,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
 }
 
 class Http2ClientStream extends Http2Stream implements ClientStream {
+  readonly #client: Http2ClientConnection;
   handler: ClientHandler | null;
   readonly toHead: boolean;
   readonly asked: TunnelRequest | null;
@@ -196,6 +227,7 @@ class Http2ClientStream extends Http2Stream implements ClientStream {
     ended: boolean,
   ) {
     super(connection, id, sendWindow);
+    this.#client = connection;
     this.handler = handler;
     // It was us who asked: a server that resets what it does not want is no flood.
     this.answered = true;
@@ -211,7 +243,7 @@ class Http2ClientStream extends Http2Stream implements ClientStream {
 
   reset(): void {
     this.handler = null;
-    this.connection.resetStream(this, ErrorCode.Cancel);
+    this.#client.abandon(this);
   }
 
   pauseResponse(): void {
@@ -261,6 +293,7 @@ class Http2ClientStream extends Http2Stream implements ClientStream {
   }
 
   override onDeadline(): void {
+    if (this.lingering) return this.connection.resetStream(this, ErrorCode.Cancel);
     // Otherwise the client is slow, and its own connection has a timeout for that.
     const asked = this.localEnded || this.isHeldUp;
     const upstreamsTurn = this.asked !== null || (asked && !this.isPaused);

@@ -59,6 +59,11 @@ export class FloodGuard {
     return ++this.#prematureResets > PREMATURE_RESETS_MAX;
   }
 
+  /** Whether a peer that counts as we do still bears one more of ours, and as many again. */
+  get mayResetEarly(): boolean {
+    return this.#prematureResets < PREMATURE_RESETS_MAX / 2;
+  }
+
   /** A response ended as it should: what was held against the peer weighs less. */
   completed(): void {
     if (this.#prematureResets > 0) this.#prematureResets--;

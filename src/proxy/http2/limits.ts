@@ -26,6 +26,8 @@ export const STRAY_FRAMES_MAX = 1_000;
 export const RECENT_RESETS_MAX = 1_000;
 /** A stream that lived longer than this before the peer reset it was no rapid reset: somebody's patience ended. */
 export const PREMATURE_RESET_AGE_MS = 1_000;
+/** From then on a reset of ours is no rapid one to a peer that counts as we do, by a clock of its own. */
+export const ABANDONED_MS = PREMATURE_RESET_AGE_MS + 500;
 /** Bytes that wait for a peer that does not read: body stops long before, what is beyond it are answers nobody takes. */
 export const UNSENT_BYTES_MAX = 2 * 1024 * 1024;
 

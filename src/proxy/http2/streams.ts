@@ -130,9 +130,13 @@ export abstract class Http2Streams extends FramedWire implements PeerSettingsTar
     if (error !== null) this.fail(error.code, error.details);
   }
 
-  /** The stream has not been answered yet, and is young: by the wheel's time, from when something last moved on it. */
+  /** The stream has not been answered yet, and is young. */
   protected isPremature(stream: Http2Stream): boolean {
-    if (stream.answered || stream.localEnded) return false;
+    return !stream.answered && !stream.localEnded && this.isYoung(stream);
+  }
+
+  /** By the wheel's time, from when something last moved on it. */
+  protected isYoung(stream: Http2Stream): boolean {
     const { deadlineMs } = stream;
     this.touch(stream);
     return stream.deadlineMs - deadlineMs < PREMATURE_RESET_AGE_MS;

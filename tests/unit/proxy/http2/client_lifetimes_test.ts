@@ -1,8 +1,11 @@
 /** Connections to an upstream from beginning to end: retirement, limits that change, and handlers that call back from inside. */
 import { describe, expect, test } from "bun:test";
-import { Http2ClientConnection } from "../../../../src/proxy/http2/client_connection.ts";
-import { RECENT_RESETS_MAX } from "../../../../src/proxy/http2/limits.ts";
+import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
+import { Http2ClientConnection, STREAMS_ASSUMED } from "../../../../src/proxy/http2/client_connection.ts";
+import { ABANDONED_MS, PREMATURE_RESETS_MAX, RECENT_RESETS_MAX } from "../../../../src/proxy/http2/limits.ts";
+import { settle } from "../fake_wire.ts";
 import { SeenResponse } from "../http1/upstream.ts";
+import { Http2Downstream } from "./downstream.ts";
 import {
   ACK,
   CONTINUATION,
@@ -58,6 +61,74 @@ describe("Http2ClientConnection: deadlines", () => {
     taking.stream.resumeResponse();
     up.clock.advance(301_000);
     expect([sending.response.reset, taking.response.reset]).toEqual([["timeout", true], ["timeout", true]]);
+  });
+});
+
+describe("Http2ClientConnection: requests that nobody waits for any more", () => {
+  const SPARE = PREMATURE_RESETS_MAX / 2;
+  const cancelled = (n: number) => `RST_STREAM ${1 + 2 * n} CANCEL`;
+
+  /** One that has had so many of them. */
+  async function tried(): Promise<Http2Upstream> {
+    const up = await Http2Upstream.greeted();
+    for (let n = 0; n < SPARE; n++) {
+      up.request().stream.reset();
+      expect((await up.read())[1]).toBe(cancelled(n));
+    }
+    return up;
+  }
+
+  test("half as many as a peer bears are cancelled at once, others when that is no flood any more", async () => {
+    const up = await tried();
+    const { stream, response } = up.request({ method: "POST", bodyLength: 200_000 });
+    stream.body(new Uint8Array(100_000));
+    await up.read();
+    stream.reset();
+    up.answer(windowUpdate(1 + 2 * SPARE, 200_000), headers(1 + 2 * SPARE, [":status", "100"]));
+    expect(await up.read()).toEqual([]);
+    up.clock.advance(ABANDONED_MS - 1);
+    expect(await up.read()).toEqual([]);
+    up.clock.advance(1 + WHEEL_LATENESS_MS);
+    expect([await up.read(), response.reset]).toEqual([[cancelled(SPARE)], null]);
+    up.request().stream.reset();
+    expect(await up.read()).toHaveLength(1);
+  });
+
+  test("one that is answered goes at once, and one that is over needs no word", async () => {
+    const up = await tried();
+    const sent = [up.request(), up.request()];
+    for (const { stream } of sent) stream.reset();
+    await up.read();
+    const [first, second] = [1 + 2 * SPARE, 3 + 2 * SPARE];
+    up.answer(headers(first, OK), headers(second, OK, true));
+    expect(await up.read()).toEqual([cancelled(SPARE)]);
+    expect(sent.map(({ response: { head, reset } }) => [head, reset])).toEqual([[null, null], [null, null]]);
+    expect(up.connection.capacity).toBe(STREAMS_ASSUMED);
+  });
+
+  test("one that is old is cancelled at once, and answers make up for others", async () => {
+    const up = await tried();
+    const { stream } = up.request();
+    up.clock.advance(ABANDONED_MS + WHEEL_LATENESS_MS);
+    stream.reset();
+    expect((await up.read())[1]).toBe(cancelled(SPARE));
+    up.request();
+    up.answer(headers(3 + 2 * SPARE, OK, true));
+    await up.read();
+    up.request().stream.reset();
+    expect((await up.read())[1]).toBe(cancelled(SPARE + 2));
+  });
+
+  test("any number of them leave a server of ours in peace", async () => {
+    const [up, down] = [await Http2Upstream.greeted(), await Http2Downstream.greeted()];
+    for (let n = 0; n < 2_000; n++) {
+      if (up.connection.capacity > 0) up.request().stream.reset();
+      await settle();
+      down.connection.onData(Buffer.from(up.wire.take(), "latin1"));
+      if (n % 2 === 0) { for (const clock of [up.clock, down.clock]) clock.advance(20); }
+    }
+    expect([down.closed, down.malformed]).toEqual([0, []]);
+    expect(down.requests.length).toBeGreaterThan(1_000);
   });
 });
 

@@ -1,7 +1,9 @@
 /** Peers that only want to keep us busy (CVE-2019-9511 and its kin, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671): each guard at its limit and one above. */
+import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import {
+  ABANDONED_MS,
   CONTROL_FRAMES_WAITING_MAX,
   PREMATURE_RESETS_MAX,
   UNSENT_BYTES_MAX,
@@ -115,6 +117,8 @@ describe("Http2ClientConnection and a server that does not read:", () => {
     expect(up.connection.capacity).toBe(0);
     up.capacity = 0;
     up.drain();
+    up.clock.advance(ABANDONED_MS + WHEEL_LATENESS_MS);
+    await up.read();
     expect(up.connection.capacity).toBe(1_000_000);
     expect(up.capacity).toBeGreaterThan(0);
     expect(up.gone).toBe(0);
