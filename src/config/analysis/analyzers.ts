@@ -17,6 +17,7 @@ import { destinationVisibility } from "./destination_visibility.ts";
 import { ejectionShare } from "./ejection_share.ts";
 import { entryAddresses } from "./entry_addresses.ts";
 import { foreignHosts } from "./foreign_hosts.ts";
+import { gatewayCalledHosts } from "./gateway_called_hosts.ts";
 import { gatewayHosts } from "./gateway_hosts.ts";
 import { gatewayPorts } from "./gateway_ports.ts";
 import { gatewayReference } from "./gateway_reference.ts";
@@ -82,6 +83,7 @@ const ANALYZERS: readonly Analyzer[] = [
   ejectionShare,
   entryAddresses,
   foreignHosts,
+  gatewayCalledHosts,
   gatewayHosts,
   gatewayPorts,
   gatewayReference,

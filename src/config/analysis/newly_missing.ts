@@ -1,10 +1,11 @@
-/** Which hosts, ports and subsets an edit makes rules miss: they come with another edit, or the rules go with one. */
+/** Which hosts, ports and subsets an edit makes rules miss, gateways' too: they come with another edit, or the rules go with one. */
 import { CODES } from "../codes.ts";
 import type { Finding } from "../finding.ts";
 import type { ResourceSet } from "../resource.ts";
 import { destinationHost } from "./destination_host.ts";
 import { destinationPort } from "./destination_port.ts";
 import { destinationSubset } from "./destination_subset.ts";
+import { gatewayCalledHosts } from "./gateway_called_hosts.ts";
 import { gatewayPorts } from "./gateway_ports.ts";
 import { HostRegistry } from "./host_registry.ts";
 
@@ -18,7 +19,7 @@ export function newlyMissing(next: ResourceSet, before: ResourceSet): readonly F
 
 function missingOf(resources: ResourceSet): readonly Finding[] {
   const hosts = new HostRegistry(resources);
-  return [destinationHost, destinationPort, destinationSubset, gatewayPorts]
+  return [destinationHost, destinationPort, destinationSubset, gatewayPorts, gatewayCalledHosts]
     .flatMap((analyzer) => [...analyzer(resources, hosts)])
     .filter(({ code }) => code === CODES.referenceNotFound);
 }

@@ -79,4 +79,57 @@ describe("newlyMissing()", () => {
     expect(step([], [SERVICE, ...edge, gateway([80], "selector: {app: other}"), rule])).toEqual([]);
     expect(step([], [SERVICE, ...edge, gateway([80], "selector: {}"), rule])).toEqual([]);
   });
+
+  test("newlyMissing() finds a rule that leads to gateways before they route the host, and a host that goes first", () => {
+    const edge: readonly Written[] = [
+      SERVICE,
+      ["WorkloadEntry", "edge", "address: 10.0.0.9\nlabels: {app: edge}"],
+      ["Service", "edge", "selector: {app: edge}\nports: [{name: http, port: 80}]"],
+    ];
+    const gateway = (hosts: string, protocol = "HTTP"): Written => [
+      "Gateway",
+      "edge",
+      `selector: {app: edge}\nservers: [{port: {number: 80, name: a, protocol: ${protocol}}, hosts: [${hosts}]}]`,
+    ];
+    const atEdge = (hosts: string, name = "edge"): Written => [
+      "VirtualService",
+      name,
+      `hosts: [${hosts}]\ngateways: [edge]\nhttp: [{route: [{destination: {host: a}}]}]`,
+    ];
+    const call = (hosts: string, more = ""): Written => [
+      "VirtualService",
+      "v",
+      `hosts: [${hosts}]\nhttp: [{${more} route: [{destination: {host: edge}}]}]`,
+    ];
+    const missing = ["VirtualService tutorial/v spec.http[0].route[0].destination"];
+    const before = [...edge, gateway("one.test"), atEdge("one.test")];
+    const rewritten = (to: string) => call("a", `rewrite: {authority: "${to}"},`);
+    for (
+      const rule of [
+        rewritten("two.test"),
+        rewritten("two.test:80"),
+        call("two.test"),
+        call("one.test, two.test"),
+      ]
+    ) {
+      expect([rule, step(before, [...before, rule])]).toEqual([rule, missing]);
+      const half = [...edge, gateway("one.test, two.test"), atEdge("one.test"), rule];
+      expect([rule, step(before, half)]).toEqual([rule, missing]);
+      const whole = [...edge, gateway("'*.test'"), atEdge("one.test"), atEdge("two.test", "two"), rule];
+      expect([rule, step(before, whole)]).toEqual([rule, []]);
+      expect([rule, step(whole, [...before, rule])]).toEqual([rule, missing]);
+    }
+    // Whoever asks for one that is there, or for what nobody can tell.
+    for (
+      const rule of [
+        call("one.test"),
+        call("a"),
+        call("'*.test'"),
+        call("two.test", "headers: {request: {set: {host: one.test}}},"),
+        call("two.test", "match: [{gateways: [edge]}],"),
+      ]
+    ) expect([rule, step(before, [...before, rule])]).toEqual([rule, []]);
+    const bytes = [...edge, gateway("one.test", "TCP")];
+    expect(step(bytes, [...bytes, call("two.test")])).toEqual([]);
+  });
 });
