@@ -3,6 +3,7 @@
  * `deno task scorecard [--only NAME,…] [--minutes N] [--small]`. Prints a table of row, bar and what was measured; exit
  * code 1 when a bar is missed. The table goes to standard output, progress to standard error.
  */
+import { messageOf } from "../src/lib/message_of.ts";
 import { parseArgs } from "node:util";
 import { printLogs } from "../tests/integration/bowline.ts";
 import type { Check, Row } from "./scorecard/row.ts";
@@ -64,7 +65,7 @@ async function measure(row: Row): Promise<readonly Check[]> {
     return checks;
   } catch (error) {
     printLogs();
-    const measured = String(error instanceof Error ? error.message : error).replaceAll("\n", " ");
+    const measured = messageOf(error).replaceAll("\n", " ");
     return [{ what: row.what, bar: "runs to its end", measured, ok: false }];
   }
 }

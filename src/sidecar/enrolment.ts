@@ -132,9 +132,7 @@ async function fetchPinnedRoot(options: JoinOptions): Promise<string> {
     throw new EnrolmentRefused(
       "pin_mismatch",
       `What answers at ${controlPlane} is not the control plane that made the token: ` +
-        `it does not have the root certificate that the token pins (${
-          cause instanceof Error ? cause.message : cause
-        })`,
+        `it does not have the root certificate that the token pins (${messageOf(cause)})`,
     );
   }
 }

@@ -3,6 +3,7 @@
  * that one's key; else with a join token, or one that the platform issued. A control plane that cannot be reached is tried
  * again for as long as it takes.
  */
+import { messageOf } from "../lib/message_of.ts";
 import { certificateInfo } from "../identity/certificate_info.ts";
 import { readJoinToken } from "../identity/join_token_claims.ts";
 import { generateKeyPair, type KeyPair } from "../identity/key_pair.ts";
@@ -227,7 +228,7 @@ async function readToken(
       return undefined;
     }
     throw new JoinError(
-      `${error instanceof Error ? error.message : error}; make a token with ` +
+      `${messageOf(error)}; make a token with ` +
         `\`bowline token create --workload NS/NAME\` where the control plane runs`,
       { cause: error },
     );

@@ -1,4 +1,5 @@
 /** The main process's end of one worker, from its start to its end: questions, answers, and an ear for silence. */
+import { messageOf } from "../lib/message_of.ts";
 import { ChildStartError } from "../runtime/child_process.ts";
 import type { WorkerProcess, WorkerProcessEvents } from "../runtime/worker_process.ts";
 import {
@@ -96,7 +97,7 @@ export class WorkerLink {
       this.#asked.get(message.id)?.(true);
       this.#asked.delete(message.id);
     } catch (error) {
-      this.kill(`it said what could not be understood: ${error instanceof Error ? error.message : error}`);
+      this.kill(`it said what could not be understood: ${messageOf(error)}`);
     }
   }
 }

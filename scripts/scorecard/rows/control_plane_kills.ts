@@ -1,4 +1,5 @@
 /** Row 19: the control plane is killed at random moments while it writes, and comes back in the state before or after. */
+import { messageOf } from "../../../src/lib/message_of.ts";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AdminClient } from "../../../src/cli/admin_client.ts";
@@ -47,7 +48,7 @@ export const controlPlaneKills: Row = {
         await books.check(csr);
         survived++;
       } catch (error) {
-        faults.push(`kill ${kill}: ${error instanceof Error ? error.message : error}`);
+        faults.push(`kill ${kill}: ${messageOf(error)}`);
         await books.close();
         books = new Books();
         await books.mesh.startControlPlane();
