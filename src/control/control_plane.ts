@@ -63,6 +63,17 @@ export interface ControlPlaneOptions {
   readonly log: Log;
 }
 
+/** What stands before the doors open. */
+interface Parts {
+  readonly citadel: Citadel;
+  readonly audit: AuditLog;
+  readonly certificate: OwnCertificateKeeper;
+  readonly store: TelemetryStore;
+  readonly calls: CallStore;
+  readonly tap: TapHub;
+  readonly rollover: RolloverWatch;
+}
+
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #source: ConfigSource;
@@ -127,7 +138,41 @@ export class ControlPlane {
   }
 
   async #start(): Promise<void> {
-    const { dataDirectory, trustDomain, leafLifeMs, rejoinGraceMs, clock, random, bind, log } = this.#options;
+    const { clock, random, log } = this.#options;
+    const citadel = this.#citadel = await this.#openCitadel();
+    const audit = await AuditLog.open(citadel.directory, privateFiles, clock);
+    // Before anybody connects: no workload that has a sidecar may be called in plain text, not even for a moment.
+    this.#registry.setEnrolled(citadel.enrolledWorkloads());
+    this.#discovery.setRevoked(citadel.revokedSerials(), citadel.revokedIds());
+    this.#discovery.setTrust(citadel.trust);
+    await this.#source.start();
+    const certificate = this.#certificate = await OwnCertificateKeeper.start({ citadel, clock, random, log });
+    const tap = this.#tap = new TapHub({
+      clock,
+      ask: (workload, leaseMs) => this.#discovery.openTap(workload, leaseMs),
+    });
+    const follow = () => certificate.follow();
+    this.#rollover = new RolloverWatch({ citadel, discovery: this.#discovery, clock, log, follow });
+    this.#rollover.start();
+    this.#watch = new CertificateWatch({ certificates: () => citadel.certificates(), clock, log });
+    this.#watch.start();
+    const store = new TelemetryStore(clock);
+    const parts = {
+      citadel,
+      audit,
+      certificate,
+      store,
+      calls: new CallStore(),
+      tap,
+      rollover: this.#rollover,
+    };
+    const proxies = await this.#openToProxies(parts);
+    const api = await this.#openToOperators(parts, proxies);
+    log.info("The control plane is ready", { proxies, api });
+  }
+
+  async #openCitadel(): Promise<Citadel> {
+    const { dataDirectory, trustDomain, leafLifeMs, rejoinGraceMs, clock, log } = this.#options;
     const citadel = await Citadel.open({
       dataDirectory,
       trustDomain,
@@ -137,40 +182,15 @@ export class ControlPlane {
       clock,
       files: privateFiles,
     });
-    this.#citadel = citadel;
-    const audit = await AuditLog.open(citadel.directory, privateFiles, clock);
     if (citadel.tornLogLines > 0) {
       log.warn("The issuance log has lines cut off", { lines: citadel.tornLogLines });
     }
-    // Before anybody connects: no workload that has a sidecar may be called in plain text, not even for a moment.
-    this.#registry.setEnrolled(citadel.enrolledWorkloads());
-    this.#discovery.setRevoked(citadel.revokedSerials(), citadel.revokedIds());
-    this.#discovery.setTrust(citadel.trust);
-    await this.#source.start();
-    const certificate = await OwnCertificateKeeper.start({ citadel, clock, random, log });
-    this.#certificate = certificate;
-    const store = new TelemetryStore(clock);
-    const calls = new CallStore();
-    const tap = new TapHub({
-      clock,
-      ask: (workload, leaseMs) => this.#discovery.openTap(workload, leaseMs),
-    });
-    this.#tap = tap;
-    const { store: config } = this.#source;
-    const discovery = this.#discovery;
-    const expiries = () => certificateExpiries(certificate.current.chain, certificate.current.roots);
-    const follow = () => certificate.follow();
-    const rollover = this.#rollover = new RolloverWatch({ citadel, discovery, clock, log, follow });
-    rollover.start();
-    const status = createStatusApi({
-      clock,
-      expiries,
-      roots: () => citadel.trust.roots,
-      crl: () => citadel.crl(),
-      config,
-      discovery,
-      store,
-    });
+    return citadel;
+  }
+
+  /** Port 15012. Returns where proxies find it: `HOST:PORT`. */
+  async #openToProxies({ citadel, audit, certificate, store, calls, tap }: Parts): Promise<string> {
+    const { trustDomain, clock, bind, log } = this.#options;
     this.#endpoint = new MtlsEndpoint({
       address: { hostname: bind ?? ANY_ADDRESS, port: PORTS.controlPlane },
       clock,
@@ -181,7 +201,7 @@ export class ControlPlane {
         citadel,
         audit,
         platform: await this.#platform(citadel),
-        discovery,
+        discovery: this.#discovery,
         store,
         calls,
         tap,
@@ -193,47 +213,62 @@ export class ControlPlane {
         },
       }),
     });
-    const advertised = `${bind ?? primaryAddress() ?? LOOPBACK}:${PORTS.controlPlane}`;
+    return `${bind ?? primaryAddress() ?? LOOPBACK}:${PORTS.controlPlane}`;
+  }
+
+  /** admin.sock and port 15014. Returns the address of that. */
+  async #openToOperators(parts: Parts, advertised: string): Promise<string> {
+    const { citadel, audit, certificate, store, calls, tap, rollover } = parts;
+    const { dataDirectory, trustDomain, clock, bind, log } = this.#options;
+    const discovery = this.#discovery;
+    const registry = this.#registry;
+    const config = this.#source.store;
+    const status = createStatusApi({
+      clock,
+      expiries: () => certificateExpiries(certificate.current.chain, certificate.current.roots),
+      roots: () => citadel.trust.roots,
+      crl: () => citadel.crl(),
+      config,
+      discovery,
+      store,
+    });
     const admin = createAdminApi({
       citadel,
       audit,
-      registry: this.#registry,
+      registry,
       log,
       advertised,
       status,
       tap: createTapApi({
         hub: tap,
-        known: () =>
-          new Set([...this.#registry.workloads().map(workloadKey), ...citadel.enrolledWorkloads()]),
+        known: () => new Set([...registry.workloads().map(workloadKey), ...citadel.enrolledWorkloads()]),
         isConnected: (workload) => discovery.isConnected(workload),
       }),
       rollover: createRolloverApi({ citadel, audit, watch: rollover }),
       policies: createPolicyApi({
         calls,
-        registry: this.#registry,
+        registry,
         trustDomain,
         sinceMs: clock.now(),
         resources: () => this.#resources(config),
       }),
-      onRevoked: () => {
-        this.#discovery.setRevoked(citadel.revokedSerials(), citadel.revokedIds());
-        const endedBy = new Map(citadel.revokedIds().map((each) => [each.spiffeId, each.endedByMs]));
-        this.#endpoint?.cut(({ serial, spiffeId, notAfterMs }) =>
-          citadel.isRevoked(serial) || notAfterMs <= (endedBy.get(spiffeId) ?? -Infinity)
-        );
-      },
+      onRevoked: () => this.#shutOutRevoked(citadel),
     });
-    this.#watch = new CertificateWatch({ certificates: () => citadel.certificates(), clock, log });
-    this.#watch.start();
     const unixPath = `${dataDirectory}/${ADMIN_SOCKET}`;
     this.#servers.push(await serveHttp({ unixPath }, (request) => admin.fetch(request)));
     // Last: whoever hears there that it is ready asks for tokens next.
     const statusAddress = { hostname: bind ?? LOOPBACK, port: PORTS.controlPlaneApi };
     this.#servers.push(await serveHttp(statusAddress, (request) => status.fetch(request)));
-    log.info("The control plane is ready", {
-      proxies: advertised,
-      api: `${statusAddress.hostname}:${PORTS.controlPlaneApi}`,
-    });
+    return `${statusAddress.hostname}:${statusAddress.port}`;
+  }
+
+  /** Tells all proxies, and ends what these certificates have opened here. */
+  #shutOutRevoked(citadel: Citadel): void {
+    this.#discovery.setRevoked(citadel.revokedSerials(), citadel.revokedIds());
+    const endedBy = new Map(citadel.revokedIds().map((each) => [each.spiffeId, each.endedByMs]));
+    this.#endpoint?.cut(({ serial, spiffeId, notAfterMs }) =>
+      citadel.isRevoked(serial) || notAfterMs <= (endedBy.get(spiffeId) ?? -Infinity)
+    );
   }
 
   /** The source has started, so that something serves. */
