@@ -33,6 +33,8 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   readonly #owner: UpstreamOwner;
   protected nextId = 1;
   override readonly enablePushMax = 0;
+  /** Requests alone come to half of it, see `capacity`: then no more are given to a peer that is merely slow. */
+  protected override readonly unsentBytesMax = 2 * UNSENT_BYTES_MAX;
   /** The peer takes no new streams, or we give it none. */
   #retired = false;
   readonly #keepalive: Keepalive;

@@ -28,6 +28,8 @@ export abstract class FramedWire implements WireOwner, Timed {
   readonly frames: FrameWriter;
   protected closed = false;
   protected readonly limits: Limits;
+  /** Bytes that may wait for a peer that speaks and does not read. */
+  protected readonly unsentBytesMax: number = UNSENT_BYTES_MAX;
   protected readonly block: HeaderBlock;
   /** Without a stream; 0: for ever. */
   protected idleTimeoutMs: number;
@@ -140,7 +142,7 @@ export abstract class FramedWire implements WireOwner, Timed {
 
   /** A peer that asks and asks, and does not read what it is told. */
   #unread(): ConnectionError | null {
-    return this.writer.holdsMoreThan(UNSENT_BYTES_MAX) ? calm("http2.unread_answers") : null;
+    return this.writer.holdsMoreThan(this.unsentBytesMax) ? calm("http2.unread_answers") : null;
   }
 
   // Sending.

@@ -115,6 +115,9 @@ describe("Http2ClientConnection and a server that does not read:", () => {
     }
     await up.read();
     expect(up.connection.capacity).toBe(0);
+    // It speaks all the same, of which there is nothing to say.
+    up.answer(ping(), windowUpdate(0, 1_000));
+    expect(up.gone).toBe(0);
     up.capacity = 0;
     up.drain();
     up.clock.advance(ABANDONED_MS + WHEEL_LATENESS_MS);
