@@ -6,6 +6,8 @@ import { expect, test } from "bun:test";
 import { Prng } from "../../src/lib/prng.ts";
 import type { WireOwner } from "../../src/runtime/wire.ts";
 import { type End, JoinedPlanes, NOTHING_HELD, Reader } from "./joined_planes.ts";
+import { cluster } from "../unit/proxy/data_plane.ts";
+import { retries } from "../unit/proxy/routed_plane.ts";
 import { type Message, readMessages, values } from "./strict_http1.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 400);
@@ -55,6 +57,17 @@ const TRAILERS = [
 ];
 const BYTES = ["\r", "\n", "\r\n", "\0", " ", ":", "0", "f", "\r\n\r\n"];
 
+const TRIED_AGAIN = {
+  retries: retries({ attempts: 3, retryOn: ["5xx", "reset", "retriable-4xx"], retriableStatusCodes: [404] }),
+  mirrors: [{ cluster: cluster().name, percentage: 30 }],
+};
+
+/** The bodies of requests are known, however often they are sent. */
+function expectWhole({ fields, body }: Message): void {
+  const [size = "0"] = values(fields, "x-size");
+  expect([fields, body]).toEqual([fields, "b".repeat(Number(size))]);
+}
+
 class Upstream {
   /** By the number of the request. */
   readonly said = new Map<string, Said[]>();
@@ -91,9 +104,14 @@ class Upstream {
         const hasty = begun !== null && messages.length === answered && !this.honest && this.odds(8);
         const requests: Pick<Message, "line" | "fields">[] = messages.slice(answered);
         if (hasty) requests.push(begun);
-        for (const { line: [method], fields } of requests) {
+        for (const request of requests) {
           answered++;
-          const [id = "none"] = values(fields, "x-id");
+          const { line: [method], fields } = request;
+          if ("body" in request) expectWhole(request as Message);
+          const [name = "none"] = values(fields, "x-id");
+          // Nobody hears of what is answered to a copy.
+          const isCopy = values(fields, "host")[0] !== "shop";
+          const id = isCopy ? `copy of ${name}` : name;
           latest = { method, text: "", ended: false };
           this.said.set(id, [...this.said.get(id) ?? [], latest]);
           say(this.#answer(id, method));
@@ -208,7 +226,8 @@ test("a whole answer is one that the upstream gave to that request, whole", asyn
   for (let seed = SEED; seed < SEED + RUNS / CLIENTS; seed++) {
     const random = new Prng(seed);
     const upstream = new Upstream(random);
-    const mesh = new JoinedPlanes(random, upstream.accept);
+    // With every other seed some requests are tried again, and copied.
+    const mesh = new JoinedPlanes(random, upstream.accept, "http1", seed % 2 === 0 ? {} : TRIED_AGAIN);
     for (let client = 0; client < CLIENTS; client++) {
       const reader = new Reader();
       const end = mesh.client(reader);
@@ -218,10 +237,11 @@ test("a whole answer is one that the upstream gave to that request, whole", asyn
         const method = ["GET", "GET", "HEAD", "POST", "PUT"][random.below(5)] as string;
         const id = `${client}.${i}`;
         asked.push({ id, method });
-        const head = `${method} / HTTP/1.1\r\nHost: shop\r\nX-Id: ${id}\r\n`;
-        const size = random.below(3) === 0 ? 100_000 : 5;
+        const bodiless = method === "GET" || method === "HEAD";
+        const size = bodiless ? 0 : [5, 5_000, 40_000, 100_000][random.below(4)] as number;
+        const head = `${method} / HTTP/1.1\r\nHost: shop\r\nX-Id: ${id}\r\nX-Size: ${size}\r\n`;
         const body = "b".repeat(size);
-        if (method === "GET" || method === "HEAD") end.say(`${head}\r\n`);
+        if (bodiless) end.say(`${head}\r\n`);
         else if (random.below(2) === 0) end.say(`${head}Content-Length: ${size}\r\n\r\n${body}`);
         else end.say(`${head}Transfer-Encoding: chunked\r\n\r\n${size.toString(16)}\r\n${body}\r\n0\r\n\r\n`);
         if (random.below(4) > 0) await mesh.settle();
@@ -247,6 +267,8 @@ test("a whole answer is one that the upstream gave to that request, whole", asyn
       end.terminate();
       await mesh.settle();
     }
+    // Copies may still wait.
+    await mesh.pass(310_000);
     expect({ seed, ...mesh.held }).toEqual({ seed, ...NOTHING_HELD });
   }
 }, 120_000);

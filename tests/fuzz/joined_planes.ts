@@ -3,6 +3,7 @@
  * whatever is on its way moves piece by piece, in an order that a seed says.
  */
 import type { Prng } from "../../src/lib/prng.ts";
+import type { ForwardAction } from "../../src/model/route.ts";
 import { InboundAcceptor } from "../../src/proxy/filters/inbound.ts";
 import { Reception } from "../../src/proxy/listener/reception.ts";
 import { policyPeer } from "../../src/proxy/policy/policy_call.ts";
@@ -29,6 +30,7 @@ import {
   workload,
 } from "../unit/proxy/data_plane.ts";
 import { type FakeConnection, OTHER_NAME } from "../unit/proxy/fake_network.ts";
+import { forward } from "../unit/proxy/routed_plane.ts";
 import { latin1, settle } from "../unit/proxy/fake_wire.ts";
 
 const authority = await TestAuthority.make();
@@ -175,19 +177,13 @@ export class Reader implements WireOwner {
   }
 }
 
-export const NOTHING_HELD = { active: 0, inFlight: 0, clients: 0, replay: 0 };
+export const NOTHING_HELD = { active: 0, inFlight: 0, clients: 0, replay: 0, mirrors: 0 };
 
 /** Takes the connections that the callee makes to its own workload. */
 export type Workload = (end: End) => WireOwner;
 
 export class JoinedPlanes {
-  readonly caller = new DataPlane(snapshotOf(
-    settings(),
-    virtualHost(),
-    listener({ protocol: "tcp" }),
-    cluster(),
-    { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1, true)] },
-  ));
+  readonly caller: DataPlane;
   readonly callee: DataPlane;
   readonly #random: Prng;
   readonly #workload: Workload;
@@ -195,10 +191,23 @@ export class JoinedPlanes {
   readonly #reception: Reception;
   readonly #taken = new Map<DataPlane, number>();
 
-  /** `protocol`: what the workload speaks. */
-  constructor(random: Prng, accept: Workload, protocol: "http1" | "http2" = "http1") {
+  /** `protocol`: what the workload speaks. `more`: of the caller's one route. */
+  constructor(
+    random: Prng,
+    accept: Workload,
+    protocol: "http1" | "http2" = "http1",
+    more: Partial<ForwardAction> = {},
+  ) {
     this.#random = random;
     this.#workload = accept;
+    const action = forward(more);
+    this.caller = new DataPlane(snapshotOf(
+      settings(),
+      virtualHost({ routes: [{ name: null, origin: null, matches: [], action }] }),
+      listener({ protocol: "tcp" }),
+      cluster(),
+      { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1, true)] },
+    ));
     this.callee = new DataPlane(snapshotOf(settings({
       workload: workload("shop-1", SHOP_ID),
       inbound: [{ port: 8080, service: SERVICE, protocol }],
@@ -300,6 +309,7 @@ export class JoinedPlanes {
       inFlight: caller.inFlight.count + callee.inFlight.count,
       clients: caller.gate.proven + caller.gate.unproven,
       replay: caller.exchanges.replay.bytes + callee.exchanges.replay.bytes,
+      mirrors: caller.exchanges.mirrors.count,
     };
   }
 }
