@@ -128,7 +128,7 @@ export class Citadel {
     return this.#authority.current.pin;
   }
 
-  /** MeshAuthority has it. */
+  /** As in MeshAuthority. */
   get rollover(): RootRollover | null {
     return this.#authority.rollover;
   }
@@ -142,7 +142,7 @@ export class Citadel {
     return { trustDomain: this.trustDomain, roots: this.#authority.current.pinnable };
   }
 
-  /** MeshAuthority has it. */
+  /** As in MeshAuthority. */
   get trust(): Trust {
     return this.#authority.trust;
   }
@@ -157,7 +157,7 @@ export class Citadel {
     return await this.#authority.trustedRoots();
   }
 
-  /** IssuanceLog has it. */
+  /** As in IssuanceLog. */
   hold(workload: WorkloadKey, serial: string): void {
     this.#log.hold(workload, serial);
   }
@@ -189,17 +189,17 @@ export class Citadel {
     await this.#tokens.revoke(id);
   }
 
-  /** Issuer has it. */
+  /** As in Issuer. */
   async enrol(request: EnrolRequest, from?: string): Promise<Issued> {
     return await this.#issuer.enrol(request, from);
   }
 
-  /** Issuer has it. */
+  /** As in Issuer. */
   async enrolAs(joiner: Joiner, publicKey: Uint8Array, by: string): Promise<Issued> {
     return await this.#issuer.enrolAs(joiner, publicKey, by);
   }
 
-  /** Issuer has it. */
+  /** As in Issuer. */
   async renew(
     peerSpiffeId: string,
     workload: WorkloadKey | undefined,
@@ -208,12 +208,12 @@ export class Citadel {
     return await this.#issuer.renew(peerSpiffeId, workload, request);
   }
 
-  /** Issuer has it. */
+  /** As in Issuer. */
   async rejoin(request: RejoinRequest): Promise<Issued> {
     return await this.#issuer.rejoin(request);
   }
 
-  /** Issuer has it. */
+  /** As in Issuer. */
   async issueOwn(): Promise<OwnCertificate> {
     return await this.#issuer.issueOwn();
   }

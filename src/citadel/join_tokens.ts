@@ -267,8 +267,7 @@ function idOf(name: string): string {
 }
 
 function randomNumber(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(NUMBER_BYTES));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
+  return crypto.getRandomValues(new Uint8Array(NUMBER_BYTES)).toBase64({ alphabet: "base64url" });
 }
 
 function comesFrom(networks: readonly string[], from: string | undefined): boolean {

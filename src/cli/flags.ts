@@ -1,4 +1,5 @@
 /** The flags that commands share, and how values of flags are read. */
+import { isPort } from "../model/ports.ts";
 import { InvalidArgumentError, Option } from "commander";
 import { parseIp } from "../lib/ip.ts";
 import { environmentVariable } from "../runtime/process.ts";
@@ -46,7 +47,7 @@ export function ipAddress(text: string): string {
 /** Takes `HOST:PORT` as a flag's value. */
 export function hostAndPort(text: string): string {
   const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(text)?.[1]);
-  if (port >= 1 && port <= 65_535) return text;
+  if (isPort(port)) return text;
   throw new InvalidArgumentError("It must be HOST:PORT, such as 10.0.0.1:15012.");
 }
 

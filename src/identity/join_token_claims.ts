@@ -1,4 +1,6 @@
 /** Reads a join token in the open: the joiner cannot verify it, and needs only to know where to go and whom to trust there. */
+import { decodeJwtPart } from "../lib/jwt_part.ts";
+import { isPort } from "../model/ports.ts";
 import type { JoinTokenClaims } from "../model/enrolment.ts";
 import { parseSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey } from "../model/workload.ts";
@@ -13,7 +15,6 @@ export const JOIN_TOKEN_CHARACTERS_MAX = 4096;
 export const TOKEN_SOURCES_MAX = 16;
 
 const HOST_PORT = /^(\[[0-9a-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})$/;
-const PORT_MAX = 65_535;
 
 /**
  * The claims of a token, unverified; white space around it is ignored. `source` names in errors where it came from, such
@@ -29,7 +30,7 @@ export function readJoinToken(text: string, source: string): JoinTokenClaims {
   if (payload === undefined || rest.length !== 1) {
     throw malformed(source, "a token has three parts between dots");
   }
-  const claims = decodePayload(payload);
+  const claims = decodeJwtPart(payload);
   if (claims === undefined) throw malformed(source, "its second part is not JSON in base64url");
   const wrong = findWrongClaim(claims);
   if (wrong !== undefined) throw malformed(source, `its ${wrong} is missing or not of the right form`);
@@ -60,7 +61,7 @@ const CLAIMS: Readonly<Record<keyof JoinTokenClaims, (value: unknown) => boolean
 /** `HOST:PORT`, `1.2.3.4:PORT` or `[ADDRESS]:PORT`. */
 export function isHostPort(text: string): boolean {
   const port = Number(HOST_PORT.exec(text)?.[2] ?? 0);
-  return port >= 1 && port <= PORT_MAX;
+  return isPort(port);
 }
 
 /** Networks, few enough. */
@@ -71,19 +72,6 @@ export function isTokenSource(value: unknown): boolean {
 
 function isSeconds(value: unknown): boolean {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function decodePayload(payload: string): Record<string, unknown> | undefined {
-  if (!/^[A-Za-z0-9_-]+$/.test(payload)) return undefined;
-  try {
-    const binary = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
-    const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-    return value as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
 }
 
 function malformed(source: string, why: string): IdentityError {

@@ -1,4 +1,5 @@
 /** The strict check of a telemetry report before anything of it is believed: a workload may be broken or hostile. */
+import { isPort } from "../model/ports.ts";
 import * as v from "valibot";
 import {
   DURATION_BUCKETS_MS,
@@ -63,7 +64,7 @@ const recordedCall = v.object({
   ),
   caller: key,
   address: v.pipe(v.string(), v.check((address) => parseIp(address) !== null, "must be an IP address")),
-  port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
+  port: v.pipe(v.number(), v.check((port) => isPort(port), "must be a port")),
   protocol: v.picklist(["http", "tcp"]),
   method: text,
   authority: text,

@@ -10,6 +10,13 @@ export const PORTS = {
   metrics: 15090,
 } as const;
 
+export const PORT_MAX = 65_535;
+
+/** Whether it is a number that a port can have; 0 is none. */
+export function isPort(port: unknown): port is number {
+  return Number.isInteger(port) && (port as number) >= 1 && (port as number) <= PORT_MAX;
+}
+
 /**
  * SMTP, DNS, MySQL and MongoDB: their servers speak first, so the first bytes of a client tell nothing. Istio takes them
  * for TCP unless the port says otherwise.

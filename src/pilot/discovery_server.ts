@@ -2,6 +2,7 @@
  * Tells every connected proxy what it should have, as it changes. Knows nothing of the transport: a stream is two
  * callbacks and a session.
  */
+import { isPort } from "../model/ports.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DISCOVERY_HEARTBEAT_MS, DISCOVERY_PROTOCOL, type Hello } from "../model/discovery.ts";
@@ -315,8 +316,4 @@ export class DiscoveryServer {
 /** IPv4 or IPv6 by its letters; what is no address fails at the first connection attempt, and harms its owner only. */
 function isAddress(text: unknown): boolean {
   return typeof text === "string" && /^[0-9a-fA-F.:]{2,45}$/.test(text);
-}
-
-function isPort(port: unknown): boolean {
-  return Number.isInteger(port) && (port as number) >= 1 && (port as number) <= 65_535;
 }

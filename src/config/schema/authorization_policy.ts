@@ -2,6 +2,7 @@
  * AuthorizationPolicy (security.istio.io): who may call a workload, and how. Whatever would make a rule match more than
  * its writer meant is refused as a value, which `--lenient` does not load without.
  */
+import { PORT_MAX } from "../../model/ports.ts";
 import * as v from "valibot";
 import { across, type Fault } from "./across.ts";
 import { fields, list, listOfSome, optional, type Schema } from "./fields.ts";
@@ -10,7 +11,7 @@ import type { Immutable } from "./immutable.ts";
 import { pathTemplateFault } from "./path_template.ts";
 import { noTargets } from "./policy_targets.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
-import { addressOrNetwork, labels, oneOf, PORT_MAX } from "./scalars.ts";
+import { addressOrNetwork, isPortText, labels, oneOf } from "./scalars.ts";
 
 /** AUDIT only counts; CUSTOM asks a server of the operator's. */
 const ACTIONS = ["ALLOW", "DENY", "AUDIT", "CUSTOM"] as const;
@@ -32,7 +33,7 @@ const blocks = list(addressOrNetwork);
 
 const portText: Schema<string> = v.pipe(
   v.string(),
-  v.check(isPort, wrong(`a port is a whole number from 1 to ${PORT_MAX}`)),
+  v.check(isPortText, wrong(`a port is a whole number from 1 to ${PORT_MAX}`)),
 );
 
 const serviceAccount: Schema<string> = v.pipe(
@@ -256,8 +257,4 @@ function someOrNone<Item>(item: Schema<Item>, what: string): Schema<Item[]> {
 
 function hasSome(value: Readonly<Record<string, readonly unknown[]>>): boolean {
   return Object.values(value).some(({ length }) => length > 0);
-}
-
-function isPort(text: string): boolean {
-  return /^[1-9][0-9]{0,4}$/.test(text) && Number(text) <= PORT_MAX;
 }

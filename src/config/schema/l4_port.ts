@@ -1,10 +1,11 @@
 /** Port: where a Gateway's server or a Sidecar's listener listens, and what is spoken there. */
+import { PORT_MAX } from "../../model/ports.ts";
 import * as v from "valibot";
 import type { Fault } from "./across.ts";
 import { fields, optional, type Schema } from "./fields.ts";
 import { wrong } from "./problem.ts";
 import { wholeNumber } from "./numbers.ts";
-import { dnsLabel, isIp, isUnixAddress, PORT_MAX, portNumber } from "./scalars.ts";
+import { dnsLabel, isIp, isUnixAddress, portNumber } from "./scalars.ts";
 
 const PORT_PROTOCOLS = [
   "HTTP",

@@ -1,10 +1,11 @@
 /** PeerAuthentication (security.istio.io): whether a workload takes calls in plain text. */
+import { PORT_MAX } from "../../model/ports.ts";
 import * as v from "valibot";
 import { across, type Fault } from "./across.ts";
 import { fields, map, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
 import { wrong } from "./problem.ts";
-import { labels, oneOf, PORT_MAX } from "./scalars.ts";
+import { isPortText, labels, oneOf } from "./scalars.ts";
 
 const MODES = ["UNSET", "DISABLE", "PERMISSIVE", "STRICT"] as const;
 
@@ -14,7 +15,7 @@ const mutualTls = fields({ mode: v.nullish(oneOf(MODES, "a mode"), "UNSET") });
 const port = v.pipe(
   v.string(),
   v.check(
-    (text) => /^[1-9][0-9]{0,4}$/.test(text) && Number(text) <= PORT_MAX,
+    isPortText,
     wrong(`a port of the workload is a whole number from 1 to ${PORT_MAX}`),
   ),
 );

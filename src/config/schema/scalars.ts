@@ -1,10 +1,9 @@
 /** The small values that several kinds share: ports, names, labels, hosts, addresses, exportTo. */
 import * as v from "valibot";
+import { isPort, PORT_MAX } from "../../model/ports.ts";
 import { isHostName, isWildcardHost } from "../host.ts";
 import { fields, list, map, type Schema } from "./fields.ts";
 import { wrong } from "./problem.ts";
-
-export const PORT_MAX = 65_535;
 
 /** Kubernetes: the length of a DNS-1123 label, and of a label's value. */
 export const LABEL_LENGTH_MAX = 63;
@@ -22,10 +21,15 @@ const CIDR = /^(.+)\/(\d{1,3})$/;
 export const portNumber: Schema<number> = v.pipe(
   v.number(),
   v.check(
-    (port) => Number.isInteger(port) && port >= 1 && port <= PORT_MAX,
+    (port) => isPort(port),
     wrong(`a port is a whole number from 1 to ${PORT_MAX}`),
   ),
 );
+
+/** Where Istio writes a port as text. */
+export function isPortText(text: string): boolean {
+  return /^[1-9][0-9]{0,4}$/.test(text) && isPort(Number(text));
+}
 
 /** A DNS-1123 label: lower-case letters, digits and `-`. */
 export const dnsLabel: Schema<string> = v.pipe(

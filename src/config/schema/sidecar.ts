@@ -1,4 +1,5 @@
 /** Sidecar (networking.istio.io): what the sidecars that it selects see of the mesh, and how they deliver to their workload. */
+import { isPort } from "../../model/ports.ts";
 import * as v from "valibot";
 import { across, type Fault } from "./across.ts";
 import { connectionPool } from "./connection_pool.ts";
@@ -7,7 +8,7 @@ import type { Immutable } from "./immutable.ts";
 import { egressPort, ingressBind, listenerBind, numberFaults, sidecarPort } from "./l4_port.ts";
 import { outboundTrafficPolicy } from "./outbound_traffic_policy.ts";
 import { wrong } from "./problem.ts";
-import { isUnixAddress, labels, oneOf, PORT_MAX } from "./scalars.ts";
+import { isUnixAddress, labels, oneOf } from "./scalars.ts";
 import { egressHost } from "./scoped_host.ts";
 import { serverTls } from "./server_tls.ts";
 
@@ -186,5 +187,5 @@ function* ingressFaults(
 
 function endpointPort(text: string): number | undefined {
   const port = Number(ENDPOINT.exec(text)?.[2] ?? 0);
-  return port >= 1 && port <= PORT_MAX ? port : undefined;
+  return isPort(port) ? port : undefined;
 }

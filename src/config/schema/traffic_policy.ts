@@ -1,4 +1,5 @@
 /** TrafficPolicy: what a caller does with a cluster once a route has chosen it. */
+import { PORT_MAX } from "../../model/ports.ts";
 import * as v from "valibot";
 import { across } from "./across.ts";
 import { clientTls } from "./client_tls.ts";
@@ -9,7 +10,7 @@ import { loadBalancer } from "./load_balancer.ts";
 import { percentage, UINT32_MAX, wholeNumber } from "./numbers.ts";
 import { outlierDetection } from "./outlier_detection.ts";
 import { wrong } from "./problem.ts";
-import { host, ipAddress, oneOf, PORT_MAX, portSelector } from "./scalars.ts";
+import { host, ipAddress, oneOf, portSelector } from "./scalars.ts";
 
 const NOTHING = wrong("has no setting, so it does nothing");
 

@@ -1,4 +1,5 @@
 /** Where a request itself says that it wants to go: for hosts that the mesh does not know, and for wildcards. */
+import { isPort } from "../../model/ports.ts";
 import { parseIp } from "../../lib/ip.ts";
 import type { Cluster, Endpoint } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
@@ -10,7 +11,7 @@ export function splitAuthority(authority: string): { hostname: string; port: num
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::([0-9]+))?$/.exec(canonicalAuthority(authority));
   if (match === null) return null;
   const port = match[3] === undefined ? 80 : Number(match[3]);
-  return port > 0 && port < 65_536 ? { hostname: (match[1] ?? match[2]) as string, port } : null;
+  return isPort(port) ? { hostname: (match[1] ?? match[2]) as string, port } : null;
 }
 
 /**

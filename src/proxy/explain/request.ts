@@ -1,4 +1,5 @@
 /** A request that somebody asks about, brought into the form in which the proxy would see the real one. */
+import { isPort, PORT_MAX } from "../../model/ports.ts";
 import { parseIp } from "../../lib/ip.ts";
 import { Prng } from "../../lib/prng.ts";
 import { isMap } from "../../lib/is_map.ts";
@@ -53,7 +54,6 @@ export class ExplainRequestError extends Error {
 
 const URL_FORM = /^(?:([A-Za-z][A-Za-z0-9+.-]*):\/\/)?([^/?#]*)([^#]*)/;
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
-const PORT_MAX = 65_535;
 
 /** The ids that the proxy makes up differ on every call; here they are the same, so that answers are. */
 const TRACE_SEED = 1;
@@ -171,7 +171,7 @@ function checkAuthority(authority: string, code: "url" | "header", whole: string
     fail(code, `${whole} names no host`);
   }
   const port = /:([0-9]*)$/.exec(authority.replace(/^\[.*\]/, ""))?.[1];
-  if (port === undefined || (Number(port) >= 1 && Number(port) <= PORT_MAX)) return;
+  if (port === undefined || isPort(Number(port))) return;
   fail(code, `${whole} has no valid port; it must be a whole number from 1 to ${PORT_MAX}`);
 }
 

@@ -1,4 +1,5 @@
 /** A token taken apart (RFC 7519), and what can be said against it before anybody looks at its signature. */
+import { decodeJwtPart, isBase64url } from "../../lib/jwt_part.ts";
 import type { JwtRule } from "../../model/jwt_rule.ts";
 import { JWT_FAULT, type JwtFault } from "./jwt_fault.ts";
 import type { Claims } from "./request_auth.ts";
@@ -33,11 +34,11 @@ export interface ParsedJwt extends ReadClaims {
 export function parseJwt(token: string): ParsedJwt | JwtFault {
   const [head = "", payload = "", signature, ...rest] = token.split(".");
   if (signature === undefined || rest.length > 0) return JWT_FAULT.badForm;
-  if (!BASE64URL.test(signature)) return JWT_FAULT.badSignature;
-  const header = decodeObject(head);
-  if (header === null) return JWT_FAULT.badHeader;
-  const claims = decodeObject(payload);
-  if (claims === null) return JWT_FAULT.badPayload;
+  if (!isBase64url(signature)) return JWT_FAULT.badSignature;
+  const header = decodeJwtPart(head);
+  if (header === undefined) return JWT_FAULT.badHeader;
+  const claims = decodeJwtPart(payload);
+  if (claims === undefined) return JWT_FAULT.badPayload;
   const { alg, kid = null } = header;
   if (!ALGORITHMS.has(alg)) return JWT_FAULT.badAlgorithm;
   if (kid !== null && typeof kid !== "string") return JWT_FAULT.badKeyId;
@@ -67,20 +68,6 @@ export function claimFault(
   if (nowSeconds > expiresAt + CLOCK_SKEW_SECONDS) return JWT_FAULT.expired;
   const allowed = rule.audiences.length === 0 || audiences.some((one) => rule.audiences.includes(one));
   return allowed ? null : JWT_FAULT.otherAudience;
-}
-
-const BASE64URL = /^[A-Za-z0-9_-]+$/;
-
-function decodeObject(text: string): Record<string, unknown> | null {
-  if (!BASE64URL.test(text)) return null;
-  try {
-    const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
-    return value as Record<string, unknown>;
-  } catch {
-    return null;
-  }
 }
 
 function isTime(value: unknown): value is number {
