@@ -1,4 +1,5 @@
 /** Listening and connecting on Bun's raw sockets: what the data plane and the control plane's mTLS endpoint stand on. */
+import { beginCallback, endCallback } from "../lib/turn.ts";
 import { ListenError } from "./listen_error.ts";
 import { boundReceiveBuffer } from "./receive_buffer.ts";
 import {
@@ -33,7 +34,12 @@ type BunSocket = Bun.Socket<WireOwner>;
 
 const handlers = {
   data(socket: BunSocket, chunk: Buffer) {
-    socket.data.onData(chunk);
+    beginCallback();
+    try {
+      socket.data.onData(chunk);
+    } finally {
+      endCallback();
+    }
   },
   drain(socket: BunSocket) {
     socket.data.onDrain();

@@ -4,6 +4,7 @@
  */
 import { httpDate } from "../../lib/http_date.ts";
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
+import { afterCallback } from "../../lib/turn.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import { setOwner, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import {
@@ -311,7 +312,7 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     this.#responseEnded = true;
     this.#writer.flushSoon();
     // Inside accept() or a body callback the reader goes on itself.
-    queueMicrotask(this.#finishSoon);
+    afterCallback(this.#finishSoon);
   }
 
   get #date(): string {

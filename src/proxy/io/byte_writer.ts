@@ -4,7 +4,7 @@
  */
 import { putBytes } from "../../lib/bytes.ts";
 import { writeLatin1 } from "../../lib/latin1.ts";
-import { afterTurn } from "../../lib/turn.ts";
+import { afterCallback, afterTurn } from "../../lib/turn.ts";
 import type { Wire } from "../../runtime/wire.ts";
 import { isMostOfItsBuffer } from "./kept_share.ts";
 
@@ -63,7 +63,7 @@ class FlushQueue {
 }
 
 const flushQueues: Readonly<Record<GatherUntil, FlushQueue>> = {
-  callback: new FlushQueue(queueMicrotask),
+  callback: new FlushQueue(afterCallback),
   turn: new FlushQueue(afterTurn),
 };
 
