@@ -3,7 +3,6 @@
  * files (editors and deployment tools replace files by renaming), and so are the path's ancestors, since the path or a
  * part of it may be a symbolic link that is swapped. A slow poll finds what no event told.
  */
-import { createHash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
@@ -65,7 +64,8 @@ class Watcher implements DirectoryWatch {
   readonly #options: DirectoryWatchOptions;
   readonly #watched = new Map<string, Watched>();
   readonly #writers: FileWriters;
-  #fingerprint = "";
+  /** What was told last: files by their names, or the error; null: nothing yet. */
+  #told: ReadonlyMap<string, SourceFile> | string | null = null;
   #closed = false;
   #scanning = false;
   /** Something happened during a scan. */
@@ -112,18 +112,35 @@ class Watcher implements DirectoryWatch {
   }
 
   async #read(): Promise<void> {
-    const { path, onChange, onError } = this.#options;
+    const { path, onError } = this.#options;
     try {
       this.#refreshWriters();
       const read = await readSourceFiles(path);
       // What was written while it was read may have been read in part.
       const meanwhile = this.#refreshWriters();
-      const files = read.map((file) => this.#withWriter(file, meanwhile));
-      if (this.#isNew(fingerprintOf(files))) onChange(files);
+      this.#tell(read.map((file) => this.#withWriter(file, meanwhile)));
     } catch (error) {
       if (!(error instanceof FileReadError)) throw error;
-      if (this.#isNew(`${error.code} ${error.file}`)) onError(error);
+      const told = `${error.code} ${error.file}`;
+      if (this.#closed || told === this.#told) return;
+      this.#told = told;
+      onError(error);
     }
+  }
+
+  #tell(read: readonly SourceFile[]): void {
+    if (this.#closed) return;
+    const before = typeof this.#told === "string" ? null : this.#told;
+    // Of a text that is as it was the old object stays, and the new one is garbage at once: texts are megabytes.
+    const files = read.map((file) => {
+      const known = before?.get(file.file);
+      return known?.text === file.text ? { ...file, text: known.text } : file;
+    });
+    if (before !== null && before.size === files.length && files.every((file) => isSame(file, before))) {
+      return;
+    }
+    this.#told = new Map(files.map((file) => [file.file, file]));
+    this.#options.onChange(files);
   }
 
   #refreshWriters(): ReadonlySet<string> {
@@ -134,12 +151,6 @@ class Watcher implements DirectoryWatch {
     const path = resolve(file.path);
     const writer = meanwhile.has(path) ? "writing" : this.#writers.writerOf(path);
     return writer === undefined ? file : { ...file, writer };
-  }
-
-  #isNew(fingerprint: string): boolean {
-    if (this.#closed || fingerprint === this.#fingerprint) return false;
-    this.#fingerprint = fingerprint;
-    return true;
   }
 
   #onEvent(): void {
@@ -199,9 +210,8 @@ class Watcher implements DirectoryWatch {
   }
 }
 
-/** Equal for equal names and contents, of which the same are being written. */
-function fingerprintOf(files: readonly SourceFile[]): string {
-  const hash = createHash("sha256");
-  for (const { file, text, writer } of files) hash.update(JSON.stringify([file, text, writer === "writing"]));
-  return hash.digest("hex");
+/** Whether a file has the text that it had, and is being written if it was. */
+function isSame({ file, text, writer }: SourceFile, before: ReadonlyMap<string, SourceFile>): boolean {
+  const known = before.get(file);
+  return known?.text === text && (known.writer === "writing") === (writer === "writing");
 }
