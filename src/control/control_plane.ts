@@ -197,7 +197,7 @@ export class ControlPlane {
       trustDomain,
       tlsMaterial: () => certificate.current,
       warn: (message) => log.warn(message),
-      handler: createProxyApi({
+      ...createProxyApi({
         citadel,
         audit,
         platform: await this.#platform(citadel),

@@ -14,6 +14,11 @@ export interface Peer {
   readonly address: string;
 }
 
+/** One that showed a certificate that holds. */
+export interface ProvenPeer extends Peer {
+  readonly spiffeId: string;
+}
+
 export type PeerHandler = (request: Request, peer: Peer) => Response | Promise<Response>;
 
 /** Bytes of a request's body that wait for the handler; above, the sender is held back. */

@@ -5,15 +5,19 @@
 import type { Clock } from "../lib/clock.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import { type PeerIdentity, peerIdentity } from "../identity/peer_identity.ts";
+import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../proxy/exchange.ts";
 import { Http1ServerConnection } from "../proxy/http1/server_connection.ts";
 import { HandshakingConnection } from "../proxy/listener/handshaking_connection.ts";
 import { type Listener, listenMutualTls } from "../runtime/socket.ts";
 import type { TlsMaterial } from "../runtime/tls_options.ts";
 import { type Address, setOwner, type TlsWire } from "../runtime/wire.ts";
-import { FetchAcceptor, type PeerHandler } from "./fetch_bridge.ts";
+import { FetchAcceptor, type Peer, type PeerHandler } from "./fetch_bridge.ts";
 
 /** Connections at once; above, new ones are closed. Each proxy holds two. */
 const CONNECTIONS_MAX = 20_000;
+
+/** Takes a request with a body that the codec itself serves, without Fetch; null: the handler answers it. */
+export type OpenStream = (stream: ServerStream, head: RequestHead, peer: Peer) => ServerHandler | null;
 
 export interface MtlsEndpointOptions {
   readonly address: Address;
@@ -21,6 +25,7 @@ export interface MtlsEndpointOptions {
   readonly trustDomain: string;
   tlsMaterial(): TlsMaterial;
   readonly handler: PeerHandler;
+  readonly openStream: OpenStream;
   warn(message: string): void;
 }
 
@@ -64,7 +69,7 @@ export class MtlsEndpoint {
   }
 
   #judge(wire: TlsWire, error: Error | null): void {
-    const { clock, trustDomain, handler, warn } = this.#options;
+    const { clock, trustDomain, handler, openStream, warn } = this.#options;
     const certificate = wire.getPeerCertificate();
     const expected = { peer: "client", trustDomain, spiffeId: null, nowMs: clock.now() } as const;
     const verdict = peerIdentity({ error, certificate }, expected);
@@ -82,10 +87,13 @@ export class MtlsEndpoint {
     const nobody = { spiffeId: null, serial: null, address };
     const peer = proof === null ? nobody : { spiffeId: proof.spiffeId, serial: proof.serial, address };
     // A certificate that has expired since the handshake proves nothing any more.
-    const acceptor = new FetchAcceptor(
-      (request) => handler(request, proof !== null && clock.now() > proof.notAfterMs ? nobody : peer),
-      peer,
-    );
+    const current = () => proof !== null && clock.now() > proof.notAfterMs ? nobody : peer;
+    const fetch = new FetchAcceptor((request) => handler(request, current()), peer);
+    const acceptor: Acceptor = {
+      accept: (stream, head, ended) =>
+        (ended ? null : openStream(stream, head, current())) ?? fetch.accept(stream, head, ended),
+      onMalformed: () => {},
+    };
     const connection = new Http1ServerConnection(wire, acceptor, this.#wheel, "https", (closed) => {
       this.#connections.delete(closed);
     });

@@ -3,86 +3,108 @@
  * that thousands of proxies are sent at once there is one copy, resource by resource, and not one for each of them.
  */
 import type { VersionedResource } from "../model/snapshot.ts";
-import type { OutgoingMessage } from "../pilot/discovery_session.ts";
+import type { OutgoingMessage, OutgoingPush } from "../pilot/discovery_session.ts";
+import type { ServerStream } from "../proxy/exchange.ts";
 import { type LargePushes, type PackedPush, PIECE_BYTES } from "./large_pushes.ts";
 
 const encoder = new TextEncoder();
 const COMMA = 0x2c;
+const NOTHING = () => {};
 
 /** The JSON of each resource, for as long as the resource is in some snapshot. */
 const encodedResources = new WeakMap<VersionedResource, Uint8Array>();
 
 export class OutgoingMessages {
-  /** The bytes of all messages, one line each; ends after `end()`. */
-  readonly stream: ReadableStream<Uint8Array>;
+  readonly #stream: Pick<ServerStream, "body" | "end">;
   readonly #largePushes: LargePushes;
   readonly #waiting: OutgoingMessage[] = [];
   /** The pieces of the message that is being sent. */
   #pieces: Iterator<Uint8Array> | null = null;
   /** Gives back the turn of a large push. */
-  #done: () => void = () => {};
+  #done: () => void = NOTHING;
   /** The peer reads `packed`. */
   unpacks = false;
+  /** Nothing is written before the peer has taken more, or before it is the next message's turn. */
+  #isHeld = false;
   #ended = false;
-  #cancelled = false;
-  #wake: () => void = () => {};
+  #over = false;
 
-  /** `onCancel` is called when nobody reads any more. */
-  constructor(largePushes: LargePushes, onCancel: () => void) {
+  constructor(stream: Pick<ServerStream, "body" | "end">, largePushes: LargePushes) {
+    this.#stream = stream;
     this.#largePushes = largePushes;
-    this.stream = new ReadableStream<Uint8Array>({
-      pull: (controller) => this.#pull(controller),
-      cancel: () => {
-        this.#cancelled = true;
-        this.#waiting.length = 0;
-        this.#done();
-        this.#wake();
-        onCancel();
-      },
-    }, { highWaterMark: 0 });
   }
 
   send(message: OutgoingMessage): void {
-    if (this.#ended || this.#cancelled) return;
+    if (this.#ended || this.#over) return;
     // Behind something that waits, a sign of life is none.
     if (message.type === "heartbeat" && (this.#pieces !== null || this.#waiting.length > 0)) return;
     this.#waiting.push(message);
-    this.#wake();
+    this.#write();
   }
 
   /** Ends the stream after what was sent. */
   end(): void {
     this.#ended = true;
-    this.#wake();
+    this.#write();
   }
 
-  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    for (;;) {
+  /** The peer has taken what it had been sent. */
+  onWritable(): void {
+    // What waits for its turn goes on waiting.
+    if (this.#pieces === null) return;
+    this.#isHeld = false;
+    this.#write();
+  }
+
+  /** Nobody reads any more. */
+  cancel(): void {
+    this.#over = true;
+    this.#waiting.length = 0;
+    this.#pieces = null;
+    this.#endTurn();
+  }
+
+  #write(): void {
+    while (!this.#isHeld && !this.#over) {
       const piece = this.#pieces?.next();
-      if (piece?.done === false) return controller.enqueue(piece.value);
+      if (piece?.done === false) {
+        this.#isHeld = !this.#stream.body(piece.value);
+        continue;
+      }
       this.#pieces = null;
-      this.#done();
-      this.#done = () => {};
+      this.#endTurn();
       const message = this.#waiting.shift();
-      if (message !== undefined) await this.#begin(message);
-      else if (this.#ended) return controller.close();
-      else if (this.#cancelled) return;
-      else await new Promise<void>((resolve) => this.#wake = resolve);
+      if (message !== undefined) this.#begin(message);
+      else if (this.#ended) {
+        this.#over = true;
+        this.#stream.end(null);
+      } else return;
     }
   }
 
-  async #begin(message: OutgoingMessage): Promise<void> {
+  #endTurn(): void {
+    this.#done();
+    this.#done = NOTHING;
+  }
+
+  #begin(message: OutgoingMessage): void {
     if (message.type !== "push") {
       this.#pieces = [line(JSON.stringify(message))].values();
-      return;
+    } else if (!this.#largePushes.isLarge(message)) {
+      this.#pieces = pushPieces({ own: message, packed: null });
+    } else {
+      this.#isHeld = true;
+      void this.#largePushes.turn().then((done) => this.#beginLarge(message, done));
     }
-    const isLarge = this.#largePushes.isLarge(message);
-    if (isLarge) {
-      this.#done = await this.#largePushes.turn();
-      if (this.#cancelled) return this.#done();
-    }
-    const packs = isLarge && this.unpacks;
-    this.#pieces = pushPieces(packs ? this.#largePushes.packed(message) : { own: message, packed: null });
+  }
+
+  #beginLarge(message: OutgoingPush, done: () => void): void {
+    if (this.#over) return done();
+    this.#done = done;
+    this.#isHeld = false;
+    const packed = this.unpacks ? this.#largePushes.packed(message) : { own: message, packed: null };
+    this.#pieces = pushPieces(packed);
+    this.#write();
   }
 }
 

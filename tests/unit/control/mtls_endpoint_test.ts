@@ -26,6 +26,7 @@ function build() {
     ...{ address: { hostname: "127.0.0.1", port: 0 }, clock, trustDomain: "mesh.test" },
     tlsMaterial: () => ({ key: own.key, chain: own.chain, roots: authority.roots }),
     handler: (_request, { spiffeId, serial }: Peer) => Response.json({ spiffeId, isKnown: serial !== null }),
+    openStream: () => null,
     warn: () => {},
   });
   opened.push(endpoint);

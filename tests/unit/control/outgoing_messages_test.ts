@@ -27,17 +27,38 @@ function push(set: readonly VersionedResource[]): Push {
   return { type: "push", nonce: 7, set, remove: ["cluster/old"] };
 }
 
+/** The answer of a request, whose peer takes what it is sent at once until it is `full`. */
+class FakeStream {
+  readonly pieces: Uint8Array[] = [];
+  full = false;
+  ended = false;
+
+  body(piece: Uint8Array): boolean {
+    expect(this.ended).toBe(false);
+    this.pieces.push(piece);
+    return !this.full;
+  }
+
+  end(): void {
+    this.ended = true;
+  }
+}
+
 function outgoing() {
   const clock = new ManualClock();
   const large = new LargePushes(clock);
-  let cancelled = 0;
-  const open = () => new OutgoingMessages(large, () => cancelled++);
-  return { clock, large, open, cancelled: () => cancelled };
+  const open = () => {
+    const stream = new FakeStream();
+    return { stream, out: new OutgoingMessages(stream, large) };
+  };
+  return { clock, large, open };
 }
 
 /** Everything until the stream ends. */
-async function pieces({ stream }: OutgoingMessages): Promise<Uint8Array[]> {
-  return await Array.fromAsync(stream as unknown as AsyncIterable<Uint8Array>);
+async function pieces({ stream }: { readonly stream: FakeStream }): Promise<Uint8Array[]> {
+  await settle();
+  expect(stream.ended).toBe(true);
+  return stream.pieces;
 }
 
 function messages(pieces: readonly Uint8Array[]): ControlMessage[] {
@@ -53,35 +74,67 @@ async function settle(): Promise<void> {
 
 describe("OutgoingMessages", () => {
   test("OutgoingMessages writes each message as a line of JSON, in order, and then ends", async () => {
-    const messagesOut = outgoing().open();
+    const { stream, out } = outgoing().open();
     const sent: ControlMessage[] = [
       push([]),
       { ...push(resources(2)), base: "b" },
       { type: "refusal", reason: "no\nmore" },
     ];
-    for (const message of sent) messagesOut.send(message);
-    messagesOut.end();
-    messagesOut.send({ type: "heartbeat" });
-    expect(messages(await pieces(messagesOut))).toEqual(sent);
+    for (const message of sent) out.send(message);
+    out.end();
+    out.send({ type: "heartbeat" });
+    expect(messages(await pieces({ stream }))).toEqual(sent);
   });
 
   test("OutgoingMessages hands a large push on in pieces of bounded size", async () => {
-    const messagesOut = outgoing().open();
+    const { stream, out } = outgoing().open();
     const large = push(resources(500, 200));
-    messagesOut.send(large);
-    messagesOut.end();
-    const sent = await pieces(messagesOut);
+    out.send(large);
+    out.end();
+    const sent = await pieces({ stream });
     expect(sent.length).toBeGreaterThan(5);
     for (const piece of sent) expect(piece.length).toBeLessThan(PIECE_BYTES + 2_000);
     expect(messages(sent)).toEqual([large]);
   });
 
   test("OutgoingMessages leaves a heartbeat out that would wait behind something", async () => {
-    const messagesOut = outgoing().open();
-    messagesOut.send({ type: "heartbeat" });
-    messagesOut.send({ type: "heartbeat" });
-    messagesOut.end();
-    expect(messages(await pieces(messagesOut))).toEqual([{ type: "heartbeat" }]);
+    const { stream, out } = outgoing().open();
+    stream.full = true;
+    out.send({ type: "heartbeat" });
+    out.send({ type: "heartbeat" });
+    out.end();
+    out.onWritable();
+    expect(messages(await pieces({ stream }))).toEqual([{ type: "heartbeat" }]);
+  });
+
+  test("OutgoingMessages goes on when the peer has taken what it was sent, and not before", async () => {
+    const { stream, out } = outgoing().open();
+    stream.full = true;
+    const large = push(resources(500, 200));
+    const last: ControlMessage = { type: "refusal", reason: "enough" };
+    out.send(large);
+    out.send(last);
+    out.end();
+    await settle();
+    for (let taken = 1; !stream.ended; taken++) {
+      expect(stream.pieces.length).toBe(taken);
+      out.onWritable();
+    }
+    expect(messages(stream.pieces)).toEqual([large, last]);
+  });
+
+  test("OutgoingMessages begins a large push when it is its turn, and nothing else before", async () => {
+    const { open, large } = outgoing();
+    const turns = await Promise.all(Array.from({ length: LARGE_PUSHES_MAX }, () => large.turn()));
+    const { stream, out } = open();
+    const sent = push(resources(SMALL_PUSH_RESOURCES_MAX + 1));
+    out.send(sent);
+    out.end();
+    await settle();
+    out.onWritable();
+    expect(stream.pieces).toEqual([]);
+    turns[0]?.();
+    expect(messages(await pieces({ stream }))).toEqual([sent]);
   });
 
   test("OutgoingMessages packs what all are sent alike, for those who can read it", async () => {
@@ -90,10 +143,10 @@ describe("OutgoingMessages", () => {
     const own = resource("own");
     const sent: OutgoingPush = { ...push([own, ...whole]), remove: [], whole };
     const [able, unable] = [open(), open()];
-    able.unpacks = true;
-    for (const one of [able, unable]) {
-      one.send(sent);
-      one.end();
+    able.out.unpacks = true;
+    for (const { out } of [able, unable]) {
+      out.send(sent);
+      out.end();
     }
     const [packed] = messages(await pieces(able)) as [Push];
     expect(packed.set).toEqual([own]);
@@ -105,9 +158,9 @@ describe("OutgoingMessages", () => {
     const { open } = outgoing();
     const whole = Array.from({ length: 500 }, (_, index) => resource(`${index * 7_919 % 1e9}`.repeat(40)));
     const sent = await Promise.all([open(), open()].map((one) => {
-      one.unpacks = true;
-      one.send({ ...push([resource("own"), ...whole]), whole });
-      one.end();
+      one.out.unpacks = true;
+      one.out.send({ ...push([resource("own"), ...whole]), whole });
+      one.out.end();
       return pieces(one);
     }));
     const [first, second] = sent as [Uint8Array[], Uint8Array[]];
@@ -118,17 +171,25 @@ describe("OutgoingMessages", () => {
     expect(JSON.parse(unpackText(packed.packed as string, 1 << 24))).toEqual(whole);
   });
 
-  test("OutgoingMessages says that nobody reads any more, and gives back its turn", async () => {
-    const { open, cancelled, large } = outgoing();
-    const first = open();
-    first.send(push(resources(SMALL_PUSH_RESOURCES_MAX + 1, 1_000)));
-    const reader = first.stream.getReader();
-    await reader.read();
-    await reader.cancel();
-    expect(cancelled()).toBe(1);
-    const turns = Array.from({ length: LARGE_PUSHES_MAX }, () => large.turn());
-    await Promise.all(turns);
-  });
+  test.each(["while it is sent", "while it waits"])(
+    "OutgoingMessages gives back the turn of a large push %s when nobody reads any more",
+    async (when) => {
+      const { open, large } = outgoing();
+      const before = when === "while it waits" ? LARGE_PUSHES_MAX : 0;
+      const turns = await Promise.all(Array.from({ length: before }, () => large.turn()));
+      const { stream, out } = open();
+      stream.full = true;
+      out.send(push(resources(SMALL_PUSH_RESOURCES_MAX + 1, 1_000)));
+      await settle();
+      expect(stream.pieces.length).toBe(when === "while it waits" ? 0 : 1);
+      out.cancel();
+      for (const giveBack of turns) giveBack();
+      await Promise.all(Array.from({ length: LARGE_PUSHES_MAX }, () => large.turn()));
+      out.send({ type: "heartbeat" });
+      out.onWritable();
+      expect(stream.pieces.length).toBe(when === "while it waits" ? 0 : 1);
+    },
+  );
 });
 
 describe("LargePushes", () => {
