@@ -31,18 +31,9 @@ export function fileProxies({ gateways, workloadEntries }: ResourceSet): readonl
 }
 
 /**
- * The same from the files alone, for people who ask why: it also has the rules that were left out. Undefined when no
- * WorkloadEntry has that key.
+ * The same of any number of workloads, for people who ask why: it also has the rules that were left out. Undefined when no
+ * workload has that key. `workloads` are those that there are. @default whom the files know
  */
-export function translateFiles(
-  resources: ResourceSet,
-  proxy: WorkloadKey,
-  trustDomain: string,
-): Snapshot | undefined {
-  return fileSnapshots(resources, trustDomain)(proxy);
-}
-
-/** The same for any number of workloads; `workloads` are those that there are. @default whom the files know */
 export function fileSnapshots(
   resources: ResourceSet,
   trustDomain: string,

@@ -27,7 +27,7 @@ const DEBOUNCE_MAX_MS = 400;
 export const POLL_MS = 3_000;
 
 /** The time between two looks whether who writes a file has closed it, which no event tells. */
-export const WRITERS_POLL_MS = 50;
+const WRITERS_POLL_MS = 50;
 
 export interface DirectoryWatchOptions {
   /** A directory, or one file. */

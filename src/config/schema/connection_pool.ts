@@ -83,6 +83,3 @@ export type ConnectionPool = Immutable<v.InferOutput<typeof connectionPool>>;
 
 const TCP_DEFAULT = v.parse(tcp, {});
 const HTTP_DEFAULT = v.parse(http, {});
-
-/** What holds where no policy has a `connectionPool`. */
-export const CONNECTION_POOL_DEFAULT: ConnectionPool = { tcp: TCP_DEFAULT, http: HTTP_DEFAULT };

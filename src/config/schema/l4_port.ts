@@ -36,7 +36,7 @@ export const ingressBind: Schema<string> = v.pipe(
 );
 
 /** What Linux has room for, but for the zero at the end. */
-export const SOCKET_PATH_BYTES_MAX = 107;
+const SOCKET_PATH_BYTES_MAX = 107;
 
 /** Where a Gateway's server or an egress listens: IPv4, IPv6, or a socket of the file system, which has no port. */
 export const listenerBind: Schema<string> = v.pipe(

@@ -1,7 +1,6 @@
 /** OutboundTrafficPolicy: what becomes of calls to hosts that nothing defines. */
 import * as v from "valibot";
 import { fields } from "./fields.ts";
-import type { Immutable } from "./immutable.ts";
 import { oneOf } from "./scalars.ts";
 
 const OUTBOUND_MODES = ["ALLOW_ANY", "REGISTRY_ONLY"] as const;
@@ -10,5 +9,3 @@ const OUTBOUND_MODES = ["ALLOW_ANY", "REGISTRY_ONLY"] as const;
 export function outboundTrafficPolicy(byDefault: (typeof OUTBOUND_MODES)[number]) {
   return fields({ mode: v.nullish(oneOf(OUTBOUND_MODES, "a mode"), byDefault) }, ["egressProxy"]);
 }
-
-export type OutboundTrafficPolicy = Immutable<v.InferOutput<ReturnType<typeof outboundTrafficPolicy>>>;

@@ -87,7 +87,7 @@ const certificateHash: Schema<string> = v.pipe(
 );
 
 /** Of one server: one of RSA and one of ECDSA. */
-export const CERTIFICATES_MAX = 2;
+const CERTIFICATES_MAX = 2;
 
 /** Paths, as those of a server with one certificate. */
 const certificate = v.pipe(

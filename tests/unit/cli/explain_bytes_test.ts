@@ -1,7 +1,7 @@
 /** What `explain` says of connections of which no request is read. */
 import { describe, test } from "bun:test";
 import { explainText } from "../../../src/cli/explain_text.ts";
-import { translateFiles } from "../../../src/pilot/translate.ts";
+import { fileSnapshots } from "../../../src/pilot/translate.ts";
 import { explain } from "../../../src/proxy/explain/explain.ts";
 import { readExplainRequest } from "../../../src/proxy/explain/request.ts";
 import { golden } from "../../golden.ts";
@@ -56,7 +56,7 @@ const CASES: [name: string, url: string][] = [
 
 describe("the answers of explain about bytes", () => {
   test.each(CASES)("are for %s what the golden files say", (name, url) => {
-    const receiver = (workload: string) => translateFiles(BYTES, workload, TRUST_DOMAIN);
+    const receiver = fileSnapshots(BYTES, TRUST_DOMAIN);
     const snapshot = receiver("shop/web");
     if (snapshot === undefined) throw new Error("There is no workload shop/web");
     const explained = explain(snapshot, readExplainRequest(null, url, []), receiver);

@@ -1,7 +1,7 @@
 import { describe, test } from "bun:test";
 import { explainText } from "../../../src/cli/explain_text.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
-import { translateFiles } from "../../../src/pilot/translate.ts";
+import { fileSnapshots } from "../../../src/pilot/translate.ts";
 import { explain } from "../../../src/proxy/explain/explain.ts";
 import { readExplainRequest } from "../../../src/proxy/explain/request.ts";
 import { golden } from "../../golden.ts";
@@ -108,9 +108,9 @@ describe("the answers of explain", () => {
   for (const [name, resources, from, url, asked = {}] of CASES) {
     const { method = "GET", headers = [], ...more } = asked;
     test(`explain() and explainText() say of ${name} what the golden files say`, () => {
-      const snapshot = translateFiles(resources, from, TRUST_DOMAIN);
+      const receiver = fileSnapshots(resources, TRUST_DOMAIN);
+      const snapshot = receiver(from);
       if (snapshot === undefined) throw new Error(`There is no workload ${from}`);
-      const receiver = (workload: string) => translateFiles(resources, workload, TRUST_DOMAIN);
       const explained = explain(
         snapshot,
         readExplainRequest(method, url, headers, more),

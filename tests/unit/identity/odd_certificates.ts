@@ -13,7 +13,7 @@ export { x509 };
 
 const HOUR_MS = 3_600_000;
 
-export const SERVER_AND_CLIENT: string[] = [
+const SERVER_AND_CLIENT: string[] = [
   x509.ExtendedKeyUsage.serverAuth,
   x509.ExtendedKeyUsage.clientAuth,
 ];

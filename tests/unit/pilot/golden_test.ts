@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { translateFiles } from "../../../src/pilot/translate.ts";
+import { fileSnapshots } from "../../../src/pilot/translate.ts";
 import { loadDirectory, loadFiles, sourceFiles, TRUST_DOMAIN } from "./fixture.ts";
 
 const GOLDEN = new URL("../../golden/pilot/", import.meta.url).pathname;
@@ -23,7 +23,7 @@ describe("translate()", () => {
     ] as const
   ) {
     test(`translate() gives ${workload} in ${directory} its golden snapshot`, () => {
-      const snapshot = translateFiles(loadDirectory(directory), workload, TRUST_DOMAIN);
+      const snapshot = fileSnapshots(loadDirectory(directory), TRUST_DOMAIN)(workload);
       expectGolden(golden, Object.fromEntries(snapshot ?? []));
     });
   }
@@ -31,15 +31,15 @@ describe("translate()", () => {
   test("translate() gives the same versions whatever the order of files", () => {
     const files = sourceFiles("config/tutorial/split-90-10");
     const [forward, backward] = [files, files.toReversed()].map((ordered) => {
-      const snapshot = translateFiles(loadFiles(ordered), "tutorial/customer", TRUST_DOMAIN) ?? [];
+      const snapshot = fileSnapshots(loadFiles(ordered), TRUST_DOMAIN)("tutorial/customer") ?? [];
       return [...snapshot].map(([key, { version }]) => `${key} ${version}`).sort();
     });
     expect(forward?.length).toBe(17);
     expect(backward).toEqual(forward as string[]);
   });
 
-  test("translateFiles() has nothing for a workload that is in no file", () => {
-    expect(translateFiles(loadDirectory("config/tutorial/mesh"), "tutorial/nobody", TRUST_DOMAIN))
+  test("fileSnapshots() has nothing for a workload that is in no file", () => {
+    expect(fileSnapshots(loadDirectory("config/tutorial/mesh"), TRUST_DOMAIN)("tutorial/nobody"))
       .toBeUndefined();
   });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Listener, VirtualHost } from "../../../src/model/snapshot.ts";
 import type { TcpRoute } from "../../../src/model/tcp_route.ts";
-import { translateFiles } from "../../../src/pilot/translate.ts";
+import { fileSnapshots } from "../../../src/pilot/translate.ts";
 import { caller, load, resource, snapshotFor, TRUST_DOMAIN, workloadEntry } from "./fixture.ts";
 
 const entry = (protocol: string) =>
@@ -42,7 +42,7 @@ function skipped(protocol: string, ...specs: string[]): string[] {
     workloadEntry("web", "shop", "{address: 192.0.2.1}"),
     ...specs.map((spec, index) => resource(`VirtualService shop/db${index}`, spec)),
   );
-  const listener = translateFiles(resources, "shop/web", TRUST_DOMAIN)?.get("listener/db.test:443")?.body;
+  const listener = fileSnapshots(resources, TRUST_DOMAIN)("shop/web")?.get("listener/db.test:443")?.body;
   return ((listener as Listener).skipped ?? []).map(({ before, origin: { virtualService, rule }, why }) =>
     `${before} ${virtualService} ${rule}: ${why}`
   );
@@ -99,7 +99,7 @@ describe("requests that ask for a port of TCP without a tunnel", () => {
       workloadEntry("web", "shop", `{address: 192.0.2.1, labels: ${labels}}`),
       resource("VirtualService shop/db", `{hosts: [db.test], ${rules}}`),
     );
-    const { routes, skipped = [] } = translateFiles(resources, "shop/web", TRUST_DOMAIN)
+    const { routes, skipped = [] } = fileSnapshots(resources, TRUST_DOMAIN)("shop/web")
       ?.get("virtualHost/db.test:443")?.body as VirtualHost;
     const led = routes.map(({ matches, action }) => {
       const asked = matches.map(({ authority }) => authority?.type === "exact" ? authority.value : "").join(

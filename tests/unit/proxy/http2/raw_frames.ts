@@ -20,7 +20,7 @@ export const PADDED = 8;
 export const PRIORITY_FLAG = 0x20;
 
 /** Names of the error codes, by number (§7). */
-export const ERRORS = [
+const ERRORS = [
   ...[
     "NO_ERROR",
     "PROTOCOL_ERROR",
