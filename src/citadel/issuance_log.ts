@@ -103,13 +103,16 @@ export class IssuanceLog {
     this.#remember(issuance, issuedAtMs, line);
   }
 
-  /** Every certificate that has not expired, and the last one of each workload if that was lately. */
+  /**
+   * Every certificate that has not expired, and the last one of each workload if that was lately. What is not told is not
+   * forgotten by that: the clock may be wrong at the moment.
+   */
   issued(): IssuedCertificate[] {
-    this.#clearIssued();
     const now = this.#clock.now();
     return [...this.#issued.values()].flatMap(({ line: _, ...issuance }) => {
       const replaced = this.#lastSerials.get(issuance.workload) !== issuance.serial;
-      return replaced && issuance.notAfterMs < now ? [] : [{ ...issuance, replaced }];
+      const shownMs = replaced ? 0 : EXPIRED_SHOWN_MS;
+      return issuance.notAfterMs + shownMs < now ? [] : [{ ...issuance, replaced }];
     });
   }
 

@@ -8,17 +8,25 @@ import type { Clock } from "./clock.ts";
 /** How often the time of day is looked at. */
 export const DUE_LOOK_MS = 60_000;
 
-/** Calls once, when `ms` have passed by either clock, and DUE_LOOK_MS late at most; the returned function cancels. */
+/** The clock was wrong when the wait began, if it shows a time so long before that. */
+export const SET_BACK_MS = 5 * 60_000;
+
+/**
+ * Calls once, when `ms` have passed by either clock, and DUE_LOOK_MS late at most; the returned function cancels. A clock
+ * that is set right after it was ahead is due, too: what the wait was for holds from a time on that is yet to come.
+ */
 export function afterDue(clock: Clock, ms: number, callback: () => void): () => void {
-  const dueMs = clock.now() + ms;
+  const beganMs = clock.now();
+  const dueMs = beganMs + ms;
   const endMs = clock.monotonic() + ms;
   let cancel = () => {};
   const wait = (leftMs: number) => {
     cancel = clock.after(Math.min(Math.max(0, leftMs), DUE_LOOK_MS), look);
   };
   const look = () => {
-    const leftMs = Math.min(dueMs - clock.now(), endMs - clock.monotonic());
-    if (leftMs <= 0) callback();
+    const now = clock.now();
+    const leftMs = Math.min(dueMs - now, endMs - clock.monotonic());
+    if (leftMs <= 0 || now < beganMs - SET_BACK_MS) callback();
     else wait(leftMs);
   };
   wait(ms);

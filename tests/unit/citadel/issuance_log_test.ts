@@ -67,10 +67,10 @@ describe("IssuanceLog", () => {
     clock.setAhead(-48 * HOUR_MS);
     expect([...log.enrolments().keys()]).toEqual(["shop/cart-v1"]);
     expect(log.enrolmentOf("shop/cart-v1")).toMatchObject({ spiffeId: CART.spiffeId });
-    clock.advance(HOUR_MS + EXPIRED_SHOWN_MS + 1);
-    expect(log.issued()).toEqual([]);
-    clock.setAhead(-EXPIRED_SHOWN_MS - 1);
-    expect(log.enrolments().size).toBe(0);
+    clock.setAhead(HOUR_MS + EXPIRED_SHOWN_MS + 1);
+    expect([log.issued(), log.enrolments().size]).toEqual([[], 0]);
+    clock.setAhead(-HOUR_MS - EXPIRED_SHOWN_MS - 1);
+    expect([log.issued().length, log.enrolments().size]).toEqual([1, 1]);
   });
 
   test("IssuanceLog.enrolments() believes the last certificate of a workload", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
-import { afterDue, DUE_LOOK_MS } from "../../../src/lib/due_timer.ts";
+import { afterDue, DUE_LOOK_MS, SET_BACK_MS } from "../../../src/lib/due_timer.ts";
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -28,9 +28,17 @@ describe("afterDue()", () => {
     expect(calls).toEqual([DUE_LOOK_MS]);
   });
 
-  test("afterDue() waits no longer when the time of day was set back", () => {
+  test("afterDue() calls soon when the time of day was set back to before the wait began", () => {
     const { clock, calls } = waiting(DAY_MS);
-    clock.setAhead(-365 * DAY_MS);
+    clock.setAhead(-SET_BACK_MS - DUE_LOOK_MS - 1);
+    clock.advance(DUE_LOOK_MS);
+    expect(calls).toEqual([DUE_LOOK_MS]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("afterDue() waits no longer when the time of day was set back by less", () => {
+    const { clock, calls } = waiting(DAY_MS);
+    clock.setAhead(-SET_BACK_MS - DUE_LOOK_MS);
     clock.advance(DAY_MS);
     expect(calls).toEqual([DAY_MS]);
   });
