@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { Prng } from "../../src/lib/prng.ts";
 import type { WireOwner } from "../../src/runtime/wire.ts";
-import { type End, JoinedPlanes, NOTHING_HELD } from "./joined_planes.ts";
+import { type End, JoinedPlanes, NOTHING_HELD, Reader } from "./joined_planes.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 300);
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
@@ -137,6 +137,57 @@ test("a tunnel carries bytes, ends and breaks as they are", async () => {
         "ended",
       ]);
     }
+    expect({ seed, ...mesh.held }).toEqual({ seed, ...NOTHING_HELD });
+  }
+}, 120_000);
+
+const REFUSALS = [
+  "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno",
+  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+  "HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\n\r\nno",
+  "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nno",
+  "HTTP/1.1 101 Switching Protocols\r\n\r\nno",
+  "HTTP/1.1 204 No Content\r\n\r\n",
+];
+const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: shop\r\n\r\n";
+const NEXT = "GET /next HTTP/1.1\r\nHost: shop\r\n\r\n";
+
+test("what is said behind an upgrade that is refused reaches nobody", async () => {
+  for (let seed = SEED; seed < SEED + RUNS; seed++) {
+    const random = new Prng(seed);
+    const refusal = REFUSALS[random.below(REFUSALS.length)] as string;
+    let got = "";
+    const mesh = new JoinedPlanes(random, (end) => ({
+      onData: (chunk) => {
+        const heads = got.split("\r\n\r\n").length;
+        got += chunk.toString("latin1");
+        for (let n = heads; n < got.split("\r\n\r\n").length; n++) {
+          end.say(n === 1 ? refusal : REFUSALS[0] as string);
+          if (refusal.includes("close")) end.end();
+        }
+      },
+      onDrain() {},
+      onEnd: () => end.end(),
+      onClose() {},
+    }));
+    const reader = new Reader();
+    const client = mesh.client(reader);
+    const early = random.below(2) === 0;
+    client.say(early ? UPGRADE + SMUGGLED : UPGRADE);
+    await (early ? mesh.step(random.below(30)) : mesh.settle());
+    if (early && random.below(2) === 0) client.say(SMUGGLED);
+    await mesh.settle();
+    const story = { seed, refusal, early, got, text: reader.text, ended: reader.ended };
+    expect([story, got.includes("smuggled")]).toEqual([story, false]);
+    expect([story, /^HTTP\/1\.1 (403|200|426|204|502) /.test(reader.text)]).toEqual([story, true]);
+    if (early) expect([story, reader.ended]).toEqual([story, true]);
+    else if (!reader.ended) {
+      client.say(NEXT);
+      await mesh.settle();
+      expect([story, got.includes("GET /next"), reader.text.endsWith("no")]).toEqual([story, true, true]);
+    }
+    client.terminate();
+    await mesh.settle();
     expect({ seed, ...mesh.held }).toEqual({ seed, ...NOTHING_HELD });
   }
 }, 120_000);
