@@ -1,4 +1,5 @@
 /** Every certificate of the mesh with its state, as `bowline certs` shows them. */
+import { compareTexts } from "../lib/compare_texts.ts";
 import type { CertificateState, CertificateStatus } from "../model/admin.ts";
 import type { AuthorityCertificate } from "./authority_material.ts";
 import { AUTHORITY_WARNING_SHARE, certificateState, LEAF_WARNING_SHARE } from "./certificate_state.ts";
@@ -27,7 +28,9 @@ export function listCertificates(listing: CertificateListing): CertificateStatus
     notAfter: new Date(certificate.notAfterMs).toISOString(),
     state: leafState(certificate, listing),
   }));
-  leaves.sort((one, other) => compare(one.identity, other.identity) || compare(one.notAfter, other.notAfter));
+  leaves.sort((one, other) =>
+    compareTexts(one.identity, other.identity) || compareTexts(one.notAfter, other.notAfter)
+  );
   return [
     authorityStatus("root", root, nowMs),
     ...between.map((each) => authorityStatus("intermediate", each, nowMs)),
@@ -58,8 +61,4 @@ function leafState(
   const state = certificateState({ startMs: issuedAtMs, notAfterMs }, LEAF_WARNING_SHARE, nowMs);
   if (isRevoked(serial)) return "revoked";
   return replaced && state !== "expired" ? "replaced" : state;
-}
-
-function compare(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0;
 }

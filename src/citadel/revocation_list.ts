@@ -3,6 +3,7 @@
  * leaves the list before or the list after. When one expires proxies need to know of it no more; it stays on the books
  * for as long as somebody might come back with it.
  */
+import { compareTexts } from "../lib/compare_texts.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import type { RevokedIdentity } from "../model/snapshot.ts";
@@ -64,7 +65,7 @@ export class RevocationList {
   /** Those that have not expired by any clock of the mesh, by serial number. */
   current(): Revocation[] {
     return this.#until(currentSince(this.#clock.now())).sort((one, other) =>
-      one.serial < other.serial ? -1 : 1
+      compareTexts(one.serial, other.serial)
     );
   }
 
@@ -80,7 +81,7 @@ export class RevocationList {
       const toldUntilMs = notAfterMs < currentSince(now) ? notAfterMs : 0;
       endedBy.set(spiffeId, Math.max(endedBy.get(spiffeId) ?? 0, againAtMs, toldUntilMs));
     }
-    return [...endedBy].sort(([one], [other]) => one < other ? -1 : 1)
+    return [...endedBy].sort(([one], [other]) => compareTexts(one, other))
       .map(([spiffeId, endedByMs]) => ({ spiffeId, endedByMs }));
   }
 

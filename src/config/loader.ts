@@ -2,6 +2,8 @@
  * Files to resources: one generation of the configuration, all or nothing. Pure: the same texts give the same
  * resources and the same findings.
  */
+import { appendTo } from "../lib/append_to.ts";
+import { compareTexts } from "../lib/compare_texts.ts";
 import { nearest } from "../lib/edit_distance.ts";
 import { isMap } from "../lib/is_map.ts";
 import type { SourceFile } from "../runtime/read_files.ts";
@@ -146,9 +148,7 @@ class Load {
         continue;
       }
       this.#byKey.set(key, resource);
-      const others = this.#sets.get(set);
-      if (others === undefined) this.#sets.set(set, [resource]);
-      else others.push(resource);
+      appendTo(this.#sets, set, resource);
     }
   }
 
@@ -334,16 +334,11 @@ function formatPosition({ file, line, column }: Position): string {
 }
 
 function byName(a: ConfigResource<unknown>, b: ConfigResource<unknown>): number {
-  return compare(a.namespace, b.namespace) || compare(a.name, b.name);
+  return compareTexts(a.namespace, b.namespace) || compareTexts(a.name, b.name);
 }
 
 function byPosition(a: Finding, b: Finding): number {
-  return compare(a.file, b.file) || a.line - b.line || a.column - b.column;
-}
-
-/** By code unit, so that the order does not depend on the machine's locale. */
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return compareTexts(a.file, b.file) || a.line - b.line || a.column - b.column;
 }
 
 function limited(findings: Finding[]): Finding[] {

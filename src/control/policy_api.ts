@@ -1,4 +1,5 @@
 /** What the admin socket says of the calls that were seen: policies that would allow them, and what policies would do to them. */
+import { compareTexts } from "../lib/compare_texts.ts";
 import { Hono } from "hono";
 import { allFindings, ConfigReader } from "../config/loader.ts";
 import { formatFinding } from "../config/format_finding.ts";
@@ -108,7 +109,7 @@ function replaced(
 ): ResourceSet["authorizationPolicies"] {
   const names = new Set(candidates.map(nameOf));
   return [...served.filter((policy) => !names.has(nameOf(policy))), ...candidates]
-    .sort((a, b) => nameOf(a) < nameOf(b) ? -1 : 1);
+    .sort((a, b) => compareTexts(nameOf(a), nameOf(b)));
 }
 
 function nameOf({ namespace, name }: Pick<ConfigResource<unknown>, "namespace" | "name">): string {

@@ -1,4 +1,5 @@
 /** AuthorizationPolicies that allow the calls that were seen, and nothing else: a first draft for whoever has none. */
+import { compareTexts } from "../lib/compare_texts.ts";
 import type { Labels } from "../model/labels.ts";
 import type { PolicySuggestions, SuggestedPolicy, SuggestedRule } from "../model/admin.ts";
 import type { RecordedCall } from "../model/recorded_call.ts";
@@ -38,7 +39,7 @@ export function suggestPolicies(
     group.seen.push(one);
     groups.set(key, group);
   }
-  const sorted = [...groups].sort(([a], [b]) => a < b ? -1 : 1).map(([, group]) => group);
+  const sorted = [...groups].sort(([a], [b]) => compareTexts(a, b)).map(([, group]) => group);
   return { policies: sorted.flatMap((group) => policyOf(group) ?? []) };
 }
 
@@ -82,7 +83,7 @@ function rulesOf(calls: readonly RecordedCall[]): SuggestedRule[] {
     from: [{ source: { principals: callers.map(({ principal }) => principal).sort() } }],
     to: callers[0]?.to ?? [],
   }));
-  const sorted = rules.sort((a, b) => firstPrincipal(a) < firstPrincipal(b) ? -1 : 1);
+  const sorted = rules.sort((a, b) => compareTexts(firstPrincipal(a), firstPrincipal(b)));
   return [...sorted, ...unprovenRules(byCaller.get("") ?? [])];
 }
 
@@ -122,7 +123,7 @@ function operationsOf(calls: readonly RecordedCall[]): SuggestedRule["to"] {
         methods: same.map(({ method }) => method).sort(),
         paths: same[0]?.paths ?? [],
       },
-    })).sort((a, b) => firstOf(a.operation.methods) < firstOf(b.operation.methods) ? -1 : 1);
+    })).sort((a, b) => compareTexts(firstOf(a.operation.methods), firstOf(b.operation.methods)));
   });
 }
 

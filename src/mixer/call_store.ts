@@ -1,4 +1,5 @@
 /** The kinds of calls that sidecars saw come to their workloads, since the control plane's start, in memory. */
+import { compareTexts } from "../lib/compare_texts.ts";
 import { callKey, type CallShape, RECORDED_CALLS_MAX, type RecordedCall } from "../model/recorded_call.ts";
 import type { WorkloadCalls } from "../model/report.ts";
 import type { WorkloadKey } from "../model/workload.ts";
@@ -61,7 +62,7 @@ export class CallStore {
   seen(): SeenCalls[] {
     return [...this.#workloads.values()]
       .map(({ calls, ...rest }) => ({ ...rest, calls: [...calls.values()] }))
-      .sort((a, b) => a.workload < b.workload ? -1 : a.workload > b.workload ? 1 : 0);
+      .sort((a, b) => compareTexts(a.workload, b.workload));
   }
 
   #addCall(stored: StoredWorkload, { address, allowed, refused, ...shape }: RecordedCall): void {

@@ -1,4 +1,5 @@
 /** The service graph as `GET /api/graph` and `bowline graph` show it, made from the telemetry store. */
+import { compareTexts } from "../lib/compare_texts.ts";
 import { type Counts, type EdgeTally, type Latency, latencyOf, WINDOW_MS } from "./edge_tally.ts";
 import { type Edge, nodeId, type TelemetryStore } from "./telemetry_store.ts";
 
@@ -67,8 +68,8 @@ export function buildGraph(store: TelemetryStore, options: GraphOptions = {}): G
   for (const edge of stored) addNodes(nodes, edge, seen);
   return {
     generatedAt: new Date(store.clock.now()).toISOString(),
-    nodes: [...nodes.values()].sort((a, b) => compare(a.id, b.id)),
-    edges: edges.sort((a, b) => compare(sortKey(a), sortKey(b))),
+    nodes: [...nodes.values()].sort((a, b) => compareTexts(a.id, b.id)),
+    edges: edges.sort((a, b) => compareTexts(sortKey(a), sortKey(b))),
   };
 }
 
@@ -135,10 +136,6 @@ function addNodes(nodes: Map<string, GraphNode>, edge: Edge, wanted: ReadonlySet
 
 function sortKey(edge: GraphEdge): string {
   return `${edge.source} ${edge.destination} ${edge.service} ${edge.protocol} ${edge.mtls}`;
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function roundMs(value: number | null): number | null {

@@ -2,6 +2,7 @@
  * Tells every connected proxy what it should have, as it changes. Knows nothing of the transport: a stream is two
  * callbacks and a session.
  */
+import { compareTexts } from "../lib/compare_texts.ts";
 import { isPort } from "../model/ports.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -183,7 +184,7 @@ export class DiscoveryServer {
       ...session.status(),
       health: this.#healthOf(session.hello.workload),
     }));
-    return rows.sort((a, b) => a.workload < b.workload ? -1 : a.workload > b.workload ? 1 : 0);
+    return rows.sort((a, b) => compareTexts(a.workload, b.workload));
   }
 
   /** What serves now, for whoever explains or shows it; null before the first generation. */

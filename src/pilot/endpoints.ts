@@ -1,4 +1,6 @@
 /** The endpoints behind each cluster: found by label through an index, and kept from world to world where unchanged. */
+import { appendTo } from "../lib/append_to.ts";
+import { compareTexts } from "../lib/compare_texts.ts";
 import { isInSubset } from "../config/topology_labels.ts";
 import { contentHash } from "../lib/hash.ts";
 import { labelKey, type Labels } from "../model/labels.ts";
@@ -102,9 +104,7 @@ export class EndpointIndex {
     const byLabel = new Map<string, MeshWorkload[]>();
     for (const workload of this.#workloads) {
       for (const bucket of bucketsOf(workload.namespace, workload.labels)) {
-        const members = byLabel.get(bucket);
-        if (members === undefined) byLabel.set(bucket, [workload]);
-        else members.push(workload);
+        appendTo(byLabel, bucket, workload);
       }
     }
     for (const [bucket, members] of byLabel) this.#byLabel.set(bucket, members);
@@ -124,9 +124,7 @@ export class EndpointIndex {
     }
     for (const workload of added) {
       for (const bucket of bucketsOf(workload.namespace, workload.labels)) {
-        const joining = changes.get(bucket);
-        if (joining === undefined) changes.set(bucket, [workload]);
-        else joining.push(workload);
+        appendTo(changes, bucket, workload);
       }
     }
     for (const [bucket, joining] of changes) {
@@ -224,8 +222,7 @@ function bucketsOf(namespace: string, labels: Labels): string[] {
 
 /** The order of all workloads, by `NAMESPACE/NAME`. */
 function byKey(a: MeshWorkload, b: MeshWorkload): number {
-  const [one, other] = [workloadKey(a), workloadKey(b)];
-  return one < other ? -1 : one > other ? 1 : 0;
+  return compareTexts(workloadKey(a), workloadKey(b));
 }
 
 function sameMembers(a: readonly MeshWorkload[], b: readonly MeshWorkload[]): boolean {

@@ -1,4 +1,5 @@
 /** Which VirtualServices apply to the hosts of a gateway's server. */
+import { appendTo } from "../lib/append_to.ts";
 import { hasLabels, type Labels } from "../model/labels.ts";
 import { hostMatches, resolveHost } from "../config/host.ts";
 import type { ConfigResource, ResourceSet } from "../config/resource.ts";
@@ -32,9 +33,7 @@ export class GatewayRules {
       for (const label of bound.sourceLabelKeys) keys.add(label);
       const named = spec.gateways.filter((name) => name !== MESH_GATEWAY);
       for (const key of new Set(named.map((name) => resolveGateway(name, namespace)))) {
-        const known = this.#bound.get(key);
-        if (known === undefined) this.#bound.set(key, [bound]);
-        else known.push(bound);
+        appendTo(this.#bound, key, bound);
       }
     }
     this.labelKeys = [...keys].sort();
@@ -56,9 +55,7 @@ export class GatewayRules {
     const hosts = new Map<string, MeshRule[]>();
     for (const rule of this.boundTo(gateway, namespace)) {
       for (const host of sharedHosts(gateway, server, rule)) {
-        const known = hosts.get(host);
-        if (known === undefined) hosts.set(host, [rule]);
-        else known.push(rule);
+        appendTo(hosts, host, rule);
       }
     }
     return [...hosts].map(([host, rules]) => ({ host, rules }));

@@ -1,4 +1,5 @@
 /** The ports of a workload that are open to the mesh: those to which services lead, or those of its Sidecar's `ingress`. */
+import { compareTexts } from "../lib/compare_texts.ts";
 import type { ConnectionPool } from "../config/schema/connection_pool.ts";
 import type { DefaultEndpoint, SidecarSpec } from "../config/schema/sidecar.ts";
 import type { PortProtocol } from "../config/schema/l4_port.ts";
@@ -132,5 +133,5 @@ function unservedOf({ name, namespace }: MeshWorkload): InboundPort["service"] {
 }
 
 function byPortAndHost(a: InboundPort, b: InboundPort): number {
-  return a.port - b.port || (a.service.host < b.service.host ? -1 : a.service.host > b.service.host ? 1 : 0);
+  return a.port - b.port || compareTexts(a.service.host, b.service.host);
 }

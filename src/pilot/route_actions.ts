@@ -1,4 +1,5 @@
 /** What a rule of a VirtualService does with requests, in the words of the snapshot. */
+import { compareTexts } from "../lib/compare_texts.ts";
 import { resolveHost } from "../config/host.ts";
 import type { CorsPolicy as CorsSpec } from "../config/schema/cors_policy.ts";
 import type { Destination } from "../config/schema/destination.ts";
@@ -148,7 +149,7 @@ function headerEdits(all: readonly (HeaderOperations | null)[]): HeaderEdits | n
   const present = all.filter((one) => one !== null);
   const pairs = (of: (one: HeaderOperations) => Readonly<Record<string, string>>) =>
     present.flatMap((one) =>
-      Object.entries(of(one)).filter(([name]) => name !== AUTHORITY).sort(([a], [b]) => a < b ? -1 : 1)
+      Object.entries(of(one)).filter(([name]) => name !== AUTHORITY).sort(([a], [b]) => compareTexts(a, b))
     );
   const edits = {
     set: pairs(({ set }) => set),

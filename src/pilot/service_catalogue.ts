@@ -1,4 +1,5 @@
 /** The services that each namespace sees, found by host. */
+import { appendTo } from "../lib/append_to.ts";
 import { hostMatches } from "../config/host.ts";
 import type { MeshService, ServicePort } from "./services.ts";
 import { differing, sameElements } from "./stable_resources.ts";
@@ -132,9 +133,7 @@ function byAlias(services: readonly MeshService[]): ReadonlyMap<string, readonly
   const found = new Map<string, MeshService[]>();
   for (const service of services) {
     for (const alias of [...service.localAliases, ...service.aliases]) {
-      const others = found.get(alias);
-      if (others === undefined) found.set(alias, [service]);
-      else others.push(service);
+      appendTo(found, alias, service);
     }
   }
   return found;

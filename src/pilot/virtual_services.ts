@@ -1,4 +1,5 @@
 /** Which VirtualService applies to a host, as one client's namespace sees it. */
+import { appendTo } from "../lib/append_to.ts";
 import type { Labels } from "../model/labels.ts";
 import { Delegates, type PlacedRule } from "../config/delegation.ts";
 import { hostMatches, resolveHost } from "../config/host.ts";
@@ -231,9 +232,7 @@ function grouped<Item>(
   const found = new Map<string, Item[]>();
   for (const item of items) {
     for (const host of hostsOf(item)) {
-      const others = found.get(host);
-      if (others === undefined) found.set(host, [item]);
-      else others.push(item);
+      appendTo(found, host, item);
     }
   }
   return found;

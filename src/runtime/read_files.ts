@@ -1,4 +1,5 @@
 /** Reads the YAML files of a path, one file or a directory tree, as the texts that a configuration is made of. */
+import { compareTexts } from "../lib/compare_texts.ts";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, normalize, resolve } from "node:path";
 import { messageOf } from "../lib/message_of.ts";
@@ -81,7 +82,7 @@ export async function readSourceFiles(path: string, limits: ReadLimits = LIMITS)
   const places: Place[] = [];
   await collect(root, 0, places, limits);
   const files: ReadFile[] = [];
-  for (const place of places.sort((a, b) => a.file < b.file ? -1 : 1)) {
+  for (const place of places.sort((a, b) => compareTexts(a.file, b.file))) {
     files.push(await readSourceFile(place, limits));
   }
   return files;

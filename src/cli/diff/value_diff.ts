@@ -1,4 +1,5 @@
 /** What differs between two plain values, field by field. */
+import { compareTexts } from "../../lib/compare_texts.ts";
 import { isMap } from "../../lib/is_map.ts";
 
 export interface FieldChange {
@@ -54,10 +55,7 @@ function withoutPlaces(value: unknown): unknown {
 function canonical(value: unknown): string | undefined {
   return JSON.stringify(
     value,
-    (_key, part) => isMap(part) ? Object.fromEntries(Object.entries(part).sort(byName)) : part,
+    (_key, part) =>
+      isMap(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => compareTexts(a, b))) : part,
   );
-}
-
-function byName([a]: [string, unknown], [b]: [string, unknown]): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

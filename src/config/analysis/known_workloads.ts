@@ -2,6 +2,7 @@
  * The workloads that the files know, by their labels: WorkloadEntries, and whatever joins as a WorkloadGroup says. A
  * workload that joins with a token alone has the label `app` and no other, and is in no file.
  */
+import { appendTo } from "../../lib/append_to.ts";
 import { hasLabels, labelKey, type Labels } from "../../model/labels.ts";
 import type { ResourceSet } from "../resource.ts";
 import { declaresSidecar, deniesSidecar } from "../sidecar_label.ts";
@@ -67,9 +68,9 @@ export class KnownWorkloads {
 
   #add(workload: KnownWorkload): void {
     const { namespace } = workload;
-    append(this.#all, namespace, workload);
+    appendTo(this.#all, namespace, workload);
     for (const [key, value] of Object.entries(workload.labels)) {
-      append(this.#byLabel, labelKey(namespace, key, value), workload);
+      appendTo(this.#byLabel, labelKey(namespace, key, value), workload);
     }
   }
 }
@@ -81,12 +82,6 @@ export function knownWorkloads(resources: ResourceSet): KnownWorkloads {
   const workloads = known.get(resources) ?? new KnownWorkloads(resources);
   known.set(resources, workloads);
   return workloads;
-}
-
-function append(map: Map<string, KnownWorkload[]>, key: string, workload: KnownWorkload): void {
-  const known = map.get(key);
-  if (known === undefined) map.set(key, [workload]);
-  else known.push(workload);
 }
 
 export function formatLabels(labels: Labels): string {

@@ -1,4 +1,5 @@
 /** Which service port a connection is on its way to: by the address that it dialled, or by the name that it asks for. */
+import { appendTo } from "../../lib/append_to.ts";
 import { formatIp, Network, parseIp } from "../../lib/ip.ts";
 import type { Listener } from "../../model/snapshot.ts";
 import { type CompiledTcpRoute, compileTcpRoute } from "./tcp_route.ts";
@@ -50,9 +51,7 @@ export class ListenerTable<Target, Endpoint> {
         this.#addAddress(address, { listener: one, endpoint: null });
       }
       for (const name of one.listener.serverNames) {
-        const ports = this.#byServerName.get(name);
-        if (ports === undefined) this.#byServerName.set(name, [one]);
-        else ports.push(one);
+        appendTo(this.#byServerName, name, one);
       }
     }
     this.#withinLabels = hasLabelWildcard(this.#byServerName.keys());
@@ -120,9 +119,7 @@ export class ListenerTable<Target, Endpoint> {
     if (!address.includes("/")) return this.#claim(address, port, found);
     const network = Network.parse(address);
     if (network === null) return;
-    const networks = this.#networks.get(port);
-    if (networks === undefined) this.#networks.set(port, [{ network, found }]);
-    else networks.push({ network, found });
+    appendTo(this.#networks, port, { network, found });
   }
 
   /** A name instead of an address is nobody's: connections carry addresses only. */
