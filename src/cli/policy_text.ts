@@ -7,7 +7,7 @@ import type {
   HashSettings,
   LocalitySettings,
   Warmup,
-} from "../model/snapshot.ts";
+} from "../model/cluster.ts";
 import { RING_SIZE_MIN } from "../proxy/cluster/balancer/ring_table.ts";
 import { MAGLEV_TABLE_SIZE } from "../proxy/cluster/balancer/maglev_table.ts";
 import type { Credential, UpstreamTls } from "../model/upstream_tls.ts";

@@ -1,7 +1,7 @@
 /** Who called whom, how often and how well, as the proxies report it: in memory, bounded, gone with the process. */
 import type { Clock } from "../lib/clock.ts";
 import type { EdgeReport, TelemetryReport } from "../model/report.ts";
-import type { ServiceInfo, WorkloadInfo } from "../model/snapshot.ts";
+import type { ServiceInfo, WorkloadInfo } from "../model/call_info.ts";
 import { EdgeTally } from "./edge_tally.ts";
 
 /** Edges that are kept. */

@@ -1,7 +1,7 @@
 /** What proxies tell the control plane's telemetry store about the calls that they carried: differences since the last report. */
 import type { Distribution } from "../lib/histogram.ts";
 import type { CallReport } from "./recorded_call.ts";
-import type { ServiceInfo, WorkloadInfo } from "./snapshot.ts";
+import type { ServiceInfo, WorkloadInfo } from "./call_info.ts";
 import type { WorkloadKey } from "./workload.ts";
 
 /** Edges in one report; a proxy with more to tell sends several. */

@@ -7,7 +7,7 @@ import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { UINT32_MAX } from "../config/schema/numbers.ts";
 import type { OutlierDetection as WrittenOutlier } from "../config/schema/outlier_detection.ts";
 import type { RetryBudget, Tunnel } from "../config/schema/traffic_policy.ts";
-import type { Cluster, ClusterLimits, HashKey, LocalitySettings } from "../model/snapshot.ts";
+import type { Cluster, ClusterLimits, HashKey, LocalitySettings } from "../model/cluster.ts";
 import type { HttpProtocol } from "../model/port_protocol.ts";
 import type { OutlierDetection } from "../model/outlier_detection.ts";
 import type { MeshService, ServicePort } from "./services.ts";

@@ -1,7 +1,8 @@
 /** One member of a cluster, as its clients are told of it. */
 import { labelOf } from "../config/topology_labels.ts";
 import type { Labels } from "../model/labels.ts";
-import type { Endpoint, WorkloadInfo } from "../model/snapshot.ts";
+import type { Endpoint } from "../model/cluster.ts";
+import type { WorkloadInfo } from "../model/call_info.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { canonicalRevision, canonicalService, type WorkloadKey, workloadKey } from "../model/workload.ts";
 import type { MeshWorkload } from "./file_workloads.ts";

@@ -1,7 +1,7 @@
 /** The servers that policies with the action CUSTOM ask, as MeshConfig has them. */
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import type { ExtAuthz } from "../model/ext_authz.ts";
-import { clusterName } from "../model/snapshot.ts";
+import { clusterName } from "../model/cluster.ts";
 
 type Providers = Pick<MeshConfigSpec, "extensionProviders">;
 

@@ -4,7 +4,8 @@
  * its body.
  */
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
-import { clusterHost, resourceKey, type VersionedResource } from "../model/snapshot.ts";
+import { clusterHost } from "../model/cluster.ts";
+import { resourceKey, type VersionedResource } from "../model/snapshot.ts";
 import type { ConfigPart, ViewContent, Viewer } from "./config_view.ts";
 import { extAuthzHosts } from "./ext_authz.ts";
 import { clustersOf, gatewayDoors } from "./gateway_listeners.ts";

@@ -1,6 +1,7 @@
 /** The clusters of a service's ports, whole and by subset, for one kind of caller, and who is behind each. */
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
-import { type Cluster, clusterName, type VersionedResource } from "../model/snapshot.ts";
+import { type Cluster, clusterName } from "../model/cluster.ts";
+import type { VersionedResource } from "../model/snapshot.ts";
 import type { BodyCache } from "./body_cache.ts";
 import { clusterSettings, comparedLabels } from "./cluster_settings.ts";
 import type { Viewer } from "./config_view.ts";

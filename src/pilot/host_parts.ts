@@ -4,13 +4,8 @@
  */
 import { hostMatches } from "../config/host.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
-import {
-  type Resource,
-  resourceKey,
-  type ServiceInfo,
-  type VersionedResource,
-  type VirtualHost,
-} from "../model/snapshot.ts";
+import type { ServiceInfo } from "../model/call_info.ts";
+import { type Resource, resourceKey, type VersionedResource, type VirtualHost } from "../model/snapshot.ts";
 import type { SkippedRule } from "../model/route.ts";
 import type { BodyCache } from "./body_cache.ts";
 import type { ConfigPart, ScopedViewer, Viewer } from "./config_view.ts";

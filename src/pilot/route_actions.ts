@@ -21,7 +21,7 @@ import type {
   RouteAction,
   WeightedCluster,
 } from "../model/route.ts";
-import { clusterName } from "../model/snapshot.ts";
+import { clusterName } from "../model/cluster.ts";
 
 /** All of it, where a destination stands alone. */
 const WEIGHT_WHOLE = 100;

@@ -5,7 +5,7 @@ import { MESH_GATEWAY, resolveGateway } from "../config/schema/gateway_name.ts";
 import type { HttpMatch } from "../config/schema/http_match.ts";
 import type { HttpRetry } from "../config/schema/http_retry.ts";
 import type { Route, RouteMatch, RouteOrigin, SkippedRule, WeightedCluster } from "../model/route.ts";
-import { clusterName } from "../model/snapshot.ts";
+import { clusterName } from "../model/cluster.ts";
 import { retryPolicy, routeEffects } from "./route_actions.ts";
 import type { MeshRule } from "./virtual_services.ts";
 

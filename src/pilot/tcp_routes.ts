@@ -1,7 +1,7 @@
 /** The `tls` and `tcp` rules of a VirtualService as routes for bytes, for one kind of caller. */
 import { Network, parseIp } from "../lib/ip.ts";
 import { NO_CONDITIONS, type SkippedRule } from "../model/route.ts";
-import { clusterName } from "../model/snapshot.ts";
+import { clusterName } from "../model/cluster.ts";
 import type { TcpRoute } from "../model/tcp_route.ts";
 import { destinationsOf } from "./route_actions.ts";
 import {

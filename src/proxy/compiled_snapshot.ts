@@ -5,19 +5,16 @@ import type { TimerWheel } from "../lib/timer_wheel.ts";
 import type { GatewayListener } from "../model/gateway_listener.ts";
 import type { JwtRule } from "../model/jwt_rule.ts";
 import type { Limits } from "../model/limits.ts";
+import { type Cluster, clusterName, type EndpointSet } from "../model/cluster.ts";
+import type { ServiceInfo, WorkloadInfo } from "../model/call_info.ts";
 import {
-  type Cluster,
-  clusterName,
-  type EndpointSet,
   type InboundPort,
   type Listener,
   type ProxySettings,
   type ResourceKey,
   resourceKey,
-  type ServiceInfo,
   type Snapshot,
   type VirtualHost,
-  type WorkloadInfo,
 } from "../model/snapshot.ts";
 import type { HttpProtocol } from "../model/port_protocol.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../telemetry/edge_metrics.ts";

@@ -1,6 +1,6 @@
 /** How long connections to upstreams live, and how much they carry: what a cluster's limits say of each one by itself. */
 import { DEFAULT_LIMITS, type Limits } from "../model/limits.ts";
-import type { ClusterLimits } from "../model/snapshot.ts";
+import type { ClusterLimits } from "../model/cluster.ts";
 import type { KeepaliveTimes } from "./http2/keepalive.ts";
 
 /**

@@ -1,7 +1,7 @@
 /** A port of the own workload, as requests and bytes are delivered to it. */
 import type { GatewayTls } from "../model/gateway_listener.ts";
 import type { PortProtocol } from "../model/port_protocol.ts";
-import type { ServiceInfo } from "../model/snapshot.ts";
+import type { ServiceInfo } from "../model/call_info.ts";
 import type { Edge } from "../telemetry/edge_metrics.ts";
 import type { Host } from "./cluster/host.ts";
 import type { PoolLimits } from "./cluster/pool_limits.ts";

@@ -3,7 +3,7 @@
  * that nobody outside can speak as a proxy.
  */
 import { canonicalRevision, canonicalService } from "../model/workload.ts";
-import type { WorkloadInfo } from "../model/snapshot.ts";
+import type { WorkloadInfo } from "../model/call_info.ts";
 import type { HeaderList } from "./exchange.ts";
 import { cgiName } from "./message_syntax.ts";
 

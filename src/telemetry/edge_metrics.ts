@@ -4,7 +4,7 @@
  */
 import { addCounts } from "../lib/histogram.ts";
 import { DURATION_BUCKETS_MS, type EdgeReport } from "../model/report.ts";
-import type { ServiceInfo, WorkloadInfo } from "../model/snapshot.ts";
+import type { ServiceInfo, WorkloadInfo } from "../model/call_info.ts";
 import { type ConnectionCount, ConnectionSeries } from "./connection_series.ts";
 import { GRPC_STATUS_NONE, NOT_GRPC } from "./grpc_status.ts";
 import { type RequestCount, RequestSeries } from "./request_series.ts";

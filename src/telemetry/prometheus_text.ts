@@ -2,7 +2,7 @@
 import type { Histogram } from "../lib/histogram.ts";
 import { DURATION_BUCKETS_MS } from "../model/report.ts";
 import { parseSpiffeId } from "../model/spiffe_id.ts";
-import type { WorkloadInfo } from "../model/snapshot.ts";
+import type { WorkloadInfo } from "../model/call_info.ts";
 import type { ConnectionSeries } from "./connection_series.ts";
 import type { Edge, EdgeLabels } from "./edge_metrics.ts";
 import { GRPC_STATUS_NONE } from "./grpc_status.ts";

@@ -1,7 +1,8 @@
 /** What changes for a proxy that gets one snapshot in place of another: routes, policies, endpoints. */
 import type { GatewayListener } from "../../model/gateway_listener.ts";
 import type { Route } from "../../model/route.ts";
-import type { Cluster, Endpoint, Listener, Snapshot, VirtualHost } from "../../model/snapshot.ts";
+import type { Cluster, Endpoint } from "../../model/cluster.ts";
+import type { Listener, Snapshot, VirtualHost } from "../../model/snapshot.ts";
 import { clusterParts, meshView } from "../../proxy/explain/mesh_view.ts";
 import { sampleRequests } from "../../proxy/explain/sample_request.ts";
 import type { RequestHead } from "../../proxy/exchange.ts";

@@ -1,7 +1,7 @@
 /** Where a request itself says that it wants to go: for hosts that the mesh does not know, and for wildcards. */
 import { isPort } from "../../model/ports.ts";
 import { parseIp } from "../../lib/ip.ts";
-import type { Cluster, Endpoint } from "../../model/snapshot.ts";
+import type { Cluster, Endpoint } from "../../model/cluster.ts";
 import type { RequestHead } from "../exchange.ts";
 import { canonicalAuthority } from "../route/route_table.ts";
 import type { HostAddress } from "./connect_attempt.ts";

@@ -1,6 +1,6 @@
 /** A compiled cluster: its endpoints, who of them may be asked, and who is asked next. */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
-import type { Cluster } from "../../model/snapshot.ts";
+import type { Cluster } from "../../model/cluster.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
 import { NO_KEY } from "./balancer/balancer.ts";
 import type { ClusterEndpoint } from "./cluster_endpoint.ts";

@@ -1,5 +1,6 @@
 /** Makes clusters of what a snapshot says: their endpoints bound to hosts and counters, and to the addresses of their names. */
-import type { Cluster, Endpoint, EndpointSet, ServiceInfo, WorkloadInfo } from "../../model/snapshot.ts";
+import type { Cluster, Endpoint, EndpointSet } from "../../model/cluster.ts";
+import type { ServiceInfo, WorkloadInfo } from "../../model/call_info.ts";
 import type { HttpProtocol } from "../../model/port_protocol.ts";
 import { type Edge, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import { type ClusterContext, CompiledCluster } from "./cluster.ts";

@@ -1,5 +1,5 @@
 /** An endpoint of a compiled cluster: bound to its host, to the counters of its edge, and to what is known of its health. */
-import type { Endpoint } from "../../model/snapshot.ts";
+import type { Endpoint } from "../../model/cluster.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
 import type { ResetReason } from "../exchange.ts";
 import type { EndpointHealth } from "./health/endpoint_health.ts";

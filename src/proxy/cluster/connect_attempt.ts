@@ -2,7 +2,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import { type PeerIdentity, peerIdentity } from "../../identity/peer_identity.ts";
 import { judgeServer, type ServerVerdict } from "../../identity/server_certificate.ts";
-import type { ProxyProtocolVersion } from "../../model/snapshot.ts";
+import type { ProxyProtocolVersion } from "../../model/cluster.ts";
 import type { UpstreamTls } from "../../model/upstream_tls.ts";
 import { FileError } from "../../runtime/files.ts";
 import type { Connect, ConnectAddress } from "../../runtime/socket.ts";

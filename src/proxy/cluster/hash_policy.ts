@@ -1,7 +1,7 @@
 /** What a request is hashed by, for clusters that send equal requests to one endpoint (DestinationRule `consistentHash`). */
 import { keyHash } from "../../lib/hash.ts";
 import type { Random } from "../../lib/prng.ts";
-import type { HashKey } from "../../model/snapshot.ts";
+import type { HashKey } from "../../model/cluster.ts";
 import { type HeaderList, headerValue, type RequestHead } from "../exchange.ts";
 import { queryParameter } from "../route/query_parameter.ts";
 import { NO_KEY } from "./balancer/balancer.ts";

@@ -1,6 +1,6 @@
 /** What a cluster's connection pools have in use, and how much they may (Envoy's circuit breakers). Outlives snapshots. */
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
-import type { ClusterLimits } from "../../model/snapshot.ts";
+import type { ClusterLimits } from "../../model/cluster.ts";
 import { type ConnectionTerms, connectionTerms } from "../connection_terms.ts";
 
 export class PoolLimits {

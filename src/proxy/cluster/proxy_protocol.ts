@@ -1,6 +1,6 @@
 /** PROXY protocol (haproxy's proxy-protocol.txt): what a connection says of the one that it stands for, before all else. */
 import { parseIp } from "../../lib/ip.ts";
-import type { ProxyProtocolVersion } from "../../model/snapshot.ts";
+import type { ProxyProtocolVersion } from "../../model/cluster.ts";
 import type { Address } from "../../runtime/wire.ts";
 
 /** The connection that another one stands for: where it came from, and where it was going. */

@@ -1,7 +1,8 @@
 /** Connections of which no request is read, in the words in which requests are explained. */
 import { parseIp } from "../../lib/ip.ts";
 import { RETRY_POLICY_DEFAULT, type SkippedRule } from "../../model/route.ts";
-import { clusterName, type Endpoint, type Listener } from "../../model/snapshot.ts";
+import { clusterName, type Endpoint } from "../../model/cluster.ts";
+import type { Listener } from "../../model/snapshot.ts";
 import { splitAuthority } from "../cluster/authority_address.ts";
 import type { RequestHead } from "../exchange.ts";
 import { edgeHost } from "../filters/gateway.ts";

@@ -1,6 +1,6 @@
 /** What a sidecar does with connections of which it reads no request: TLS of its own program, and bytes. */
 import { parseIp } from "../../lib/ip.ts";
-import { clusterName, type Endpoint } from "../../model/snapshot.ts";
+import { clusterName, type Endpoint } from "../../model/cluster.ts";
 import type { Address } from "../../runtime/wire.ts";
 import { splitAuthority } from "../cluster/authority_address.ts";
 import type { RequestHead } from "../exchange.ts";

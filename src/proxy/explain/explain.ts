@@ -1,5 +1,6 @@
 /** Where a request would go, and why: what the proxy's own route table says of it. */
-import { clusterName, type Snapshot } from "../../model/snapshot.ts";
+import { clusterName } from "../../model/cluster.ts";
+import type { Snapshot } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
 import { HTTPS_REDIRECT } from "../filters/gateway.ts";
 import { isGrpc } from "../local_reply.ts";

@@ -1,7 +1,7 @@
 /** The answer of `explain`: the JSON that the command prints, and what goes with it for people. */
 import type { Policy } from "../../model/policy.ts";
 import type { Abort, RouteOrigin } from "../../model/route.ts";
-import type { Cluster } from "../../model/snapshot.ts";
+import type { Cluster } from "../../model/cluster.ts";
 import type { WorkloadKey } from "../../model/workload.ts";
 
 /** What becomes of a request. */

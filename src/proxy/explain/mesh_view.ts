@@ -1,13 +1,7 @@
 /** A snapshot, arranged by what `explain` asks of it. */
 import type { GatewayListener } from "../../model/gateway_listener.ts";
-import type {
-  Cluster,
-  Endpoint,
-  Listener,
-  ProxySettings,
-  Snapshot,
-  VirtualHost,
-} from "../../model/snapshot.ts";
+import type { Cluster, Endpoint } from "../../model/cluster.ts";
+import type { Listener, ProxySettings, Snapshot, VirtualHost } from "../../model/snapshot.ts";
 
 export interface MeshView {
   readonly settings: ProxySettings;

@@ -1,7 +1,7 @@
 /** The calls to the own workload: from an authenticated peer to the port that the request is for. */
 import { NO_PROXIES_BEFORE } from "../../model/gateway_topology.ts";
 import { parseSpiffeId, type SpiffeId } from "../../model/spiffe_id.ts";
-import type { WorkloadInfo } from "../../model/snapshot.ts";
+import type { WorkloadInfo } from "../../model/call_info.ts";
 import { setOwner, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import type { CallRecorder, RecordedCaller } from "../../telemetry/call_recorder.ts";
 import { type Edge, type EdgeRegistry, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";

@@ -1,6 +1,6 @@
 /** One call of the own workload, or of a client of a gateway: what its route says becomes of it. */
 import type { Fault } from "../../model/route.ts";
-import type { ServiceInfo } from "../../model/snapshot.ts";
+import type { ServiceInfo } from "../../model/call_info.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import type { Edge } from "../../telemetry/edge_metrics.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";

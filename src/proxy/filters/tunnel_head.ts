@@ -1,5 +1,5 @@
 /** How an HTTP proxy is asked to carry bytes on (DestinationRule `tunnel`). */
-import type { Cluster } from "../../model/snapshot.ts";
+import type { Cluster } from "../../model/cluster.ts";
 import { BODY_LENGTH_UNKNOWN, type RequestHead } from "../exchange.ts";
 import { connectHead } from "../tcp/server_connection.ts";
 

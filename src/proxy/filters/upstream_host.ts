@@ -1,5 +1,5 @@
 /** Which host a call goes to, once its endpoint is chosen: by what the call is, and what its cluster asks for. */
-import type { Cluster } from "../../model/snapshot.ts";
+import type { Cluster } from "../../model/cluster.ts";
 import type { Address } from "../../runtime/wire.ts";
 import { hostOfAuthority, spokenTo } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";

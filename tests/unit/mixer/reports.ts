@@ -1,6 +1,6 @@
 /** Telemetry reports as the tests of the mixer need them. */
 import { DURATION_BUCKETS_MS, type EdgeReport, type TelemetryReport } from "../../../src/model/report.ts";
-import type { WorkloadInfo } from "../../../src/model/snapshot.ts";
+import type { WorkloadInfo } from "../../../src/model/call_info.ts";
 import type { ReportingPeer } from "../../../src/mixer/telemetry_store.ts";
 
 export function workload(name: string, namespace = "tutorial"): WorkloadInfo {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { Cluster, EndpointSet, ProxySettings } from "../../../src/model/snapshot.ts";
+import type { Cluster, EndpointSet } from "../../../src/model/cluster.ts";
+import type { ProxySettings } from "../../../src/model/snapshot.ts";
 import {
   caller,
   cluster,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Cluster, EndpointSet } from "../../../src/model/snapshot.ts";
+import type { Cluster, EndpointSet } from "../../../src/model/cluster.ts";
 import {
   caller,
   cluster,

@@ -1,7 +1,7 @@
 /** A proxy that stops: others are sent elsewhere, and it is told when all of them know. */
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
-import type { EndpointSet } from "../../../src/model/snapshot.ts";
+import type { EndpointSet } from "../../../src/model/cluster.ts";
 import { DiscoveryServer, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
 import { DISCONNECT_GRACE_MS, WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import { FakeProxy } from "./fake_proxy.ts";

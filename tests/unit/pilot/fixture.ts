@@ -4,7 +4,8 @@ import { loadConfig } from "../../../src/config/loader.ts";
 import type { ResourceSet } from "../../../src/config/resource.ts";
 import { KINDS } from "../../../src/config/schema/kinds.ts";
 import type { Route } from "../../../src/model/route.ts";
-import type { Cluster, EndpointSet, Snapshot, VirtualHost } from "../../../src/model/snapshot.ts";
+import type { Cluster, EndpointSet } from "../../../src/model/cluster.ts";
+import type { Snapshot, VirtualHost } from "../../../src/model/snapshot.ts";
 import { fileWorkloads, type MeshWorkload } from "../../../src/pilot/file_workloads.ts";
 import { translate } from "../../../src/pilot/translate.ts";
 

@@ -1,6 +1,7 @@
 /** Which policies and modes of mutual TLS a proxy is told. */
 import { describe, expect, test } from "bun:test";
-import type { EndpointSet, ProxySettings } from "../../../src/model/snapshot.ts";
+import type { EndpointSet } from "../../../src/model/cluster.ts";
+import type { ProxySettings } from "../../../src/model/snapshot.ts";
 import { fileWorkloads } from "../../../src/pilot/file_workloads.ts";
 import { World } from "../../../src/pilot/world.ts";
 import { caller, load, meshConfig, resource, service, workloadEntry } from "./fixture.ts";

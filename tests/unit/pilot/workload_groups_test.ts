@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import type { Hello } from "../../../src/model/discovery.ts";
-import type { EndpointSet, ProxySettings } from "../../../src/model/snapshot.ts";
+import type { EndpointSet } from "../../../src/model/cluster.ts";
+import type { ProxySettings } from "../../../src/model/snapshot.ts";
 import { DiscoveryServer, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
 import { DISCONNECT_GRACE_MS, WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import { FakeProxy } from "./fake_proxy.ts";

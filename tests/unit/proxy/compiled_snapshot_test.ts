@@ -1,6 +1,7 @@
 /** What a new snapshot takes over, and how clusters show in requests: ejection, limits, cookies. */
 import { describe, expect, test } from "bun:test";
-import type { Cluster, Endpoint, ProxySettings } from "../../../src/model/snapshot.ts";
+import type { Cluster, Endpoint } from "../../../src/model/cluster.ts";
+import type { ProxySettings } from "../../../src/model/snapshot.ts";
 import type { CompiledCluster } from "../../../src/proxy/cluster/cluster.ts";
 import { OUTLIER } from "./cluster/health/outlier.ts";
 import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "./data_plane.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../src/lib/timer_wheel.ts";
 import { DEFAULT_LIMITS } from "../../../src/model/limits.ts";
-import type { ClusterLimits } from "../../../src/model/snapshot.ts";
+import type { ClusterLimits } from "../../../src/model/cluster.ts";
 import { Host } from "../../../src/proxy/cluster/host.ts";
 import { PoolLimits } from "../../../src/proxy/cluster/pool_limits.ts";
 import { connectionTerms, TERMS_DEFAULT } from "../../../src/proxy/connection_terms.ts";

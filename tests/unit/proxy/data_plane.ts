@@ -3,18 +3,16 @@ import { ManualClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import { TimerWheel } from "../../../src/lib/timer_wheel.ts";
 import { doorName, type SidecarDoor } from "../../../src/model/sidecar_door.ts";
+import { type Cluster, clusterName, type Endpoint } from "../../../src/model/cluster.ts";
 import {
-  type Cluster,
-  clusterName,
-  type Endpoint,
   type Listener,
   type ProxySettings,
   type Resource,
   resourceKey,
   type Snapshot,
   type VirtualHost,
-  type WorkloadInfo,
 } from "../../../src/model/snapshot.ts";
+import type { WorkloadInfo } from "../../../src/model/call_info.ts";
 import { HostTable } from "../../../src/proxy/cluster/host_table.ts";
 import { TlsFiles } from "../../../src/proxy/cluster/tls_files.ts";
 import { type CompiledSnapshot, compileSnapshot } from "../../../src/proxy/compiled_snapshot.ts";

@@ -6,7 +6,8 @@ import { createServer, type IncomingMessage, request, type Server } from "node:h
 import type { AddressInfo } from "node:net";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
-import type { Endpoint, Snapshot } from "../../../src/model/snapshot.ts";
+import type { Endpoint } from "../../../src/model/cluster.ts";
+import type { Snapshot } from "../../../src/model/snapshot.ts";
 import { Proxy } from "../../../src/proxy/proxy.ts";
 import { type ProxyCaps, proxyCaps } from "../../../src/proxy/proxy_caps.ts";
 import { TestAuthority, type TlsLeaf } from "../identity/odd_certificates.ts";

@@ -5,7 +5,7 @@ import {
   type RetryPolicy,
   type Route,
 } from "../../../src/model/route.ts";
-import { clusterName } from "../../../src/model/snapshot.ts";
+import { clusterName } from "../../../src/model/cluster.ts";
 import { cluster, DataPlane, endpoint, SERVICE, settings, snapshotOf, virtualHost } from "./data_plane.ts";
 import type { FakeConnection } from "./fake_network.ts";
 

@@ -1,6 +1,6 @@
 /** The balancer of each policy. */
 import type { Random } from "../../../lib/prng.ts";
-import type { BalancerPolicy, HashSettings } from "../../../model/snapshot.ts";
+import type { BalancerPolicy, HashSettings } from "../../../model/cluster.ts";
 import type { Balancer, Candidate } from "./balancer.ts";
 import { HashBalancer } from "./hash_balancer.ts";
 import { LeastRequestBalancer } from "./least_request.ts";

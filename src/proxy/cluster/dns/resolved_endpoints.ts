@@ -1,5 +1,6 @@
 /** Endpoints whose address is a name, as the addresses that DNS gives for it (Envoy's STRICT_DNS and LOGICAL_DNS). */
-import type { Cluster, Endpoint, EndpointSet, Snapshot } from "../../../model/snapshot.ts";
+import type { Cluster, Endpoint, EndpointSet } from "../../../model/cluster.ts";
+import type { Snapshot } from "../../../model/snapshot.ts";
 
 export type AddressesOf = (name: string) => readonly string[] | null;
 

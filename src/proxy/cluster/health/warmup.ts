@@ -1,5 +1,5 @@
 /** The share of its weight that an endpoint gets while it warms up (Envoy's slow start). */
-import type { Warmup } from "../../../model/snapshot.ts";
+import type { Warmup } from "../../../model/cluster.ts";
 
 /** Above 0, up to 1. `ageMs`: since the endpoint came, or was found healthy again. */
 export function warmth(ageMs: number, { durationMs, minimumPercent, aggression }: Warmup): number {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../../lib/clock.ts";
 import type { Random } from "../../../lib/prng.ts";
-import type { Cluster, Endpoint as EndpointData, Warmup } from "../../../model/snapshot.ts";
+import type { Cluster, Endpoint as EndpointData, Warmup } from "../../../model/cluster.ts";
 import { type Balancer, type Candidate, NO_KEY } from "../balancer/balancer.ts";
 import { createBalancer } from "../balancer/create_balancer.ts";
 import { warmth } from "../health/warmup.ts";

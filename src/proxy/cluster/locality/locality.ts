@@ -1,6 +1,6 @@
 /** Where endpoints stand, and which come first for a proxy that stands somewhere itself (DestinationRule `localityLbSetting`). */
 import type { Labels } from "../../../model/labels.ts";
-import type { Endpoint, LocalitySettings } from "../../../model/snapshot.ts";
+import type { Endpoint, LocalitySettings } from "../../../model/cluster.ts";
 
 /** What the rules compare endpoints with. */
 export interface OwnPlace {

@@ -1,6 +1,6 @@
 /** Who of a cluster's endpoints is asked: health, retries, localities, slow start, and what a new snapshot keeps. */
 import { describe, expect, test } from "bun:test";
-import type { Cluster, Endpoint } from "../../../../src/model/snapshot.ts";
+import type { Cluster, Endpoint } from "../../../../src/model/cluster.ts";
 import { NO_KEY } from "../../../../src/proxy/cluster/balancer/balancer.ts";
 import { keyHash } from "../../../../src/lib/hash.ts";
 import { endpoint } from "../data_plane.ts";

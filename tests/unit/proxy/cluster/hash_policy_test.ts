@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { keyHash } from "../../../../src/lib/hash.ts";
 import { Prng } from "../../../../src/lib/prng.ts";
-import type { HashKey } from "../../../../src/model/snapshot.ts";
+import type { HashKey } from "../../../../src/model/cluster.ts";
 import { NO_KEY } from "../../../../src/proxy/cluster/balancer/balancer.ts";
 import { HashPolicy } from "../../../../src/proxy/cluster/hash_policy.ts";
 import { requestHead } from "../request_head.ts";

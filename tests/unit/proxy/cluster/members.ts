@@ -2,7 +2,7 @@
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { Prng } from "../../../../src/lib/prng.ts";
 import { TimerWheel } from "../../../../src/lib/timer_wheel.ts";
-import type { Cluster, Endpoint } from "../../../../src/model/snapshot.ts";
+import type { Cluster, Endpoint } from "../../../../src/model/cluster.ts";
 import { type ClusterContext, CompiledCluster } from "../../../../src/proxy/cluster/cluster.ts";
 import { ClusterEndpoint } from "../../../../src/proxy/cluster/cluster_endpoint.ts";
 import type { Host } from "../../../../src/proxy/cluster/host.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { Prng } from "../../../../src/lib/prng.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
-import type { ClusterLimits } from "../../../../src/model/snapshot.ts";
+import type { ClusterLimits } from "../../../../src/model/cluster.ts";
 import { Host, type PendingRequest } from "../../../../src/proxy/cluster/host.ts";
 import { HostTable } from "../../../../src/proxy/cluster/host_table.ts";
 import { PoolLimits } from "../../../../src/proxy/cluster/pool_limits.ts";

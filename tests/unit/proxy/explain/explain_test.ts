@@ -1,15 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { NO_CONDITIONS, type Route, type WeightedCluster } from "../../../../src/model/route.ts";
+import { clusterName, type Endpoint } from "../../../../src/model/cluster.ts";
 import {
-  clusterName,
-  type Endpoint,
   type Listener,
   type ProxySettings,
   type Resource,
   resourceKey,
   type Snapshot,
-  type WorkloadInfo,
 } from "../../../../src/model/snapshot.ts";
+import type { WorkloadInfo } from "../../../../src/model/call_info.ts";
 import type { Explained } from "../../../../src/proxy/explain/explanation.ts";
 import { explain } from "../../../../src/proxy/explain/explain.ts";
 import { readExplainRequest } from "../../../../src/proxy/explain/request.ts";

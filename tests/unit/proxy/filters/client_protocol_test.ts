@@ -1,6 +1,7 @@
 /** `useClientProtocol`: an upstream is spoken to as the client spoke, whoever stands between. */
 import { describe, expect, test } from "bun:test";
-import type { Cluster, InboundPort } from "../../../../src/model/snapshot.ts";
+import type { Cluster } from "../../../../src/model/cluster.ts";
+import type { InboundPort } from "../../../../src/model/snapshot.ts";
 import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "../data_plane.ts";
 import { CLIENT_PREFACE, get, headers, settings as settingsFrame } from "../http2/raw_frames.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";

@@ -1,6 +1,6 @@
 /** Calls that leave the mesh: by names that DNS knows, by wildcards, with TLS, and under REGISTRY_ONLY. */
 import { describe, expect, test } from "bun:test";
-import type { Cluster, Endpoint } from "../../../../src/model/snapshot.ts";
+import type { Cluster, Endpoint } from "../../../../src/model/cluster.ts";
 import type { UpstreamTls } from "../../../../src/model/upstream_tls.ts";
 import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "../data_plane.ts";
 import { OK } from "../http1/upstream.ts";

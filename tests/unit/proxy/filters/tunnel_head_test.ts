@@ -1,6 +1,6 @@
 /** Bytes through an HTTP proxy: it is asked for where they go, and nothing is said before it agrees. */
 import { describe, expect, test } from "bun:test";
-import type { Cluster } from "../../../../src/model/snapshot.ts";
+import type { Cluster } from "../../../../src/model/cluster.ts";
 import { cluster, DataPlane, endpoint, listener, settings, snapshotOf, virtualHost } from "../data_plane.ts";
 
 const AUTHORITY = "far.test:5432";

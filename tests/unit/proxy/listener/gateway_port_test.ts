@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
 import type { GatewayChain, GatewayListener } from "../../../../src/model/gateway_listener.ts";
-import type { Cluster, Endpoint, Resource } from "../../../../src/model/snapshot.ts";
+import type { Cluster, Endpoint } from "../../../../src/model/cluster.ts";
+import type { Resource } from "../../../../src/model/snapshot.ts";
 import { GatewayPort } from "../../../../src/proxy/listener/gateway_port.ts";
 import { Reception } from "../../../../src/proxy/listener/reception.ts";
 import { TlsTermination, type TlsWarning } from "../../../../src/proxy/listener/tls_termination.ts";

@@ -3,7 +3,8 @@ import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import type { UpstreamTls } from "../../../../src/model/upstream_tls.ts";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
-import type { Endpoint, Listener, ProxySettings, Resolution } from "../../../../src/model/snapshot.ts";
+import type { Endpoint, Resolution } from "../../../../src/model/cluster.ts";
+import type { Listener, ProxySettings } from "../../../../src/model/snapshot.ts";
 import {
   type Arrival,
   cluster,

@@ -1,7 +1,7 @@
 /** What every balancer does, then what each of them promises. */
 import { describe, expect, test } from "bun:test";
 import { Prng, type Random } from "../../../../../src/lib/prng.ts";
-import type { BalancerPolicy } from "../../../../../src/model/snapshot.ts";
+import type { BalancerPolicy } from "../../../../../src/model/cluster.ts";
 import { type Candidate, NO_KEY } from "../../../../../src/proxy/cluster/balancer/balancer.ts";
 import { createBalancer } from "../../../../../src/proxy/cluster/balancer/create_balancer.ts";
 import { isWithin3Sigma } from "../members.ts";

@@ -1,7 +1,7 @@
 /** Where endpoints stand, seen from a proxy. */
 import { describe, expect, test } from "bun:test";
 import type { Labels } from "../../../../../src/model/labels.ts";
-import type { Endpoint, LocalitySettings } from "../../../../../src/model/snapshot.ts";
+import type { Endpoint, LocalitySettings } from "../../../../../src/model/cluster.ts";
 import {
   distribution,
   localityDistance,
