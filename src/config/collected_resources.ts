@@ -1,39 +1,58 @@
 /** The resources of all files together: each but once, and in one order whatever that of the files. */
 import { appendTo } from "../lib/append_to.ts";
 import { compareTexts } from "../lib/compare_texts.ts";
+import { sameElements } from "../lib/same_elements.ts";
 import { CODES } from "./codes.ts";
 import type { ReadPart } from "./documents.ts";
 import type { Finding } from "./finding.ts";
 import type { ConfigResource, Position, ResourceSet } from "./resource.ts";
 import type { MeshConfigSpec } from "./schema/mesh_config.ts";
 
+/** Those of one kind. */
+interface OfKind {
+  /** As the files have them, one after the other. */
+  readonly written: readonly ConfigResource<unknown>[];
+  /** Each but once, by name. */
+  readonly resources: readonly ConfigResource<unknown>[];
+  /** What is there twice. */
+  readonly findings: readonly Finding[];
+}
+
 export class CollectedResources {
   /** Of the files, and of what they say together. */
-  readonly findings: Finding[] = [];
-  readonly #byKey = new Map<string, ConfigResource<unknown>>();
-  readonly #sets = new Map<keyof ResourceSet, ConfigResource<unknown>[]>();
+  readonly findings: Finding[];
+  readonly #sets = new Map<keyof ResourceSet, OfKind>();
 
-  get count(): number {
-    return this.#byKey.size;
+  /**
+   * `previous` is what was read before: where all of a kind are the same objects, so is their list, and thousands are
+   * not put in order again for one of another kind. Null: nothing.
+   */
+  constructor(
+    parts: readonly Pick<ReadPart, "resources" | "findings">[],
+    previous: CollectedResources | null,
+  ) {
+    this.findings = parts.flatMap(({ findings }) => findings);
+    const written = new Map<keyof ResourceSet, ConfigResource<unknown>[]>();
+    for (const { resources } of parts) {
+      for (const { set, resource } of resources) appendTo(written, set, resource);
+    }
+    for (const [set, resources] of written) {
+      const known = previous === null ? undefined : previous.#sets.get(set);
+      const collected = known !== undefined && sameElements(known.written, resources)
+        ? known
+        : inOrder(resources);
+      this.#sets.set(set, collected);
+      this.findings.push(...collected.findings);
+    }
   }
 
-  add({ resources, findings }: Pick<ReadPart, "resources" | "findings">): void {
-    this.findings.push(...findings);
-    for (const { set, resource } of resources) {
-      const key = `${resource.kind} ${resource.namespace}/${resource.name}`;
-      const first = this.#byKey.get(key);
-      if (first !== undefined) {
-        this.findings.push(duplicate(key, resource, first));
-        continue;
-      }
-      this.#byKey.set(key, resource);
-      appendTo(this.#sets, set, resource);
-    }
+  get count(): number {
+    return [...this.#sets.values()].reduce((sum, { resources }) => sum + resources.length, 0);
   }
 
   /** The mesh has this trust domain, whatever the files say. */
   holdTo(trustDomain: string): void {
-    for (const resource of this.#sets.get("meshConfigs") ?? []) {
+    for (const resource of this.#sets.get("meshConfigs")?.resources ?? []) {
       const { trustDomain: written } = resource.spec as MeshConfigSpec;
       if (written !== null && written !== trustDomain) {
         this.findings.push(foreignTrustDomain(resource, written, trustDomain));
@@ -42,7 +61,7 @@ export class CollectedResources {
   }
 
   resources(): ResourceSet {
-    const of = (set: keyof ResourceSet) => (this.#sets.get(set) ?? []).sort(byName) as never[];
+    const of = (set: keyof ResourceSet) => (this.#sets.get(set)?.resources ?? []) as never[];
     return {
       services: of("services"),
       serviceEntries: of("serviceEntries"),
@@ -59,6 +78,18 @@ export class CollectedResources {
       meshConfigs: of("meshConfigs"),
     };
   }
+}
+
+function inOrder(written: readonly ConfigResource<unknown>[]): OfKind {
+  const byKey = new Map<string, ConfigResource<unknown>>();
+  const findings: Finding[] = [];
+  for (const resource of written) {
+    const key = `${resource.kind} ${resource.namespace}/${resource.name}`;
+    const first = byKey.get(key);
+    if (first === undefined) byKey.set(key, resource);
+    else findings.push(duplicate(key, resource, first));
+  }
+  return { written, resources: [...byKey.values()].sort(byName), findings };
 }
 
 function foreignTrustDomain(resource: ConfigResource<unknown>, written: string, own: string): Finding {

@@ -52,6 +52,7 @@ export class ConfigReader {
   readonly #lenient: boolean;
   readonly #trustDomain: string | undefined;
   #known: ReadonlyMap<string, ReadWhole> = new Map();
+  #collected: CollectedResources | null = null;
 
   constructor(options: LoadOptions = {}) {
     this.#lenient = options.lenient ?? false;
@@ -61,14 +62,14 @@ export class ConfigReader {
   /** All but allFindings(): its findings are those of the files, in no order. Never throws. */
   read(files: readonly SourceFile[]): LoadResult {
     const read = new Map<string, ReadWhole>();
-    const collected = new CollectedResources();
-    for (const { file, text } of files) {
+    const parts = files.map(({ file, text }) => {
       const known = this.#known.get(file);
-      const documents = known?.text === text ? known : this.#readFile({ file, text }, known);
-      read.set(file, documents);
-      collected.add(documents);
-    }
+      const part = known?.text === text ? known : this.#readFile({ file, text }, known);
+      read.set(file, part);
+      return part;
+    });
     this.#known = read;
+    const collected = this.#collected = new CollectedResources(parts, this.#collected);
     if (this.#trustDomain !== undefined) collected.holdTo(this.#trustDomain);
     const { findings, count: resourceCount } = collected;
     const broken = findings.some((finding) => finding.severity === "error");

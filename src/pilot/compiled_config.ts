@@ -6,6 +6,7 @@ import type { ResourceSet } from "../config/resource.ts";
 import type { ConnectionPool } from "../config/schema/connection_pool.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import type { SidecarSpec } from "../config/schema/sidecar.ts";
+import { sameElements } from "../lib/same_elements.ts";
 import { BodyCache } from "./body_cache.ts";
 import { comparedByAny } from "./cluster_settings.ts";
 import { ConfigView, type Viewer } from "./config_view.ts";
@@ -20,7 +21,6 @@ import { ServiceCatalogue } from "./service_catalogue.ts";
 import { type MeshService, type ServicePort, servicesOf } from "./services.ts";
 import { SidecarScopes } from "./sidecar_scopes.ts";
 import { SidecarViews } from "./sidecar_views.ts";
-import { sameElements } from "./stable_resources.ts";
 import { effectivePolicy } from "./traffic_policies.ts";
 import { VirtualServices } from "./virtual_services.ts";
 

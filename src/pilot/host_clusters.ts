@@ -2,6 +2,7 @@
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { type Cluster, clusterName } from "../model/cluster.ts";
 import type { VersionedResource } from "../model/snapshot.ts";
+import { sameElements } from "../lib/same_elements.ts";
 import type { BodyCache } from "./body_cache.ts";
 import { clusterSettings, comparedLabels } from "./cluster_settings.ts";
 import type { Viewer } from "./config_view.ts";
@@ -9,7 +10,6 @@ import type { DestinationPolicy, DestinationRules } from "./destination_rules.ts
 import { type Membership, membershipOf } from "./endpoints.ts";
 import type { VisiblePort } from "./service_catalogue.ts";
 import type { MeshService, ServicePort } from "./services.ts";
-import { sameElements } from "./stable_resources.ts";
 import { effectivePolicy } from "./traffic_policies.ts";
 import { reachOf } from "./upstream_security.ts";
 

@@ -7,6 +7,7 @@ import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import type { ServiceInfo } from "../model/call_info.ts";
 import { type Resource, resourceKey, type VersionedResource, type VirtualHost } from "../model/snapshot.ts";
 import type { SkippedRule } from "../model/route.ts";
+import { sameElements } from "../lib/same_elements.ts";
 import type { BodyCache } from "./body_cache.ts";
 import type { ConfigPart, ScopedViewer, Viewer } from "./config_view.ts";
 import type { DestinationRules } from "./destination_rules.ts";
@@ -17,7 +18,6 @@ import { defaultRoutes, NO_ROUTES, originOf, type RouteScope, routesOf } from ".
 import type { ServiceCatalogue, VisibleHost, VisiblePort } from "./service_catalogue.ts";
 import { type BuiltTcpRoutes, requestRoutesOf, tcpRoutesOf, tcpRulesPassedOver } from "./tcp_routes.ts";
 import type { SnapshotEntry } from "./shared_snapshot.ts";
-import { sameElements } from "./stable_resources.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
 import type { MeshRule, PassedOver, VirtualServices } from "./virtual_services.ts";
 

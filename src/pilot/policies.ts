@@ -13,9 +13,9 @@ import type { MutualTlsMode, PeerAuthenticationSpec } from "../config/schema/pee
 import type { RequestAuthenticationSpec } from "../config/schema/request_authentication.ts";
 import type { JwtRule } from "../model/jwt_rule.ts";
 import type { Policy, PolicyAttribute, PolicyRule, PolicyTest } from "../model/policy.ts";
+import { sameElements } from "../lib/same_elements.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
 import { jwtRulesOf } from "./jwt_rules.ts";
-import { sameElements } from "./stable_resources.ts";
 
 export type EffectiveMode = Exclude<MutualTlsMode, "UNSET">;
 

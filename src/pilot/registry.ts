@@ -49,6 +49,7 @@ export class WorkloadRegistry {
   readonly #trustDomain: string;
   readonly groups: WorkloadGroups;
   readonly #health = new HealthReports();
+  #entries: readonly ConfigResource<WorkloadEntrySpec>[] = [];
   /** What the files say, by key. */
   #files: ReadonlyMap<WorkloadKey, FileWorkload> = new Map();
   #enrolled = new Set<WorkloadKey>();
@@ -76,6 +77,8 @@ export class WorkloadRegistry {
 
   /** Takes the WorkloadEntries of a new generation; costs what differs from the one before. */
   setFiles(entries: readonly ConfigResource<WorkloadEntrySpec>[]): void {
+    if (entries === this.#entries) return;
+    this.#entries = entries;
     const before = this.#files;
     const files = new Map<WorkloadKey, FileWorkload>();
     const changed: WorkloadKey[] = [];

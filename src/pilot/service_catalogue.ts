@@ -1,8 +1,9 @@
 /** The services that each namespace sees, found by host. */
 import { appendTo } from "../lib/append_to.ts";
 import { hostMatches } from "../config/host.ts";
+import { sameElements } from "../lib/same_elements.ts";
 import type { MeshService, ServicePort } from "./services.ts";
-import { differing, sameElements } from "./stable_resources.ts";
+import { differing } from "./stable_resources.ts";
 import { isVisible } from "../config/visibility.ts";
 
 /** A port of a service; services of one host and namespace add up their ports. */

@@ -3,7 +3,7 @@
  * are, are one object: a snapshot of thousands of resources costs its own list of hosts, and what is in no other.
  */
 import type { ResourceKey, Snapshot, VersionedResource } from "../model/snapshot.ts";
-import { sameElements } from "./stable_resources.ts";
+import { sameElements } from "../lib/same_elements.ts";
 
 export type SnapshotEntry = readonly [key: ResourceKey, resource: VersionedResource];
 

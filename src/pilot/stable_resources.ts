@@ -3,6 +3,7 @@
  * its resources are new objects that say what the old ones said; whoever works with identities needs the old ones.
  */
 import type { ConfigResource, ResourceSet } from "../config/resource.ts";
+import { sameElements } from "../lib/same_elements.ts";
 
 /**
  * `next` with the objects of `before` wherever they mean the same, down to the lines at which rules stand, since routes
@@ -51,11 +52,6 @@ export function differing<Item>(next: readonly Item[], before: readonly Item[]):
 
 function keyOf({ namespace, name }: ConfigResource<unknown>): string {
   return `${namespace}/${name}`;
-}
-
-/** Whether two lists have the same objects in the same order. */
-export function sameElements(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a === b || (a.length === b.length && a.every((element, index) => element === b[index]));
 }
 
 function sameEssence(a: ConfigResource<unknown>, b: ConfigResource<unknown>): boolean {

@@ -1,8 +1,8 @@
 /** The authorities of virtual hosts: unique in a snapshot, so that exactly one answers to each name. */
 import { hostMatches } from "../config/host.ts";
+import { sameElements } from "../lib/same_elements.ts";
 import { defaultPortOf, type MeshService } from "./services.ts";
 import type { ServiceCatalogue, ServiceScope, VisibleHost, VisibleHosts } from "./service_catalogue.ts";
-import { sameElements } from "./stable_resources.ts";
 
 /**
  * Hands out the names of one namespace's view: a service's full host goes before another's short name for itself, and

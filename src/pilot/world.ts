@@ -14,6 +14,7 @@ import {
   type Trust,
   type VersionedResource,
 } from "../model/snapshot.ts";
+import { sameElements } from "../lib/same_elements.ts";
 import { CompiledConfig } from "./compiled_config.ts";
 import type { ConfigPart, ConfigView } from "./config_view.ts";
 import { labelsOf, workloadInfo } from "./endpoint_of.ts";
@@ -25,7 +26,7 @@ import { doorsOf } from "./sidecar_doors.ts";
 import { modeAt, type PeerMode, type PolicyCatalogue } from "./policies.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
 import { SharedSnapshot, type SnapshotEntry, type SnapshotPart } from "./shared_snapshot.ts";
-import { sameElements, stableResources } from "./stable_resources.ts";
+import { stableResources } from "./stable_resources.ts";
 
 export interface WorldInput {
   readonly resources: ResourceSet;

@@ -69,6 +69,25 @@ describe("ConfigReader", () => {
     expect(moved?.[2]?.position.line).toBe((before?.[2]?.position.line ?? 0) + 1);
   });
 
+  test("ConfigReader keeps the list of a kind of which all is as it was, and what is there twice stays wrong", () => {
+    const reader = new ConfigReader();
+    const document = (kind: string, name: string, spec: string) =>
+      `apiVersion: networking.istio.io/v1\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
+    const host = (name: string) => document("WorkloadEntry", name, "{address: 10.0.0.1}");
+    const rule = (name: string) => document("DestinationRule", name, "{host: a}");
+    const read = (...texts: string[]) =>
+      reader.read(texts.map((text, index) => ({ file: `${index}.yaml`, text })));
+    const first = read(host("a"), rule("a")).resources;
+    const second = read(host("a"), rule("b")).resources;
+    expect(second?.workloadEntries).toBe(first?.workloadEntries as never);
+    expect(second?.destinationRules.map(({ name }) => name)).toEqual(["b"]);
+    const twice = [host("a"), host("a")];
+    for (const other of ["c", "d"]) {
+      const { resources, findings, resourceCount } = read(...twice, rule(other));
+      expect([resources, findings.length, resourceCount]).toEqual([null, 1, 2]);
+    }
+  });
+
   test("ConfigReader holds all documents of a file together to its limit", () => {
     const half = `kind: x\na: [${"1,".repeat(YAML_VALUES_MAX / 2)}]\n`;
     const messages = (text: string) =>
