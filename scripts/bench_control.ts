@@ -16,7 +16,7 @@ import { issueIdentities } from "./control_bench/identities.ts";
 import { renewAll } from "./control_bench/renewals.ts";
 
 const BOWLINE = process.env["BOWLINE_BIN"] ?? new URL("../dist/bowline", import.meta.url).pathname;
-const ADDRESS = "127.0.52.1";
+const ADDRESS = "127.0.59.1";
 const TRUST_DOMAIN = "cluster.local";
 const NAMESPACES = 20;
 const ENDPOINTS_PER_SERVICE = 5;

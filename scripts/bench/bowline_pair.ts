@@ -4,8 +4,8 @@ import { type Pair, SERVICE, UPSTREAM_PORT } from "./pair.ts";
 import { type Running, start, until } from "./processes.ts";
 
 const BOWLINE = process.env["BOWLINE_BIN"] ?? new URL("../../dist/bowline", import.meta.url).pathname;
-const CONTROL_PLANE = "127.0.50.9";
-const CALLER = "127.0.50.1";
+const CONTROL_PLANE = "127.0.46.9";
+const CALLER = "127.0.46.1";
 
 const RESOURCES = `
 apiVersion: v1

@@ -3,8 +3,8 @@ import { writeFileSync } from "node:fs";
 import { identityFiles, type Pair, SERVICE as UPSTREAM, type Upstream, UPSTREAM_PORT } from "./pair.ts";
 import { accepts, program, start, until } from "./processes.ts";
 
-const CALLER = "127.0.50.3";
-const SERVICE = "127.0.50.4";
+const CALLER = "127.0.46.3";
+const SERVICE = "127.0.46.4";
 const PORTS = {
   small: { caller: 15001, service: 15008 },
   large: { caller: 15002, service: 15009 },

@@ -6,8 +6,8 @@ import { identityFiles, type Pair, SERVICE as UPSTREAM, UPSTREAM_PORT } from "./
 import { accepts, start, until } from "./processes.ts";
 import { nginxCommand, nginxConfig } from "./upstreams.ts";
 
-const CALLER = "127.0.50.5";
-const SERVICE = "127.0.50.6";
+const CALLER = "127.0.46.5";
+const SERVICE = "127.0.46.6";
 const PORTS = {
   small: { caller: 15001, service: 15008 },
   large: { caller: 15002, service: 15009 },

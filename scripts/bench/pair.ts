@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Running } from "./processes.ts";
 
 /** Where the upstreams are, and bowline's sidecar of the service. */
-export const SERVICE = "127.0.50.2";
+export const SERVICE = "127.0.46.2";
 
 /** The upstreams' ports: small answers over HTTP/1.1, 1 MiB bodies, small answers over HTTP/2 without TLS. */
 export const UPSTREAM_PORT = { small: 8080, large: 8082, grpc: 8083 } as const;
