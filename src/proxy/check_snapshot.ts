@@ -6,7 +6,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { PolicyCounts } from "../telemetry/policy_counts.ts";
 import { HostTable } from "./cluster/host_table.ts";
-import { compileSnapshot } from "./compiled_snapshot.ts";
+import { compileSnapshot } from "./compile_snapshot.ts";
 
 /** In what is compiled to be thrown away nothing ever falls due. */
 const STOPPED: Clock = { now: () => 0, monotonic: () => 0, after: () => () => {} };

@@ -133,7 +133,7 @@ export class ProxyParts {
 
   createKeySources(): KeySources {
     const { clock, random, jwksAllow, info } = this.#options;
-    // As in compiled_snapshot.ts: most proxies ask nobody for keys.
+    // As in compile_snapshot.ts: most proxies ask nobody for keys.
     const { KeyServer } = require("./jwt/key_server.ts") as typeof import("./jwt/key_server.ts");
     const { KeySources } = require("./jwt/key_sources.ts") as typeof import("./jwt/key_sources.ts");
     const server = new KeyServer({

@@ -25,15 +25,10 @@ import { PolicyCall, type PolicyDestination, type PolicyPeer } from "../policy/p
 import type { BoundPolicies } from "../policy/policy_table.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { connectHead } from "../tcp/server_connection.ts";
-import type { AttemptFailure } from "../route/retry_policy.ts";
 import { authenticate } from "./authenticate.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
-import { GuardedExchange } from "./guarded_exchange.ts";
+import { InboundExchange } from "./inbound_exchange.ts";
 import type { Target } from "./http_exchange.ts";
-import { lostOnKeptConnection } from "./upstream_failure.ts";
-
-/** A connection that the workload closed as the request was on its way is tried once more. */
-const RETRIES_MAX = 1;
 
 export interface InboundOptions extends ExchangeContext {
   readonly edges: EdgeRegistry;
@@ -300,49 +295,6 @@ export class InboundAcceptor implements Acceptor {
         { host: "unknown", name: UNKNOWN_WORKLOAD.name, namespace: UNKNOWN_WORKLOAD.namespace },
       mtls: true,
     });
-  }
-}
-
-export class InboundExchange extends GuardedExchange {
-  readonly #workload: string;
-  #target: Target | null = null;
-
-  constructor(
-    context: ExchangeContext,
-    workload: string,
-    stream: ServerStream,
-    head: RequestHead,
-    ended: boolean,
-  ) {
-    super(context, stream, head, ended);
-    this.#workload = workload;
-  }
-
-  protected override prepare(target: Target): void {
-    this.#target = target;
-  }
-
-  protected override afterFailure(
-    attempt: number,
-    failure: AttemptFailure,
-    processed: boolean,
-  ): Target | null {
-    if (attempt > RETRIES_MAX || processed) return null;
-    const again = failure === "refused" || lostOnKeptConnection(this.head, failure, processed);
-    return again ? this.#target : null;
-  }
-
-  protected override backoffMs(): number {
-    return 0;
-  }
-
-  /** The own workload is none. */
-  protected override get upstreamIsProxy(): boolean {
-    return false;
-  }
-
-  protected override get proxyName(): string {
-    return `inbound ${this.#workload}`;
   }
 }
 

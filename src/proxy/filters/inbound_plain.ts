@@ -5,7 +5,8 @@ import type { CallRecorder, RecordedCaller } from "../../telemetry/call_recorder
 import { type Edge, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import type { Host } from "../cluster/host.ts";
 import type { HostTable } from "../cluster/host_table.ts";
-import { type CompiledSnapshot, INBOUND_CONNECT_TIMEOUT_MS } from "../compiled_snapshot.ts";
+import type { CompiledSnapshot } from "../compiled_snapshot.ts";
+import { INBOUND_CONNECT_TIMEOUT_MS } from "../inbound_service.ts";
 import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
 import { CLIENT_CERT_HEADER, takeMeshHeaders } from "../mesh_headers.ts";
@@ -17,7 +18,7 @@ import { authenticate } from "./authenticate.ts";
 import { ensureEntryHeaders } from "./entry_headers.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
 import type { Target } from "./http_exchange.ts";
-import { InboundExchange } from "./inbound.ts";
+import { InboundExchange } from "./inbound_exchange.ts";
 
 export interface PlainInboundOptions extends ExchangeContext {
   readonly random: Random;

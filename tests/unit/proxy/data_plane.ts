@@ -15,7 +15,8 @@ import {
 import type { WorkloadInfo } from "../../../src/model/call_info.ts";
 import { HostTable } from "../../../src/proxy/cluster/host_table.ts";
 import { TlsFiles } from "../../../src/proxy/cluster/tls_files.ts";
-import { type CompiledSnapshot, compileSnapshot } from "../../../src/proxy/compiled_snapshot.ts";
+import { compileSnapshot } from "../../../src/proxy/compile_snapshot.ts";
+import type { CompiledSnapshot } from "../../../src/proxy/compiled_snapshot.ts";
 import type { Acceptor } from "../../../src/proxy/exchange.ts";
 import { ConnectionGate } from "../../../src/proxy/listener/connection_gate.ts";
 import { OutboundDoor } from "../../../src/proxy/listener/outbound_door.ts";
