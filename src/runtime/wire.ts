@@ -46,6 +46,7 @@ export interface TlsWire extends Wire {
 /** Hears what happens on a Wire. After `onClose` nothing comes. */
 export interface WireOwner {
   onData(chunk: Buffer): void;
+  /** The wire takes more. Bun says so behind the peer's FIN as well, where it had taken everything. */
   onDrain(): void;
   /** The peer sent FIN; our side is still open. */
   onEnd(): void;

@@ -186,21 +186,29 @@ describe("an upstream that gives no answer to pass on", () => {
     expect(`${text.slice(9, 12)} ${reply(text)}`).toBe(`503 UF ${details}; inbound shop/server`);
   });
 
-  scenario("never answers: it is waited for, and let go when the client gives up", async () => {
-    const heard = () => faulty.requests.filter(({ path }) => path === "/silence").length;
-    let answer = "";
-    const socket = connect({ host: CLIENT, port: 15001 });
-    socket.on("error", () => {});
-    socket.on("data", (chunk: Buffer) => answer += chunk.toString("latin1"));
-    socket.write(get("faulty", "/silence"));
-    await until("the request is heard", () => heard() > 0);
-    await Bun.sleep(300);
-    expect(answer).toBe("");
-    expect(culprit !== null && faulty.connections.has(culprit)).toBe(true);
-    socket.resetAndDestroy();
-    await othersAreWell();
-    expect(heard()).toBe(1);
-  });
+  for (
+    const [client, leave] of [
+      ["gives up", (socket: Socket) => socket.resetAndDestroy()],
+      ["has ended without a word, as one that dies does", (socket: Socket) => socket.end()],
+    ] as const
+  ) {
+    scenario(`never answers: it is waited for, and let go when the client ${client}`, async () => {
+      const heard = () => faulty.requests.filter(({ path }) => path === "/silence").length;
+      const before = heard();
+      let answer = "";
+      const socket = connect({ host: CLIENT, port: 15001 });
+      socket.on("error", () => {});
+      socket.on("data", (chunk: Buffer) => answer += chunk.toString("latin1"));
+      socket.write(get("faulty", "/silence"));
+      await until("the request is heard", () => heard() > before);
+      await Bun.sleep(300);
+      expect(answer).toBe("");
+      expect(culprit !== null && faulty.connections.has(culprit)).toBe(true);
+      leave(socket);
+      await othersAreWell();
+      expect(heard()).toBe(before + 1);
+    });
+  }
 });
 
 /** Flag, details and origin of a local reply. */

@@ -127,10 +127,12 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   }
 
   onDrain(): void {
+    const waited = this.#writer.unsent > 0;
     this.#writer.onDrain();
     if (this.#state === State.Lingering) return this.#shutdownWhenSent();
     if (this.#state !== State.Exchange) return;
-    this.#touch();
+    // It is said behind the client's FIN, too, which is no reason to wait for long.
+    if (waited) this.#touch();
     this.#finishIfDone();
   }
 

@@ -143,6 +143,8 @@ describe("a client that closes", () => {
     const down = new Downstream();
     down.send(GET + GET);
     down.connection.onEnd();
+    // As Bun tells it.
+    down.connection.onDrain();
     down.clock.advance(HALF_CLOSED_MS - 1);
     expect(down.last.reset).toBeNull();
     down.clock.advance(WHEEL_LATENESS_MS + 1);
