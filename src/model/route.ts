@@ -176,6 +176,15 @@ export interface HeaderEdits {
   readonly set: readonly (readonly [name: string, value: string])[];
   readonly add: readonly (readonly [name: string, value: string])[];
   readonly remove: readonly string[];
+  /** With commands in their values, as in header_format.ts; each stands after the others of its kind. @default none */
+  readonly formatted?: readonly FormattedHeader[];
+}
+
+export interface FormattedHeader {
+  readonly name: string;
+  /** Like those in `set`; else like those in `add`. */
+  readonly replaces: boolean;
+  readonly text: string;
 }
 
 /** Delay and abort are drawn one without the other. Percentages are 0 to 100, fractions allowed. */

@@ -156,6 +156,8 @@ function headerEdits(all: readonly (HeaderOperations | null)[]): HeaderEdits | n
     add: pairs(({ add }) => add),
     remove: present.flatMap(({ remove }) => remove),
   };
+  const formatted = present.flatMap((one) => one.formatted ?? []);
+  if (formatted.length > 0) return { ...edits, formatted };
   return edits.set.length + edits.add.length + edits.remove.length === 0 ? null : edits;
 }
 

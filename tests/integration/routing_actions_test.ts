@@ -121,6 +121,13 @@ const SHOP = `
 - match: [{ uri: { exact: /teapot } }]
   directResponse: { status: 418, body: { string: short and stout } }
   headers: { response: { set: { x-made-by: the proxy } } }
+- match: [{ uri: { prefix: /formats } }]
+  headers:
+    request:
+      set: { x-set: "%REQ(x-team?x-user):3%", x-kept: "%REQ(x-none)%", x-whole: "100%%" }
+      add: { x-add: "%PROTOCOL% %REQ(:method)% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%" }
+    response: { set: { x-code: "%RESPONSE_CODE% for %REQ(:path)%" } }
+  route: [{ destination: { host: shop, subset: v1 } }]
 - match: [{ uri: { prefix: /headers } }]
   headers:
     request: { set: { x-set: rule }, add: { x-add: rule }, remove: [x-gone] }
@@ -230,6 +237,22 @@ describe("what the proxy answers itself", () => {
   scenario("a redirect", async () => {
     const { status, header } = await answer("/moved?a=b");
     expect([status, header("location")]).toEqual([308, "https://shop.example.com/here?a=b"]);
+  });
+
+  scenario("headers with values that are made for each request", async () => {
+    const fields = ["x-user: alice", "x-kept: mine"].flatMap((field) => ["-H", field]);
+    for (
+      const [version, spoken] of [["--http1.1", "HTTP/1.1"], ["--http2-prior-knowledge", "HTTP/2"]] as const
+    ) {
+      const { headers } = await echo("/formats?x=1", version, ...fields);
+      expect([headers["x-set"], headers["x-kept"], headers["x-whole"], headers["x-add"]]).toEqual([
+        "ali",
+        "mine",
+        "100%",
+        `${spoken} GET ${CLIENT}`,
+      ]);
+    }
+    expect((await answer("/formats?x=1")).header("x-code")).toBe("200 for /formats?x=1");
   });
 
   scenario("a direct response with its headers", async () => {

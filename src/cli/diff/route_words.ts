@@ -141,6 +141,9 @@ function editTexts(edits: HeaderEdits | undefined, where: string): string[] {
     ...edits.remove.map((name) => `header ${name} removed ${where}`),
     ...edits.set.map(([name, value]) => `header ${name} set to ${JSON.stringify(value)} ${where}`),
     ...edits.add.map(([name, value]) => `header ${name} gets ${JSON.stringify(value)} ${where}`),
+    ...(edits.formatted ?? []).map(({ name, replaces, text }) =>
+      `header ${name} ${replaces ? "set to" : "gets"} ${JSON.stringify(text)} ${where}`
+    ),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** An item of MeshConfig's `extensionProviders`: servers of the operator's that proxies may ask. */
 import * as v from "valibot";
 import { fields, list, map, optional, type Schema } from "./fields.ts";
-import { headerName, headerValue } from "./header_operations.ts";
+import { headerName, plainHeaderValue } from "./header_operations.ts";
 import { duration, wholeNumber } from "./numbers.ts";
 import { wrong } from "./problem.ts";
 import { isDnsName, portNumber } from "./scalars.ts";
@@ -55,7 +55,7 @@ const envoyExtAuthzHttp = fields({
   /** Istio's older name for the next one. */
   includeHeadersInCheck: list(headerPattern),
   includeRequestHeadersInCheck: list(headerPattern),
-  includeAdditionalHeadersInCheck: map(headerValue, headerName as v.GenericSchema<string, string>),
+  includeAdditionalHeadersInCheck: map(plainHeaderValue, headerName as v.GenericSchema<string, string>),
   includeRequestBodyInCheck: optional(requestBody as Schema<v.InferOutput<typeof requestBody>>),
   headersToUpstreamOnAllow: list(headerPattern),
   headersToDownstreamOnAllow: list(headerPattern),

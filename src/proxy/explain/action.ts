@@ -147,7 +147,13 @@ function mirrorOf({ cluster, percentage }: Mirror): ExplainedMirror {
 
 function headersOf(edits: HeaderEdits | undefined): ExplainedHeaders {
   if (edits === undefined) return NO_HEADERS;
-  return { set: Object.fromEntries(edits.set), add: Object.fromEntries(edits.add), remove: edits.remove };
+  const formatted = (replaces: boolean) =>
+    (edits.formatted ?? []).filter((one) => one.replaces === replaces).map(({ name, text }) => [name, text]);
+  return {
+    set: Object.fromEntries([...edits.set, ...formatted(true)]),
+    add: Object.fromEntries([...edits.add, ...formatted(false)]),
+    remove: edits.remove,
+  };
 }
 
 export function destinationOf(

@@ -40,6 +40,12 @@ export abstract class CountedExchange {
     this.#grpcStatus = isGrpc(head) ? GRPC_STATUS_NONE : NOT_GRPC;
   }
 
+  /** When it came, by the calendar. */
+  protected get startedMs(): number {
+    const { clock } = this.context;
+    return clock.now() - (clock.monotonic() - this.#startedMs);
+  }
+
   protected get isGrpc(): boolean {
     return this.#grpcStatus !== NOT_GRPC;
   }

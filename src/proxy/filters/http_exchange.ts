@@ -144,8 +144,8 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     this.answer(reply);
     const flags = this.withFlags(reply.flags);
     const { head, body } = renderLocalReply({ ...reply, flags }, this.isGrpc, this.proxyName);
-    this.editAnswer(head.headers);
     this.status = head.status;
+    this.editAnswer(head.headers);
     this.hearGrpcStatus(head.headers);
     if (body !== null) this.countReply(body);
     this.#finish(reply.flags, edge);

@@ -14,6 +14,7 @@ import type {
   CompiledMirror,
   CompiledRoute,
 } from "../route/compiled_route.ts";
+import type { CallSource, FormattedCall } from "../route/formatted_header_edits.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { redirectLocation } from "../route/redirect.ts";
 import { matchedBlock, pickDestination } from "../route/route_table.ts";
@@ -24,7 +25,7 @@ import { Mirror, shadowAuthority } from "./mirror.ts";
 
 type ClusterRoute = CompiledRoute<CompiledCluster>;
 
-export class OutboundExchange extends ClusterExchange {
+export class OutboundExchange extends ClusterExchange implements CallSource {
   #service: ServiceInfo | null = null;
   /** Once its filters let the request by. */
   #route: ClusterRoute | null = null;
@@ -109,8 +110,8 @@ export class OutboundExchange extends ClusterExchange {
     const { head } = this;
     // What the rewrite replaces depends on the conditions that held, and edits may change what they look at.
     const path = changes?.path?.apply(head.path, matchedBlock(route, head));
-    requestEdits?.apply(head.headers);
-    route.requestEdits?.apply(head.headers);
+    requestEdits?.apply(head.headers, this);
+    route.requestEdits?.apply(head.headers, this);
     head.authority = changes?.authority ?? authority ?? head.authority;
     if (path !== undefined && head.path.startsWith("/")) {
       const normal = normalPath(path, this.snapshot.settings.pathNormalization);
@@ -131,9 +132,14 @@ export class OutboundExchange extends ClusterExchange {
     super.editAnswer(headers);
     const route = this.#route;
     if (route === null) return;
-    this.#destination?.responseEdits?.apply(headers);
-    route.responseEdits?.apply(headers);
+    this.#destination?.responseEdits?.apply(headers, this);
+    route.responseEdits?.apply(headers, this);
     if (route.cors !== null && this.#origin !== null) permitAnswer(route.cors, this.#origin, headers);
+  }
+
+  formattedCall(headers: HeaderList): FormattedCall {
+    const { head, clientAddress, startedMs, status } = this;
+    return { head, clientAddress, startedMs, answer: status === 0 ? null : { status, headers } };
   }
 
   protected override get keepsBody(): boolean {

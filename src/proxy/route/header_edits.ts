@@ -2,32 +2,35 @@
 import { isFixedHeader } from "../../model/fixed_headers.ts";
 import type { HeaderEdits } from "../../model/route.ts";
 import type { HeaderList } from "../exchange.ts";
+import { type CallSource, drop, FormattedHeaderEdits } from "./formatted_header_edits.ts";
 
+/** Those that are the same for all requests; of formatted ones see there. */
 export class CompiledHeaderEdits {
   readonly #remove: ReadonlySet<string>;
   /** Flat, as a HeaderList: of several `set` for one name the last counts. */
   readonly #append: HeaderList;
+  /** Null where nothing is made for each request. */
+  readonly #formatted: FormattedHeaderEdits | null;
 
-  constructor({ remove, set, add }: HeaderEdits) {
+  /** Throws when a format is none. */
+  constructor({ remove, set, add, formatted = [] }: HeaderEdits) {
     const last = new Map(editable(set));
-    this.#remove = new Set([...remove.filter((name) => !isFixedHeader(name)), ...last.keys()]);
+    const removed = remove.filter((name) => !isFixedHeader(name));
+    this.#remove = new Set([...removed, ...last.keys()]);
     this.#append = [...last, ...editable(add)].flat();
+    this.#formatted = formatted.length === 0
+      ? null
+      : new FormattedHeaderEdits(new Set(removed), [...last], editable(add), formatted);
   }
 
-  /** Edits a head in place. A header that is added stands in a field of its own, which means the same as a list. */
-  apply(headers: HeaderList): void {
-    if (this.#remove.size > 0) this.#drop(headers);
+  /**
+   * Edits a head in place. A header that is added stands in a field of its own, which means the same as a list. `source`
+   * is asked where a value is made for each request.
+   */
+  apply(headers: HeaderList, source: CallSource): void {
+    if (this.#formatted !== null) return this.#formatted.apply(headers, source.formattedCall(headers));
+    if (this.#remove.size > 0) drop(headers, this.#remove);
     for (const part of this.#append) headers.push(part);
-  }
-
-  #drop(headers: HeaderList): void {
-    let kept = 0;
-    for (let i = 0; i < headers.length; i += 2) {
-      if (this.#remove.has(headers[i] as string)) continue;
-      headers[kept++] = headers[i] as string;
-      headers[kept++] = headers[i + 1] as string;
-    }
-    headers.length = kept;
   }
 }
 

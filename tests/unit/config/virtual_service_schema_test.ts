@@ -97,12 +97,41 @@ describe("headers", () => {
     expect(headerFaults("{request: {set: {A: x, a: y}}}")[0]).toContain("is named twice");
   });
 
-  test("a percent sign is written twice, and Envoy's operators are refused", () => {
-    expect(headersOf('{request: {set: {a: "5%%"}}}')?.request?.set).toEqual({ a: "5%" });
-    expect(headerFaults('{request: {set: {a: "%START_TIME%"}}}')).toEqual([
-      "BOW0005 spec.http[0].headers.request.set.a: Envoy's %COMMAND% is not implemented in this version of bowline",
+  test("a percent sign is written twice, and else begins a command, which stays as it is written", () => {
+    expect(headersOf('{request: {set: {a: "5%%", b: "%%PROTOCOL%%"}}}')?.request?.set).toEqual({
+      a: "5%",
+      b: "%PROTOCOL%",
+    });
+    expect(headersOf('{request: {set: {A: "%PROTOCOL%", b: c}, add: {d: "5%% %REQ(X?:path):9%"}}}')?.request)
+      .toEqual({
+        set: { b: "c" },
+        add: {},
+        remove: [],
+        formatted: [
+          { name: "a", replaces: true, text: "%PROTOCOL%" },
+          { name: "d", replaces: false, text: "5%% %REQ(X?:path):9%" },
+        ],
+      });
+    expect(headerFaults('{response: {set: {a: "%RESP(b)% %RESPONSE_CODE%"}}}')).toEqual([]);
+  });
+
+  test("commands that are none, or lack something, are refused", () => {
+    expect(headerFaults('{request: {set: {a: "%HOSTNAME%"}}}')).toEqual([
+      "BOW0005 spec.http[0].headers.request.set.a: Envoy's %HOSTNAME% is not implemented in this version of bowline",
     ]);
-    expect(headerFaults('{request: {set: {a: "5%"}}}')[0]).toContain('write "%%"');
+    for (const text of ["%REQ%", "%REQ()%", "%REQ(a?b?c)%", "%REQ(x-bowline-port)%", "%PROTOCOL(a)%"]) {
+      expect([text, headerFaults(`{request: {set: {a: "${text}"}}}`)]).toEqual([
+        text,
+        [expect.stringContaining("does not name what it is about")],
+      ]);
+    }
+    for (const text of ["%RESP(b)%", "%RESPONSE_CODE%"]) {
+      expect(headerFaults(`{request: {add: {a: "${text}"}}}`)[0]).toContain("which is not there yet");
+    }
+    expect(headerFaults('{request: {set: {host: "%REQ(a)%"}}}')[0]).toContain("without commands");
+    for (const text of ["5%", "% %", "%req(a)%"]) {
+      expect(headerFaults(`{request: {set: {a: "${text}"}}}`)[0]).toContain('write "%%"');
+    }
     expect(headerFaults('{request: {set: {a: "x\\ny"}}}')[0]).toContain("no line breaks");
   });
 });

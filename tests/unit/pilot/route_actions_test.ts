@@ -199,8 +199,18 @@ describe("headers", () => {
     },
   );
 
-  test("commands of Envoy's are refused, not sent as they are", () => {
-    expect(() => route(`${TO}, headers: {request: {set: {x-a: '%START_TIME%'}}}`)).toThrow("not implemented");
+  test("commands of Envoy's go to the proxy as they are written, those of the rule before the destination's", () => {
+    const to = "route: [{destination: {host: web}, headers: {request: {add: {x-b: '%REQ(b)%'}}}}]";
+    expect(route(`${to}, headers: {request: {set: {x-a: '%START_TIME%', x-c: c}}}`).requestHeaders).toEqual({
+      set: [["x-c", "c"]],
+      add: [],
+      remove: [],
+      formatted: [
+        { name: "x-a", replaces: true, text: "%START_TIME%" },
+        { name: "x-b", replaces: false, text: "%REQ(b)%" },
+      ],
+    });
+    expect(() => route(`${TO}, headers: {request: {set: {x-a: '%HOSTNAME%'}}}`)).toThrow("not implemented");
   });
 });
 

@@ -2,9 +2,15 @@ import { describe, expect, test } from "bun:test";
 import type { HeaderEdits } from "../../../../src/model/route.ts";
 import { CompiledHeaderEdits } from "../../../../src/proxy/route/header_edits.ts";
 
+const CALL = {
+  formattedCall: (): never => {
+    throw new Error("Nothing is made for each request");
+  },
+};
+
 function edited(headers: string[], edits: Partial<HeaderEdits>): string[] {
   const copy = [...headers];
-  new CompiledHeaderEdits({ set: [], add: [], remove: [], ...edits }).apply(copy);
+  new CompiledHeaderEdits({ set: [], add: [], remove: [], ...edits }).apply(copy, CALL);
   return copy;
 }
 
