@@ -29,16 +29,16 @@ const BY_KERNEL = "what a socket was told is the kernel's to know";
 const OLDER_FORM = "an older form of a field that is tried, and the same once it is read";
 
 const REASONS: Readonly<Record<string, Reason>> = {
-  allowOrigin: { why: OLDER_FORM, test: "unit/config/virtual_service_schema_test.ts" },
-  annotations: { why: "without effect", test: "unit/config/workload_schema_test.ts" },
+  allowOrigin: { why: OLDER_FORM, test: "unit/config/schema/virtual_service_schema_test.ts" },
+  annotations: { why: "without effect", test: "unit/config/schema/workload_schema_test.ts" },
   attributes: { why: "a part of a cookie that is tried", test: "unit/proxy/cluster/hash_policy_test.ts" },
   backoff: { why: "chance decides how long it is", test: "unit/pilot/route_actions_test.ts" },
-  consecutiveErrors: { why: "refused", test: "unit/config/destination_rule_schema_test.ts" },
-  mirrorPercent: { why: OLDER_FORM, test: "unit/config/virtual_service_schema_test.ts" },
+  consecutiveErrors: { why: "refused", test: "unit/config/schema/destination_rule_schema_test.ts" },
+  mirrorPercent: { why: OLDER_FORM, test: "unit/config/schema/virtual_service_schema_test.ts" },
   probes: { why: BY_KERNEL, test: "unit/runtime/tcp_keepalive_test.ts" },
   tcpKeepalive: { why: BY_KERNEL, test: "unit/proxy/connection_terms_test.ts" },
   time: { why: BY_KERNEL, test: "unit/pilot/cluster_settings_test.ts" },
-  warmupDurationSecs: { why: OLDER_FORM, test: "unit/config/destination_rule_schema_test.ts" },
+  warmupDurationSecs: { why: OLDER_FORM, test: "unit/config/schema/destination_rule_schema_test.ts" },
 };
 
 /** The folders whose resources go through the executable. */

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { HOST_LENGTH_MAX } from "../../../src/config/host.ts";
-import { LABEL_LENGTH_MAX, SUBDOMAIN_LENGTH_MAX } from "../../../src/config/schema/scalars.ts";
-import { PORT_MAX } from "../../../src/model/ports.ts";
-import { REGEX_BYTES_MAX, REGEX_INSTRUCTIONS_MAX } from "../../../src/config/schema/string_match.ts";
-import { WEIGHT_MAX } from "../../../src/config/schema/destination.ts";
-import { ENDPOINT_WEIGHT_MAX } from "../../../src/config/schema/workload_entry.ts";
-import { UNIMPLEMENTED_KINDS } from "../../../src/config/schema/unimplemented.ts";
-import { document, findingsOf, load } from "./config_texts.ts";
+import { HOST_LENGTH_MAX } from "../../../../src/config/host.ts";
+import { LABEL_LENGTH_MAX, SUBDOMAIN_LENGTH_MAX } from "../../../../src/config/schema/scalars.ts";
+import { PORT_MAX } from "../../../../src/model/ports.ts";
+import { REGEX_BYTES_MAX, REGEX_INSTRUCTIONS_MAX } from "../../../../src/config/schema/string_match.ts";
+import { WEIGHT_MAX } from "../../../../src/config/schema/destination.ts";
+import { ENDPOINT_WEIGHT_MAX } from "../../../../src/config/schema/workload_entry.ts";
+import { UNIMPLEMENTED_KINDS } from "../../../../src/config/schema/unimplemented.ts";
+import { document, findingsOf, load } from "../config_texts.ts";
 
 /** What is wrong with a spec, without position and resource. */
 function faults(kind: string, spec: string, apiVersion?: string): string[] {

@@ -1,6 +1,6 @@
 /** The traps of AuthorizationPolicy and PeerAuthentication that show in their schemas. */
 import { describe, expect, test } from "bun:test";
-import { document, findingsOf, specFaults } from "./config_texts.ts";
+import { document, findingsOf, specFaults } from "../config_texts.ts";
 
 describe("AuthorizationPolicy", () => {
   const faults = (spec: string) => specFaults("AuthorizationPolicy", spec);

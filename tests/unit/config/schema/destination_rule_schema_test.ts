@@ -1,7 +1,7 @@
 /** The traps of DestinationRule that show in its schema, whether or not the mesh does what the fields say yet. */
 import { describe, expect, test } from "bun:test";
-import { MAGLEV_TABLE_SIZE_LIMIT, RING_SIZE_MAX } from "../../../src/config/schema/load_balancer.ts";
-import { specFaults, specOf } from "./config_texts.ts";
+import { MAGLEV_TABLE_SIZE_LIMIT, RING_SIZE_MAX } from "../../../../src/config/schema/load_balancer.ts";
+import { specFaults, specOf } from "../config_texts.ts";
 
 const spec = (policy: string) => `host: a\ntrafficPolicy: ${policy}`;
 const policyOf = (policy: string) => specOf("DestinationRule", spec(policy)).trafficPolicy;

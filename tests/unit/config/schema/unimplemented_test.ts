@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { KINDS } from "../../../src/config/schema/kinds.ts";
-import { refusedIn, UNIMPLEMENTED } from "../../../src/config/schema/unimplemented.ts";
-import { validate } from "../../../src/config/schema_findings.ts";
-import { parseYaml } from "../../../src/config/yaml_node.ts";
-import { document, findingsOf } from "./config_texts.ts";
+import { KINDS } from "../../../../src/config/schema/kinds.ts";
+import { refusedIn, UNIMPLEMENTED } from "../../../../src/config/schema/unimplemented.ts";
+import { validate } from "../../../../src/config/schema_findings.ts";
+import { parseYaml } from "../../../../src/config/yaml_node.ts";
+import { document, findingsOf } from "../config_texts.ts";
 
 /** A value that has just the field at a path such as `http[].timeout`. */
 function holder(path: string): unknown {

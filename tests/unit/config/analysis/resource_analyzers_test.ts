@@ -1,7 +1,7 @@
 /** Analyzers of what routes lead to and policies speak of, each by itself, on specs of which some are not implemented yet. */
 import { describe, expect, test } from "bun:test";
-import type { Written } from "./config_texts.ts";
-import { A, entry, findings, rule, rules } from "./found.ts";
+import type { Written } from "../config_texts.ts";
+import { A, entry, findings, rule, rules } from "../found.ts";
 
 describe("DestinationRules", () => {
   const dr = (spec: string, name = "d"): Written => ["DestinationRule", name, `host: a\n${spec}`];

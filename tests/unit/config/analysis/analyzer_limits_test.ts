@@ -1,7 +1,7 @@
 /** Where the analyzers say nothing: beside each finding of the golden files, what is like it and all right. */
 import { describe, expect, test } from "bun:test";
-import { analyze } from "../../../src/config/analysis/analyzers.ts";
-import { resourcesOf, type Written } from "./config_texts.ts";
+import { analyze } from "../../../../src/config/analysis/analyzers.ts";
+import { resourcesOf, type Written } from "../config_texts.ts";
 
 /** The codes of what is found. */
 function codes(...written: Written[]): string[] {

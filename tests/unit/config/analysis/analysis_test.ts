@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { document, findingsOf, service } from "./config_texts.ts";
+import { document, findingsOf, service } from "../config_texts.ts";
 
 const route = (destination: string, name = "a", rest = "") =>
   document(

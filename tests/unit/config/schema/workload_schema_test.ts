@@ -1,6 +1,6 @@
 /** The traps of the kinds about services, workloads, gateways and the mesh that show in their schemas. */
 import { describe, expect, test } from "bun:test";
-import { specFaults, specOf } from "./config_texts.ts";
+import { specFaults, specOf } from "../config_texts.ts";
 
 describe("ServiceEntry", () => {
   const faults = (spec: string) => specFaults("ServiceEntry", spec);

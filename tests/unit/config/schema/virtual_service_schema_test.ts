@@ -1,9 +1,9 @@
 /** The traps of VirtualService that show in its schema, whether or not the mesh does what the fields say yet. */
 import { describe, expect, test } from "bun:test";
-import { DIRECT_BODY_BYTES_MAX, directResponse } from "../../../src/config/schema/http_actions.ts";
+import { DIRECT_BODY_BYTES_MAX, directResponse } from "../../../../src/config/schema/http_actions.ts";
 import * as v from "valibot";
-import { resolveGateway } from "../../../src/config/schema/gateway_name.ts";
-import { specFaults, specOf } from "./config_texts.ts";
+import { resolveGateway } from "../../../../src/config/schema/gateway_name.ts";
+import { specFaults, specOf } from "../config_texts.ts";
 
 const ROUTE = "route: [{destination: {host: a}}]";
 const spec = (rule: string) => `hosts: [a]\nhttp: [{${rule}}]`;

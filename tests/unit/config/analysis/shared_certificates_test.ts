@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { analyze } from "../../../src/config/analysis/analyzers.ts";
-import { resourcesOf, type Written } from "./config_texts.ts";
+import { analyze } from "../../../../src/config/analysis/analyzers.ts";
+import { resourcesOf, type Written } from "../config_texts.ts";
 
 const server = (host: string, tls: string, port = "{number: 443, name: p, protocol: HTTPS}") =>
   `{hosts: [${host}], port: ${port}, tls: {${tls}}}`;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { newlyMissing } from "../../../src/config/analysis/newly_missing.ts";
-import { resourcesOf, type Written } from "./config_texts.ts";
+import { newlyMissing } from "../../../../src/config/analysis/newly_missing.ts";
+import { resourcesOf, type Written } from "../config_texts.ts";
 
 const SERVICE: Written = ["Service", "a", "selector: {app: a}\nports: [{name: http, port: 80}]"];
 const SUBSETS: Written = ["DestinationRule", "a", "host: a\nsubsets: [{name: v1, labels: {version: v1}}]"];

@@ -1,8 +1,8 @@
 /** Analyzers of routing, each by itself, on specs of which some are not implemented yet. */
 import { describe, expect, test } from "bun:test";
-import { analyze } from "../../../src/config/analysis/analyzers.ts";
-import { resourcesOf, type Written } from "./config_texts.ts";
-import { A, findings, ROUTE, rule, rules, SILENT } from "./found.ts";
+import { analyze } from "../../../../src/config/analysis/analyzers.ts";
+import { resourcesOf, type Written } from "../config_texts.ts";
+import { A, findings, ROUTE, rule, rules, SILENT } from "../found.ts";
 
 describe("unreachableRules", () => {
   const unreachable = (...list: string[]) => findings(A, rules(...list));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { analyze } from "../../../src/config/analysis/analyzers.ts";
-import { document, resourcesIn, resourcesOf, type Written } from "./config_texts.ts";
+import { analyze } from "../../../../src/config/analysis/analyzers.ts";
+import { document, resourcesIn, resourcesOf, type Written } from "../config_texts.ts";
 
 const A: Written = ["Service", "a", "selector: {app: a}\nports: [{name: http, port: 80}]"];
 
