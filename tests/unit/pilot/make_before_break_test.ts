@@ -80,8 +80,7 @@ describe("Openings", () => {
 describe("Openings of plain text", () => {
   const inMode = (mode: string) => [
     ...at(8080),
-    `{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: web, namespace: shop}, ` +
-    `spec: {selector: {matchLabels: {app: web}}, mtls: {mode: ${mode}}}}`,
+    resource("PeerAuthentication shop/web", `{selector: {matchLabels: {app: web}}, mtls: {mode: ${mode}}}`),
   ];
   /** Whether it was told last that it takes plain text. */
   const takesIt = (proxy: FakeProxy) => {
