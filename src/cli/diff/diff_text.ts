@@ -145,8 +145,9 @@ function tcpMatchText({ serverNames, addresses }: TcpMatch): string {
 }
 
 function portLines({ host, change, fields }: ListenerChange): string[] {
+  const place = host.startsWith("unix:") ? `socket ${host}` : `port ${host.replace(/^:/, "")}`;
   return [
-    `${SIGNS[change]} the gateway's port ${host.replace(/^:/, "")}`,
+    `${SIGNS[change]} the gateway's ${place}`,
     ...fields.map((one) => `    ${fieldText(one)}`),
   ];
 }

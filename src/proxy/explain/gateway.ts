@@ -39,9 +39,13 @@ export function gatewayVerdict(
   const port = gatewayPort(scheme, head);
   const listener = gatewayListeners.find((one) => one.port === port);
   if (listener === undefined) {
-    const numbered = gatewayListeners.filter((one) => !isSocket(one));
+    const [sockets, numbered] = [
+      gatewayListeners.filter(isSocket),
+      gatewayListeners.filter((one) => !isSocket(one)),
+    ];
     const ports = [...new Set(numbered.map((one) => one.port))].sort((a, b) => a - b);
-    return { type: "refused", why: `the gateway has no port ${port}; it has ${ports.join(", ")}` };
+    const there = [...ports, ...sockets.map(({ name }) => name)].join(", ");
+    return { type: "refused", why: `the gateway has no port ${port}; it has ${there}` };
   }
   const table = new GatewayTable<null>(listener, () => null);
   const host = edgeHost(head.authority);

@@ -363,3 +363,23 @@ describe("explain()", () => {
     expect(() => ask(snapshot(), "reviews")).toThrow("no proxy settings");
   });
 });
+
+test("explain() names the sockets of a gateway beside its ports, which alone can be asked for", () => {
+  const listener = (bind: string | null, port: number, name: string): Resource => {
+    const chain = { serverNames: [], tls: null, table: `http.${name}`, routes: [] };
+    return { kind: "gatewayListener", name, bind, port, chains: [chain] };
+  };
+  const resources = [
+    settings(),
+    listener("unix:///run/a.sock", 0, "unix:///run/a.sock"),
+    listener(null, 8080, ":8080"),
+  ];
+  const snapshot: Snapshot = new Map(
+    resources.map((body) => [resourceKey(body), { version: "1", body }] as const),
+  );
+  const { explanation } = explain(snapshot, readExplainRequest("GET", "http://a.test/", []), () => undefined);
+  expect([explanation.action, explanation.trace[0]?.why]).toEqual([
+    "refused",
+    "the gateway has no port 80; it has 8080, unix:///run/a.sock",
+  ]);
+});
