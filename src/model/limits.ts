@@ -82,7 +82,7 @@ export const LIMITS = {
     default: 1_000,
     least: 0,
     most: MIB,
-    what: "that an HTTP/1 body with a Content-Length brings in each 10 seconds; below: 408",
+    what: "that a body with a Content-Length brings in each 10 seconds; below: 408",
     zero: "off",
     envoy: null,
   },

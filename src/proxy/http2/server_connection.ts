@@ -6,6 +6,7 @@ import type { Wire } from "../../runtime/wire.ts";
 import {
   type Acceptor,
   type HeaderList,
+  headerValue,
   opensTunnel,
   type ResetReason,
   type ResponseHead,
@@ -13,6 +14,7 @@ import {
   type ServerStream,
   type TunnelRequest,
 } from "../exchange.ts";
+import { BODY_TIMEOUT_MS } from "../http1/limits.ts";
 import { Http2Connection } from "./connection.ts";
 import type { FieldSection } from "./field_section.ts";
 import type { FrameReader } from "./frame_reader.ts";
@@ -153,6 +155,18 @@ export class Http2ServerConnection extends Http2Connection {
     this.sendBlock(stream.id, ended);
   }
 
+  /** Sets the deadline of the next bytes of its body. False: bodies have no pace here. */
+  pace(stream: Http2ServerStream): boolean {
+    if (this.bodyRateBytes === 0) return false;
+    this.wheel.set(stream, BODY_TIMEOUT_MS);
+    return true;
+  }
+
+  /** Bytes that a body of announced length brings in each such time. */
+  get bodyRateBytes(): number {
+    return this.limits.requestBodyRateBytes;
+  }
+
   /** Bears the rest of the stream's request for a moment. */
   linger(stream: Http2ServerStream): void {
     this.wheel.set(stream, LINGER_MS);
@@ -162,10 +176,15 @@ export class Http2ServerConnection extends Http2Connection {
 
   #refuse(stream: Http2ServerStream, status: number, details: string, ended: boolean): void {
     this.#acceptor.onMalformed(status, details);
-    this.sendResponse(stream, { status, headers: [], bodyLength: 0 }, false, true);
-    stream.localEnded = true;
+    this.say(stream, status);
     if (ended) this.forget(stream);
     else this.linger(stream);
+  }
+
+  /** Answers in the codec's own name. */
+  say(stream: Http2ServerStream, status: number): void {
+    this.sendResponse(stream, { status, headers: [], bodyLength: 0 }, false, true);
+    stream.localEnded = true;
   }
 }
 
@@ -175,6 +194,10 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   #toHead = false;
   #bodiless = false;
   #asked: TunnelRequest | null = null;
+  /** The client may hold its body back until it hears 100. */
+  #awaitsContinue = false;
+  /** Bytes of a paced body that were still to come as its deadline was set. */
+  #paceFrom = 0;
 
   constructor(connection: Http2ServerConnection, id: number, sendWindow: number) {
     super(connection, id, sendWindow);
@@ -185,16 +208,44 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     this.#toHead = head.method === "HEAD";
     this.#asked = head.tunnel ?? null;
     const handler = acceptor.accept(this, head, ended);
-    if (!this.closed) this.#handler = handler;
+    if (this.closed) return;
+    this.#handler = handler;
+    if (head.bodyLength <= 0 || this.#asked !== null) return;
+    this.#awaitsContinue = headerValue(head.headers, "expect") !== undefined;
+    if (!this.#awaitsContinue) this.#pace();
+  }
+
+  /** Whoever trickles a body of announced length holds an upstream for nothing, as in HTTP/1. */
+  #pace(): void {
+    this.#awaitsContinue = false;
+    this.#paceFrom = this.expected;
+    this.paced = !this.closed && !this.answered && !this.remoteEnded && this.#server.pace(this);
+  }
+
+  #endPace(): void {
+    this.paced = false;
+    this.#server.touch(this);
+  }
+
+  #judgeBody(): void {
+    const came = this.#paceFrom - this.expected;
+    if (this.isPaused || came >= this.#server.bodyRateBytes) return this.#pace();
+    this.paced = false;
+    this.onReset("timeout");
+    this.#server.say(this, 408);
+    this.#server.linger(this);
   }
 
   inform(status: number, headers: HeaderList): void {
-    if (!this.closed) this.#server.sendResponse(this, { status, headers, bodyLength: -1 }, true, false);
+    if (this.closed) return;
+    this.#server.sendResponse(this, { status, headers, bodyLength: -1 }, true, false);
+    if (status === 100 && this.#awaitsContinue) this.#pace();
   }
 
   respond(head: ResponseHead): void {
     if (this.closed) return;
     this.answered = true;
+    if (this.paced) this.#endPace();
     if (opensTunnel(this.#asked, head.status)) {
       // RFC 8441 §5: what HTTP/1 calls 101 is 200 here. A tunnel has no length.
       const status = head.status === 101 ? 200 : head.status;
@@ -231,13 +282,16 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
 
   resumeRequest(): void {
     this.resume();
+    if (this.paced) this.#pace();
   }
 
   override onData(chunk: Uint8Array): void {
+    if (this.#awaitsContinue) this.#pace();
     this.#handler?.onRequestBody(chunk);
   }
 
   override onEnd(trailers: HeaderList | null): void {
+    if (this.paced) this.#endPace();
     this.#handler?.onRequestEnd(trailers);
   }
 
@@ -260,6 +314,7 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
 
   override onDeadline(): void {
     if (this.lingering) return this.#server.resetStream(this, ErrorCode.NoError);
+    if (this.paced) return this.#judgeBody();
     // Otherwise the handler is slow, and it has timeouts of its own.
     const clientsTurn = this.tunnelling || this.isHeldUp || !(this.remoteEnded || this.isPaused);
     if (clientsTurn) super.onDeadline();

@@ -51,6 +51,8 @@ export abstract class Http2Stream implements Timed {
   answered = false;
   /** Nothing that still comes on it is of interest, and its end is near. */
   lingering = false;
+  /** Its deadline is that of the next bytes of its body, whatever else moves. */
+  paced = false;
   /** It carries a tunnel: each half ends on its own. */
   tunnelling = false;
   /** Bytes of body still to come, by the peer's content-length; -1: it did not say. */

@@ -77,7 +77,7 @@ export abstract class Http2Streams extends FramedWire implements PeerSettingsTar
   }
 
   touch(stream: Http2Stream): void {
-    if (stream.lingering) return;
+    if (stream.lingering || stream.paced) return;
     const { tunnelIdleMs, streamIdleMs } = this.limits;
     this.wheel.set(stream, stream.tunnelling ? tunnelIdleMs : streamIdleMs);
   }

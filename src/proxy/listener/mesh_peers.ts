@@ -88,6 +88,6 @@ export class MeshPeers {
     const acceptor: Acceptor = port === null ? peer : peer.requestsTo(String(port), "");
     const reception = port === null ? receptions.mesh : receptions.inbound;
     const http2 = wire.alpnProtocol === "h2";
-    setOwner(wire, http2 ? reception.http2(wire, acceptor) : reception.http1(wire, acceptor));
+    setOwner(wire, http2 ? reception.http2(wire, acceptor, port === null) : reception.http1(wire, acceptor));
   }
 }

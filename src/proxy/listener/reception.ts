@@ -17,12 +17,15 @@ export class Reception {
   readonly #wheel: TimerWheel;
   readonly #door: Door;
   readonly #limits: Limits;
+  /** Of connections that many share: there a body waits for the bytes of others, too, and has no pace. */
+  readonly #sharedLimits: Limits;
 
   constructor(gate: ConnectionGate, wheel: TimerWheel, side: Side, limits: Limits = DEFAULT_LIMITS) {
     this.gate = gate;
     this.#wheel = wheel;
     this.#door = { side, closed: false };
     this.#limits = limits;
+    this.#sharedLimits = { ...limits, requestBodyRateBytes: 0 };
   }
 
   /** Nobody is received here any more: what is in flight has as long to end as in a drain of the process. */
@@ -90,10 +93,12 @@ export class Reception {
     );
   }
 
-  http2(wire: Wire, acceptor: Acceptor): WireOwner {
+  /** `shared`: a proxy's, for all that call through it. */
+  http2(wire: Wire, acceptor: Acceptor, shared = false): WireOwner {
     const { releaseProven } = this.gate;
+    const limits = shared ? this.#sharedLimits : this.#limits;
     return this.gate.holdProven(
-      new Http2ServerConnection(wire, acceptor, this.#wheel, releaseProven, this.#limits),
+      new Http2ServerConnection(wire, acceptor, this.#wheel, releaseProven, limits),
       this.#door,
     );
   }

@@ -1,6 +1,8 @@
 /** Connections of clients from beginning to end: drain, deadlines, resets of long ago, and handlers that call back from inside. */
 import { describe, expect, test } from "bun:test";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
+import { BODY_TIMEOUT_MS } from "../../../../src/proxy/http1/limits.ts";
 import { STREAM_ID_MAX } from "../../../../src/proxy/http2/frames.ts";
 import { DRAIN_PING_TIMEOUT_MS, LINGER_MS } from "../../../../src/proxy/http2/limits.ts";
 import { Http2Downstream } from "./downstream.ts";
@@ -169,6 +171,72 @@ describe("Http2ServerConnection: deadlines", () => {
       'DATA 1 "late" END_STREAM',
       "RST_STREAM 3 CANCEL",
     ]);
+  });
+
+  describe("a body of announced length", () => {
+    const { requestBodyRateBytes: RATE } = DEFAULT_LIMITS;
+    const PASSED_MS = BODY_TIMEOUT_MS + WHEEL_LATENESS_MS;
+
+    async function begun(...fields: string[]): Promise<Http2Downstream> {
+      const down = await Http2Downstream.greeted();
+      down.send(headers(1, post("content-length", "60000", ...fields)));
+      return down;
+    }
+
+    test.each([RATE - 1, RATE])("that brings %d bytes in ten seconds", async (bytes) => {
+      const down = await begun();
+      for (let window = 0; window < 5; window++) {
+        down.clock.advance(BODY_TIMEOUT_MS / 2);
+        down.send(data(1, "x".repeat(bytes)));
+        down.clock.advance(BODY_TIMEOUT_MS / 2 + WHEEL_LATENESS_MS);
+      }
+      const slow = bytes < RATE;
+      expect([down.last.reset, await down.read()]).toEqual(
+        slow
+          ? ["timeout", ["HEADERS 1 END_STREAM :status=408 content-length=0", "RST_STREAM 1 NO_ERROR"]]
+          : [null, []],
+      );
+    });
+
+    test("has all the time that its reader takes", async () => {
+      const down = await begun();
+      down.last.stream.pauseRequest();
+      down.clock.advance(3 * BODY_TIMEOUT_MS);
+      down.last.stream.resumeRequest();
+      down.clock.advance(BODY_TIMEOUT_MS - 1);
+      expect(down.last.reset).toBeNull();
+      down.clock.advance(1 + WHEEL_LATENESS_MS);
+      expect(down.last.reset).toBe("timeout");
+    });
+
+    test("has no pace once it is answered, nor before the client was told to send it", async () => {
+      const answered = await begun();
+      answered.last.stream.respond({ status: 200, headers: [], bodyLength: -1 });
+      const waiting = await begun("expect", "100-continue");
+      for (const down of [answered, waiting]) {
+        down.clock.advance(3 * BODY_TIMEOUT_MS);
+        expect(down.last.reset).toBeNull();
+      }
+      waiting.last.stream.inform(100, []);
+      waiting.clock.advance(PASSED_MS);
+      expect(waiting.last.reset).toBe("timeout");
+    });
+
+    test("is what counts, not what the client says of itself: a first byte begins it", async () => {
+      const down = await begun("expect", "100-continue");
+      down.send(data(1, "x"));
+      down.clock.advance(PASSED_MS);
+      expect(down.last.reset).toBe("timeout");
+    });
+
+    test("leaves the other streams alone, and nothing on the wheel when it is whole", async () => {
+      const down = await begun();
+      down.send(headers(3, post("content-length", "2")), data(3, "ok", true), headers(5, post()));
+      down.clock.advance(PASSED_MS);
+      expect(down.requests.map(({ reset }) => reset)).toEqual(["timeout", null, null]);
+      down.requests[1]?.answer("fine");
+      expect((await down.read()).at(-1)).toBe('DATA 3 "fine" END_STREAM');
+    });
   });
 
   test("a client that takes no more of an answer has five minutes", async () => {
