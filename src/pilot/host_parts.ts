@@ -17,7 +17,7 @@ import { listenerOf } from "./listeners.ts";
 import { defaultRoutes, NO_ROUTES, originOf, type RouteScope, routesOf } from "./routes.ts";
 import type { ServiceCatalogue, VisibleHost, VisiblePort } from "./service_catalogue.ts";
 import { type BuiltTcpRoutes, requestRoutesOf, tcpRoutesOf, tcpRulesPassedOver } from "./tcp_routes.ts";
-import type { SnapshotEntry } from "./shared_snapshot.ts";
+import { hasSameResources, type SnapshotEntry } from "./shared_snapshot.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
 import type { MeshRule, PassedOver, VirtualServices } from "./virtual_services.ts";
 
@@ -281,10 +281,7 @@ function sharedPart(part: ConfigPart): ConfigPart {
   if (first === undefined) return part;
   const known = lastParts.get(first);
   const isSame = known !== undefined && sameElements(known.memberships, part.memberships) &&
-    sameElements(
-      known.resources.map(([, resource]) => resource),
-      part.resources.map(([, resource]) => resource),
-    );
+    hasSameResources(known.resources, part.resources);
   if (isSame) return known;
   lastParts.set(first, part);
   return part;

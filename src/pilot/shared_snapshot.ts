@@ -3,7 +3,6 @@
  * are, are one object: a snapshot of thousands of resources costs its own list of hosts, and what is in no other.
  */
 import type { ResourceKey, Snapshot, VersionedResource } from "../model/snapshot.ts";
-import { sameElements } from "../lib/same_elements.ts";
 
 export type SnapshotEntry = readonly [key: ResourceKey, resource: VersionedResource];
 
@@ -60,7 +59,7 @@ export class SharedSnapshot implements Snapshot {
 
   /** With other parts, undefined where a host is gone; the same object where all have the same resources. */
   with(changed: ReadonlyMap<string, SnapshotPart | undefined>): SharedSnapshot {
-    const other = [...changed].filter(([host, part]) => !hasSame(this.parts.get(host), part));
+    const other = [...changed].filter(([host, part]) => !hasSameResources(this.parts.get(host), part));
     if (other.length === 0) return this;
     const parts = new Map(this.parts);
     for (const [host, part] of other) {
@@ -71,7 +70,7 @@ export class SharedSnapshot implements Snapshot {
   }
 }
 
-/** What some hosts come to in either; a host that is the same object in both is left out. */
+/** What some hosts come to in either, but for what is in both: of a host, mostly all but one resource. */
 export function differingEntries(
   from: SharedSnapshot,
   to: SharedSnapshot,
@@ -81,14 +80,19 @@ export function differingEntries(
   for (const host of hosts) {
     const [one, other] = [from.parts.get(host), to.parts.get(host)];
     if (one === other) continue;
-    before.push(...one ?? []);
-    after.push(...other ?? []);
+    before.push(...(one ?? []).filter((entry, index) => !isSame(entry, other?.[index])));
+    after.push(...(other ?? []).filter((entry, index) => !isSame(entry, one?.[index])));
   }
   return { before: new Map(before), after: new Map(after) };
 }
 
-function hasSame(one: SnapshotPart | undefined, other: SnapshotPart | undefined): boolean {
+function isSame([key, resource]: SnapshotEntry, other: SnapshotEntry | undefined): boolean {
+  return other !== undefined && key === other[0] && resource.version === other[1].version;
+}
+
+/** Whether two parts have the same objects in the same order; undefined is none. */
+export function hasSameResources(one: SnapshotPart | undefined, other: SnapshotPart | undefined): boolean {
   if (one === other) return true;
-  if (one === undefined || other === undefined) return false;
-  return sameElements(one.map(([, resource]) => resource), other.map(([, resource]) => resource));
+  if (one === undefined || other === undefined || one.length !== other.length) return false;
+  return one.every(([, resource], index) => resource === other[index]?.[1]);
 }
