@@ -1,10 +1,9 @@
 /** The candidate: a control plane and two sidecars of the compiled executable, a caller's and a service's. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { type Pair, SERVICE, UPSTREAM_PORT } from "./pair.ts";
 import { type Running, start, until } from "./processes.ts";
 
 const BOWLINE = process.env["BOWLINE_BIN"] ?? new URL("../../dist/bowline", import.meta.url).pathname;
-const UNIT = new URL("../../config/systemd/bowline-sidecar@.service", import.meta.url).pathname;
 const CONTROL_PLANE = "127.0.46.9";
 const CALLER = "127.0.46.1";
 
@@ -79,18 +78,11 @@ async function startSidecar(
   const tokenFile = `${directory}/${name}.token`;
   writeFileSync(tokenFile, created.stdout);
   const sidecar = start(`the sidecar of ${name}`, [
-    ...["env", ...allocatorSettings(), BOWLINE, "run", "--role", "sidecar", "--token-file", tokenFile],
+    ...[BOWLINE, "run", "--role", "sidecar", "--token-file", tokenFile],
     ...["--data", `${directory}/${name}`, "--bind", address],
   ]);
   await until(`the sidecar of ${name}`, () => fetchOk(`http://${address}:15021/healthz/ready`));
   return sidecar;
-}
-
-/** As variables: those with which systemd starts a sidecar. */
-function allocatorSettings(): readonly string[] {
-  const settings = readFileSync(UNIT, "utf8").match(/(?<=^Environment=)MIMALLOC_\S+$/gm);
-  if (settings === null) throw new Error(`${UNIT} says nothing of the allocator`);
-  return settings;
 }
 
 async function fetchOk(url: string): Promise<boolean> {
