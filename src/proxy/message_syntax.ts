@@ -19,8 +19,11 @@ for (let code = 0x20; code < 256; code++) valueByte[code] = code === 0x7f ? 0 : 
 const targetByte = new Uint8Array(256);
 for (let code = 0x21; code < 0x7f; code++) targetByte[code] = code === 0x23 ? 0 : 1;
 
-/** uri-host and port (RFC 3986 §3.2.2, §3.2.3), without userinfo. */
-const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?$/;
+/**
+ * uri-host and port (RFC 3986 §3.2.2, §3.2.3), without userinfo. Without escapes, too: no name in use needs one, and
+ * programs that unescape them would see another host than routes and policies.
+ */
+const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]*)(:[0-9]{0,5})?$/;
 
 export function isToken(text: string): boolean {
   for (let i = 0; i < text.length; i++) if ((tokenByte[text.charCodeAt(i)] ?? 0) === 0) return false;

@@ -25,11 +25,11 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP\/(1\.[01])$/;
 /** Behind its method: origin-form, absolute-form with a host, asterisk-form; nobody here asks for a tunnel. */
 const TARGET =
-  /^[^ ]+ (\/[^#]*|https?:\/\/(?!:)(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?([/?][^#]*)?)$|^OPTIONS \*$/i;
+  /^[^ ]+ (\/[^#]*|https?:\/\/(?!:)(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]*)(:[0-9]{0,5})?([/?][^#]*)?)$|^OPTIONS \*$/i;
 /** Its last space is left out by so many that everybody bears it. */
 const STATUS_LINE = /^HTTP\/(1\.[01]) ([1-5][0-9][0-9])(| [\t -~\x80-\xff]*)$/;
 const VALUE = /^[\t -~\x80-\xff]*$/;
-const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?$/;
+const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]*)(:[0-9]{0,5})?$/;
 
 /** `methods`: of the requests that these are the answers to, in order; absent: these are requests. */
 export function readMessages(text: string, ended: boolean, methods?: readonly string[]): Reading {

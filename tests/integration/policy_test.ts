@@ -54,6 +54,7 @@ beforeAll(async () => {
     // Names by which the workload is called too, so that hosts can be asked for.
     alias("secret.com"),
     alias("other.com"),
+    alias("ported.com"),
   );
   mesh.write(
     "workloads.yaml",
@@ -69,7 +70,7 @@ beforeAll(async () => {
       deny('to: [{ operation: { paths: ["/admin", "/hidden/{*}/x", "/ends/{**}/admin"] } }]'),
     ),
     policy("no-admins", deny('when: [{ key: "request.headers[x-role]", values: [admin] }]')),
-    policy("no-secret", deny("to: [{ operation: { hosts: [secret.com] } }]")),
+    policy("no-secret", deny('to: [{ operation: { hosts: [secret.com, "ported.com:8080"] } }]')),
     policy(
       "no-forged",
       deny('when: [{ key: "request.headers[x-envoy-original-path]", values: ["*"] }]'),
@@ -154,6 +155,8 @@ const REFUSED_PATHS = [
 
 /** Hosts that a rule means, however they are written; 404 where the mesh does not know them so. */
 const SECRET_HOSTS = ["secret.com", "SECRET.com", "secret.com:8080", "Secret.COM:8080", "secret.com."];
+/** Of a host that is refused at one port alone. */
+const SECRET_PORTS = ["ported.com:8080", "PORTED.com.:8080", "ported.com:08080"];
 
 for (const way of WAYS) {
   describe(way.name, () => {
@@ -175,6 +178,9 @@ for (const way of WAYS) {
         expect([host, [403, 404].includes(status)]).toEqual([host, true]);
       }
       expect(await statusAt("secret.com:8080", way, "/public")).toBe(403);
+      for (const host of SECRET_PORTS) {
+        expect([host, await statusAt(host, way, "/public")]).toEqual([host, 403]);
+      }
       // `hosts` of one rule and `notHosts` of another.
       expect(await statusAt("other.com:8080", way, "/public")).toBe(403);
     });
@@ -234,6 +240,13 @@ describe("HTTP/1.1 as it is written", () => {
 
   scenario("two hosts, another one in the target, and a scheme in capitals get past no policy", async () => {
     expect(await answer("GET /public HTTP/1.1", "Host: web:8080", "Host: secret.com:8080")).toBe(400);
+    for (const host of ["secret%2ecom:8080", "s%65cret.com:8080"]) {
+      expect([host, await answer("GET /public HTTP/1.1", `Host: ${host}`)]).toEqual([host, 400]);
+      expect([host, await answer(`GET http://${host}/public HTTP/1.1`, "Host: web:8080")]).toEqual([
+        host,
+        400,
+      ]);
+    }
     expect(await answer("GET http://secret.com:8080/public HTTP/1.1", "Host: web:8080")).toBe(403);
     expect([400, 403]).toContain(
       await answer("GET HTTP://secret.com:8080/public HTTP/1.1", "Host: web:8080"),

@@ -138,10 +138,10 @@ function valuesOf(head: RequestHead | null, name: string): readonly string[] | n
   return values.length === 0 ? null : values;
 }
 
-/** `port` with its colon; empty where there is none. */
+/** `port` with its colon, and without zeros before it, as routes see it; empty where there is none. */
 function splitAuthority(authority: string): { host: string; port: string } {
   const text = authority.toLowerCase();
   const port = /:\d*$/.exec(text)?.[0] ?? "";
   const host = text.slice(0, text.length - port.length).replace(/\.+$/, "");
-  return { host, port: port === ":" ? "" : port };
+  return { host, port: port === ":" ? "" : port.replace(/^:0+(?=\d)/, ":") };
 }

@@ -43,6 +43,7 @@ export const MALFORMED_HEADS: readonly (readonly [string, string[]])[] = [
   ["an empty method", pseudo({ ":method": "" })],
   ["a scheme that is not ours", pseudo({ ":scheme": "ftp" })],
   ["§8.3.1: userinfo in the authority", pseudo({ ":authority": "me@a" })],
+  ["an escape in the authority", pseudo({ ":authority": "a%2eb" })],
   ["a slash in the authority", pseudo({ ":authority": "a/b" })],
   ["§8.3.1: another host than authority", get("host", "b")],
   ["two hosts", pseudo({ ":authority": null }).concat("host", "a", "host", "a")],

@@ -205,6 +205,8 @@ describe("PolicyTable", () => {
     ["Secret.com", "secret.com.:8080", true],
     ["*.com", "secret.com:8080", true],
     ["secret.com:8080", "secret.com", false],
+    ["secret.com:8080", "secret.com:08080", true],
+    ["secret.com:8080", "secret.com.:8080", true],
     ["secret.com:*", "secret.com:8080", true],
     ["secret.com", "secretxcom", false],
   ])("the host %p takes %p: %p", (pattern, authority, matches) => {
