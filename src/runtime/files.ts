@@ -3,6 +3,7 @@ import { appendFileSync } from "node:fs";
 import { mkdir, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
+import { messageOf } from "../lib/message_of.ts";
 import { syncDirectory } from "./sync_directory.ts";
 
 export type FileErrorCode = "not-found" | "permission-denied" | "too-large" | "wrong-kind" | "failed";
@@ -21,10 +22,8 @@ export class FileError extends Error {
 
   /** From what the system threw; `action` is what was tried: `read`, `write`. */
   static of(action: string, path: string, cause: unknown): FileError {
-    const { code, message } = cause as { code?: string; message?: string };
-    const known = SYSTEM_CODES[code ?? ""];
-    const reason = known?.reason ?? message ?? String(cause);
-    return new FileError(known?.code ?? "failed", path, `Cannot ${action} ${path}: ${reason}`, { cause });
+    const code = knownCode(cause)?.code ?? "failed";
+    return new FileError(code, path, `Cannot ${action} ${path}: ${fileReason(cause)}`, { cause });
   }
 }
 
@@ -40,6 +39,15 @@ const SYSTEM_CODES: Record<string, { code: FileErrorCode; reason: string } | und
   EEXIST: { code: "wrong-kind", reason: "it is not a directory" },
   ENOSPC: { code: "failed", reason: "no space is left on the device" },
 };
+
+function knownCode(cause: unknown) {
+  return SYSTEM_CODES[(cause as { code?: string }).code ?? ""];
+}
+
+/** Why a file could not be had, in words, from what the system threw. */
+export function fileReason(cause: unknown): string {
+  return knownCode(cause)?.reason ?? messageOf(cause);
+}
 
 /** A UTF-8 file of at most `maxBytes` bytes. Throws FileError. */
 export async function readTextFile(path: string, maxBytes: number): Promise<string> {

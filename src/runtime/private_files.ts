@@ -5,7 +5,7 @@
 import { constants } from "node:fs";
 import { chmod, type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { messageOf } from "../lib/message_of.ts";
+import { fileReason } from "./files.ts";
 import { syncDirectory } from "./sync_directory.ts";
 
 /** Passed to whatever keeps state. Paths are the system's own; every method throws PrivateFileError. */
@@ -221,8 +221,7 @@ async function attempt<Result>(doing: string, path: string, action: () => Promis
     return await action();
   } catch (cause) {
     if (cause instanceof PrivateFileError) throw cause;
-    const reason = messageOf(cause);
-    throw new PrivateFileError("failed", path, `Could not ${doing} ${path}: ${reason}`, { cause });
+    throw new PrivateFileError("failed", path, `Could not ${doing} ${path}: ${fileReason(cause)}`, { cause });
   }
 }
 

@@ -161,7 +161,7 @@ describe("privateFiles", () => {
         name: "PrivateFileError",
         code: "failed",
         path,
-        message: expect.stringContaining(`Could not write ${path}: ENOENT`),
+        message: expect.stringContaining(`Could not write ${path}: there is no such file or directory`),
       });
     }
   });
