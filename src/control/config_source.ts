@@ -165,7 +165,11 @@ export class ConfigSource {
     if (this.#unfinished === null) return;
     const { generation, files } = this.#unfinished;
     this.#unfinished = null;
-    for (const finding of generation.findings) this.#options.log.warn(formatFinding(finding));
+    const { log } = this.#options;
+    for (const finding of generation.findings) {
+      if (finding.severity === "info") log.info(formatFinding(finding));
+      else log.warn(formatFinding(finding));
+    }
     if (files !== null) this.#save(files);
   }
 
