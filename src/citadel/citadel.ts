@@ -251,7 +251,7 @@ export class Citadel {
         "request_invalid",
         `No certificate that is good for anything has the serial number or the identity ${
           JSON.stringify(target)
-        }`,
+        }; bowline certs shows both`,
       );
     }
     if (found.some(({ workload }) => workload === null)) {

@@ -173,7 +173,11 @@ export class JoinTokens {
     for (const name of names) {
       if (await this.#files.move(`${this.#pending}/${name}`, `${this.#revoked}/${name}`)) return;
     }
-    throw invalid(`No join token that is still good has the id ${JSON.stringify(id)}`);
+    throw invalid(
+      `No join token that is still good has the id ${
+        JSON.stringify(id)
+      }; bowline token list shows those that are out`,
+    );
   }
 
   /**

@@ -49,14 +49,15 @@ export function unknownWorkload(from: string, config: string, resources: Resourc
     none:
       "there is no WorkloadEntry at all; a workload that joined with a token alone needs one to be explained, " +
       "or explain --live",
+    others: "; bowline explain --live knows all that joined",
   });
 }
 
-/** The same of all `workloads`; `none` is the hint where there is not one. */
+/** The same of all `workloads`; `none` is the hint where there is not one, `others` ends it where none is near. */
 export function unknownAmong(
   workloads: readonly MeshWorkload[],
   from: string,
-  { who, none }: { readonly who: string; readonly none: string },
+  { who, none, others = "" }: { readonly who: string; readonly none: string; readonly others?: string },
 ): CommandError {
   const known = workloads.map(workloadKey);
   const meant = nearest(from, known);
@@ -66,7 +67,7 @@ export function unknownAmong(
     ? `did you mean ${meant}?`
     : known.length === 0
     ? none
-    : `there are ${named}${more}`;
+    : `there are ${named}${more}${others}`;
   return new CommandError(EXIT.badInput, `No ${who} is ${from}`, hint);
 }
 

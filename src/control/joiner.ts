@@ -1,6 +1,7 @@
 /** Who somebody is in the mesh that may join: the identity is what the files say of the workload or the group. */
 import { newMemberKey } from "../citadel/member_key.ts";
 import type { Joiner } from "../citadel/check_joiner.ts";
+import { nearest } from "../lib/edit_distance.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 
 /** Nobody can be that. The message is for whoever asked. */
@@ -18,7 +19,7 @@ export function joinerOf(
     if (typeof group !== "string" || spiffeId === undefined || workload !== undefined) {
       throw new JoinerError(
         workload === undefined
-          ? `The files have no WorkloadGroup ${JSON.stringify(group)}`
+          ? `The files have no WorkloadGroup ${JSON.stringify(group)}${meant(String(group), registry)}`
           : "A token is for a workload or for a member of a group, not for both",
       );
     }
@@ -32,4 +33,9 @@ export function joinerOf(
   }
   // Who is a member joins again as one.
   return { workload, group: registry.groups.keyOf(workload), spiffeId };
+}
+
+function meant(group: string, { groups }: WorkloadRegistry): string {
+  const near = nearest(group, groups.keys());
+  return near === undefined ? "" : `; did you mean ${near}?`;
 }

@@ -43,6 +43,11 @@ export class WorkloadGroups {
     this.#groups = new Map(groups.map((group) => [workloadKey(group), group]));
   }
 
+  /** `NAMESPACE/NAME` of each that the files have. */
+  keys(): Iterable<WorkloadKey> {
+    return this.#groups.keys();
+  }
+
   /** The SPIFFE ID that every member of a group has; undefined: the files have no such group. */
   spiffeId(group: WorkloadKey): string | undefined {
     const found = this.#groups.get(group);

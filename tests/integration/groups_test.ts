@@ -187,11 +187,12 @@ describe("a group of two", () => {
   });
 
   scenario("a token of a group that the files do not have is not to be had", async () => {
-    const { code, stderr } = await bowline([
-      ...["token", "create", "--group", "shop/nobody", "--data", mesh.controlPlaneData],
-    ]);
+    const create = (group: string) =>
+      bowline(["token", "create", "--group", group, "--data", mesh.controlPlaneData]);
+    const { code, stderr } = await create("shop/nobody");
     expect(code).not.toBe(0);
-    expect(stderr).toContain('The files have no WorkloadGroup "shop/nobody"');
+    expect(stderr).toContain('The files have no WorkloadGroup "shop/nobody"\n');
+    expect((await create("shop/wroker")).stderr).toContain('"shop/wroker"; did you mean shop/worker?\n');
   });
 });
 

@@ -67,9 +67,15 @@ describe("Citadel.revoke()", () => {
   test("Citadel.revoke() refuses what is not there, has expired, or is the control plane's own", async () => {
     const { citadel, clock, issued } = await enrolled();
     await citadel.issueOwn();
-    for (const target of ["", "4a", "spiffe://mesh.test/ns/shop/sa/other", controlPlaneId(TRUST_DOMAIN)]) {
-      await expect(citadel.revoke(target)).rejects.toMatchObject({ code: "request_invalid" });
+    for (const target of ["", "4a", "spiffe://mesh.test/ns/shop/sa/other"]) {
+      await expect(citadel.revoke(target)).rejects.toMatchObject({
+        code: "request_invalid",
+        message: expect.stringMatching(/ the identity ".*"; bowline certs shows both$/),
+      });
     }
+    await expect(citadel.revoke(controlPlaneId(TRUST_DOMAIN))).rejects.toMatchObject({
+      code: "request_invalid",
+    });
     // It has expired, but its key might still be a way back in.
     clock.advance(DAY_MS + REJOIN_GRACE_MAX_MS);
     expect(await citadel.revoke(issued.serial)).toMatchObject([{ state: "revoked" }]);

@@ -300,7 +300,11 @@ describe("JoinTokens.revoke()", () => {
     expect(await redeem(tokens, one.token)).toBe("token_unknown");
     expect(await redeem(tokens, two.token)).toBe("redeemed");
     for (const id of [one.id, two.id, "", "0".repeat(12), "../../used"]) {
-      await expect(tokens.revoke(id)).rejects.toMatchObject({ code: "request_invalid" });
+      await expect(tokens.revoke(id)).rejects.toMatchObject({
+        code: "request_invalid",
+        message:
+          `No join token that is still good has the id "${id}"; bowline token list shows those that are out`,
+      });
     }
   });
 });

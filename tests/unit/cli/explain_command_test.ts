@@ -35,6 +35,13 @@ describe("runExplain()", () => {
     });
   });
 
+  test("names the workloads of the files where none is near, and who knows others", async () => {
+    const { stderr } = await ask("--from", "shop/web", "http://preference/");
+    expect(stderr).toMatch(
+      /\n {2}there are tutorial\/customer, .*; bowline explain --live knows all that joined\n$/,
+    );
+  });
+
   describe("with --live", () => {
     const workloads = ["shop/caller", "tutorial/preference"].map((key) => {
       const [namespace, name] = key.split("/") as [string, string];
