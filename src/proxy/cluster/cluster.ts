@@ -109,7 +109,9 @@ export class CompiledCluster implements ClusterParts {
     for (let i = 1; i < OTHER_ENDPOINT_PICKS_MAX && picked !== null && tried.includes(picked); i++) {
       picked = this.#pools.pick(key);
     }
-    return picked;
+    if (picked === null || !tried.includes(picked)) return picked;
+    // One that answers nothing has nothing in flight either: to LEAST_REQUEST it is the best of all.
+    return this.#pools.pickBeside(picked, tried) ?? picked;
   }
 
   /**

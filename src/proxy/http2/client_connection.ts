@@ -37,6 +37,8 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   protected override readonly unsentBytesMax = 2 * UNSENT_BYTES_MAX;
   /** The peer takes no new streams, or we give it none. */
   #retired = false;
+  /** A request was answered on it. */
+  #proven = false;
   readonly #keepalive: Keepalive;
   readonly #streamsMax: number;
 
@@ -90,6 +92,11 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   /** The peer did not answer: its streams break off, and requests get other connections. */
   onLost(): void {
     this.close("closed");
+  }
+
+  /** Whether it served, and then closed under what was in flight: nobody may have seen what was not answered. */
+  get brokeOff(): boolean {
+    return this.closed && this.#proven;
   }
 
   /** No new requests; ends with the last that is open. */
@@ -165,6 +172,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     }
     if (one.asked === "websocket") restoreRefusedUpgrade(head);
     one.responded = true;
+    this.#proven = true;
     const bodiless = one.toHead || head.status === 204 || head.status === 304;
     one.expected = bodiless ? 0 : section.contentLength;
     one.handler?.onResponse(head);
@@ -287,7 +295,9 @@ class Http2ClientStream extends Http2Stream implements ClientStream {
   override onReset(reason: ResetReason, processed = true): void {
     const { handler } = this;
     this.handler = null;
-    handler?.onUpstreamReset(reason, processed);
+    const heard = this.responded || this.informational > 0;
+    const unseen = reason === "closed" && !heard && this.#client.brokeOff;
+    handler?.onUpstreamReset(reason, processed && !unseen);
   }
 
   override onWritable(): void {

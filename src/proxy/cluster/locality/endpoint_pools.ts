@@ -94,6 +94,13 @@ export class EndpointPools<Member extends PoolMember> {
     return chosen.spare.pick(key);
   }
 
+  /** Another one of its group that is well, and none of `tried`; null: there is none. */
+  pickBeside(picked: Member, tried: readonly Member[]): Member | null {
+    const group = this.#groups.find(({ members }) => members.includes(picked));
+    const left = group?.members.filter((one) => one.isHealthy && !tried.includes(one)) ?? [];
+    return left[this.#context.random.below(Math.max(1, left.length))] ?? null;
+  }
+
   /** Somebody's health is not what it was. */
   refresh(): void {
     for (const one of this.#groups) one.spare = null;

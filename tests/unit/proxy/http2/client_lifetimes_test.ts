@@ -64,6 +64,28 @@ describe("Http2ClientConnection: deadlines", () => {
   });
 });
 
+describe("Http2ClientConnection: requests in flight as the upstream closes", () => {
+  test("are lost with one that served, where nothing of an answer has come", async () => {
+    const up = await Http2Upstream.greeted();
+    const [silent, informed, begun, reset] = [up.request(), up.request(), up.request(), up.request()];
+    up.answer(headers(3, [":status", "103"]), headers(5, OK), rstStream(7, "INTERNAL_ERROR"));
+    up.connection.onEnd();
+    expect([silent, informed, begun, reset].map(({ response }) => response.reset)).toEqual([
+      ["closed", false],
+      ["closed", true],
+      ["closed", true],
+      ["closed", true],
+    ]);
+  });
+
+  test("are broken off by one that has yet to answer its first", async () => {
+    const up = await Http2Upstream.greeted();
+    const { response } = up.request();
+    up.connection.onEnd();
+    expect(response.reset).toEqual(["closed", true]);
+  });
+});
+
 describe("Http2ClientConnection: requests that nobody waits for any more", () => {
   const SPARE = PREMATURE_RESETS_MAX / 2;
   const cancelled = (n: number) => `RST_STREAM ${1 + 2 * n} CANCEL`;

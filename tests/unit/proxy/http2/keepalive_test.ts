@@ -60,7 +60,7 @@ describe("Keepalive", () => {
     up.clock.advance(DEFAULT_LIMITS.keepaliveTimeoutMs - WHEEL_LATENESS_MS);
     expect([up.gone, up.wire.closed]).toEqual([0, false]);
     pass(up, WHEEL_LATENESS_MS);
-    expect(responses.map(({ reset }) => reset)).toEqual([["closed", true], ["closed", true]]);
+    expect(responses.map(({ reset }) => reset)).toEqual([["closed", false], ["closed", true]]);
     expect([up.gone, up.wire.closed, up.connection.capacity]).toEqual([1, true, 0]);
     up.clock.advance(2 * DEFAULT_LIMITS.connectionIdleMs);
     expect([up.wheel.size, up.clock.pending]).toEqual([0, 0]);
