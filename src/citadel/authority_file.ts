@@ -72,14 +72,18 @@ export async function readAuthority(
       crosses: more.filter((each) => !isRoot(each)),
     };
   } catch (cause) {
-    throw unusable(path, messageOf(cause), cause);
+    throw unusable(path, messageOf(cause), { cause });
   }
   for (const root of [state.signing, state.other]) {
     if (root !== null) await checkRoot(root, path, trustDomain);
   }
   const { notAfterMs } = state.signing.certificate.fields;
   if (nowMs >= notAfterMs) {
-    throw unusable(path, `its certificate expired at ${new Date(notAfterMs).toISOString()}`);
+    const why = `its certificate expired at ${new Date(notAfterMs).toISOString()}`;
+    // A backup would hold the same one.
+    throw unusable(path, why, {
+      help: `set the machine's clock if it is ahead, or move the file away ${TO_START_ANEW}`,
+    });
   }
   return state;
 }
@@ -117,8 +121,16 @@ async function checkRoot({ keys, certificate }: Root, path: string, trustDomain:
   }
 }
 
-function unusable(path: string, why: string, cause?: unknown): CitadelError {
-  const message = `The certificate authority in ${path} cannot be used: ${why}; ` +
-    "restore the file from a backup, or move it away to start a new mesh that every workload must join again";
+const TO_START_ANEW = "to start a new mesh that every workload must join again";
+
+function unusable(
+  path: string,
+  why: string,
+  { help = `restore the file from a backup, or move it away ${TO_START_ANEW}`, cause }: {
+    readonly help?: string;
+    readonly cause?: unknown;
+  } = {},
+): CitadelError {
+  const message = `The certificate authority in ${path} cannot be used: ${why}; ${help}`;
   return new CitadelError("ca_unusable", message, message, { cause });
 }
