@@ -54,13 +54,11 @@ export const percentage: Schema<number> = v.pipe(
 export const wholePercent: Schema<number> = wholeNumber("a percentage", 0, PERCENT_MAX);
 
 function durationFrom(min: 0 | 1): Schema<Milliseconds> {
+  const noDuration = wrong("{} is not a duration", 'write for instance "5s", "250ms" or "1h30m"');
   const least = min === 0 ? "0s, or at least 1ms" : "at least 1ms";
   return v.pipe(
-    v.string(),
-    v.check(
-      (text) => parseDuration(text) !== undefined,
-      wrong("{} is not a duration", 'write for instance "5s", "250ms" or "1h30m"'),
-    ),
+    v.string(noDuration),
+    v.check((text) => parseDuration(text) !== undefined, noDuration),
     v.check(
       (text) => isWithin(parseDuration(text) ?? min, min),
       wrong(`a duration is ${least}, in whole milliseconds`),
