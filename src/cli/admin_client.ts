@@ -53,7 +53,8 @@ export class AdminClient {
     const lines = new LineReader(ADMIN_LINE_BYTES_MAX);
     let response: Response;
     try {
-      response = await fetchUnix(this.#socket, path, { redirect: "error" });
+      // Bun would break off an answer on which nothing comes for six minutes.
+      response = await fetchUnix(this.#socket, path, { redirect: "error", timeout: false });
     } catch (error) {
       throw this.#unreachable(error);
     }
