@@ -1,6 +1,6 @@
 /** Small files that a process reads at its start or must never leave half written: tokens, keys, last good state. */
 import { appendFileSync } from "node:fs";
-import { mkdir, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { messageOf } from "../lib/message_of.ts";
@@ -28,6 +28,7 @@ export class FileError extends Error {
 }
 
 const READ_BYTES = 64 * 1024;
+const READ_BY_ALL = 0o004;
 
 const SYSTEM_CODES: Record<string, { code: FileErrorCode; reason: string } | undefined> = {
   ENOENT: { code: "not-found", reason: "there is no such file or directory" },
@@ -168,4 +169,14 @@ async function readAtMost(file: FileHandle, path: string, maxBytes: number): Pro
 /** Where `path` leads when it is written in the file `file`: relative paths start from its directory. */
 export function pathFrom(file: string, path: string): string {
   return isAbsolute(path) ? path : join(dirname(file), path);
+}
+
+/** Whether every user of the machine may read the file; what is no regular file, such as a pipe, is not said to be. */
+export async function isOpenToAll(path: string): Promise<boolean> {
+  try {
+    const status = await stat(path);
+    return status.isFile() && (status.mode & READ_BY_ALL) !== 0;
+  } catch {
+    return false;
+  }
 }

@@ -127,7 +127,7 @@ export class CertificateKeeper {
     this.#renewing = true;
     try {
       const before = this.#identity;
-      const answer = await (this.#hasExpired ? rejoin(before) : renew(before, client));
+      const answer = await (this.#hasExpired ? rejoin(before) : renew(before, client, clock));
       // What was said of roots meanwhile is newer.
       const { roots } = this.#identity === before ? answer : this.#identity;
       const renewed = { ...answer, roots };

@@ -32,6 +32,25 @@ export class EnrolmentRefused extends Error {
   }
 }
 
+/** The certificate that came is not valid yet: as long as one of the two clocks is wrong there is no use in it. */
+export class ClocksDiffer extends Error {
+  override readonly name = "ClocksDiffer";
+  readonly code = "clocks_differ";
+
+  constructor(notBeforeMs: number, nowMs: number) {
+    super(
+      `The certificate that the control plane issued is not valid before ${
+        time(notBeforeMs)
+      }, and here it is ` +
+        `${time(nowMs)}: the clock of one of the two machines is wrong`,
+    );
+  }
+}
+
+function time(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
 export interface JoinOptions {
   /** The token itself. */
   readonly token: string;
@@ -44,16 +63,16 @@ export interface JoinOptions {
   client(roots: string, trustDomain: string): ControlClient;
 }
 
-/** Throws EnrolmentRefused, ControlPlaneUnreachable. */
+/** Throws EnrolmentRefused, ControlPlaneUnreachable, ClocksDiffer. */
 export async function join(options: JoinOptions): Promise<SidecarIdentity> {
-  const { token, claims, controlPlane } = options;
+  const { token, claims, controlPlane, clock } = options;
   const { trustDomain } = parseSpiffeId(claims.sub) as SpiffeId;
   const root = await fetchPinnedRoot(options);
   const client = options.client(root, trustDomain);
   try {
     const keys = await generateKeyPair();
     const answer = await client.post("/v1/enrol", { token, csr: await createCsr(keys) });
-    const { chain, roots } = await readCertificateReply(answer, claims.sub);
+    const { chain, roots } = await readCertificateReply(answer, claims.sub, clock);
     const key = await encodePrivateKey(keys.privateKey);
     const { workload, group, sub: spiffeId } = claims;
     return { workload, group, spiffeId, trustDomain, controlPlane, key, chain, roots };
@@ -70,17 +89,22 @@ export interface PlatformJoinOptions {
   /** `HOST:PORT`. */
   readonly controlPlane: string;
   readonly trustDomain: string;
+  readonly clock: Clock;
   /** A client that trusts the roots of the mesh and shows no certificate. */
   readonly client: ControlClient;
 }
 
-/** Who the platform's token says; the control plane tells who that is. Throws EnrolmentRefused, ControlPlaneUnreachable. */
+/**
+ * Who the platform's token says; the control plane tells who that is. Throws EnrolmentRefused, ControlPlaneUnreachable,
+ * ClocksDiffer.
+ */
 export async function joinByPlatform(options: PlatformJoinOptions): Promise<SidecarIdentity> {
-  const { platformToken, keys, controlPlane, trustDomain, client } = options;
+  const { platformToken, keys, controlPlane, trustDomain, clock, client } = options;
   const request: PlatformEnrolRequest = { platformToken, csr: await createCsr(keys) };
   const { spiffeId, chain, roots, workload, group } = await readCertificateReply(
     await client.post("/v1/enrol", request),
     undefined,
+    clock,
   );
   if (workload === undefined || parseSpiffeId(spiffeId)?.trustDomain !== trustDomain) {
     throw new EnrolmentRefused("wrong_identity", `The control plane issued no identity of ${trustDomain}`);
@@ -89,24 +113,32 @@ export async function joinByPlatform(options: PlatformJoinOptions): Promise<Side
   return { workload, group, spiffeId, trustDomain, controlPlane, key, chain, roots };
 }
 
-/** The same identity with a new key and certificate. Throws EnrolmentRefused, ControlPlaneUnreachable. */
-export async function renew(identity: SidecarIdentity, client: ControlClient): Promise<SidecarIdentity> {
+/** The same identity with a new key and certificate. Throws EnrolmentRefused, ControlPlaneUnreachable, ClocksDiffer. */
+export async function renew(
+  identity: SidecarIdentity,
+  client: ControlClient,
+  clock: Clock,
+): Promise<SidecarIdentity> {
   const keys = await generateKeyPair();
   const path = `/v1/renew?workload=${encodeURIComponent(identity.workload)}`;
   const answer = await client.post(path, { csr: await createCsr(keys) });
-  const { chain, roots } = await readCertificateReply(answer, identity.spiffeId);
+  const { chain, roots } = await readCertificateReply(answer, identity.spiffeId, clock);
   return { ...identity, key: await encodePrivateKey(keys.privateKey), chain, roots };
 }
 
 /**
  * The same identity with the same key and a new certificate, when the one that it has is expired: the client shows none.
- * Throws EnrolmentRefused, ControlPlaneUnreachable.
+ * Throws EnrolmentRefused, ControlPlaneUnreachable, ClocksDiffer.
  */
-export async function rejoin(identity: SidecarIdentity, client: ControlClient): Promise<SidecarIdentity> {
+export async function rejoin(
+  identity: SidecarIdentity,
+  client: ControlClient,
+  clock: Clock,
+): Promise<SidecarIdentity> {
   const csr = await createCsr(await decodePrivateKey(identity.key));
   const request: RejoinRequest = { serial: certificateInfo(identity.chain).serial, csr };
   const answer = await client.post("/v1/rejoin", request);
-  const { chain, roots } = await readCertificateReply(answer, identity.spiffeId);
+  const { chain, roots } = await readCertificateReply(answer, identity.spiffeId, clock);
   return { ...identity, chain, roots };
 }
 
@@ -141,6 +173,7 @@ async function fetchPinnedRoot(options: JoinOptions): Promise<string> {
 async function readCertificateReply(
   { status, body, retryAfterMs }: Answer,
   spiffeId: string | undefined,
+  clock: Clock,
 ): Promise<CertificateReply> {
   if (status >= 500 || status === TOO_MANY_REQUESTS) {
     throw new ControlPlaneUnreachable(`The control plane answered ${status}: ${refusalOf(body).message}`, {
@@ -153,12 +186,15 @@ async function readCertificateReply(
   }
   const reply = body as CertificateReply;
   const expected = spiffeId ?? reply.spiffeId;
-  if (certificateInfo(reply.chain).spiffeId !== expected) {
+  const info = certificateInfo(reply.chain);
+  if (info.spiffeId !== expected) {
     throw new EnrolmentRefused(
       "wrong_identity",
       `The control plane issued another identity than ${expected}`,
     );
   }
+  // The CA dates back, for clocks that differ a little. What is not valid now no peer would take.
+  if (info.notBeforeMs > clock.now()) throw new ClocksDiffer(info.notBeforeMs, clock.now());
   await readTrustBundle(reply.roots);
   return reply;
 }

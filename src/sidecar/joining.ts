@@ -3,25 +3,28 @@
  * that one's key; else with a join token, or one that the platform issued. A control plane that cannot be reached is tried
  * again for as long as it takes.
  */
-import { messageOf } from "../lib/message_of.ts";
 import { certificateInfo } from "../identity/certificate_info.ts";
-import { readJoinToken } from "../identity/join_token_claims.ts";
 import { generateKeyPair, type KeyPair } from "../identity/key_pair.ts";
 import { readTrustBundle, TRUST_BUNDLE_CHARACTERS_MAX } from "../identity/trust_bundle.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
-import type { JoinTokenClaims } from "../model/enrolment.ts";
-import { readTextFile } from "../runtime/files.ts";
+import { FileError, readTextFile } from "../runtime/files.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ControlClient } from "./control_client.ts";
 import { ControlPlaneUnreachable } from "./control_plane_unreachable.ts";
-import { EnrolmentRefused, join, joinByPlatform, rejoin } from "./enrolment.ts";
+import { ClocksDiffer, EnrolmentRefused, join, joinByPlatform, rejoin } from "./enrolment.ts";
 import { loadIdentity, makeSureOfRoom, saveIdentity, type SidecarIdentity } from "./identity_state.ts";
+import {
+  readTokenFile,
+  type Token,
+  TOKEN_FILE_BYTES_MAX,
+  unreadableToken,
+  warnOfOpenTokenFile,
+} from "./token_file.ts";
 
-const TOKEN_FILE_BYTES_MAX = 64 * 1024;
 const BACKOFF_BASE_MS = 200;
 const BACKOFF_MAX_MS = 10_000;
 
@@ -57,25 +60,23 @@ export class JoinError extends Error {
   override readonly name = "JoinError";
 }
 
-interface Token {
-  readonly text: string;
-  readonly claims: JoinTokenClaims;
-}
-
 export class Joining {
   readonly #options: JoiningOptions;
   /** What is on the disk; undefined before the first join. */
   readonly #stored: SidecarIdentity | undefined;
   readonly #token: Token | undefined;
+  /** Why the token's file could not be read, which matters only to who needs one. */
+  readonly #unread: FileError | undefined;
 
   private constructor(
     options: JoiningOptions,
     stored: SidecarIdentity | undefined,
-    token: Token | undefined,
+    { token, unread }: GivenToken,
   ) {
     this.#options = options;
     this.#stored = stored;
     this.#token = token;
+    this.#unread = unread;
   }
 
   /** Reads what there is. Throws JoinError, IdentityError, IdentityStateError, PrivateFileError. */
@@ -83,7 +84,7 @@ export class Joining {
     const { dataDirectory, files, controlPlane } = options;
     const loaded = await loadIdentity(dataDirectory, files);
     const stored = loaded && controlPlane !== undefined ? { ...loaded, controlPlane } : loaded;
-    return new Joining(options, stored, await readToken(options, stored));
+    return new Joining(options, stored, await tokenOf(options, stored));
   }
 
   /** Empty when there is neither an identity nor a token. */
@@ -105,7 +106,7 @@ export class Joining {
   /** A new identity, on disk. Throws JoinError, EnrolmentRefused, PrivateFileError. */
   async join(): Promise<SidecarIdentity> {
     const { log, dataDirectory, files, platform } = this.#options;
-    const [stored, token] = [this.#stored, this.#token];
+    const [stored, token, unread] = [this.#stored, this.#token, this.#unread];
     if (stored !== undefined) {
       try {
         return await this.#persistently(() => this.rejoin(stored));
@@ -114,7 +115,9 @@ export class Joining {
         if (token === undefined && platform === undefined) {
           throw new JoinError(
             `The certificate in ${dataDirectory} has expired, and the control plane lets nobody in with it: ` +
-              `${error.message}; ${newToken(stored.workload)}`,
+              `${error.message}; ${
+                unread === undefined ? newToken(stored.workload) : unreadableToken(unread)
+              }`,
             { cause: error },
           );
         }
@@ -128,7 +131,7 @@ export class Joining {
     if (platform !== undefined) {
       const keys = await generateKeyPair();
       // Refused is no last word: the platform replaces the token, and rules and keys change where it is judged.
-      const passes = (error: unknown) => isUnreachable(error) || error instanceof EnrolmentRefused;
+      const passes = (error: unknown) => mayPass(error) || error instanceof EnrolmentRefused;
       return await this.#persistently(() => this.#byPlatform(platform, keys), passes);
     }
     if (token === undefined) {
@@ -136,15 +139,18 @@ export class Joining {
         `There is no valid certificate in ${dataDirectory} and no join token; ${newToken("NS/NAME")}`,
       );
     }
-    return await this.#persistently(() => this.#withToken(token));
+    await warnOfOpenTokenFile(this.#options);
+    // Asking again with a token that a certificate of no use was issued for is in vain.
+    return await this.#persistently(() => this.#withToken(token), isUnreachable);
   }
 
   /** The same identity, by the key of a certificate that has expired. Throws EnrolmentRefused, ControlPlaneUnreachable. */
   async rejoin(identity: SidecarIdentity): Promise<SidecarIdentity> {
     const { controlPlane, trustDomain, roots } = identity;
+    const { clock } = this.#options;
     const client = this.#options.client(controlPlane, trustDomain, roots);
     try {
-      return await rejoin(identity, client);
+      return await rejoin(identity, client, clock);
     } finally {
       client.close();
     }
@@ -167,14 +173,16 @@ export class Joining {
     { tokenFile, rootCert, trustDomain }: PlatformTrust,
     keys: KeyPair,
   ): Promise<SidecarIdentity> {
-    const controlPlane = this.#options.controlPlane ?? "";
+    const { controlPlane = "", clock } = this.#options;
     // Read each time: platforms replace tokens before they expire.
     const platformToken = (await readTextFile(tokenFile, TOKEN_FILE_BYTES_MAX)).trim();
     const roots = await readTextFile(rootCert, TRUST_BUNDLE_CHARACTERS_MAX);
     await readTrustBundle(roots);
     const client = this.#options.client(controlPlane, trustDomain, roots);
     try {
-      const identity = await joinByPlatform({ platformToken, keys, controlPlane, trustDomain, client });
+      const identity = await joinByPlatform({
+        ...{ platformToken, keys, controlPlane, trustDomain, clock, client },
+      });
       const stored = this.#stored;
       if (stored === undefined || isFor(identity, stored)) return identity;
       throw new JoinError(
@@ -189,7 +197,7 @@ export class Joining {
   /** Tries again after an error that may pass. */
   async #persistently(
     attempt: () => Promise<SidecarIdentity>,
-    mayPass: (error: unknown) => boolean = isUnreachable,
+    passes: (error: unknown) => boolean = mayPass,
   ): Promise<SidecarIdentity> {
     const { dataDirectory, files, clock, random, log, isStopping } = this.#options;
     const backoff = new Backoff({ baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS, random });
@@ -202,7 +210,7 @@ export class Joining {
         log.info("Joined the mesh", { workload, spiffeId, controlPlane });
         return identity;
       } catch (error) {
-        if (!mayPass(error) || isStopping()) throw error;
+        if (!passes(error) || isStopping()) throw error;
         const { message: reason, retryAfterMs = 0 } = error as Error & { readonly retryAfterMs?: number };
         if (reason !== told) log.warn("Cannot join yet; trying again", { reason });
         told = reason;
@@ -213,34 +221,34 @@ export class Joining {
   }
 }
 
-/** Undefined when none was given; one that cannot be read is of no account to a sidecar that has joined. */
-async function readToken(
+interface GivenToken {
+  readonly token?: Token;
+  readonly unread?: FileError;
+}
+
+/** Nothing when none was given; one that cannot be read is of no account to a sidecar that has joined. */
+async function tokenOf(
   { tokenFile, dataDirectory, log }: JoiningOptions,
   stored: SidecarIdentity | undefined,
-): Promise<Token | undefined> {
-  if (tokenFile === undefined) return undefined;
-  let text: string;
+): Promise<GivenToken> {
+  if (tokenFile === undefined) return {};
+  let token: Token;
   try {
-    text = await readTextFile(tokenFile, TOKEN_FILE_BYTES_MAX);
+    token = await readTokenFile(tokenFile);
   } catch (error) {
-    if (stored !== undefined) {
-      log.info("Cannot read the token file, and need not: the workload has joined", { tokenFile });
-      return undefined;
-    }
-    throw new JoinError(
-      `${messageOf(error)}; make a token with ` +
-        `\`bowline token create --workload NS/NAME\` where the control plane runs`,
-      { cause: error },
-    );
+    if (!(error instanceof FileError)) throw error;
+    if (stored === undefined) throw new JoinError(unreadableToken(error), { cause: error });
+    log.info("Cannot read the token file, and need not: the workload has joined", { tokenFile });
+    return { unread: error };
   }
-  const claims = readJoinToken(text, `the token file ${tokenFile}`);
+  const { claims } = token;
   if (stored !== undefined && !isFor(claims, stored)) {
     throw new JoinError(
       `The token in ${tokenFile} is for ${claims.workload}, but ${dataDirectory} belongs to ${stored.workload}; ` +
         `give each workload a data directory of its own with --data`,
     );
   }
-  return { text: text.trim(), claims };
+  return { token };
 }
 
 /** Another token of the same group is as good as the first: who has joined keeps the name that it has. */
@@ -249,6 +257,10 @@ function isFor(
   stored: SidecarIdentity,
 ): boolean {
   return workload === stored.workload || (group !== undefined && group === stored.group);
+}
+
+function mayPass(error: unknown): boolean {
+  return isUnreachable(error) || error instanceof ClocksDiffer;
 }
 
 function isUnreachable(error: unknown): boolean {

@@ -7,10 +7,12 @@ import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/message_of.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
+import { ADMIN_SOCKET } from "../model/admin.ts";
 import { DISCOVERY_PROTOCOL } from "../model/discovery.ts";
 import type { Limits } from "../model/limits.ts";
 import { PORTS } from "../model/ports.ts";
 import type { ProxySettings, Snapshot } from "../model/snapshot.ts";
+import { claimSocket } from "../runtime/claim_socket.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import type { HttpServer } from "../runtime/http_server.ts";
 import { type PrivateFiles, privateFiles } from "../runtime/private_files.ts";
@@ -71,6 +73,8 @@ export interface SidecarOptions {
 
 export class Sidecar {
   readonly #options: SidecarOptions;
+  /** Gives the data directory back. */
+  readonly #release: () => void;
   readonly #files: PrivateFiles = privateFiles;
   readonly #wheel: TimerWheel;
   readonly #snapshots: SnapshotStore;
@@ -85,8 +89,9 @@ export class Sidecar {
   #certificateOnDisk = "";
   #stopping = false;
 
-  private constructor(options: SidecarOptions) {
+  private constructor(options: SidecarOptions, release: () => void) {
     this.#options = options;
+    this.#release = release;
     const { dataDirectory: directory, clock, log, bind } = options;
     this.#wheel = new TimerWheel(clock);
     this.#snapshots = new SnapshotStore({ directory, files: this.#files, clock, log });
@@ -105,7 +110,8 @@ export class Sidecar {
    */
   static async start(options: SidecarOptions): Promise<Sidecar> {
     await prepareDataDirectory(options.dataDirectory);
-    const sidecar = new Sidecar(options);
+    const release = await claimSocket(`${options.dataDirectory}/${ADMIN_SOCKET}`);
+    const sidecar = new Sidecar(options, release);
     try {
       await sidecar.#start();
       return sidecar;
@@ -331,5 +337,6 @@ export class Sidecar {
     await this.#snapshots.flush();
     await this.#plane?.drain(0);
     await Promise.all(this.#servers.splice(0).map((server) => server.stop()));
+    this.#release();
   }
 }

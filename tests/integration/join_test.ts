@@ -1,6 +1,6 @@
 /** A sidecar joins with a token file and nothing else, is refused with anything less, and then needs nobody. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { startEcho, stopEchoes } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, everythingSaid, scenario, until } from "./bowline.ts";
@@ -190,6 +190,17 @@ describe("without the control plane", () => {
     await until("the store answers", storeAnswers);
     await mesh.untilSynced(2);
   });
+
+  scenario(
+    "another one in the same data directory does not start, also when the socket there is gone",
+    async () => {
+      rmSync(join(mesh.dataOf("shop/store"), "admin.sock"));
+      const second = await mesh.launchSidecar("shop/store", { at: 13, tokenFile: null });
+      expect(await second.endsByItself()).toBe(69);
+      expect(second.stderr).toContain("admin.sock: another process already does");
+      expect(await storeAnswers()).toBe(true);
+    },
+  );
 
   scenario("it needs the token file no more, even when it is told of one", async () => {
     expect(await store.end()).toBe(0);

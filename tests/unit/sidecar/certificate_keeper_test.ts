@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BACK_DATE_MS } from "../../../src/citadel/certificate_times.ts";
 import { Citadel } from "../../../src/citadel/citadel.ts";
 import { createCsr } from "../../../src/identity/csr.ts";
 import { encodePrivateKey, generateKeyPair } from "../../../src/identity/key_pair.ts";
@@ -53,7 +54,7 @@ async function build() {
     ...{ key: await encodePrivateKey(keys.privateKey), chain: reply.chain, roots: reply.roots },
   };
   const controlPlane = {
-    ...{ away: false, busy: false, asked: [] as string[], diskFull: false },
+    ...{ away: false, busy: false, asked: [] as string[], diskFull: false, aheadMs: 0 },
     answers: Promise.resolve(),
   };
   const client = {
@@ -61,7 +62,9 @@ async function build() {
       controlPlane.asked.push(path);
       if (controlPlane.away) throw new ControlPlaneUnreachable("The control plane is away");
       if (controlPlane.busy) return { status: 429, body: null, retryAfterMs: 30_000 };
+      clock.setAhead(controlPlane.aheadMs);
       const { reply } = await citadel.renew(SPIFFE_ID, "shop/web", body as EnrolRequest);
+      clock.setAhead(-controlPlane.aheadMs);
       await controlPlane.answers;
       return { status: 200, body: reply, retryAfterMs: 0 };
     },
@@ -84,7 +87,7 @@ async function build() {
   } as unknown as ControlClient;
   const options = {
     ...{ clock, random: new Prng(1), log, client, save },
-    rejoin: (expired: SidecarIdentity) => rejoin(expired, anonymous),
+    rejoin: (expired: SidecarIdentity) => rejoin(expired, anonymous, clock),
   };
   const keeper = new CertificateKeeper(options, identity);
   return { citadel, clock, keeper, identity, controlPlane, saved, lines };
@@ -155,6 +158,26 @@ describe("CertificateKeeper", () => {
     clock.advance(60_000);
     await until(() => saved.length === 1);
     expect(keeper.identity).not.toBe(identity);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper takes no certificate that is not valid yet, and asks again", async () => {
+    const { clock, keeper, identity, controlPlane, saved, lines } = await build();
+    controlPlane.aheadMs = BACK_DATE_MS + 1_000;
+    keeper.start();
+    clock.advance(12.5 * HOUR_MS);
+    await until(() => lines.length === 1);
+    expect(lines.join("")).toContain(
+      "The certificate that the control plane issued is not valid before 2030-01-01T12:30:01.000Z, and here it is " +
+        "2030-01-01T12:30:00.000Z: the clock of one of the two machines is wrong",
+    );
+    expect([keeper.identity, saved]).toEqual([identity, []]);
+    // As far as certificates are dated back.
+    controlPlane.aheadMs = BACK_DATE_MS;
+    await until(() => clock.pending > 0);
+    clock.advance(60_000);
+    await until(() => saved.length === 1);
+    expect(keeper.identity).toBe(saved[0] as SidecarIdentity);
     keeper.stop();
   });
 
