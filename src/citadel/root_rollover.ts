@@ -57,9 +57,8 @@ export class RootRollover {
         if (own.phase === "distributing") throw invalid(`The new root does not sign yet${names(lacking)}`);
         const needing = [...new Set([...lacking, ...this.#options.unrenewed()])].sort();
         if (needing.length > 0) {
-          throw invalid(
-            `The old root is still needed${names(needing)}; with --force they must join again`,
-          );
+          const who = needing.length === 1 ? "it" : "they";
+          throw invalid(`The old root is still needed${names(needing)}; with --force ${who} must join again`);
         }
       }
       if (own.phase === "distributing") await own.signWithNew();
@@ -128,7 +127,8 @@ const NAMED_MAX = 5;
 function names(workloads: readonly WorkloadKey[]): string {
   if (workloads.length === 0) return "";
   const more = workloads.length > NAMED_MAX ? ` and ${workloads.length - NAMED_MAX} more` : "";
-  return `: ${workloads.slice(0, NAMED_MAX).join(", ")}${more} lack the new one, or a certificate of it`;
+  const lack = workloads.length === 1 ? "lacks" : "lack";
+  return `: ${workloads.slice(0, NAMED_MAX).join(", ")}${more} ${lack} the new one, or a certificate of it`;
 }
 
 function invalid(message: string): CitadelError {

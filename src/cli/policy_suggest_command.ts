@@ -15,7 +15,8 @@ export async function runPolicySuggest(
   workload: string | undefined,
   { data, output }: PolicySuggestOptions,
 ): Promise<ExitCode> {
-  const reply = await new AdminClient(data).get("/v1/policy-suggestions") as PolicySuggestions;
+  const query = workload === undefined ? "" : `?workload=${encodeURIComponent(workload)}`;
+  const reply = await new AdminClient(data).get(`/v1/policy-suggestions${query}`) as PolicySuggestions;
   const policies = reply.policies.filter(({ workloads }) =>
     workload === undefined || workloads.includes(workload)
   );

@@ -232,6 +232,7 @@ export class ControlPlane {
       discovery,
       store,
     });
+    const known = () => new Set([...registry.workloads().map(workloadKey), ...citadel.enrolledWorkloads()]);
     const admin = createAdminApi({
       citadel,
       audit,
@@ -241,7 +242,7 @@ export class ControlPlane {
       status,
       tap: createTapApi({
         hub: tap,
-        known: () => new Set([...registry.workloads().map(workloadKey), ...citadel.enrolledWorkloads()]),
+        known,
         isConnected: (workload) => discovery.isConnected(workload),
       }),
       rollover: createRolloverApi({ citadel, audit, watch: rollover }),
@@ -250,6 +251,7 @@ export class ControlPlane {
         registry,
         trustDomain,
         sinceMs: clock.now(),
+        known,
         resources: () => this.#resources(config),
       }),
       onRevoked: () => this.#shutOutRevoked(citadel),

@@ -13,6 +13,7 @@ import { meshConfigOf } from "../pilot/mesh_defaults.ts";
 import { PolicyCatalogue } from "../pilot/policies.ts";
 import type { WorkloadRegistry } from "../pilot/registry.ts";
 import { PolicySimulation } from "./policy_simulation.ts";
+import { workloadFault } from "./asked_workload.ts";
 import { BodyError, readJson } from "./read_body.ts";
 import { suggestPolicies } from "./suggested_policies.ts";
 
@@ -25,22 +26,33 @@ export interface PolicyApiOptions {
   readonly trustDomain: string;
   /** Milliseconds since 1970: calls are remembered from then on. */
   readonly sinceMs: number;
+  /** Every workload that the files or the books have. */
+  known(): ReadonlySet<WorkloadKey>;
   /** What serves. */
   resources(): ResourceSet;
 }
 
 export function createPolicyApi(options: PolicyApiOptions): Hono {
   const app = new Hono();
-  app.get("/v1/policy-suggestions", (context) => context.json(suggestions(options)));
+  app.get("/v1/policy-suggestions", (context) => {
+    const workload = context.req.query("workload");
+    const fault = workload === undefined ? null : workloadFault(workload, options.known());
+    if (fault !== null) return context.json(requestInvalid(fault), 400);
+    return context.json(suggestions(options));
+  });
   app.post("/v1/policy-simulations", async (context) => {
     try {
       return context.json(await simulation(context.req.raw, options));
     } catch (error) {
       if (!(error instanceof BodyError)) throw error;
-      return context.json({ error: { code: "request_invalid", message: error.message } }, error.status);
+      return context.json(requestInvalid(error.message), error.status);
     }
   });
   return app;
+}
+
+function requestInvalid(message: string) {
+  return { error: { code: "request_invalid", message } };
 }
 
 function suggestions({ calls, registry, sinceMs }: PolicyApiOptions): PolicySuggestions {

@@ -1,8 +1,8 @@
 /** What the admin socket tells of calls as they end: a line of JSON for each. */
 import { Hono } from "hono";
-import { nearest } from "../lib/edit_distance.ts";
 import type { TapGreeting, WorkloadTap } from "../model/tap.ts";
-import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
+import type { WorkloadKey } from "../model/workload.ts";
+import { workloadFault } from "./asked_workload.ts";
 import type { TapHub } from "./tap_hub.ts";
 
 /** Bytes of lines that wait for a reader; what comes while there are more is only counted. */
@@ -24,26 +24,14 @@ export function createTapApi({ hub, known, isConnected }: TapApiOptions): Hono {
     const workload = context.req.query("workload") ?? null;
     const refuse = (status: 400 | 503, message: string) =>
       context.json({ error: { code: "request_invalid", message } }, status);
-    if (workload !== null && parseWorkloadKey(workload) === undefined) {
-      return refuse(400, `A workload is NAMESPACE/NAME in lower case, not ${JSON.stringify(workload)}`);
-    }
-    if (workload !== null && !isConnected(workload) && !known().has(workload)) {
-      return refuse(400, unknownWorkload(workload, known()));
-    }
+    const fault = workload === null || isConnected(workload) ? null : workloadFault(workload, known());
+    if (fault !== null) return refuse(400, fault);
     const watching = new TapLines({ watching: true, connected: isConnected(workload) });
     const stop = hub.watch({ workload, onReport: (report) => watching.add(report) });
     if (stop === null) return refuse(503, "Too many watch already");
     return new Response(watching.stream(stop), { headers: { "content-type": "application/jsonl" } });
   });
   return app;
-}
-
-function unknownWorkload(workload: WorkloadKey, known: ReadonlySet<WorkloadKey>): string {
-  const meant = nearest(workload, known);
-  const hint = meant === undefined
-    ? "bowline proxy-status lists those that are connected"
-    : `did you mean ${meant}?`;
-  return `No workload is ${workload}; ${hint}`;
 }
 
 /** The lines of one reader. */

@@ -156,6 +156,12 @@ scenario("tap says why it cannot watch", async () => {
   expect((await bowline(["tap", "--data", candidates])).code).toBe(69);
 });
 
+scenario("suggest names the workload that was meant", async () => {
+  const misspelt = await policy("suggest", "shop/wbe");
+  expect([misspelt.code, misspelt.stdout]).toEqual([65, ""]);
+  expect(misspelt.stderr).toContain("No workload is shop/wbe; did you mean shop/web?");
+});
+
 scenario("a simulation shows what a change would let through that was refused", async () => {
   const open = candidate(
     "open.yaml",

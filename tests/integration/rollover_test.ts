@@ -93,7 +93,7 @@ describe("bowline ca rotate", () => {
     const { code, stderr } = await rotate("finish");
     expect(code).toBe(65);
     expect(stderr).toContain(
-      "The old root is still needed: shop/store lack the new one, or a certificate of it",
+      "The old root is still needed: shop/store lacks the new one, or a certificate of it",
     );
     // It knows the old root only, and is let in by those who know both; the others by it, through the old root.
     expect(mesh.identityOf("shop/store").roots).toBe(before.roots);

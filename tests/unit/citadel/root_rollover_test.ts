@@ -133,7 +133,7 @@ describe("RootRollover", () => {
     });
     await refused(["shop/a"], "The new root does not sign yet: shop/a");
     await rollover.advance(nobody);
-    await refused([], "The old root is still needed: shop/cart-v1 lack");
+    await refused([], "The old root is still needed: shop/cart-v1 lacks the new one");
     await renew(citadel);
     await refused(["a/1", "a/2", "a/3", "a/4", "a/5", "a/6"], ": a/1, a/2, a/3, a/4, a/5 and 1 more lack");
     await rollover.finish([], false);
