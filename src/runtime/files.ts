@@ -1,6 +1,6 @@
 /** Small files that a process reads at its start or must never leave half written: tokens, keys, last good state. */
-import { appendFileSync } from "node:fs";
-import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { appendFileSync, statSync } from "node:fs";
+import { mkdir, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { messageOf } from "../lib/message_of.ts";
@@ -172,9 +172,9 @@ export function pathFrom(file: string, path: string): string {
 }
 
 /** Whether every user of the machine may read the file; what is no regular file, such as a pipe, is not said to be. */
-export async function isOpenToAll(path: string): Promise<boolean> {
+export function isOpenToAll(path: string): boolean {
   try {
-    const status = await stat(path);
+    const status = statSync(path);
     return status.isFile() && (status.mode & READ_BY_ALL) !== 0;
   } catch {
     return false;

@@ -13,24 +13,32 @@ export function keyKind({ chain }: Pick<TlsMaterial, "chain">): string {
   return new X509Certificate(chain).publicKey.asymmetricKeyType ?? "";
 }
 
-/** Why the pair cannot serve, as one clause; null when it can. */
-export function keyPairFault({ chain, key, roots }: TlsMaterial): string | null {
+/** Which part of it cannot serve, and why, as one clause. */
+export interface KeyPairFault {
+  readonly part: "chain" | "key" | "roots";
+  readonly reason: string;
+}
+
+/** Null when the pair can serve. */
+export function keyPairFault({ chain, key, roots }: TlsMaterial): KeyPairFault | null {
   const { X509Certificate, createPrivateKey } = crypto();
   let leaf: Crypto.X509Certificate;
   try {
     leaf = new X509Certificate(chain);
   } catch {
-    return "the certificate is no PEM certificate";
+    return { part: "chain", reason: "the certificate is no PEM certificate" };
   }
   try {
-    if (!leaf.checkPrivateKey(createPrivateKey(key))) return "the key is not that of the certificate";
+    if (!leaf.checkPrivateKey(createPrivateKey(key))) {
+      return { part: "key", reason: "the key is not that of the certificate" };
+    }
   } catch {
-    return "the key is no PEM private key";
+    return { part: "key", reason: "the key is no PEM private key" };
   }
   try {
     if (roots !== "") new X509Certificate(roots);
   } catch {
-    return "the CA's file is no PEM certificate";
+    return { part: "roots", reason: "the CA's file is no PEM certificate" };
   }
   return null;
 }

@@ -139,7 +139,7 @@ export class Joining {
         `There is no valid certificate in ${dataDirectory} and no join token; ${newToken("NS/NAME")}`,
       );
     }
-    await warnOfOpenTokenFile(this.#options);
+    warnOfOpenTokenFile(this.#options);
     // Asking again with a token that a certificate of no use was issued for is in vain.
     return await this.#persistently(() => this.#withToken(token), isUnreachable);
   }

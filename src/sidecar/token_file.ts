@@ -18,10 +18,10 @@ export async function readTokenFile(path: string): Promise<Token> {
 }
 
 /** Whoever reads a token before it is used up joins in the workload's place. */
-export async function warnOfOpenTokenFile(
+export function warnOfOpenTokenFile(
   { tokenFile, log }: { readonly tokenFile: string | undefined; readonly log: Log },
-): Promise<void> {
-  if (tokenFile === undefined || !await isOpenToAll(tokenFile)) return;
+): void {
+  if (tokenFile === undefined || !isOpenToAll(tokenFile)) return;
   log.warn("Every user of this machine can read the join token, and join with it; run: chmod 600 FILE", {
     tokenFile,
   });

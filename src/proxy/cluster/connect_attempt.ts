@@ -136,11 +136,12 @@ export class ConnectAttempt implements TlsWireOwner {
   #warnOfMaterial(tls: TlsClient, { message }: Error): void {
     // Here, since it needs what costs a megabyte.
     const { keyPairFault } = require("../../runtime/key_pair_check.ts") as typeof KeyPairCheck;
-    const { hostname, port, tls: { certificate = null, credential } = {} } = this.#address;
-    const fault = tls.chain === "" ? message : keyPairFault(tls) ?? message;
-    const name = credential === undefined ? certificate?.chainFile : `the credential ${credential.name}`;
-    const whose = name === undefined ? "" : `, of ${name}`;
-    this.#context.warn(`No TLS to ${hostname}:${port}: ${fault}${whose}`, "no-tls");
+    const { hostname, port, tls: settings } = this.#address;
+    const fault = tls.chain === "" ? null : keyPairFault(tls);
+    const part = fault?.part ?? (tls.chain === "" ? "roots" : "chain");
+    const path = settings && this.#context.tlsFiles?.pathOf(settings, part);
+    const where = path == null ? "" : `${path}: `;
+    this.#context.warn(`No TLS to ${hostname}:${port}: ${where}${fault?.reason ?? message}`, "no-tls");
   }
 
   #judge(wire: TlsWire, error: Error | null): PeerIdentity | ServerVerdict {

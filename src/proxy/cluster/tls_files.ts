@@ -46,6 +46,16 @@ export class TlsFiles {
     };
   }
 
+  /** Where a part of what client() gives stands; null: nothing was named. */
+  pathOf(
+    { certificate, rootsFile, credential }: UpstreamTls,
+    part: "chain" | "key" | "roots",
+  ): string | null {
+    if (credential !== undefined) return credentialPaths(this.#credentials ?? "", credential.name)[part];
+    if (part === "roots") return rootsFile;
+    return certificate?.[part === "chain" ? "chainFile" : "keyFile"] ?? null;
+  }
+
   #byPaths({ certificate, rootsFile, crlFile }: UpstreamTls): TlsMaterial {
     return {
       chain: certificate === null ? "" : this.#read(certificate.chainFile),

@@ -6,6 +6,7 @@ import { textHash } from "../../lib/hash.ts";
 import type { CertificateSource } from "../../model/gateway_listener.ts";
 import { credentialPaths } from "../../runtime/credentials.ts";
 import { FileError } from "../../runtime/files.ts";
+import type { KeyPairFault } from "../../runtime/key_pair_check.ts";
 import { revocationLists } from "../../runtime/revocation_lists.ts";
 import type { ServerMaterial, TlsMaterial } from "../../runtime/tls_options.ts";
 import type { ReadText } from "../../runtime/watched_files.ts";
@@ -14,8 +15,10 @@ export interface CertificateStoreOptions {
   /** Where credentials are, each in a directory of its name; null: nowhere. */
   readonly directory: string | null;
   readonly read: ReadText;
-  /** Why a pair cannot serve; null when it can. */
-  check(material: TlsMaterial): string | null;
+  /** What of a pair cannot serve; null when it can. */
+  check(material: TlsMaterial): KeyPairFault | null;
+  /** Whether every user of the machine may read a file. */
+  isOpen(path: string): boolean;
   /** Of a pair that can serve: `rsa`, `ec`, and so on. */
   keyKind(material: TlsMaterial): string;
   /** Asks that `refresh` be called when one of these files may have changed. */
@@ -30,6 +33,8 @@ interface Held {
   kind: string;
   /** It was said that the other one of its server is of that kind, too. */
   toldKind: boolean;
+  /** It was said that others can read the key. */
+  toldOpen: boolean;
   /** Of what was last seen in the files, or why it could not be read. */
   seen: string;
 }
@@ -56,7 +61,8 @@ export class CertificateStore {
     for (const source of sources) {
       const key = keyOf(source);
       if (held.has(key)) continue;
-      const known = this.#held.get(key) ?? { source, material: null, kind: "", toldKind: false, seen: "" };
+      const known = this.#held.get(key) ??
+        { source, material: null, kind: "", toldKind: false, toldOpen: false, seen: "" };
       held.set(key, known);
       if (known.material === null) this.#load(known);
     }
@@ -122,11 +128,18 @@ export class CertificateStore {
     const seen = textHash(JSON.stringify(material));
     if (seen === held.seen) return;
     const fault = check(material);
-    if (fault !== null) return this.#fault(held, `${paths.chain}: ${fault}`);
+    if (fault !== null) return this.#fault(held, `${paths[fault.part]}: ${fault.reason}`);
     held.seen = seen;
     held.material = material;
     held.kind = this.#options.keyKind(material);
     held.toldKind = false;
+    this.#warnOfOpenKey(held, paths.key);
+  }
+
+  #warnOfOpenKey(held: Held, path: string): void {
+    if (held.toldOpen || !this.#options.isOpen(path)) return;
+    held.toldOpen = true;
+    this.#options.warn(`Every user of this machine can read a private key; run: chmod 600 ${path}`);
   }
 
   #revocationLists({ crl }: Paths): readonly string[] {

@@ -14,15 +14,15 @@ describe("keyPairFault()", () => {
   });
 
   test.each([
-    [{ chain: "" }, "the certificate is no PEM certificate"],
-    [{ chain: pair.key }, "the certificate is no PEM certificate"],
-    [{ chain: pair.chain.slice(0, 200) }, "the certificate is no PEM certificate"],
-    [{ key: "" }, "the key is no PEM private key"],
-    [{ key: pair.chain }, "the key is no PEM private key"],
-    [{ key: other.key }, "the key is not that of the certificate"],
-    [{ roots: "nothing" }, "the CA's file is no PEM certificate"],
-  ])("keyPairFault() tells what cannot serve: case %#", (broken, fault) => {
-    expect(keyPairFault({ ...good, ...broken })).toBe(fault);
+    [{ chain: "" }, "chain", "the certificate is no PEM certificate"],
+    [{ chain: pair.key }, "chain", "the certificate is no PEM certificate"],
+    [{ chain: pair.chain.slice(0, 200) }, "chain", "the certificate is no PEM certificate"],
+    [{ key: "" }, "key", "the key is no PEM private key"],
+    [{ key: pair.chain }, "key", "the key is no PEM private key"],
+    [{ key: other.key }, "key", "the key is not that of the certificate"],
+    [{ roots: "nothing" }, "roots", "the CA's file is no PEM certificate"],
+  ])("keyPairFault() tells what cannot serve: case %#", (broken, part, reason) => {
+    expect(keyPairFault({ ...good, ...broken })).toMatchObject({ part, reason });
   });
 });
 

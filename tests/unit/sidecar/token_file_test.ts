@@ -45,7 +45,7 @@ describe("unreadableToken()", () => {
 
 test.each([[0o600, 0], [0o640, 0], [0o644, 1], [0o604, 1]])(
   "warnOfOpenTokenFile() warns of a file that every user can read: mode %#",
-  async (mode, warnings) => {
+  (mode, warnings) => {
     const tokenFile = join(freshDirectory(), "token");
     writeFileSync(tokenFile, "");
     chmodSync(tokenFile, mode);
@@ -55,13 +55,13 @@ test.each([[0o600, 0], [0o640, 0], [0o644, 1], [0o604, 1]])(
       format: "json",
       write: (line) => lines.push(line),
     });
-    await warnOfOpenTokenFile({ tokenFile, log });
+    warnOfOpenTokenFile({ tokenFile, log });
     expect(lines).toHaveLength(warnings);
     if (warnings > 0) expect(lines[0]).toContain("Every user of this machine can read the join token");
   },
 );
 
-test("warnOfOpenTokenFile() says nothing of a pipe, of what is not there, and of no file", async () => {
+test("warnOfOpenTokenFile() says nothing of a pipe, of what is not there, and of no file", () => {
   const log = createLog({
     clock: new ManualClock(0),
     format: "json",
@@ -69,5 +69,5 @@ test("warnOfOpenTokenFile() says nothing of a pipe, of what is not there, and of
       throw new Error("It warned");
     },
   });
-  for (const tokenFile of ["/dev/null", "/no/such", undefined]) await warnOfOpenTokenFile({ tokenFile, log });
+  for (const tokenFile of ["/dev/null", "/no/such", undefined]) warnOfOpenTokenFile({ tokenFile, log });
 });

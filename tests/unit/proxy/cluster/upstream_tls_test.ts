@@ -225,21 +225,24 @@ describe("TLS to a server outside the mesh", () => {
     expect(await attempt(port, bare, { files })).not.toStartWith("ok");
     file("partner/ca.crl", await authority.revoke(good));
     expect(await attempt(port, { credential }, { files })).toBe("peer-refused");
+    file("partner/tls.key", "none");
+    expect(await attempt(port, { credential }, { files })).toBe("connect-failure");
+    expect(warnings[0]).toContain("partner/tls.key: the key is no PEM private key");
     expect(await attempt(port, { credential }, { files: new TlsFiles() })).toBe("connect-failure");
     expect(warnings[0]).toContain("start with --credentials");
   });
 
   test.each([
-    ["no PEM\n", good.key, "the certificate is no PEM certificate"],
-    [good.chain, "none\n", "the key is no PEM private key"],
-    [good.chain, another.key, "the key is not that of the certificate"],
+    ["no PEM\n", good.key, "bad.pem: the certificate is no PEM certificate"],
+    [good.chain, "none\n", "bad.key: the key is no PEM private key"],
+    [good.chain, another.key, "bad.key: the key is not that of the certificate"],
   ])(
-    "a certificate and a key that do not hold fail the connection, and the log says why",
+    "a certificate and a key that do not hold fail the connection, and the log says which file and why",
     async (chain, key, why) => {
       const { port } = await serve(good);
       const certificate = { chainFile: file("bad.pem", chain), keyFile: file("bad.key", key) };
       expect(await attempt(port, { certificate })).toBe("connect-failure");
-      expect(warnings).toEqual([`No TLS to 127.0.0.1:${port}: ${why}, of ${certificate.chainFile}`]);
+      expect(warnings).toEqual([`No TLS to 127.0.0.1:${port}: ${directory}/${why}`]);
     },
   );
 

@@ -7,9 +7,10 @@ import { FileError } from "../../../../src/runtime/files.ts";
 const FILES: CertificateSource = { type: "files", chain: "/c", key: "/k", roots: null };
 const SHOP: CertificateSource = { type: "credential", name: "shop", withRoots: true };
 
-/** A store over files of the test's making; a pair with the chain `broken` cannot serve. */
+/** A store over files of the test's making; a pair of which a part is `broken` cannot serve. */
 function stored(directory: string | null = "/credentials") {
   const files = new Map([["/c", "chain"], ["/k", "key"]]);
+  const open = new Set<string>();
   const warnings: string[] = [];
   const reads: string[] = [];
   let watched: readonly string[] = [];
@@ -21,12 +22,16 @@ function stored(directory: string | null = "/credentials") {
       if (text === undefined) throw new FileError("not-found", path, `There is no ${path}`);
       return text;
     },
-    check: ({ chain }) => chain === "broken" ? "it is broken" : null,
+    check: ({ chain, key }) => {
+      if (chain === "broken") return { part: "chain", reason: "it is broken" };
+      return key === "broken" ? { part: "key", reason: "so is this" } : null;
+    },
+    isOpen: (path) => open.has(path),
     keyKind: ({ chain }) => chain === "ec" ? "ec" : "rsa",
     watch: (paths) => void (watched = paths),
     warn: (message) => void warnings.push(message),
   });
-  return { files, warnings, reads, store, watched: () => watched };
+  return { files, open, warnings, reads, store, watched: () => watched };
 }
 
 describe("CertificateStore", () => {
@@ -113,6 +118,23 @@ describe("CertificateStore", () => {
     files.delete("/c");
     store.refresh();
     expect(warnings).toHaveLength(3);
+  });
+
+  test("refresh() tells which of the files is broken", () => {
+    const { store, files, warnings } = stored();
+    files.set("/k", "broken");
+    store.retain([FILES]);
+    expect(warnings).toEqual(["Cannot use a certificate, nobody is served with it: /k: so is this"]);
+  });
+
+  test("retain() warns once of a key that every user of the machine can read", () => {
+    const { store, files, open, warnings } = stored();
+    open.add("/c").add("/k");
+    store.retain([FILES]);
+    files.set("/c", "renewed");
+    store.refresh();
+    expect(store.get(FILES)?.chain).toBe("renewed");
+    expect(warnings).toEqual(["Every user of this machine can read a private key; run: chmod 600 /k"]);
   });
 
   test("get() gives two pairs for two kinds of keys, and says once that they are of one kind", () => {
