@@ -21,6 +21,7 @@ import type { CompiledCluster } from "./cluster/cluster.ts";
 import { ClusterCompiler, type EdgeTo } from "./cluster/cluster_compiler.ts";
 import type { Host } from "./cluster/host.ts";
 import type { HostTable } from "./cluster/host_table.ts";
+import { poolName } from "./cluster/pool_limits.ts";
 import type { AddressesOf } from "./cluster/dns/resolved_endpoints.ts";
 import { Authorizer } from "./ext_authz/authorizer.ts";
 import { describePeer } from "./mesh_headers.ts";
@@ -83,7 +84,7 @@ export function compileSnapshot(snapshot: Snapshot, context: CompileContext): Co
   const callOf = edgesOfCalls(edges, settings.workload);
   const deliver: Deliver = (inbound, protocol, limits) => {
     const address = inbound.deliverTo ?? { hostname: deliverTo, port: inbound.port };
-    const pool = limits === null ? {} : { pool: `inbound|${inbound.port}||` };
+    const pool = limits === null ? {} : { pool: poolName(`inbound|${inbound.port}||`, inbound.limits ?? {}) };
     return hosts.get({ ...address, spiffeId: null, protocol, ...pool }, limits);
   };
   const ports = { deliver, ownLimits: hosts.ownLimits, previous: previous?.inbound ?? new Map() };

@@ -30,6 +30,8 @@ export interface ClusterParts {
   readonly unserved: Edge;
   /** Null: its connections are shared with whoever calls the same addresses. */
   readonly limits: PoolLimits | null;
+  /** Names its own connections where it has limits. @default null */
+  readonly pool?: string | null;
   /** Some endpoint is a name: where there is none, DNS may be why. @default false */
   readonly hasNames?: boolean;
 }
@@ -40,6 +42,7 @@ export class CompiledCluster implements ClusterParts {
   endpoints: readonly ClusterEndpoint[];
   readonly unserved: Edge;
   readonly limits: PoolLimits | null;
+  readonly pool: string | null;
   /** What requests are hashed by; null: they are not. */
   readonly hashPolicy: HashPolicy | null;
   readonly hasNames: boolean;
@@ -63,6 +66,7 @@ export class CompiledCluster implements ClusterParts {
     this.endpoints = endpoints;
     this.unserved = unserved;
     this.limits = limits;
+    this.pool = parts.pool ?? null;
     this.hasNames = parts.hasNames === true;
     this.#context = context;
     const hashes = cluster.balancer === "RING_HASH" || cluster.balancer === "MAGLEV";

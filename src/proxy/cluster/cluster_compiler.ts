@@ -7,7 +7,7 @@ import { type ClusterContext, CompiledCluster } from "./cluster.ts";
 import { ClusterEndpoint } from "./cluster_endpoint.ts";
 import { type AddressesOf, namesOf, resolvedEndpoints } from "./dns/resolved_endpoints.ts";
 import type { HostTable } from "./host_table.ts";
-import { PoolLimits } from "./pool_limits.ts";
+import { PoolLimits, poolName } from "./pool_limits.ts";
 
 /** The counters of calls to a workload. */
 export type EdgeTo = (destination: WorkloadInfo, service: ServiceInfo, mtls: boolean) => Edge;
@@ -22,6 +22,9 @@ export interface ClusterCompilerOptions extends ClusterContext {
   readonly addressesOf?: AddressesOf;
 }
 
+/** Null: it shares the connections that all have. */
+type OwnPool = Pick<CompiledCluster, "limits" | "pool">;
+
 export class ClusterCompiler {
   readonly #options: ClusterCompilerOptions;
 
@@ -33,17 +36,18 @@ export class ClusterCompiler {
   compile(cluster: Cluster, old: CompiledCluster | null): CompiledCluster {
     const { ownLimits } = this.#options.hosts;
     const limits = cluster.limits === undefined ? null : old?.limits ?? new PoolLimits(ownLimits);
-    const endpoints = this.#endpointsOf(cluster, limits);
+    const pool = cluster.limits === undefined ? null : poolName(cluster.name, cluster.limits);
+    const endpoints = this.#endpointsOf(cluster, { limits, pool });
     const unserved = this.#options.edgeTo(UNKNOWN_WORKLOAD, cluster.service, false);
     const hasNames = this.#namesOf(cluster).length > 0;
-    return new CompiledCluster({ cluster, endpoints, unserved, limits, hasNames }, this.#options, old);
+    return new CompiledCluster({ cluster, endpoints, unserved, limits, pool, hasNames }, this.#options, old);
   }
 
   /** The name has other addresses: the cluster goes on with those. False: nothing changes for it. */
   move(compiled: CompiledCluster, name: string): boolean {
-    const { cluster, endpoints: before, limits } = compiled;
+    const { cluster, endpoints: before } = compiled;
     if (!this.#namesOf(cluster).includes(name)) return false;
-    const endpoints = this.#endpointsOf(cluster, limits);
+    const endpoints = this.#endpointsOf(cluster, compiled);
     if (before.length === endpoints.length && before.every(({ host }, i) => host === endpoints[i]?.host)) {
       return false;
     }
@@ -55,18 +59,18 @@ export class ClusterCompiler {
     return this.#options.addressesOf === undefined ? [] : namesOf(cluster, this.#written(cluster));
   }
 
-  #endpointsOf(cluster: Cluster, limits: PoolLimits | null): ClusterEndpoint[] {
+  #endpointsOf(cluster: Cluster, own: OwnPool): ClusterEndpoint[] {
     const { addressesOf } = this.#options;
     const written = this.#written(cluster);
     const resolved = addressesOf === undefined ? written : resolvedEndpoints(cluster, written, addressesOf);
-    return resolved.map((one) => this.#bind(one, cluster, limits));
+    return resolved.map((one) => this.#bind(one, cluster, own));
   }
 
   #written({ name }: Cluster): readonly Endpoint[] {
     return this.#options.endpointSets.get(name)?.endpoints ?? [];
   }
 
-  #bind(endpoint: Endpoint, cluster: Cluster, limits: PoolLimits | null): ClusterEndpoint {
+  #bind(endpoint: Endpoint, cluster: Cluster, { limits, pool }: OwnPool): ClusterEndpoint {
     const { service, protocol = "http1", followsClient = false, tls, proxyProtocol: version } = cluster;
     const mtls = endpoint.meshPort !== null;
     const { hosts, edgeTo } = this.#options;
@@ -78,7 +82,7 @@ export class ClusterCompiler {
         protocol: spoken,
         ...(mtls || tls === undefined ? {} : { tls }),
         ...(mtls || version === undefined ? {} : { proxyProtocol: { version, ends: null } }),
-        ...(limits === null ? {} : { pool: cluster.name }),
+        ...(pool === null ? {} : { pool }),
       }, limits);
     const edge = edgeTo(endpoint.workload, service, mtls);
     // The mesh hop carries many exchanges on one connection, whoever calls.

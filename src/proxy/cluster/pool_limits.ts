@@ -3,6 +3,23 @@ import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import type { ClusterLimits } from "../../model/cluster.ts";
 import { type ConnectionTerms, connectionTerms } from "../connection_terms.ts";
 
+/**
+ * Names the connections that a cluster has for itself. What it says of each one is a part of the name: when a rule says
+ * something else, new ones are made at once, and the old ones close with their last request.
+ */
+export function poolName(owner: string, limits: ClusterLimits): string {
+  const { idleTimeoutMs, maxConnectionDurationMs, maxConcurrentStreams, tcpKeepalive, http2KeepAlive } =
+    limits;
+  const ofEach = {
+    idleTimeoutMs,
+    maxConnectionDurationMs,
+    maxConcurrentStreams,
+    tcpKeepalive,
+    http2KeepAlive,
+  };
+  return `${owner}|${JSON.stringify(ofEach)}`;
+}
+
 export class PoolLimits {
   /** Open, or on their way. */
   connections = 0;
@@ -28,12 +45,12 @@ export class PoolLimits {
     this.#terms = connectionTerms(limits, this.#own);
   }
 
-  /** Of each connection that is made from now on. */
+  /** Of each connection by itself. */
   get terms(): ConnectionTerms {
     return this.#terms;
   }
 
-  /** How the kernel watches over new connections; undefined: not at all. */
+  /** How the kernel watches over connections; undefined: not at all. */
   get tcpKeepalive(): ClusterLimits["tcpKeepalive"] {
     return this.#limits.tcpKeepalive;
   }

@@ -11,7 +11,7 @@ import type { ProxiedEnds } from "../cluster/proxy_protocol.ts";
 import type { RequestHead } from "../exchange.ts";
 
 /** A cluster, and what its connections count for. */
-type PooledCluster = Pick<CompiledCluster, "cluster" | "limits">;
+type PooledCluster = Pick<CompiledCluster, "cluster" | "limits" | "pool">;
 
 export interface UpstreamHosts {
   readonly hosts: HostTable;
@@ -27,11 +27,11 @@ export function upstreamHost(
   head: RequestHead,
   ends: ProxiedEnds | null,
   chosen: ClusterEndpoint,
-  { cluster, limits }: PooledCluster,
+  { cluster, limits, pool }: PooledCluster,
   { hosts, isOwnAddress }: UpstreamHosts,
 ): Host | null {
   const { endpoint, host, http2Host } = chosen;
-  const own = { ...proxied(head, ends, cluster), ...poolOf(cluster, limits) };
+  const own = { ...proxied(head, ends, cluster), ...(pool === null ? {} : { pool }) };
   if (cluster.resolution === "AUTHORITY") {
     const address = hostOfAuthority(head, endpoint, cluster);
     const leadsBack = address === null || isOwnAddress(address.hostname, address.port);
@@ -52,11 +52,11 @@ export function dialledHost(
   head: RequestHead,
   ends: ProxiedEnds | null,
   { hostname, port }: Address,
-  { cluster, limits }: PooledCluster,
+  { cluster, limits, pool }: PooledCluster,
   { hosts, isOwnAddress }: UpstreamHosts,
 ): Host | null {
   if (isOwnAddress(hostname, port)) return null;
-  const own = { ...proxied(head, ends, cluster), ...poolOf(cluster, limits) };
+  const own = { ...proxied(head, ends, cluster), ...(pool === null ? {} : { pool }) };
   return hosts.passthrough({ hostname, port, ...spokenTo(head, cluster), ...own }, limits);
 }
 
@@ -72,10 +72,6 @@ export function tunnelOf(
 /** In TLS, since a wildcard has no name of its own: hosts with the same endpoints share no connection. */
 function asksForTheCallsName({ tls, service }: Cluster): boolean {
   return tls !== undefined && tls.sni === null && service.host.startsWith("*");
-}
-
-function poolOf({ name }: Cluster, limits: PooledCluster["limits"]): Pick<HostAddress, "pool"> {
-  return limits === null ? {} : { pool: name };
 }
 
 /** The header of PROXY protocol is the client's own where the connection is for it alone. */

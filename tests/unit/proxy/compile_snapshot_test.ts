@@ -1,6 +1,6 @@
 /** What a new snapshot takes over, and how clusters show in requests: ejection, limits, cookies. */
 import { describe, expect, test } from "bun:test";
-import type { Cluster, Endpoint } from "../../../src/model/cluster.ts";
+import type { Cluster, ClusterLimits, Endpoint } from "../../../src/model/cluster.ts";
 import type { ProxySettings } from "../../../src/model/snapshot.ts";
 import type { CompiledCluster } from "../../../src/proxy/cluster/cluster.ts";
 import { OUTLIER } from "./cluster/health/outlier.ts";
@@ -78,6 +78,35 @@ describe("compileSnapshot", () => {
     plane.apply(snapshot({}, two));
     expect(shop(plane).limits).toBeNull();
     expect(shop(plane).endpoints[0]?.host).not.toBe(endpoints[0]!.host);
+  });
+
+  test.each<[string, ClusterLimits]>([
+    ["idleTimeout", { idleTimeoutMs: 5 }],
+    ["maxConnectionDuration", { maxConnectionDurationMs: 5 }],
+    ["maxConcurrentStreams", { maxConcurrentStreams: 5 }],
+    ["tcpKeepalive", { tcpKeepalive: { probes: 5 } }],
+    ["http2KeepAlive", { http2KeepAlive: { intervalMs: 5 } }],
+  ])("compileSnapshot() gives a cluster new connections where this is said otherwise: %s", (_what, said) => {
+    const plane = new DataPlane(snapshot({ limits: { maxRequests: 1 } }, two));
+    const { limits, endpoints } = shop(plane);
+    for (const again of [said, { ...said, maxRequests: 7 }]) {
+      plane.apply(snapshot({ limits: again }, two));
+      expect(shop(plane).endpoints[0]?.host).not.toBe(endpoints[0]!.host);
+      expect(shop(plane).limits).toBe(limits);
+    }
+    const [{ host } = endpoints[0]!] = shop(plane).endpoints;
+    plane.apply(snapshot({ limits: said }, two));
+    expect(shop(plane).endpoints[0]?.host).toBe(host);
+  });
+
+  test("compileSnapshot() lets the old connections of a cluster go with their last request", async () => {
+    const plane = new DataPlane(snapshot({ limits: { maxConcurrentStreams: 1 } }, [endpoint(1)]));
+    expect(await call(plane, OK)).toStartWith("HTTP/1.1 200");
+    const idle = plane.network.last.wire;
+    plane.apply(snapshot({ limits: { maxConcurrentStreams: 2 } }, [endpoint(1)]));
+    expect(idle.closed).toBe(true);
+    expect(await call(plane, OK)).toStartWith("HTTP/1.1 200");
+    expect(plane.network.attempts.length).toBe(2);
   });
 
   test("compileSnapshot() lets go of the timers of a cluster that goes", () => {
