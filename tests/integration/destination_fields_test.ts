@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
+import { createServer as createHttp2Server, type Http2ServerResponse } from "node:http2";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 import { type Echo, startEcho, stopEchoes } from "./apps.ts";
@@ -18,6 +18,8 @@ const A = mesh.address(21);
 const B = mesh.address(22);
 const C = mesh.address(23);
 const NOBODY = mesh.address(29);
+/** Requests that a server answers when all of them are there. */
+const AT_ONCE = 12;
 const PORT = { echo: 8080, connections: 8081, http2: 8082, tls: 8443 };
 
 const authority = new OutsideAuthority(mesh.directory, "authority");
@@ -140,6 +142,12 @@ function hosts(members: Readonly<Record<string, readonly Place[]>> = {}): string
       [{ address: C }],
       PORT.http2,
     ),
+    of(
+      "streams",
+      "{ connectionPool: { http: { h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 1 } } }",
+      [{ address: C }],
+      PORT.http2,
+    ),
     ejecting("codes", "consecutive5xxErrors: 2, outlierDetectionHttpErrorCodes: [429]"),
     ejecting("gateway", "consecutive5xxErrors: 0, consecutiveGatewayErrors: 2"),
     ejecting(
@@ -222,7 +230,13 @@ beforeAll(async () => {
     seen.connections++;
     socket.on("close", () => seen.closed++);
   });
-  const http2 = createHttp2Server((_request, response) => response.end("spoken 2"))
+  const together: Http2ServerResponse[] = [];
+  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: 2 } }, (request, response) => {
+    if (request.url !== "/together") return response.end("spoken 2");
+    together.push(response);
+    if (together.length < AT_ONCE) return;
+    for (const one of together.splice(0)) one.end("together");
+  })
     .on("session", (session) => session.on("ping", () => seen.pings++));
   const material = { cert: leaf.chain, key: leaf.key, ca: authority.root };
   const tls = createTlsServer({ ...material, requestCert: true, rejectUnauthorized: false }, (socket) => {
@@ -366,6 +380,15 @@ describe("connections", () => {
     await until("it was asked twice", () => seen.pings > pings + 1);
     expect(await call("upgrade.test")).toBe("spoken 2");
   });
+
+  for (const [host, why] of [["upgrade", "the server takes"], ["streams", "they may carry"]] as const) {
+    scenario(`as many over HTTP/2 as the requests that ${why} ask for`, async () => {
+      const answers = await Promise.all(
+        Array.from({ length: AT_ONCE }, () => call(`${host}.test`, "/together")),
+      );
+      expect(answers).toEqual(Array<string>(AT_ONCE).fill("together"));
+    });
+  }
 
   scenario("retries at once are no more than the limit, or the budget", async () => {
     for (const host of ["retries.test", "budget.test"]) {

@@ -62,8 +62,7 @@ export class Host implements UpstreamOwner {
   readonly #pending: PendingRequest[] = [];
   /** Those who wait for a connection that nobody used before. */
   readonly #wary: PendingRequest[] = [];
-  /** Requests that a new connection is going to take. */
-  readonly #perConnection: number;
+  #streamsAssumed = STREAMS_ASSUMED;
   #connecting = 0;
   #retired = false;
   #connectTimeoutMs = 0;
@@ -72,7 +71,6 @@ export class Host implements UpstreamOwner {
     this.address = address;
     this.#context = context;
     this.usage = limits === null ? null : new HostUsage(limits, context.wheel);
-    this.#perConnection = address.protocol === "http2" ? STREAMS_ASSUMED : 1;
   }
 
   /** Requests in flight, from being sent here to their end: what least-request balancing compares. */
@@ -159,6 +157,23 @@ export class Host implements UpstreamOwner {
     this.#connectForWaiting();
   }
 
+  get streamsAssumed(): number {
+    return this.#streamsAssumed;
+  }
+
+  /** The next connection is not given more before it has said so as well: the peer would refuse what is too many. */
+  onStreamsMax(streams: number): void {
+    this.#streamsAssumed = Math.min(Math.max(streams, 1), STREAMS_ASSUMED);
+  }
+
+  /** Requests that a new connection is going to take. */
+  get #perConnection(): number {
+    if (this.address.protocol !== "http2") return 1;
+    if (this.usage === null) return this.#streamsAssumed;
+    const { requestsPerConnection, terms } = this.usage.limits;
+    return Math.min(this.#streamsAssumed, requestsPerConnection, terms.streamsMax);
+  }
+
   get #terms(): ConnectionTerms {
     const terms = this.usage?.limits.terms ?? this.#context.terms ?? TERMS_DEFAULT;
     return this.address.spiffeId === null ? terms : meshHopTerms(terms);
@@ -191,10 +206,7 @@ export class Host implements UpstreamOwner {
   #connectForWaiting(): void {
     const { usage } = this;
     usage?.onWaiting(this.#waiting);
-    const perConnection = usage === null
-      ? this.#perConnection
-      : Math.min(this.#perConnection, usage.limits.requestsPerConnection);
-    if (this.#connecting * perConnection >= this.#waiting) return;
+    if (this.#connecting * this.#perConnection >= this.#waiting) return;
     if (usage === null || usage.mayConnect) this.#connect(this.#connectTimeoutMs);
   }
 

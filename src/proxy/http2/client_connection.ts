@@ -52,12 +52,17 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     this.#owner = owner;
     this.#streamsMax = streamsMax;
     this.#keepalive = new Keepalive(wheel, this, keepalive);
-    this.peerStreamsMax = STREAMS_ASSUMED;
+    this.peerStreamsMax = owner.streamsAssumed ?? STREAMS_ASSUMED;
     this.idleTimeoutMs = idleTimeoutMs;
     // For the peer's settings; after them it may be idle for as long as the terms say.
     wheel.set(this, limits.connectionIdleMs);
     this.writer.bytes(PREFACE);
     this.sendSettings([Setting.EnablePush, 0]);
+  }
+
+  override setStreamsMax(streams: number): void {
+    this.#owner.onStreamsMax?.(streams);
+    super.setStreamsMax(streams);
   }
 
   /** Requests that it takes now. */

@@ -12,9 +12,11 @@ import {
 } from "../../../../src/proxy/cluster/host.ts";
 import { HostTable, PASSTHROUGH_HOSTS_MAX } from "../../../../src/proxy/cluster/host_table.ts";
 import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.ts";
+import { Setting } from "../../../../src/proxy/http2/frames.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import { FakeNetwork, OTHER_NAME } from "../fake_network.ts";
 import { OK, SeenResponse } from "../http1/upstream.ts";
+import { settings } from "../http2/raw_frames.ts";
 import { requestHead } from "../request_head.ts";
 
 const ID = "spiffe://mesh.test/ns/shop/sa/cart";
@@ -264,6 +266,23 @@ describe("Host with HTTP/2", () => {
     expect(network.attempts).toHaveLength(1);
     request();
     expect(network.attempts).toHaveLength(2);
+  });
+
+  test("Host gives a new connection no more than the peer allowed on the one before", () => {
+    const { network, request } = hostOf(null, {}, "http2");
+    request();
+    network.last.accept().say(settings([Setting.MaxConcurrentStreams, 2]));
+    for (let i = 0; i < 6; i++) request();
+    // The first has room for one more.
+    expect(network.attempts).toHaveLength(4);
+  });
+
+  test("Host takes a peer that allows nothing yet for one that will allow a request", () => {
+    const { network, request } = hostOf(null, {}, "http2");
+    request();
+    network.last.accept().say(settings([Setting.MaxConcurrentStreams, 0]));
+    for (let i = 0; i < 2; i++) request();
+    expect(network.attempts).toHaveLength(3);
   });
 
   test("Host leaves nobody waiting for a connection that will not come", () => {

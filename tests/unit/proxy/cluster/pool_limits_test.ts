@@ -191,6 +191,14 @@ describe("Host with limits", () => {
     expect([network.attempts.length, used()[1]]).toEqual([3, 1]);
   });
 
+  test("Host makes as many HTTP/2 connections as the streams that each may carry ask for", () => {
+    const { network, one, used } = limited({ maxConcurrentStreams: 2 }, "http2");
+    const calls = Array.from({ length: 5 }, () => new Call(one));
+    expect(network.attempts).toHaveLength(3);
+    for (const connection of network.attempts) connection.accept();
+    expect([calls.every(({ isOpen }) => isOpen), used()]).toEqual([true, [3, 0, 5]]);
+  });
+
   test("Host.withdraw() makes room for who wants to wait", () => {
     const { one, used } = limited({ maxPendingRequests: 1 });
     const call = new Call(one);
