@@ -231,6 +231,11 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     const came = this.#paceFrom - this.expected;
     if (this.isPaused || came >= this.#server.bodyRateBytes) return this.#pace();
     this.paced = false;
+    this.#giveUp();
+  }
+
+  /** The client says no more of a request that nobody has answered. */
+  #giveUp(): void {
     this.onReset("timeout");
     this.#server.say(this, 408);
     this.#server.linger(this);
@@ -317,7 +322,8 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     if (this.paced) return this.#judgeBody();
     // Otherwise the handler is slow, and it has timeouts of its own.
     const clientsTurn = this.tunnelling || this.isHeldUp || !(this.remoteEnded || this.isPaused);
-    if (clientsTurn) super.onDeadline();
-    else this.#server.touch(this);
+    if (!clientsTurn) this.#server.touch(this);
+    else if (this.answered) super.onDeadline();
+    else this.#giveUp();
   }
 }
