@@ -12,6 +12,7 @@ import { gatewayPort } from "./gateway.ts";
 import type { MeshView } from "./mesh_view.ts";
 import { noteOnUnknownName } from "./notes.ts";
 import { aside, inTrace, looked, type Outcome, outside, routeOf, unrouted } from "./outcome.ts";
+import { quote } from "./quote.ts";
 
 /** TLS that the program speaks itself: rules for the name that it asks for decide, and none that reads requests. */
 export function inTls(mesh: MeshView, head: RequestHead): Outcome {
@@ -30,7 +31,7 @@ export function inTcp(mesh: MeshView, head: RequestHead): Outcome {
   const { hostname, port } = splitAuthority(head.authority) as Address;
   const found = portOfBytes(mesh, hostname, port);
   if (found === null) {
-    const why = `no service that ${mesh.settings.workload.key} sees has ${JSON.stringify(head.authority)}`;
+    const why = `no service that ${mesh.settings.workload.key} sees has ${quote(head.authority)}`;
     return unrouted(outside(mesh), why, noteOnUnknownName(mesh, head.authority));
   }
   const { service, protocol } = found.listener.listener;

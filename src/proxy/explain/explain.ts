@@ -17,6 +17,7 @@ import { explainOwnPolicies, headAtEdge, noteOnClient } from "./gateway_policies
 import { type MeshView, meshView } from "./mesh_view.ts";
 import { noteOnUnknownName } from "./notes.ts";
 import { aside, inTrace, looked, type Outcome, outside, routeOf, unrouted } from "./outcome.ts";
+import { quote } from "./quote.ts";
 import { type ExplainRequest, ExplainRequestError, type ExplainScheme } from "./request.ts";
 
 /**
@@ -80,7 +81,7 @@ function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
     return unrouted("refused", why);
   }
   if (found === undefined) {
-    const why = `no service that ${workload.key} sees has the name ${JSON.stringify(head.authority)}`;
+    const why = `no service that ${workload.key} sees has the name ${quote(head.authority)}`;
     const note = noteOnUnknownName(mesh, head.authority);
     return unrouted(outside(mesh), why, note);
   }

@@ -8,6 +8,7 @@ import { redirectLocation } from "../route/redirect.ts";
 import { type CompiledVirtualHost, RouteTable } from "../route/route_table.ts";
 import { type BytesVerdict, bytesVerdict } from "./bytes.ts";
 import type { MeshView } from "./mesh_view.ts";
+import { quote } from "./quote.ts";
 import type { ExplainScheme } from "./request.ts";
 
 /** What is found before any rule is looked at; each `why` is a clause. */
@@ -88,8 +89,4 @@ function atBytes(
     found: bytesVerdict(routes, chain.skipped, serverName, address),
     what: `${what} at port ${port} of the gateway`,
   };
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text);
 }

@@ -3,6 +3,7 @@ import { nearest } from "../../lib/edit_distance.ts";
 import { LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
 import { canonicalAuthority } from "../route/route_table.ts";
 import { clusterParts, type MeshView } from "./mesh_view.ts";
+import { quote } from "./quote.ts";
 
 /** Why requests that are routed to a cluster, or copies of them, fail; undefined when they do not. */
 export function noteOnCluster(
@@ -67,8 +68,4 @@ function withoutPort(authority: string): string {
 
 function listed(ports: readonly number[]): string {
   return [...new Set(ports)].sort((a, b) => a - b).join(", ");
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text);
 }

@@ -4,6 +4,7 @@ import type { PolicyRule, PolicyTest } from "../../model/policy.ts";
 import { authTexts } from "../policy/auth_texts.ts";
 import { compileTest } from "../policy/compiled_test.ts";
 import type { PolicyCall } from "../policy/policy_call.ts";
+import { quote } from "./quote.ts";
 
 /** Values that a clause names, of however many. */
 const VALUES_TOLD_MAX = 5;
@@ -140,8 +141,4 @@ function is(text: string): string {
 function listed(texts: readonly string[], most: number, separator: string): string {
   const told = texts.slice(0, most).join(separator);
   return texts.length > most ? `${told}${separator}${texts.length - most} others` : told;
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text);
 }

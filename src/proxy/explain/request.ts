@@ -15,6 +15,7 @@ import { Malformed } from "../http1/malformed.ts";
 import { takeMeshHeaders } from "../mesh_headers.ts";
 import { connectHead } from "../tcp/server_connection.ts";
 import { normalPath } from "../route/normal_path.ts";
+import { quote } from "./quote.ts";
 
 /** Of a URL. With `https` the proxy sees only encrypted bytes, with `tcp` bytes of which it reads nothing. */
 export type ExplainScheme = "http" | "https" | "tcp";
@@ -191,8 +192,4 @@ function readHeader(text: string): { name: string; value: string } {
 
 function fail(code: ExplainRequestErrorCode, message: string): never {
   throw new ExplainRequestError(code, message);
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text);
 }
