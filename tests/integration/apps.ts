@@ -1,6 +1,7 @@
 /** The programs behind the sidecars: small HTTP servers that tell what reached them. */
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { afterwards } from "./bowline.ts";
 
 /** What an echo server answers. */
 export interface Echo {
@@ -13,8 +14,6 @@ export interface Echo {
   /** SHA-256, hexadecimal. */
   readonly bodyHash: string;
 }
-
-const servers: Server[] = [];
 
 /** Starts a server that says who it is and what it was asked; `special` may answer first. */
 export async function startEcho(
@@ -39,21 +38,14 @@ export async function startEcho(
       response.end(JSON.stringify(echo));
     });
   });
-  servers.push(server);
+  afterwards(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, address, resolve);
   });
-}
-
-/** Ends all servers of the file. */
-export async function stopEchoes(): Promise<void> {
-  await Promise.all(
-    servers.splice(0).map((server) => {
-      server.closeAllConnections();
-      return new Promise<void>((resolve) => server.close(() => resolve()));
-    }),
-  );
 }
 
 export function sha256(bytes: Uint8Array): string {

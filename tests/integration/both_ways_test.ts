@@ -1,10 +1,10 @@
 /** What has to cross two sidecars whole: answers before the answer, expectations, old and new HTTP, and halves of tunnels. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { connect as connectHttp2, createServer as createHttp2, type ServerHttp2Stream } from "node:http2";
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { connect, createServer, type Socket } from "node:net";
+import { afterwards, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange, RawConnection } from "./clients.ts";
-import { type FaultyUpstream, ok, startFaulty } from "./faulty_upstream.ts";
+import { ok, startFaulty } from "./faulty_upstream.ts";
 import { Mesh } from "./mesh.ts";
 import { NAMESPACE, workload } from "./resources.ts";
 import { startChat } from "./tunnel_peers.ts";
@@ -16,16 +16,12 @@ const PORTS = { http: 8080, ws: 8081, http2: 8082, "http-patient": 8083, "tcp-db
 /** More than two connections between proxies carry, at 100 streams each. */
 const HELD = 250;
 
-let store: FaultyUpstream;
 /** Those who asked for `/held`. */
 const held: Socket[] = [];
 /** What had come when 100 was said. */
 const patience: string[] = [];
 /** Connections to the database, which does what a test says. */
 const tunnels: Socket[] = [];
-let patient: Server;
-let database: Server;
-let chat: ReturnType<typeof startChat>;
 const http2 = createHttp2();
 
 endEverythingAfterwards();
@@ -43,19 +39,19 @@ ${ports.join("")}`;
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/client", { at: 10 });
   await mesh.startSidecar("shop/store", { at: 11 });
-  store = await startFaulty(STORE, PORTS.http, (socket, { path }) => {
+  await startFaulty(STORE, PORTS.http, (socket, { path }) => {
     if (path === "/hints") socket.write(`HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n${ok("page")}`);
     else if (path === "/held") held.push(socket);
     else socket.write(ok(path));
   });
-  patient = createServer((socket) => {
+  const patient = createServer((socket) => {
     socket.once("data", (head: Buffer) => {
       patience.push(head.toString());
       socket.write("HTTP/1.1 100 Continue\r\n\r\n");
       socket.once("data", (body: Buffer) => void socket.write(ok(`heard ${body}`)));
     });
   }).listen(PORTS["http-patient"], STORE);
-  database = createServer({ allowHalfOpen: true }, (socket) => {
+  const database = createServer({ allowHalfOpen: true }, (socket) => {
     tunnels.push(socket.on("error", () => {}));
   }).listen(PORTS["tcp-db"], STORE);
   http2.on("stream", (stream: ServerHttp2Stream) => {
@@ -63,15 +59,9 @@ ${ports.join("")}`;
     stream.end("in HTTP/2");
   });
   http2.listen(PORTS.http2, STORE);
-  chat = startChat(STORE, PORTS.ws);
+  for (const server of [patient, database, http2]) afterwards(() => server.close());
+  startChat(STORE, PORTS.ws);
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  chat.stop(true);
-  for (const server of [patient, database, http2]) server.close();
-  await store.stop();
-  mesh.remove();
 });
 
 describe("before the answer", () => {

@@ -19,6 +19,8 @@ const KILL_AFTER_MS = 10_000;
 const alive = new Set<Bowline>();
 /** Whose logs a failing test prints: what the file has started so far. */
 const involved: Bowline[] = [];
+/** What `afterwards` was given, by order of time. */
+const leftovers: (() => unknown)[] = [];
 
 process.on("exit", () => {
   for (const { child } of alive) child.kill("SIGKILL");
@@ -147,11 +149,20 @@ export async function until(
   }
 }
 
-/** Ends whatever a file of tests has started and not ended, and forgets its logs. Called once, at the top of the file. */
+/** Called after the last test of the file, when the processes have ended: ends or removes what was started or written. */
+export function afterwards(end: () => unknown): void {
+  leftovers.push(end);
+}
+
+/**
+ * Ends whatever a file of tests has started and not ended, the latest first, and forgets its logs. Called once, at the top
+ * of the file.
+ */
 export function endEverythingAfterwards(): void {
   afterAll(async () => {
     await Promise.all([...alive].map((process) => process.end()));
     involved.length = 0;
+    for (const end of leftovers.splice(0).reverse()) await end();
   });
 }
 

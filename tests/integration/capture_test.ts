@@ -1,10 +1,10 @@
 /** Connections that the kernel captures: what is found out about them, where they go, and that nothing of them is lost. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { sha256 } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
 import { MachineMesh, STORE_IP, storeService, talk } from "./machine_mesh.ts";
 import { GREETING, PORT } from "./machine_programs.ts";
-import { capture, type Machine, removeMachines, startMachines } from "./machines.ts";
+import { capture, type Machine, startMachines } from "./machines.ts";
 import { Mesh } from "./mesh.ts";
 import { workload } from "./resources.ts";
 
@@ -86,13 +86,6 @@ beforeAll(async () => {
   outside.do("iptables", "-A", "FORWARD", ...plain, "-j", "REJECT", "--reject-with", "tcp-reset");
   for (const machine of [front, store]) capture(machine);
 }, 60_000);
-
-afterAll(async () => {
-  await machines.stop();
-  // The sidecars end in a hook that is registered before this one, and runs before it.
-  removeMachines();
-  mesh.remove();
-});
 
 function startRedis(): void {
   const options = [

@@ -1,10 +1,10 @@
 /** Whoever edits in whatever order and manner, under load from a sidecar and through a gateway: no request may notice. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Prng } from "../../src/lib/prng.ts";
 import type { SourceFile } from "../../src/runtime/read_files.ts";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { type Echo, startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { CarelessEditor, type Files } from "./file_writers.ts";
 import { KeepAliveLoad } from "./keep_alive_load.ts";
@@ -150,11 +150,6 @@ beforeAll(async () => {
   await mesh.untilSynced(4);
 });
 
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
-});
-
 /** As the control plane notes what it serves. */
 function isServed(files: Files): boolean {
   const kept = readFileSync(join(mesh.controlPlaneData, "config-last-good.json"), "utf8");
@@ -186,7 +181,7 @@ async function underLoad(
   expect({ did, failures: failures() }).toEqual({ did, failures: [] });
   // They took effect.
   expect(answered.size).toBeGreaterThanOrEqual(appsMin);
-  for (const load of loads) expect(load.answered).toBeGreaterThan(500);
+  for (const load of loads) expect(load.answered).toBeGreaterThan(100);
 }
 
 describe("careless edits", () => {

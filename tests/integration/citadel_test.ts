@@ -1,5 +1,5 @@
 /** The certificate authority through the executable: CAs that are plugged in, the list of certificates, revocation. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
@@ -12,8 +12,8 @@ import type { CertificatesReply } from "../../src/model/admin.ts";
 import { TestAuthority } from "../unit/identity/odd_certificates.ts";
 import { openssl } from "../unit/identity/openssl.ts";
 import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
-import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { startEcho } from "./apps.ts";
+import { afterwards, type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import type { Pair } from "./certificates.ts";
 import { viaSidecar } from "./clients.ts";
 import { KeepAliveLoad } from "./keep_alive_load.ts";
@@ -35,6 +35,7 @@ const flags = ["--ca", plugged, "--cert-ttl", "2160h"];
 let client: Bowline;
 
 endEverythingAfterwards();
+afterwards(() => rmSync(plugged, { recursive: true }));
 
 beforeAll(async () => {
   mesh.write(
@@ -45,12 +46,6 @@ beforeAll(async () => {
     workload("other", mesh.address(OTHER)),
   );
   await startEcho("store", mesh.address(STORE));
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
-  rmSync(plugged, { recursive: true });
 });
 
 describe("run --ca", () => {

@@ -1,5 +1,5 @@
 /** Bad input at the command line: one clear message, the right exit code, no stack trace, nothing lost. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -17,8 +17,6 @@ beforeAll(async () => {
   mesh.write("mesh.yaml", service("store"), workload("store", mesh.address(11)));
   await mesh.startControlPlane();
 });
-
-afterAll(() => mesh.remove());
 
 /** Runs a command that fails: no output, a message, no stack. */
 async function failing(code: number, ...args: readonly string[]): Promise<string> {

@@ -1,6 +1,6 @@
 /** The control plane and many proxies, in small: light clients that speak the real protocol over mutual TLS. */
 import { mkdirSync } from "node:fs";
-import { afterAll, expect } from "bun:test";
+import { expect } from "bun:test";
 import { Fleet } from "../../scripts/control_bench/fleet.ts";
 import { GeneratedConfig } from "../../scripts/control_bench/generated_config.ts";
 import { issueIdentities } from "../../scripts/control_bench/identities.ts";
@@ -13,8 +13,6 @@ const ADDRESS = { hostname: "127.0.53.9", port: 15012 };
 
 const mesh = new Mesh("127.0.53");
 endEverythingAfterwards();
-afterAll(() => mesh.remove());
-
 scenario("50 proxies follow edits and restarts of the control plane", async () => {
   const config = new GeneratedConfig(mesh.config, SIZE);
   const workloads = Array.from({ length: PROXIES }, (_, index) => config.workload(index));

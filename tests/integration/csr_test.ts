@@ -1,5 +1,5 @@
 /** Requests for certificates that ask for more than a key's certificate: the identity is the token's, whatever they say. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { readCertificate } from "../../src/identity/certificate_fields.ts";
 import { decodeOnePem, decodePem, encodePem } from "../../src/identity/pem.ts";
 import type { CertificateReply } from "../../src/model/enrolment.ts";
@@ -19,8 +19,6 @@ beforeAll(async () => {
   mesh.write("mesh.yaml", workload("cart", mesh.address(10), { serviceAccount: "cart" }));
   await mesh.startControlPlane();
 });
-
-afterAll(() => mesh.remove());
 
 async function newToken(): Promise<string> {
   const args = ["token", "create", "--workload", "shop/cart", "--data", mesh.controlPlaneData];

@@ -1,11 +1,19 @@
 /** `bowline demo`, as the README walks through it. It has addresses of its own: 127.0.0.9 to 127.0.0.22. */
-import { afterAll, describe, expect } from "bun:test";
+import { describe, expect } from "bun:test";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEMO_APP_PORT, DEMO_WORKLOADS } from "../../src/cli/demo/topology.ts";
-import { Bowline, bowline, type Ended, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import {
+  afterwards,
+  Bowline,
+  bowline,
+  type Ended,
+  endEverythingAfterwards,
+  scenario,
+  until,
+} from "./bowline.ts";
 import { curl } from "./clients.ts";
 
 const ENTRY = "http://127.0.0.10:8080/";
@@ -20,7 +28,7 @@ const temporary = mkdtempSync(join(tmpdir(), "bowline-it-"));
 const surroundings = { env: { TMPDIR: temporary } };
 
 endEverythingAfterwards();
-afterAll(() => rmSync(temporary, { recursive: true, force: true }));
+afterwards(() => rmSync(temporary, { recursive: true, force: true }));
 
 interface Result {
   readonly requests: number;

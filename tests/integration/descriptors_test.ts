@@ -1,7 +1,7 @@
 /** A sidecar with few descriptors, and clients that want them all: what it has goes on, what is too much is told so. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import type { ServerResponse } from "node:http";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange, RawConnection, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -40,11 +40,6 @@ beforeAll(async () => {
     return true;
   });
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 async function live(connection: RawConnection): Promise<void> {

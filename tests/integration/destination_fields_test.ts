@@ -1,12 +1,12 @@
 /** Fields of a DestinationRule at a sidecar, towards servers outside the mesh: who is chosen, who is ejected, and how connections end. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createServer as createHttp2Server, type Http2ServerResponse } from "node:http2";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Echo, startEcho } from "./apps.ts";
+import { afterwards, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, replaceFile } from "./certificates.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -24,7 +24,6 @@ const PORT = { echo: 8080, connections: 8081, http2: 8082, tls: 8443 };
 
 const authority = new OutsideAuthority(mesh.directory, "authority");
 const file = (name: string) => join(mesh.directory, name);
-const servers: { close(): unknown }[] = [];
 const leaf = authority.issue("DNS:secure.test");
 
 endEverythingAfterwards();
@@ -249,7 +248,7 @@ beforeAll(async () => {
   for (
     const [server, port] of [[counting, PORT.connections], [http2, PORT.http2], [tls, PORT.tls]] as const
   ) {
-    servers.push(server);
+    afterwards(() => server.close());
     await new Promise<void>((resolve) => server.listen(port, C, () => resolve()));
   }
   writeFileSync(file("authority.crl"), authority.revoke());
@@ -262,12 +261,6 @@ beforeAll(async () => {
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/client", { at: 10, credentials: file("credentials") });
   await mesh.untilSynced(1);
-});
-
-afterAll(async () => {
-  for (const server of servers) server.close();
-  await stopEchoes();
-  mesh.remove();
 });
 
 describe("who is chosen", () => {

@@ -1,12 +1,12 @@
 /** What DestinationRules, ServiceEntries and the MeshConfig make of calls: one client's sidecar, workloads without any. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer as createHttps } from "node:https";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { TestAuthority, type TlsLeaf } from "../unit/identity/odd_certificates.ts";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Echo, startEcho } from "./apps.ts";
+import { afterwards, type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { type CurlAnswer, viaSidecar } from "./clients.ts";
 import { DnsServer } from "./dns_server.ts";
 import { Mesh } from "./mesh.ts";
@@ -17,8 +17,6 @@ const CLIENT = mesh.address(10);
 const NAME_SERVER = mesh.address(53);
 const TTL_SECONDS = 1;
 const dns = new DnsServer(TTL_SECONDS);
-const httpsServers: Server[] = [];
-const nginx: Bun.Subprocess[] = [];
 /** Programs that answer 503 for now. */
 const failing = new Set<string>();
 /** Requests to the slow program that wait for their answer. */
@@ -66,7 +64,7 @@ async function startHttps(last: number, leaf: TlsLeaf): Promise<void> {
   const server = createHttps({ key: leaf.key, cert: leaf.chain }, (request, response) => {
     response.end(JSON.stringify({ app: "https", headers: request.headers }));
   });
-  httpsServers.push(server);
+  afterwards(() => server.close());
   await new Promise<void>((resolve) => server.listen(8443, mesh.address(last), resolve));
 }
 
@@ -90,7 +88,8 @@ ${paths}
   }
 }
 `;
-  nginx.push(Bun.spawn(["nginx", "-e", "stderr", "-c", save("nginx.conf", config)], { stderr: "ignore" }));
+  const nginx = Bun.spawn(["nginx", "-e", "stderr", "-c", save("nginx.conf", config)], { stderr: "ignore" });
+  afterwards(() => nginx.kill());
   await until("nginx listens", async () => {
     try {
       await fetch(`https://${address}`, { tls: { rejectUnauthorized: false } });
@@ -191,15 +190,6 @@ spec: { outboundTrafficPolicy: { mode: REGISTRY_ONLY } }
     within: ["unshare", "--mount", "sh", "-c", mount, resolvConf],
   });
   await mesh.untilSynced(1);
-});
-
-afterAll(async () => {
-  for (const response of held) response.destroy();
-  await stopEchoes();
-  for (const server of httpsServers) server.close();
-  for (const one of nginx) one.kill();
-  dns.stop();
-  mesh.remove();
 });
 
 const call = (host: string, ...args: string[]) => viaSidecar(CLIENT, host, "/", ...args);

@@ -1,4 +1,5 @@
 /** A name server of a test's own: it answers for A records what it is told to, and knows no other name. */
+import { afterwards } from "./bowline.ts";
 
 const PORT = 53;
 const TYPE_A = 1;
@@ -13,7 +14,6 @@ export class DnsServer {
   /** IPv4 addresses by lower-case name. */
   readonly records = new Map<string, readonly string[]>();
   readonly ttlSeconds: number;
-  #stop: () => void = () => {};
 
   constructor(ttlSeconds: number) {
     this.ttlSeconds = ttlSeconds;
@@ -25,11 +25,7 @@ export class DnsServer {
       port: PORT,
       socket: { data: (socket, query, port, from) => void socket.send(this.#answer(query), port, from) },
     });
-    this.#stop = () => socket.close();
-  }
-
-  stop(): void {
-    this.#stop();
+    afterwards(() => socket.close());
   }
 
   #answer(query: Buffer): Buffer {

@@ -1,7 +1,7 @@
 /** Files that belong together change one after the other, in every order, under load: no request may notice. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { Prng } from "../../src/lib/prng.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { KeepAliveLoad } from "./keep_alive_load.ts";
 import { Mesh } from "./mesh.ts";
@@ -111,11 +111,6 @@ beforeAll(async () => {
     ...["store-v1", "store-v2", "second"].map((app, index) => startEcho(app, mesh.address(11 + index))),
   ]);
   await mesh.untilSynced(4);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 function load(): KeepAliveLoad {

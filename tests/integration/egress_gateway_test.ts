@@ -1,10 +1,10 @@
 /** A gateway for calls that leave the mesh, as the example has it, and what a Sidecar leaves out of them. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:tls";
 import { join } from "node:path";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Echo, startEcho } from "./apps.ts";
+import { afterwards, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority } from "./certificates.ts";
 import { runCurl, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -38,6 +38,7 @@ beforeAll(async () => {
   mesh.write("mesh.yaml", service("web"), workload("web", WEB), workload("client", CLIENT));
   mesh.write("egress.yaml", EGRESS_EXAMPLE);
   await new Promise<void>((resolve) => partner.listen(7444, OUTSIDE, resolve));
+  afterwards(() => partner.close());
   await mesh.startControlPlane();
   await Promise.all([
     mesh.startSidecar("shop/web", { at: 11 }),
@@ -47,12 +48,6 @@ beforeAll(async () => {
     startEcho("partner", OUTSIDE, undefined, 7080),
   ]);
   await mesh.untilSynced(3);
-});
-
-afterAll(async () => {
-  partner.close();
-  await stopEchoes();
-  mesh.remove();
 });
 
 describe("an egress gateway", () => {

@@ -1,5 +1,5 @@
 /** Join tokens in the hands of those that they are not for: of all that they try, one thing succeeds, and all is told. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SOURCE_ATTEMPTS_MAX } from "../../src/citadel/attempt_limits.ts";
@@ -24,8 +24,6 @@ beforeAll(async () => {
   mesh.write("mesh.yaml", workload("cart", mesh.address(10), { serviceAccount: "cart" }));
   await mesh.startControlPlane();
 });
-
-afterAll(() => mesh.remove());
 
 async function newToken(...more: readonly string[]): Promise<TokenCreateReply> {
   const args = ["token", "create", "--workload", "shop/cart", "-o", "json", ...more];

@@ -1,5 +1,5 @@
 /** Certificates that nobody can renew for a while, or at all: who tells of it, and that nobody asks without end. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { mkdirSync, readFileSync, renameSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT } from "../../src/cli/exit_codes.ts";
@@ -11,7 +11,7 @@ import type { CertificatesReply } from "../../src/model/admin.ts";
 import { privateFiles } from "../../src/runtime/private_files.ts";
 import { loadIdentity, saveIdentity } from "../../src/sidecar/identity_state.ts";
 import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -36,11 +36,6 @@ beforeAll(async () => {
     each.write("mesh.yaml", service("store"), ...entries);
     await startEcho("store", each.address(STORE));
   }
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  for (const each of meshes) each.remove();
 });
 
 function call(of: Mesh) {

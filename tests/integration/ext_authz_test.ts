@@ -1,8 +1,8 @@
 /** Policies with the action CUSTOM: a real server is asked, and answers in all the ways that servers have. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type Echo, sha256, startEcho, stopEchoes } from "./apps.ts";
-import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Echo, sha256, startEcho } from "./apps.ts";
+import { afterwards, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
@@ -109,6 +109,7 @@ spec: { selector: { matchLabels: { app: ${app} } }, ${spec} }
 const APPS = ["plain", "open", "partial", "whole", "unknown"];
 
 endEverythingAfterwards();
+afterwards(stopAuthz);
 
 beforeAll(async () => {
   mesh.write("mesh.yaml", MESH_CONFIG);
@@ -144,12 +145,6 @@ beforeAll(async () => {
     startAuthz(),
   ]);
   await mesh.untilSynced(APPS.length + 1);
-});
-
-afterAll(async () => {
-  await stopAuthz();
-  await stopEchoes();
-  mesh.remove();
 });
 
 function ask(app: string, decision: string, ...args: readonly string[]) {

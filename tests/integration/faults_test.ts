@@ -1,5 +1,5 @@
 /** What upstreams do wrong: the status and the flag that it gets, and that nobody who comes later suffers from it. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange, RawConnection } from "./clients.ts";
@@ -37,11 +37,6 @@ beforeAll(async () => {
   faulty = await startFaulty(SERVER, PORTS.faulty, misbehave);
   closing = await startFaulty(SERVER, PORTS.closing, closeAtRandom);
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await Promise.all([faulty.stop(), closing.stop()]);
-  mesh.remove();
 });
 
 const NEXT = ok("answer to a request that nobody made");

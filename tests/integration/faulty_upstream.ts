@@ -1,5 +1,6 @@
 /** A bare TCP server that answers as it is told, right or wrong, byte for byte. */
 import { createServer, type Server, type Socket } from "node:net";
+import { afterwards } from "./bowline.ts";
 
 /** Answers one request; the head has come whole, and the body as far as Content-Length tells. */
 export type Answer = (socket: Socket, request: RawRequest) => void;
@@ -43,14 +44,12 @@ export async function startFaulty(address: string, port: number, answer: Answer)
     server.once("error", reject);
     server.listen(port, address, resolve);
   });
-  return {
-    requests,
-    connections,
-    stop() {
-      for (const socket of connections) socket.destroy();
-      return new Promise((resolve) => server.close(() => resolve()));
-    },
+  const stop = (): Promise<void> => {
+    for (const socket of connections) socket.destroy();
+    return new Promise((resolve) => server.close(() => resolve()));
   };
+  afterwards(stop);
+  return { requests, connections, stop };
 }
 
 /** The first request of the text, if it is whole. */

@@ -2,11 +2,11 @@
  * Who may call a gateway: clients that a server names, by certificate or by public key, until they are revoked, and
  * programs of its own machine, at a socket.
  */
-import { afterAll, beforeAll, expect } from "bun:test";
+import { beforeAll, expect } from "bun:test";
 import { createHash, X509Certificate } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { type Echo, startEcho } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, type Pair, replaceFile } from "./certificates.ts";
 import { curl, runCurl } from "./clients.ts";
@@ -89,11 +89,6 @@ beforeAll(async () => {
   await mesh.startControlPlane();
   edge = await mesh.startSidecar("edge/ingress", { at: 20, role: "gateway", workers: 2 });
   await mesh.untilSynced(1);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** What a client with this certificate gets; 0: no connection. */

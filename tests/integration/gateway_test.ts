@@ -1,12 +1,12 @@
 /** A gateway as those outside the mesh see it: ports, certificates by server name, hosts, redirects, bytes, reloads. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { createServer as createTcpServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { join } from "node:path";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Echo, startEcho } from "./apps.ts";
+import { afterwards, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, replaceFile, shownCertificate } from "./certificates.ts";
 import { curl, exchange, RawConnection, runCurl, viaSidecar } from "./clients.ts";
 import { gateway, ingress, routes, TO_WEB } from "./gateways.ts";
@@ -71,11 +71,9 @@ function writeCredential(name: string, pair: { chain: string; key: string }, roo
   if (roots !== undefined) replaceFile(join(directory, "ca.crt"), roots);
 }
 
-const servers: { close(): unknown }[] = [];
-
 /** Listens with a server of node. */
 function listen(server: ReturnType<typeof createTcpServer>, address: string, port: number): Promise<void> {
-  servers.push(server);
+  afterwards(() => server.close());
   return new Promise((resolve) => server.listen(port, address, resolve));
 }
 
@@ -164,12 +162,6 @@ http:
     startEcho("web", WEB),
   ]);
   await mesh.untilSynced(3);
-});
-
-afterAll(async () => {
-  for (const server of servers) server.close();
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** A request to the plain port. */

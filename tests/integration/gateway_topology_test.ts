@@ -1,6 +1,6 @@
 /** Who the client is where proxies stand before a gateway, and that nobody else can say so. */
-import { afterAll, beforeAll, expect } from "bun:test";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, expect } from "bun:test";
+import { type Echo, startEcho } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl } from "./clients.ts";
 import { gateway, ingress, routes, TO_WEB } from "./gateways.ts";
@@ -72,11 +72,6 @@ beforeAll(async () => {
   await mesh.startSidecar("shop/web", { at: 11 });
   await mesh.startSidecar("edge/ingress", { at: 20, role: "gateway" });
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** What the proxy before the gateway gets, with each of these as a field of `x-forwarded-for`. */

@@ -1,13 +1,13 @@
 /** Groups of workloads: members join with tokens of the group, and probes take them out and put them back. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { type Echo, startEcho } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import type { Endpoint } from "../../src/model/cluster.ts";
 import type { VersionedResource } from "../../src/model/snapshot.ts";
-import { bundleServer, GrpcServer, stopGrpcServers } from "./grpc_peers.ts";
+import { bundleServer, GrpcServer } from "./grpc_peers.ts";
 import { Mesh, type ProxyRow } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 import { only, scrape, total } from "./scrape.ts";
@@ -63,11 +63,6 @@ beforeAll(async () => {
   await Promise.all([searchApp("first", FIRST), searchApp("second", SECOND), startEcho("worker", WORKER)]);
   await mesh.startSidecar("shop/client", { at: 10 });
   [first] = await Promise.all([joinGroup("search", 11), joinGroup("search", 12), joinGroup("worker", 13)]);
-});
-
-afterAll(async () => {
-  await Promise.all([stopEchoes(), stopGrpcServers()]);
-  mesh.remove();
 });
 
 async function rowAt(address: string): Promise<ProxyRow | undefined> {

@@ -11,14 +11,12 @@ import {
   type ServiceError,
   type StatusObject,
 } from "@grpc/grpc-js";
-import { until } from "./bowline.ts";
+import { afterwards, until } from "./bowline.ts";
 import { ORDERS, type ServerEvent } from "./grpc_service.ts";
 
 type Method = MethodDefinition<Buffer, Buffer>;
 /** Options of a channel, such as `grpc.keepalive_time_ms`. */
 export type ChannelNumbers = Readonly<Record<string, number>>;
-
-const running = new Set<GrpcServer>();
 
 /** Makes one JavaScript file of the server, since node runs no TypeScript; returns its path. */
 export async function bundleServer(directory: string): Promise<string> {
@@ -37,7 +35,7 @@ export class GrpcServer {
       stdout: "pipe",
       stderr: "inherit",
     });
-    running.add(this);
+    afterwards(() => this.kill());
     void this.#read();
   }
 
@@ -65,7 +63,6 @@ export class GrpcServer {
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#child.exited;
-    running.delete(this);
   }
 
   async #read(): Promise<void> {
@@ -77,11 +74,6 @@ export class GrpcServer {
       for (const line of lines) this.events.push(JSON.parse(line) as ServerEvent);
     }
   }
-}
-
-/** Ends all servers of the file. */
-export async function stopGrpcServers(): Promise<void> {
-  await Promise.all([...running].map((server) => server.kill()));
 }
 
 /** How a call ended, with all that came of it. */

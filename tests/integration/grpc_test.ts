@@ -1,8 +1,8 @@
 /** gRPC from end to end: `@grpc/grpc-js` at both ends, two real sidecars between them. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { connectivityState, Metadata, status } from "@grpc/grpc-js";
-import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
-import { bundleServer, GrpcClient, GrpcServer, ORDERS, stopGrpcServers } from "./grpc_peers.ts";
+import { afterwards, type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { bundleServer, GrpcClient, GrpcServer, ORDERS } from "./grpc_peers.ts";
 import { Mesh } from "./mesh.ts";
 import { NAMESPACE, service, workload } from "./resources.ts";
 
@@ -60,12 +60,7 @@ beforeAll(async () => {
   await GrpcServer.start(program, `${BARE}:${PORT}`);
   await mesh.untilSynced(3);
   client = new GrpcClient(CLIENT, `orders:${PORT}`);
-});
-
-afterAll(async () => {
-  client?.close();
-  await stopGrpcServers();
-  mesh.remove();
+  afterwards(() => client.close());
 });
 
 describe("every kind of call", () => {

@@ -2,7 +2,7 @@
  * The doors of a control plane and its sidecars, and who is not to come in: other users of the machine, workloads that
  * ask for what is another's, texts that try to speak to a terminal or a log, and whoever sends rubbish.
  */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { ENROL_BYTES_MAX } from "../../src/control/certificate_api.ts";
 import { createCsr } from "../../src/identity/csr.ts";
 import { generateKeyPair } from "../../src/identity/key_pair.ts";
 import type { TokensReply } from "../../src/model/admin.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { BOWLINE, type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl, runCurl, viaSidecar } from "./clients.ts";
 import { askDoor } from "./door_client.ts";
@@ -47,11 +47,6 @@ beforeAll(async () => {
   await mesh.startSidecar("shop/store", { at: STORE });
   client = await mesh.startSidecar("shop/client", { at: CLIENT });
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** All of the mesh goes on, in the processes that it began with. */

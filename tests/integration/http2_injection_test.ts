@@ -1,5 +1,5 @@
 /** From HTTP/2 to HTTP/1: what would mean something else there is refused at either door, and the workload never hears of it. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { MALFORMED_HEADS } from "../unit/proxy/http2/malformed_heads.ts";
@@ -34,11 +34,6 @@ beforeAll(async () => {
   await mesh.startSidecar("shop/a", { at: 11 });
   store = await startFaulty(STORE, 8080, (socket) => void socket.write(ok("heard")));
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await store.stop();
-  mesh.remove();
 });
 
 /** A connection in HTTP/2, and a line for each frame that came. */

@@ -14,6 +14,7 @@ import type {
 import { Http2ClientConnection } from "../../src/proxy/http2/client_connection.ts";
 import { Http2ServerConnection } from "../../src/proxy/http2/server_connection.ts";
 import { connect, type Listener, listenTcp } from "../../src/runtime/socket.ts";
+import { afterwards } from "./bowline.ts";
 
 const wheel = new TimerWheel(systemClock);
 const PIECE = new Uint8Array(50_000).fill(0x78);
@@ -259,16 +260,14 @@ export async function runTool(tool: string, debianPackage: string, ...args: stri
 }
 
 /** A program for Node.js, whose HTTP/2 is nghttp2: the server prints its port as its first line. */
-export async function startNode(program: string): Promise<{ port: number; stop(): Promise<void> }> {
+export async function startNode(program: string): Promise<{ readonly port: number }> {
   const node = Bun.which("node");
   if (node === null) throw new Error("This test needs node: install the Debian package nodejs");
   const child = Bun.spawn([node, "-e", program], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  afterwards(async () => {
+    child.kill("SIGKILL");
+    await child.exited;
+  });
   const { value } = await child.stdout.getReader().read();
-  return {
-    port: Number(new TextDecoder().decode(value)),
-    stop: async () => {
-      child.kill("SIGKILL");
-      await child.exited;
-    },
-  };
+  return { port: Number(new TextDecoder().decode(value)) };
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { endEverythingAfterwards } from "./bowline.ts";
 import { EchoServer, runTool, startNode, TestClient } from "./http2_peers.ts";
 
 const MIB = 1024 * 1024;
@@ -15,6 +16,8 @@ const node = (program: string, ...args: string[]) => runTool("node", "nodejs", "
 const folder = mkdtempSync(join(tmpdir(), "bowline-http2-"));
 const upload = join(folder, "upload");
 let server: EchoServer;
+
+endEverythingAfterwards();
 
 beforeAll(() => {
   server = new EchoServer();
@@ -231,15 +234,13 @@ const NODE_SERVER = `
   server.listen(0, "127.0.0.1", () => console.log(server.address().port));`;
 
 describe("Http2ClientConnection calls Node.js", () => {
-  let peer: Awaited<ReturnType<typeof startNode>>;
+  let port: number;
   let client: TestClient;
 
   beforeAll(async () => {
-    peer = await startNode(NODE_SERVER);
-    client = await TestClient.connected(peer.port);
+    ({ port } = await startNode(NODE_SERVER));
+    client = await TestClient.connected(port);
   });
-
-  afterAll(() => peer.stop());
 
   test("an answer, after a 103", async () => {
     expect(await client.request("/", { headers: ["x", "y"] })).toMatchObject({
@@ -293,7 +294,7 @@ describe("Http2ClientConnection calls Node.js", () => {
   });
 
   test("GOAWAY: what was accepted ends well, and the connection is not used again", async () => {
-    const last = await TestClient.connected(peer.port);
+    const last = await TestClient.connected(port);
     expect(await last.request("/goaway")).toMatchObject({ status: 200, bytes: 4, reset: null });
     expect([last.gone, last.capacity]).toEqual([true, 0]);
   });

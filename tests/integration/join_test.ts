@@ -1,8 +1,8 @@
 /** A sidecar joins with a token file and nothing else, is refused with anything less, and then needs nobody. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, everythingSaid, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -25,11 +25,6 @@ beforeAll(async () => {
   mesh.write("others.yaml", workload("refused", mesh.address(REFUSED)), workload("late", mesh.address(13)));
   await mesh.startControlPlane();
   await startEcho("store", STORE);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 async function storeAnswers(): Promise<boolean> {

@@ -1,6 +1,7 @@
 /** A server of an issuer's keys, good and bad, and the tokens that the issuer signs. */
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { afterwards } from "./bowline.ts";
 
 export interface Issuer {
   readonly publicJwk: Record<string, unknown>;
@@ -54,6 +55,7 @@ export class KeyServer {
       else behaviour(response, JSON.stringify({ keys: this.keys }));
     });
     this.#server = server;
+    afterwards(() => this.stop());
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(port, address, resolve);

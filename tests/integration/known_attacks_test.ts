@@ -2,9 +2,9 @@
  * Attacks that others have known and that no other file tries through the executable: floods and sizes over HTTP/1.1, HTTP/2
  * and gRPC, patterns that backtrack, upstreams that break the protocol, URLs of keys that lead inside, hosts of others.
  */
-import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import {
   CLIENT_PREFACE,
   CONTINUATION,
@@ -22,8 +22,8 @@ import {
   settings,
   windowUpdate,
 } from "../unit/proxy/http2/raw_frames.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
-import { type Bowline, CEILING_MS, endEverythingAfterwards, scenario } from "./bowline.ts";
+import { startEcho } from "./apps.ts";
+import { afterwards, type Bowline, CEILING_MS, endEverythingAfterwards, scenario } from "./bowline.ts";
 import { exchange, viaSidecar } from "./clients.ts";
 import { newIssuer } from "./key_server.ts";
 import { Mesh } from "./mesh.ts";
@@ -43,7 +43,6 @@ let sidecars: Bowline[];
 let doors: readonly (readonly [string, RawDoor])[];
 /** Requests that reached the program, of which those to `/held` are never answered. */
 let heard = 0;
-let broken: Server;
 
 endEverythingAfterwards();
 
@@ -76,19 +75,14 @@ spec: { selector: { matchLabels: { app: web } }, jwtRules: [${rules.join(", ")}]
     heard++;
     return url === "/held";
   });
-  broken = createServer((socket) => breakOff(socket)).listen(8080, BROKEN);
+  const broken = createServer((socket) => breakOff(socket)).listen(8080, BROKEN);
+  afterwards(() => broken.close());
   await mesh.untilSynced(2);
   const identity = mesh.identityOf("shop/client");
   doors = [
     ["the caller's sidecar", { address: CLIENT, port: 15001 }],
     ["the callee's", { address: WEB, port: 15008, identity }],
   ];
-});
-
-afterAll(async () => {
-  broken.close();
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** All that a proxy says to these bytes, until it closes; the frames in a line each. */

@@ -1,8 +1,8 @@
 /** Heads as large as they may be pass both proxies, whatever these add; one byte or field more is refused by the first. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { endEverythingAfterwards, scenario } from "./bowline.ts";
 import { exchange } from "./clients.ts";
-import { type FaultyUpstream, startFaulty } from "./faulty_upstream.ts";
+import { startFaulty } from "./faulty_upstream.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
@@ -14,8 +14,6 @@ const mesh = new Mesh("127.0.75");
 const CLIENT = mesh.address(10);
 const STORE = mesh.address(11);
 
-let store: FaultyUpstream;
-
 endEverythingAfterwards();
 
 beforeAll(async () => {
@@ -23,7 +21,7 @@ beforeAll(async () => {
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/client", { at: 10 });
   await mesh.startSidecar("shop/store", { at: 11 });
-  store = await startFaulty(STORE, 8080, (socket, { path }) => {
+  await startFaulty(STORE, 8080, (socket, { path }) => {
     const [, what, size] = path.split("/");
     const first = ["HTTP/1.1 200 OK", "Content-Length: 0"];
     const whole = {
@@ -33,11 +31,6 @@ beforeAll(async () => {
     socket.write(what === "bytes" || what === "fields" ? whole[what](Number(size)) : whole.fields(1));
   });
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await store.stop();
-  mesh.remove();
 });
 
 /** A head of so many bytes, without its empty line, which follows. */

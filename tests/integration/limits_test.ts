@@ -1,7 +1,7 @@
 /** Limits that were changed hold in the running program, in each of its workers, at the limit and one above. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { CLIENT_PREFACE, headers, settings } from "../unit/proxy/http2/raw_frames.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange, RawConnection } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -38,11 +38,6 @@ beforeAll(async () => {
   });
   await startEcho("store", STORE, ({ url }) => url === "/never");
   await mesh.untilSynced(1);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** The status of a request with these fields besides Host and Connection, whichever worker takes it. */

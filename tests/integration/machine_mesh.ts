@@ -1,7 +1,7 @@
 /** A mesh whose processes run on machines of `machines.ts`: programs, sidecars as a user of their own, the control plane. */
 import { chmodSync, chownSync, copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { BOWLINE, Bowline, until } from "./bowline.ts";
+import { afterwards, BOWLINE, Bowline, until } from "./bowline.ts";
 import { PORT } from "./machine_programs.ts";
 import { type Machine, SIDECAR_UID } from "./machines.ts";
 import type { Mesh } from "./mesh.ts";
@@ -33,6 +33,7 @@ export class MachineMesh {
   readonly #servers: Bun.Subprocess[] = [];
 
   constructor(mesh: Mesh) {
+    afterwards(() => this.#stop());
     this.#mesh = mesh;
     this.#executable = join(mesh.directory, "bowline");
     chmodSync(mesh.directory, 0o755);
@@ -93,7 +94,7 @@ export class MachineMesh {
   }
 
   /** Ends the servers. */
-  async stop(): Promise<void> {
+  async #stop(): Promise<void> {
     for (const server of this.#servers) server.kill("SIGKILL");
     await Promise.all(this.#servers.map((server) => server.exited));
   }

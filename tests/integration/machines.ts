@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SEARCH_PATH } from "../../scripts/debian_packages.ts";
-import type { Ended } from "./bowline.ts";
+import { afterwards, type Ended } from "./bowline.ts";
 
 /** The user that sidecars run as, and whose connections are not captured: Istio's number. */
 export const SIDECAR_UID = 1337;
@@ -62,6 +62,7 @@ export class Machine {
 /** A machine that forwards, and machines behind it: `10.99.N.2` for the N-th, to which it is `10.99.N.1`. */
 export function startMachines(outside: string, ...names: string[]): Machine[] {
   needNamespaces();
+  afterwards(removeMachines);
   const middle = new Machine(outside, "10.99.1.1");
   middle.do("sysctl", "-qw", "net.ipv4.ip_forward=1");
   const behind = names.map((name, index) => {
@@ -93,7 +94,7 @@ export function capture(machine: Machine): void {
 }
 
 /** Removes the namespaces, and with them all that was set up in them. What runs in them has ended before. */
-export function removeMachines(): void {
+function removeMachines(): void {
   for (const { name } of machines.splice(0)) command("ip", "netns", "delete", name);
 }
 

@@ -1,6 +1,6 @@
 /** What is no HTTP gets its answer, mostly 400, and a closed connection; nobody else notices. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { startEcho } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
 import { exchange, RawConnection, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -21,11 +21,6 @@ beforeAll(async () => {
   await mesh.startSidecar("shop/store", { at: 11 });
   await startEcho("store", STORE);
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 const HOST = "Host: store\r\n";

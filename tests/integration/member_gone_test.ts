@@ -1,13 +1,13 @@
 /** A member of a WorkloadGroup whose machine is gone: it stays an endpoint for a while, then no more, until it is back. */
-import { afterAll, beforeAll, expect } from "bun:test";
+import { beforeAll, expect } from "bun:test";
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EndpointSet } from "../../src/model/cluster.ts";
 import type { VersionedResource } from "../../src/model/snapshot.ts";
 import { DISCONNECT_GRACE_MS } from "../../src/pilot/registry.ts";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Echo, startEcho } from "./apps.ts";
+import { afterwards, type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
@@ -21,6 +21,7 @@ const FIRST = mesh.address(11);
 const SECOND = mesh.address(12);
 
 endEverythingAfterwards();
+afterwards(() => rmSync(time, { force: true }));
 
 const GROUP = `apiVersion: networking.istio.io/v1
 kind: WorkloadGroup
@@ -56,12 +57,6 @@ beforeAll(async () => {
   await mesh.startSidecar("shop/client", { at: 10 });
   [, second] = await Promise.all([joinGroup(11), joinGroup(12)]);
   await untilMembers("both are known", [FIRST, SECOND]);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
-  rmSync(time, { force: true });
 });
 
 scenario("it is an endpoint as long as it may come back soon, and none after that", async () => {

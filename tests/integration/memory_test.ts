@@ -1,6 +1,6 @@
 /** What a sidecar costs: idle, and with bodies that it keeps. */
-import { afterAll, expect } from "bun:test";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { expect } from "bun:test";
+import { startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { RawConnection, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -19,11 +19,6 @@ const COST_MAX = 50;
 const mesh = new Mesh("127.0.1");
 
 endEverythingAfterwards();
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
-});
 
 scenario("an idle sidecar takes less than 55 MB", async () => {
   mesh.write(

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SidecarIdentity } from "../../src/sidecar/identity_state.ts";
-import { Bowline, bowline, printLogs, until } from "./bowline.ts";
+import { afterwards, Bowline, bowline, printLogs, until } from "./bowline.ts";
 
 /** Last number of the control plane's address. */
 const CONTROL_PLANE = 9;
@@ -64,6 +64,7 @@ export class Mesh {
     this.#subnet = subnet;
     this.#controlPlaneEnv = controlPlaneEnv;
     mkdirSync(this.config);
+    afterwards(() => this.remove());
   }
 
   get config(): string {
@@ -194,7 +195,7 @@ export class Mesh {
     return path;
   }
 
-  /** Removes what is on disk. The processes end before. */
+  /** Removes what is on disk, as happens after the file's last test anyway. The processes end before. */
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }

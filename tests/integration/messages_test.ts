@@ -1,8 +1,8 @@
 /** What travels: bodies of any length in both directions, many requests at once, and the odd forms of HTTP/1.1. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Echo, sha256, startEcho, stopEchoes } from "./apps.ts";
+import { type Echo, sha256, startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { RawConnection, runCurl, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -31,11 +31,6 @@ beforeAll(async () => {
     startEcho("store", STORE, answerSpecially),
   ]);
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** Answers that are no echo, by path. */

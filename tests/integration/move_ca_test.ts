@@ -1,12 +1,12 @@
 /** From the mesh's own root to a CA that is plugged in, by the steps of the README, under load and without joining again. */
-import { afterAll, beforeAll, expect } from "bun:test";
+import { beforeAll, expect } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AdminClient } from "../../src/cli/admin_client.ts";
 import type { RolloverStatus } from "../../src/model/admin.ts";
 import { openssl } from "../unit/identity/openssl.ts";
 import { istioFiles, makeAuthority } from "../unit/citadel/plugged_files.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { KeepAliveLoad } from "./keep_alive_load.ts";
@@ -35,11 +35,6 @@ beforeAll(async () => {
   await mesh.startSidecar("shop/store", { at: STORE });
   await mesh.startSidecar("shop/client", { at: CLIENT });
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 function write(files: Readonly<Record<string, string>>): void {

@@ -1,6 +1,6 @@
 /** The mesh port lets in whoever proves an identity of the trust domain, to the ports that a service declares. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { startEcho } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl, exchange, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -30,11 +30,6 @@ beforeAll(async () => {
   await startEcho("bob's secret", BOB, undefined, 9999);
   await startEcho("carol", CAROL);
   await mesh.untilSynced(3);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 function writeMesh(bobAt: string, carolAt: string): void {

@@ -5,13 +5,13 @@
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority } from "./certificates.ts";
 import { MachineMesh, PROGRAMS, STORE_IP, storeService, talk } from "./machine_mesh.ts";
 import { GREETING, type LoadOutcome, PORT } from "./machine_programs.ts";
 import { type Issuer, newIssuer } from "./key_server.ts";
-import { capture, type Machine, removeMachines, startMachines } from "./machines.ts";
+import { capture, type Machine, startMachines } from "./machines.ts";
 import { Mesh } from "./mesh.ts";
 import { workload } from "./resources.ts";
 
@@ -42,12 +42,6 @@ beforeAll(async () => {
     mesh.file(`${name}.key`, pair.key);
   }
 }, 60_000);
-
-afterAll(async () => {
-  await machines.stop();
-  removeMachines();
-  mesh.remove();
-});
 
 function peers(name: string, namespace: string, spec: string): string {
   return `apiVersion: security.istio.io/v1

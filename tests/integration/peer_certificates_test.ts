@@ -2,7 +2,7 @@
  * Certificates that must not be believed, shown to each port that asks for one and by a server that a sidecar calls. All
  * but one are signed by the mesh's own CA, whose key the test has: TLS finds nothing wrong with most of them.
  */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { connect, createServer } from "node:tls";
@@ -16,8 +16,7 @@ import {
   x509,
 } from "../unit/identity/odd_certificates.ts";
 import { AT, edge, OF_THE_MESH, startAliceAndBob } from "./alice_and_bob.ts";
-import { stopEchoes } from "./apps.ts";
-import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { afterwards, type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 
@@ -42,16 +41,11 @@ let alice: Bowline;
 let bob: Bowline;
 
 endEverythingAfterwards();
+afterwards(() => rmSync(plugged, { recursive: true }));
 
 beforeAll(async () => {
   mesh.write("gateway.yaml", edge(OF_THE_MESH));
   [alice, bob] = await startAliceAndBob(mesh, "--ca", plugged);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
-  rmSync(plugged, { recursive: true });
 });
 
 const uri = (value: string) => ({ type: "url", value }) as const;

@@ -1,7 +1,7 @@
 /** Upstreams that others wrote: node's http server, nginx and haproxy, each of which logs what it parsed. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { until } from "./bowline.ts";
+import { afterwards, until } from "./bowline.ts";
 
 /** A request as an upstream understood it: whole, with the body that it found. */
 export interface Parsed {
@@ -17,7 +17,6 @@ export interface Peer {
   readonly port: number;
   /** Every request so far, in the order of their ends. What was broken off or refused is none. */
   requests(): Parsed[];
-  stop(): Promise<void>;
 }
 
 /** What a peer is given: where to listen, and a directory for its files. */
@@ -141,6 +140,10 @@ async function startPeer(
     if (child.exitCode === null) return await accepts(place);
     throw new Error(`${name} ended with ${child.exitCode}: ${await new Response(child.stderr).text()}`);
   });
+  afterwards(async () => {
+    child.kill("SIGKILL");
+    await child.exited;
+  });
   return {
     name,
     port: place.port,
@@ -148,10 +151,6 @@ async function startPeer(
       const lines = readFileSync(file, "utf8").split("\n");
       // What comes after the last line end is a line in the making.
       return lines.slice(0, -1).map(read).filter((parsed) => parsed !== null);
-    },
-    async stop() {
-      child.kill("SIGKILL");
-      await child.exited;
     },
   };
 }

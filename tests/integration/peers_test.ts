@@ -1,5 +1,5 @@
 /** Request smuggling against real upstreams: each sees nothing, or exactly the one request that was meant. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -30,11 +30,6 @@ beforeAll(async () => {
     peers.set(name, await start({ address: SERVER, port, directory: mesh.directory }));
   }
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await Promise.all([...peers.values()].map((peer) => peer.stop()));
-  mesh.remove();
 });
 
 /** What must never be understood as a request of its own; hangs behind, or in the body of, every row. */

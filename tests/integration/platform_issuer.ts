@@ -1,5 +1,6 @@
 /** A platform that vouches for workloads: it issues tokens as Kubernetes does, and serves its public keys, or fails to. */
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from "jose";
+import { afterwards } from "./bowline.ts";
 
 /** What it answers when it is asked for its keys. */
 export type KeyAnswer = "keys" | "error" | "garbage" | "redirect" | "huge";
@@ -19,6 +20,7 @@ export class PlatformIssuer {
 
   private constructor(hostname: string) {
     this.#server = Bun.serve({ hostname, port: 18080, fetch: () => this.#keys() });
+    afterwards(() => this.stop());
     this.issuer = `http://${hostname}:18080`;
   }
 

@@ -1,5 +1,5 @@
 /** Workloads join with what their platform says of them, and nobody joins with what it does not say. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { generateKeyPair as generateJoseKeys, SignJWT } from "jose";
@@ -34,11 +34,6 @@ beforeAll(async () => {
   );
   enrolmentFile = mesh.file("enrolment.yaml", rules());
   await mesh.startControlPlane("--enrolment", enrolmentFile);
-});
-
-afterAll(async () => {
-  await issuer.stop();
-  mesh.remove();
 });
 
 function rules(more = ""): string {
@@ -127,8 +122,6 @@ describe("a sidecar with a token of its platform", () => {
     ]);
     await sidecar.says("whoever answers there is not the control plane of this trust domain");
     await sidecar.end();
-    await other.controlPlane.end();
-    other.remove();
   });
 });
 

@@ -1,5 +1,5 @@
 /** CAs that the operator's own tools made, with a mistake in each: none starts, and the last line says where and why. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import {
   chmodSync,
   cpSync,
@@ -91,8 +91,6 @@ beforeAll(() => {
   authority("intermediate", { issuer: "root" });
   authority("signing", { issuer: "intermediate" });
 });
-
-afterAll(() => mesh.remove());
 
 const FILES = ["ca-cert.pem", "ca-key.pem", "root-cert.pem"];
 

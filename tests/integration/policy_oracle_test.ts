@@ -1,8 +1,8 @@
 /** Random policies through the executable, with random calls over HTTP/1.1 and HTTP/2: each as Istio's reference says. */
-import { afterAll, beforeAll, expect } from "bun:test";
+import { beforeAll, expect } from "bun:test";
 import { allows, type Call, ROOT_NAMESPACE } from "../fuzz/istio_policy.ts";
 import { documentOf, PolicyMaker, TOKENS } from "../fuzz/random_policies.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl } from "./clients.ts";
 import { type Issuer, newIssuer } from "./key_server.ts";
@@ -40,11 +40,6 @@ spec: { jwtRules: [{ issuer: iss, jwks: '${jwks}' }] }
     startEcho("web", WEB),
   ]);
   await mesh.untilSynced(3);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 async function ask(

@@ -1,6 +1,6 @@
 /** Who may call what: the ways past a policy that others have had, tried on every protocol. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { type Echo, startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl, exchange, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -105,11 +105,6 @@ beforeAll(async () => {
     startEcho("bytes", BYTES),
   ]);
   await mesh.untilSynced(5);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 interface Way {

@@ -1,10 +1,10 @@
 /** Policies that are made from the calls of a running mesh, and tried on them before anybody enforces them. */
-import { afterAll, beforeAll, expect } from "bun:test";
+import { beforeAll, expect } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEcho, stopEchoes } from "./apps.ts";
-import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { startEcho } from "./apps.ts";
+import { afterwards, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
@@ -16,6 +16,7 @@ const CART = mesh.address(12);
 const candidates = mkdtempSync(join(tmpdir(), "bowline-it-policies-"));
 
 endEverythingAfterwards();
+afterwards(() => rmSync(candidates, { recursive: true }));
 
 beforeAll(async () => {
   mesh.write("services.yaml", service("web"));
@@ -28,12 +29,6 @@ beforeAll(async () => {
     startEcho("web", WEB),
   ]);
   await mesh.untilSynced(3);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  rmSync(candidates, { recursive: true });
-  mesh.remove();
 });
 
 async function call(from: string, path: string, ...args: readonly string[]): Promise<number> {

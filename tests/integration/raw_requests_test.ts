@@ -2,8 +2,8 @@
  * Ways past a policy that no client's library would send: on HTTP/1.1, HTTP/2 and gRPC, to the caller's sidecar and, with
  * a certificate of the mesh, straight to the callee's. Each is refused, and the program hears of none.
  */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario } from "./bowline.ts";
 import { Mesh } from "./mesh.ts";
 import { askHttp1, askHttp2, type RawDoor, type RawOutcome } from "./raw_requests.ts";
@@ -52,11 +52,6 @@ spec:
     ["the caller's sidecar", { address: CLIENT, port: 15001 }],
     ["the callee's", { address: WEB, port: 15008, identity }],
   ];
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** Everything but "it was let through"; a proxy that fails is no refusal. */

@@ -1,5 +1,5 @@
 /** Regular expressions that make a backtracking engine hang, on headers as large as they may be, in a running sidecar. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { endEverythingAfterwards, scenario } from "./bowline.ts";
 import { RawConnection } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -36,8 +36,6 @@ beforeAll(async () => {
   await mesh.startSidecar("shop/client", { at: 10 });
   await mesh.untilSynced(1);
 });
-
-afterAll(() => mesh.remove());
 
 /** The status for a header of so many letters and what follows them, and how long it took. */
 async function ask(

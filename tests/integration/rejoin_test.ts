@@ -1,5 +1,5 @@
 /** Certificates that have expired: nobody is served with one, and who still has the key comes back by itself. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Citadel } from "../../src/citadel/citadel.ts";
@@ -9,7 +9,7 @@ import { encodePrivateKey, generateKeyPair } from "../../src/identity/key_pair.t
 import { ManualClock } from "../../src/lib/clock.ts";
 import { privateFiles } from "../../src/runtime/private_files.ts";
 import { loadIdentity, saveIdentity } from "../../src/sidecar/identity_state.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -37,11 +37,6 @@ beforeAll(async () => {
   client = await mesh.startSidecar("shop/client", { at: CLIENT });
   await mesh.untilSynced(2);
   await until("the store answers", async () => (await call()) === 200);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 async function call(): Promise<number> {

@@ -1,6 +1,6 @@
 /** Tokens of requests: which pass, on every protocol, and what becomes of the rest when the server of the keys fails. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { type Echo, startEcho } from "./apps.ts";
 import { endEverythingAfterwards, everythingSaid, scenario, until } from "./bowline.ts";
 import { curl, type CurlAnswer } from "./clients.ts";
 import { forgedTokens } from "./forged_tokens.ts";
@@ -110,12 +110,6 @@ spec:
     startEcho("shut", SHUT),
   ]);
   await mesh.untilSynced(4);
-});
-
-afterAll(async () => {
-  await server.stop();
-  await stopEchoes();
-  mesh.remove();
 });
 
 type Ask = (token: string | null, path?: string, ...args: readonly string[]) => Promise<CurlAnswer>;

@@ -1,10 +1,10 @@
 /** A new root for a mesh that works, with a control plane that is killed half-way, and workloads that are off. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { AdminClient } from "../../src/cli/admin_client.ts";
 import { certificateInfo } from "../../src/identity/certificate_info.ts";
 import type { RolloverStatus } from "../../src/model/admin.ts";
 import type { SidecarIdentity } from "../../src/sidecar/identity_state.ts";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { type Bowline, bowline, type Ended, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -32,11 +32,6 @@ beforeAll(async () => {
   store = await mesh.startSidecar("shop/store", { at: STORE });
   await mesh.startSidecar("shop/client", { at: CLIENT, workers: 2 });
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 async function call(from = CLIENT): Promise<number> {

@@ -1,6 +1,6 @@
 /** Fields of VirtualServices, ServiceEntries and Sidecars at a sidecar: most rules here answer by themselves, and say who they are. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { type Echo, startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -187,12 +187,6 @@ beforeAll(async () => {
     mesh.startSidecar("shop/pooled", { at: 11 }),
   ]);
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  for (const answer of waiting) answer();
-  await stopEchoes();
-  mesh.remove();
 });
 
 const call = (host: string, path = "/", ...args: readonly string[]) =>

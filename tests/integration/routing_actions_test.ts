@@ -1,10 +1,10 @@
 /** What rules do with requests besides choosing where they go: each action, with real traffic over HTTP/1 and gRPC. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { status } from "@grpc/grpc-js";
-import { type Echo, sha256, startEcho, stopEchoes } from "./apps.ts";
+import { type Echo, sha256, startEcho } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { runCurl, viaSidecar } from "./clients.ts";
-import { bundleServer, GrpcClient, GrpcServer, ORDERS, stopGrpcServers } from "./grpc_peers.ts";
+import { bundleServer, GrpcClient, GrpcServer, ORDERS } from "./grpc_peers.ts";
 import { Mesh } from "./mesh.ts";
 import { service, subsets, virtualService, workload } from "./resources.ts";
 
@@ -100,11 +100,6 @@ spec:
   const program = await bundleServer(mesh.directory);
   await GrpcServer.start(program, `${GRPC}:${GRPC_PORT}`);
   await mesh.untilSynced(4);
-});
-
-afterAll(async () => {
-  await Promise.all([stopEchoes(), stopGrpcServers()]);
-  mesh.remove();
 });
 
 const V1_ROUTE = "route: [{ destination: { host: shop, subset: v1 } }]";

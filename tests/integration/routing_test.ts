@@ -1,6 +1,6 @@
 /** Where requests go: names, rules, weights, subsets, and what a caller gets when there is no way. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { type Echo, startEcho } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl, type CurlAnswer, runCurl, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -83,11 +83,6 @@ beforeAll(async () => {
     ...WILD.map((address, index) => startEcho(`wild-${index + 1}`, address)),
   ]);
   await mesh.untilSynced(3);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** A ServiceEntry for a host or wildcard outside of the mesh. */

@@ -1,8 +1,8 @@
 /** Secrets are planted wherever there are some, and looked for wherever something is shown. */
-import { afterAll, beforeAll, expect } from "bun:test";
+import { beforeAll, expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { startEcho, stopEchoes } from "./apps.ts";
+import { startEcho } from "./apps.ts";
 import { Bowline, bowline, endEverythingAfterwards, everythingSaid, scenario } from "./bowline.ts";
 import { curl, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -46,12 +46,6 @@ beforeAll(async () => {
   await mesh.untilReady(client, CLIENT);
   await mesh.untilSynced(2);
   secrets.push(...pieces(platformToken), ...mesh.tokens.flatMap(pieces));
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  await issuer.stop();
-  mesh.remove();
 });
 
 function pieces(token: string): string[] {

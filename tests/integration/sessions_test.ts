@@ -2,11 +2,10 @@
  * TLS sessions that were begun before something changed: whoever takes one up again is let in only if a new handshake would
  * let it in. By openssl, at the mesh port and at ports of a gateway; and sidecars themselves take up none.
  */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { join } from "node:path";
 import { createServer } from "node:tls";
 import { AT, edge, OF_THE_MESH, startAliceAndBob } from "./alice_and_bob.ts";
-import { stopEchoes } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, type Pair, replaceFile } from "./certificates.ts";
 import { viaSidecar } from "./clients.ts";
@@ -51,11 +50,6 @@ beforeAll(async () => {
   replaceFile(file("clients.crl"), authority.revoke());
   mesh.write("gateway.yaml", gateway());
   await startAliceAndBob(mesh);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 interface Asked {

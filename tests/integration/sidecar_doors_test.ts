@@ -1,10 +1,10 @@
 /** Ports that a Sidecar opens (`captureMode: NONE`): programs dial them, outsiders come by them in plain text or in TLS. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Echo, startEcho } from "./apps.ts";
+import { afterwards, type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority } from "./certificates.ts";
 import { curl, exchange, runCurl } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -21,7 +21,6 @@ const PORT = { app: 8080, other: 8090, bytes: 9000, plain: 8081, tls: 8443, mutu
 
 const authority = new OutsideAuthority(mesh.directory, "authority");
 const file = (name: string) => join(mesh.directory, name);
-const servers: Server[] = [];
 
 endEverythingAfterwards();
 
@@ -128,19 +127,13 @@ beforeAll(async () => {
   writeFileSync(file("client.key"), client.key);
   await startEcho("web", WEB, undefined, PORT.app);
   const bytes = createServer((socket) => socket.on("data", (chunk) => socket.end(`heard ${chunk}`)));
-  servers.push(bytes);
+  afterwards(() => bytes.close());
   await new Promise<void>((resolve) => bytes.listen(PORT.bytes, WEB, resolve));
   writeMesh({ ingress: `${INGRESS}\n- port: { number: ${PORT.bytes}, protocol: TCP, name: tcp }` });
   await mesh.startControlPlane();
   front = await mesh.startSidecar("shop/front", { at: 10, workers: 2 });
   await mesh.startSidecar("shop/web", { at: 11 });
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  for (const server of servers) server.close();
-  await stopEchoes();
-  mesh.remove();
 });
 
 describe("egress", () => {
@@ -283,7 +276,6 @@ describe("ports", () => {
 
   scenario("one that is taken is told, and opened when it is free; one that is gone is closed", async () => {
     const taken = createServer();
-    servers.push(taken);
     await new Promise<void>((resolve) => taken.listen(PORT.taken, OUTSIDE, resolve));
     writeMesh({ ingress: `${INGRESS}\n${ingress(PORT.taken, "HTTP")}` });
     await until(

@@ -1,6 +1,6 @@
 /** What the proxies count, what they pass on for tracing, and what the control plane makes of it. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { type Echo, startEcho } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { type CurlAnswer, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -49,11 +49,6 @@ beforeAll(async () => {
   await send(SLOW, "store", "/slow");
   await send(PLAIN, "ledger", "/");
   await send(UNSERVED, "empty", "/");
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** The labels that both ends give to a call from the client to the store. */

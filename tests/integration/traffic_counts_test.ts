@@ -1,11 +1,11 @@
 /** Messages of gRPC, bytes of bodies, TCP connections: counted while they pass, and the same at both ends of a call. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { beforeAll, describe, expect } from "bun:test";
+import { connect, createServer, type Socket } from "node:net";
 import { connectivityState, status } from "@grpc/grpc-js";
-import { startEcho, stopEchoes } from "./apps.ts";
-import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { startEcho } from "./apps.ts";
+import { afterwards, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
-import { bundleServer, GrpcClient, GrpcServer, ORDERS, stopGrpcServers } from "./grpc_peers.ts";
+import { bundleServer, GrpcClient, GrpcServer, ORDERS } from "./grpc_peers.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 import { type Labels, only, type Sample, scrape, total } from "./scrape.ts";
@@ -26,7 +26,6 @@ const ENDS = [[CLIENT, "source"], [STORE, "destination"]] as const;
 endEverythingAfterwards();
 
 let grpc: GrpcClient;
-let database: Server;
 
 beforeAll(async () => {
   const ports = [
@@ -47,27 +46,21 @@ beforeAll(async () => {
     startEcho("store", STORE),
   ]);
   await GrpcServer.start(await bundleServer(mesh.directory), `${STORE}:${GRPC_PORT}`);
-  database = await startDatabase();
+  await startDatabase();
   grpc = new GrpcClient(CLIENT, `store:${GRPC_PORT}`);
+  afterwards(() => grpc.close());
   await mesh.untilSynced(2);
 });
 
-afterAll(async () => {
-  grpc?.close();
-  database?.close();
-  await Promise.all([stopGrpcServers(), stopEchoes()]);
-  mesh.remove();
-});
-
 /** Answers a first line at once, everything else when the client has ended its half. */
-async function startDatabase(): Promise<Server> {
+async function startDatabase(): Promise<void> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.once("data", () => socket.write("ready\n"));
     socket.on("end", () => socket.end(Buffer.alloc(SENT_BYTES - "ready\n".length)));
     socket.on("error", () => {});
   });
+  afterwards(() => server.close());
   await new Promise<void>((resolve) => server.listen(DB_PORT, STORE, resolve));
-  return server;
 }
 
 /** A connection through CONNECT. */

@@ -3,13 +3,14 @@ import { createHash } from "node:crypto";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { runCurl } from "./clients.ts";
 import type { HttpTarget } from "./keep_alive_client.ts";
+import { afterwards } from "./bowline.ts";
 
 const MESSAGE_BYTES_MAX = 50 * 1024 * 1024;
 const PIECE = Buffer.alloc(256 * 1024, 7);
 
 /** Echoes messages; `good-bye` closes; refuses `/refused`, and takes no notice of the upgrade at `/ignored`. */
 export function startChat(hostname: string, port: number) {
-  return Bun.serve({
+  const server = Bun.serve({
     hostname,
     port,
     fetch(request, server) {
@@ -26,6 +27,8 @@ export function startChat(hostname: string, port: number) {
       },
     },
   });
+  afterwards(() => server.stop(true));
+  return server;
 }
 
 /** A WebSocket to what `startChat` serves. */
@@ -101,7 +104,9 @@ export async function startDatabase(hostname: string, port: number): Promise<Dat
     socket.on("close", (failed) => endings.push(failed ? "broken" : "whole"));
   });
   await new Promise<void>((resolve) => server.listen(port, hostname, resolve));
-  return { endings, stop: () => void server.close() };
+  const stop = () => void server.close();
+  afterwards(stop);
+  return { endings, stop };
 }
 
 /** Sends so many bytes as fast as they are taken, and ends; returns their SHA-256. */

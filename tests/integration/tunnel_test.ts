@@ -1,8 +1,8 @@
 /** WebSocket and raw TCP through the mesh: nothing before the upgrade is granted, every byte after it, each half to its end. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { sha256, startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { sha256, startEcho } from "./apps.ts";
 import { bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
 import { exchange, runCurl } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
@@ -47,7 +47,6 @@ spec:
 
 endEverythingAfterwards();
 
-let chat: ReturnType<typeof startChat>;
 let database: Database;
 
 beforeAll(async () => {
@@ -57,7 +56,7 @@ beforeAll(async () => {
   );
   mesh.write("mesh.yaml", ports, workload("client", CLIENT), workload("store", STORE), LEDGER);
   await mesh.startControlPlane();
-  chat = startChat(STORE, 8081);
+  startChat(STORE, 8081);
   database = await startDatabase(STORE, 5432);
   await Promise.all([
     mesh.startSidecar("shop/client", { at: 10 }),
@@ -65,13 +64,6 @@ beforeAll(async () => {
     startEcho("store", STORE),
   ]);
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  chat.stop(true);
-  database.stop();
-  await stopEchoes();
-  mesh.remove();
 });
 
 describe("WebSocket", () => {

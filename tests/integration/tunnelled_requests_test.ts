@@ -4,8 +4,8 @@
  */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { type Echo, sha256, startEcho, stopEchoes } from "./apps.ts";
+import { beforeAll, describe, expect } from "bun:test";
+import { type Echo, sha256, startEcho } from "./apps.ts";
 import { CEILING_MS, endEverythingAfterwards, scenario } from "./bowline.ts";
 import { runCurl } from "./clients.ts";
 import { type Issuer, newIssuer } from "./key_server.ts";
@@ -47,11 +47,6 @@ spec: { action: DENY, rules: [{ to: [{ operation: { paths: [/admin], ports: ["80
     startEcho("guess", WEB, undefined, 8081),
   ]);
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 /** A connection to the caller's own sidecar, or as a peer of the mesh to the callee's. */

@@ -2,11 +2,11 @@
  * The tutorial, chapter by chapter in one demo, each as its page says it: its rules are copied over those of the chapter
  * before, traffic is sent, and what came of it is counted. It has the demo's addresses: 127.0.0.9 to 127.0.0.22.
  */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { afterwards, Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl } from "./clients.ts";
 import { scrape, total } from "./scrape.ts";
 
@@ -29,7 +29,7 @@ let demo: Bowline;
 let directory: string;
 
 endEverythingAfterwards();
-afterAll(() => rmSync(temporary, { recursive: true, force: true }));
+afterwards(() => rmSync(temporary, { recursive: true, force: true }));
 
 beforeAll(async () => {
   demo = new Bowline("demo", ["demo"], { env: { TMPDIR: temporary } });

@@ -2,14 +2,14 @@
  * How upstreams are spoken to where a DestinationRule says so: in the client's HTTP, after PROXY protocol, through an HTTP
  * proxy, on so many connections; and where its host is a wildcard.
  */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createHttps } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { join } from "node:path";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { type Echo, startEcho } from "./apps.ts";
+import { afterwards, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { OutsideAuthority, replaceFile } from "./certificates.ts";
 import { curl, RawConnection, viaSidecar } from "./clients.ts";
 import { startNode } from "./http2_peers.ts";
@@ -30,7 +30,6 @@ const PORT = { app: 8080, plain: 8081, tls: 8443, proxy: 3128 };
 
 const authority = new OutsideAuthority(mesh.directory, "authority");
 const file = (name: string) => join(mesh.directory, name);
-const peers: { stop(): unknown }[] = [];
 
 endEverythingAfterwards();
 
@@ -143,7 +142,7 @@ ${paths}
 `,
   );
   const child = Bun.spawn(["nginx", "-e", "stderr", "-c", file("nginx.conf")], { stderr: "ignore" });
-  peers.push({ stop: () => child.kill() });
+  afterwards(() => child.kill());
 }
 
 const FEW = "{ connectionPool: { tcp: { maxConnections: 1 } } }";
@@ -225,9 +224,7 @@ spec:
     external("*.open.test", FAR, "HTTP", 80, PORT.tls),
     rule("*.open.test", `{ tls: { mode: SIMPLE, caCertificates: ${authority.rootFile} } }`),
   );
-  peers.push(
-    ...await Promise.all([EITHER_HTTP(INNER), EITHER_HTTP(OUTER), HTTP_PROXY].map(startNode)),
-  );
+  await Promise.all([EITHER_HTTP(INNER), EITHER_HTTP(OUTER), HTTP_PROXY].map(startNode));
   startNginx();
   await startEcho("far", FAR);
   await startEcho("near", NEAR, FAILS);
@@ -237,20 +234,14 @@ spec:
     { cert: pair.chain, key: pair.key },
     ({ socket }, response) => void response.end(`asked for ${(socket as TLSSocket).servername}`),
   ).listen(PORT.tls, FAR);
-  peers.push({ stop: () => open.close() });
+  afterwards(() => open.close());
   const app = createServer((_, response) => void response.end("by the socket")).listen(file("app.sock"));
-  peers.push({ stop: () => app.close() });
+  afterwards(() => app.close());
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/client", { at: 10 });
   await mesh.startSidecar("shop/inner", { at: 11 });
   await mesh.startSidecar("shop/socket", { at: 12 });
   await mesh.untilSynced(3);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  for (const peer of peers) await peer.stop();
-  mesh.remove();
 });
 
 describe("useClientProtocol", () => {

@@ -1,10 +1,10 @@
 /** Sidecars of several processes: one to whoever looks from outside, whatever becomes of the single process. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { beforeAll, describe, expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { availableParallelism } from "node:os";
 import { SAME_SIGNAL_MS } from "../../src/runtime/signals.ts";
-import { type Echo, startEcho, stopEchoes } from "./apps.ts";
+import { type Echo, startEcho } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { RawConnection, viaSidecar } from "./clients.ts";
 import { KeepAliveLoad } from "./keep_alive_load.ts";
@@ -42,11 +42,6 @@ beforeAll(async () => {
   await startEcho("store", STORE);
   await startEcho("other", OTHER, ({ url }) => url === "/never");
   await mesh.untilSynced(2);
-});
-
-afterAll(async () => {
-  await stopEchoes();
-  mesh.remove();
 });
 
 function workersOf({ pid }: Bowline): number[] {
