@@ -1,4 +1,5 @@
 /** Speaks to the running control plane through the `admin.sock` in its data directory. */
+import { BoundedBytes } from "../lib/bounded_bytes.ts";
 import { LineReader } from "../lib/line_reader.ts";
 import { ADMIN_SOCKET } from "../model/admin.ts";
 import type { ErrorReply } from "../model/enrolment.ts";
@@ -91,20 +92,16 @@ export class AdminClient {
 
   async #read(response: Response): Promise<string> {
     const { replyBytesMax } = this.#limits;
-    const decoder = new TextDecoder();
-    const pieces: string[] = [];
-    let bytes = 0;
+    const body = new BoundedBytes(replyBytesMax);
     for await (const chunk of (response.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
-      bytes += chunk.length;
-      if (bytes > replyBytesMax) {
+      if (!body.add(chunk)) {
         throw new CommandError(
           EXIT.error,
           `The answer of the control plane is longer than ${replyBytesMax} bytes`,
         );
       }
-      pieces.push(decoder.decode(chunk, { stream: true }));
     }
-    return pieces.join("") + decoder.decode();
+    return body.text();
   }
 
   #unreachable(cause: unknown): CommandError {

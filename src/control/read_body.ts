@@ -1,4 +1,5 @@
 /** Bodies of requests, up to a limit, as JSON. */
+import { BoundedBytes } from "../lib/bounded_bytes.ts";
 
 /** The body was too large or no JSON; the message is fit for the caller. */
 export class BodyError extends Error {
@@ -11,19 +12,14 @@ export class BodyError extends Error {
 
 /** Throws BodyError. */
 export async function readJson(request: Request, bytesMax: number): Promise<unknown> {
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
+  const body = new BoundedBytes(bytesMax);
   if (request.body !== null) {
     for await (const piece of request.body as unknown as AsyncIterable<Uint8Array>) {
-      bytes += piece.length;
-      if (bytes > bytesMax) throw new BodyError(413, `The body is longer than ${bytesMax} bytes`);
-      pieces.push(piece);
+      if (!body.add(piece)) throw new BodyError(413, `The body is longer than ${bytesMax} bytes`);
     }
   }
-  const decoder = new TextDecoder();
-  const text = pieces.map((piece) => decoder.decode(piece, { stream: true })).join("") + decoder.decode();
   try {
-    return JSON.parse(text);
+    return JSON.parse(body.text());
   } catch {
     throw new BodyError(400, "The body is not JSON");
   }

@@ -1,4 +1,5 @@
 /** One request to the control plane with a JSON body, and its answer. */
+import { BoundedBytes } from "../lib/bounded_bytes.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Host, PendingRequest } from "../proxy/cluster/host.ts";
 import {
@@ -32,8 +33,7 @@ export class JsonCall implements PendingRequest {
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: Error) => void;
   readonly #cancelTimeout: () => void;
-  readonly #pieces: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #answer = new BoundedBytes(ANSWER_BYTES_MAX);
   #status = 0;
   #retryAfterMs = 0;
   #stream: ClientStream | null = null;
@@ -74,14 +74,12 @@ export class JsonCall implements PendingRequest {
   }
 
   onResponseBody(chunk: Uint8Array): void {
-    this.#bytes += chunk.length;
-    if (this.#bytes > ANSWER_BYTES_MAX) this.#giveUp(`its answer is longer than ${ANSWER_BYTES_MAX} bytes`);
-    else this.#pieces.push(chunk);
+    if (!this.#answer.add(chunk)) this.#giveUp(`its answer is longer than ${ANSWER_BYTES_MAX} bytes`);
   }
 
   onResponseEnd(): void {
     if (this.#over) return;
-    const text = new TextDecoder().decode(Buffer.concat(this.#pieces, this.#bytes));
+    const text = this.#answer.text();
     try {
       const body: unknown = text === "" ? null : JSON.parse(text);
       this.#finish();

@@ -1,4 +1,5 @@
 /** The long stream of JSON lines to and from the control plane. */
+import { BoundedBytes } from "../lib/bounded_bytes.ts";
 import { LineReader } from "../lib/line_reader.ts";
 import { messageOf } from "../lib/message_of.ts";
 import { DISCOVERY_LINE_BYTES_MAX } from "../model/discovery.ts";
@@ -33,7 +34,7 @@ export class StreamCall implements PendingRequest, LineStream {
   #head: RequestHead | null = null;
   #status = 0;
   /** Of an answer that opens no stream. */
-  readonly #refusal: Uint8Array[] = [];
+  readonly #refusal = new BoundedBytes(REFUSAL_BYTES_MAX);
   #over = false;
 
   constructor(host: Host, events: StreamEvents) {
@@ -72,9 +73,7 @@ export class StreamCall implements PendingRequest, LineStream {
   onResponseBody(chunk: Uint8Array): void {
     if (this.#over) return;
     if (this.#status !== 200) {
-      this.#refusal.push(chunk);
-      const bytes = this.#refusal.reduce((sum, { length }) => sum + length, 0);
-      if (bytes > REFUSAL_BYTES_MAX) this.#end(`it answered ${this.#status}`);
+      if (!this.#refusal.add(chunk)) this.#end(`it answered ${this.#status}`);
       return;
     }
     try {
@@ -105,7 +104,7 @@ export class StreamCall implements PendingRequest, LineStream {
   #endRefused(): void {
     let body: unknown = null;
     try {
-      body = JSON.parse(new TextDecoder().decode(Buffer.concat(this.#refusal)));
+      body = JSON.parse(this.#refusal.text());
     } catch {
       // Whatever it says, it is no reason.
     }

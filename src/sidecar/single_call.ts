@@ -2,6 +2,7 @@
  * One request over a connection of its own, to somebody who need not prove who it is: whoever answers is believed, over
  * TLS too. For what proves itself by its content, and for the own workload.
  */
+import { BoundedBytes } from "../lib/bounded_bytes.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import type { ClientHandler, HeaderList, RequestHead, ResetReason, ResponseHead } from "../proxy/exchange.ts";
@@ -58,8 +59,7 @@ class Call implements TlsWireOwner, ClientHandler, UpstreamOwner {
   readonly #options: SingleCallOptions;
   readonly #resolve: (answer: CallAnswer) => void;
   readonly #reject: (error: Error) => void;
-  readonly #pieces: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #body: BoundedBytes;
   #head: ResponseHead | null = null;
   #cancelTimeout: () => void = () => {};
   #wire: Wire | null = null;
@@ -72,6 +72,7 @@ class Call implements TlsWireOwner, ClientHandler, UpstreamOwner {
     reject: (error: Error) => void,
   ) {
     this.#options = options;
+    this.#body = new BoundedBytes(options.bytesMax);
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -103,10 +104,7 @@ class Call implements TlsWireOwner, ClientHandler, UpstreamOwner {
 
   onResponseBody(chunk: Uint8Array): void {
     if (this.#over) return;
-    this.#bytes += chunk.length;
-    const { bytesMax } = this.#options;
-    if (this.#bytes > bytesMax) this.#fail(`its answer is longer than ${bytesMax} bytes`);
-    else this.#pieces.push(chunk.slice());
+    if (!this.#body.add(chunk)) this.#fail(`its answer is longer than ${this.#options.bytesMax} bytes`);
   }
 
   onResponseEnd(trailers: HeaderList | null): void {
@@ -161,7 +159,7 @@ class Call implements TlsWireOwner, ClientHandler, UpstreamOwner {
   /** Only the first answer counts, and whatever fails after it does not. */
   #answer(trailers: HeaderList | null): void {
     const { status, headers } = this.#head as ResponseHead;
-    this.#resolve({ status, headers, body: Buffer.concat(this.#pieces, this.#bytes), trailers });
+    this.#resolve({ status, headers, body: this.#body.joined(), trailers });
   }
 
   #fail(why: string): void {

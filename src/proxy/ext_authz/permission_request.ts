@@ -1,4 +1,5 @@
 /** One question to whoever has to allow a request, from being sent to its answer. Nobody hears of it after `cancel`. */
+import { BoundedBytes } from "../../lib/bounded_bytes.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
 import type { PendingRequest } from "../cluster/host.ts";
@@ -26,8 +27,7 @@ export class PermissionRequest implements PendingRequest {
   #endpoint: ClusterEndpoint | null = null;
   #upstream: ClientStream | null = null;
   #answer: ResponseHead | null = null;
-  #chunks: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #denial = new BoundedBytes(DENIAL_BODY_BYTES_MAX);
   #told = false;
 
   /** `then` is called once, later than the constructor returns only if nothing is known at once. */
@@ -90,18 +90,14 @@ export class PermissionRequest implements PendingRequest {
   }
 
   onResponseBody(chunk: Uint8Array): void {
-    this.#bytes += chunk.length;
-    if (this.#bytes <= DENIAL_BODY_BYTES_MAX) {
-      if (!this.#told) this.#chunks.push(chunk);
-      return;
-    }
+    if (this.#denial.add(chunk)) return;
     this.#breakOff();
     this.#end(null);
   }
 
   onResponseEnd(_trailers: HeaderList | null): void {
     this.#upstream = null;
-    this.#end(Buffer.concat(this.#chunks));
+    this.#end(this.#denial.joined());
   }
 
   onUpstreamReset(reason: ResetReason, processed: boolean): void {

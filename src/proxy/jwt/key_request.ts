@@ -1,4 +1,5 @@
 /** One GET to a server that has keys, and its answer in full: short, in time, and a 200. */
+import { BoundedBytes } from "../../lib/bounded_bytes.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Host, PendingRequest } from "../cluster/host.ts";
 import type { ClientStream, RequestHead, ResetReason, ResponseHead } from "../exchange.ts";
@@ -31,8 +32,7 @@ class KeyRequest implements PendingRequest {
   readonly #head: RequestHead;
   readonly #resolve: (text: string) => void;
   readonly #reject: (error: KeyServerError) => void;
-  readonly #chunks: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #body = new BoundedBytes(KEYS_BYTES_MAX);
   #stream: ClientStream | null = null;
   #timeoutMs = 0;
   /** A kept connection closed under it, and it was sent again. */
@@ -79,18 +79,14 @@ class KeyRequest implements PendingRequest {
 
   onResponseBody(chunk: Uint8Array): void {
     if (this.#done) return;
-    this.#bytes += chunk.length;
-    if (this.#bytes > KEYS_BYTES_MAX) return this.#fail(`the answer is longer than ${KEYS_BYTES_MAX} bytes`);
-    // The connection goes on to use its buffer.
-    this.#chunks.push(chunk.slice());
+    if (!this.#body.add(chunk)) this.#fail(`the answer is longer than ${KEYS_BYTES_MAX} bytes`);
   }
 
   onResponseEnd(): void {
     if (this.#done) return;
     this.#stream = null;
-    const text = new TextDecoder().decode(Buffer.concat(this.#chunks));
     this.#finish();
-    this.#resolve(text);
+    this.#resolve(this.#body.text());
   }
 
   onUpstreamReset(reason: ResetReason, processed: boolean): void {
