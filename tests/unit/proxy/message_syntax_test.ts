@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { isAuthority, readContentLength } from "../../../src/proxy/message_syntax.ts";
+import { isAuthority, isLowerToken, isToken, readContentLength } from "../../../src/proxy/message_syntax.ts";
 
 describe("isAuthority()", () => {
   test("takes a host, perhaps with a port", () => {
@@ -24,6 +24,21 @@ describe("isAuthority()", () => {
       ]
     ) {
       expect([text, isAuthority(text)]).toEqual([text, false]);
+    }
+  });
+});
+
+describe("isToken() and isLowerToken()", () => {
+  test("take names of fields, of which HTTP/2 has none with a capital", () => {
+    for (const name of ["a", "x-b3-traceid", "!#$%&'*+-.^_`|~09"]) {
+      expect([isToken(name), isLowerToken(name)]).toEqual([true, true]);
+    }
+    for (const name of ["A", "x-A", "aB"]) expect([isToken(name), isLowerToken(name)]).toEqual([true, false]);
+  });
+
+  test("refuse what is no name: nothing, and whatever would end one", () => {
+    for (const name of ["", " ", "a ", " a", "a:", ":a", "a\0", "a\r", "a\n", 'a"', "a(", "\xe9", "\u0161"]) {
+      expect([isToken(name), isLowerToken(name)]).toEqual([false, false]);
     }
   });
 });

@@ -313,6 +313,15 @@ describe("backpressure and time", () => {
     expect(response.reset).toEqual(["timeout", true]);
   });
 
+  test("Http1ClientConnection keeps a granted tunnel for longer than it would wait for an answer", () => {
+    const up = new Upstream();
+    const response = up.request({ tunnel: "connect", bodyLength: -1 });
+    up.connection.end(null);
+    up.answer("HTTP/1.1 200 OK\r\n\r\n");
+    up.clock.advance(DEFAULT_LIMITS.streamIdleMs + WHEEL_LATENESS_MS);
+    expect(response.reset).toBeNull();
+  });
+
   test("Http1ClientConnection does not blame the upstream for a slow client", async () => {
     const sending = new Upstream();
     const waiting = sending.request({ method: "POST", bodyLength: 10 });
@@ -342,6 +351,19 @@ describe("backpressure and time", () => {
     up.connection.body(new Uint8Array(50_000));
     up.clock.advance(DEFAULT_LIMITS.streamIdleMs + WHEEL_LATENESS_MS);
     expect(response.reset).toEqual(["timeout", true]);
+  });
+
+  test("Http1ClientConnection goes on with an upstream that reads the request slowly", () => {
+    const up = new Upstream();
+    up.wire.room = 0;
+    const response = up.request({ method: "POST", bodyLength: 100_000 });
+    up.connection.body(new Uint8Array(50_000));
+    for (let time = 0; time < 3; time++) {
+      up.clock.advance(DEFAULT_LIMITS.streamIdleMs - 1);
+      up.wire.room = 10;
+      up.connection.onDrain();
+    }
+    expect(response.reset).toBeNull();
   });
 
   test("Http1ClientConnection closes when it was idle too long, before its first request too", () => {

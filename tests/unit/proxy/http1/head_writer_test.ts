@@ -10,6 +10,7 @@ import {
   writeLastChunk,
   writeRequestHead,
   writeResponseHead,
+  writeTunnelHead,
 } from "../../../../src/proxy/http1/head_writer.ts";
 import { Malformed } from "../../../../src/proxy/http1/malformed.ts";
 import { ByteWriter } from "../../../../src/proxy/io/byte_writer.ts";
@@ -82,6 +83,27 @@ describe("writeResponseHead()", () => {
     expect(response({ status: 299 }, { keepAlive: false })).toBe(
       "HTTP/1.1 299 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
     );
+  });
+});
+
+describe("writeTunnelHead()", () => {
+  const tunnel = (status: number, ...headers: string[]) => {
+    const wire = new FakeWire();
+    const writer = new ByteWriter(wire, () => {});
+    writeTunnelHead(writer, { status, headers, bodyLength: 0 }, DATE);
+    writer.flush();
+    return wire.dated;
+  };
+
+  test("writeTunnelHead() says with a 101 what the connection becomes, and no date", () => {
+    expect(tunnel(101, "a", "b")).toBe(
+      "HTTP/1.1 101 Switching Protocols\r\na: b\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+    );
+  });
+
+  test("writeTunnelHead() dates what grants a CONNECT, unless the upstream has", () => {
+    expect(tunnel(200)).toBe(`HTTP/1.1 200 OK\r\ndate: ${DATE}\r\n\r\n`);
+    expect(tunnel(200, "date", "then")).toBe("HTTP/1.1 200 OK\r\ndate: then\r\n\r\n");
   });
 });
 

@@ -68,6 +68,7 @@ describe("parseResponseHead()", () => {
   test("parseResponseHead() refuses Content-Length with Transfer-Encoding", () => {
     expect(parse(false, "HTTP/1.1 200 OK", "Content-Length: 5", "Transfer-Encoding: chunked")).toBe(LENGTHS);
     expect(parse(true, "HTTP/1.1 200 OK", "Content-Length: 5", "Transfer-Encoding: chunked")).toBe(LENGTHS);
+    expect(parse(false, "HTTP/1.1 200 OK", "Content-Length: 0", "Transfer-Encoding: chunked")).toBe(LENGTHS);
   });
 
   test("parseResponseHead() refuses chunks from HTTP/1.0", () => {

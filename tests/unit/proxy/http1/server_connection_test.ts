@@ -229,6 +229,41 @@ describe("backpressure", () => {
     await settle();
     expect(down.wire.paused).toBe(false);
   });
+
+  test("Http1ServerConnection reads the rest of a request on that was paused when its response ended", async () => {
+    const down = new Downstream();
+    down.send(post("0123456789").slice(0, -5));
+    down.last.stream.pauseRequest();
+    down.last.answer("a");
+    await settle();
+    expect(down.wire.paused).toBe(false);
+    down.send(`56789${GET}`);
+    expect(down.requests).toHaveLength(2);
+  });
+
+  test("Http1ServerConnection sends each piece of a response as it comes", async () => {
+    const down = new Downstream();
+    down.send(GET);
+    down.last.stream.respond({ status: 200, headers: [], bodyLength: 2 });
+    await settle();
+    down.wire.take();
+    down.last.stream.body(latin1("o"));
+    await settle();
+    expect(down.wire.take()).toBe("o");
+  });
+});
+
+describe("a tunnel that is granted", () => {
+  test("Http1ServerConnection passes on what came too early, and reads on", async () => {
+    const down = new Downstream();
+    const early = "x".repeat(PIPELINE_BYTES_MAX + 1);
+    down.send("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", early);
+    expect([down.wire.paused, down.last.body]).toEqual([true, ""]);
+    down.last.stream.respond({ status: 200, headers: [], bodyLength: -1 });
+    expect(down.wire.paused).toBe(false);
+    await settle();
+    expect(down.last.body).toBe(early);
+  });
 });
 
 describe("a tunnel that is refused", () => {

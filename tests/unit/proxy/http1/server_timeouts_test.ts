@@ -45,6 +45,16 @@ describe("timeouts", () => {
     }
   });
 
+  test("Http1ServerConnection answers 408 to a body that came in time for a while and then stops", () => {
+    const down = new Downstream();
+    down.send(post("x".repeat(100_000)).slice(0, -100_000));
+    down.send("x".repeat(50_000));
+    down.clock.advance(BODY_TIMEOUT_MS + WHEEL_LATENESS_MS);
+    expect(down.last.reset).toBeNull();
+    down.clock.advance(BODY_TIMEOUT_MS + WHEEL_LATENESS_MS);
+    expect(down.last.reset).toBe("timeout");
+  });
+
   test("Http1ServerConnection does not count the time in which it takes no more of a body itself", () => {
     const down = new Downstream();
     down.send(post("x".repeat(100_000)).slice(0, -100_000));
@@ -121,6 +131,19 @@ describe("timeouts", () => {
     down.clock.advance(DEFAULT_LIMITS.streamIdleMs + WHEEL_LATENESS_MS);
     expect(down.last.reset).toBe("timeout");
     expect(down.wire.terminated).toBe(true);
+  });
+
+  test("Http1ServerConnection gives a client its time from the last piece of a response on", () => {
+    const down = new Downstream();
+    down.wire.room = 10;
+    down.send(GET);
+    down.last.stream.respond({ status: 200, headers: [], bodyLength: 100_000 });
+    down.clock.advance(DEFAULT_LIMITS.streamIdleMs - 1);
+    down.last.stream.body(new Uint8Array(50_000));
+    down.clock.advance(DEFAULT_LIMITS.streamIdleMs - 1);
+    expect(down.last.reset).toBeNull();
+    down.clock.advance(WHEEL_LATENESS_MS + 1);
+    expect(down.last.reset).toBe("timeout");
   });
 
   test("Http1ServerConnection resets a whole response of which the client does not read the end", async () => {

@@ -35,6 +35,8 @@ describe("decodeHuffman()", () => {
   test("refuses EOS (§5.2)", () => {
     expect(decode(huffman([EOS]))).toBeUndefined();
     expect(decode(huffman([0x30, EOS, 0x30]))).toBeUndefined();
+    // With two bits of the last octet before it, and then with none left behind it.
+    expect(decode(huffman([0x30, 0x30, EOS]))).toBeUndefined();
   });
 
   test("refuses padding that is longer than seven bits (§5.2)", () => {
