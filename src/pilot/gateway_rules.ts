@@ -1,11 +1,11 @@
 /** Which VirtualServices apply to the hosts of a gateway's server. */
 import { appendTo } from "../lib/append_to.ts";
 import { hasLabels, type Labels } from "../model/labels.ts";
-import { hostMatches, resolveHost } from "../config/host.ts";
 import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import { MESH_GATEWAY, resolveGateway } from "../config/schema/gateway_name.ts";
 import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
 import { type MeshRule, routingRules } from "./virtual_services.ts";
+import { sharedHosts } from "../config/shared_hosts.ts";
 import { isVisible } from "../config/visibility.ts";
 
 /** A host at a server, and the VirtualServices that route it, in order. */
@@ -54,7 +54,7 @@ export class GatewayRules {
   hostsOf(gateway: ConfigResource<GatewaySpec>, server: GatewayServer, namespace: string): BoundHost[] {
     const hosts = new Map<string, MeshRule[]>();
     for (const rule of this.boundTo(gateway, namespace)) {
-      for (const host of sharedHosts(gateway, server, rule)) {
+      for (const host of hostsAt(gateway, server, rule)) {
         appendTo(hosts, host, rule);
       }
     }
@@ -65,33 +65,16 @@ export class GatewayRules {
 /** Of a server and a rule, which both serve on while others change. */
 const shared = new WeakMap<GatewayServer, WeakMap<MeshRule, readonly string[]>>();
 
-/** Lower case. */
-function sharedHosts(
-  gateway: ConfigResource<GatewaySpec>,
+function hostsAt(
+  { namespace }: ConfigResource<GatewaySpec>,
   server: GatewayServer,
   rule: MeshRule,
 ): readonly string[] {
   const ofServer = shared.get(server) ?? new WeakMap<MeshRule, readonly string[]>();
   shared.set(server, ofServer);
-  const known = ofServer.get(rule) ?? findSharedHosts(gateway, server, rule);
+  const { hosts, resource } = rule;
+  const known = ofServer.get(rule) ??
+    sharedHosts({ namespace, server }, { namespace: resource.namespace, hosts });
   ofServer.set(rule, known);
   return known;
-}
-
-function findSharedHosts(
-  gateway: ConfigResource<GatewaySpec>,
-  server: GatewayServer,
-  { hosts, resource }: MeshRule,
-): readonly string[] {
-  const found = new Set<string>();
-  for (const served of server.hosts) {
-    const from = served.namespace === "." ? gateway.namespace : served.namespace;
-    if (from !== "*" && from !== resource.namespace) continue;
-    const full = resolveHost(served.host, gateway.namespace);
-    for (const host of hosts) {
-      if (hostMatches(full, host)) found.add(host);
-      else if (hostMatches(host, full)) found.add(full);
-    }
-  }
-  return [...found];
 }

@@ -6,6 +6,7 @@ import type { ConfigResource } from "../resource.ts";
 import type { VirtualServiceSpec } from "../schema/virtual_service.ts";
 import { type Analyzer, notice, warning } from "./analyzer.ts";
 import { EVERY_CONNECTION, httpCovers, l4Covers } from "./match_coverage.ts";
+import { mergedRules } from "./merged_rules.ts";
 import { gatewaysOf, ruleSequence } from "./rule_sequence.ts";
 
 type VirtualService = ConfigResource<VirtualServiceSpec>;
@@ -29,14 +30,17 @@ interface Rule {
   readonly index: number;
 }
 
-export const unreachableRules: Analyzer = function* ({ virtualServices }) {
+export const unreachableRules: Analyzer = function* (resources) {
+  const { virtualServices } = resources;
   const delegates = new Delegates(virtualServices);
   const http = new Verdicts("http");
   const delegatedTo = new Set(virtualServices.flatMap((one) => delegates.of(one)));
+  const { places, only } = mergedRules(resources, delegates);
   for (const resource of virtualServices) {
-    if (delegatedTo.has(resource)) continue;
+    if (delegatedTo.has(resource) || only.has(resource)) continue;
     http.add(taken(ruleSequence(resource, delegates), httpCovers, gatewaysOf(resource)));
   }
+  for (const { rules, gateway } of places) http.add(taken(rules, httpCovers, [gateway]));
   yield* http.findings();
   for (const field of ["tls", "tcp"] as const) {
     const bytes = new Verdicts(field);
@@ -51,7 +55,7 @@ export const unreachableRules: Analyzer = function* ({ virtualServices }) {
   }
 };
 
-/** What earlier rules leave of each, in the order of one VirtualService. */
+/** What earlier rules leave of each, in the order in which they are tried. */
 function* taken<Match>(
   rules: readonly TriedRule<Match>[],
   covers: (wide: Match, narrow: Match, gateways: readonly string[]) => boolean,
@@ -103,10 +107,12 @@ class Verdicts {
     }) ?? [];
     const path = ["spec", this.#field, index];
     if (!blocks.includes(null)) {
-      const message = `the rule is never reached: ${
-        this.#takenBy(resource, blocks.flatMap((by) => by ?? []))
-      }`;
-      yield warning(CODES.unreachableRule, resource, path, message, "move it up, or remove it");
+      const takers = blocks.flatMap((by) => by ?? []);
+      const message = `the rule is never reached: ${this.#takenBy(resource, takers)}`;
+      const hint = takers.every((taker) => taker.resource === resource)
+        ? "move it up, or remove it"
+        : "write both into one VirtualService in the order that is meant, or remove it";
+      yield warning(CODES.unreachableRule, resource, path, message, hint);
       return;
     }
     for (const [block, by] of blocks.entries()) {
