@@ -123,6 +123,8 @@ export const CODES = {
   serverWithoutRules: "BOW0072",
   /** Calls without the mesh's mutual TLS to endpoints that refuse what is not. */
   plainToStrict: "BOW0073",
+  /** A port of a Gateway or a Sidecar that the proxy itself has. */
+  ownPort: "BOW0074",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */

@@ -55,6 +55,12 @@ const SERVERS = `
     cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384]
 `;
 
+const OF_THE_MESH = ["ingress", "web"].map((name) => `
+- port: { number: ${PORT}, name: mesh-${name}, protocol: HTTPS }
+  hosts: ["${name}.mesh.test"]
+  tls: { mode: ISTIO_MUTUAL, subjectAltNames: ["spiffe://cluster.local/ns/edge/sa/${name}"] }
+`).join("").replaceAll("\n\n", "\n");
+
 const AT_SOCKETS = `
 - port: { name: local, protocol: HTTP }
   bind: "unix://${file(SOCKETS.http)}"
@@ -80,9 +86,10 @@ beforeAll(async () => {
     service("web"),
     workload("web", WEB, { serviceAccount: null }),
     ingress(GATEWAY),
-    gateway("main", SERVERS),
+    gateway("main", SERVERS + OF_THE_MESH.trimStart()),
     gateway("local", AT_SOCKETS),
     routes("pinned", "pinned.test", TO_WEB, "edge/main, edge/local"),
+    routes("mesh", "*.mesh.test", TO_WEB, "edge/main"),
     routes("local", "local.test", TO_WEB, "edge/local"),
   );
   await startEcho("web", WEB);
@@ -91,14 +98,22 @@ beforeAll(async () => {
   await mesh.untilSynced(1);
 });
 
+function status(pair: Pair | null, ...args: readonly string[]): Promise<number> {
+  return statusAt("pinned.test", pair, ...args);
+}
+
 /** What a client with this certificate gets; 0: no connection. */
-async function status(pair: Pair | null, ...args: readonly string[]): Promise<number> {
+async function statusAt(
+  host: string,
+  pair: Pick<Pair, "chain" | "key"> | null,
+  ...args: readonly string[]
+): Promise<number> {
   replaceFile(file("me.crt"), pair?.chain ?? "");
   replaceFile(file("me.key"), pair?.key ?? "");
   const shown = pair === null ? [] : ["--cert", file("me.crt"), "--key", file("me.key")];
   const { stdout } = await runCurl([
     ...["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", authority.rootFile],
-    ...["--resolve", `pinned.test:${PORT}:${GATEWAY}`, ...shown, ...args, `https://pinned.test:${PORT}/`],
+    ...["--resolve", `${host}:${PORT}:${GATEWAY}`, ...shown, ...args, `https://${host}:${PORT}/`],
   ]);
   return Number(stdout);
 }
@@ -110,6 +125,16 @@ scenario("clients are let in by certificate or public key, and not once they are
   await until("the new list is read", async () => await status(renewed) === 0);
   expect(await status(pinned)).toBe(200);
 });
+
+scenario(
+  "workloads of the mesh are let in by their SPIFFE ID, where a server names those that it wants",
+  async () => {
+    const own = mesh.identityOf("edge/ingress");
+    expect(await statusAt("ingress.mesh.test", own, "--insecure")).toBe(200);
+    expect(await statusAt("web.mesh.test", own, "--insecure")).toBe(0);
+    expect(await statusAt("ingress.mesh.test", null, "--insecure")).toBe(0);
+  },
+);
 
 scenario("no PeerAuthentication speaks of a gateway's ports", async () => {
   const peers = (namespace: string) =>

@@ -23,6 +23,7 @@ import { gatewayPorts } from "./gateway_ports.ts";
 import { gatewayReference } from "./gateway_reference.ts";
 import { gatewayWorkloads } from "./gateway_workloads.ts";
 import { HostRegistry } from "./host_registry.ts";
+import { idleRedirects } from "./idle_redirects.ts";
 import { ineffectivePolicies } from "./ineffective_policies.ts";
 import { ineffectiveSelectors } from "./ineffective_selectors.ts";
 import { ingressSubsets } from "./ingress_subsets.ts";
@@ -36,6 +37,7 @@ import { meshLeftOut } from "./mesh_left_out.ts";
 import { mirrorShare } from "./mirror_share.ts";
 import { outdoneSettings } from "./outdone_settings.ts";
 import { outlierCounts } from "./outlier_counts.ts";
+import { ownPorts } from "./own_ports.ts";
 import { policiesForRequests } from "./policies_for_requests.ts";
 import { policyPorts } from "./policy_ports.ts";
 import { policyProtocols } from "./policy_protocols.ts";
@@ -88,6 +90,7 @@ const ANALYZERS: readonly Analyzer[] = [
   gatewayPorts,
   gatewayReference,
   gatewayWorkloads,
+  idleRedirects,
   ineffectivePolicies,
   ineffectiveSelectors,
   ingressSubsets,
@@ -101,6 +104,7 @@ const ANALYZERS: readonly Analyzer[] = [
   mirrorShare,
   outdoneSettings,
   outlierCounts,
+  ownPorts,
   policiesForRequests,
   policyPorts,
   policyProtocols,

@@ -65,7 +65,7 @@ function byHost(
 ): ReadonlyMap<string, VirtualService[]> {
   const groups = new Map<string, VirtualService[]>();
   const speech = serverSpeech(server);
-  if ((speech !== "http" && speech !== "https") || server.tls?.httpsRedirect === true) return groups;
+  if (speech !== "https" && (speech !== "http" || server.tls?.httpsRedirect === true)) return groups;
   for (const resource of bound) {
     const hosts = resource.spec.hosts.map((host) => resolveHost(host, resource.namespace));
     const shared = sharedHosts({ namespace, server }, { namespace: resource.namespace, hosts });

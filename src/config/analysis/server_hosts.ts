@@ -2,7 +2,7 @@
 import { CODES } from "../codes.ts";
 import type { GatewayServer } from "../schema/gateway.ts";
 import { MESH_GATEWAY, resolveGateway } from "../schema/gateway_name.ts";
-import { serverSpeech } from "../server_speech.ts";
+import { isPlainServer, serverSpeech } from "../server_speech.ts";
 import { type Analyzer, notice } from "./analyzer.ts";
 import { gatewaysByKey, serversOf } from "./gateways.ts";
 
@@ -19,7 +19,7 @@ export const serverHosts: Analyzer = function* (resources) {
   for (const resource of resources.gateways) {
     for (const [index, server] of resource.spec.servers.entries()) {
       // One that redirects has its answer.
-      if (used.has(server) || server.tls?.httpsRedirect === true) continue;
+      if (used.has(server) || (isPlainServer(server) && server.tls?.httpsRedirect === true)) continue;
       const speech = serverSpeech(server);
       const what = speech === "http" || speech === "https"
         ? "requests are answered 404"

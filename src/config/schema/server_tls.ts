@@ -196,13 +196,13 @@ function isGiven(value: string | null | readonly unknown[]): boolean {
 /** The paths that it has to name. */
 function filesOf(tls: Written): readonly (typeof FILES)[number][] {
   if (CREDENTIALS.some((field) => isGiven(tls[field]))) return [];
-  const needed = neededFor(tls.mode, tls.httpsRedirect);
+  const needed = neededFor(tls.mode);
   return tls.tlsCertificates.length === 0 ? needed : needed.filter((field) => field === "caCertificates");
 }
 
-function neededFor(mode: Written["mode"], redirects: boolean): readonly (typeof FILES)[number][] {
+function neededFor(mode: Written["mode"]): readonly (typeof FILES)[number][] {
   if (mode === "MUTUAL" || mode === "OPTIONAL_MUTUAL") return FILES;
-  return mode === "SIMPLE" && !redirects ? ["serverCertificate", "privateKey"] : [];
+  return mode === "SIMPLE" ? ["serverCertificate", "privateKey"] : [];
 }
 
 /** What would be ignored: nobody shows a certificate of another authority, or TLS has no such choice. */
@@ -218,6 +218,13 @@ function* useless(tls: Written): Generator<Fault> {
   }
   for (const field of ABOUT_CALLERS) {
     if (tls[field].length > 0 && !asksCallers) yield { message: wrong(`are ${inMode}`), at: [field] };
+  }
+  // Those of the mesh have names, too.
+  if (tls.subjectAltNames.length > 0 && !asksCallers && mode !== "ISTIO_MUTUAL") {
+    yield {
+      message: wrong(`are ${inMode}`, "callers are asked for no certificate"),
+      at: ["subjectAltNames"],
+    };
   }
   if (cipherSuites.length === 0) return;
   if (!CERTIFIED.includes(mode)) yield { message: wrong(`are ${inMode}`), at: ["cipherSuites"] };

@@ -19,6 +19,8 @@ import type { PeerCertificates } from "../peer_certificates.ts";
 import type { Reception } from "./reception.ts";
 import { TlsHello } from "./tls_hello.ts";
 
+const NOT_NAMED = "its certificate has none of the names in subjectAltNames";
+
 /** What is warned of, each at most once in a while. */
 export type TlsWarning = "no-certificate" | "bad-certificate" | "client-refused";
 
@@ -131,6 +133,9 @@ export class TlsTermination {
         isRevoked: (serial) => peers.isRevoked(serial),
       });
       if (!verdict.ok) return { refused: verdict.detail };
+      if (subjectAltNames.length > 0 && !subjectAltNames.includes(verdict.spiffeId)) {
+        return { refused: NOT_NAMED };
+      }
       peers.add(verdict, wire);
       const own = current()?.settings.workload.principal ?? "";
       const { spiffeId } = verdict;
@@ -146,7 +151,7 @@ export class TlsTermination {
     const fields = readClientCertificate(raw);
     if (fields === undefined) return { refused: "its certificate cannot be read" };
     if (!hasAlternativeName(fields, subjectAltNames)) {
-      return { refused: "its certificate has none of the names in subjectAltNames" };
+      return { refused: NOT_NAMED };
     }
     if (pins !== undefined && !isPinned(raw, fields, pins)) {
       return { refused: "neither verifyCertificateHash nor verifyCertificateSpki has its certificate" };

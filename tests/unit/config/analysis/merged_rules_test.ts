@@ -31,7 +31,7 @@ function bound(name: string, host: string, http: readonly string[], more = ""): 
 function unreached(...written: Written[]): string[] {
   return analyze(resourcesOf([A, ...written]))
     .filter(({ code }) => code === "IST0130")
-    .map(({ resource, field }) => `${resource.split("/")[1]} ${field.slice("spec.".length)}`);
+    .map(({ resource, field }) => `${resource?.split("/")[1]} ${field?.slice("spec.".length)}`);
 }
 
 describe("unreachableRules at gateways", () => {

@@ -173,6 +173,7 @@ describe("Gateway", () => {
 
   test("each mode has the files that it needs", () => {
     expect(faults(`${port("HTTPS")}, tls: {mode: SIMPLE}`)).toHaveLength(2);
+    expect(faults(`${port("HTTPS")}, tls: {mode: SIMPLE, httpsRedirect: true}`)).toHaveLength(2);
     expect(faults(`${port("HTTPS")}, tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k}`)).toEqual([
       "IST0106 spec.servers[0].tls: the mode MUTUAL needs caCertificates, a path",
     ]);
@@ -198,6 +199,22 @@ describe("Gateway", () => {
       expect(faults(tls(`verifyCertificateSpki: ["${odd}"]`))[0]).toContain("is no SHA-256 in base64");
     }
     expect(faults(`${port("TLS")}, tls: {verifyCertificateHash: [${hash}]}`)[0]).toContain("of no use");
+  });
+
+  test("names of callers are for modes in which they show a certificate", () => {
+    const of = (mode: string) =>
+      faults(
+        `${port("HTTPS")}, tls: {mode: ${mode}, ${
+          mode.endsWith("MUTUAL") && mode !== "ISTIO_MUTUAL" || mode === "SIMPLE" ? "credentialName: a, " : ""
+        }subjectAltNames: [a.test]}`,
+      );
+    for (const mode of ["MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL"]) expect(of(mode)).toEqual([]);
+    for (const mode of ["SIMPLE", "PASSTHROUGH"]) {
+      expect(of(mode)).toEqual([
+        `IST0106 spec.servers[0].tls.subjectAltNames: are of no use in the mode ${mode}; callers are asked for no ` +
+        "certificate",
+      ]);
+    }
   });
 
   test("a revocation list is for those who are asked for certificates", () => {
