@@ -14,7 +14,7 @@ export interface Problem {
 const TIERS: readonly (readonly string[])[] = [
   ["main", "cli"],
   ["control", "sidecar"],
-  ["pilot", "citadel", "mixer", "proxy", "ui"],
+  ["pilot", "citadel", "mixer", "proxy"],
   ["config", "identity", "telemetry"],
   ["model", "runtime"],
   ["lib"],
