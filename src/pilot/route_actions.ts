@@ -90,7 +90,7 @@ function forwardOf(http: HttpRule, scope: DestinationScope): ForwardAction {
 }
 
 /** Of requests, or of bytes, which have no headers. */
-interface WeightedDestination {
+export interface WeightedDestination {
   readonly destination: Destination;
   readonly weight: number;
   readonly headers?: Headers | null;

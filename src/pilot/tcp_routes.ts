@@ -2,8 +2,8 @@
 import { Network, parseIp } from "../lib/ip.ts";
 import { NO_CONDITIONS, type SkippedRule } from "../model/route.ts";
 import { clusterName } from "../model/cluster.ts";
-import type { TcpRoute } from "../model/tcp_route.ts";
-import { destinationsOf } from "./route_actions.ts";
+import type { TcpMatch, TcpRoute } from "../model/tcp_route.ts";
+import { destinationsOf, type WeightedDestination } from "./route_actions.ts";
 import {
   type BuildConditions,
   type BuiltRoutes,
@@ -85,47 +85,48 @@ export function inOrder<Built>(parts: readonly InOrder<Built>[]): InOrder<Built>
 
 /** The rules about server names, in order. */
 export function tlsRulesOf(rule: MeshRule, scope: RouteScope): BuiltTcpRoutes {
-  const { namespace, spec } = rule.resource;
-  const routes: TcpRoute[] = [];
-  const skipped: SkippedRule[] = [];
-  for (const [index, { match, route }] of spec.tls.entries()) {
-    const { matches, why } = holding(match, namespace, scope);
-    const origin = originOf(rule.resource, "tls", index);
-    if (matches.length === 0) {
-      skipped.push({ origin, before: routes.length, why });
-      continue;
-    }
-    routes.push({
-      origin,
-      matches: matches.map(({ sniHosts, destinationSubnets }) => ({
+  return built(
+    "tls",
+    rule,
+    rule.resource.spec.tls,
+    scope,
+    (matches) =>
+      matches.map(({ sniHosts, destinationSubnets }) => ({
         serverNames: sniHosts,
         addresses: destinationSubnets,
       })),
-      destinations: destinationsOf(route, { ...scope, namespace }),
-    });
-  }
-  return { routes, skipped };
+  );
 }
 
 /** The rules about bytes, in order; what comes after one that takes everything is left out. */
 export function tcpRulesOf(rule: MeshRule, scope: RouteScope): BuiltTcpRoutes {
-  const { namespace, spec } = rule.resource;
+  return built("tcp", rule, rule.resource.spec.tcp, scope, (matches) => {
+    const isForSome = matches.every(({ destinationSubnets }) => destinationSubnets.length > 0);
+    return isForSome ? matches.map((one) => ({ serverNames: [], addresses: one.destinationSubnets })) : [];
+  });
+}
+
+/** `matchesOf` makes of the blocks that hold what the proxy compares; none: everything. */
+function built<Match extends BuildConditions>(
+  kind: "tls" | "tcp",
+  { resource }: MeshRule,
+  rules: readonly { readonly match: readonly Match[]; readonly route: readonly WeightedDestination[] }[],
+  scope: RouteScope,
+  matchesOf: (matches: readonly Match[]) => readonly TcpMatch[],
+): BuiltTcpRoutes {
+  const { namespace } = resource;
   const routes: TcpRoute[] = [];
   const skipped: SkippedRule[] = [];
-  for (const [index, { match, route }] of spec.tcp.entries()) {
-    const { matches, why } = holding(match, namespace, scope);
-    const origin = originOf(rule.resource, "tcp", index);
-    if (match.length > 0 && matches.length === 0) {
+  for (const [index, { match, route }] of rules.entries()) {
+    const { matches: held, why } = holding(match, namespace, scope);
+    const origin = originOf(resource, kind, index);
+    if (match.length > 0 && held.length === 0) {
       skipped.push({ origin, before: routes.length, why });
       continue;
     }
-    const all = matches.every(({ destinationSubnets }) => destinationSubnets.length > 0);
-    routes.push({
-      origin,
-      matches: all ? matches.map((one) => ({ serverNames: [], addresses: one.destinationSubnets })) : [],
-      destinations: destinationsOf(route, { ...scope, namespace }),
-    });
-    if (routes.at(-1)?.matches?.length === 0) break;
+    const matches = matchesOf(held);
+    routes.push({ origin, matches, destinations: destinationsOf(route, { ...scope, namespace }) });
+    if (matches.length === 0) break;
   }
   return { routes, skipped };
 }
