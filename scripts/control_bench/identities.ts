@@ -1,7 +1,10 @@
 /** Workload certificates for many proxies, from the control plane's own authority before it starts. */
-import { CertificateAuthority, LEAF_LIFE_DEFAULT_MS } from "../../src/citadel/certificate_authority.ts";
+import {
+  CertificateAuthority,
+  LEAF_LIFE_DEFAULT_MS,
+} from "../../src/citadel/authority/certificate_authority.ts";
 import { IssuanceLog } from "../../src/citadel/issuance_log.ts";
-import { OwnAuthority } from "../../src/citadel/own_authority.ts";
+import { OwnAuthority } from "../../src/citadel/authority/own_authority.ts";
 import { encodePrivateKey, generateKeyPair } from "../../src/identity/key_pair.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { privateFiles } from "../../src/runtime/private_files.ts";

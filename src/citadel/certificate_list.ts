@@ -1,7 +1,7 @@
 /** Every certificate of the mesh with its state, as `bowline certs` shows them. */
 import { compareTexts } from "../lib/compare_texts.ts";
 import type { CertificateState, CertificateStatus } from "../model/admin.ts";
-import type { AuthorityCertificate } from "./authority_material.ts";
+import type { AuthorityCertificate } from "./authority/authority_material.ts";
 import { AUTHORITY_WARNING_SHARE, certificateState, LEAF_WARNING_SHARE } from "./certificate_state.ts";
 import type { IssuedCertificate } from "./issuance_log.ts";
 import { X509Certificate } from "./x509.ts";

@@ -16,16 +16,16 @@ import type { RevokedIdentity, Trust } from "../model/snapshot.ts";
 import { controlPlaneId, parseSpiffeId } from "../model/spiffe_id.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
-import { LEAF_LIFE_DEFAULT_MS } from "./certificate_authority.ts";
+import { LEAF_LIFE_DEFAULT_MS } from "./authority/certificate_authority.ts";
 import { listCertificates } from "./certificate_list.ts";
 import { checkJoiner, type Joiner } from "./check_joiner.ts";
 import { CitadelError, stored } from "./citadel_error.ts";
 import { IssuanceLog } from "./issuance_log.ts";
 import { type Issued, Issuer, type OwnCertificate, REJOIN_GRACE_DEFAULT_MS } from "./issuer.ts";
 import { type JoinToken, JoinTokens } from "./join_tokens.ts";
-import { MeshAuthority } from "./mesh_authority.ts";
+import { MeshAuthority } from "./authority/mesh_authority.ts";
 import { RevocationList } from "./revocation_list.ts";
-import type { RootRollover } from "./root_rollover.ts";
+import type { RootRollover } from "./authority/root_rollover.ts";
 
 export interface CitadelOptions {
   /** Made when it is not there; `ca/` in it must be closed to others. */

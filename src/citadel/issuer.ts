@@ -8,13 +8,13 @@ import type { CertificateReply, EnrolRequest, RejoinRequest } from "../model/enr
 import type { Trust } from "../model/snapshot.ts";
 import { controlPlaneId } from "../model/spiffe_id.ts";
 import type { WorkloadKey } from "../model/workload.ts";
-import { type IssuedLeaf, LEAF_LIFE_DEFAULT_MS } from "./certificate_authority.ts";
+import { type IssuedLeaf, LEAF_LIFE_DEFAULT_MS } from "./authority/certificate_authority.ts";
 import { publicKeyHash, publicKeyOfRequest } from "./certificate_request.ts";
 import { checkJoiner, type Joiner } from "./check_joiner.ts";
 import { CitadelError, stored, tokenRefused } from "./citadel_error.ts";
 import { EXPIRED_SHOWN_MS, type IssuanceHow, type IssuanceLog } from "./issuance_log.ts";
 import type { JoinTokens } from "./join_tokens.ts";
-import type { MeshAuthority } from "./mesh_authority.ts";
+import type { MeshAuthority } from "./authority/mesh_authority.ts";
 
 /** As long as a certificate lives: a control plane that was away for long finds its mesh again. */
 export const REJOIN_GRACE_DEFAULT_MS = LEAF_LIFE_DEFAULT_MS;

@@ -1,6 +1,6 @@
 /** `bowline proxy-status`: the connected proxies, and whether each has the configuration that it should have. */
 import { type Clock, systemClock } from "../lib/clock.ts";
-import type { ProxyStatus } from "../pilot/discovery_session.ts";
+import type { ProxyStatus } from "../pilot/discovery/discovery_session.ts";
 import { AdminClient } from "./admin_client.ts";
 import { EXIT, type ExitCode } from "./exit_codes.ts";
 import { type Column, formatTable, type OutputFormat, printable, printData, printMessage } from "./output.ts";

@@ -131,7 +131,9 @@ function readNetworks(texts: readonly string[]): readonly string[] {
 
 /** Milliseconds. */
 async function readCertTtl(text: string): Promise<number> {
-  const { LEAF_LIFE_MAX_MS, LEAF_LIFE_MIN_MS } = await import("../citadel/certificate_authority.ts");
+  const { LEAF_LIFE_MAX_MS, LEAF_LIFE_MIN_MS } = await import(
+    "../citadel/authority/certificate_authority.ts"
+  );
   const ttlMs = parseDuration(text);
   if (ttlMs !== undefined && ttlMs >= LEAF_LIFE_MIN_MS && ttlMs <= LEAF_LIFE_MAX_MS) return ttlMs;
   throw new CommandError(

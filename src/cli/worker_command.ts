@@ -7,7 +7,7 @@ import { openFilesMax } from "../runtime/open_files_max.ts";
 import { openParentChannel } from "../runtime/parent_channel.ts";
 import { isTerminal, nameProcess, writeStderr } from "../runtime/process.ts";
 import { ignoreSignals } from "../runtime/signals.ts";
-import { Worker } from "../sidecar/worker.ts";
+import { Worker } from "../sidecar/workers/worker.ts";
 import { createLog } from "../telemetry/log.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 

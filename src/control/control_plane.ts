@@ -14,7 +14,7 @@ import { TelemetryStore } from "../mixer/telemetry_store.ts";
 import { ADMIN_SOCKET } from "../model/admin.ts";
 import { PORTS } from "../model/ports.ts";
 import { workloadKey } from "../model/workload.ts";
-import { DiscoveryServer } from "../pilot/discovery_server.ts";
+import { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
 import { WorkloadRegistry } from "../pilot/registry.ts";
 import { certificateExpiries } from "../identity/certificate_expiries.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";

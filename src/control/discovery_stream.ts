@@ -6,8 +6,8 @@ import type { Citadel } from "../citadel/citadel.ts";
 import { LineReader, LineTooLongError } from "../lib/line_reader.ts";
 import { messageOf } from "../lib/message_of.ts";
 import type { Hello, ProxyMessage } from "../model/discovery.ts";
-import type { DiscoveryServer } from "../pilot/discovery_server.ts";
-import type { DiscoverySession } from "../pilot/discovery_session.ts";
+import type { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
+import type { DiscoverySession } from "../pilot/discovery/discovery_session.ts";
 import {
   BODY_LENGTH_UNKNOWN,
   type ResetReason,

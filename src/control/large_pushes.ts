@@ -6,7 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import { packText } from "../lib/packed_text.ts";
 import type { Push } from "../model/discovery.ts";
 import type { VersionedResource } from "../model/snapshot.ts";
-import type { OutgoingPush } from "../pilot/discovery_session.ts";
+import type { OutgoingPush } from "../pilot/discovery/discovery_session.ts";
 
 /** A push of more resources is large: about 50 kB. */
 export const SMALL_PUSH_RESOURCES_MAX = 50;

@@ -8,7 +8,7 @@ import type { ReportingPeer, TelemetryStore } from "../mixer/telemetry_store.ts"
 import { validateTap } from "../mixer/tap_validation.ts";
 import { REPORT_BYTES_MAX, validateReport } from "../mixer/report_validation.ts";
 import { parseSpiffeId } from "../model/spiffe_id.ts";
-import type { DiscoveryServer } from "../pilot/discovery_server.ts";
+import type { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
 import { addCertificatePaths, type CertificateApiOptions } from "./certificate_api.ts";
 import { DiscoveryStream } from "./discovery_stream.ts";
 import type { PeerHandler } from "./fetch_bridge.ts";

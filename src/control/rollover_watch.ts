@@ -3,7 +3,7 @@ import type { Citadel } from "../citadel/citadel.ts";
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/message_of.ts";
 import type { RolloverPhase, RolloverRequest, RolloverStatus } from "../model/admin.ts";
-import type { DiscoveryServer } from "../pilot/discovery_server.ts";
+import type { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
 import type { Log } from "../telemetry/log.ts";
 
 /** How often it looks whether a step is due. */

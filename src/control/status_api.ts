@@ -6,7 +6,7 @@ import type { Finding } from "../config/finding.ts";
 import type { Clock } from "../lib/clock.ts";
 import { buildGraph } from "../mixer/graph.ts";
 import type { TelemetryStore } from "../mixer/telemetry_store.ts";
-import type { DiscoveryServer } from "../pilot/discovery_server.ts";
+import type { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
 import { certificateSamples } from "../telemetry/certificate_samples.ts";
 import { PROMETHEUS_CONTENT_TYPE, type Sample, samplesText } from "../telemetry/prometheus_text.ts";
 

@@ -32,7 +32,7 @@ export function createDataPlane({ workers, ...options }: CreateDataPlaneOptions)
     });
   }
   // Here, since most sidecars are one process.
-  const { WorkerPool } = require("./worker_pool.ts") as typeof import("./worker_pool.ts");
+  const { WorkerPool } = require("./workers/worker_pool.ts") as typeof import("./workers/worker_pool.ts");
   const { startWorkerProcess } = require(
     "../runtime/worker_process.ts",
   ) as typeof import("../runtime/worker_process.ts");

@@ -33,7 +33,7 @@ import { healthSamples } from "./probe/health_samples.ts";
 import { TapReporter } from "./tap_reporter.ts";
 import { Reporter } from "./reporter.ts";
 import { refusalSamples } from "./refusal_samples.ts";
-import { workerSamples } from "./worker_samples.ts";
+import { workerSamples } from "./workers/worker_samples.ts";
 import { SnapshotStore } from "./snapshot_store.ts";
 import { serveStatus } from "./status_server.ts";
 

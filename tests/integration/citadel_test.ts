@@ -11,7 +11,7 @@ import { encodePem } from "../../src/identity/pem.ts";
 import type { CertificatesReply } from "../../src/model/admin.ts";
 import { TestAuthority } from "../unit/identity/odd_certificates.ts";
 import { openssl } from "../unit/identity/openssl.ts";
-import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
+import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/authority/plugged_files.ts";
 import { startEcho } from "./apps.ts";
 import { afterwards, type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import type { Pair } from "./certificates.ts";

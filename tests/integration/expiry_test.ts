@@ -10,7 +10,7 @@ import { ManualClock } from "../../src/lib/clock.ts";
 import type { CertificatesReply } from "../../src/model/admin.ts";
 import { privateFiles } from "../../src/runtime/private_files.ts";
 import { loadIdentity, saveIdentity } from "../../src/sidecar/identity_state.ts";
-import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
+import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/authority/plugged_files.ts";
 import { startEcho } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { AdminClient } from "../../src/cli/admin_client.ts";
 import type { RolloverStatus } from "../../src/model/admin.ts";
 import { openssl } from "../unit/identity/openssl.ts";
-import { istioFiles, makeAuthority } from "../unit/citadel/plugged_files.ts";
+import { istioFiles, makeAuthority } from "../unit/citadel/authority/plugged_files.ts";
 import { startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";

@@ -7,7 +7,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { connect, createServer } from "node:tls";
 import { derElement } from "../../src/identity/der_writer.ts";
-import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/plugged_files.ts";
+import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/authority/plugged_files.ts";
 import {
   type OddLeaf,
   SERVER_ONLY,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { formatAge } from "../../../src/cli/proxy_status_command.ts";
 import type { Graph, GraphEdge } from "../../../src/mixer/graph.ts";
-import type { ProxyStatus } from "../../../src/pilot/discovery_session.ts";
+import type { ProxyStatus } from "../../../src/pilot/discovery/discovery_session.ts";
 import type { HttpHandler } from "../../../src/runtime/http_server.ts";
 import { golden } from "../../golden.ts";
 import { withAdminServer } from "./admin_server.ts";

@@ -4,7 +4,7 @@ import { DiscoveryStream } from "../../../src/control/discovery_stream.ts";
 import { LargePushes } from "../../../src/control/large_pushes.ts";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { DISCOVERY_PROTOCOL } from "../../../src/model/discovery.ts";
-import { DiscoveryServer } from "../../../src/pilot/discovery_server.ts";
+import { DiscoveryServer } from "../../../src/pilot/discovery/discovery_server.ts";
 import { WorkloadRegistry } from "../../../src/pilot/registry.ts";
 import type { ServerStream } from "../../../src/proxy/exchange.ts";
 import type { Log } from "../../../src/telemetry/log.ts";

@@ -11,7 +11,7 @@ import { ManualClock } from "../../../src/lib/clock.ts";
 import { unpackText } from "../../../src/lib/packed_text.ts";
 import type { ControlMessage, Push } from "../../../src/model/discovery.ts";
 import type { VersionedResource } from "../../../src/model/snapshot.ts";
-import type { OutgoingPush } from "../../../src/pilot/discovery_session.ts";
+import type { OutgoingPush } from "../../../src/pilot/discovery/discovery_session.ts";
 
 function resource(name: string, characters = 10): VersionedResource {
   const service = { host: "ü".repeat(characters), name, namespace: "n" };

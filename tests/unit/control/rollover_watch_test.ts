@@ -1,13 +1,13 @@
 /** A rollover as the control plane drives it: by its clock, by what proxies confirm, and by what operators ask for. */
 import { afterAll, expect, test } from "bun:test";
-import { ROOT_LIFE_MS } from "../../../src/citadel/root_certificate.ts";
-import type { RootRollover } from "../../../src/citadel/root_rollover.ts";
+import { ROOT_LIFE_MS } from "../../../src/citadel/authority/root_certificate.ts";
+import type { RootRollover } from "../../../src/citadel/authority/root_rollover.ts";
 import { OwnCertificateKeeper } from "../../../src/control/own_certificate.ts";
 import { ROLLOVER_WATCH_MS, RolloverWatch } from "../../../src/control/rollover_watch.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import type { RolloverPhase } from "../../../src/model/admin.ts";
 import type { Trust } from "../../../src/model/snapshot.ts";
-import type { DiscoveryServer } from "../../../src/pilot/discovery_server.ts";
+import type { DiscoveryServer } from "../../../src/pilot/discovery/discovery_server.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { openCitadel, removeDirectories } from "../citadel/test_citadel.ts";
 

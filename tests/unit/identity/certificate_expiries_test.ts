@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { certificateExpiries } from "../../../src/identity/certificate_expiries.ts";
-import { makeAuthority } from "../citadel/plugged_files.ts";
+import { makeAuthority } from "../citadel/authority/plugged_files.ts";
 import { START_MS } from "../citadel/test_citadel.ts";
 
 test("certificateExpiries() tells of the leaf, the first intermediate to end, and the root that they lead to", async () => {

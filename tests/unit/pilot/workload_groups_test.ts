@@ -3,9 +3,9 @@ import { ManualClock } from "../../../src/lib/clock.ts";
 import type { Hello } from "../../../src/model/discovery.ts";
 import type { EndpointSet } from "../../../src/model/cluster.ts";
 import type { ProxySettings } from "../../../src/model/snapshot.ts";
-import { DiscoveryServer, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery_server.ts";
+import { DiscoveryServer, RECOMPUTE_DELAY_MS } from "../../../src/pilot/discovery/discovery_server.ts";
 import { DISCONNECT_GRACE_MS, WorkloadRegistry } from "../../../src/pilot/registry.ts";
-import { FakeProxy } from "./fake_proxy.ts";
+import { FakeProxy } from "./discovery/fake_proxy.ts";
 import { load, resource, service, workloadEntry } from "./fixture.ts";
 
 const MEMBER = "shop/search-bcdf2456";
