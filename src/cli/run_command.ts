@@ -7,7 +7,8 @@ import { controlPlaneId, parseSpiffeId, TRUST_DOMAIN_DEFAULT } from "../model/sp
 import { BUILD_INFO } from "../runtime/build_info.ts";
 import { chooseDataDirectory } from "../runtime/data_directory.ts";
 import { releaseExecutablePages } from "../runtime/executable_pages.ts";
-import { isTerminal, processorCount, writeStderr } from "../runtime/process.ts";
+import { createLogOutput } from "../runtime/log_output.ts";
+import { isTerminal, processorCount } from "../runtime/process.ts";
 import { onReload, onTerminate } from "../runtime/signals.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { readLimits } from "./limit_flag.ts";
@@ -55,7 +56,7 @@ interface Role {
 
 export async function runRun(options: RunOptions): Promise<ExitCode> {
   const format = isTerminal("stderr") ? "text" : "json";
-  const log = createLog({ clock: systemClock, format, write: writeStderr });
+  const log = createLog({ clock: systemClock, format, write: createLogOutput() });
   refuseForeignFlags(options);
   let stop: () => void = () => {};
   const stopped = new Promise<void>((resolve) => stop = resolve);

@@ -5,7 +5,8 @@ import { Proxy } from "../proxy/proxy.ts";
 import { proxyCaps } from "../proxy/proxy_caps.ts";
 import { openFilesMax } from "../runtime/open_files_max.ts";
 import { openParentChannel } from "../runtime/parent_channel.ts";
-import { isTerminal, nameProcess, writeStderr } from "../runtime/process.ts";
+import { createLogOutput } from "../runtime/log_output.ts";
+import { isTerminal, nameProcess } from "../runtime/process.ts";
 import { ignoreSignals } from "../runtime/signals.ts";
 import { Worker } from "../sidecar/workers/worker.ts";
 import { createLog } from "../telemetry/log.ts";
@@ -21,7 +22,7 @@ export async function runWorker({ number }: WorkerCommandOptions): Promise<ExitC
   ignoreSignals();
   nameProcess("bowline-worker");
   const format = isTerminal("stderr") ? "text" : "json";
-  const log = createLog({ clock: systemClock, format, write: writeStderr });
+  const log = createLog({ clock: systemClock, format, write: createLogOutput() });
   const over = Promise.withResolvers<ExitCode>();
   const channel = openParentChannel({
     message: (message) => worker.receive(message),

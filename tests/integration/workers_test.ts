@@ -1,8 +1,18 @@
 /** Sidecars of several processes: one to whoever looks from outside, whatever becomes of the single process. */
 import { beforeAll, describe, expect } from "bun:test";
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { SAME_SIGNAL_MS } from "../../src/runtime/signals.ts";
 import { type Echo, startEcho } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
@@ -171,6 +181,24 @@ describe("a sidecar with three workers", () => {
     // The ports are free: it starts again from its disk.
     store = await mesh.startSidecar("shop/store", { at: 11, workers: WORKERS, tokenFile: null });
   });
+});
+
+scenario("a sidecar goes on where nobody reads its log, and so do its workers", async () => {
+  const path = join(mesh.directory, "log");
+  Bun.spawnSync(["mkfifo", path]);
+  // It takes no line more.
+  const log = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  expect(() => {
+    for (;;) writeSync(log, "x".repeat(1_000));
+  }).toThrow("EAGAIN");
+  const sidecar = await mesh.launchSidecar("shop/quiet", {
+    ...{ at: 13, workers: 2 },
+    within: ["sh", "-c", `exec "$0" "$@" 2>${path}`],
+  });
+  await mesh.untilReady(sidecar, 13);
+  expect((await viaSidecar(mesh.address(13), "store")).status).toBe(200);
+  await sidecar.end();
+  closeSync(log);
 });
 
 describe("--workers", () => {

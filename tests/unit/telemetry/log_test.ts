@@ -53,4 +53,21 @@ describe("createLog()", () => {
     // No line of its own, and nothing that a terminal obeys.
     expect(written[0]?.slice(0, -1)).not.toMatch(format === "json" ? /[\x00-\x1f]/ : /[\x00-\x1f\x7f-\x9f]/);
   });
+
+  test("createLog() says how many lines nobody took, as soon as somebody does again", () => {
+    const written: string[] = [];
+    let taken = true;
+    const write = (line: string) => {
+      if (taken) written.push(JSON.parse(line).message + (JSON.parse(line).lines ?? ""));
+      return taken;
+    };
+    const log = createLog({ clock: new ManualClock(0), format: "json", write });
+    log.info("one");
+    taken = false;
+    for (let i = 0; i < 3; i++) log.info("lost");
+    taken = true;
+    log.info("two");
+    log.info("three");
+    expect(written).toEqual(["one", "Lines are missing here: nobody took them3", "two", "three"]);
+  });
 });
