@@ -35,6 +35,14 @@ export function resourceKey(body: Resource): ResourceKey {
 }
 
 /** Facts about the proxy itself; exactly one per snapshot, named `self`. */
+/** A service that a caller does not see. */
+export interface HiddenService {
+  /** Lower case; the first is its host. */
+  readonly names: readonly string[];
+  /** As a clause. */
+  readonly why: string;
+}
+
 export interface ProxySettings {
   readonly kind: "proxy";
   readonly name: "self";
@@ -76,6 +84,8 @@ export interface ProxySettings {
   readonly labels?: Labels;
   /** Ports of the sidecar's own that are dialled. @default none */
   readonly doors?: readonly SidecarDoor[];
+  /** As `skipped` of a virtual host: only where people ask why, never in a push. */
+  readonly hidden?: readonly HiddenService[];
 }
 
 export interface RevokedIdentity {

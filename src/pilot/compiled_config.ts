@@ -6,6 +6,7 @@ import type { ResourceSet } from "../config/resource.ts";
 import type { ConnectionPool } from "../config/schema/connection_pool.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import type { SidecarSpec } from "../config/schema/sidecar.ts";
+import type { HiddenService } from "../model/snapshot.ts";
 import { sameElements } from "../lib/same_elements.ts";
 import { BodyCache } from "./body_cache.ts";
 import { comparedByAny } from "./cluster_settings.ts";
@@ -15,6 +16,7 @@ import { GatewayRules } from "./gateway_rules.ts";
 import { GatewayViews } from "./gateway_views.ts";
 import { changesBetween, type GenerationChanges, isNothing } from "./generation_changes.ts";
 import { HostParts, keyOf, labelsOf } from "./host_parts.ts";
+import { hiddenServices } from "./hidden_services.ts";
 import { differInSettingsAlone, meshConfigOf, withDefaultExports } from "./mesh_defaults.ts";
 import { PolicyCatalogue } from "./policies.ts";
 import { ServiceCatalogue } from "./service_catalogue.ts";
@@ -147,6 +149,13 @@ export class CompiledConfig {
   /** The Sidecar of a workload; null: there is none. */
   sidecarOf(viewer: Viewer): SidecarSpec | null {
     return viewer.role === "gateway" ? null : this.#sidecars.scopeFor(viewer)?.resource.spec ?? null;
+  }
+
+  /** The services that a workload does not see; a gateway has no Sidecar. */
+  hiddenFrom(viewer: Viewer): readonly HiddenService[] {
+    const scope = viewer.role === "gateway" ? null : this.#sidecars.scopeFor(viewer);
+    const { namespace } = viewer;
+    return hiddenServices(this.services.all, namespace, this.services.visibleFrom(namespace, scope), scope);
   }
 
   /** What DestinationRules say of the connections to a workload itself, at a port of a service that it stands behind. */

@@ -50,6 +50,10 @@ export class ServiceCatalogue {
     }
   }
 
+  get all(): readonly MeshService[] {
+    return this.#services;
+  }
+
   /** The services that are written in a namespace. */
   ofNamespace(namespace: string): readonly MeshService[] {
     return this.#byNamespace.get(namespace) ?? [];

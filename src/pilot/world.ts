@@ -225,6 +225,7 @@ export class World {
       const mtls = plainTextRule(peers);
       const doors = doorsOf(workload, sidecar);
       const { protocolDetectionTimeout: detectionTimeoutMs } = this.#config.mesh;
+      const hidden = this.#input.tellsSkipped === true ? this.#config.hiddenFrom(workload) : [];
       const body: ProxySettings = {
         kind: "proxy",
         name: "self",
@@ -249,6 +250,7 @@ export class World {
         ...(workload.locality === undefined ? {} : { locality: workload.locality }),
         ...(Object.keys(labels).length === 0 ? {} : { labels }),
         ...(doors.length === 0 ? {} : { doors }),
+        ...(hidden.length === 0 ? {} : { hidden }),
       };
       resource = { version: contentHash(body), body };
       this.#settings.set(workload, resource);

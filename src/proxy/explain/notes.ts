@@ -26,23 +26,32 @@ export function noteOnCluster(
 }
 
 /** What an authority that no virtual host has was probably meant to be; undefined when nothing is near. */
-export function noteOnUnknownName({ virtualHosts }: MeshView, authority: string): string | undefined {
+export function noteOnUnknownName(mesh: MeshView, authority: string): string | undefined {
+  const { virtualHosts } = mesh;
   const asked = withoutPort(canonicalAuthority(authority));
   const named = virtualHosts.filter(({ domains }) => domains.some((domain) => withoutPort(domain) === asked));
   if (named.length > 0) {
     const ports = named.map(({ port }) => port);
     return `${asked} is known to the mesh, but not at that port; it has ${listed(ports)}`;
   }
+  const hidden = whyHidden(mesh, asked);
+  if (hidden !== undefined) return `${asked} is known to the mesh, but ${hidden}`;
   const meant = nearest(asked, virtualHosts.flatMap(({ domains }) => domains.map(withoutPort)));
   return meant === undefined ? undefined : `Did you mean ${quote(meant)}?`;
 }
 
-function whyNoCluster({ clusters, settings }: MeshView, name: string): string {
+function whyHidden({ settings: { hidden = [] } }: MeshView, asked: string): string | undefined {
+  return hidden.find(({ names }) => names.includes(asked))?.why;
+}
+
+function whyNoCluster(mesh: MeshView, name: string): string {
+  const { clusters, settings } = mesh;
   const { host, subset, port } = clusterParts(name);
   const known = [...clusters.keys()].map(clusterParts);
   const ofHost = known.filter((one) => one.host === host);
   if (ofHost.length === 0) {
-    const hint = didYouMean(host, known.map((one) => one.host));
+    const hidden = whyHidden(mesh, host);
+    const hint = hidden === undefined ? didYouMean(host, known.map((one) => one.host)) : `: ${hidden}`;
     return `${settings.workload.key} sees no service with that host${hint}`;
   }
   const ofPort = ofHost.filter((one) => one.port === port);

@@ -17,6 +17,7 @@ import {
   POLICIES,
   RIVALS,
   SAFARI,
+  SCOPED,
   STAFF,
   TOKENS,
   TUNED,
@@ -41,6 +42,9 @@ const CASES: readonly [name: string, mesh: ResourceSet, from: string, url: strin
   ["fqdn", TUTORIAL, "tutorial/preference", "recommendation.tutorial.svc.cluster.local:8080/some/path?q=1"],
   ["unknown_host", TUTORIAL, "tutorial/customer", "http://example.com/"],
   ["misspelt_host", TUTORIAL, "tutorial/customer", "http://recomendation:8080/"],
+  ["hidden_by_sidecar", SCOPED, "shop/web", "http://cart:8080/"],
+  ["hidden_by_export", SCOPED, "shop/web", "http://ledger.pay:8080/"],
+  ["hidden_destination", SCOPED, "shop/web", "http://front:8080/"],
   ["wrong_port", TUTORIAL, "tutorial/customer", "http://recommendation:9090/"],
   ["https", TUTORIAL, "tutorial/customer", "https://preference:8080/"],
   ["safari_match", SAFARI, "tutorial/preference", "http://recommendation:8080/", {

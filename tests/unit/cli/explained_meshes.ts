@@ -266,3 +266,23 @@ export const RIVALS = load(
     ["shop/else", "other", "http: [{directResponse: {status: 208}}]"],
   ].map(([name, host, rules]) => resource(`VirtualService ${name}`, `{hosts: [${host}], ${rules}}`)),
 );
+
+/** A caller who sees one service of three. */
+export const SCOPED = load(
+  service("front", "shop"),
+  service("cart", "shop"),
+  resource(
+    "Service pay/ledger",
+    "{selector: {app: ledger}, ports: [{name: http, port: 8080}]}",
+    "annotations: {networking.istio.io/exportTo: .}",
+  ),
+  workloadEntry("web", "shop", "{address: 10.0.0.1, labels: {app: web}}"),
+  resource(
+    "Sidecar shop/web",
+    "{workloadSelector: {labels: {app: web}}, egress: [{hosts: [./front.shop.svc.cluster.local, pay/*]}]}",
+  ),
+  resource(
+    "VirtualService shop/front",
+    "{hosts: [front], http: [{route: [{destination: {host: ledger.pay.svc.cluster.local}}]}]}",
+  ),
+);
