@@ -29,11 +29,11 @@ export function isTraceparent(value: string): boolean {
 /** A new trace, not sampled: whoever reports spans decides that. */
 export function newTraceparent(random: Random): string {
   let zero = 0;
-  for (let at = TRACE_AT; at < TRACE_AT + 32; at += 8) zero |= writeHex(traceparent, at, random.uint32(), 8);
+  for (let at = TRACE_AT; at < TRACE_AT + 32; at += 8) zero |= writeHex8(traceparent, at, random.uint32());
   // All zeroes is the one forbidden value; it comes up once in 2^64 spans.
   if (zero === 0) traceparent.fill("1", TRACE_AT, TRACE_AT + 32);
-  zero = writeHex(traceparent, SPAN_AT, random.uint32(), 8) |
-    writeHex(traceparent, SPAN_AT + 8, random.uint32(), 8);
+  zero = writeHex8(traceparent, SPAN_AT, random.uint32()) |
+    writeHex8(traceparent, SPAN_AT + 8, random.uint32());
   if (zero === 0) traceparent.fill("1", SPAN_AT, SPAN_AT + 16);
   return readLatin1(traceparent, 0, traceparent.length);
 }
@@ -42,19 +42,26 @@ export function newTraceparent(random: Random): string {
 export function newRequestId(random: Random): string {
   const b = random.uint32();
   const c = random.uint32();
-  writeHex(requestId, 0, random.uint32(), 8);
-  writeHex(requestId, 9, b >>> 16, 4);
-  writeHex(requestId, 14, (b & 0xfff) | 0x4000, 4);
-  writeHex(requestId, 19, ((c >>> 16) & 0x3fff) | 0x8000, 4);
-  writeHex(requestId, 24, c, 4);
-  writeHex(requestId, 28, random.uint32(), 8);
+  writeHex8(requestId, 0, random.uint32());
+  writeHex4(requestId, 9, b >>> 16);
+  writeHex4(requestId, 14, (b & 0xfff) | 0x4000);
+  writeHex4(requestId, 19, ((c >>> 16) & 0x3fff) | 0x8000);
+  writeHex4(requestId, 24, c);
+  writeHex8(requestId, 28, random.uint32());
   return readLatin1(requestId, 0, requestId.length);
 }
 
-/** Writes the lowest `digits` digits of `value`, and returns it. */
-function writeHex(bytes: Buffer, at: number, value: number, digits: number): number {
-  for (let i = digits - 1, rest = value; i >= 0; i--, rest >>>= 4) {
-    bytes[at + i] = DIGITS[rest & 0xf] as number;
-  }
+/** Writes `value` in 8 digits, and returns it. */
+function writeHex8(bytes: Buffer, at: number, value: number): number {
+  writeHex4(bytes, at, value >>> 16);
+  writeHex4(bytes, at + 4, value);
   return value;
+}
+
+/** Writes the lowest 16 bits of `value` in 4 digits. */
+function writeHex4(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = DIGITS[(value >>> 12) & 0xf] as number;
+  bytes[at + 1] = DIGITS[(value >>> 8) & 0xf] as number;
+  bytes[at + 2] = DIGITS[(value >>> 4) & 0xf] as number;
+  bytes[at + 3] = DIGITS[value & 0xf] as number;
 }

@@ -27,24 +27,27 @@ export function upstreamHost(
   head: RequestHead,
   ends: ProxiedEnds | null,
   chosen: ClusterEndpoint,
-  { cluster, limits, pool }: PooledCluster,
+  to: PooledCluster,
   { hosts, isOwnAddress }: UpstreamHosts,
 ): Host | null {
+  const { cluster, limits } = to;
   const { endpoint, host, http2Host } = chosen;
-  const own = { ...proxied(head, ends, cluster), ...(pool === null ? {} : { pool }) };
   if (cluster.resolution === "AUTHORITY") {
     const address = hostOfAuthority(head, endpoint, cluster);
     const leadsBack = address === null || isOwnAddress(address.hostname, address.port);
-    return leadsBack ? null : hosts.passthrough({ ...address, ...own }, limits);
+    return leadsBack ? null : hosts.passthrough({ ...address, ...ownTerms(head, ends, to) }, limits);
   }
   if (asksForTheCallsName(cluster) && endpoint.meshPort === null) {
     const { hostname, port } = host.address;
-    return hosts.passthrough({ hostname, port, ...spokenTo(head, cluster), ...own }, limits);
+    return hosts.passthrough(
+      { hostname, port, ...spokenTo(head, cluster), ...ownTerms(head, ends, to) },
+      limits,
+    );
   }
   if (http2Host !== null && head.http2 === true && head.tunnel !== "connect") return http2Host;
   if (head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
   if (tunnelOf(head, chosen, cluster) !== undefined) return host;
-  return hosts.passthrough({ ...host.address, ...own, protocol: "tcp" }, limits);
+  return hosts.passthrough({ ...host.address, ...ownTerms(head, ends, to), protocol: "tcp" }, limits);
 }
 
 /** Where the client was going, for a cluster that asks for no more. Null: it would lead back here. */
@@ -52,12 +55,15 @@ export function dialledHost(
   head: RequestHead,
   ends: ProxiedEnds | null,
   { hostname, port }: Address,
-  { cluster, limits, pool }: PooledCluster,
+  to: PooledCluster,
   { hosts, isOwnAddress }: UpstreamHosts,
 ): Host | null {
+  const { cluster, limits } = to;
   if (isOwnAddress(hostname, port)) return null;
-  const own = { ...proxied(head, ends, cluster), ...(pool === null ? {} : { pool }) };
-  return hosts.passthrough({ hostname, port, ...spokenTo(head, cluster), ...own }, limits);
+  return hosts.passthrough(
+    { hostname, port, ...spokenTo(head, cluster), ...ownTerms(head, ends, to) },
+    limits,
+  );
 }
 
 /** The HTTP proxy that bytes go through to a plain endpoint. */
@@ -74,12 +80,14 @@ function asksForTheCallsName({ tls, service }: Cluster): boolean {
   return tls !== undefined && tls.sni === null && service.host.startsWith("*");
 }
 
-/** The header of PROXY protocol is the client's own where the connection is for it alone. */
-function proxied(
+/** What a connection that is made for this call alone has of its cluster. */
+function ownTerms(
   head: RequestHead,
   ends: ProxiedEnds | null,
-  { proxyProtocol: version }: Cluster,
-): { proxyProtocol?: HostAddress["proxyProtocol"] } {
-  if (version === undefined) return {};
-  return { proxyProtocol: { version, ends: head.tunnel === "connect" ? ends : null } };
+  { cluster: { proxyProtocol: version }, pool }: PooledCluster,
+): Pick<HostAddress, "pool" | "proxyProtocol"> {
+  const pooled = pool === null ? {} : { pool };
+  if (version === undefined) return pooled;
+  // The header of PROXY protocol is the client's own where the connection is for it alone.
+  return { ...pooled, proxyProtocol: { version, ends: head.tunnel === "connect" ? ends : null } };
 }
