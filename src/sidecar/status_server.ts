@@ -5,6 +5,7 @@ import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE, prometheusText, type Sample } from "../telemetry/prometheus_text.ts";
+import { SharedScrape } from "./shared_scrape.ts";
 
 export interface StatusSource {
   readonly edges: EdgeRegistry;
@@ -27,16 +28,20 @@ export async function serveStatus(
   source: StatusSource,
 ): Promise<HttpServer[]> {
   const servers: HttpServer[] = [];
+  const metrics = new SharedScrape(async () => {
+    await source.collect();
+    return prometheusText(source.edges.edges(), source.samples());
+  });
   try {
     const open = async (port: number, paths: readonly string[]) => {
-      servers.push(await serveHttp({ hostname, port }, (request) => answer(request, paths, source)));
+      servers.push(await serveHttp({ hostname, port }, (request) => answer(request, paths, source, metrics)));
     };
     await open(PORTS.health, [READY]);
     await open(PORTS.metrics, [METRICS]);
     await open(PORTS.admin, [READY, METRICS]);
     const everything = [READY, METRICS, CONFIG_DUMP];
     const unixPath = `${dataDirectory}/${ADMIN_SOCKET}`;
-    servers.push(await serveHttp({ unixPath }, (request) => answer(request, everything, source)));
+    servers.push(await serveHttp({ unixPath }, (request) => answer(request, everything, source, metrics)));
     return servers;
   } catch (error) {
     await Promise.all(servers.map((server) => server.stop()));
@@ -44,13 +49,16 @@ export async function serveStatus(
   }
 }
 
-async function answer(request: Request, paths: readonly string[], source: StatusSource): Promise<Response> {
+async function answer(
+  request: Request,
+  paths: readonly string[],
+  source: StatusSource,
+  metrics: SharedScrape,
+): Promise<Response> {
   const path = new URL(request.url).pathname;
   if (!paths.includes(path)) return new Response("not found\n", { status: 404 });
   if (path === METRICS) {
-    await source.collect();
-    const text = prometheusText(source.edges.edges(), source.samples());
-    return new Response(text, { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
+    return new Response(await metrics.text(), { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
   }
   if (path === CONFIG_DUMP) return Response.json(Object.fromEntries(source.snapshot() ?? []));
   const reason = source.notReady();
