@@ -41,6 +41,12 @@ export const LOCAL_REPLY = {
     "slashes_before_dots",
     "The path has several slashes before a dot segment (//..), and is not normalised here",
   ),
+  pathTooManyMatches: {
+    status: 400,
+    flags: FLAG.none,
+    details: "path_rewrite_failed{too_many_matches}",
+    text: "The path is too long for so many parts of it to be replaced by the regular expression of its rule",
+  },
   tooManyRequests: {
     status: 503,
     flags: FLAG.overload,

@@ -122,8 +122,9 @@ function rewriteOf(
   const [only, ...others] = destinations;
   const authority = changes?.authority ?? (others.length === 0 ? only?.authority : null) ?? null;
   const rewritten = changes?.path?.apply(head.path, matchedBlock(compiled, head));
-  const normal = rewritten === undefined ? null : normalPath(rewritten, settings.pathNormalization);
-  const path = typeof normal === "string" ? normal : rewritten ?? null;
+  const whole = typeof rewritten === "string" ? rewritten : null;
+  const normal = whole === null ? null : normalPath(whole, settings.pathNormalization);
+  const path = typeof normal === "string" ? normal : whole;
   return authority === null && path === null ? null : { authority, path };
 }
 

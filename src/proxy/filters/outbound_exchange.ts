@@ -114,6 +114,7 @@ export class OutboundExchange extends ClusterExchange implements CallSource {
     route.requestEdits?.apply(head.headers, this);
     head.authority = changes?.authority ?? authority ?? head.authority;
     if (path !== undefined && head.path.startsWith("/")) {
+      if (typeof path !== "string") return path;
       const normal = normalPath(path, this.snapshot.settings.pathNormalization);
       if (typeof normal !== "string") return normal;
       head.headers.push(ORIGINAL_PATH_HEADER, head.path);

@@ -1,10 +1,20 @@
 /** A path on its way to somewhere else: by what a rule's path condition matched, or by a regular expression. */
 import { compileRegex, type Regex } from "../../lib/regex.ts";
 import type { PathRewrite, RouteMatch } from "../../model/route.ts";
+import { LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
+
+/**
+ * Characters that all searches of one replacement may have before them: each is linear, but finds as little as one
+ * character after it has looked at all others, so that together they are not. Any path of 1,448 characters is within it.
+ */
+export const SEARCHED_CHARACTERS_MAX = 1024 * 1024;
 
 export interface CompiledPathRewrite {
-  /** `path` is path and query, from the slash; `match` is the block that held, null for a rule without any. */
-  apply(path: string, match: RouteMatch | null): string;
+  /**
+   * `path` is path and query, from the slash; `match` is the block that held, null for a rule without any. The answer
+   * where it would take too long.
+   */
+  apply(path: string, match: RouteMatch | null): string | LocalReply;
 }
 
 /** Throws when a regex does not compile; the snapshot is then refused. */
@@ -16,7 +26,8 @@ export function compilePathRewrite(rewrite: PathRewrite): CompiledPathRewrite {
   return {
     apply(path) {
       const { raw, query } = splitPath(path);
-      return rooted(replaceAll(expression, raw, rewrite.substitution)) + query;
+      const replaced = replaceAll(expression, raw, rewrite.substitution);
+      return replaced === undefined ? LOCAL_REPLY.pathTooManyMatches : rooted(replaced) + query;
     },
   };
 }
@@ -44,12 +55,15 @@ function rooted(path: string): string {
   return path.startsWith("/") ? path : `/${path}`;
 }
 
-/** RE2's GlobalReplace: `\0` is what was matched, `\1` to `\9` are groups, `\\` is a backslash. */
-function replaceAll(expression: Regex, text: string, substitution: string): string {
+/** RE2's GlobalReplace: `\0` is what was matched, `\1` to `\9` are groups, `\\` is a backslash. Undefined: too much work. */
+function replaceAll(expression: Regex, text: string, substitution: string): string | undefined {
   const matcher = expression.matcher(text);
   let result = "";
   let from = 0;
+  let searched = text.length;
   while (matcher.find()) {
+    searched += text.length - matcher.end();
+    if (searched > SEARCHED_CHARACTERS_MAX) return undefined;
     const groups = substitution.replace(/\\([0-9\\])/g, (_, what: string) => {
       if (what === "\\") return "\\";
       return Number(what) <= matcher.groupCount() ? matcher.group(Number(what)) ?? "" : "";

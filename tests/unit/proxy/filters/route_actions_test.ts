@@ -71,6 +71,16 @@ describe("rewrite", () => {
     expect(await answered({ matches: prefixed, action: slash }, "/api/x")).toStartWith("HTTP/1.1 400 ");
   });
 
+  test("by a regex that has too much to replace is refused", async () => {
+    const path = { type: "regex", match: "a", substitution: "b" } as const;
+    const action = forward({ rewrite: { authority: null, path } });
+    const [request] = await through({ action }, `/${"a".repeat(1_447)}`);
+    expect(request).toStartWith("GET /bbb");
+    const answer = await answered({ action }, `/${"a".repeat(1_448)}`);
+    expect(answer).toStartWith("HTTP/1.1 400 ");
+    expect(answer).toContain("path_rewrite_failed{too_many_matches}");
+  });
+
   test("replaces the authority, before that of a destination", async () => {
     const destinations = [{ cluster: cluster().name, weight: 1, authority: "theirs" }];
     expect((await through({ action: forward({ destinations }) }))[0]).toContain("host: theirs\r\n");

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { NO_CONDITIONS, type StringMatch } from "../../../../src/model/route.ts";
+import { LOCAL_REPLY, type LocalReply } from "../../../../src/proxy/local_reply.ts";
 import { compilePathRewrite } from "../../../../src/proxy/route/path_rewrite.ts";
 
-function rewritten(path: string, condition: StringMatch | null, value: string): string {
+function rewritten(path: string, condition: StringMatch | null, value: string): string | LocalReply {
   const match = { ...NO_CONDITIONS, path: condition };
   return compilePathRewrite({ type: "matched", value }).apply(path, match);
 }
@@ -53,6 +54,18 @@ describe("a rewrite by a regex", () => {
     ["nothing", "x", "/a", "/a"],
   ])("%s with %s turns %s into %s", (match, substitution, path, expected) => {
     expect(apply(match, substitution, path)).toBe(expected);
+  });
+
+  test("stops where each of many searches would look at all of a long path", () => {
+    const ones = (count: number) => `/${"a".repeat(count)}`;
+    const longest = 1_447;
+    for (const match of ["a", "a.*b|a"]) {
+      expect(apply(match, "c", `${ones(longest)}?q`)).toBe(`/${"c".repeat(longest)}?q`);
+      expect(apply(match, "c", ones(longest + 1))).toBe(LOCAL_REPLY.pathTooManyMatches);
+    }
+    // What is long and found at once goes on.
+    expect(apply("^/(a+)$", "/b", ones(50_000))).toBe("/b");
+    expect(apply("a.*b|a", "c", `/x${"y".repeat(50_000)}`)).toBe(`/x${"y".repeat(50_000)}`);
   });
 
   test("throws for what RE2 does not read", () => {
