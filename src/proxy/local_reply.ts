@@ -47,6 +47,12 @@ export const LOCAL_REPLY = {
     details: "path_rewrite_failed{too_many_matches}",
     text: "The path is too long for so many parts of it to be replaced by the regular expression of its rule",
   },
+  headTooLarge: {
+    status: 431,
+    flags: FLAG.none,
+    details: "request_headers_too_large",
+    text: "what rules add to its head makes the request larger than a proxy takes (request-header-bytes)",
+  },
   tooManyRequests: {
     status: 503,
     flags: FLAG.overload,

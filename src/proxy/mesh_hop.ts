@@ -5,6 +5,7 @@
  */
 import type { Limits } from "../model/limits.ts";
 import type { ConnectionTerms } from "./connection_terms.ts";
+import type { RequestHead } from "./exchange.ts";
 
 /** Fields that a proxy, and the rules that it follows, may add. */
 export const ADDED_FIELDS_MAX = 32;
@@ -12,6 +13,8 @@ export const ADDED_FIELDS_MAX = 32;
 export const ADDED_BYTES_MAX = 8 * 1024;
 /** What RFC 9113 §6.5.2 counts for each field besides its name and value. */
 const FIELD_OVERHEAD_BYTES = 32;
+/** Names of the four pseudo-header fields, and what is counted besides. */
+const PSEUDO_FIELDS_BYTES = ":method:scheme:authority:path".length + 4 * FIELD_OVERHEAD_BYTES;
 
 /** The limits of a connection with another proxy, at both of its ends. */
 export function meshHopLimits(limits: Limits): Limits {
@@ -37,4 +40,11 @@ export function meshHopTerms(terms: ConnectionTerms): ConnectionTerms {
 
 function hopBytes(bytes: number, fields: number): number {
   return bytes + ADDED_BYTES_MAX + (fields + ADDED_FIELDS_MAX) * FIELD_OVERHEAD_BYTES;
+}
+
+/** Of a head, as they are counted at the other end. */
+export function headBytes({ method, scheme, authority, path, headers }: RequestHead): number {
+  let bytes = method.length + scheme.length + authority.length + path.length + PSEUDO_FIELDS_BYTES;
+  for (const text of headers) bytes += text.length;
+  return bytes + headers.length / 2 * FIELD_OVERHEAD_BYTES;
 }

@@ -4,7 +4,7 @@ import { endEverythingAfterwards, scenario } from "./bowline.ts";
 import { exchange } from "./clients.ts";
 import { startFaulty } from "./faulty_upstream.ts";
 import { Mesh } from "./mesh.ts";
-import { service, workload } from "./resources.ts";
+import { service, virtualService, workload } from "./resources.ts";
 
 /** The defaults of `--limit`. */
 const HEAD_BYTES = 60 * 1024;
@@ -14,10 +14,26 @@ const mesh = new Mesh("127.0.75");
 const CLIENT = mesh.address(10);
 const STORE = mesh.address(11);
 
+/** What copies a field makes of a head that is as large as it may be is too large for the next proxy. */
+const GROWS = `- match: [{ uri: { prefix: /grows } }]
+  headers: { request: { set: { x-copy: "%REQ(x)%" } } }
+  route: [{ destination: { host: store } }]
+- route: [{ destination: { host: store } }]`;
+
+/** The store has a request for `/held`, which waits for its answer. */
+const arrived = Promise.withResolvers<void>();
+const held = Promise.withResolvers<void>();
+
 endEverythingAfterwards();
 
 beforeAll(async () => {
-  mesh.write("mesh.yaml", service("store"), workload("client", CLIENT), workload("store", STORE));
+  mesh.write(
+    "mesh.yaml",
+    service("store"),
+    workload("client", CLIENT),
+    workload("store", STORE),
+    virtualService("store", GROWS),
+  );
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/client", { at: 10 });
   await mesh.startSidecar("shop/store", { at: 11 });
@@ -28,7 +44,11 @@ beforeAll(async () => {
       bytes: (size: number) => ofBytes(size, first),
       fields: (count: number) => ofFields(count, first),
     };
-    socket.write(what === "bytes" || what === "fields" ? whole[what](Number(size)) : whole.fields(1));
+    const answer = what === "bytes" || what === "fields" ? whole[what](Number(size)) : whole.fields(1);
+    if (what === "held") {
+      arrived.resolve();
+      void held.promise.then(() => socket.write(answer));
+    } else socket.write(answer);
   });
   await mesh.untilSynced(2);
 });
@@ -62,6 +82,19 @@ describe("a request", () => {
     expect(await statusOf(ofFields(FIELDS + 1, REQUEST))).toBe("431");
   });
 });
+
+scenario(
+  "a request that a rule makes larger is refused alone: others on its way to the mesh go on",
+  async () => {
+    const waiting = statusOf(ofFields(2, ["GET /held HTTP/1.1", ...REQUEST.slice(1)]));
+    await arrived.promise;
+    const grows = ["GET /grows HTTP/1.1", ...REQUEST.slice(1)];
+    expect(await statusOf(ofBytes(HEAD_BYTES, grows))).toBe("431");
+    held.resolve();
+    expect(await waiting).toBe("200");
+    expect(await statusOf(ofBytes(HEAD_BYTES / 2, grows))).toBe("200");
+  },
+);
 
 describe("a response", () => {
   const answer = (path: string) => statusOf(ofFields(2, [`GET ${path} HTTP/1.1`, ...REQUEST.slice(1)]));

@@ -3,6 +3,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
 import { Tap } from "../../telemetry/tap.ts";
+import { meshHopLimits } from "../mesh_hop.ts";
 import { DEADLINE_TICK_MS } from "./deadline.ts";
 import type { InFlight } from "./in_flight.ts";
 import { ReplayBudget } from "./request_body.ts";
@@ -13,6 +14,8 @@ export interface ExchangeContext {
   /** For the timeouts of requests. */
   readonly deadlines: TimerWheel;
   readonly replay: ReplayBudget;
+  /** Bytes of a head that goes upstream, whatever rules make of it. */
+  readonly headBytesMax: number;
   readonly mirrors: MirrorCount;
   readonly tap: Tap;
 }
@@ -33,6 +36,7 @@ export function exchangeContext(
     inFlight,
     deadlines: new TimerWheel(clock, DEADLINE_TICK_MS),
     replay: new ReplayBudget(limits),
+    headBytesMax: meshHopLimits(limits).requestHeaderBytes,
     mirrors: { count: 0 },
     tap: new Tap(clock),
   };

@@ -8,6 +8,7 @@ import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import type { HeaderList, RequestHead, ServerStream } from "../exchange.ts";
 import { directResponse, faultAbort, LOCAL_REPLY, type LocalReply, redirect } from "../local_reply.ts";
 import { ORIGINAL_PATH_HEADER } from "../mesh_headers.ts";
+import { headBytes } from "../mesh_hop.ts";
 import type {
   CompiledDestination,
   CompiledForward,
@@ -121,7 +122,11 @@ export class OutboundExchange extends ClusterExchange implements CallSource {
       head.path = normal;
     }
     this.keepFields();
-    return null;
+    // What rules, tokens and those who are asked add has no bound, and a peer ends the connection over a head that is far
+    // too large, under everybody who shares it.
+    const grown = path !== undefined || requestEdits !== null || route.requestEdits !== null ||
+      head.auth !== undefined || this.verdict !== null;
+    return grown && headBytes(head) > this.context.headBytesMax ? LOCAL_REPLY.headTooLarge : null;
   }
 
   protected override onRequestComplete(): void {

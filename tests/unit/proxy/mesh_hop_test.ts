@@ -5,6 +5,7 @@ import { TERMS_DEFAULT } from "../../../src/proxy/connection_terms.ts";
 import {
   ADDED_BYTES_MAX,
   ADDED_FIELDS_MAX,
+  headBytes,
   meshHopLimits,
   meshHopTerms,
 } from "../../../src/proxy/mesh_hop.ts";
@@ -28,4 +29,17 @@ describe("meshHopLimits()", () => {
       keepalive,
     });
   });
+});
+
+test("headBytes() counts a head as the other end does", () => {
+  const head = {
+    method: "GET",
+    scheme: "http",
+    authority: "web",
+    path: "/x",
+    headers: ["a", "1", "bc", ""],
+    bodyLength: 0,
+  };
+  const fields = [":methodGET", ":schemehttp", ":authorityweb", ":path/x", "a1", "bc"];
+  expect(headBytes(head)).toBe(fields.join("").length + 6 * 32);
 });

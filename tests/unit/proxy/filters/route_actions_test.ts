@@ -1,6 +1,9 @@
 /** What a route does with a request besides choosing its cluster: rewrites, redirects, answers, headers, CORS. */
 import { describe, expect, test } from "bun:test";
 import { type CorsPolicy, type HeaderEdits, NO_CONDITIONS, type Route } from "../../../../src/model/route.ts";
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
+import type { RequestHead } from "../../../../src/proxy/exchange.ts";
+import { headBytes, meshHopLimits } from "../../../../src/proxy/mesh_hop.ts";
 import { cluster } from "../data_plane.ts";
 import { accepted, forward, OTHER_CLUSTER, routedPlane } from "../routed_plane.ts";
 import { OK } from "../http1/upstream.ts";
@@ -23,6 +26,15 @@ async function answered(route: Partial<Route>, path = "/", ...fields: string[]):
   client.get(path, ...fields);
   expect(plane.network.attempts).toEqual([]);
   return await client.read();
+}
+
+/** The head of a request as it went out. */
+function headOf(request: string): RequestHead {
+  const [first, ...lines] = request.trimEnd().split("\r\n");
+  const [method = "", path = ""] = (first ?? "").split(" ");
+  const headers = lines.flatMap((line) => line.split(/: ?/, 2));
+  const [host] = headers.splice(headers.indexOf("host"), 2).slice(1);
+  return { method, scheme: "http", authority: host ?? "", path, headers, bodyLength: 0 };
 }
 
 function edits(more: Partial<HeaderEdits>): HeaderEdits {
@@ -88,6 +100,27 @@ describe("rewrite", () => {
     const [request] = await through({ action });
     expect(request).toContain("host: ours\r\n");
     expect(request).not.toContain("x-envoy-original-path");
+  });
+});
+
+describe("a head that grows by its rules", () => {
+  const { requestHeaderBytes } = meshHopLimits(DEFAULT_LIMITS);
+
+  test.each<[string, Partial<Route>]>([
+    ["by a field", { requestHeaders: edits({ set: [["x", "y".repeat(40_000)]] }) }],
+    ["by the path that was", {
+      action: forward({
+        rewrite: { authority: null, path: { type: "matched", value: `/${"y".repeat(40_000)}` } },
+      }),
+    }],
+  ])("%s goes on as long as the next proxy would take it", async (_, route) => {
+    const field = (bytes: number) => `A: ${"z".repeat(bytes)}`;
+    const [request] = await through(route, "/", field(0));
+    const room = requestHeaderBytes - headBytes(headOf(request));
+    expect((await through(route, "/", field(room)))[0]).toStartWith("GET ");
+    const answer = await answered(route, "/", field(room + 1));
+    expect(answer).toStartWith("HTTP/1.1 431 ");
+    expect(answer).toContain("request_headers_too_large; outbound ");
   });
 });
 
