@@ -3,10 +3,11 @@ import fc from "fast-check";
 import { parseDuration } from "../../src/lib/duration.ts";
 import { splitAuthority } from "../../src/proxy/cluster/authority_address.ts";
 import { ExplainRequestError, readExplainRequest } from "../../src/proxy/explain/request.ts";
+import { textOf } from "./texts.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 5_000);
 
-const piece = fc.constantFrom(
+const text = textOf(
   "http",
   "https",
   "tcp",
@@ -24,7 +25,6 @@ const piece = fc.constantFrom(
   "%",
   " ",
 );
-const text = fc.oneof(fc.string({ unit: "binary" }), fc.array(piece).map((pieces) => pieces.join("")));
 
 describe("what people type", () => {
   test("readExplainRequest() gives a request that the proxy can route, or an ExplainRequestError", () => {

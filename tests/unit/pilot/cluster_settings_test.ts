@@ -4,6 +4,7 @@ import type { ProxySettings } from "../../../src/model/snapshot.ts";
 import {
   caller,
   cluster,
+  FQDN,
   load,
   meshConfig,
   resource,
@@ -13,7 +14,6 @@ import {
   workloadEntry,
 } from "./fixture.ts";
 
-const FQDN = "web.shop.svc.cluster.local";
 const PORTS = "{name: http, port: 8080}, {name: tcp, port: 9000}";
 
 function rule(spec: string): string {

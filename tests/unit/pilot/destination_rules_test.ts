@@ -4,6 +4,7 @@ import {
   caller,
   cluster,
   endpoints,
+  FQDN,
   load,
   meshConfig,
   resource,
@@ -11,8 +12,6 @@ import {
   snapshotFor,
   workloadEntry,
 } from "./fixture.ts";
-
-const FQDN = "web.shop.svc.cluster.local";
 
 function destinationRule(name: string, namespace: string, spec: string): string {
   return resource(`DestinationRule ${namespace}/${name}`, `{host: ${FQDN}, ${spec}}`);

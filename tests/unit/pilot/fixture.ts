@@ -35,6 +35,9 @@ export function loadFiles(files: { file: string; text: string }[]): ResourceSet 
   return resources;
 }
 
+/** The full name of `service("web", "shop")`. */
+export const FQDN = "web.shop.svc.cluster.local";
+
 export function service(name: string, namespace: string, ports = "{name: http, port: 8080}"): string {
   return `{apiVersion: v1, kind: Service, metadata: {name: ${name}, namespace: ${namespace}}, ` +
     `spec: {selector: {app: ${name}}, ports: [${ports}]}}`;

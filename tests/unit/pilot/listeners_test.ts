@@ -1,7 +1,7 @@
 /** What captured connections are told by: declared protocols, addresses, server names. */
 import { describe, expect, test } from "bun:test";
 import type { Listener, ProxySettings, Snapshot } from "../../../src/model/snapshot.ts";
-import { caller, cluster, load, resource, service, snapshotFor, workloadEntry } from "./fixture.ts";
+import { caller, cluster, FQDN, load, resource, service, snapshotFor, workloadEntry } from "./fixture.ts";
 
 function listener(snapshot: Snapshot, name: string): Listener | undefined {
   return snapshot.get(`listener/${name}`)?.body as Listener | undefined;
@@ -16,8 +16,6 @@ function ofEntry(spec: string, name: string): Listener | undefined {
   const resources = load(resource("ServiceEntry shop/entry", spec));
   return listener(snapshotFor(resources, caller("shop")), name);
 }
-
-const FQDN = "web.shop.svc.cluster.local";
 
 describe("listenerOf()", () => {
   test.each([

@@ -1,9 +1,8 @@
 /** The fields of a rule in the words of the snapshot: each trap of VirtualService. */
 import { describe, expect, test } from "bun:test";
 import type { Route } from "../../../src/model/route.ts";
-import { caller, load, resource, service, snapshotFor, virtualHost } from "./fixture.ts";
+import { caller, FQDN, load, resource, service, snapshotFor, virtualHost } from "./fixture.ts";
 
-const FQDN = "web.shop.svc.cluster.local";
 const TO = "route: [{destination: {host: web}}]";
 
 function routesOf(http: string, ...more: string[]): readonly Route[] {

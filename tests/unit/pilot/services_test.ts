@@ -5,6 +5,7 @@ import {
   caller,
   cluster,
   endpoints,
+  FQDN,
   load,
   resource,
   service,
@@ -12,8 +13,6 @@ import {
   virtualHost,
   workloadEntry,
 } from "./fixture.ts";
-
-const FQDN = "web.shop.svc.cluster.local";
 
 describe("services", () => {
   test("virtual hosts answer to the short name only for callers of the same namespace", () => {

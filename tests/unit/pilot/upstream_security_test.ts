@@ -3,6 +3,7 @@ import type { Cluster, Endpoint, EndpointSet } from "../../../src/model/cluster.
 import {
   caller,
   cluster,
+  FQDN,
   load,
   meshConfig,
   resource,
@@ -11,7 +12,6 @@ import {
   workloadEntry,
 } from "./fixture.ts";
 
-const FQDN = "web.shop.svc.cluster.local";
 const MEMBERS = [
   workloadEntry("in", "shop", "{address: 10.0.0.1, labels: {app: web}, serviceAccount: web}"),
   workloadEntry("out", "shop", "{address: 10.0.0.2, labels: {app: web}}"),

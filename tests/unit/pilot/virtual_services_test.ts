@@ -1,8 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { NO_CONDITIONS } from "../../../src/model/route.ts";
-import { caller, destinations, load, resource, service, snapshotFor, virtualHost } from "./fixture.ts";
-
-const FQDN = "web.shop.svc.cluster.local";
+import { caller, destinations, FQDN, load, resource, service, snapshotFor, virtualHost } from "./fixture.ts";
 
 function virtualService(name: string, namespace: string, spec: string): string {
   return resource(`VirtualService ${namespace}/${name}`, spec);

@@ -91,6 +91,27 @@ describe("RuleIndex", () => {
     expect(Math.min(outcomes.none, outcomes.some)).toBeGreaterThan(300);
   });
 
+  test("finds a rule by each reading of a field: its values, their list, and the items of one", () => {
+    const named = (value: string): PolicyRule => ({
+      ...{ line: 1, sources: [], conditions: [] },
+      operations: [[{ attribute: "header", header: "x-role", values: [value] }]],
+    });
+    const others = Array.from({ length: INDEXED_RULES_MIN }, (_, index) => named(`other-${index}`));
+    const denies = (value: string, ...roles: readonly string[]) => {
+      const rules = [...others, named(value)];
+      const policy: Policy = { name: "shop/p", action: "DENY", file: "p.yaml", line: 1, rules };
+      const headers = roles.flatMap((role) => ["x-role", role]);
+      const call = new PolicyCall(PEER, HERE, requestHead({ headers }));
+      return !new PolicyTable([policy], new PolicyCounts()).bind(PEER, HERE, "http").decide(call).allowed;
+    };
+    expect(denies("user", "user", "admin")).toBe(true);
+    expect(denies("admin", "user", "admin")).toBe(true);
+    expect(denies("user,admin", "user", "admin")).toBe(true);
+    expect(denies("a,b,c", "a", "b", "c")).toBe(true);
+    expect(denies("admin", "user, admin")).toBe(true);
+    expect(denies("admin,user", "user", "admin")).toBe(false);
+  });
+
   test("asks only rules that want what the call has, of whatever it is that they want", () => {
     // A rule that is asked reads the header; the index looks at those that are there.
     const wants: readonly PolicyTest[] = [
