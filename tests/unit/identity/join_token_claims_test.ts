@@ -5,6 +5,7 @@ import {
   isHostPort,
   JOIN_TOKEN_CHARACTERS_MAX,
   readJoinToken,
+  TOKEN_SOURCES_MAX,
 } from "../../../src/identity/join_token_claims.ts";
 
 const claims = {
@@ -33,6 +34,19 @@ describe("readJoinToken()", () => {
     expect(readJoinToken(tokenOf(claims), "the token").group).toBeUndefined();
   });
 
+  test("readJoinToken() reads the networks of a token that has some, up to a limit", () => {
+    for (const source of [["10.0.0.0/8"], Array(TOKEN_SOURCES_MAX).fill("2001:db8::/32")]) {
+      expect(readJoinToken(tokenOf({ ...claims, source }), "the token").source).toEqual(source);
+    }
+  });
+
+  test("readJoinToken() says of an empty text that it is empty, and of another what is wrong with it", () => {
+    expect(() => readJoinToken(" \n", "the token file t")).toThrow("not hold a join token: it is empty;");
+    expect(() => readJoinToken("a.b", "the token file t")).toThrow("three parts between dots");
+    expect(() => readJoinToken("a.b.c.d", "the token file t")).toThrow("three parts between dots");
+    expect(() => readJoinToken("a.b.c", "the token file t")).toThrow("second part is not JSON in base64url");
+  });
+
   test("readJoinToken() names the claim that is missing or wrong", () => {
     const odd: Record<string, unknown[]> = {
       jti: ["short", "a".repeat(65), "../../../../etc/passwd", 7],
@@ -43,6 +57,7 @@ describe("readJoinToken()", () => {
       caPin: ["sha256:00", "0a".repeat(32)],
       iat: ["1", -1, 1.5],
       exp: [undefined, Number.MAX_VALUE],
+      source: ["10.0.0.0/8", [], ["anywhere"], [7], Array(TOKEN_SOURCES_MAX + 1).fill("10.0.0.0/8")],
     };
     for (const [name, values] of Object.entries(odd)) {
       for (const value of values) {

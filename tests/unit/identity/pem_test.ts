@@ -37,8 +37,15 @@ describe("PEM", () => {
   test("decodeOnePem() wants exactly one block of the label", () => {
     const one = encodePem("CERTIFICATE", new Uint8Array(3));
     expect(decodeOnePem(one, "CERTIFICATE")).toEqual(new Uint8Array(3));
-    for (const text of ["", one + one, encodePem("PRIVATE KEY", new Uint8Array(3))]) {
-      expect(() => decodeOnePem(text, "CERTIFICATE")).toThrow("instead of one CERTIFICATE");
+    const odd: readonly (readonly [string, string])[] = [
+      ["", "nothing"],
+      [one + one, "CERTIFICATE and CERTIFICATE"],
+      [encodePem("PRIVATE KEY", new Uint8Array(3)), "PRIVATE KEY"],
+    ];
+    for (const [text, found] of odd) {
+      expect(() => decodeOnePem(text, "CERTIFICATE")).toThrow(
+        `The PEM holds ${found} instead of one CERTIFICATE`,
+      );
     }
   });
 

@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { FileReadError, readSourceFiles } from "../../../src/runtime/read_files.ts";
 
+/** A user that owns no file. */
+const NOBODY = 65_534;
+
 let root = "";
 
 beforeEach(() => {
@@ -68,9 +71,15 @@ describe("readSourceFiles()", () => {
   test("readSourceFiles() names what is not permitted", async () => {
     write("a.yaml");
     chmodSync(join(root, "a.yaml"), 0);
+    chmodSync(root, 0o755);
     // Root reads everything.
-    if (process.getuid?.() === 0) return;
-    expect(await refusal(root)).toMatchObject({ code: "permission-denied", file: "a.yaml" });
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.(NOBODY);
+    try {
+      expect(await refusal(root)).toMatchObject({ code: "permission-denied", file: "a.yaml" });
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
   });
 
   test("readSourceFiles() refuses what is not UTF-8, and what is not a file", async () => {
