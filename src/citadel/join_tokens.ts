@@ -1,12 +1,9 @@
 /**
  * One-time join tokens: JWTs (RFC 7519) that only this control plane makes and checks. That is why they are signed with
  * HS256 and a secret of 256 random bits: nobody else needs to verify them, and without a public key none can be mistaken
- * for the secret. The books know a token by the SHA-256 of its number alone, one small file each: redeeming is a
- * rename, which the file system lets exactly one of any number of processes do, and which a crash cannot undo or halve.
- * So is revoking, and of the two only one can happen to a token.
+ * for the secret. That each is good for one time is what the books are for.
  */
 import { errors, jwtVerify, SignJWT } from "jose";
-import { hex } from "../identity/der_reader.ts";
 import {
   findWrongClaim,
   isHostPort,
@@ -22,6 +19,7 @@ import { formatDuration } from "../lib/duration.ts";
 import { Network, parseIp } from "../lib/ip.ts";
 import type { PrivateFiles } from "../runtime/private_files.ts";
 import { CitadelError, tokenRefused } from "./citadel_error.ts";
+import { TokenBooks, tokenId } from "./token_books.ts";
 
 /** Tokens that are neither used nor expired. */
 export const TOKENS_PENDING_MAX = 10_000;
@@ -33,10 +31,6 @@ const ALGORITHM = "HS256";
 const SECRET_FILE = "token.secret";
 const SECRET_BYTES = 32;
 const NUMBER_BYTES = 24;
-const RECORD_BYTES_MAX = 16 * 1024;
-
-/** Characters of the hash of a token's number by which people name it. */
-const ID_LENGTH = 12;
 
 export interface JoinTokenOptions {
   /** `NAMESPACE/NAME`. */
@@ -61,14 +55,12 @@ export interface JoinToken {
 }
 
 export class JoinTokens {
-  readonly #directory: string;
-  readonly #files: PrivateFiles;
+  readonly #books: TokenBooks;
   readonly #clock: Clock;
   readonly #secret: Uint8Array;
 
-  private constructor(directory: string, files: PrivateFiles, clock: Clock, secret: Uint8Array) {
-    this.#directory = directory;
-    this.#files = files;
+  private constructor(books: TokenBooks, clock: Clock, secret: Uint8Array) {
+    this.#books = books;
     this.#clock = clock;
     this.#secret = secret;
   }
@@ -87,26 +79,7 @@ export class JoinTokens {
         `${path} must hold exactly ${SECRET_BYTES} bytes; remove it, and every join token that is still out is void`,
       );
     }
-    const tokens = new JoinTokens(directory, files, clock, secret);
-    for (const book of tokens.#books) await files.makeDirectory(book);
-    await tokens.#forgetExpired();
-    return tokens;
-  }
-
-  get #pending(): string {
-    return `${this.#directory}/tokens/pending`;
-  }
-
-  get #used(): string {
-    return `${this.#directory}/tokens/used`;
-  }
-
-  get #revoked(): string {
-    return `${this.#directory}/tokens/revoked`;
-  }
-
-  get #books(): readonly string[] {
-    return [this.#used, this.#revoked, this.#pending];
+    return new JoinTokens(await TokenBooks.open(`${directory}/tokens`, files, clock), clock, secret);
   }
 
   /** A new token, on the books before it is returned. Throws CitadelError `request_invalid`, PrivateFileError. */
@@ -120,7 +93,7 @@ export class JoinTokens {
         `The control plane's address must be HOST:PORT, not ${JSON.stringify(options.controlPlane)}`,
       );
     }
-    if (await this.#forgetExpired() >= TOKENS_PENDING_MAX) {
+    if (await this.#books.forgetExpired() >= TOKENS_PENDING_MAX) {
       throw invalid(`There are ${TOKENS_PENDING_MAX} unused join tokens; wait until some expire`);
     }
     const { source } = options;
@@ -144,35 +117,18 @@ export class JoinTokens {
         `A join token cannot be longer than ${JOIN_TOKEN_CHARACTERS_MAX} characters; use shorter names`,
       );
     }
-    const { workload, group } = options;
-    const record = new TextEncoder().encode(`${JSON.stringify({ workload, group, spiffeId, source })}\n`);
-    const name = await bookName(claims);
-    await this.#files.create(`${this.#pending}/${name}`, record);
-    return { token, id: idOf(name), expiresAtMs: exp * 1000 };
+    const id = await this.#books.add(claims, { ...options, spiffeId });
+    return { token, id, expiresAtMs: exp * 1000 };
   }
 
   /** Those that are neither used nor revoked nor expired, the first to expire first. Throws PrivateFileError. */
-  async list(): Promise<JoinTokenStatus[]> {
-    await this.#forgetExpired();
-    const tokens: JoinTokenStatus[] = [];
-    for (const name of await this.#files.list(this.#pending)) {
-      const bytes = await this.#files.read(`${this.#pending}/${name}`, RECORD_BYTES_MAX);
-      // Used meanwhile.
-      if (bytes === undefined) continue;
-      const record = JSON.parse(new TextDecoder().decode(bytes)) as Partial<JoinTokenStatus>;
-      const { workload = "", group, spiffeId = "", source = [] } = record;
-      const expiresAt = new Date(Number.parseInt(name) * 1000).toISOString();
-      tokens.push({ id: idOf(name), workload, group, spiffeId, source, expiresAt });
-    }
-    return tokens;
+  list(): Promise<JoinTokenStatus[]> {
+    return this.#books.list();
   }
 
   /** An unused token is good for nothing from now on, also after a crash. Throws CitadelError `request_invalid`. */
   async revoke(id: string): Promise<void> {
-    const names = (await this.#files.list(this.#pending)).filter((name) => idOf(name) === id);
-    for (const name of names) {
-      if (await this.#files.move(`${this.#pending}/${name}`, `${this.#revoked}/${name}`)) return;
-    }
+    if (await this.#books.revoke(id)) return;
     throw invalid(
       `No join token that is still good has the id ${
         JSON.stringify(id)
@@ -229,45 +185,18 @@ export class JoinTokens {
    * succeeds; returns its id. Throws CitadelError `token_used`, `token_unknown`; PrivateFileError.
    */
   async redeem(claims: JoinTokenClaims): Promise<string> {
-    const name = await bookName(claims);
-    if (await this.#files.move(`${this.#pending}/${name}`, `${this.#used}/${name}`)) return idOf(name);
+    const outcome = await this.#books.redeem(claims);
+    if (outcome === "redeemed") return await tokenId(claims);
     const token = `The join token ${await describe(claims)}`;
-    if ((await this.#files.list(this.#used)).includes(name)) {
-      throw tokenRefused("token_used", `${token} was used already`);
-    }
-    const revoked = (await this.#files.list(this.#revoked)).includes(name);
-    throw tokenRefused("token_unknown", `${token} ${revoked ? "was revoked" : "is not on the books"}`);
+    if (outcome === "used") throw tokenRefused("token_used", `${token} was used already`);
+    const why = outcome === "revoked" ? "was revoked" : "is not on the books";
+    throw tokenRefused("token_unknown", `${token} ${why}`);
   }
 
   /** Nothing came of a token that was redeemed: it is unused again. Throws PrivateFileError. */
-  async giveBack(claims: JoinTokenClaims): Promise<void> {
-    const name = await bookName(claims);
-    await this.#files.move(`${this.#used}/${name}`, `${this.#pending}/${name}`);
+  giveBack(claims: JoinTokenClaims): Promise<void> {
+    return this.#books.giveBack(claims);
   }
-
-  /** Clears the books of what has expired anyway, and returns how many unused tokens are left. */
-  async #forgetExpired(): Promise<number> {
-    const nowSeconds = this.#clock.now() / 1000;
-    let left = 0;
-    for (const book of this.#books) {
-      const names = await this.#files.list(book);
-      const expired = names.filter((name) => Number.parseInt(name) <= nowSeconds);
-      await this.#files.remove(book, expired);
-      left = names.length - expired.length;
-    }
-    return left;
-  }
-}
-
-/** `EXPIRY-HASH`: the expiry, seconds since 1970, in the open, for clearing up; the number only as its hash. */
-async function bookName({ exp, jti }: Pick<JoinTokenClaims, "exp" | "jti">): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(jti));
-  return `${exp}-${hex(new Uint8Array(digest))}`;
-}
-
-function idOf(name: string): string {
-  const start = name.indexOf("-") + 1;
-  return name.slice(start, start + ID_LENGTH);
 }
 
 function randomNumber(): string {
@@ -283,7 +212,7 @@ function comesFrom(networks: readonly string[], from: string | undefined): boole
 async function describe(
   { workload, exp, jti }: { readonly workload?: unknown; readonly exp?: number; readonly jti?: string },
 ): Promise<string> {
-  const id = jti === undefined || exp === undefined ? "" : `${idOf(await bookName({ exp, jti }))} `;
+  const id = jti === undefined || exp === undefined ? "" : `${await tokenId({ exp, jti })} `;
   const expiry = exp === undefined ? "" : ` (expiry ${new Date(exp * 1000).toISOString()})`;
   return `${id}for ${String(workload)}${expiry}`;
 }
