@@ -12,7 +12,8 @@ import type {
   MovedRequest,
   PolicyChange,
 } from "./snapshot_diff.ts";
-import { type FieldChange, sameMeaning } from "./value_diff.ts";
+import { wordsFor } from "./setting_words.ts";
+import { type FieldChange, meantChanges, sameMeaning } from "./value_diff.ts";
 
 /** Workloads that a heading names; of more it gives the number. */
 const WORKLOADS_NAMED_MAX = 5;
@@ -45,7 +46,7 @@ function groupLines(group: readonly WorkloadDiff[]): string[] {
 }
 
 function hostLines({ host, change, rules, requests }: HostChange): string[] {
-  const lines = [`${SIGNS[change]} routes of ${host}`];
+  const lines = [`${SIGNS[change]} routes of ${hostText(host)}`];
   for (const rule of rules) {
     if (rule.before !== null) lines.push(`    - ${routeText(rule.before)}`);
     if (rule.after !== null) lines.push(`    + ${routeText(rule.after)}`);
@@ -145,34 +146,45 @@ function tcpMatchText({ serverNames, addresses }: TcpMatch): string {
 }
 
 function portLines({ host, change, fields }: ListenerChange): string[] {
-  const place = host.startsWith("unix:") ? `socket ${host}` : `port ${host.replace(/^:/, "")}`;
   return [
-    `${SIGNS[change]} the gateway's ${place}`,
+    `${SIGNS[change]} the gateway's ${doorText(host)}`,
     ...fields.map((one) => `    ${fieldText(one)}`),
   ];
 }
 
-/** What lists of a proxy's own settings are. */
-const OWN_LISTS: Readonly<Record<string, string>> = {
-  inbound: "the workload's own ports",
-  doors: "ports that the sidecar opens",
-  policies: "policies",
-  jwtRules: "rules of tokens",
-};
+/** `BIND:PORT`, where most have no bind, or a socket. */
+function doorText(listener: string): string {
+  return listener.startsWith("unix:") ? `socket ${listener}` : `port ${listener.replace(/^:/, "")}`;
+}
 
-/** Of a list, what came and what went. */
+/** `HOST:PORT`; at a gateway the table of a port stands before a host, and of TLS that of a server there. */
+function hostText(name: string): string {
+  const [table = "", host] = name.split("|");
+  if (host === undefined) return name;
+  const listener = table.startsWith("https.") ? table.split(".")[1] ?? "" : table.slice("http.".length);
+  return `${host} at the gateway's ${doorText(listener)}`;
+}
+
+/** Of a list, what came and what went, and of what is still there what is otherwise. */
 function settingLines(change: FieldChange): string[] {
   const { field, before, after } = change;
   const [old, now] = [before ?? [], after ?? []];
   if (!Array.isArray(old) || !Array.isArray(now)) return [`~ own ${fieldText(change)}`];
+  const { title, lines, name } = wordsFor(field);
   const items = sequenceDiff<unknown>(old, now, sameMeaning);
   return [
-    `~ ${OWN_LISTS[field] ?? `own ${field}`}`,
-    ...items.flatMap((item) => [
-      ...(item.before === null ? [] : [`    - ${JSON.stringify(item.before)}`]),
-      ...(item.after === null ? [] : [`    + ${JSON.stringify(item.after)}`]),
-    ]),
+    `~ ${title}`,
+    ...items.flatMap(({ before: was, after: is }) => {
+      if (was !== null && is !== null && name(was) === name(is)) {
+        return [`    ~ ${name(is)}`, ...meantChanges(was, is).map((one) => `        ${fieldText(one)}`)];
+      }
+      return [...was === null ? [] : signed("-", lines(was)), ...is === null ? [] : signed("+", lines(is))];
+    }),
   ];
+}
+
+function signed(sign: "+" | "-", [first = "", ...rest]: readonly string[]): string[] {
+  return [`    ${sign} ${first}`, ...rest.map((line) => `          ${line}`)];
 }
 
 function addressText(address: string, port: number): string {

@@ -16,7 +16,7 @@ export const localityFailover: Analyzer = function* (resources) {
       resource,
       [...path, "loadBalancer", "localityLbSetting"],
       "without outlierDetection no endpoint is ever taken for failed, so nothing fails over",
-      "add outlierDetection: {}",
+      "add outlierDetection: {maxEjectionPercent: 100}",
     );
   }
 };

@@ -68,11 +68,11 @@ function whyNotTest(test: PolicyTest, call: PolicyCall, { refuses }: RuleReading
     ? ["has to be", test.values ?? []] as const
     : ["must not be", notValues ?? []] as const;
   const texts = listed(values, VALUES_TOLD_MAX, missesValues ? " or " : " nor ");
-  return `${nameOf(test)} ${must} ${texts}, and ${valueOf(test, call)}`;
+  return `${testName(test)} ${must} ${texts}, and ${valueOf(test, call)}`;
 }
 
 /** As the condition of a policy would name it. */
-function nameOf({ attribute, header, claim = [] }: PolicyTest): string {
+export function testName({ attribute, header, claim = [] }: PolicyTest): string {
   switch (attribute) {
     case "header":
       return `request.headers[${header}]`;

@@ -177,7 +177,7 @@ describe("meshDiff()", () => {
     expect(lines.slice(0, 5)).toEqual([
       "shop/web:",
       "  ~ the workload's own ports",
-      expect.stringMatching(/^ {6}- \{"port":81,/),
+      "      - port 81 for web.shop",
       "  ~ ports that the sidecar opens",
       '      + {"side":"outbound","bind":"127.0.0.1","port":3306,"protocol":"tcp"}',
     ]);
@@ -232,6 +232,21 @@ describe("meshDiff() of a gateway", () => {
       ["http.:80|cart.test", ["http://cart.test/v2"]],
       ["http.:81|cart.test", ["http://cart.test/v2"]],
     ]);
+  });
+
+  test("diffText() names the port of a gateway at which a host is", () => {
+    const text = (servers: string, more = "") => {
+      const door = resource("Gateway shop/main", `{selector: {istio: edge}, servers: [${servers}]}`);
+      const step = (route: string) => load(...SERVICES, edge, door, rule(`${route}${more}`));
+      return diffText(meshDiff(step(toCart), step(`${toWeb}, ${toCart}`), TRUST_DOMAIN)).split("\n");
+    };
+    const port = (number: number, protocol: string, more: string) =>
+      `{port: {number: ${number}, name: p${number}, protocol: ${protocol}}, hosts: [cart.test]${more}}`;
+    const at = (line: string) => `  ~ routes of cart.test at the gateway's ${line}`;
+    expect(text(port(80, "HTTP", ""))).toContain(at("port 80"));
+    expect(text(port(80, "HTTP", ", bind: 10.0.0.9"))).toContain(at("port 10.0.0.9:80"));
+    expect(text(port(443, "HTTPS", ", tls: {mode: SIMPLE, credentialName: a}"))).toContain(at("port 443"));
+    expect(text(port(0, "HTTP", ", bind: 'unix:///run/a.sock'"))).toContain(at("socket unix:///run/a.sock"));
   });
 
   test("meshDiff() notices a redirect to HTTPS", () => {
