@@ -169,6 +169,8 @@ spec: { outboundTrafficPolicy: { mode: REGISTRY_ONLY } }
   );
   dns.records.set("moving.test", [mesh.address(41)]);
   dns.records.set("a.wild.test", [mesh.address(42)]);
+  // It is there, without an address.
+  dns.records.set("nowhere.test", []);
   await dns.start(NAME_SERVER);
   await Promise.all([
     startEcho("a", mesh.address(21), FAILS("a")),
