@@ -42,6 +42,8 @@ export interface Cluster {
   readonly toOriginalDestination?: boolean;
   /** How endpoints without a mesh listener are spoken to. @default in plain text */
   readonly tls?: UpstreamTls;
+  /** The name that endpoints with mTLS of their own are asked for (SNI). @default none */
+  readonly meshServerName?: string;
   /** Connections for bytes to endpoints without a mesh listener go through the HTTP proxies that those are. @default none */
   readonly tunnel?: { readonly method: "CONNECT" | "POST"; readonly authority: string };
   /** Connections to endpoints without a mesh listener begin with PROXY protocol of this version. @default without */
@@ -149,12 +151,19 @@ export interface Endpoint {
   readonly workload: WorkloadInfo;
   /** Port of the mesh listener in front of the workload, spoken to in mTLS only; null: plain, straight to `port`. */
   readonly meshPort: number | null;
+  /** That port is the workload's own: the mTLS is with the workload, as with a gateway, not with a proxy before it. */
+  readonly direct?: true;
   /** `REGION/ZONE/SUBZONE`; what is missing from the end is unknown. @default "" */
   readonly locality?: string;
   /** As far as the cluster's `failoverPriority` names them. @default {} */
   readonly labels?: Labels;
   /** Its own health probe failed: no balancer gives it. @default healthy */
   readonly health?: "unhealthy";
+}
+
+/** Whether a proxy of the mesh takes the calls of an endpoint, in HTTP/2 and with what proxies tell each other. */
+export function isMeshHop({ meshPort, direct }: Endpoint): boolean {
+  return meshPort !== null && direct !== true;
 }
 
 export function clusterName(port: number, subset: string | null, host: string): string {

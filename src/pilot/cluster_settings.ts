@@ -50,6 +50,9 @@ export function clusterSettings(
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
     ...(outlierDetection === null ? {} : { outlier: outlierOf(outlierDetection) }),
     ...(tls === null ? {} : { tls }),
+    ...(policy.tls?.mode === "ISTIO_MUTUAL" && policy.tls.sni !== null
+      ? { meshServerName: policy.tls.sni }
+      : {}),
     ...(policy.tunnel === null ? {} : { tunnel: tunnelOf(policy.tunnel) }),
     ...(policy.proxyProtocol === null ? {} : { proxyProtocol: policy.proxyProtocol.version }),
     ...(service.resolution === null ? {} : { resolution: service.resolution }),

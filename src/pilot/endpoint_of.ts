@@ -1,4 +1,5 @@
 /** One member of a cluster, as its clients are told of it. */
+import { deniesSidecar } from "../config/sidecar_label.ts";
 import { labelOf } from "../config/topology_labels.ts";
 import type { Labels } from "../model/labels.ts";
 import type { Endpoint } from "../model/cluster.ts";
@@ -30,6 +31,8 @@ export function endpointOf(
   { trustDomain, isPlain }: EndpointRules,
 ): Endpoint {
   const ownPort = targetPortOf(port, workload);
+  // Where nobody stands before a workload it is asked itself, as in Istio: a gateway by what its Gateways say of the port.
+  const direct = reach === "mesh" && (workload.role === "gateway" || deniesSidecar(workload.labels));
   const overMesh = reach === "mesh" ||
     (reach === "auto" && workload.hasSidecar && !(isPlain?.(workload, ownPort) ?? false));
   const labels = labelsOf(workload, labelKeys);
@@ -39,7 +42,8 @@ export function endpointOf(
     weight: workload.weight,
     // Who is not known to have a sidecar must show the identity that it would have.
     workload: workloadInfo(overMesh ? { ...workload, hasSidecar: true } : workload, trustDomain),
-    meshPort: overMesh ? workload.meshPort : null,
+    meshPort: direct ? ownPort : overMesh ? workload.meshPort : null,
+    ...(direct ? { direct } : {}),
     ...(workload.unhealthy ? { health: "unhealthy" as const } : {}),
     ...(workload.locality === undefined ? {} : { locality: workload.locality }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),

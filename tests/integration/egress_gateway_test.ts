@@ -59,12 +59,39 @@ describe("an egress gateway", () => {
     expect(echo.headers["x-forwarded-for"]).toBeDefined();
   });
 
+  scenario("takes nothing there from who has no such certificate", async () => {
+    const { code } = await runCurl([
+      ...["-sk", "--connect-to", `api.partner.example:443:${EGRESS}:8080`, "https://api.partner.example/"],
+    ]);
+    expect(code).not.toBe(0);
+    const plain = await runCurl(["-s", "-H", "Host: api.partner.example", `http://${EGRESS}:8080/`]);
+    expect(plain.code).not.toBe(0);
+  });
+
   scenario("passes on their TLS by its server name", async () => {
     const { stdout } = await runCurl([
       ...["-s", "--http0.9", "--cacert", authority.rootFile],
       ...["--connect-to", `api.partner.example:443:${CLIENT}:15001`, "https://api.partner.example/"],
     ]);
     expect(stdout).toBe("from the partner\n");
+  });
+
+  scenario("knows which sidecar calls, by the certificate of the mesh", async () => {
+    const allow = (account: string) =>
+      mesh.write(
+        "policy.yaml",
+        `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: egress, namespace: edge }
+spec: { rules: [{ from: [{ source: { serviceAccounts: [shop/${account}] } }] }] }
+`,
+      );
+    const status = async () => (await viaSidecar(CLIENT, "api.partner.example")).status;
+    allow("web");
+    await until("the client is refused", async () => await status() === 403);
+    allow("client");
+    await until("the client is let through", async () => await status() === 200);
+    mesh.write("policy.yaml", "");
   });
 });
 

@@ -65,9 +65,13 @@ function* faults(tls: Written): Generator<Fault> {
 
 /** The mesh's own certificates and identities, or none: everything else would be ignored. */
 function* superfluous({ mode, subjectAltNames, ...rest }: Written): Generator<Fault> {
-  const hint = mode === "ISTIO_MUTUAL" ? "remove it: the identity of each endpoint is verified" : null;
+  const ofMesh = mode === "ISTIO_MUTUAL";
+  const hint = ofMesh ? "remove it: the identity of each endpoint is verified" : null;
   for (const [field, value] of Object.entries(rest)) {
-    if (value !== null) yield { message: wrong(`is of no use in the mode ${mode}`, hint), at: [field] };
+    // A gateway has several servers at one port, and tells them apart by it.
+    if (value !== null && !(ofMesh && field === "sni")) {
+      yield { message: wrong(`is of no use in the mode ${mode}`, hint), at: [field] };
+    }
   }
   if (subjectAltNames.length === 0) return;
   yield { message: wrong(`are of no use in the mode ${mode}`, hint), at: ["subjectAltNames"] };

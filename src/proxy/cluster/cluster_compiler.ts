@@ -1,5 +1,5 @@
 /** Makes clusters of what a snapshot says: their endpoints bound to hosts and counters, and to the addresses of their names. */
-import type { Cluster, Endpoint, EndpointSet } from "../../model/cluster.ts";
+import { type Cluster, type Endpoint, type EndpointSet, isMeshHop } from "../../model/cluster.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../model/call_info.ts";
 import type { HttpProtocol } from "../../model/port_protocol.ts";
 import { type Edge, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
@@ -72,7 +72,9 @@ export class ClusterCompiler {
 
   #bind(endpoint: Endpoint, cluster: Cluster, { limits, pool }: OwnPool): ClusterEndpoint {
     const { service, protocol = "http1", followsClient = false, tls, proxyProtocol: version } = cluster;
+    const { meshServerName } = cluster;
     const mtls = endpoint.meshPort !== null;
+    const overMesh = isMeshHop(endpoint);
     const { hosts, edgeTo } = this.#options;
     const hostFor = (spoken: HttpProtocol) =>
       hosts.get({
@@ -81,13 +83,14 @@ export class ClusterCompiler {
         spiffeId: mtls ? endpoint.workload.principal : null,
         protocol: spoken,
         ...(mtls || tls === undefined ? {} : { tls }),
+        ...(overMesh || meshServerName === undefined ? {} : { serverName: meshServerName }),
         ...(mtls || version === undefined ? {} : { proxyProtocol: { version, ends: null } }),
         ...(pool === null ? {} : { pool }),
       }, limits);
     const edge = edgeTo(endpoint.workload, service, mtls);
     // The mesh hop carries many exchanges on one connection, whoever calls.
-    if (mtls || !followsClient) {
-      return new ClusterEndpoint(endpoint, hostFor(mtls ? "http2" : protocol), edge);
+    if (overMesh || !followsClient) {
+      return new ClusterEndpoint(endpoint, hostFor(overMesh ? "http2" : protocol), edge);
     }
     return new ClusterEndpoint(endpoint, hostFor("http1"), edge, hostFor("http2"));
   }

@@ -20,6 +20,8 @@ export interface HostAddress {
   readonly port: number;
   /** The SPIFFE ID that must answer, over mTLS; null: plain text, or `tls`. */
   readonly spiffeId: string | null;
+  /** The name that is asked for over mTLS (SNI). @default none */
+  readonly serverName?: string;
   /** TLS to a server outside the mesh. @default none */
   readonly tls?: UpstreamTls;
   /** `tcp`: one tunnel a connection, whatever is spoken in it. */
@@ -116,11 +118,12 @@ export class ConnectAttempt implements TlsWireOwner {
 
   /** Null: there is nothing to show, and without it the proxy calls nobody. */
   #tlsClient(): TlsClient | null {
-    const { protocol, tls } = this.#address;
+    const { protocol, tls, serverName } = this.#address;
     const alpn = ALPN[protocol];
     if (tls === undefined) {
       const material = this.#context.tlsMaterial();
-      return material && { ...material, ...(alpn === undefined ? {} : { alpn }) };
+      const named = serverName === undefined ? {} : { serverName };
+      return material && { ...material, ...named, ...(alpn === undefined ? {} : { alpn }) };
     }
     try {
       return this.#context.tlsFiles?.client(tls, alpn) ?? null;

@@ -22,8 +22,10 @@ export const PENDING_REQUESTS_MAX = 10_000;
 export const IDLE_CONNECTIONS_MAX = 1_024;
 
 export function hostKey(address: HostAddress): string {
-  const { hostname, port, spiffeId, protocol, pool, tls, proxyProtocol } = address;
-  const peer = spiffeId ?? (tls === undefined ? "plain" : JSON.stringify(tls));
+  const { hostname, port, spiffeId, serverName = "", protocol, pool, tls, proxyProtocol } = address;
+  const peer = spiffeId === null
+    ? tls === undefined ? "plain" : JSON.stringify(tls)
+    : `${spiffeId} ${serverName}`;
   const said = proxyProtocol === undefined ? "" : JSON.stringify(proxyProtocol);
   return `${hostname}|${port}|${peer}|${protocol}|${pool ?? ""}|${said}`;
 }

@@ -1,5 +1,6 @@
 /** One question to whoever has to allow a request, from being sent to its answer. Nobody hears of it after `cancel`. */
 import { BoundedBytes } from "../../lib/bounded_bytes.ts";
+import { isMeshHop } from "../../model/cluster.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import type { ClusterEndpoint } from "../cluster/cluster_endpoint.ts";
 import type { PendingRequest } from "../cluster/host.ts";
@@ -59,8 +60,9 @@ export class PermissionRequest implements PendingRequest {
     }
     const { headers } = this.#head;
     headers.length = this.#fieldCount;
-    const { meshPort, port } = endpoint.endpoint;
-    if (meshPort !== null) headers.push(PORT_HEADER, String(port), PEER_HEADER, peer);
+    if (isMeshHop(endpoint.endpoint)) {
+      headers.push(PORT_HEADER, String(endpoint.endpoint.port), PEER_HEADER, peer);
+    }
     const { host } = endpoint;
     host.active++;
     const { connectTimeoutMs } = cluster.cluster;

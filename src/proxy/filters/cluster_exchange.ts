@@ -3,6 +3,7 @@
  * of it may take.
  */
 import type { Random } from "../../lib/prng.ts";
+import { isMeshHop } from "../../model/cluster.ts";
 import type { Address } from "../../runtime/wire.ts";
 import { FLAG } from "../../telemetry/response_flags.ts";
 import { NO_KEY } from "../cluster/balancer/balancer.ts";
@@ -213,8 +214,7 @@ export abstract class ClusterExchange extends GuardedExchange {
   }
 
   protected override get upstreamIsProxy(): boolean {
-    const meshPort = this.#endpoint?.endpoint.meshPort ?? null;
-    return meshPort !== null;
+    return this.#endpoint !== null && isMeshHop(this.#endpoint.endpoint);
   }
 
   /** Of whoever calls: on 15001 it is the own workload. Null: nobody knows it. */
@@ -293,7 +293,7 @@ export abstract class ClusterExchange extends GuardedExchange {
 
   /** What the other proxy is told, where there is one. */
   protected addMeshFields(headers: HeaderList, { endpoint }: ClusterEndpoint): void {
-    if (endpoint.meshPort !== null) {
+    if (isMeshHop(endpoint)) {
       const peer = this.head.http2 === true ? this.snapshot.http2Peer : this.snapshot.peer;
       headers.push(PORT_HEADER, String(endpoint.port), PEER_HEADER, peer);
     }

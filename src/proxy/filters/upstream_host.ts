@@ -1,5 +1,5 @@
 /** Which host a call goes to, once its endpoint is chosen: by what the call is, and what its cluster asks for. */
-import type { Cluster } from "../../model/cluster.ts";
+import { type Cluster, isMeshHop } from "../../model/cluster.ts";
 import type { Address } from "../../runtime/wire.ts";
 import { hostOfAuthority, spokenTo } from "../cluster/authority_address.ts";
 import type { CompiledCluster } from "../cluster/cluster.ts";
@@ -45,7 +45,7 @@ export function upstreamHost(
     );
   }
   if (http2Host !== null && head.http2 === true && head.tunnel !== "connect") return http2Host;
-  if (head.tunnel !== "connect" || endpoint.meshPort !== null) return host;
+  if (head.tunnel !== "connect" || isMeshHop(endpoint)) return host;
   if (tunnelOf(head, chosen, cluster) !== undefined) return host;
   return hosts.passthrough({ ...host.address, ...ownTerms(head, ends, to), protocol: "tcp" }, limits);
 }

@@ -67,7 +67,7 @@ describe("bowline analyze", () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "" });
     expect(stderr).toBe("No issues found in config/tutorial/split-90-10: 10 resources in 3 files\n");
     const example = "config/examples/egress-gateway";
-    expect((await bowline(["analyze", example])).stderr).toEndWith(": 5 resources in 1 file\n");
+    expect((await bowline(["analyze", example])).stderr).toEndWith(": 6 resources in 1 file\n");
   });
 
   test("analyze names resource, file and line as Istio's tool does, and ends with 79", async () => {

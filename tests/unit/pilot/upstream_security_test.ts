@@ -48,6 +48,19 @@ describe("reachOf()", () => {
     );
   });
 
+  test("ISTIO_MUTUAL asks at its own port who has nobody before it", () => {
+    const gateway = workloadEntry(
+      "edge",
+      "shop",
+      "{address: 10.0.0.3, labels: {app: web, security.istio.io/tlsMode: disabled}, serviceAccount: edge}",
+    );
+    const [edge, sidecar] = endpointsOf(gateway, rule("{mode: ISTIO_MUTUAL}"));
+    expect(edge).toMatchObject({ port: 8080, meshPort: 8080, direct: true });
+    expect(edge?.workload.principal).toBe("spiffe://cluster.local/ns/shop/sa/edge");
+    expect(sidecar?.direct).toBeUndefined();
+    expect(meshPorts(gateway)).toEqual([null, 15_008, null]);
+  });
+
   test("without auto mTLS only a rule leads over the mesh", () => {
     expect(meshPorts(MESH_OFF)).toEqual([null, null]);
     expect(meshPorts(MESH_OFF, rule("{mode: ISTIO_MUTUAL}"))).toEqual([15_008, 15_008]);
@@ -55,6 +68,16 @@ describe("reachOf()", () => {
 });
 
 describe("upstreamTls()", () => {
+  test("the sni of ISTIO_MUTUAL is what a gateway is asked for", () => {
+    const named = (tls: string) =>
+      cluster(
+        snapshotFor(load(service("web", "shop"), ...MEMBERS, rule(tls)), caller("shop")),
+        `outbound|8080||${FQDN}`,
+      )?.meshServerName;
+    expect(named("{mode: ISTIO_MUTUAL, sni: a.com}")).toBe("a.com");
+    expect(named("{mode: SIMPLE, sni: a.com}")).toBeUndefined();
+  });
+
   const entry = (host: string, rest = "") =>
     resource(
       "ServiceEntry shop/api",

@@ -174,10 +174,10 @@ describe("outlierDetection", () => {
 });
 
 describe("tls", () => {
-  test("ISTIO_MUTUAL and DISABLE have no certificates of their own", () => {
+  test("ISTIO_MUTUAL and DISABLE have no certificates of their own, and only the former a name to ask for", () => {
     const hint = "remove it: the identity of each endpoint is verified";
+    expect(faultsOf("{tls: {mode: ISTIO_MUTUAL, sni: a.com}}")).toEqual([]);
     expect(faultsOf("{tls: {mode: ISTIO_MUTUAL, sni: a.com, subjectAltNames: [x]}}")).toEqual([
-      `${AT}.tls.sni: is of no use in the mode ISTIO_MUTUAL; ${hint}`,
       `${AT}.tls.subjectAltNames: are of no use in the mode ISTIO_MUTUAL; ${hint}`,
     ]);
     expect(faultsOf("{tls: {mode: ISTIO_MUTUAL, privateKey: /k}}")[0]).toContain(

@@ -306,6 +306,18 @@ describe("Host with HTTP/2", () => {
 });
 
 describe("HostTable", () => {
+  test("HostTable has one host for each name that is asked for over mTLS", () => {
+    const { context, network } = hostOf();
+    const table = new HostTable(context);
+    const address = { hostname: "a", port: 1, spiffeId: ID, protocol: "http1" } as const;
+    const named = table.get({ ...address, serverName: "one.test" });
+    expect(table.get({ ...address, serverName: "two.test" })).not.toBe(named);
+    expect(table.get(address)).not.toBe(named);
+    named.request(new Waiting(), HEAD, true, 1_000);
+    network.last.accept();
+    expect(network.last.tls).toEqual({ ...MATERIAL, serverName: "one.test", alpn: ["http/1.1"] });
+  });
+
   test("HostTable has one host for each address and identity", () => {
     const table = new HostTable(hostOf().context);
     const address = { hostname: "a", port: 1, spiffeId: null, protocol: "http1" } as const;
