@@ -1,7 +1,9 @@
 /** What the files say about workloads: one per WorkloadEntry. */
 import type { ConfigResource } from "../config/resource.ts";
+import type { GatewaySpec } from "../config/schema/gateway.ts";
 import type { WorkloadEntrySpec } from "../config/schema/workload_entry.ts";
 import { declaresSidecar } from "../config/sidecar_label.ts";
+import { hasLabels, type Labels } from "../model/labels.ts";
 import type { HealthProbe } from "../model/health_probe.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Workload } from "../model/workload.ts";
@@ -50,6 +52,17 @@ export function workloadOfEntry(entry: ConfigResource<WorkloadEntrySpec>): MeshW
 /** Where the files say that a workload stands. */
 export function placeOf({ locality }: Pick<WorkloadEntrySpec, "locality">): Pick<Workload, "locality"> {
   return locality === null ? {} : { locality };
+}
+
+/**
+ * Whether workloads with these labels are gateways, as far as files can tell: nothing in them says what runs there, but
+ * Gateways select by labels who serves them.
+ */
+export function selectsGateways(
+  gateways: readonly ConfigResource<GatewaySpec>[],
+): (labels: Labels) => boolean {
+  const selectors = gateways.map(({ spec }) => spec.selector).filter((one) => Object.keys(one).length > 0);
+  return (labels) => selectors.some((selector) => hasLabels(labels, selector));
 }
 
 /** Every workload that the files alone know, sorted as the resource set is: what `explain` works with. */

@@ -4,13 +4,15 @@
  * what the group says, where it says it is.
  */
 import type { ConfigResource } from "../config/resource.ts";
+import type { GatewaySpec } from "../config/schema/gateway.ts";
 import type { WorkloadEntrySpec } from "../config/schema/workload_entry.ts";
 import { deniesSidecar } from "../config/sidecar_label.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Labels } from "../model/labels.ts";
 import type { WorkloadHealth } from "../model/health_probe.ts";
 import { formatSpiffeId } from "../model/spiffe_id.ts";
 import { parseWorkloadKey, type WorkloadKey, workloadKey } from "../model/workload.ts";
-import { type MeshWorkload, workloadOfEntry } from "./file_workloads.ts";
+import { type MeshWorkload, selectsGateways, workloadOfEntry } from "./file_workloads.ts";
 import { HealthReports } from "./health_reports.ts";
 import { type Group, WorkloadGroups, workloadOfGroup } from "./workload_groups.ts";
 
@@ -52,8 +54,13 @@ export class WorkloadRegistry {
   #entries: readonly ConfigResource<WorkloadEntrySpec>[] = [];
   /** What the files say, by key. */
   #files: ReadonlyMap<WorkloadKey, FileWorkload> = new Map();
+  #gateways: readonly ConfigResource<GatewaySpec>[] = [];
+  #isGatewayByFiles: (labels: Labels) => boolean = () => false;
   #enrolled = new Set<WorkloadKey>();
-  /** Enrolled, and in no file and without a connection: whose address is not known. */
+  /**
+   * Enrolled, and have not connected: in no file, so that their address is not known, or a gateway by the files, which is
+   * called at its own ports if it is one.
+   */
   readonly #awaited = new Set<WorkloadKey>();
   /** The latest connection of a workload comes last; a reconnect may be here before the old one is given up. */
   readonly #connections = new Map<WorkloadKey, ConnectedWorkload[]>();
@@ -91,6 +98,14 @@ export class WorkloadRegistry {
     for (const key of before.keys()) if (!files.has(key)) changed.push(key);
     this.#files = files;
     this.#refresh(changed);
+  }
+
+  /** Takes the Gateways of a new generation. */
+  setGateways(gateways: readonly ConfigResource<GatewaySpec>[]): void {
+    if (gateways === this.#gateways) return;
+    this.#gateways = gateways;
+    this.#isGatewayByFiles = selectsGateways(gateways);
+    for (const key of this.#files.keys()) this.#await(key, this.#workloads.get(key));
   }
 
   /** Takes the WorkloadGroups of a new generation. */
@@ -164,7 +179,7 @@ export class WorkloadRegistry {
     return formatSpiffeId({ trustDomain: this.#trustDomain, namespace: parsed.namespace, serviceAccount });
   }
 
-  /** Some workload holds a certificate, is in no file and has yet to connect: its address is not known. */
+  /** Some workload holds a certificate, and has yet to connect before it is known how it is called. */
   awaitsConnections(): boolean {
     for (const key of this.#awaited) if (this.#mayConnect(key)) return true;
     return false;
@@ -209,8 +224,7 @@ export class WorkloadRegistry {
     for (const key of keys) {
       const before = this.#workloads.get(key);
       const after = this.#compute(key);
-      if (after === undefined && this.#enrolled.has(key)) this.#awaited.add(key);
-      else this.#awaited.delete(key);
+      this.#await(key, after);
       if (JSON.stringify(before) === JSON.stringify(after)) continue;
       changed = true;
       if (before === undefined || after === undefined) this.#keys = null;
@@ -220,6 +234,13 @@ export class WorkloadRegistry {
     if (!changed) return;
     this.#sorted = null;
     for (const listener of this.#listeners) listener();
+  }
+
+  #await(key: WorkloadKey, known: MeshWorkload | undefined): void {
+    const isOpen = known === undefined ||
+      (known.hasSidecar && !this.#everConnected.has(key) && this.#isGatewayByFiles(known.labels));
+    if (isOpen && this.#enrolled.has(key)) this.#awaited.add(key);
+    else this.#awaited.delete(key);
   }
 
   #compute(key: WorkloadKey): MeshWorkload | undefined {

@@ -1,9 +1,8 @@
 /** Resources and workloads to the snapshot of one proxy: the whole of pilot as one pure function. */
-import { hasLabels } from "../model/labels.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { type WorkloadKey, workloadKey } from "../model/workload.ts";
-import { fileWorkloads, type MeshWorkload } from "./file_workloads.ts";
+import { fileWorkloads, type MeshWorkload, selectsGateways } from "./file_workloads.ts";
 import { snapshotOfView } from "./proxy_view.ts";
 import { World } from "./world.ts";
 
@@ -17,16 +16,11 @@ export function translate(
   return snapshotOfView(new World({ resources, workloads, trustDomain }, null).view(proxy));
 }
 
-/**
- * Every workload that the files alone know. Nothing in them says what runs there: whom a Gateway selects by its labels is
- * taken for a gateway.
- */
+/** Every workload that the files alone know; whom a Gateway selects by its labels is taken for a gateway. */
 export function fileProxies({ gateways, workloadEntries }: ResourceSet): readonly MeshWorkload[] {
-  const selectors = gateways.map(({ spec }) => spec.selector).filter((one) => Object.keys(one).length > 0);
+  const isGateway = selectsGateways(gateways);
   return fileWorkloads(workloadEntries).map((workload): MeshWorkload =>
-    selectors.some((selector) => hasLabels(workload.labels, selector))
-      ? { ...workload, role: "gateway", hasSidecar: false }
-      : workload
+    isGateway(workload.labels) ? { ...workload, role: "gateway", hasSidecar: false } : workload
   );
 }
 

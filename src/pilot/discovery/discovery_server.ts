@@ -84,6 +84,7 @@ export class DiscoveryServer {
     this.#resources = resources;
     this.#registry.setGroups(resources.workloadGroups);
     this.#registry.setFiles(resources.workloadEntries);
+    this.#registry.setGateways(resources.gateways);
     this.#schedule();
   }
 

@@ -167,6 +167,37 @@ describe("WorkloadRegistry", () => {
     expect(made.awaitsConnections()).toBe(false);
   });
 
+  test("WorkloadRegistry awaits enrolled gateways of the files until they connect, but none that the label tells of", () => {
+    const awaits = (labels: Record<string, string>, selector: Record<string, string>) => {
+      const { registry: made } = registry();
+      made.setFiles([entry({ serviceAccount: "edge" }, labels)]);
+      made.setGateways([{ ...entry(), kind: "Gateway", spec: { selector, servers: [] } }]);
+      made.setEnrolled(new Set([KEY]));
+      const before = made.awaitsConnections();
+      made.connect({ ...CONNECTED, role: "gateway" });
+      return [before, made.awaitsConnections()];
+    };
+    expect(awaits({ istio: "edge" }, { istio: "edge" })).toEqual([true, false]);
+    expect(awaits({ istio: "edge", "security.istio.io/tlsMode": "disabled" }, { istio: "edge" })).toEqual([
+      false,
+      false,
+    ]);
+    expect(awaits({ istio: "edge" }, { istio: "other" })).toEqual([false, false]);
+    // It selects all gateways, which is nobody in particular.
+    expect(awaits({ istio: "edge" }, {})).toEqual([false, false]);
+  });
+
+  test("WorkloadRegistry awaits a gateway that files written later tell of", () => {
+    const { registry: made } = registry();
+    made.setEnrolled(new Set([KEY]));
+    made.setFiles([entry({ serviceAccount: "edge" }, { istio: "edge" })]);
+    expect(made.awaitsConnections()).toBe(false);
+    made.setGateways([{ ...entry(), kind: "Gateway", spec: { selector: { istio: "edge" }, servers: [] } }]);
+    expect(made.awaitsConnections()).toBe(true);
+    made.setGateways([]);
+    expect(made.awaitsConnections()).toBe(false);
+  });
+
   test("WorkloadRegistry takes a gateway for one that is called at its own ports, whatever the files say", () => {
     const { registry: made } = registry();
     made.setFiles([entry({ serviceAccount: "edge" })]);
