@@ -14,6 +14,7 @@ import {
   snapshotOf,
 } from "../data_plane.ts";
 import { OK } from "../http1/upstream.ts";
+import { jwksOf, key, rule } from "../jwt/tokens.ts";
 
 function plane(): DataPlane {
   return new DataPlane(snapshotOf(settings()));
@@ -138,6 +139,32 @@ describe("InboundAcceptor", () => {
     const room = CAPS.connections - 1;
     const statuses = await Promise.all(Array.from({ length: room + 1 }, async () => (await tunnel()).status));
     expect(statuses).toEqual([...Array<string>(room).fill("200"), "503"]);
+  });
+
+  test("InboundAcceptor looks into a tunnel to a port of which nothing is declared where tokens are to be verified", async () => {
+    const jwks = jwksOf(await key("ES256"));
+    const plane = (declared: InboundPort["declared"], tokens: boolean) => {
+      const { inbound: [first], ...rest } = settings();
+      const jwtRules = tokens ? [rule({ keys: { type: "inline", jwks } })] : [];
+      return new DataPlane(
+        snapshotOf({ ...rest, jwtRules, inbound: [{ ...first as InboundPort, declared }] }),
+      );
+    };
+    const carried = async (declared: InboundPort["declared"], tokens: boolean) => {
+      const mesh = plane(declared, tokens);
+      const client = mesh.peer();
+      client.send("CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 8080\r\n\r\n");
+      await client.read();
+      if (mesh.network.attempts.length > 0) mesh.network.last.accept();
+      await client.read();
+      client.send("GET /a//b HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer forged\r\n\r\n");
+      return mesh.network.attempts.length > 0
+        ? (await mesh.network.last.read()).split("\r\n")[0]
+        : (await client.read()).split("\r\n")[0];
+    };
+    expect(await carried("auto", true)).toBe("HTTP/1.1 401 Unauthorized");
+    expect(await carried("auto", false)).toBe("GET /a//b HTTP/1.1");
+    expect(await carried("tcp", true)).toBe("GET /a//b HTTP/1.1");
   });
 
   test("InboundAcceptor refuses ports that no service declares, and what is no request", async () => {
