@@ -157,15 +157,12 @@ export class PermissionRequest implements PendingRequest {
   #leave(status: number, flags: string): void {
     this.#deadline.cancel();
     const edge = this.#endpoint?.edge;
-    if (!this.#leaveHost()) return;
+    this.#leaveHost();
     edge?.record(status, flags, this.#context.clock.monotonic() - this.#startedMs);
   }
 
-  #leaveHost(): boolean {
-    const endpoint = this.#endpoint;
+  #leaveHost(): void {
+    if (this.#endpoint !== null) this.#endpoint.host.active--;
     this.#endpoint = null;
-    if (endpoint === null) return false;
-    endpoint.host.active--;
-    return true;
   }
 }
