@@ -11,7 +11,7 @@ import { keyOf, labelsOf } from "./host_parts.ts";
 import { type RouteScope, routesOf } from "./routes.ts";
 import { terminatedTls } from "./server_tls.ts";
 import { type BuiltTcpRoutes, inOrder, tcpRulesOf, tlsRulesOf } from "./tcp_routes.ts";
-import type { MeshRule } from "./virtual_services.ts";
+import type { MeshRule } from "./mesh_rule.ts";
 
 /** A gateway, as far as its routes depend on it. */
 export type GatewayScope = Omit<RouteScope, "port" | "gateway" | "inferredPort"> & {

@@ -4,7 +4,7 @@ import { hasLabels, type Labels } from "../model/labels.ts";
 import type { ConfigResource, ResourceSet } from "../config/resource.ts";
 import { MESH_GATEWAY, resolveGateway } from "../config/schema/gateway_name.ts";
 import type { GatewayServer, GatewaySpec } from "../config/schema/gateway.ts";
-import { type MeshRule, routingRules } from "./virtual_services.ts";
+import { type MeshRule, routingRules } from "./mesh_rule.ts";
 import { sharedHosts } from "../config/shared_hosts.ts";
 import { isVisible } from "../config/visibility.ts";
 

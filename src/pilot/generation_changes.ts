@@ -1,7 +1,8 @@
 /** What one generation of the configuration changes of the one before, as far as what callers see hangs on it. */
 import type { DestinationRules } from "./destination_rules.ts";
 import type { ServiceCatalogue } from "./service_catalogue.ts";
-import type { MeshRule, VirtualServices } from "./virtual_services.ts";
+import type { MeshRule } from "./mesh_rule.ts";
+import type { VirtualServices } from "./virtual_services.ts";
 
 export interface GenerationChanges {
   /** VirtualServices as sidecars heed them: those that are new or others, and those that are gone or were others. */

@@ -19,7 +19,8 @@ import type { ServiceCatalogue, VisibleHost, VisiblePort } from "./service_catal
 import { type BuiltTcpRoutes, requestRoutesOf, tcpRoutesOf, tcpRulesPassedOver } from "./tcp_routes.ts";
 import { hasSameResources, type SnapshotEntry } from "./shared_snapshot.ts";
 import { DomainClaims } from "./virtual_hosts.ts";
-import type { MeshRule, PassedOver, VirtualServices } from "./virtual_services.ts";
+import type { MeshRule } from "./mesh_rule.ts";
+import type { PassedOver, VirtualServices } from "./virtual_services.ts";
 
 /** Istio's port of a VirtualService's host that no service has. */
 const PORT_OF_UNKNOWN_HOST = 80;

@@ -7,7 +7,7 @@ import type { HttpRetry } from "../config/schema/http_retry.ts";
 import type { Route, RouteMatch, RouteOrigin, SkippedRule, WeightedCluster } from "../model/route.ts";
 import { clusterName } from "../model/cluster.ts";
 import { retryPolicy, routeEffects } from "./route_actions.ts";
-import type { MeshRule } from "./virtual_services.ts";
+import type { MeshRule } from "./mesh_rule.ts";
 
 /** Istio's name of the route of a service that no VirtualService routes. */
 const DEFAULT_ROUTE_NAME = "default";

@@ -11,7 +11,8 @@ import type { ServiceCatalogue, VisibleHosts } from "./service_catalogue.ts";
 import type { SidecarScope, SidecarScopes } from "./sidecar_scopes.ts";
 import { ViewScope } from "./view_scope.ts";
 import { DomainClaims, matching, movedHosts } from "./virtual_hosts.ts";
-import { isSeen, type MeshRule, type VirtualServices } from "./virtual_services.ts";
+import type { MeshRule } from "./mesh_rule.ts";
+import { isSeen, type VirtualServices } from "./virtual_services.ts";
 
 /** What they are made of, of one generation. */
 export interface SidecarSources {

@@ -13,7 +13,8 @@ import {
   WEIGHT_WHOLE,
   whyNot,
 } from "./routes.ts";
-import type { MeshRule, PassedOver } from "./virtual_services.ts";
+import type { MeshRule } from "./mesh_rule.ts";
+import type { PassedOver } from "./virtual_services.ts";
 
 interface InOrder<Built> {
   readonly routes: readonly Built[];

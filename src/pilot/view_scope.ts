@@ -4,7 +4,8 @@
  */
 import type { ServiceScope } from "./service_catalogue.ts";
 import type { SidecarScope } from "./sidecar_scopes.ts";
-import { isSeen, type MeshRule, type RuleScope } from "./virtual_services.ts";
+import type { MeshRule } from "./mesh_rule.ts";
+import { isSeen, type RuleScope } from "./virtual_services.ts";
 
 export class ViewScope implements ServiceScope, RuleScope {
   readonly #sidecar: SidecarScope;
