@@ -1,9 +1,7 @@
 /** `bowline run`: one of the roles, in the foreground until a signal ends it. */
 import { systemClock } from "../lib/clock.ts";
-import { parseDuration } from "../lib/duration.ts";
-import { Network } from "../lib/ip.ts";
 import { Prng, randomSeed } from "../lib/prng.ts";
-import { controlPlaneId, parseSpiffeId, TRUST_DOMAIN_DEFAULT } from "../model/spiffe_id.ts";
+import { TRUST_DOMAIN_DEFAULT } from "../model/spiffe_id.ts";
 import { BUILD_INFO } from "../runtime/build_info.ts";
 import { chooseDataDirectory } from "../runtime/data_directory.ts";
 import { releaseExecutablePages } from "../runtime/executable_pages.ts";
@@ -12,42 +10,22 @@ import { isTerminal, processorCount } from "../runtime/process.ts";
 import { onReload, onTerminate } from "../runtime/signals.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { readLimits } from "./limit_flag.ts";
-import type { PlatformTrust } from "../sidecar/joining.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
+import {
+  checkedTrustDomain,
+  readCertTtl,
+  readNetworks,
+  readPlatformTrust,
+  readRejoinGrace,
+  refuseForeignFlags,
+  type RunOptions,
+} from "./run_options.ts";
 
 /** Processes of a sidecar unless `--workers` says otherwise: the machine belongs to the workload. */
 const SIDECAR_WORKERS = 1;
 
 /** After this long a role that is ready has applied its first configuration, too, and does not start any more. */
 const START_MS = 1_000;
-
-export interface RunOptions {
-  readonly role: "control-plane" | "sidecar" | "gateway";
-  readonly config?: string;
-  readonly trustDomain?: string;
-  /** A Go duration. */
-  readonly certTtl?: string;
-  /** A Go duration. */
-  readonly rejoinGrace?: string;
-  /** File of the platforms that vouch for workloads. */
-  readonly enrolment?: string;
-  /** Directory of a CA to plug in. */
-  readonly ca?: string;
-  readonly tokenFile?: string;
-  readonly platformTokenFile?: string;
-  /** PEM file of the mesh's roots. */
-  readonly rootCert?: string;
-  readonly controlPlane?: string;
-  readonly address?: string;
-  readonly credentials?: string;
-  readonly workers?: number;
-  /** `NAME=VALUE`. */
-  readonly limit?: readonly string[];
-  /** Networks, each text with commas between them. */
-  readonly jwksAllow?: readonly string[];
-  readonly data?: string;
-  readonly bind?: string;
-}
 
 /** Something that runs until it is told to stop. */
 interface Role {
@@ -119,43 +97,6 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
   }
 }
 
-function readNetworks(texts: readonly string[]): readonly string[] {
-  const networks = texts.flatMap((text) => text.split(",")).map((text) => text.trim());
-  const wrong = networks.find((text) => Network.parse(text) === null);
-  if (wrong === undefined) return networks;
-  throw new CommandError(
-    EXIT.usage,
-    `${JSON.stringify(wrong)} is neither an IP address nor a network`,
-    "for instance --jwks-allow 127.0.0.1 or --jwks-allow 169.254.10.0/24",
-  );
-}
-
-/** Milliseconds. */
-async function readCertTtl(text: string): Promise<number> {
-  const { LEAF_LIFE_MAX_MS, LEAF_LIFE_MIN_MS } = await import(
-    "../citadel/authority/certificate_authority.ts"
-  );
-  const ttlMs = parseDuration(text);
-  if (ttlMs !== undefined && ttlMs >= LEAF_LIFE_MIN_MS && ttlMs <= LEAF_LIFE_MAX_MS) return ttlMs;
-  throw new CommandError(
-    EXIT.usage,
-    `${JSON.stringify(text)} is no life for a certificate`,
-    "a duration from 1m to 2160h, which is 90 days, for instance --cert-ttl 12h",
-  );
-}
-
-/** Milliseconds. */
-async function readRejoinGrace(text: string): Promise<number> {
-  const { REJOIN_GRACE_MAX_MS } = await import("../citadel/issuer.ts");
-  const graceMs = parseDuration(text);
-  if (graceMs !== undefined && graceMs <= REJOIN_GRACE_MAX_MS) return graceMs;
-  throw new CommandError(
-    EXIT.usage,
-    `${JSON.stringify(text)} is no time to rejoin in`,
-    "a duration from 0s, which is never, to 168h, which is 7 days, for instance --rejoin-grace 72h",
-  );
-}
-
 /** What the operator's files are to blame for: a start with the same ones would fail again. */
 async function badFiles(error: unknown): Promise<CommandError | undefined> {
   const { NoConfigError } = await import("../control/config_source.ts");
@@ -209,73 +150,5 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
       throw new CommandError(EXIT.badInput, error.message, undefined, { cause: error });
     }
     throw error;
-  }
-}
-
-/** A join token says where the control plane is and by what it is known; a platform's token says neither. */
-function readPlatformTrust(options: RunOptions): PlatformTrust | undefined {
-  const { platformTokenFile, rootCert, controlPlane, tokenFile, trustDomain = TRUST_DOMAIN_DEFAULT } =
-    options;
-  if (platformTokenFile === undefined) {
-    if (rootCert === undefined && options.trustDomain === undefined) return undefined;
-    const flag = rootCert === undefined ? "--trust-domain" : "--root-cert";
-    throw new CommandError(
-      EXIT.usage,
-      `${flag} goes with --platform-token-file`,
-      "a join token says it itself",
-    );
-  }
-  if (tokenFile !== undefined) {
-    throw new CommandError(EXIT.usage, "--token-file and --platform-token-file exclude each other");
-  }
-  if (controlPlane === undefined || rootCert === undefined) {
-    throw new CommandError(
-      EXIT.usage,
-      "--platform-token-file needs --control-plane and --root-cert",
-      "for instance --control-plane 10.0.0.1:15012 --root-cert roots.pem",
-    );
-  }
-  return { tokenFile: platformTokenFile, rootCert, trustDomain: checkedTrustDomain(trustDomain) };
-}
-
-function checkedTrustDomain(trustDomain: string): string {
-  if (parseSpiffeId(controlPlaneId(trustDomain)) !== undefined) return trustDomain;
-  throw new CommandError(
-    EXIT.usage,
-    `${JSON.stringify(trustDomain)} is not a trust domain`,
-    "lower-case letters, digits, dots, dashes and underscores, such as prod.example.com",
-  );
-}
-
-/** A flag that the role does not read would be ignored in silence. */
-function refuseForeignFlags(options: RunOptions): void {
-  const { role } = options;
-  const foreign = role === "control-plane"
-    ? {
-      "--token-file": options.tokenFile,
-      "--platform-token-file": options.platformTokenFile,
-      "--root-cert": options.rootCert,
-      "--control-plane": options.controlPlane,
-      "--address": options.address,
-      "--credentials": options.credentials,
-      "--workers": options.workers,
-      "--limit": options.limit,
-      "--jwks-allow": options.jwksAllow,
-    }
-    : {
-      "--config": options.config,
-      "--ca": options.ca,
-      "--cert-ttl": options.certTtl,
-      "--rejoin-grace": options.rejoinGrace,
-      "--enrolment": options.enrolment,
-    };
-  for (const [flag, value] of Object.entries(foreign)) {
-    if (value !== undefined) {
-      throw new CommandError(
-        EXIT.usage,
-        `${flag} is not for the role ${role}`,
-        "bowline help run shows which is for what",
-      );
-    }
   }
 }
