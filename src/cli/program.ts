@@ -21,7 +21,7 @@ const EXAMPLES = `Examples:
 /** Runs one command to its end; a failure has been told to the user when this returns. */
 export async function runProgram(args: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
-  const asked = args[0] === "help" ? args.slice(1) : [];
+  const asked = askedForHelp(args);
   const program = createProgram((code) => exitCode = code, asked.length > 0 ? asked : args);
   try {
     await program.parseAsync(asked.length > 0 ? helpArguments(program, asked) : [...args], { from: "user" });
@@ -77,6 +77,14 @@ export function createProgram(finish: Finish, words: readonly string[] = []): Co
   const chosen = COMMANDS.filter(([name]) => name === words[0]);
   for (const [, add] of chosen.length > 0 ? chosen : COMMANDS) add(program, finish);
   return program;
+}
+
+/** The words of which help is wanted: after `help`, or before a help flag, which commander heeds after any word. */
+function askedForHelp(args: readonly string[]): readonly string[] {
+  if (args[0] === "help") return args.slice(1);
+  const words = args.slice(0, -1);
+  const isAsked = ["-h", "--help"].includes(args.at(-1) ?? "") && !words.some((word) => word.startsWith("-"));
+  return isAsked ? words : [];
 }
 
 /** `help token create` as `token create --help`: commander's own help looks at the first word alone. */

@@ -62,6 +62,8 @@ describe("runProgram()", () => {
       "It must be HOST:PORT, such as 10.0.0.1:15012\n" +
       "  bowline help run shows examples, arguments and flags\n",
     ],
+    [["versoin", "--help"], "Error: Unknown command 'versoin'\n  did you mean version?\n"],
+    [["token", "craete", "-h"], "Error: Unknown command 'craete'\n  did you mean create?\n"],
     [["help", "versoin"], "Error: Unknown command 'versoin'\n  did you mean version?\n"],
     [["help", "token", "craete"], "Error: Unknown command 'craete'\n  did you mean create?\n"],
     [
