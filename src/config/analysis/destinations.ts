@@ -4,6 +4,7 @@ import type { ConfigResource, ResourceSet } from "../resource.ts";
 import type { Destination } from "../schema/destination.ts";
 import type { VirtualServiceSpec } from "../schema/virtual_service.ts";
 import type { FieldPath } from "./analyzer.ts";
+import { remembered } from "./remembered.ts";
 
 export interface Reference {
   readonly resource: ConfigResource<VirtualServiceSpec>;
@@ -19,13 +20,17 @@ export interface Reference {
 
 type Placed = readonly [path: FieldPath, destination: Destination];
 
-export function* destinations(resources: ResourceSet): Generator<Reference> {
-  for (const resource of resources.virtualServices) {
+export function destinations({ virtualServices }: ResourceSet): readonly Reference[] {
+  return referencesOf(virtualServices);
+}
+
+const referencesOf = remembered(
+  function* (resource: ConfigResource<VirtualServiceSpec>): Generator<Reference> {
     for (const [path, { host, subset, port }] of placed(resource.spec)) {
       yield { resource, path, written: host, host: resolveHost(host, resource.namespace), subset, port };
     }
-  }
-}
+  },
+);
 
 function* placed({ http, tcp, tls }: VirtualServiceSpec): Generator<Placed> {
   for (const [index, { route, mirror, mirrors }] of http.entries()) {

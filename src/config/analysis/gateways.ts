@@ -5,6 +5,7 @@ import { MESH_GATEWAY, resolveGateway } from "../schema/gateway_name.ts";
 import type { GatewayServer, GatewaySpec } from "../schema/gateway.ts";
 import type { VirtualServiceSpec } from "../schema/virtual_service.ts";
 import type { FieldPath } from "./analyzer.ts";
+import { remembered } from "./remembered.ts";
 
 export interface GatewayReference {
   readonly resource: ConfigResource<VirtualServiceSpec>;
@@ -14,8 +15,12 @@ export interface GatewayReference {
 }
 
 /** Every gateway that is named, but for the mesh. */
-export function* gatewayReferences({ virtualServices }: ResourceSet): Generator<GatewayReference> {
-  for (const resource of virtualServices) {
+export function gatewayReferences({ virtualServices }: ResourceSet): readonly GatewayReference[] {
+  return referencesOf(virtualServices);
+}
+
+const referencesOf = remembered(
+  function* (resource: ConfigResource<VirtualServiceSpec>): Generator<GatewayReference> {
     const { gateways, http, tls, tcp } = resource.spec;
     yield* named(resource, gateways, ["spec", "gateways"]);
     for (const [field, rules] of Object.entries({ http, tls, tcp })) {
@@ -25,8 +30,8 @@ export function* gatewayReferences({ virtualServices }: ResourceSet): Generator<
         }
       }
     }
-  }
-}
+  },
+);
 
 /** The gateways of a set, by `NAMESPACE/NAME`. */
 export function gatewaysByKey({ gateways }: ResourceSet): ReadonlyMap<string, ConfigResource<GatewaySpec>> {

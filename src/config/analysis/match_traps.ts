@@ -6,21 +6,22 @@ import type { ConfigResource } from "../resource.ts";
 import type { HttpMatch } from "../schema/http_match.ts";
 import type { VirtualServiceSpec } from "../schema/virtual_service.ts";
 import { type Analyzer, type FieldPath, isWritten, notice, warning } from "./analyzer.ts";
+import { remembered } from "./remembered.ts";
 
 type VirtualService = ConfigResource<VirtualServiceSpec>;
 
-export const matchTraps: Analyzer = function* ({ virtualServices }) {
-  for (const resource of virtualServices) {
-    for (const [rule, { match }] of resource.spec.http.entries()) {
-      for (const [index, block] of match.entries()) {
-        const path = ["spec", "http", rule, "match", index];
-        yield* queryInPath(resource, path, block);
-        yield* caseOfPath(resource, path, block);
-        yield* caseOfNames(resource, path, block);
-      }
+export const matchTraps: Analyzer = ({ virtualServices }) => inEach(virtualServices);
+
+const inEach = remembered(function* (resource: VirtualService): Generator<Finding> {
+  for (const [rule, { match }] of resource.spec.http.entries()) {
+    for (const [index, block] of match.entries()) {
+      const path = ["spec", "http", rule, "match", index];
+      yield* queryInPath(resource, path, block);
+      yield* caseOfPath(resource, path, block);
+      yield* caseOfNames(resource, path, block);
     }
   }
-};
+});
 
 function* queryInPath(resource: VirtualService, path: FieldPath, { uri }: HttpMatch): Generator<Finding> {
   // A regex may have a query that it does not need.

@@ -25,11 +25,15 @@ export interface MergedRules {
   readonly gateway: string;
 }
 
-/** `only` are the VirtualServices that nowhere stand by themselves. */
-export function mergedRules(
-  resources: ResourceSet,
-  delegates: Delegates,
-): { readonly places: readonly MergedRules[]; readonly only: ReadonlySet<VirtualService> } {
+export interface Merging {
+  readonly places: readonly MergedRules[];
+  /** The VirtualServices of these. */
+  readonly merged: ReadonlySet<VirtualService>;
+  /** Those of them that nowhere stand by themselves. */
+  readonly only: ReadonlySet<VirtualService>;
+}
+
+export function mergedRules(resources: ResourceSet, delegates: Delegates): Merging {
   const places: MergedRules[] = [];
   const [merged, alone] = [new Set<VirtualService>(), new Set<VirtualService>()];
   const bound = boundTo(resources);
@@ -43,7 +47,7 @@ export function mergedRules(
       }
     }
   }
-  return { places, only: merged.difference(alone) };
+  return { places, merged, only: merged.difference(alone) };
 }
 
 /** By the gateway's `NAMESPACE/NAME`. Left out are those that sidecars heed, too, or that not every gateway sees. */

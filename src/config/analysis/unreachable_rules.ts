@@ -7,6 +7,7 @@ import type { VirtualServiceSpec } from "../schema/virtual_service.ts";
 import { type Analyzer, notice, warning } from "./analyzer.ts";
 import { EVERY_CONNECTION, httpCovers, l4Covers } from "./match_coverage.ts";
 import { mergedRules } from "./merged_rules.ts";
+import { remembered } from "./remembered.ts";
 import { gatewaysOf, ruleSequence } from "./rule_sequence.ts";
 
 type VirtualService = ConfigResource<VirtualServiceSpec>;
@@ -35,25 +36,37 @@ export const unreachableRules: Analyzer = function* (resources) {
   const delegates = new Delegates(virtualServices);
   const http = new Verdicts("http");
   const delegatedTo = new Set(virtualServices.flatMap((one) => delegates.of(one)));
-  const { places, only } = mergedRules(resources, delegates);
+  const { places, merged, only } = mergedRules(resources, delegates);
+  const byThemselves: VirtualService[] = [];
   for (const resource of virtualServices) {
     if (delegatedTo.has(resource) || only.has(resource)) continue;
-    http.add(taken(ruleSequence(resource, delegates), httpCovers, gatewaysOf(resource)));
+    const isAlone = !merged.has(resource) && resource.spec.http.every(({ delegate }) => delegate === null);
+    if (isAlone) byThemselves.push(resource);
+    else http.add(taken(ruleSequence(resource, delegates), httpCovers, gatewaysOf(resource)));
   }
   for (const { rules, gateway } of places) http.add(taken(rules, httpCovers, [gateway]));
   yield* http.findings();
+  yield* httpInEach(byThemselves);
+  yield* bytesInEach(virtualServices);
+};
+
+const httpInEach = remembered(function* (resource: VirtualService): Generator<Finding> {
+  const http = new Verdicts("http");
+  http.add(taken(ruleSequence(resource, new Delegates([resource])), httpCovers, gatewaysOf(resource)));
+  yield* http.findings();
+});
+
+const bytesInEach = remembered(function* (resource: VirtualService): Generator<Finding> {
   for (const field of ["tls", "tcp"] as const) {
     const bytes = new Verdicts(field);
-    for (const resource of virtualServices) {
-      const rules = resource.spec[field].map(({ match }, index) => ({
-        ...{ resource, index, delegates: false },
-        blocks: match.length === 0 ? [[EVERY_CONNECTION]] : match.map((one) => [one]),
-      }));
-      bytes.add(taken(rules, l4Covers, resource.spec.gateways));
-    }
+    const rules = resource.spec[field].map(({ match }, index) => ({
+      ...{ resource, index, delegates: false },
+      blocks: match.length === 0 ? [[EVERY_CONNECTION]] : match.map((one) => [one]),
+    }));
+    bytes.add(taken(rules, l4Covers, resource.spec.gateways));
     yield* bytes.findings();
   }
-};
+});
 
 /** What earlier rules leave of each, in the order in which they are tried. */
 function* taken<Match>(
