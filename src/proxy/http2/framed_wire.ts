@@ -8,13 +8,13 @@ import type { Limits } from "../../model/limits.ts";
 import type { Wire, WireOwner } from "../../runtime/wire.ts";
 import type { ResetReason } from "../exchange.ts";
 import { ByteWriter } from "../io/byte_writer.ts";
-import { calm, type ConnectionError, protocolError } from "./connection_error.ts";
+import { type ConnectionError, protocolError } from "./connection_error.ts";
 import { checkForm } from "./frame_form.ts";
 import { type Frame, FrameReader } from "./frame_reader.ts";
 import { FrameWriter } from "./frame_writer.ts";
 import { ErrorCode, Flag, FrameType } from "./frames.ts";
 import { HeaderBlock } from "./header_block.ts";
-import { UNSENT_BYTES_MAX } from "./limits.ts";
+import { UNREAD_TIMEOUT_MS, UNSENT_BYTES_MAX } from "./limits.ts";
 
 /** A peer that was told good-bye gets this long to take the last bytes. */
 const ENDING_TIMEOUT_MS = 10_000;
@@ -40,6 +40,8 @@ export abstract class FramedWire implements WireOwner, Timed {
   #blockTimed = -1;
   /** GOAWAY is said, and the socket has yet to take the last bytes. */
   #ending = false;
+  /** The peer is not read, since it does not read. */
+  #held = false;
 
   /** `listBytesMax`: bytes of a header list of the peer's. */
   constructor(wire: Wire, wheel: TimerWheel, limits: Limits, listBytesMax: number) {
@@ -75,12 +77,16 @@ export abstract class FramedWire implements WireOwner, Timed {
   onData(chunk: Buffer): void {
     if (this.isOver) return;
     this.#reader.push(chunk);
-    if (!this.readPreface(this.#reader)) return;
+    if (this.readPreface(this.#reader)) this.#read();
+  }
+
+  #read(): void {
     while (!this.isOver) {
+      if (this.writer.holdsMoreThan(this.unsentBytesMax)) return this.#hold();
       const frame = this.#reader.next();
       if (frame === null) return this.#timeBlock();
       if (frame === "tooLarge") return this.fail(ErrorCode.FrameSizeError, "http2.frame_too_large");
-      const error = this.#outOfPlace(frame) ?? this.onFrame(frame) ?? this.#unread();
+      const error = this.#outOfPlace(frame) ?? this.onFrame(frame);
       if (error !== null) return this.fail(error.code, error.details);
     }
   }
@@ -88,6 +94,7 @@ export abstract class FramedWire implements WireOwner, Timed {
   onDrain(): void {
     this.writer.onDrain();
     if (this.#ending && this.writer.unsent === 0) this.close("closed");
+    else if (this.#held && !this.isOver) this.#goOn();
   }
 
   onEnd(): void {
@@ -100,6 +107,7 @@ export abstract class FramedWire implements WireOwner, Timed {
 
   onDeadline(): void {
     if (this.#ending) this.close("timeout");
+    else if (this.#held) this.fail(ErrorCode.EnhanceYourCalm, "http2.unread_answers");
     else if (!this.#settingsSeen) this.fail(ErrorCode.SettingsTimeout, "http2.no_settings");
     else if (this.#blockTimed >= 0) this.fail(ErrorCode.EnhanceYourCalm, "http2.header_block_timeout");
     else if (this.isBusy) this.rest();
@@ -108,7 +116,7 @@ export abstract class FramedWire implements WireOwner, Timed {
 
   /** A new hour for an idle connection, unless something more urgent is awaited. */
   protected rest(): void {
-    if (!this.#settingsSeen || this.#blockTimed >= 0) return;
+    if (!this.#settingsSeen || this.#blockTimed >= 0 || this.#held) return;
     if (this.idleTimeoutMs === 0) this.wheel.clear(this);
     else this.wheel.set(this, this.idleTimeoutMs);
   }
@@ -140,9 +148,26 @@ export abstract class FramedWire implements WireOwner, Timed {
     }
   }
 
-  /** A peer that asks and asks, and does not read what it is told. */
-  #unread(): ConnectionError | null {
-    return this.writer.holdsMoreThan(this.unsentBytesMax) ? calm("http2.unread_answers") : null;
+  /** A peer that asks and asks, and is slow to read what it is told: it may ask no more until it has read. */
+  #hold(): void {
+    if (!this.#held) this.#wire.pause();
+    this.#held = true;
+    this.wheel.set(this, UNREAD_TIMEOUT_MS);
+  }
+
+  /** The peer has read something. */
+  #goOn(): void {
+    if (this.writer.unsent > this.unsentBytesMax / 2) return this.#hold();
+    this.#release();
+    this.#blockTimed = -1;
+    this.rest();
+    this.#read();
+  }
+
+  #release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#wire.resume();
   }
 
   // Sending.
@@ -167,6 +192,7 @@ export abstract class FramedWire implements WireOwner, Timed {
     if (code !== ErrorCode.NoError) this.onBroken(details);
     else if (this.writer.unsent > 0) {
       this.#ending = true;
+      this.#release();
       this.wheel.set(this, ENDING_TIMEOUT_MS);
       return;
     }
@@ -179,6 +205,8 @@ export abstract class FramedWire implements WireOwner, Timed {
     this.closed = true;
     this.wheel.clear(this);
     this.writer.close();
+    // Its end would not be heard of otherwise.
+    this.#release();
     this.#wire.end();
     this.onClosed(reason);
   }

@@ -28,8 +28,10 @@ export const RECENT_RESETS_MAX = 1_000;
 export const PREMATURE_RESET_AGE_MS = 1_000;
 /** From then on a reset of ours is no rapid one to a peer that counts as we do, by a clock of its own. */
 export const ABANDONED_MS = PREMATURE_RESET_AGE_MS + 500;
-/** Bytes that wait for a peer that does not read: body stops long before, what is beyond it are answers nobody takes. */
+/** Bytes that wait for a peer that does not read: body stops long before, what is beyond it are heads of answers. */
 export const UNSENT_BYTES_MAX = 2 * 1024 * 1024;
+/** With more than that waiting a peer is not read; one that takes nothing within so long is given up. */
+export const UNREAD_TIMEOUT_MS = 10_000;
 
 /**
  * The rest of a request that is answered already is thrown away for so long, then the client is told to stop (RFC 9113

@@ -6,6 +6,7 @@ import {
   ABANDONED_MS,
   CONTROL_FRAMES_WAITING_MAX,
   PREMATURE_RESETS_MAX,
+  UNREAD_TIMEOUT_MS,
   UNSENT_BYTES_MAX,
 } from "../../../../src/proxy/http2/limits.ts";
 import { Http2Downstream } from "./downstream.ts";
@@ -76,7 +77,7 @@ describe("Http2ServerConnection and a client that does not read:", () => {
     down.onAccept = (request) => request.ended && request.answer("x".repeat(100));
     down.wire.room = 0;
     let sent = 0;
-    for (let n = 0; down.closed === 0; n++) {
+    for (let n = 0; down.closed === 0 && !down.wire.paused; n++) {
       const frames = Buffer.concat(round(n));
       sent += frames.length;
       down.send(frames);
@@ -84,10 +85,49 @@ describe("Http2ServerConnection and a client that does not read:", () => {
       // The smallest answer: a HEADERS frame with two octets.
       expect(n).toBeLessThan(UNSENT_BYTES_MAX / 11 + CONTROL_FRAMES_WAITING_MAX);
     }
+    down.clock.advance(UNREAD_TIMEOUT_MS + WHEEL_LATENESS_MS);
     expect(down.wire.closed).toBeTrue();
     expect(down.malformed.at(-1)).toStartWith("400 http2.");
     expect(sent).toBeGreaterThan(10_000);
   }, 30_000);
+
+  const LARGE = 40_000;
+  /** Its answers are more than may wait. */
+  const many = Array.from({ length: 90 }, (_, n) => headers(2 * n + 1, get(), true));
+
+  async function slow(): Promise<Http2Downstream> {
+    const down = await Http2Downstream.greeted();
+    down.onAccept = (request) => {
+      request.stream.respond({ status: 200, headers: ["x", "y".repeat(LARGE)], bodyLength: 0 });
+    };
+    down.wire.room = 0;
+    down.send(...many);
+    await down.read();
+    return down;
+  }
+
+  test("a client that is only slow is not read until it has read, and misses nothing", async () => {
+    const down = await slow();
+    expect([down.wire.paused, down.requests.length < many.length, down.closed]).toEqual([true, true, 0]);
+    let answers = 0;
+    for (let seconds = 0; down.wire.paused; seconds += 9) {
+      down.clock.advance(9_000);
+      down.drain(100_000);
+      answers += (await down.read()).filter((line) => line.startsWith("HEADERS")).length;
+      expect(seconds).toBeLessThan(600);
+    }
+    down.drain();
+    answers += (await down.read()).filter((line) => line.startsWith("HEADERS")).length;
+    expect([answers, down.requests.length, down.closed]).toEqual([many.length, many.length, 0]);
+    down.clock.advance(60_000);
+    expect(down.closed).toBe(0);
+  });
+
+  test("a client that is not read is heard again when its connection ends", async () => {
+    const down = await slow();
+    down.connection.cut();
+    expect([down.wire.paused, down.wire.ended, down.closed]).toEqual([false, true, 1]);
+  });
 
   test("one that reads, and asks for much in one piece, is none", async () => {
     const down = await Http2Downstream.greeted([4, 2 ** 31 - 1]);
