@@ -78,7 +78,11 @@ export function addExplain(program: Command, finish: Finish): void {
     .action(async (request: string[], { header = [], ...options }) => {
       const [url, method, ...excess] = request.toReversed();
       if (excess.length > 0) {
-        throw new CommandError(EXIT.usage, "Too many arguments for 'explain'", "it takes [METHOD] URL");
+        throw new CommandError(
+          EXIT.usage,
+          "Too many arguments for 'explain'",
+          "it takes [METHOD] URL; a header is one argument, in quotes: -H 'x-user: ann'",
+        );
       }
       const { runExplain } = await import("./explain_command.ts");
       finish(await runExplain({ ...options, url, method, headers: header }));

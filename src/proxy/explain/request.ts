@@ -78,6 +78,7 @@ export function readExplainRequest(
   }
   const method = asked ?? "GET";
   if (!isToken(method)) fail("method", `${quote(method)} is not an HTTP method`);
+  checkQuotes(asked, headers);
   // The proxy answers it itself, whatever the configuration says.
   if (method === "CONNECT") {
     fail(
@@ -174,6 +175,17 @@ function checkAuthority(authority: string, code: "url" | "header", whole: string
   const port = /:([0-9]*)$/.exec(authority.replace(/^\[.*\]/, ""))?.[1];
   if (port === undefined || isPort(Number(port))) return;
   fail(code, `${whole} has no valid port; it must be a whole number from 1 to ${PORT_MAX}`);
+}
+
+/** Without quotes a shell makes two of `-H x-user: ann`, an empty header and what looks like a method. */
+function checkQuotes(asked: string | null, headers: readonly string[]): void {
+  const empty = headers.find((text) => text.endsWith(":"));
+  if (asked === null || empty === undefined || /^[A-Z]+$/.test(asked)) return;
+  const whole = `'${empty} ${asked}'`;
+  fail(
+    "header",
+    `Header ${quote(empty)} is empty, and ${quote(asked)} is the method; did you mean ${whole}?`,
+  );
 }
 
 /** The value as it travels: the bytes of its UTF-8, each as one character. */

@@ -108,6 +108,7 @@ describe("readExplainRequest()", () => {
     ["a header without a name", "GET", "reviews/", [": ann"], "header"],
     ["a name with a blank", "GET", "reviews/", ["x user: ann"], "header"],
     ["a line break in a value", "GET", "reviews/", ["x-user: a\r\nx-admin: 1"], "header"],
+    ["a header without its quotes", "ann", "reviews/", ["x-user:"], "header"],
     ["a Host that names no host", "GET", "reviews/", ["host:"], "header"],
     ["a Host with a port of 0", "GET", "reviews/", ["host: a:0"], "header"],
     ["two Hosts", "GET", "reviews/", ["host: a", "Host: b"], "refused"],
@@ -116,6 +117,14 @@ describe("readExplainRequest()", () => {
     const read = () => readExplainRequest(method, url, headers);
     expect(read).toThrow(ExplainRequestError);
     expect(read).toThrow(expect.objectContaining({ code }));
+  });
+
+  test("takes an empty header beside whatever is a method, and says how one without its quotes was meant", () => {
+    const read = (method: string) => readExplainRequest(method, "reviews/", ["x-user:"]);
+    expect(read("PURGE").head.method).toBe("PURGE");
+    expect(() => read("ann")).toThrow(
+      'Header "x-user:" is empty, and "ann" is the method; did you mean \'x-user: ann\'?',
+    );
   });
 
   test("takes the greatest port", () => {
