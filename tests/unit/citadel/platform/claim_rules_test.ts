@@ -43,9 +43,16 @@ describe("meantWorkload()", () => {
   });
 
   test("meantWorkload() sees a token's own claims alone", () => {
-    for (const path of [["constructor", "name"], ["__proto__", "x"], ["sub", "length"], ["list", "length"]]) {
-      const claims = { sub: "a", list: ["a"] };
-      expect(meantWorkload(claims, [rule({ workload: ["shop/", path] })])).toBeUndefined();
+    const claims = { sub: "a", list: ["a"], none: null };
+    const paths = [
+      ...[["constructor", "name"], ["toString", "name"], ["__proto__", "x"]],
+      ...[["sub", "length"], ["list", "length"], ["none", "x"], ["absent", "x"]],
+    ];
+    for (const claim of paths) {
+      expect(meantWorkload(claims, [rule({ workload: ["shop/", claim] })])).toBeUndefined();
+      // Every text begins with nothing.
+      const has = { claim, exact: null, prefix: "" };
+      expect(meantWorkload(claims, [rule({ when: [has], workload: ["shop/a"] })])).toBeUndefined();
     }
   });
 });
