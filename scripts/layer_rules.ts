@@ -83,7 +83,7 @@ function resolve(file: string, specifier: string): string {
   return posix.normalize(posix.join(posix.dirname(file), specifier));
 }
 
-/** `src/proxy/route/matcher.ts` -> `proxy`, `src/main.ts` -> `main`. */
+/** `src/proxy/route/conditions.ts` -> `proxy`, `src/main.ts` -> `main`. */
 function layerOf(file: string): string | undefined {
   const [root, first, ...rest] = file.split("/");
   if (root !== "src" || first === undefined) return undefined;
