@@ -6,7 +6,7 @@ import { beforeAll, describe, expect } from "bun:test";
 import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { ENROL_BYTES_MAX } from "../../src/control/certificate_api.ts";
+import { ENROL_BYTES_MAX } from "../../src/control/doors/certificate_api.ts";
 import { createCsr } from "../../src/identity/csr.ts";
 import { generateKeyPair } from "../../src/identity/key_pair.ts";
 import type { TokensReply } from "../../src/model/admin.ts";

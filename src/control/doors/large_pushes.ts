@@ -2,11 +2,11 @@
  * Takes turns with pushes that are large: when all proxies come at once, as after a restart of the control plane, some
  * are served quickly and the others wait, instead of all being served slowly and held in memory in part.
  */
-import type { Clock } from "../lib/clock.ts";
-import { packText } from "../lib/packed_text.ts";
-import type { Push } from "../model/discovery.ts";
-import type { VersionedResource } from "../model/snapshot.ts";
-import type { OutgoingPush } from "../pilot/discovery/discovery_session.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { packText } from "../../lib/packed_text.ts";
+import type { Push } from "../../model/discovery.ts";
+import type { VersionedResource } from "../../model/snapshot.ts";
+import type { OutgoingPush } from "../../pilot/discovery/discovery_session.ts";
 
 /** A push of more resources is large: about 50 kB. */
 export const SMALL_PUSH_RESOURCES_MAX = 50;

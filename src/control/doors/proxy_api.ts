@@ -3,12 +3,12 @@
  * certificate that TLS proved, never anything that a body claims. Refusals are opaque to the caller, precise in the log.
  */
 import { Hono } from "hono";
-import { type CallStore, isOf } from "../mixer/call_store.ts";
-import type { ReportingPeer, TelemetryStore } from "../mixer/telemetry_store.ts";
-import { validateTap } from "../mixer/tap_validation.ts";
-import { REPORT_BYTES_MAX, validateReport } from "../mixer/report_validation.ts";
-import { parseSpiffeId } from "../model/spiffe_id.ts";
-import type { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
+import { type CallStore, isOf } from "../../mixer/call_store.ts";
+import type { ReportingPeer, TelemetryStore } from "../../mixer/telemetry_store.ts";
+import { validateTap } from "../../mixer/tap_validation.ts";
+import { REPORT_BYTES_MAX, validateReport } from "../../mixer/report_validation.ts";
+import { parseSpiffeId } from "../../model/spiffe_id.ts";
+import type { DiscoveryServer } from "../../pilot/discovery/discovery_server.ts";
 import { addCertificatePaths, type CertificateApiOptions } from "./certificate_api.ts";
 import { DiscoveryStream } from "./discovery_stream.ts";
 import type { PeerHandler } from "./fetch_bridge.ts";
@@ -16,7 +16,7 @@ import { LargePushes } from "./large_pushes.ts";
 import type { OpenStream } from "./mtls_endpoint.ts";
 import { answer, type PeerEnvironment, type ProxyContext, refuse, refusePeer } from "./proxy_answers.ts";
 import { readJson } from "./read_body.ts";
-import type { TapHub } from "./tap_hub.ts";
+import type { TapHub } from "../tap_hub.ts";
 
 export interface ProxyApiOptions extends CertificateApiOptions {
   readonly discovery: DiscoveryServer;

@@ -1,11 +1,11 @@
 /** What port 15012 answers when it does not do what it was asked: little for the caller, everything for the log. */
 import type { Context } from "hono";
-import { CitadelError, type CitadelErrorCode } from "../citadel/citadel_error.ts";
-import { messageOf } from "../lib/message_of.ts";
-import type { ErrorReply } from "../model/enrolment.ts";
-import { ReportError } from "../mixer/report_validation.ts";
-import { PrivateFileError } from "../runtime/private_files.ts";
-import type { Log } from "../telemetry/log.ts";
+import { CitadelError, type CitadelErrorCode } from "../../citadel/citadel_error.ts";
+import { messageOf } from "../../lib/message_of.ts";
+import type { ErrorReply } from "../../model/enrolment.ts";
+import { ReportError } from "../../mixer/report_validation.ts";
+import { PrivateFileError } from "../../runtime/private_files.ts";
+import type { Log } from "../../telemetry/log.ts";
 import type { Peer } from "./fetch_bridge.ts";
 import { BodyError } from "./read_body.ts";
 

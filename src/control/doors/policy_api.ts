@@ -1,21 +1,26 @@
 /** What the admin socket says of the calls that were seen: policies that would allow them, and what policies would do to them. */
-import { compareTexts } from "../lib/compare_texts.ts";
+import { compareTexts } from "../../lib/compare_texts.ts";
 import { Hono } from "hono";
-import { allFindings, ConfigReader } from "../config/loader.ts";
-import { formatFinding } from "../config/format_finding.ts";
-import type { ConfigResource, ResourceSet } from "../config/resource.ts";
-import type { CallStore } from "../mixer/call_store.ts";
-import type { PolicySuggestions, SimulatedCall, SimulationReply, SimulationRequest } from "../model/admin.ts";
-import type { WorkloadKey } from "../model/workload.ts";
-import { extAuthzOf } from "../pilot/ext_authz.ts";
-import type { MeshWorkload } from "../pilot/file_workloads.ts";
-import { meshConfigOf } from "../pilot/mesh_defaults.ts";
-import { PolicyCatalogue } from "../pilot/policies.ts";
-import type { WorkloadRegistry } from "../pilot/registry.ts";
-import { PolicySimulation } from "./policy_simulation.ts";
+import { allFindings, ConfigReader } from "../../config/loader.ts";
+import { formatFinding } from "../../config/format_finding.ts";
+import type { ConfigResource, ResourceSet } from "../../config/resource.ts";
+import type { CallStore } from "../../mixer/call_store.ts";
+import type {
+  PolicySuggestions,
+  SimulatedCall,
+  SimulationReply,
+  SimulationRequest,
+} from "../../model/admin.ts";
+import type { WorkloadKey } from "../../model/workload.ts";
+import { extAuthzOf } from "../../pilot/ext_authz.ts";
+import type { MeshWorkload } from "../../pilot/file_workloads.ts";
+import { meshConfigOf } from "../../pilot/mesh_defaults.ts";
+import { PolicyCatalogue } from "../../pilot/policies.ts";
+import type { WorkloadRegistry } from "../../pilot/registry.ts";
+import { PolicySimulation } from "../policy_simulation.ts";
 import { workloadFault } from "./asked_workload.ts";
 import { BodyError, readJson } from "./read_body.ts";
-import { suggestPolicies } from "./suggested_policies.ts";
+import { suggestPolicies } from "../suggested_policies.ts";
 
 /** YAML of candidates in one request. */
 const SIMULATION_BYTES_MAX = 1024 * 1024;

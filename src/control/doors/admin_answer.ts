@@ -1,7 +1,7 @@
 /** How the admin socket answers: little is asked of it at a time, and it says why it refuses. */
 import type { Context } from "hono";
-import { CitadelError, type CitadelErrorCode } from "../citadel/citadel_error.ts";
-import { JoinerError } from "./joiner.ts";
+import { CitadelError, type CitadelErrorCode } from "../../citadel/citadel_error.ts";
+import { JoinerError } from "../joiner.ts";
 import { BodyError } from "./read_body.ts";
 
 /** Of a request. */

@@ -3,18 +3,18 @@
  * its answer goes out. Refusals are opaque to the caller, precise in both logs.
  */
 import type { Hono } from "hono";
-import { isMap } from "../lib/is_map.ts";
-import { AttemptLimits } from "../citadel/attempt_limits.ts";
-import type { AuditEntry, AuditEvent, AuditLog } from "../citadel/audit_log.ts";
-import type { Citadel } from "../citadel/citadel.ts";
-import { CitadelError, platformTokenRefused } from "../citadel/citadel_error.ts";
-import type { Issued } from "../citadel/issuer.ts";
-import type { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
-import type { Clock } from "../lib/clock.ts";
-import { messageOf } from "../lib/message_of.ts";
-import type { EnrolRequest, PlatformEnrolRequest, RejoinRequest } from "../model/enrolment.ts";
-import type { WorkloadKey } from "../model/workload.ts";
-import type { Log } from "../telemetry/log.ts";
+import { isMap } from "../../lib/is_map.ts";
+import { AttemptLimits } from "../../citadel/attempt_limits.ts";
+import type { AuditEntry, AuditEvent, AuditLog } from "../../citadel/audit_log.ts";
+import type { Citadel } from "../../citadel/citadel.ts";
+import { CitadelError, platformTokenRefused } from "../../citadel/citadel_error.ts";
+import type { Issued } from "../../citadel/issuer.ts";
+import type { PlatformEnrolment } from "../../citadel/platform/platform_enrolment.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { messageOf } from "../../lib/message_of.ts";
+import type { EnrolRequest, PlatformEnrolRequest, RejoinRequest } from "../../model/enrolment.ts";
+import type { WorkloadKey } from "../../model/workload.ts";
+import type { Log } from "../../telemetry/log.ts";
 import { answer, type PeerEnvironment, peerRefused, type ProxyContext, refuse } from "./proxy_answers.ts";
 import { BodyError, readJson } from "./read_body.ts";
 

@@ -2,9 +2,9 @@
  * The sending half of a discovery stream: messages as bytes, made piece by piece as the peer takes them. Of a snapshot
  * that thousands of proxies are sent at once there is one copy, resource by resource, and not one for each of them.
  */
-import type { VersionedResource } from "../model/snapshot.ts";
-import type { OutgoingMessage, OutgoingPush } from "../pilot/discovery/discovery_session.ts";
-import type { ServerStream } from "../proxy/exchange.ts";
+import type { VersionedResource } from "../../model/snapshot.ts";
+import type { OutgoingMessage, OutgoingPush } from "../../pilot/discovery/discovery_session.ts";
+import type { ServerStream } from "../../proxy/exchange.ts";
 import { type LargePushes, type PackedPush, PIECE_BYTES } from "./large_pushes.ts";
 
 const encoder = new TextEncoder();

@@ -2,15 +2,15 @@
  * Port 15012: TLS 1.3 with the control plane's own certificate. A client certificate is asked for; a peer without one
  * may enrol and nothing else, and one that shows a bad one is refused.
  */
-import type { Clock } from "../lib/clock.ts";
-import { TimerWheel } from "../lib/timer_wheel.ts";
-import { type PeerIdentity, peerIdentity } from "../identity/peer_identity.ts";
-import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../proxy/exchange.ts";
-import { Http1ServerConnection } from "../proxy/http1/server_connection.ts";
-import { HandshakingConnection } from "../proxy/listener/handshaking_connection.ts";
-import { type Listener, listenMutualTls } from "../runtime/socket.ts";
-import type { TlsMaterial } from "../runtime/tls_options.ts";
-import { type Address, setOwner, type TlsWire } from "../runtime/wire.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { TimerWheel } from "../../lib/timer_wheel.ts";
+import { type PeerIdentity, peerIdentity } from "../../identity/peer_identity.ts";
+import type { Acceptor, RequestHead, ServerHandler, ServerStream } from "../../proxy/exchange.ts";
+import { Http1ServerConnection } from "../../proxy/http1/server_connection.ts";
+import { HandshakingConnection } from "../../proxy/listener/handshaking_connection.ts";
+import { type Listener, listenMutualTls } from "../../runtime/socket.ts";
+import type { TlsMaterial } from "../../runtime/tls_options.ts";
+import { type Address, setOwner, type TlsWire } from "../../runtime/wire.ts";
 import { FetchAcceptor, type Peer, type PeerHandler } from "./fetch_bridge.ts";
 
 /** Connections at once; above, new ones are closed. Each proxy holds two. */

@@ -1,12 +1,12 @@
 /** What the admin socket changes. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import { AuditLog } from "../../../src/citadel/audit_log.ts";
-import { createAdminApi } from "../../../src/control/admin_api.ts";
-import type { CertificatesReply } from "../../../src/model/admin.ts";
-import type { WorkloadRegistry } from "../../../src/pilot/registry.ts";
-import { createLog } from "../../../src/telemetry/log.ts";
-import { CART, failingFiles, newCsr, openCitadel, removeDirectories } from "../citadel/test_citadel.ts";
+import { AuditLog } from "../../../../src/citadel/audit_log.ts";
+import { createAdminApi } from "../../../../src/control/doors/admin_api.ts";
+import type { CertificatesReply } from "../../../../src/model/admin.ts";
+import type { WorkloadRegistry } from "../../../../src/pilot/registry.ts";
+import { createLog } from "../../../../src/telemetry/log.ts";
+import { CART, failingFiles, newCsr, openCitadel, removeDirectories } from "../../citadel/test_citadel.ts";
 
 afterAll(removeDirectories);
 

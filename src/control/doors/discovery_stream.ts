@@ -2,19 +2,19 @@
  * A discovery stream, on the codec itself: one request and its answer that last as long as the proxy. Thousands of them
  * stand at once, and what Fetch has for each, two streams with their readers and promises, would be most of their memory.
  */
-import type { Citadel } from "../citadel/citadel.ts";
-import { LineReader, LineTooLongError } from "../lib/line_reader.ts";
-import { messageOf } from "../lib/message_of.ts";
-import type { Hello, ProxyMessage } from "../model/discovery.ts";
-import type { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
-import type { DiscoverySession } from "../pilot/discovery/discovery_session.ts";
+import type { Citadel } from "../../citadel/citadel.ts";
+import { LineReader, LineTooLongError } from "../../lib/line_reader.ts";
+import { messageOf } from "../../lib/message_of.ts";
+import type { Hello, ProxyMessage } from "../../model/discovery.ts";
+import type { DiscoveryServer } from "../../pilot/discovery/discovery_server.ts";
+import type { DiscoverySession } from "../../pilot/discovery/discovery_session.ts";
 import {
   BODY_LENGTH_UNKNOWN,
   type ResetReason,
   type ServerHandler,
   type ServerStream,
-} from "../proxy/exchange.ts";
-import type { Log } from "../telemetry/log.ts";
+} from "../../proxy/exchange.ts";
+import type { Log } from "../../telemetry/log.ts";
 import type { ProvenPeer } from "./fetch_bridge.ts";
 import type { LargePushes } from "./large_pushes.ts";
 import { OutgoingMessages } from "./outgoing_messages.ts";

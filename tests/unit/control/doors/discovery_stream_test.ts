@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import type { Citadel } from "../../../src/citadel/citadel.ts";
-import { DiscoveryStream } from "../../../src/control/discovery_stream.ts";
-import { LargePushes } from "../../../src/control/large_pushes.ts";
-import { ManualClock } from "../../../src/lib/clock.ts";
-import { DISCOVERY_PROTOCOL } from "../../../src/model/discovery.ts";
-import { DiscoveryServer } from "../../../src/pilot/discovery/discovery_server.ts";
-import { WorkloadRegistry } from "../../../src/pilot/registry.ts";
-import type { ServerStream } from "../../../src/proxy/exchange.ts";
-import type { Log } from "../../../src/telemetry/log.ts";
+import type { Citadel } from "../../../../src/citadel/citadel.ts";
+import { DiscoveryStream } from "../../../../src/control/doors/discovery_stream.ts";
+import { LargePushes } from "../../../../src/control/doors/large_pushes.ts";
+import { ManualClock } from "../../../../src/lib/clock.ts";
+import { DISCOVERY_PROTOCOL } from "../../../../src/model/discovery.ts";
+import { DiscoveryServer } from "../../../../src/pilot/discovery/discovery_server.ts";
+import { WorkloadRegistry } from "../../../../src/pilot/registry.ts";
+import type { ServerStream } from "../../../../src/proxy/exchange.ts";
+import type { Log } from "../../../../src/telemetry/log.ts";
 
 const WORKLOAD = "shop/cart";
 const HELLO = JSON.stringify({

@@ -1,7 +1,7 @@
 /** The control plane's admin socket: what the status API shows, and what changes something. */
 import { Hono } from "hono";
-import type { AuditLog } from "../citadel/audit_log.ts";
-import type { Citadel } from "../citadel/citadel.ts";
+import type { AuditLog } from "../../citadel/audit_log.ts";
+import type { Citadel } from "../../citadel/citadel.ts";
 import type {
   CertificatesReply,
   RevokeRequest,
@@ -9,12 +9,12 @@ import type {
   TokenCreateRequest,
   TokenRevokeRequest,
   TokensReply,
-} from "../model/admin.ts";
-import type { KnownWorkloads } from "../pilot/file_workloads.ts";
-import type { WorkloadRegistry } from "../pilot/registry.ts";
-import type { Log } from "../telemetry/log.ts";
+} from "../../model/admin.ts";
+import type { KnownWorkloads } from "../../pilot/file_workloads.ts";
+import type { WorkloadRegistry } from "../../pilot/registry.ts";
+import type { Log } from "../../telemetry/log.ts";
 import { adminAnswer, REQUEST_BYTES_MAX } from "./admin_answer.ts";
-import { joinerOf } from "./joiner.ts";
+import { joinerOf } from "../joiner.ts";
 import { BodyError, readJson } from "./read_body.ts";
 
 export interface AdminApiOptions {

@@ -5,13 +5,13 @@ import {
   PIECE_BYTES,
   SMALL_PUSH_RESOURCES_MAX,
   TURN_MS,
-} from "../../../src/control/large_pushes.ts";
-import { OutgoingMessages } from "../../../src/control/outgoing_messages.ts";
-import { ManualClock } from "../../../src/lib/clock.ts";
-import { unpackText } from "../../../src/lib/packed_text.ts";
-import type { ControlMessage, Push } from "../../../src/model/discovery.ts";
-import type { VersionedResource } from "../../../src/model/snapshot.ts";
-import type { OutgoingPush } from "../../../src/pilot/discovery/discovery_session.ts";
+} from "../../../../src/control/doors/large_pushes.ts";
+import { OutgoingMessages } from "../../../../src/control/doors/outgoing_messages.ts";
+import { ManualClock } from "../../../../src/lib/clock.ts";
+import { unpackText } from "../../../../src/lib/packed_text.ts";
+import type { ControlMessage, Push } from "../../../../src/model/discovery.ts";
+import type { VersionedResource } from "../../../../src/model/snapshot.ts";
+import type { OutgoingPush } from "../../../../src/pilot/discovery/discovery_session.ts";
 
 function resource(name: string, characters = 10): VersionedResource {
   const service = { host: "ü".repeat(characters), name, namespace: "n" };

@@ -1,5 +1,5 @@
 /** Bodies of requests, up to a limit, as JSON. */
-import { BoundedBytes } from "../lib/bounded_bytes.ts";
+import { BoundedBytes } from "../../lib/bounded_bytes.ts";
 
 /** The body was too large or no JSON; the message is fit for the caller. */
 export class BodyError extends Error {

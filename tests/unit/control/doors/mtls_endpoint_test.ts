@@ -1,11 +1,11 @@
 /** Port 15012: what a certificate is good for while a connection stands. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { connect, type TLSSocket } from "node:tls";
-import type { Peer } from "../../../src/control/fetch_bridge.ts";
-import { MtlsEndpoint } from "../../../src/control/mtls_endpoint.ts";
-import { ManualClock } from "../../../src/lib/clock.ts";
-import { controlPlaneId } from "../../../src/model/spiffe_id.ts";
-import { TestAuthority, type TlsLeaf } from "../identity/odd_certificates.ts";
+import type { Peer } from "../../../../src/control/doors/fetch_bridge.ts";
+import { MtlsEndpoint } from "../../../../src/control/doors/mtls_endpoint.ts";
+import { ManualClock } from "../../../../src/lib/clock.ts";
+import { controlPlaneId } from "../../../../src/model/spiffe_id.ts";
+import { TestAuthority, type TlsLeaf } from "../../identity/odd_certificates.ts";
 
 const LIFE_MS = 30_000;
 const CART = "spiffe://mesh.test/ns/shop/sa/cart";

@@ -1,12 +1,12 @@
 /** The paths of the admin socket that show a rollover of the root, and take its steps. */
 import { Hono } from "hono";
-import type { AuditLog } from "../citadel/audit_log.ts";
-import type { Citadel } from "../citadel/citadel.ts";
-import { CitadelError } from "../citadel/citadel_error.ts";
-import type { RolloverRequest } from "../model/admin.ts";
+import type { AuditLog } from "../../citadel/audit_log.ts";
+import type { Citadel } from "../../citadel/citadel.ts";
+import { CitadelError } from "../../citadel/citadel_error.ts";
+import type { RolloverRequest } from "../../model/admin.ts";
 import { adminAnswer, REQUEST_BYTES_MAX } from "./admin_answer.ts";
 import { BodyError, readJson } from "./read_body.ts";
-import type { RolloverWatch } from "./rollover_watch.ts";
+import type { RolloverWatch } from "../rollover_watch.ts";
 
 const STEPS: readonly unknown[] = ["start", "finish", "abort"] satisfies RolloverRequest["step"][];
 

@@ -1,9 +1,9 @@
 /** What somebody who wants to watch hears first. */
 import { describe, expect, test } from "bun:test";
-import { createTapApi } from "../../../src/control/tap_api.ts";
-import { TapHub } from "../../../src/control/tap_hub.ts";
-import { ManualClock } from "../../../src/lib/clock.ts";
-import type { WorkloadKey } from "../../../src/model/workload.ts";
+import { createTapApi } from "../../../../src/control/doors/tap_api.ts";
+import { TapHub } from "../../../../src/control/tap_hub.ts";
+import { ManualClock } from "../../../../src/lib/clock.ts";
+import type { WorkloadKey } from "../../../../src/model/workload.ts";
 
 /** The status, and the first line or the refusal. */
 async function watch(workload: string | null, connected: readonly WorkloadKey[] = ["shop/api"]) {

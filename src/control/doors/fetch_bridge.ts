@@ -2,8 +2,14 @@
  * Serves a Fetch handler (a Hono app) on the data plane's own codec, since only there the peer's certificate is known.
  * For the control plane's endpoint: bodies stream both ways with backpressure, and promises are allowed.
  */
-import type { Acceptor, RequestHead, ResetReason, ServerHandler, ServerStream } from "../proxy/exchange.ts";
-import { BODY_LENGTH_UNKNOWN } from "../proxy/exchange.ts";
+import type {
+  Acceptor,
+  RequestHead,
+  ResetReason,
+  ServerHandler,
+  ServerStream,
+} from "../../proxy/exchange.ts";
+import { BODY_LENGTH_UNKNOWN } from "../../proxy/exchange.ts";
 
 /** Who is at the other end of the connection. */
 export interface Peer {

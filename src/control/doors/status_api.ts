@@ -1,14 +1,14 @@
 /** Port 15014: what anybody on the machine may read. Nothing here changes anything or tells a secret. */
 import { Hono } from "hono";
-import type { CertificateExpiry } from "../identity/certificate_expiries.ts";
-import type { ConfigStore } from "../config/config_store.ts";
-import type { Finding } from "../config/finding.ts";
-import type { Clock } from "../lib/clock.ts";
-import { buildGraph } from "../mixer/graph.ts";
-import type { TelemetryStore } from "../mixer/telemetry_store.ts";
-import type { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
-import { certificateSamples } from "../telemetry/certificate_samples.ts";
-import { PROMETHEUS_CONTENT_TYPE, type Sample, samplesText } from "../telemetry/prometheus_text.ts";
+import type { CertificateExpiry } from "../../identity/certificate_expiries.ts";
+import type { ConfigStore } from "../../config/config_store.ts";
+import type { Finding } from "../../config/finding.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { buildGraph } from "../../mixer/graph.ts";
+import type { TelemetryStore } from "../../mixer/telemetry_store.ts";
+import type { DiscoveryServer } from "../../pilot/discovery/discovery_server.ts";
+import { certificateSamples } from "../../telemetry/certificate_samples.ts";
+import { PROMETHEUS_CONTENT_TYPE, type Sample, samplesText } from "../../telemetry/prometheus_text.ts";
 
 export interface StatusApiOptions {
   readonly clock: Clock;

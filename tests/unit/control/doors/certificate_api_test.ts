@@ -1,13 +1,13 @@
 /** Who waits for whom at the paths that hand out certificates. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import { ATTEMPTS_MAX, SOURCE_ATTEMPTS_MAX } from "../../../src/citadel/attempt_limits.ts";
-import type { AuditEntry, AuditLog } from "../../../src/citadel/audit_log.ts";
-import { addCertificatePaths } from "../../../src/control/certificate_api.ts";
-import type { Peer } from "../../../src/control/fetch_bridge.ts";
-import { PrivateFileError } from "../../../src/runtime/private_files.ts";
-import { createLog } from "../../../src/telemetry/log.ts";
-import { CART, newCsr, openCitadel, removeDirectories } from "../citadel/test_citadel.ts";
+import { ATTEMPTS_MAX, SOURCE_ATTEMPTS_MAX } from "../../../../src/citadel/attempt_limits.ts";
+import type { AuditEntry, AuditLog } from "../../../../src/citadel/audit_log.ts";
+import { addCertificatePaths } from "../../../../src/control/doors/certificate_api.ts";
+import type { Peer } from "../../../../src/control/doors/fetch_bridge.ts";
+import { PrivateFileError } from "../../../../src/runtime/private_files.ts";
+import { createLog } from "../../../../src/telemetry/log.ts";
+import { CART, newCsr, openCitadel, removeDirectories } from "../../citadel/test_citadel.ts";
 
 afterAll(removeDirectories);
 

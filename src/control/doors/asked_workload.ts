@@ -1,6 +1,6 @@
 /** A workload that somebody asks for by its name: whether it is one, and whether the mesh knows it. */
-import { nearest } from "../lib/edit_distance.ts";
-import { parseWorkloadKey, type WorkloadKey } from "../model/workload.ts";
+import { nearest } from "../../lib/edit_distance.ts";
+import { parseWorkloadKey, type WorkloadKey } from "../../model/workload.ts";
 
 /** Why nothing can be said of it; null: it is known. */
 export function workloadFault(workload: WorkloadKey, known: ReadonlySet<WorkloadKey>): string | null {

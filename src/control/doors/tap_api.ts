@@ -1,9 +1,9 @@
 /** What the admin socket tells of calls as they end: a line of JSON for each. */
 import { Hono } from "hono";
-import type { TapGreeting, WorkloadTap } from "../model/tap.ts";
-import type { WorkloadKey } from "../model/workload.ts";
+import type { TapGreeting, WorkloadTap } from "../../model/tap.ts";
+import type { WorkloadKey } from "../../model/workload.ts";
 import { workloadFault } from "./asked_workload.ts";
-import type { TapHub } from "./tap_hub.ts";
+import type { TapHub } from "../tap_hub.ts";
 
 /** Bytes of lines that wait for a reader; what comes while there are more is only counted. */
 const TAP_WAITING_BYTES_MAX = 1024 * 1024;
