@@ -15,7 +15,7 @@ const subset = fields({ name: dnsLabel, labels, trafficPolicy: optional(trafficP
 
 const subsets = list(subset);
 
-export const destinationRuleSpec = fields({
+const written = fields({
   /** Lower case, as written: a short name is not resolved yet. */
   host: hostOrWildcard,
   trafficPolicy: optional(trafficPolicy),
@@ -35,6 +35,18 @@ export const destinationRuleSpec = fields({
   /** The callers to which the rule applies; null is all of its namespace's view. */
   workloadSelector: optional(fields({ matchLabels: labels })),
 });
+
+export const destinationRuleSpec = v.pipe(
+  written,
+  across(function* ({ exportTo, workloadSelector }: v.InferOutput<typeof written>) {
+    if (workloadSelector === null || !exportTo.includes("*")) return;
+    const message = wrong(
+      "is more than a rule with a workloadSelector can be for, its own namespace",
+      'use "."',
+    );
+    yield { message, at: ["exportTo"] };
+  }),
+);
 
 export type DestinationRuleSpec = Immutable<v.InferOutput<typeof destinationRuleSpec>>;
 export type Subset = DestinationRuleSpec["subsets"][number];

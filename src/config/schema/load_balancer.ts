@@ -60,13 +60,22 @@ const simple: Schema<SimpleBalancer> = v.pipe(
   v.transform((name) => SIMPLE[name] as SimpleBalancer),
 );
 
+/** Nothing in it may end the attribute, or the header (RFC 6265 §4.1.1). */
+const cookieText: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (value) => /^[\x20-\x3a\x3c-\x7e]*$/.test(value),
+    wrong('{} has a character that no cookie may have, such as ";"'),
+  ),
+);
+
 const httpCookie = fields({
   name: v.pipe(v.string(), v.check(isToken, wrong("{} is not the name of a cookie"))),
-  path: v.nullish(v.string(), ""),
+  path: v.nullish(cookieText, ""),
   ttl: optional(durationOrZero),
   attributes: list(fields({
     name: v.pipe(v.string(), v.check(isToken, wrong("{} is not the name of a cookie's attribute"))),
-    value: v.nullish(v.string(), ""),
+    value: v.nullish(cookieText, ""),
   })),
 });
 

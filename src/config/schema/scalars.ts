@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { isPort, PORT_MAX } from "../../model/ports.ts";
 import { isHostName, isWildcardHost } from "../host.ts";
+import { across } from "./across.ts";
 import { fields, list, map, type Schema } from "./fields.ts";
 import { wrong } from "./problem.ts";
 
@@ -163,13 +164,26 @@ export const addressOrNetwork: Schema<string> = v.pipe(
 );
 
 /** Namespaces that see a resource: `*` all, `.` its own, `~` none, or names. Empty: as the mesh says, else all. */
-export const exportTo: Schema<string[]> = list(v.pipe(
-  v.string(),
-  v.check(
-    (name) => name === "*" || name === "." || name === "~" || DNS_LABEL.test(name),
-    wrong('{} is neither "*" (all namespaces), "." (its own), "~" (none), nor the name of a namespace'),
-  ),
-)) as unknown as Schema<string[]>;
+export const exportTo: Schema<string[]> = v.pipe(
+  list(v.pipe(
+    v.string(),
+    v.check(
+      (name) => name === "*" || name === "." || name === "~" || DNS_LABEL.test(name),
+      wrong('{} is neither "*" (all namespaces), "." (its own), "~" (none), nor the name of a namespace'),
+    ),
+  )),
+  across(function* (names: string[]) {
+    for (const [index, name] of names.entries()) {
+      if (names.indexOf(name) < index) yield { message: wrong("{} is there twice"), at: [index] };
+      else if (names.length > 1 && (name === "*" || name === "~")) {
+        yield {
+          message: wrong(`{} means ${name === "*" ? "all" : "none"}, and has others beside it`),
+          at: [index],
+        };
+      }
+    }
+  }),
+);
 
 export function isIp(text: string): boolean {
   return v.IP_REGEX.test(text);

@@ -4,7 +4,7 @@ import { fields, list, listOfSome, optional, type Schema } from "./fields.ts";
 import type { Immutable } from "./immutable.ts";
 import { distinctPorts } from "./named_ports.ts";
 import { unimplementedValue, wrong } from "./problem.ts";
-import { LABEL_LENGTH_MAX, labels, portNumber } from "./scalars.ts";
+import { isIp, LABEL_LENGTH_MAX, labels, portNumber } from "./scalars.ts";
 
 const OTHER_PROTOCOLS: readonly string[] = ["UDP", "SCTP"];
 const OTHER_TYPES: readonly string[] = ["NodePort", "LoadBalancer", "ExternalName"];
@@ -13,6 +13,15 @@ const OTHER_TYPES: readonly string[] = ["NodePort", "LoadBalancer", "ExternalNam
 const PORT_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
 const text: Schema<string> = v.string();
+
+/** Kubernetes writes "None" for a service without one. */
+const clusterIp: Schema<string> = v.pipe(
+  v.string(),
+  v.check(
+    (address) => address === "" || address === "None" || isIp(address),
+    wrong('{} is neither an IP address nor "None"'),
+  ),
+);
 
 const portName: Schema<string> = v.pipe(
   v.string(),
@@ -79,8 +88,8 @@ export const serviceSpec = fields({
   selector: labels,
   ports: v.pipe(listOfSome(port as Schema<v.InferOutput<typeof port>>, "one port"), distinctPorts("port")),
   type: v.nullish(type, "ClusterIP"),
-  clusterIP: optional(text),
-  clusterIPs: list(text),
+  clusterIP: optional(clusterIp),
+  clusterIPs: list(clusterIp),
   internalTrafficPolicy: optional(withoutEffect("internalTrafficPolicy", ["Cluster"])),
   ipFamilies: list(text),
   ipFamilyPolicy: optional(text),

@@ -43,6 +43,15 @@ describe("loadBalancer", () => {
     expect(faultsOf(hash('httpCookie: {name: ""}'))).toHaveLength(1);
   });
 
+  test("a cookie's path and attributes end neither themselves nor the header", () => {
+    const cookie = (more: string) => faultsOf(hash(`httpCookie: {name: a, ttl: 0s, ${more}}`));
+    expect(cookie("path: '/a b', attributes: [{name: SameSite, value: Strict}, {name: Secure}]")).toEqual([]);
+    for (const bad of ["/; Domain=b", "a\\r\\nb: c", "\\x7f", "é"]) {
+      expect(cookie(`path: "${bad}"`)[0]).toContain("no cookie may have");
+      expect(cookie(`attributes: [{name: b, value: "${bad}"}]`)[0]).toContain("no cookie may have");
+    }
+  });
+
   test("a Maglev table's size is a prime below Envoy's limit", () => {
     const size = (value: number) => faultsOf(hash(`useSourceIp: true, maglev: {tableSize: ${value}}`));
     for (const prime of [2, 3, 65_537, 4_999_999]) expect(size(prime)).toEqual([]);
@@ -170,6 +179,25 @@ describe("outlierDetection", () => {
         "{outlierDetection: {splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 2}}",
       ),
     ).toEqual([]);
+  });
+});
+
+describe("exportTo", () => {
+  const faults = (text: string) => specFaults("DestinationRule", `host: a\nexportTo: ${text}`);
+
+  test("each namespace is there once, and all or none have nobody beside them", () => {
+    for (const fine of ["[., shop]", "['*']", "['~']"]) expect(faults(fine)).toEqual([]);
+    expect(faults("[shop, other, shop]")).toEqual(['IST0106 spec.exportTo[2]: "shop" is there twice']);
+    expect(faults("['*', .]")).toEqual(['IST0106 spec.exportTo[0]: "*" means all, and has others beside it']);
+    expect(faults("[., '~']")).toEqual([
+      'IST0106 spec.exportTo[1]: "~" means none, and has others beside it',
+    ]);
+  });
+
+  test("a rule for chosen callers is for its own namespace", () => {
+    const selector = "\nworkloadSelector: {matchLabels: {app: a}}";
+    expect(faults(`[.]${selector}`)).toEqual([]);
+    expect(faults(`['*']${selector}`)[0]).toContain("its own namespace");
   });
 });
 

@@ -215,6 +215,15 @@ describe("Service", () => {
   const portsOf = (ports: string) =>
     load(document("Service", "a", `ports: ${ports}`, "v1")).services[0]?.spec.ports;
 
+  test("an address of a service is an IP address, or none", () => {
+    for (const fine of ["clusterIP: None", "clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1, '::1']"]) {
+      expect(faultsOf(`{ports: [{port: 80}], ${fine}}`)).toEqual([]);
+    }
+    for (const bad of ["clusterIP: 10.0.0", "clusterIPs: [web]"]) {
+      expect(faultsOf(`{ports: [{port: 80}], ${bad}}`)[0]).toContain('is neither an IP address nor "None"');
+    }
+  });
+
   test("targetPort is a number, a name, or the port itself", () => {
     expect(
       portsOf("[{name: a, port: 1, targetPort: 2}, {name: b, port: 3, targetPort: web}, {name: c, port: 4}]"),
