@@ -16,6 +16,17 @@ interface Selector {
 
 export const ineffectiveSelectors: Analyzer = function* (resources) {
   const workloads = knownWorkloads(resources);
+  for (const resource of resources.serviceEntries) {
+    const { endpoints, resolution, workloadSelector } = resource.spec;
+    const path = ["spec", ...workloadSelector === null ? [] : ["workloadSelector"]];
+    // As in Istio, no labels are those of nobody here.
+    const isForNobody = workloadSelector === null
+      ? resolution === "STATIC" && endpoints.length === 0
+      : Object.keys(workloadSelector.labels).length === 0;
+    if (!isForNobody) continue;
+    const why = workloadSelector === null ? "has no endpoints" : "has no labels, and selects nobody";
+    yield warning(CODES.noWorkloads, resource, path, `${why}, so that calls are answered 503`, null);
+  }
   for (const { resource, path, labels, isMeshWide = false } of selectors(resources)) {
     const isThere = isMeshWide
       ? workloads.couldSelectAnywhere(labels)
