@@ -117,7 +117,7 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
   const platform = readPlatformTrust(options);
   const { Sidecar } = await import("../sidecar/sidecar.ts");
   const { JoinError } = await import("../sidecar/joining.ts");
-  const { EnrolmentRefused } = await import("../sidecar/enrolment.ts");
+  const { ClocksDiffer, EnrolmentRefused } = await import("../sidecar/enrolment.ts");
   const { IdentityError } = await import("../identity/identity_error.ts");
   try {
     return await Sidecar.start({
@@ -145,6 +145,10 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
         "`bowline token create` makes another token; ca/audit.jsonl of the control plane says why not this one",
         { cause: error },
       );
+    }
+    if (error instanceof ClocksDiffer) {
+      const hint = "set it right, and join with a new token: this one is used up";
+      throw new CommandError(EXIT.error, error.message, hint, { cause: error });
     }
     if (error instanceof JoinError || error instanceof IdentityError) {
       throw new CommandError(EXIT.badInput, error.message, undefined, { cause: error });
