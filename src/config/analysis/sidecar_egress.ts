@@ -1,5 +1,6 @@
 /** IST0101 and BOW0067: hosts that a Sidecar lets its workloads see and nothing defines, and ports that none of them has. */
 import { CODES } from "../codes.ts";
+import { nearest } from "../../lib/edit_distance.ts";
 import { hostMatches, resolveHost, serviceHost } from "../host.ts";
 import type { ResourceSet } from "../resource.ts";
 import type { EgressHost } from "../schema/scoped_host.ts";
@@ -14,14 +15,24 @@ export interface SeenHost {
 
 export const sidecarEgress: Analyzer = function* (resources, registry) {
   const all = [...definedHosts(resources)];
+  const namespaces = new Set(all.map(({ namespace }) => namespace));
   for (const resource of resources.sidecars) {
     const { namespace } = resource;
     for (const [index, { hosts, port }] of resource.spec.egress.entries()) {
       const path = ["spec", "egress", index];
       const found = hosts.map((host) => all.filter((one) => covers(host, one, namespace)));
-      for (const [place, { excluded, host }] of hosts.entries()) {
-        // Of whole namespaces there may be nothing yet.
-        if (excluded || host === "*" || (found[place] as SeenHost[]).length > 0) continue;
+      for (const [place, { excluded, host, namespace: from }] of hosts.entries()) {
+        if (excluded || (found[place] as SeenHost[]).length > 0) continue;
+        if (host === "*") {
+          // Of a whole namespace there may be nothing yet, unless its name looks like another one's.
+          const meant = nearest(from, namespaces);
+          if (meant === undefined) continue;
+          const message =
+            `no Service or ServiceEntry is in the namespace ${from}, so that this shows nothing`;
+          const hint = `did you mean "${meant}/*"?`;
+          yield warning(CODES.referenceNotFound, resource, [...path, "hosts", place], message, hint);
+          continue;
+        }
         yield warning(
           CODES.referenceNotFound,
           resource,

@@ -1,7 +1,8 @@
 /** What a Gateway's server, or a Sidecar's listener, asks for in vain. */
 import { describe, expect, test } from "bun:test";
-import type { Written } from "../config_texts.ts";
-import { findings } from "../found.ts";
+import { analyze } from "../../../../src/config/analysis/analyzers.ts";
+import { resourcesOf, type Written } from "../config_texts.ts";
+import { A, findings } from "../found.ts";
 
 function gateway(server: string): Written {
   return ["Gateway", "front", `selector: {app: edge}\nservers: [{hosts: ["*"], ${server}}]`];
@@ -59,5 +60,16 @@ describe("idleRedirects", () => {
     expect(codes("BOW0057", redirecting("HTTP", ""))).toEqual([]);
     const mesh: Written = ["MeshConfig", "mesh", "defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}"];
     expect(codes("BOW0057", mesh, redirecting("HTTPS", ", mode: SIMPLE, credentialName: a"))).toEqual([]);
+  });
+});
+
+describe("sidecarEgress", () => {
+  const hints = (namespace: string) =>
+    analyze(resourcesOf([A, ["Sidecar", "s", `egress: [{hosts: ["${namespace}/*"]}]`]]))
+      .filter(({ code }) => code === "IST0101").map(({ hint }) => hint);
+
+  test("a namespace without services is told where its name looks like another's, else there may be nothing yet", () => {
+    expect(hints("tutoral")).toEqual(['did you mean "tutorial/*"?']);
+    for (const namespace of ["tutorial", ".", "*", "~", "istio-system"]) expect(hints(namespace)).toEqual([]);
   });
 });
