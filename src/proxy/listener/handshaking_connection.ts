@@ -39,6 +39,8 @@ export class HandshakingConnection implements TlsWireOwner {
     if (this.#closed) return;
     this.#wheel.clear(this);
     this.#onOver(this);
+    // So does the peer that leaves, of whom nothing is known: most often it looked whether the port is open.
+    if ((error as NodeJS.ErrnoException | null)?.code === "ECONNRESET") return wire.terminate();
     this.#judge(wire, error);
   }
 

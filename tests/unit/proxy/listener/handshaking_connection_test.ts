@@ -53,4 +53,11 @@ describe("HandshakingConnection", () => {
     connection.onHandshake(wire as unknown as TlsWire, new Error("ECONNRESET"));
     expect(told).toEqual([]);
   });
+
+  test("HandshakingConnection whose peer has left has none to judge either", () => {
+    const { wire, told, connection } = shaking();
+    const left = Object.assign(new Error("ECONNRESET"), { code: "ECONNRESET" });
+    connection.onHandshake(wire as unknown as TlsWire, left);
+    expect([told, wire.terminated]).toEqual([["over"], true]);
+  });
 });
