@@ -10,7 +10,7 @@ import { afterwards, type Bowline, endEverythingAfterwards, scenario, until } fr
 import { type CurlAnswer, viaSidecar } from "./clients.ts";
 import { DnsServer } from "./dns_server.ts";
 import { Mesh } from "./mesh.ts";
-import { service, workload } from "./resources.ts";
+import { meshConfig, service, trafficPolicy, workload } from "./resources.ts";
 
 const mesh = new Mesh("127.0.38");
 const CLIENT = mesh.address(10);
@@ -23,16 +23,6 @@ const failing = new Set<string>();
 const held: ServerResponse[] = [];
 
 endEverythingAfterwards();
-
-function rule(host: string, policy: string): string {
-  return `apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: ${host.replaceAll("*", "any")}, namespace: shop }
-spec:
-  host: "${host}"
-  trafficPolicy: ${policy}
-`;
-}
 
 /** An external host, called as HTTP on port 80. */
 function external(host: string, rest: string, targetPort = 80): string {
@@ -112,7 +102,7 @@ const named = (name: string) => ({ names: [{ type: "dns" as const, value: name }
 
 function tls(host: string, last: number, settings: string): string[] {
   const fixed = `resolution: STATIC\n  endpoints: [{ address: ${mesh.address(last)} }]`;
-  return [external(host, fixed, 8443), rule(host, `{ tls: { ${settings} } }`)];
+  return [external(host, fixed, 8443), trafficPolicy(host, `{ tls: { ${settings} } }`)];
 }
 
 let client: Bowline;
@@ -130,11 +120,7 @@ beforeAll(async () => {
   await startMutualNginx(33, authority, await authority.issue(named("mutual.test")));
   mesh.write(
     "mesh.yaml",
-    `apiVersion: mesh.istio.io/v1alpha1
-kind: MeshConfig
-metadata: { name: mesh }
-spec: { outboundTrafficPolicy: { mode: REGISTRY_ONLY } }
-`,
+    meshConfig("{ outboundTrafficPolicy: { mode: REGISTRY_ONLY } }"),
   );
   mesh.write(
     "services.yaml",
@@ -150,10 +136,13 @@ spec: { outboundTrafficPolicy: { mode: REGISTRY_ONLY } }
   const ejection = "{ consecutive5xxErrors: 1, interval: 1s, baseEjectionTime: 2s, maxEjectionPercent: 100 }";
   mesh.write(
     "rules.yaml",
-    rule("breaker", `{ loadBalancer: { simple: ROUND_ROBIN }, outlierDetection: ${ejection} }`),
-    rule("slow", "{ connectionPool: { tcp: { maxConnections: 1 }, http: { http1MaxPendingRequests: 1 } } }"),
-    rule("sticky", "{ loadBalancer: { consistentHash: { httpCookie: { name: seat, ttl: 60s } } } }"),
-    rule("zoned", `{ outlierDetection: ${ejection} }`),
+    trafficPolicy("breaker", `{ loadBalancer: { simple: ROUND_ROBIN }, outlierDetection: ${ejection} }`),
+    trafficPolicy(
+      "slow",
+      "{ connectionPool: { tcp: { maxConnections: 1 }, http: { http1MaxPendingRequests: 1 } } }",
+    ),
+    trafficPolicy("sticky", "{ loadBalancer: { consistentHash: { httpCookie: { name: seat, ttl: 60s } } } }"),
+    trafficPolicy("zoned", `{ outlierDetection: ${ejection} }`),
   );
   mesh.write(
     "outside.yaml",

@@ -5,7 +5,7 @@ import { type Echo, sha256, startEcho } from "./apps.ts";
 import { afterwards, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
-import { service, workload } from "./resources.ts";
+import { authorizationPolicy, service, workload } from "./resources.ts";
 
 const mesh = new Mesh("127.0.57");
 const CLIENT = mesh.address(10);
@@ -99,11 +99,7 @@ spec:
 `;
 
 function policy(app: string, name: string, spec: string): string {
-  return `apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: ${app}-${name}, namespace: shop }
-spec: { selector: { matchLabels: { app: ${app} } }, ${spec} }
-`;
+  return authorizationPolicy(`${app}-${name}`, `{ selector: { matchLabels: { app: ${app} } }, ${spec} }`);
 }
 
 const APPS = ["plain", "open", "partial", "whole", "unknown"];

@@ -5,7 +5,7 @@ import { bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts"
 import { curl } from "./clients.ts";
 import { gateway, ingress, routes, TO_WEB } from "./gateways.ts";
 import { Mesh } from "./mesh.ts";
-import { service, workload } from "./resources.ts";
+import { meshConfig, service, workload } from "./resources.ts";
 
 const mesh = new Mesh("127.0.83");
 const WEB = mesh.address(11);
@@ -48,11 +48,7 @@ spec:
 function topology(text: string): void {
   mesh.write(
     "mesh.yaml",
-    `apiVersion: mesh.istio.io/v1alpha1
-kind: MeshConfig
-metadata: { name: mesh, namespace: istio-system }
-spec: { defaultConfig: { gatewayTopology: { ${text} } } }
-`,
+    meshConfig(`{ defaultConfig: { gatewayTopology: { ${text} } } }`),
   );
 }
 

@@ -19,6 +19,7 @@ import { AT, edge, OF_THE_MESH, startAliceAndBob } from "./alice_and_bob.ts";
 import { afterwards, type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
+import { authorizationPolicy, meshConfig } from "./resources.ts";
 
 const HOUR_MS = 3_600_000;
 const ID = "spiffe://cluster.local/ns/shop/sa/alice";
@@ -179,16 +180,17 @@ describe("a server that a sidecar takes for a workload", () => {
 
 describe("another name of the trust domain", () => {
   const aliased = ID.replace("cluster.local", "old.local");
-  const meshConfig = (aliases: string) =>
-    `apiVersion: mesh.istio.io/v1alpha1\nkind: MeshConfig\nmetadata: { name: mesh }\n` +
-    `spec: { trustDomain: cluster.local, trustDomainAliases: [${aliases}] }\n`;
+  const named = (aliases: string) =>
+    meshConfig(`{ trustDomain: cluster.local, trustDomainAliases: [${aliases}] }`);
 
   scenario("is believed once the MeshConfig says so, by callers, by callees and by policies", async () => {
-    mesh.write("mesh-config.yaml", meshConfig("old.local"));
+    mesh.write("mesh-config.yaml", named("old.local"));
     mesh.write(
       "policy.yaml",
-      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: a, namespace: shop }\n" +
-        "spec: { rules: [{ from: [{ source: { principals: [cluster.local/ns/shop/sa/alice] } }] }] }\n",
+      authorizationPolicy(
+        "a",
+        "{ rules: [{ from: [{ source: { principals: [cluster.local/ns/shop/sa/alice] } }] }] }",
+      ),
     );
     const leaf = await authority.issue({ names: [uri(aliased)] });
     await until(
@@ -205,7 +207,7 @@ describe("another name of the trust domain", () => {
   });
 
   scenario("is refused again when it is no more", async () => {
-    mesh.write("mesh-config.yaml", meshConfig(""));
+    mesh.write("mesh-config.yaml", named(""));
     mesh.write("policy.yaml", "");
     const leaf = await authority.issue({ names: [uri(aliased)] });
     await until("the alias is refused", async () => await overTls(BOB, 15008, leaf, CALL) === "");
@@ -214,10 +216,10 @@ describe("another name of the trust domain", () => {
   scenario("of another mesh is refused as an edit", async () => {
     mesh.write(
       "mesh-config.yaml",
-      meshConfig("").replace("trustDomain: cluster.local", "trustDomain: x.test"),
+      named("").replace("trustDomain: cluster.local", "trustDomain: x.test"),
     );
     await mesh.controlPlane.says("BOW0034");
-    mesh.write("mesh-config.yaml", meshConfig(""));
+    mesh.write("mesh-config.yaml", named(""));
   });
 });
 

@@ -195,7 +195,7 @@ const MISTAKES: readonly (readonly [what: string, change: () => void, file: stri
   [
     "one that expired",
     () => {
-      authority("past", { issuer: "intermediate", at: ["faketime", "2020-01-01 00:00:00"] });
+      authority("past", { issuer: "intermediate", at: ["faketime", "-f", "2020-01-01 00:00:00"] });
       plug("past");
     },
     "ca-cert.pem",

@@ -4,7 +4,7 @@ import { type Echo, startEcho } from "./apps.ts";
 import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { curl, exchange, runCurl, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
-import { service, workload } from "./resources.ts";
+import { authorizationPolicy, meshConfig, service, workload } from "./resources.ts";
 import { scrape, total } from "./scrape.ts";
 
 const mesh = new Mesh("127.0.42");
@@ -28,17 +28,9 @@ spec:
 `;
 }
 
-function policy(name: string, spec: string): string {
-  return `apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: ${name}, namespace: shop }
-spec: ${spec}
-`;
-}
-
 function bytesFrom(principals: readonly string[]): string {
   const source = `{ principals: ${JSON.stringify(principals)} }`;
-  return policy(
+  return authorizationPolicy(
     "bytes",
     `{ selector: { matchLabels: { app: bytes } }, rules: [{ from: [{ source: ${source} }] }] }`,
   );
@@ -65,31 +57,31 @@ beforeAll(async () => {
   const deny = (rule: string) => `{ ${select("web")}, action: DENY, rules: [{ ${rule} }] }`;
   mesh.write(
     "policies.yaml",
-    policy(
+    authorizationPolicy(
       "no-admin",
       deny('to: [{ operation: { paths: ["/admin", "/hidden/{*}/x", "/ends/{**}/admin"] } }]'),
     ),
-    policy("no-admins", deny('when: [{ key: "request.headers[x-role]", values: [admin] }]')),
-    policy("no-secret", deny('to: [{ operation: { hosts: [secret.com, "ported.com:8080"] } }]')),
-    policy(
+    authorizationPolicy("no-admins", deny('when: [{ key: "request.headers[x-role]", values: [admin] }]')),
+    authorizationPolicy("no-secret", deny('to: [{ operation: { hosts: [secret.com, "ported.com:8080"] } }]')),
+    authorizationPolicy(
       "no-forged",
       deny('when: [{ key: "request.headers[x-envoy-original-path]", values: ["*"] }]'),
     ),
-    policy(
+    authorizationPolicy(
       "public",
       `{ ${
         select("web")
       }, rules: [{ from: [{ source: { principals: ["cluster.local/ns/shop/sa/client"] } }], ` +
         `to: [{ operation: { paths: ["/public*", "/admin*", "/hidden*", "/ends*"], notHosts: [other.com] } }] }] }`,
     ),
-    policy(
+    authorizationPolicy(
       "dots",
       `{ ${
         select("dots")
       }, rules: [{ from: [{ source: { principals: ["cluster.local/ns/shop/sa/cl.ent"] } }] }, ` +
         `{ to: [{ operation: { paths: ["/a.b", "/r.*"] } }] }] }`,
     ),
-    policy("raw", `{ ${select("raw")}, rules: [{ to: [{ operation: { paths: ["/"] } }] }] }`),
+    authorizationPolicy("raw", `{ ${select("raw")}, rules: [{ to: [{ operation: { paths: ["/"] } }] }] }`),
   );
   mesh.write("bytes.yaml", bytesFrom(["*/ns/shop/sa/client"]));
   await mesh.startControlPlane();
@@ -298,9 +290,7 @@ describe("pathNormalization", () => {
       for (const [normalization, path, arrives] of [...SETTINGS, DECODED]) {
         mesh.write(
           "mesh.yaml",
-          "apiVersion: mesh.istio.io/v1alpha1\nkind: MeshConfig\n" +
-            "metadata: { name: mesh, namespace: istio-system }\n" +
-            `spec: { pathNormalization: { normalization: ${normalization} } }\n`,
+          meshConfig(`{ pathNormalization: { normalization: ${normalization} } }`),
         );
         const target = ["--path-as-is", "-H", "Host: web:8080", `http://${CLIENT}:15001${path}`];
         await until(`${normalization} holds`, async () => {
@@ -324,7 +314,7 @@ describe("an edit", () => {
     )
       .toBeGreaterThan(0);
     expect(await statusOf(HTTP1, "/public")).toBe(200);
-    mesh.write("stop.yaml", policy("stop", "{ action: DENY, rules: [{}] }"));
+    mesh.write("stop.yaml", authorizationPolicy("stop", "{ action: DENY, rules: [{}] }"));
     await until("everything is refused", async () => (await statusOf(HTTP1, "/public")) === 403);
   });
 });

@@ -57,14 +57,37 @@ spec:
 `;
 }
 
-/** Connections to the host carry so many requests, so that there are handshakes all the time. */
-export function requestsPerConnection(host: string, count: number): string {
+/** What a DestinationRule says of a host, or of a wildcard. `policy` is its `trafficPolicy` on one line. */
+export function trafficPolicy(host: string, policy: string): string {
   return `apiVersion: networking.istio.io/v1
 kind: DestinationRule
-metadata: { name: ${host}, namespace: ${NAMESPACE} }
+metadata: { name: "${host.replaceAll("*", "any")}", namespace: ${NAMESPACE} }
 spec:
-  host: ${host}
-  trafficPolicy: { connectionPool: { http: { maxRequestsPerConnection: ${count} } } }
+  host: "${host}"
+  trafficPolicy: ${policy}
+`;
+}
+
+/** Connections to the host carry so many requests, so that there are handshakes all the time. */
+export function requestsPerConnection(host: string, count: number): string {
+  return trafficPolicy(host, `{ connectionPool: { http: { maxRequestsPerConnection: ${count} } } }`);
+}
+
+/** `spec` on one line. */
+export function authorizationPolicy(name: string, spec: string): string {
+  return `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: ${NAMESPACE} }
+spec: ${spec}
+`;
+}
+
+/** The one MeshConfig; `spec` on one line. */
+export function meshConfig(spec: string): string {
+  return `apiVersion: mesh.istio.io/v1alpha1
+kind: MeshConfig
+metadata: { name: mesh, namespace: istio-system }
+spec: ${spec}
 `;
 }
 

@@ -14,7 +14,7 @@ import { OutsideAuthority, replaceFile } from "./certificates.ts";
 import { curl, RawConnection, viaSidecar } from "./clients.ts";
 import { startNode } from "./http2_peers.ts";
 import { Mesh } from "./mesh.ts";
-import { service, workload } from "./resources.ts";
+import { service, trafficPolicy, workload } from "./resources.ts";
 
 const mesh = new Mesh("127.0.54");
 const CLIENT = mesh.address(10);
@@ -32,16 +32,6 @@ const authority = new OutsideAuthority(mesh.directory, "authority");
 const file = (name: string) => join(mesh.directory, name);
 
 endEverythingAfterwards();
-
-function rule(host: string, policy: string): string {
-  return `apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: "${host.replace("*", "any")}", namespace: shop }
-spec:
-  host: "${host}"
-  trafficPolicy: ${policy}
-`;
-}
 
 function external(
   host: string,
@@ -176,33 +166,36 @@ spec:
   - port: { number: 8080, protocol: HTTP, name: http }
     defaultEndpoint: unix://${file("app.sock")}
 `,
-    rule("inner", `{ ${client} }`),
-    rule("outer", `{ ${client} }`),
+    trafficPolicy("inner", `{ ${client} }`),
+    trafficPolicy("outer", `{ ${client} }`),
     external("one.test", NGINX, "HTTP", 80, PORT.plain),
     external("two.test", NGINX, "HTTP", 80, PORT.tls),
     external("bytes.test", NGINX, "TLS", 443, PORT.tls),
     external("connect.test", PROXY, "TCP", 7000, PORT.proxy),
     external("post.test", PROXY, "TCP", 7000, PORT.proxy),
-    rule("one.test", "{ proxyProtocol: { version: V1 } }"),
-    rule("two.test", `{ proxyProtocol: { version: V1 }, ${tls} }`),
-    rule("bytes.test", "{ proxyProtocol: { version: V2 } }"),
-    rule("connect.test", `{ ${tunnel("")} }`),
-    rule("post.test", `{ ${tunnel(", protocol: POST")} }`),
+    trafficPolicy("one.test", "{ proxyProtocol: { version: V1 } }"),
+    trafficPolicy("two.test", `{ proxyProtocol: { version: V1 }, ${tls} }`),
+    trafficPolicy("bytes.test", "{ proxyProtocol: { version: V2 } }"),
+    trafficPolicy("connect.test", `{ ${tunnel("")} }`),
+    trafficPolicy("post.test", `{ ${tunnel(", protocol: POST")} }`),
     external("full.test", FAR, "TCP", 7000, PORT.app),
-    rule("full.test", FEW),
+    trafficPolicy("full.test", FEW),
     service("full", 7000).replace("name: http", "name: tcp").replace("app: full", "app: inner")
       .replace("port: 7000", `port: 7000, targetPort: ${PORT.app}`),
-    rule("full", FEW),
+    trafficPolicy("full", FEW),
     twofold("a.wide.test"),
     twofold("x-dev.wide.test"),
     `${
-      rule("*.wide.test", "{ outlierDetection: { consecutive5xxErrors: 1, maxEjectionPercent: 100 } }")
+      trafficPolicy(
+        "*.wide.test",
+        "{ outlierDetection: { consecutive5xxErrors: 1, maxEjectionPercent: 100 } }",
+      )
     }  subsets:
   - { name: one, labels: { v: one } }
   - { name: two, labels: { v: two } }
 `,
     `${
-      rule("*-dev.wide.test", "{ loadBalancer: { simple: ROUND_ROBIN } }")
+      trafficPolicy("*-dev.wide.test", "{ loadBalancer: { simple: ROUND_ROBIN } }")
     }  subsets: [{ name: dev, labels: { v: two } }]\n`,
     WILDCARD_ROUTES,
     `apiVersion: networking.istio.io/v1
@@ -222,7 +215,7 @@ spec:
   http: [{ route: [{ destination: { host: onwards.test } }], headers: { response: { set: { by: rules } } } }]
 `,
     external("*.open.test", FAR, "HTTP", 80, PORT.tls),
-    rule("*.open.test", `{ tls: { mode: SIMPLE, caCertificates: ${authority.rootFile} } }`),
+    trafficPolicy("*.open.test", `{ tls: { mode: SIMPLE, caCertificates: ${authority.rootFile} } }`),
   );
   await Promise.all([EITHER_HTTP(INNER), EITHER_HTTP(OUTER), HTTP_PROXY].map(startNode));
   startNginx();
