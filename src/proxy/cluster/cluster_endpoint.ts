@@ -22,7 +22,7 @@ export class ClusterEndpoint implements PoolMember {
   }
 
   get active(): number {
-    return this.http2Host === null ? this.host.active : this.host.active + this.http2Host.active;
+    return this.http2Host === null ? this.host.load : this.host.load + this.http2Host.load;
   }
 
   get key(): string {

@@ -57,6 +57,9 @@ export class Host implements UpstreamOwner {
   readonly address: HostAddress;
   /** What its cluster limits; null: nothing, and nothing is counted. */
   readonly usage: HostUsage | null;
+  /** Of the hosts that stand in for this one. */
+  #activeElsewhere = 0;
+  readonly #standsInFor: Host | null;
   #active = 0;
   readonly #context: HostContext;
   /** Connections that can take a request; the last one is asked first, so that the others fall idle and close. */
@@ -69,20 +72,38 @@ export class Host implements UpstreamOwner {
   #retired = false;
   #connectTimeoutMs = 0;
 
-  constructor(address: HostAddress, context: HostContext, limits: PoolLimits | null = null) {
+  /** `standsInFor`: the host by which a cluster knows the endpoint. */
+  constructor(
+    address: HostAddress,
+    context: HostContext,
+    limits: PoolLimits | null = null,
+    standsInFor: Host | null = null,
+  ) {
     this.address = address;
+    this.#standsInFor = standsInFor;
     this.#context = context;
     this.usage = limits === null ? null : new HostUsage(limits, context.wheel);
   }
 
-  /** Requests in flight, from being sent here to their end: what least-request balancing compares. */
+  countsFor(limits: PoolLimits | null, endpoint: Host | null): boolean {
+    return (this.usage?.limits ?? null) === limits && this.#standsInFor === endpoint;
+  }
+
+  /** Requests in flight, from being sent here to their end. */
   get active(): number {
     return this.#active;
   }
 
   set active(count: number) {
-    if (this.usage !== null) this.usage.limits.requests += count - this.#active;
+    const more = count - this.#active;
+    if (this.usage !== null) this.usage.limits.requests += more;
+    if (this.#standsInFor !== null) this.#standsInFor.#activeElsewhere += more;
     this.#active = count;
+  }
+
+  /** What its endpoint has to do for this proxy: what least-request balancing compares. */
+  get load(): number {
+    return this.#active + this.#activeElsewhere;
   }
 
   /**

@@ -32,6 +32,11 @@ export class HostTable {
     return this.#in(this.#passthrough, address, limits);
   }
 
+  /** Where a call goes that `endpoint` itself cannot carry; it is a load of the endpoint's all the same. */
+  onBehalfOf(endpoint: Host, address: HostAddress, limits: PoolLimits | null): Host {
+    return this.#in(this.#passthrough, address, limits, endpoint);
+  }
+
   /** Keeps the hosts that the new snapshot uses; the others close their connections when they fall idle. */
   retain(used: ReadonlySet<Host>): void {
     for (const [key, host] of this.#hosts) {
@@ -41,14 +46,19 @@ export class HostTable {
     }
   }
 
-  #in(hosts: Map<string, Host>, address: HostAddress, limits: PoolLimits | null): Host {
+  #in(
+    hosts: Map<string, Host>,
+    address: HostAddress,
+    limits: PoolLimits | null,
+    endpoint: Host | null = null,
+  ): Host {
     const key = hostKey(address);
     const known = hosts.get(key);
-    if (known !== undefined && (known.usage?.limits ?? null) === limits) return known;
-    // It counts for other limits, of a snapshot that did not compile, or of a cluster that went.
+    if (known?.countsFor(limits, endpoint) === true) return known;
+    // It counts for others, of a snapshot that did not compile, or of a cluster that went.
     known?.retire();
     if (hosts === this.#passthrough && hosts.size >= PASSTHROUGH_HOSTS_MAX) this.#dropPassthrough();
-    const host = new Host(address, this.#context, limits);
+    const host = new Host(address, this.#context, limits, endpoint);
     hosts.set(key, host);
     return host;
   }

@@ -39,15 +39,13 @@ export function upstreamHost(
   }
   if (asksForTheCallsName(cluster) && endpoint.meshPort === null) {
     const { hostname, port } = host.address;
-    return hosts.passthrough(
-      { hostname, port, ...spokenTo(head, cluster), ...ownTerms(head, ends, to) },
-      limits,
-    );
+    const address = { hostname, port, ...spokenTo(head, cluster), ...ownTerms(head, ends, to) };
+    return hosts.onBehalfOf(host, address, limits);
   }
   if (http2Host !== null && head.http2 === true && head.tunnel !== "connect") return http2Host;
   if (head.tunnel !== "connect" || isMeshHop(endpoint)) return host;
   if (tunnelOf(head, chosen, cluster) !== undefined) return host;
-  return hosts.passthrough({ ...host.address, ...ownTerms(head, ends, to), protocol: "tcp" }, limits);
+  return hosts.onBehalfOf(host, { ...host.address, ...ownTerms(head, ends, to), protocol: "tcp" }, limits);
 }
 
 /** Where the client was going, for a cluster that asks for no more. Null: it would lead back here. */

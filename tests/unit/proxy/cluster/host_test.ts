@@ -329,6 +329,23 @@ describe("HostTable", () => {
     expect(table.passthrough(address)).not.toBe(host);
   });
 
+  test("HostTable.onBehalfOf() adds to the endpoint's load, and to nothing else of it", () => {
+    const table = new HostTable(hostOf().context);
+    const endpoint = table.get(PLAIN);
+    const bytes = { ...PLAIN, protocol: "tcp" } as const;
+    const carrier = table.onBehalfOf(endpoint, bytes, null);
+    expect(table.onBehalfOf(endpoint, bytes, null)).toBe(carrier);
+    endpoint.active++;
+    carrier.active += 2;
+    expect([endpoint.load, endpoint.active, carrier.load]).toEqual([3, 1, 2]);
+    carrier.active--;
+    expect(endpoint.load).toBe(2);
+    // Of another cluster, or of nobody.
+    const other = table.get({ ...PLAIN, protocol: "http2" });
+    expect(table.onBehalfOf(other, bytes, null)).not.toBe(carrier);
+    expect(table.passthrough(bytes)).not.toBe(carrier);
+  });
+
   test("HostTable.retain() keeps used hosts with their connections and retires the others", () => {
     const { context, network } = hostOf();
     const table = new HostTable(context);

@@ -275,6 +275,16 @@ describe("a CONNECT to a port of a service that carries bytes", () => {
     expect(await client.read()).toStartWith("HTTP/1.1 200");
   });
 
+  test("OutboundAcceptor counts what an endpoint carries where the least loaded is looked for", () => {
+    const one = plane({ protocol: "tcp", routes: [{ origin: null, destinations: [to("")] }] });
+    const [member] = one.compiled.clusters.get(to("").cluster)!.endpoints;
+    const clients = [one.caller(), one.caller()];
+    for (const client of clients) client.send("CONNECT shop.test:80 HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(member?.active).toBe(2);
+    for (const connection of one.network.attempts) connection.refuse();
+    expect(member?.active).toBe(0);
+  });
+
   test("OutboundAcceptor calls nobody whom no rule names where only declared hosts may be called", async () => {
     const matches = [{ serverNames: ["else.test"], addresses: [] }];
     const one = plane({ protocol: "tls", routes: [{ origin: null, matches, destinations: [to("")] }] });
