@@ -43,6 +43,13 @@ export interface HiddenService {
   readonly why: string;
 }
 
+/** A VirtualService that has no say at a gateway. */
+export interface UnboundRules {
+  /** In full, or wildcards; lower case. */
+  readonly hosts: readonly string[];
+  readonly rules: readonly SkippedRule[];
+}
+
 export interface ProxySettings {
   readonly kind: "proxy";
   readonly name: "self";
@@ -86,6 +93,8 @@ export interface ProxySettings {
   readonly doors?: readonly SidecarDoor[];
   /** As `skipped` of a virtual host: only where people ask why, never in a push. */
   readonly hidden?: readonly HiddenService[];
+  /** The same of a gateway. */
+  readonly unbound?: readonly UnboundRules[];
 }
 
 export interface RevokedIdentity {

@@ -6,7 +6,7 @@ import type { ResourceSet } from "../config/resource.ts";
 import type { ConnectionPool } from "../config/schema/connection_pool.ts";
 import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import type { SidecarSpec } from "../config/schema/sidecar.ts";
-import type { HiddenService } from "../model/snapshot.ts";
+import type { HiddenService, UnboundRules } from "../model/snapshot.ts";
 import { sameElements } from "../lib/same_elements.ts";
 import { BodyCache } from "./body_cache.ts";
 import { comparedByAny } from "./cluster_settings.ts";
@@ -24,6 +24,7 @@ import { type MeshService, type ServicePort, servicesOf } from "./services.ts";
 import { SidecarScopes } from "./sidecar_scopes.ts";
 import { SidecarViews } from "./sidecar_views.ts";
 import { effectivePolicy } from "./traffic_policies.ts";
+import { unboundRules } from "./unbound_rules.ts";
 import { VirtualServices } from "./virtual_services.ts";
 
 /** The generation before, for views that are made from those that it had. */
@@ -156,6 +157,11 @@ export class CompiledConfig {
     const scope = viewer.role === "gateway" ? null : this.#sidecars.scopeFor(viewer);
     const { namespace } = viewer;
     return hiddenServices(this.services.all, namespace, this.services.visibleFrom(namespace, scope), scope);
+  }
+
+  /** The VirtualServices that have no say at a gateway. */
+  unboundAt(viewer: Viewer): readonly UnboundRules[] {
+    return viewer.role === "gateway" ? unboundRules(withDefaultExports(this.#written), viewer) : [];
   }
 
   /** What DestinationRules say of the connections to a workload itself, at a port of a service that it stands behind. */

@@ -225,7 +225,9 @@ export class World {
       const mtls = plainTextRule(peers);
       const doors = doorsOf(workload, sidecar);
       const { protocolDetectionTimeout: detectionTimeoutMs } = this.#config.mesh;
-      const hidden = this.#input.tellsSkipped === true ? this.#config.hiddenFrom(workload) : [];
+      const isAsked = this.#input.tellsSkipped === true;
+      const hidden = isAsked ? this.#config.hiddenFrom(workload) : [];
+      const unbound = isAsked ? this.#config.unboundAt(workload) : [];
       const body: ProxySettings = {
         kind: "proxy",
         name: "self",
@@ -251,6 +253,7 @@ export class World {
         ...(Object.keys(labels).length === 0 ? {} : { labels }),
         ...(doors.length === 0 ? {} : { doors }),
         ...(hidden.length === 0 ? {} : { hidden }),
+        ...(unbound.length === 0 ? {} : { unbound }),
       };
       resource = { version: contentHash(body), body };
       this.#settings.set(workload, resource);

@@ -2,7 +2,7 @@
 import { clusterName } from "../../model/cluster.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
 import type { RequestHead } from "../exchange.ts";
-import { HTTPS_REDIRECT } from "../filters/gateway.ts";
+import { edgeHost, HTTPS_REDIRECT } from "../filters/gateway.ts";
 import { isGrpc } from "../local_reply.ts";
 import { type CompiledVirtualHost, explainRoutes, findRoute, RouteTable } from "../route/route_table.ts";
 import { explainAction, NO_ACTION } from "./action.ts";
@@ -90,12 +90,23 @@ function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
 
 function atGateway(mesh: MeshView, scheme: ExplainScheme, head: RequestHead): Outcome {
   const verdict = gatewayVerdict(mesh, scheme, head);
+  const unbound = rulesUnbound(mesh, edgeHost(head.authority));
   switch (verdict.type) {
-    case "host":
-      return { ...routed(mesh, verdict.found, head), guarded: "http" };
+    case "host": {
+      const { trace, origins, ...outcome } = routed(mesh, verdict.found, head);
+      return {
+        ...outcome,
+        trace: [...unbound.trace, ...trace],
+        origins: [...unbound.origins, ...origins],
+        guarded: "http",
+      };
+    }
     case "refused":
-    case "not-found":
       return unrouted(verdict.type, verdict.why);
+    case "not-found": {
+      const { trace, origins, ...outcome } = unrouted(verdict.type, verdict.why);
+      return { ...outcome, trace: [...trace, ...unbound.trace], origins: [...origins, ...unbound.origins] };
+    }
     case "redirect": {
       const { location, service, why } = verdict;
       const common = { service, route: null, trace: [aside(true, why)], origins: [null], notes: [] };
@@ -112,6 +123,17 @@ function atGateway(mesh: MeshView, scheme: ExplainScheme, head: RequestHead): Ou
       return ofBytes(mesh, found, head, { service: null, what, none });
     }
   }
+}
+
+/** Of VirtualServices for the host that have no say at the gateway. */
+function rulesUnbound({ settings: { unbound = [] } }: MeshView, host: string): ReturnType<typeof inTrace> {
+  const named = unbound.filter(({ hosts }) => hosts.some((one) => isFor(one, host)));
+  return inTrace(looked(named.flatMap(({ rules }) => rules), []));
+}
+
+/** Whether a host, or a wildcard, of a VirtualService is for that one. */
+function isFor(named: string, host: string): boolean {
+  return named === host || (named.startsWith("*") && host.endsWith(named.slice(1)));
 }
 
 function routed(mesh: MeshView, found: CompiledVirtualHost<unknown>, head: RequestHead): Outcome {

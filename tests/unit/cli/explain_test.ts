@@ -22,6 +22,7 @@ import {
   TOKENS,
   TUNED,
   TUTORIAL,
+  UNBOUND,
   UPSTREAM,
 } from "./explained_meshes.ts";
 
@@ -61,6 +62,8 @@ const CASES: readonly [name: string, mesh: ResourceSet, from: string, url: strin
   ["gateway_host", EGRESS, "edge/egress", "https://api.partner.example:8080/"],
   ["gateway_https", EDGE, "edge/in", "https://web.test/api"],
   ["gateway_no_host", EGRESS, "edge/egress", "https://other.example:8080/"],
+  ["gateway_unbound", UNBOUND, "edge/in", "http://web.test/"],
+  ["gateway_unbound_host", UNBOUND, "edge/in", "http://a.web.test/"],
   ["gateway_no_port", EGRESS, "edge/egress", "http://api.partner.example/"],
   ["gateway_no_rule", EDGE, "edge/in", "https://web.test/"],
   ["gateway_no_server", EDGE, "edge/in", "https://other.test/"],

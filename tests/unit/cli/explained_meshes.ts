@@ -286,3 +286,26 @@ export const SCOPED = load(
     "{hosts: [front], http: [{route: [{destination: {host: ledger.pay.svc.cluster.local}}]}]}",
   ),
 );
+
+/** A gateway, and VirtualServices that it does not heed. */
+export const UNBOUND = load(
+  service("web", "shop"),
+  workloadEntry("in", "edge", "{address: 10.0.0.9, labels: {istio: edge}}"),
+  workloadEntry("web-1", "shop", "{address: 10.0.0.2, labels: {app: web}, serviceAccount: web}"),
+  resource(
+    "Gateway edge/main",
+    `{selector: {istio: edge}, servers: [
+      {port: {number: 80, name: http, protocol: HTTP}, hosts: [other/web.test, "shop/*.web.test"]}]}`,
+  ),
+  ...[
+    ["shop/by-host", "[web.test]", "edge/main", ""],
+    ["shop/by-mesh", "[web.test]", "mesh", ""],
+    ["shop/by-export", '["*.web.test"]', "edge/main", "exportTo: [.], "],
+    ["shop/routes", "[a.web.test]", "edge/main", ""],
+  ].map(([name, hosts, gateways, more]) =>
+    resource(
+      `VirtualService ${name}`,
+      `{hosts: ${hosts}, gateways: [${gateways}], ${more}http: [{route: [{destination: {host: web}}]}]}`,
+    )
+  ),
+);
