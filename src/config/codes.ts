@@ -125,6 +125,10 @@ export const CODES = {
   plainToStrict: "BOW0073",
   /** A port of a Gateway or a Sidecar that the proxy itself has. */
   ownPort: "BOW0074",
+  /** A condition of a match that no request meets. */
+  neverMet: "BOW0075",
+  /** A CORS policy that allows no origin. */
+  corsWithoutOrigin: "BOW0076",
   /** Istio's ReferencedResourceNotFound: a host, a subset, a gateway or a delegate that nothing defines. */
   referenceNotFound: "IST0101",
   /** Istio's SchemaValidationError: a value of the wrong type, out of range, missing, or at odds with another. */

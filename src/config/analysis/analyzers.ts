@@ -24,6 +24,7 @@ import { gatewayReference } from "./gateway_reference.ts";
 import { gatewayWorkloads } from "./gateway_workloads.ts";
 import { HostRegistry } from "./host_registry.ts";
 import { idleRedirects } from "./idle_redirects.ts";
+import { impossibleMatches } from "./impossible_matches.ts";
 import { ineffectivePolicies } from "./ineffective_policies.ts";
 import { ineffectiveSelectors } from "./ineffective_selectors.ts";
 import { ingressSubsets } from "./ingress_subsets.ts";
@@ -56,6 +57,7 @@ import { sidecarEgress } from "./sidecar_egress.ts";
 import { sidecarIngress } from "./sidecar_ingress.ts";
 import { sidecarPorts } from "./sidecar_ports.ts";
 import { sidecarTls } from "./sidecar_tls.ts";
+import { silentCors } from "./silent_cors.ts";
 import { singleResources } from "./single_resources.ts";
 import { subsetEndpoints } from "./subset_endpoints.ts";
 import { subsetPolicies } from "./subset_policies.ts";
@@ -100,8 +102,10 @@ const ANALYZERS: readonly Analyzer[] = [
   matchPorts,
   matchSources,
   matchTraps,
+  impossibleMatches,
   meshLeftOut,
   mirrorShare,
+  silentCors,
   outdoneSettings,
   outlierCounts,
   ownPorts,
