@@ -61,7 +61,7 @@ export class AdminClient {
     }
     if (response.status !== 200) throw this.#refused(response.status, parseJson(await this.#read(response)));
     try {
-      for await (const chunk of (response.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+      for await (const chunk of response.body ?? []) {
         yield* lines.push(chunk);
       }
     } catch (error) {
@@ -93,7 +93,7 @@ export class AdminClient {
   async #read(response: Response): Promise<string> {
     const { replyBytesMax } = this.#limits;
     const body = new BoundedBytes(replyBytesMax);
-    for await (const chunk of (response.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+    for await (const chunk of response.body ?? []) {
       if (!body.add(chunk)) {
         throw new CommandError(
           EXIT.error,

@@ -5,7 +5,7 @@ import { BoundedBytes } from "../lib/bounded_bytes.ts";
 export async function boundedFetch(url: string, init: RequestInit, bytesMax: number): Promise<Response> {
   const response = await fetch(url, { ...init, redirect: "error" });
   const body = new BoundedBytes(bytesMax);
-  for await (const piece of (response.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+  for await (const piece of response.body ?? []) {
     if (!body.add(piece)) throw new Error(`The answer is longer than ${bytesMax} bytes`);
   }
   return new Response(body.joined(), { status: response.status, headers: response.headers });

@@ -110,7 +110,7 @@ class FetchExchange implements ServerHandler {
     this.#stream.respond({ status: response.status, headers, bodyLength });
     if (response.body !== null) {
       try {
-        for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+        for await (const chunk of response.body) {
           if (this.#over) return;
           if (!this.#stream.body(chunk)) await new Promise<void>((resolve) => this.#wakeWriter = resolve);
         }

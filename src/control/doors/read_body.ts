@@ -14,7 +14,7 @@ export class BodyError extends Error {
 export async function readJson(request: Request, bytesMax: number): Promise<unknown> {
   const body = new BoundedBytes(bytesMax);
   if (request.body !== null) {
-    for await (const piece of request.body as unknown as AsyncIterable<Uint8Array>) {
+    for await (const piece of request.body) {
       if (!body.add(piece)) throw new BodyError(413, `The body is longer than ${bytesMax} bytes`);
     }
   }
