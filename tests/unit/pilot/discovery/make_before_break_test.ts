@@ -66,6 +66,14 @@ describe("Openings", () => {
     expect(sent(caller).length).toBeGreaterThan(0);
   });
 
+  test("Openings that are awaited leave no timer when the server closes", () => {
+    const { clock, registry, server, update } = startAll();
+    update(at(9090));
+    server.close();
+    registry.close();
+    expect(clock.pending).toBe(0);
+  });
+
   test("Openings let what changes meanwhile wait no longer than the first change", () => {
     const { clock, update, caller } = startAll();
     update(at(9090));
