@@ -150,6 +150,15 @@ export class Host implements UpstreamOwner {
   /** No snapshot names this host any more: connections close when they have nothing left to do. */
   retire(): void {
     this.#retired = true;
+    this.#retireFree();
+  }
+
+  /** The others lead to the same silence, as far as anybody knows: who asks on them would wait as long once more. */
+  onSilent(): void {
+    this.#retireFree();
+  }
+
+  #retireFree(): void {
     for (const connection of [...this.#free]) {
       this.#unpool(connection);
       connection.retire();

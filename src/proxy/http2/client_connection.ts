@@ -96,6 +96,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
 
   /** The peer did not answer: its streams break off, and requests get other connections. */
   onLost(): void {
+    this.#owner.onSilent?.(this);
     this.close("closed");
   }
 

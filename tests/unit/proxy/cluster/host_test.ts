@@ -2,7 +2,7 @@
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../src/lib/clock.ts";
-import { TimerWheel } from "../../../../src/lib/timer_wheel.ts";
+import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import {
   Host,
   type HostContext,
@@ -16,7 +16,7 @@ import { Setting } from "../../../../src/proxy/http2/frames.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import { FakeNetwork, OTHER_NAME } from "../fake_network.ts";
 import { OK, SeenResponse } from "../http1/upstream.ts";
-import { settings } from "../http2/raw_frames.ts";
+import { headers, settings } from "../http2/raw_frames.ts";
 import { requestHead } from "../request_head.ts";
 
 const ID = "spiffe://mesh.test/ns/shop/sa/cart";
@@ -295,6 +295,28 @@ describe("Host with HTTP/2", () => {
     network.attempts[1]?.refuse();
     expect(failed()).toBe(2 * DEFAULT_LIMITS.http2Streams);
     expect(host.isIdle).toBe(true);
+  });
+
+  test("Host gives no request to connections with a peer that answers no more on one of them", () => {
+    const { clock, network, request } = hostOf(ID, {}, "http2");
+    const meet = () => {
+      const connection = network.last.accept();
+      connection.handshake(good.der, OTHER_NAME, "h2");
+      connection.say(settings([Setting.MaxConcurrentStreams, 1]));
+      return connection;
+    };
+    request();
+    const first = meet();
+    request();
+    const second = meet();
+    for (const connection of [first, second]) connection.say(headers(1, [":status", "204"], true));
+    const lost = request();
+    const { keepaliveIntervalMs, keepaliveTimeoutMs } = DEFAULT_LIMITS;
+    for (const ms of [keepaliveIntervalMs, keepaliveTimeoutMs]) clock.advance(ms + WHEEL_LATENESS_MS);
+    expect(lost.reset).toEqual(["closed", false]);
+    expect([first.wire.closed, second.wire.closed]).toEqual([true, true]);
+    expect(request().stream).toBeNull();
+    expect(network.attempts).toHaveLength(3);
   });
 
   test("Host refuses a peer that does not speak HTTP/2", () => {
