@@ -12,7 +12,7 @@ import type {
   MovedRequest,
   PolicyChange,
 } from "./snapshot_diff.ts";
-import { wordsFor } from "./setting_words.ts";
+import { CHAINS, type ItemWords, wordsFor } from "./setting_words.ts";
 import { type FieldChange, meantChanges, sameMeaning } from "./value_diff.ts";
 
 /** Workloads that a heading names; of more it gives the number. */
@@ -45,13 +45,15 @@ function groupLines(group: readonly WorkloadDiff[]): string[] {
   return [`${heading}:`, ...changes.map((line) => `  ${line}`)];
 }
 
-function hostLines({ host, change, rules, requests }: HostChange): string[] {
+function hostLines({ host, change, rules, requests, redirectsToHttps }: HostChange): string[] {
   const lines = [`${SIGNS[change]} routes of ${hostText(host)}`];
   for (const rule of rules) {
     if (rule.before !== null) lines.push(`    - ${routeText(rule.before)}`);
     if (rule.after !== null) lines.push(`    + ${routeText(rule.after)}`);
   }
-  if (change === "changed" && rules.length === 0) lines.push("    how it is called changes");
+  if (redirectsToHttps !== undefined) {
+    lines.push(`    requests in plain text are ${redirectsToHttps ? "" : "no more "}redirected to HTTPS`);
+  } else if (change === "changed" && rules.length === 0) lines.push("    how it is called changes");
   if (change === "changed" && rules.length > 0 && requests.length === 0) {
     lines.push("    no request that was tried is dealt with otherwise");
   }
@@ -118,8 +120,11 @@ function endpointLines({ added, removed, changed, ...place }: EndpointsChange): 
 /** Those that come and go do so with the routes and policies of their host. */
 function listenerLines({ host, change, fields }: ListenerChange): string[] {
   if (change !== "changed") return [];
-  const lines = fields.flatMap((one) => one.field === "routes" ? tcpRouteLines(one) : [fieldText(one)]);
-  return [`~ connections to ${host}`, ...lines.map((line) => `    ${line}`)];
+  return [`~ connections to ${host}`, ...changedLines(fields).map((line) => `    ${line}`)];
+}
+
+function changedLines(fields: readonly FieldChange[]): string[] {
+  return fields.flatMap((one) => one.field === "routes" ? tcpRouteLines(one) : [fieldText(one)]);
 }
 
 /** `before` and `after` are routes of a listener. */
@@ -148,8 +153,13 @@ function tcpMatchText({ serverNames, addresses }: TcpMatch): string {
 function portLines({ host, change, fields }: ListenerChange): string[] {
   return [
     `${SIGNS[change]} the gateway's ${doorText(host)}`,
-    ...fields.map((one) => `    ${fieldText(one)}`),
+    ...fields.flatMap((one) => one.field === "chains" ? chainLines(one) : [`    ${fieldText(one)}`]),
   ];
+}
+
+/** What is done with a connection, by the name that its TLS asks for. */
+function chainLines({ before, after }: FieldChange): string[] {
+  return listLines(before as readonly unknown[], after as readonly unknown[], CHAINS);
 }
 
 /** `BIND:PORT`, where most have no bind, or a socket. */
@@ -170,17 +180,17 @@ function settingLines(change: FieldChange): string[] {
   const { field, before, after } = change;
   const [old, now] = [before ?? [], after ?? []];
   if (!Array.isArray(old) || !Array.isArray(now)) return [`~ own ${fieldText(change)}`];
-  const { title, lines, name } = wordsFor(field);
-  const items = sequenceDiff<unknown>(old, now, sameMeaning);
-  return [
-    `~ ${title}`,
-    ...items.flatMap(({ before: was, after: is }) => {
-      if (was !== null && is !== null && name(was) === name(is)) {
-        return [`    ~ ${name(is)}`, ...meantChanges(was, is).map((one) => `        ${fieldText(one)}`)];
-      }
-      return [...was === null ? [] : signed("-", lines(was)), ...is === null ? [] : signed("+", lines(is))];
-    }),
-  ];
+  const words = wordsFor(field);
+  return [`~ ${words.title}`, ...listLines(old, now, words)];
+}
+
+function listLines(old: readonly unknown[], now: readonly unknown[], { lines, name }: ItemWords): string[] {
+  return sequenceDiff<unknown>(old, now, sameMeaning).flatMap(({ before: was, after: is }) => {
+    if (was !== null && is !== null && name(was) === name(is)) {
+      return [`    ~ ${name(is)}`, ...changedLines(meantChanges(was, is)).map((line) => `        ${line}`)];
+    }
+    return [...was === null ? [] : signed("-", lines(was)), ...is === null ? [] : signed("+", lines(is))];
+  });
 }
 
 function signed(sign: "+" | "-", [first = "", ...rest]: readonly string[]): string[] {

@@ -1,15 +1,19 @@
 /** What stands in the lists of a proxy's own settings, in words. */
+import type { GatewayChain } from "../../model/gateway_listener.ts";
 import type { JwtRule } from "../../model/jwt_rule.ts";
 import type { Policy, PolicyRule, PolicyTest } from "../../model/policy.ts";
 import type { InboundPort } from "../../model/snapshot.ts";
 import { testName } from "../../proxy/explain/policy_words.ts";
 
-/** Of one list. */
-export interface SettingWords {
-  readonly title: string;
+/** Of the items of one list. */
+export interface ItemWords {
   /** Equal for what is the same thing before and after. */
   name(item: unknown): string;
   lines(item: unknown): readonly string[];
+}
+
+export interface SettingWords extends ItemWords {
+  readonly title: string;
 }
 
 export function wordsFor(field: string): SettingWords {
@@ -20,6 +24,23 @@ const ANYTHING = {
   name: (item: unknown) => JSON.stringify(item),
   lines: (item: unknown) => [JSON.stringify(item)],
 };
+
+/** Of a gateway's port. */
+export const CHAINS: ItemWords = words<GatewayChain>("", {
+  name: ({ serverNames }) =>
+    serverNames.length === 0 ? "whatever is spoken there" : `TLS for ${serverNames.join(" or ")}`,
+  more: ({ tls }) => serverText(tls),
+});
+
+/** What is not said stays the default. */
+function serverText(tls: GatewayChain["tls"]): readonly string[] {
+  if (tls === null) return [];
+  const { clients, certificate } = tls;
+  const shown = certificate === null
+    ? []
+    : [certificate.type === "credential" ? `the credential ${certificate.name}` : certificate.chain];
+  return [...shown, `clients ${clients}`];
+}
 
 const LISTS: Readonly<Record<string, SettingWords>> = {
   inbound: words<InboundPort>("the workload's own ports", {

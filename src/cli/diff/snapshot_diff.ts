@@ -30,6 +30,8 @@ export interface HostChange {
   readonly host: string;
   readonly change: Change;
   readonly rules: readonly ItemChange<Route>[];
+  /** Whether requests in plain text are sent to HTTPS from now on. @default no other than before */
+  readonly redirectsToHttps?: boolean;
   /** Of the requests that were tried with both route tables, those that are dealt with otherwise. */
   readonly requests: readonly MovedRequest[];
 }
@@ -117,8 +119,10 @@ function hostChange(pair: Pair<VirtualHost>, [old, now]: TablePair): HostChange[
   const table = (before ?? after)?.table;
   const [oldTable, newTable] = [old.get(table), now.get(table)];
   const rules = sequenceDiff(before?.routes ?? [], after?.routes ?? [], sameRoute);
-  const sameNames = sameValue(before?.domains, after?.domains) && before?.requiresTls === after?.requiresTls;
-  if (rules.length === 0 && sameNames) return [];
+  const [redirected = false, redirectsToHttps = false] = [before?.requiresTls, after?.requiresTls];
+  const redirects = redirected === redirectsToHttps || after === null ? {} : { redirectsToHttps };
+  const isSame = sameValue(before?.domains, after?.domains) && redirected === redirectsToHttps;
+  if (rules.length === 0 && isSame) return [];
   const tried = new Map<string, MovedRequest>();
   for (const head of [before, after].flatMap((one) => one === null ? [] : sampleRequests(one))) {
     const [was, is] = [treatmentOf(oldTable, head), treatmentOf(newTable, head)];
@@ -127,7 +131,7 @@ function hostChange(pair: Pair<VirtualHost>, [old, now]: TablePair): HostChange[
     tried.set(JSON.stringify(request), { ...request, before: was, after: is });
   }
   const requests = [...tried.values()].slice(0, REQUESTS_MAX);
-  return [{ host, change: changeOf(pair), rules, requests }];
+  return [{ host, change: changeOf(pair), rules, ...redirects, requests }];
 }
 
 /** Where a rule stands, and whether others came before it, says nothing about what it does. */

@@ -250,12 +250,51 @@ describe("meshDiff() of a gateway", () => {
   });
 
   test("meshDiff() notices a redirect to HTTPS", () => {
-    const [found] = diff(
-      load(...SERVICES, edge, gateway(81), rule(toCart)),
-      load(...SERVICES, edge, gateway(81, ", tls: {httpsRedirect: true}"), rule(toCart)),
-    );
-    expect(found?.routes.map(({ host, change }) => `${change} ${host}`)).toEqual([
+    const plain = load(...SERVICES, edge, gateway(81), rule(toCart));
+    const safe = load(...SERVICES, edge, gateway(81, ", tls: {httpsRedirect: true}"), rule(toCart));
+    expect(diff(plain, safe)[0]?.routes.map(({ host, change }) => `${change} ${host}`)).toEqual([
       "changed http.:80|cart.test",
+    ]);
+    const said = (before: ResourceSet, after: ResourceSet) =>
+      diffText(meshDiff(before, after, TRUST_DOMAIN)).split("\n").slice(1, 3);
+    const at = "  ~ routes of cart.test at the gateway's port 80";
+    expect(said(plain, safe)).toEqual([at, "      requests in plain text are redirected to HTTPS"]);
+    expect(said(safe, plain)).toEqual([at, "      requests in plain text are no more redirected to HTTPS"]);
+  });
+
+  test("diffText() tells what is otherwise in TLS of a gateway's port, name by name", () => {
+    const at = (...servers: string[]) =>
+      load(
+        ...SERVICES,
+        edge,
+        resource(
+          "Gateway shop/main",
+          `{selector: {istio: edge}, servers: [${
+            servers.map((more, index) =>
+              `{port: {number: 443, name: p${index}, protocol: HTTPS}, hosts: [cart${index}.test], tls: {${more}}}`
+            ).join(", ")
+          }]}`,
+        ),
+        resource(
+          "VirtualService shop/bytes",
+          "{hosts: [cart1.test], gateways: [main], tls: [{match: [{sniHosts: [cart1.test]}], " +
+            "route: [{destination: {host: cart}}]}]}",
+        ),
+      );
+    const simple = (name: string) => `mode: SIMPLE, credentialName: ${name}`;
+    const lines = diffText(
+      meshDiff(
+        at(simple("a")),
+        at(`${simple("b")}, minProtocolVersion: TLSV1_3`, "mode: PASSTHROUGH"),
+        TRUST_DOMAIN,
+      ),
+    ).split("\n");
+    expect(lines.slice(lines.indexOf("  ~ the gateway's port 443"), -2)).toEqual([
+      "  ~ the gateway's port 443",
+      "      ~ TLS for cart0.test",
+      '          tls.certificate.name: "a" -> "b"',
+      '          tls.minVersion: "TLSv1.2" -> "TLSv1.3"',
+      "      + TLS for cart1.test",
     ]);
   });
 });
