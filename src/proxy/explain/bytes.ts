@@ -49,12 +49,14 @@ export function isForTls(mesh: MeshView, { authority }: Pick<RequestHead, "autho
   return address !== null && tableOf(mesh).carriesTls(address.hostname, address.port);
 }
 
-/** The name of the port of a service to one of whose networks a request asks for an address. Null: it is in none. */
-export function portOfNetwork(mesh: MeshView, { authority }: Pick<RequestHead, "authority">): string | null {
+/** The port of a service to one of whose networks, or endpoints, a request asks for an address. Null: to none. */
+export function portOfAddress(
+  mesh: MeshView,
+  { authority }: Pick<RequestHead, "authority">,
+): Pick<FoundPort, "listener" | "endpoint"> | null {
   const address = splitAuthority(authority);
   if (address === null || parseIp(address.hostname) === null) return null;
-  const found = tableOf(mesh).byAddress(address.hostname, address.port);
-  return found?.endpoint === null ? found.listener.listener.name : null;
+  return tableOf(mesh).byAddress(address.hostname, address.port) ?? null;
 }
 
 /** Where a sidecar finds bytes that ask for this host, or dial this address. Null: no service has it. */

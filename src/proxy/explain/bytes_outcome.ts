@@ -44,7 +44,7 @@ export function inTcp(mesh: MeshView, head: RequestHead): Outcome {
   const address = parseIp(hostname) === null ? null : hostname;
   const outcome = found.endpoint === null
     ? atPort(mesh, found, head, "bytes", address)
-    : atEndpoint(mesh, found.listener, found.endpoint);
+    : { ...atEndpoint(mesh, found.listener, found.endpoint), guarded: "tcp" as const };
   const note = protocol === "auto" && address === null ? [{ destination: null, text: ONLY_CAPTURED }] : [];
   return { ...outcome, notes: [...outcome.notes, ...note] };
 }
@@ -69,7 +69,7 @@ function atPort(
 }
 
 /** Whoever asks for an endpoint's own address gets it, whatever rules say. */
-function atEndpoint(
+export function atEndpoint(
   mesh: MeshView,
   { listener: { service: { host }, port } }: CompiledListener<null>,
   { address, port: own }: Endpoint,
@@ -88,7 +88,6 @@ function atEndpoint(
     trace: [aside(true, why)],
     origins: [null],
     notes: [],
-    guarded: "tcp",
   };
 }
 

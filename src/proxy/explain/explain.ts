@@ -9,8 +9,8 @@ import { explainAction, NO_ACTION } from "./action.ts";
 import { explainTokens, tokenAt } from "./authentication.ts";
 import { explainAuthorization } from "./authorization.ts";
 import type { Receiver } from "./receiver.ts";
-import { isForTls, portOfNetwork } from "./bytes.ts";
-import { inTcp, inTls, ofBytes } from "./bytes_outcome.ts";
+import { isForTls, portOfAddress } from "./bytes.ts";
+import { atEndpoint, inTcp, inTls, ofBytes } from "./bytes_outcome.ts";
 import type { Explained, Explanation } from "./explanation.ts";
 import { gatewayVerdict } from "./gateway.ts";
 import { explainOwnPolicies, headAtEdge, noteOnClient } from "./gateway_policies.ts";
@@ -73,8 +73,12 @@ function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
   if (scheme === "tcp") return inTcp(mesh, head);
   const { workload } = mesh.settings;
   const table = new RouteTable(mesh.virtualHosts, () => null);
-  const found = table.virtualHost(head.authority) ??
-    table.virtualHost(portOfNetwork(mesh, head) ?? head.authority);
+  const named = table.virtualHost(head.authority);
+  const dialled = named === undefined ? portOfAddress(mesh, head) : null;
+  if (dialled !== null && dialled.endpoint !== null) {
+    return atEndpoint(mesh, dialled.listener, dialled.endpoint);
+  }
+  const found = named ?? (dialled === null ? undefined : table.virtualHost(dialled.listener.listener.name));
   if (found === undefined && isForTls(mesh, head)) {
     const why =
       `${head.authority} is declared to carry TLS, and a request to it in plain text is answered 400`;

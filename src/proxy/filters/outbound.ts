@@ -209,12 +209,12 @@ export class OutboundAcceptor {
     protocol: "http1" | "http2",
   ): void {
     const address = splitAuthority(head.authority);
-    // Of a network, which no authority spells out.
+    // Of a network, which no authority spells out, or an endpoint's own.
     const found = address && named === undefined
       ? snapshot.listeners.byAddress(address.hostname, address.port)
       : undefined;
-    const virtualHost = named ??
-      (found?.endpoint === null ? snapshot.routes.virtualHost(found.listener.listener.name) : undefined);
+    if (found && found.endpoint !== null) return exchange.sendTo(found.endpoint.cluster, found.endpoint);
+    const virtualHost = named ?? (found && snapshot.routes.virtualHost(found.listener.listener.name));
     if (address === null || virtualHost === undefined) {
       return this.#passThrough(exchange, snapshot, head, protocol);
     }

@@ -41,6 +41,7 @@ const CASES: readonly [name: string, mesh: ResourceSet, from: string, url: strin
   ["no_virtual_service", TUTORIAL, "tutorial/customer", "http://preference:8080/"],
   ["portless", TUTORIAL, "tutorial/preference", "http://recommendation/"],
   ["fqdn", TUTORIAL, "tutorial/preference", "recommendation.tutorial.svc.cluster.local:8080/some/path?q=1"],
+  ["endpoint_address", TUTORIAL, "tutorial/preference", "http://127.0.0.22:8080/"],
   ["unknown_host", TUTORIAL, "tutorial/customer", "http://example.com/"],
   ["misspelt_host", TUTORIAL, "tutorial/customer", "http://recomendation:8080/"],
   ["hidden_by_sidecar", SCOPED, "shop/web", "http://cart:8080/"],

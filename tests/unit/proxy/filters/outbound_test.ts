@@ -120,6 +120,23 @@ describe("OutboundAcceptor", () => {
     expect(mesh.last.head).toMatchObject({ authority: "shop", path: "/", method: "GET" });
   });
 
+  test.each(["GET / HTTP/1.1", "CONNECT 192.0.2.3:8080 HTTP/1.1"])(
+    "OutboundAcceptor sends what asks for an endpoint's own address there, over the mesh: %s",
+    async (line) => {
+      const endpoints = [endpoint(2), endpoint(3, true), endpoint(4)];
+      const set = { kind: "endpoints", name: cluster().name, endpoints } as const;
+      const plane = new DataPlane(snapshotOf(settings(), virtualHost(), cluster(), listener(), set));
+      plane.caller().send(`${line}\r\nHost: 192.0.2.3:8080\r\n\r\n`);
+      expect(plane.network.last.address).toMatchObject({
+        hostname: "192.0.2.3",
+        port: 15008,
+        spiffeId: SHOP_ID,
+      });
+      const mesh = await meet(plane);
+      expect(mesh.last.head.authority).toBe("192.0.2.3:8080");
+    },
+  );
+
   test("OutboundAcceptor says port and caller to mesh listeners alone, and once, however often it tries", async () => {
     const counts: number[] = [];
     for (const mesh of [1, 2]) {
