@@ -27,6 +27,8 @@ const ENVOY_HEADER_PREFIX = "x-envoy-";
 export const ORIGINAL_PATH_HEADER = "x-envoy-original-path";
 /** The client's address where a gateway knows it from proxies before it, as Envoy says it. */
 export const EXTERNAL_ADDRESS_HEADER = "x-envoy-external-address";
+/** Which attempt it is, of those after the first: Envoy says it of the first, too, to each request's cost. */
+export const ATTEMPT_COUNT_HEADER = "x-envoy-attempt-count";
 /** Whose certificates proxies on the way saw, as Envoy says it; only they may. */
 export const CLIENT_CERT_HEADER = "x-forwarded-client-cert";
 
@@ -43,6 +45,7 @@ export const DESCRIPTIONS_PER_IDENTITY_MAX = 500;
 export const BROUGHT_BY_PROXIES: ReadonlySet<string> = new Set([
   ORIGINAL_PATH_HEADER,
   EXTERNAL_ADDRESS_HEADER,
+  ATTEMPT_COUNT_HEADER,
 ]);
 
 /** By code: 1 for what may follow the `x-` of a field that isProxyHeader() knows. Most fields go on otherwise. */

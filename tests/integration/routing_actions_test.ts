@@ -303,8 +303,13 @@ describe("time and attempts", () => {
 
   scenario("a status that is retried, with the body, until it is another one", async () => {
     const body = "x".repeat(200_000);
-    const { bodyHash, bodyBytes } = await echo("/flaky", "--data-binary", `@${mesh.file("body", body)}`);
+    const { bodyHash, bodyBytes, headers } = await echo(
+      "/flaky",
+      "--data-binary",
+      `@${mesh.file("body", body)}`,
+    );
     expect([bodyBytes, bodyHash]).toEqual([200_000, sha256(Buffer.from(body))]);
+    expect(headers["x-envoy-attempt-count"]).toBe("3");
     expect(asked.get("/flaky")).toBe(3);
   });
 

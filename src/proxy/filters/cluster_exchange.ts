@@ -15,7 +15,7 @@ import type { PoolLimits } from "../cluster/pool_limits.ts";
 import type { CompiledSnapshot, PinnedEndpoint } from "../compiled_snapshot.ts";
 import type { HeaderList, RequestHead, ResetReason, ResponseHead, ServerStream } from "../exchange.ts";
 import { LOCAL_REPLY } from "../local_reply.ts";
-import { PEER_HEADER, PORT_HEADER } from "../mesh_headers.ts";
+import { ATTEMPT_COUNT_HEADER, PEER_HEADER, PORT_HEADER } from "../mesh_headers.ts";
 import { DEFAULT_RETRIES } from "../route/compiled_route.ts";
 import type { AttemptFailure, CompiledRetryPolicy } from "../route/retry_policy.ts";
 import { Deadline } from "./deadline.ts";
@@ -187,6 +187,7 @@ export abstract class ClusterExchange extends GuardedExchange {
     // Those of the attempt before. Setting the length of an array is slow even where it changes nothing.
     if (headers.length > this.fieldCount) headers.length = this.fieldCount;
     if (this.#endpoint !== null) this.addMeshFields(headers, this.#endpoint);
+    if (this.attempt > 1) headers.push(ATTEMPT_COUNT_HEADER, String(this.attempt));
   }
 
   protected override afterFailure(

@@ -98,6 +98,11 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
   /** The exchange is over. */
   protected onFinished(): void {}
 
+  /** Which attempt it is; counts from 1. */
+  protected get attempt(): number {
+    return this.#retries + 1;
+  }
+
   protected get requestEnded(): boolean {
     return this.#requestEnded;
   }

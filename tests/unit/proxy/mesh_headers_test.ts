@@ -92,7 +92,10 @@ describe("what only proxies may say", () => {
   });
 
   test("takeMeshHeaders() leaves what a proxy of the mesh brings, and takes certificates as one list", () => {
-    const brought = ["x-envoy-original-path", "/", "x-envoy-external-address", "1.1.1.1"];
+    const brought = [
+      ...["x-envoy-original-path", "/", "x-envoy-external-address", "1.1.1.1"],
+      ...["x-envoy-attempt-count", "2"],
+    ];
     const headers = [
       ...brought,
       "x-forwarded-client-cert",

@@ -32,6 +32,21 @@ describe("answers that are retried", () => {
     expect(plane.active).toBe(0);
   });
 
+  test("attempts after the first say which they are, whatever the client says of itself", async () => {
+    const { plane, client, backOff } = planeWith({ attempts: 2, retryOn: ["5xx"] });
+    client.get("/", "X-Envoy-Attempt-Count: 7");
+    const said: (string | null)[] = [];
+    for (const answer of [UNAVAILABLE, UNAVAILABLE, OK]) {
+      const upstream = accepted(plane);
+      const request = await upstream.read();
+      said.push(request.match(/x-envoy-attempt-count: .*/g)?.join() ?? null);
+      upstream.say(answer);
+      await client.read();
+      backOff();
+    }
+    expect(said).toEqual([null, "x-envoy-attempt-count: 2", "x-envoy-attempt-count: 3"]);
+  });
+
   test("the last answer goes to the client, as the upstream gave it, with URX", async () => {
     const { plane, client, backOff } = planeWith({ attempts: 1, retryOn: [], retriableStatusCodes: [503] });
     client.get();
