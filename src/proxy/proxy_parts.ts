@@ -84,7 +84,7 @@ export class ProxyParts {
       trustDomain: options.trustDomain,
       connect: this.upstream.connect,
       tlsMaterial: options.tlsMaterial,
-      tlsFiles: new TlsFiles(options.credentials),
+      tlsFiles: new TlsFiles({ credentials: options.credentials, warn }),
       setTcpKeepalive,
       boundReceiveBuffer,
       peers: this.peers,

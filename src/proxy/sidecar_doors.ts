@@ -4,8 +4,8 @@ import { isSocket } from "../model/bind.ts";
 import { certificateSources } from "../model/gateway_listener.ts";
 import { doorName, type SidecarDoor } from "../model/sidecar_door.ts";
 import type { ShutPort } from "../model/shut_port.ts";
-import { isOpenToAll } from "../runtime/files.ts";
 import { keyKind, keyPairFault } from "../runtime/key_pair_check.ts";
+import { openKeyWarning } from "../runtime/open_key.ts";
 import { listenTcp } from "../runtime/socket.ts";
 import type { TlsMaterial } from "../runtime/tls_options.ts";
 import { readTextSync, WatchedFiles } from "../runtime/watched_files.ts";
@@ -60,7 +60,7 @@ export class SidecarDoors {
       ...{ directory, warn },
       read: readTextSync,
       check: keyPairFault,
-      isOpen: isOpenToAll,
+      openKeyWarning,
       keyKind,
       watch: (paths) => this.#files.watch(paths),
     });

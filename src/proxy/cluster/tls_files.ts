@@ -3,6 +3,7 @@ import type { Credential, UpstreamTls } from "../../model/upstream_tls.ts";
 import { ChangingFile } from "../../runtime/changing_file.ts";
 import { credentialPaths } from "../../runtime/credentials.ts";
 import { FileError } from "../../runtime/files.ts";
+import { openKeyWarning } from "../../runtime/open_key.ts";
 import { revocationLists } from "../../runtime/revocation_lists.ts";
 import type { Alpn, TlsClient, TlsMaterial } from "../../runtime/tls_options.ts";
 
@@ -21,18 +22,24 @@ const SYSTEM_ROOTS = [
   "/etc/ssl/cert.pem",
 ];
 
+export interface TlsFilesOptions {
+  /** Where credentials are, each in a directory of its name; null: nowhere. @default null */
+  readonly credentials?: string | null;
+  /** Files, the first of which that can be read counts where no other is named. @default where machines have them */
+  readonly systemRoots?: readonly string[];
+  warn?(message: string): void;
+}
+
 export class TlsFiles {
   readonly #files = new Map<string, ChangingFile>();
   readonly #credentials: string | null;
   readonly #systemRoots: readonly string[];
+  readonly #warn: (message: string) => void;
 
-  /**
-   * `credentials`: where those are, each in a directory of its name; null: nowhere. `systemRoots`: files, the first of
-   * which that can be read counts where no other is named.
-   */
-  constructor(credentials: string | null = null, systemRoots: readonly string[] = SYSTEM_ROOTS) {
+  constructor({ credentials = null, systemRoots = SYSTEM_ROOTS, warn = () => {} }: TlsFilesOptions = {}) {
     this.#credentials = credentials;
     this.#systemRoots = systemRoots;
+    this.#warn = warn;
   }
 
   /** What a connection that begins now shows and trusts. Throws FileError. */
@@ -59,7 +66,7 @@ export class TlsFiles {
   #byPaths({ certificate, rootsFile, crlFile }: UpstreamTls): TlsMaterial {
     return {
       chain: certificate === null ? "" : this.#read(certificate.chainFile),
-      key: certificate === null ? "" : this.#read(certificate.keyFile),
+      key: certificate === null ? "" : this.#readKey(certificate.keyFile),
       roots: rootsFile === null ? this.#system() : this.#read(rootsFile),
       ...(crlFile === undefined ? {} : { crls: revocationLists(crlFile, this.#read(crlFile)) }),
     };
@@ -74,10 +81,16 @@ export class TlsFiles {
     const lists = this.#readIfPresent(crl);
     return {
       chain: withCertificate ? this.#read(chain) : "",
-      key: withCertificate ? this.#read(key) : "",
+      key: withCertificate ? this.#readKey(key) : "",
       roots: this.#read(roots),
       ...(lists === null ? {} : { crls: revocationLists(crl, lists) }),
     };
+  }
+
+  #readKey(path: string): string {
+    const warning = this.#files.has(path) ? null : openKeyWarning(path);
+    if (warning !== null) this.#warn(warning);
+    return this.#read(path);
   }
 
   #readIfPresent(path: string): string | null {

@@ -17,8 +17,8 @@ export interface CertificateStoreOptions {
   readonly read: ReadText;
   /** What of a pair cannot serve; null when it can. */
   check(material: TlsMaterial): KeyPairFault | null;
-  /** Whether every user of the machine may read a file. */
-  isOpen(path: string): boolean;
+  /** What to warn of a key's file; null: nothing. */
+  openKeyWarning(path: string): string | null;
   /** Of a pair that can serve: `rsa`, `ec`, and so on. */
   keyKind(material: TlsMaterial): string;
   /** Asks that `refresh` be called when one of these files may have changed. */
@@ -137,9 +137,10 @@ export class CertificateStore {
   }
 
   #warnOfOpenKey(held: Held, path: string): void {
-    if (held.toldOpen || !this.#options.isOpen(path)) return;
+    const warning = held.toldOpen ? null : this.#options.openKeyWarning(path);
+    if (warning === null) return;
     held.toldOpen = true;
-    this.#options.warn(`Every user of this machine can read a private key; run: chmod 600 ${path}`);
+    this.#options.warn(warning);
   }
 
   #revocationLists({ crl }: Paths): readonly string[] {

@@ -1,6 +1,6 @@
 /** Connections to real TLS servers outside the mesh: who is let in, who is refused, and which files are read when. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type TlsOptions } from "node:tls";
 import { type AddressInfo, createServer as createPlainServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -146,10 +146,13 @@ describe("TLS to a server outside the mesh", () => {
     const { port } = await serve(good);
     expect(await attempt(port, { rootsFile: null })).toBe("peer-refused");
     const missing = join(directory, "no-such-bundle.pem");
-    expect(await attempt(port, { rootsFile: null }, { files: new TlsFiles(null, [missing]) })).toBe(
-      "peer-refused",
-    );
-    expect(await attempt(port, { rootsFile: null }, { files: new TlsFiles(null, [missing, ROOTS]) })).toBe(
+    expect(await attempt(port, { rootsFile: null }, { files: new TlsFiles({ systemRoots: [missing] }) }))
+      .toBe(
+        "peer-refused",
+      );
+    expect(
+      await attempt(port, { rootsFile: null }, { files: new TlsFiles({ systemRoots: [missing, ROOTS] }) }),
+    ).toBe(
       "ok -",
     );
   });
@@ -166,6 +169,19 @@ describe("TLS to a server outside the mesh", () => {
     file("c.pem", right.chain);
     file("c.key", right.key);
     expect(await attempt(port, { certificate }, { files })).toBe("ok -");
+  });
+
+  test("a key that every user of the machine can read is told, once", async () => {
+    const { port } = await serve(good);
+    const own = await authority.issue({});
+    const certificate = { chainFile: file("own.pem", own.chain), keyFile: file("open.key", own.key) };
+    const told: string[] = [];
+    const files = new TlsFiles({ warn: (message) => told.push(message) });
+    chmodSync(certificate.keyFile, 0o644);
+    for (let i = 0; i < 2; i++) expect(await attempt(port, { certificate }, { files })).toBe("ok -");
+    expect(told).toEqual([
+      `Every user of this machine can read a private key; run: chmod 600 ${certificate.keyFile}`,
+    ]);
   });
 
   test("a file that is not there fails the connection and says which; one that was there goes on", async () => {
@@ -212,7 +228,7 @@ describe("TLS to a server outside the mesh", () => {
     mkdirSync(join(directory, "partner"), { recursive: true });
     const asks = { requestCert: true, rejectUnauthorized: true, ca: authority.roots };
     const { port } = await serve(good, asks);
-    const files = new TlsFiles(directory);
+    const files = new TlsFiles({ credentials: directory });
     const own = await authority.issue({});
     const credential = { name: "partner", withCertificate: true };
     expect(await attempt(port, { credential }, { files })).toBe("connect-failure");

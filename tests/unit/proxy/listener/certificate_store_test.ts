@@ -26,7 +26,7 @@ function stored(directory: string | null = "/credentials") {
       if (chain === "broken") return { part: "chain", reason: "it is broken" };
       return key === "broken" ? { part: "key", reason: "so is this" } : null;
     },
-    isOpen: (path) => open.has(path),
+    openKeyWarning: (path) => open.has(path) ? `${path} is open` : null,
     keyKind: ({ chain }) => chain === "ec" ? "ec" : "rsa",
     watch: (paths) => void (watched = paths),
     warn: (message) => void warnings.push(message),
@@ -134,7 +134,7 @@ describe("CertificateStore", () => {
     files.set("/c", "renewed");
     store.refresh();
     expect(store.get(FILES)?.chain).toBe("renewed");
-    expect(warnings).toEqual(["Every user of this machine can read a private key; run: chmod 600 /k"]);
+    expect(warnings).toEqual(["/k is open"]);
   });
 
   test("get() gives two pairs for two kinds of keys, and says once that they are of one kind", () => {
