@@ -15,6 +15,17 @@ export function place(n: number, locality: string, more: Partial<Endpoint> = {})
   return { ...endpoint(n), locality, ...more };
 }
 
+/** Nothing stands in for it. */
+function fakeHost(): Host {
+  const host = {
+    active: 0,
+    get load() {
+      return host.active;
+    },
+  };
+  return host as Host;
+}
+
 /** One cluster from snapshot to snapshot, on a manual clock. */
 export class ClusterLife {
   readonly clock = new ManualClock(1_000_000);
@@ -28,7 +39,7 @@ export class ClusterLife {
   }
 
   serve(more: Partial<Cluster>, endpoints: readonly Endpoint[]): CompiledCluster {
-    const bound = endpoints.map((one) => new ClusterEndpoint(one, { active: 0 } as Host, {} as Edge));
+    const bound = endpoints.map((one) => new ClusterEndpoint(one, fakeHost(), {} as Edge));
     const parts = { cluster: cluster(more), endpoints: bound, unserved: {} as Edge, limits: null };
     const next = new CompiledCluster(parts, this.context, this.current);
     this.current?.stop();
