@@ -58,7 +58,7 @@ describe("a rewrite by a regex", () => {
 
   test("stops where each of many searches would look at all of a long path", () => {
     const ones = (count: number) => `/${"a".repeat(count)}`;
-    const longest = 1_447;
+    const longest = 723;
     for (const match of ["a", "a.*b|a"]) {
       expect(apply(match, "c", `${ones(longest)}?q`)).toBe(`/${"c".repeat(longest)}?q`);
       expect(apply(match, "c", ones(longest + 1))).toBe(LOCAL_REPLY.pathTooManyMatches);
