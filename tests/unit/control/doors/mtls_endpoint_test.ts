@@ -1,10 +1,13 @@
 /** Port 15012: what a certificate is good for while a connection stands. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { connect as connectTcp } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import type { Peer } from "../../../../src/control/doors/fetch_bridge.ts";
 import { MtlsEndpoint } from "../../../../src/control/doors/mtls_endpoint.ts";
 import { ManualClock } from "../../../../src/lib/clock.ts";
+import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import { controlPlaneId } from "../../../../src/model/spiffe_id.ts";
+import { DRAIN_IDLE_MS } from "../../../../src/proxy/http1/limits.ts";
 import { TestAuthority, type TlsLeaf } from "../../identity/odd_certificates.ts";
 
 const LIFE_MS = 30_000;
@@ -85,5 +88,18 @@ describe("MtlsEndpoint", () => {
     await closed;
     expect(await askedBy(good)).toEqual({ spiffeId: `${CART}2`, isKnown: true });
     expect(await askedBy(stranger)).toEqual(NOBODY);
+  });
+
+  test("MtlsEndpoint.close() takes no connection any more, and ends those that wait", async () => {
+    const { clock, endpoint } = build();
+    const idle = await open(endpoint.port, null);
+    await askedBy(idle);
+    const ended = new Promise((resolve) => idle.once("end", resolve));
+    endpoint.close();
+    clock.advance(DRAIN_IDLE_MS + WHEEL_LATENESS_MS);
+    await ended;
+    const late = connectTcp(endpoint.port, "127.0.0.1");
+    expect(await new Promise((resolve) => late.once("connect", resolve).once("error", resolve)))
+      .toMatchObject({ code: "ECONNREFUSED" });
   });
 });
