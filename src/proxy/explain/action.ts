@@ -3,7 +3,7 @@ import type { HeaderEdits, Mirror, WeightedCluster } from "../../model/route.ts"
 import type { RequestHead } from "../exchange.ts";
 import { allowedOrigin, preflightReply } from "../filters/cors.ts";
 import { requestTimeoutMs } from "../filters/grpc_timeout.ts";
-import { isGrpc } from "../local_reply.ts";
+import { isGrpc, type LocalReply } from "../local_reply.ts";
 import type { CompiledForward, CompiledRoute } from "../route/compiled_route.ts";
 import { normalPath } from "../route/normal_path.ts";
 import { redirectLocation } from "../route/redirect.ts";
@@ -69,7 +69,18 @@ export function explainAction(
   if (preflight !== null) {
     return { ...common, action: "direct-response", directResponse: { status: preflight.status, body: "" } };
   }
-  if (action.type === "forward") return { ...common, ...forwarded(mesh, compiled, action, head) };
+  if (action.type === "forward") {
+    const path = rewrittenPath(mesh, compiled, action, head);
+    if (typeof path !== "object") return { ...common, ...forwarded(mesh, compiled, action, head, path) };
+    const { status, text: body, details } = path;
+    const text = `The path, as the rule rewrites it, has no form in which it can go on (${details}).`;
+    return {
+      ...common,
+      action: "direct-response",
+      directResponse: { status, body },
+      notes: [{ destination: null, text }],
+    };
+  }
   if (action.type === "redirect") {
     const location = redirectLocation(action, head, matchedBlock(compiled, head));
     return { ...common, action: "redirect", redirect: { code: action.code, location } };
@@ -83,6 +94,7 @@ function forwarded(
   compiled: CompiledRoute<unknown>,
   forward: CompiledForward<unknown>,
   head: RequestHead,
+  path: string | undefined,
 ): Omit<ExplainedAction, "redirect" | "directResponse" | "fault"> {
   const { route } = compiled;
   const action = route.action;
@@ -97,7 +109,7 @@ function forwarded(
   return {
     action: "forward",
     destinations: destinations.map((destination) => destinationOf(mesh, destination, total)),
-    rewrite: rewriteOf(mesh, compiled, forward, head),
+    rewrite: rewriteOf(forward, path),
     timeoutMs: timeoutMs === 0 ? null : timeoutMs,
     retries: retriesOf(forward.retries),
     mirrors: mirrors.map(mirrorOf),
@@ -113,19 +125,24 @@ function noted(text: string | undefined, destination: number | null): ExplainNot
   return text === undefined ? [] : [{ destination, text }];
 }
 
-function rewriteOf(
+/** Undefined without a rewrite; the answer where it leads to no path. */
+function rewrittenPath(
   { settings }: MeshView,
   compiled: CompiledRoute<unknown>,
-  { changes, destinations }: CompiledForward<unknown>,
+  { changes }: CompiledForward<unknown>,
   head: RequestHead,
+): string | LocalReply | undefined {
+  const path = changes?.path?.apply(head.path, matchedBlock(compiled, head));
+  return typeof path === "string" ? normalPath(path, settings.pathNormalization) : path;
+}
+
+function rewriteOf(
+  { changes, destinations }: CompiledForward<unknown>,
+  path: string | undefined,
 ): Explanation["rewrite"] {
   const [only, ...others] = destinations;
   const authority = changes?.authority ?? (others.length === 0 ? only?.authority : null) ?? null;
-  const rewritten = changes?.path?.apply(head.path, matchedBlock(compiled, head));
-  const whole = typeof rewritten === "string" ? rewritten : null;
-  const normal = whole === null ? null : normalPath(whole, settings.pathNormalization);
-  const path = typeof normal === "string" ? normal : whole;
-  return authority === null && path === null ? null : { authority, path };
+  return authority === null && path === undefined ? null : { authority, path: path ?? null };
 }
 
 function retriesOf(policy: CompiledRetryPolicy): ExplainedRetries | null {

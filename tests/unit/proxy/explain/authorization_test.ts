@@ -1,5 +1,6 @@
 /** What `explain` says of the policies of those who are called. */
 import { describe, expect, test } from "bun:test";
+import type { Snapshot } from "../../../../src/model/snapshot.ts";
 import { fileSnapshots } from "../../../../src/pilot/translate.ts";
 import { explain } from "../../../../src/proxy/explain/explain.ts";
 import { pathFormOf, readExplainRequest } from "../../../../src/proxy/explain/request.ts";
@@ -77,6 +78,26 @@ describe("explainAuthorization()", () => {
       return explain(snapshot, request, snapshotOf).explanation.rewrite?.path;
     };
     expect(["DEFAULT", "BASE"].map(explained)).toEqual(["/b/c", "/b///c"]);
+  });
+
+  test.each([
+    ["{uri: /b%2F}", "escaped_slash"],
+    ["{uriRegexRewrite: {match: a, rewrite: b}}", "too_many_matches"],
+  ])("a rewrite %s that leads to no path is answered by the proxy", (rewrite, why) => {
+    const rewriting = resource(
+      "VirtualService shop/v",
+      `{hosts: [web], http: [{rewrite: ${rewrite}, route: [{destination: {host: web}}]}]}`,
+    );
+    const documents = [service("web", "shop"), entry("me", "me", 3), rewriting];
+    const snapshotOf = fileSnapshots(load(...documents), "cluster.local");
+    const request = readExplainRequest("GET", `http://web:8080/${"a".repeat(1_000)}`, []);
+    const { explanation, notes } = explain(snapshotOf("shop/me") as Snapshot, request, snapshotOf);
+    expect(explanation).toMatchObject({
+      action: "direct-response",
+      directResponse: { status: 400 },
+      destinations: [],
+    });
+    expect(notes.map(({ text }) => text).join()).toContain(why);
   });
 
   test("a request to a port that carries bytes has no path, and is judged as any bytes", () => {
