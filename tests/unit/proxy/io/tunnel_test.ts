@@ -41,6 +41,23 @@ describe("Tunnel", () => {
     expect(events).toEqual(["end", "gone"]);
   });
 
+  test("Tunnel closes when the peer ends its half after its own, and all is sent", () => {
+    const { wire, events, tunnel } = build();
+    wire.room = 0;
+    tunnel.send(latin1("a"));
+    tunnel.finish();
+    tunnel.onEnd();
+    expect(wire.ended).toBe(false);
+    wire.room = 1;
+    tunnel.onDrain();
+    expect([wire.ended, events]).toEqual([true, ["end"]]);
+
+    const sent = build();
+    sent.tunnel.finish();
+    sent.tunnel.onEnd();
+    expect(sent.wire.ended).toBe(true);
+  });
+
   test("Tunnel shuts its half only when everything is sent", () => {
     const { wire, tunnel } = build();
     wire.room = 2;
