@@ -5,6 +5,12 @@ import { ListenError } from "./listen_error.ts";
 /** No request of an operator or of the dashboard comes near this; bytes. */
 export const API_BODY_BYTES_MAX = 1024 * 1024;
 
+/**
+ * A connection over TCP on which nothing moves is closed after this long; seconds. Scrapers come more often, and one that
+ * leaves its connections open, or never reads, would use up the descriptors that the data plane lives on.
+ */
+export const API_IDLE_S = 120;
+
 /** Only the user that runs the process may speak to a Unix socket. */
 const PRIVATE_UMASK = 0o177;
 
@@ -22,9 +28,13 @@ export interface HttpServer {
 export type HttpHandler = (request: Request) => Response | Promise<Response>;
 
 /** Listens and answers. Throws ListenError when the address is taken or not to be had. */
-export async function serveHttp(address: HttpAddress, handler: HttpHandler): Promise<HttpServer> {
+export async function serveHttp(
+  address: HttpAddress,
+  handler: HttpHandler,
+  idleS = API_IDLE_S,
+): Promise<HttpServer> {
   if (!("unixPath" in address)) {
-    const server = listen(`${address.hostname}:${address.port}`, address, handler);
+    const server = listen(`${address.hostname}:${address.port}`, address, handler, idleS);
     return { port: server.port ?? 0, stop: () => server.stop(true) };
   }
   const { unixPath } = address;
@@ -32,7 +42,8 @@ export async function serveHttp(address: HttpAddress, handler: HttpHandler): Pro
   // Set for the moment of binding, so that there is none in which another user could connect.
   const umask = process.umask(PRIVATE_UMASK);
   try {
-    const server = listen(unixPath, { unix: unixPath }, handler);
+    // `bowline tap` is silent for as long as nothing happens.
+    const server = listen(unixPath, { unix: unixPath }, handler, 0);
     return { port: 0, stop: () => server.stop(true) };
   } finally {
     process.umask(umask);
@@ -43,6 +54,7 @@ function listen(
   place: string,
   address: { hostname: string; port: number } | { unix: string },
   handler: HttpHandler,
+  idleTimeout: number,
 ): Bun.Server<undefined> {
   try {
     return Bun.serve({
@@ -50,8 +62,7 @@ function listen(
       development: false,
       // With development off Bun would share the port with whoever listens on it already, and say nothing.
       reusePort: false,
-      // Server-sent events are silent for as long as nothing happens.
-      idleTimeout: 0,
+      idleTimeout,
       maxRequestBodySize: API_BODY_BYTES_MAX,
       fetch: handler,
       error: () => Response.json({ error: { code: "internal", message: "Internal error" } }, { status: 500 }),

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { makeTemporaryDirectory, removeDirectory } from "../../../src/runtime/files.ts";
 import { API_BODY_BYTES_MAX, type HttpServer, serveHttp } from "../../../src/runtime/http_server.ts";
@@ -31,6 +32,20 @@ describe("serveHttp()", () => {
     expect(await (await fetch(url)).text()).toBe("/a");
     await server.stop();
     expect(fetch(url)).rejects.toThrow();
+  });
+
+  test("closes a connection over TCP on which nothing moves any more", async () => {
+    const { port } = await serve(LOOPBACK, hello, 1);
+    const heard = await new Promise<string>((resolve) => {
+      const socket = connect(
+        { host: "127.0.0.1", port },
+        () => socket.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n"),
+      );
+      let heard = "";
+      socket.on("data", (chunk: Buffer) => heard += chunk.toString());
+      socket.on("close", () => resolve(heard));
+    });
+    expect(heard).toEndWith("\r\n\r\nhello");
   });
 
   test("answers on a Unix socket that is the owner's alone, and removes it when stopped", async () => {
