@@ -34,6 +34,15 @@ describe("ConnectionGate", () => {
     expect(gate.admit(DESCRIPTOR)).toBe("serve");
   });
 
+  test("admit() refuses one above the cap where nobody is silent, and closes none for it", () => {
+    const gate = gateOf({ connections: 2 });
+    const told: string[] = [];
+    gate.holdProven(proven(told, "a"), OUTBOUND);
+    gate.holdHandshaking(unproven(told, "b"), INBOUND);
+    expect([gate.admit(DESCRIPTOR), told]).toEqual(["refuse", []]);
+    expect(gate.refusals).toEqual({ ...NOTHING_REFUSED, connections: 1 });
+  });
+
   test("admit() does not count those that are being refused", () => {
     const gate = gateOf({ connections: 1 });
     gate.holdRefused(unproven([], "a"));
