@@ -150,21 +150,27 @@ describe("InboundAcceptor", () => {
         snapshotOf({ ...rest, jwtRules, inbound: [{ ...first as InboundPort, declared }] }),
       );
     };
-    const carried = async (declared: InboundPort["declared"], tokens: boolean) => {
+    const REQUEST = "GET /a//b HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer forged\r\n\r\n";
+    const carried = async (declared: InboundPort["declared"], tokens: boolean, text = REQUEST) => {
       const mesh = plane(declared, tokens);
       const client = mesh.peer();
       client.send("CONNECT a:1 HTTP/1.1\r\nHost: a\r\nx-bowline-port: 8080\r\n\r\n");
       await client.read();
       if (mesh.network.attempts.length > 0) mesh.network.last.accept();
       await client.read();
-      client.send("GET /a//b HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer forged\r\n\r\n");
-      return mesh.network.attempts.length > 0
-        ? (await mesh.network.last.read()).split("\r\n")[0]
-        : (await client.read()).split("\r\n")[0];
+      const before = mesh.network.attempts.length;
+      client.send(text);
+      // Bytes that wait for it have a connection only now.
+      if (mesh.network.attempts.length > before) mesh.network.last.accept();
+      const said = mesh.network.attempts.length > 0 ? await mesh.network.last.read() : await client.read();
+      return said.split("\r\n")[0];
     };
     expect(await carried("auto", true)).toBe("HTTP/1.1 401 Unauthorized");
     expect(await carried("auto", false)).toBe("GET /a//b HTTP/1.1");
     expect(await carried("tcp", true)).toBe("GET /a//b HTTP/1.1");
+    // What is no request has no token; only where HTTP is declared it has no business there.
+    expect(await carried("auto", true, "\x01\x02 bytes\r\n")).toBe("\x01\x02 bytes");
+    expect(await carried("http", true, "\x01\x02 bytes\r\n\r\n")).toBe("HTTP/1.1 400 Bad Request");
   });
 
   test("InboundAcceptor refuses ports that no service declares, and what is no request", async () => {
