@@ -58,6 +58,19 @@ describe("Tunnel", () => {
     expect(sent.wire.ended).toBe(true);
   });
 
+  test("Tunnel takes nothing more from a side that has ended, or once it is gone", async () => {
+    const ended = build();
+    ended.tunnel.finish();
+    expect(ended.tunnel.send(latin1("late"))).toBe(true);
+    ended.tunnel.finish();
+    const gone = build();
+    gone.tunnel.reset();
+    expect(gone.tunnel.send(latin1("late"))).toBe(true);
+    gone.tunnel.finish();
+    await settle();
+    expect([ended.wire.written, gone.wire.written, gone.wire.shut]).toEqual(["", "", false]);
+  });
+
   test("Tunnel shuts its half only when everything is sent", () => {
     const { wire, tunnel } = build();
     wire.room = 2;

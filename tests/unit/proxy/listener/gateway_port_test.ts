@@ -130,6 +130,16 @@ describe("GatewayPort that carries requests", () => {
     for (const name of ["evil", "original-path", "hash=0"]) expect(asked).not.toContain(name);
   });
 
+  test("sends the one form of a path on, and refuses what has none", async () => {
+    const edge = new Edge(REQUESTS);
+    for (const path of ["/public/..;/admin", "/a%2Fb", "/a%00", "/a%zz"]) {
+      expect(await edge.answer("shop.test", `GET ${path} HTTP/1.1`)).toStartWith("HTTP/1.1 400");
+    }
+    expect(edge.plane.network.attempts).toEqual([]);
+    void edge.answer("shop.test", "GET /public/..//%61dmin?%2f HTTP/1.1");
+    expect(await edge.plane.network.last.accept().read()).toStartWith("GET /admin?%2f HTTP/1.1\r\n");
+  });
+
   test("has no other host, and is nobody's way to anywhere", async () => {
     const edge = new Edge(REQUESTS);
     expect(await edge.answer("shop")).toStartWith("HTTP/1.1 404");
