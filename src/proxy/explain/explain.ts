@@ -75,10 +75,12 @@ function outcomeOf(mesh: MeshView, { head, scheme }: ExplainRequest): Outcome {
   const table = new RouteTable(mesh.virtualHosts, () => null);
   const named = table.virtualHost(head.authority);
   const dialled = named === undefined ? portOfAddress(mesh, head) : null;
-  if (dialled !== null && dialled.endpoint !== null) {
-    return atEndpoint(mesh, dialled.listener, dialled.endpoint);
+  const endpoint = dialled?.endpoint ?? null;
+  if (dialled !== null && endpoint !== null && endpoint.meshPort !== null) {
+    return atEndpoint(mesh, dialled.listener, endpoint);
   }
-  const found = named ?? (dialled === null ? undefined : table.virtualHost(dialled.listener.listener.name));
+  const found = named ??
+    (dialled?.endpoint === null ? table.virtualHost(dialled.listener.listener.name) : undefined);
   if (found === undefined && isForTls(mesh, head)) {
     const why =
       `${head.authority} is declared to carry TLS, and a request to it in plain text is answered 400`;

@@ -213,8 +213,13 @@ export class OutboundAcceptor {
     const found = address && named === undefined
       ? snapshot.listeners.byAddress(address.hostname, address.port)
       : undefined;
-    if (found && found.endpoint !== null) return exchange.sendTo(found.endpoint.cluster, found.endpoint);
-    const virtualHost = named ?? (found && snapshot.routes.virtualHost(found.listener.listener.name));
+    const pinned = found?.endpoint ?? null;
+    // One without a sidecar is a stranger like others, and blocked where those are.
+    if (pinned !== null && pinned.endpoint.endpoint.meshPort !== null) {
+      return exchange.sendTo(pinned.cluster, pinned);
+    }
+    const virtualHost = named ??
+      (found?.endpoint === null ? snapshot.routes.virtualHost(found.listener.listener.name) : undefined);
     if (address === null || virtualHost === undefined) {
       return this.#passThrough(exchange, snapshot, head, protocol);
     }

@@ -137,6 +137,13 @@ describe("OutboundAcceptor", () => {
     },
   );
 
+  test("OutboundAcceptor takes an endpoint without a sidecar for a stranger where its own address is asked for", async () => {
+    const set = { kind: "endpoints", name: cluster().name, endpoints: [endpoint(3)] } as const;
+    const strict = settings({ outboundPolicy: "REGISTRY_ONLY" });
+    const plane = new DataPlane(snapshotOf(strict, virtualHost(), cluster(), listener(), set));
+    expect(await answerTo(plane, get("192.0.2.3:8080"))).toStartWith("HTTP/1.1 502");
+  });
+
   test("OutboundAcceptor says port and caller to mesh listeners alone, and once, however often it tries", async () => {
     const counts: number[] = [];
     for (const mesh of [1, 2]) {
