@@ -203,3 +203,46 @@ describe("DiscoveryClient", () => {
     ]);
   });
 });
+
+describe("DiscoveryClient.leave()", () => {
+  const WAIT_MS = 5_000;
+
+  /** A client whose stream has been heard, and whether it has left. */
+  async function leaving() {
+    const { clock, discovery, streams } = build();
+    streams[0]?.onOpen();
+    await settle();
+    streams[0]?.onLine('{"type":"heartbeat"}');
+    await settle();
+    const left = { isOver: false };
+    void discovery.leave(WAIT_MS).then(() => left.isOver = true);
+    await settle();
+    expect([streams[0]?.sent.at(-1), left.isOver]).toEqual([{ type: "goodbye" }, false]);
+    return { clock, streams, left };
+  }
+
+  test.each<[string, (client: Awaited<ReturnType<typeof leaving>>) => void]>([
+    ["others are sent elsewhere", ({ streams }) => streams[0]?.onLine('{"type":"farewell"}')],
+    ["the time is up", ({ clock }) => clock.advance(WAIT_MS)],
+    ["the stream breaks", ({ streams }) => streams[0]?.onEnd("broken")],
+  ])("says good-bye and waits until %s, and connects no more", async (_what, happen) => {
+    const client = await leaving();
+    client.clock.advance(WAIT_MS - 1);
+    await settle();
+    expect(client.left.isOver).toBe(false);
+    happen(client);
+    await settle();
+    expect(client.left.isOver).toBe(true);
+    client.streams[0]?.onEnd("broken");
+    client.clock.advance(60_000);
+    expect(client.streams).toHaveLength(1);
+  });
+
+  test("waits for nobody where nothing was heard, and tries no more", async () => {
+    const { clock, discovery, streams } = build();
+    streams[0]?.onEnd("nobody accepts connections there");
+    await discovery.leave(WAIT_MS);
+    clock.advance(60_000);
+    expect(streams).toHaveLength(1);
+  });
+});
