@@ -90,11 +90,16 @@ class Client {
     const child = Bun.spawn(["openssl", "s_client", ...this.#target, ...args], {
       ...{ stdin: "pipe", stdout: "pipe", stderr: "ignore" },
     });
-    child.stdin.write(
-      "GET / HTTP/1.1\r\nHost: bob.test\r\nConnection: close\r\nx-bowline-port: 8080\r\n\r\n",
-    );
-    // Its end would be the client's good-bye before the answer is there.
-    child.stdin.flush();
+    try {
+      child.stdin.write(
+        "GET / HTTP/1.1\r\nHost: bob.test\r\nConnection: close\r\nx-bowline-port: 8080\r\n\r\n",
+      );
+      // Its end would be the client's good-bye before the answer is there.
+      await child.stdin.flush();
+    } catch (error) {
+      // One that is refused may be gone already.
+      if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+    }
     const text = await new Response(child.stdout).text();
     child.stdin.end();
     await child.exited;
