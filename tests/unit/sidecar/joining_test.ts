@@ -46,6 +46,32 @@ test.each(["join token", "platform's token"])(
   },
 );
 
+/** A directory in which the workload CART has joined, as a member of `group` if there is one. */
+async function joined(group: string | null) {
+  const { citadel, clock, issued } = await enrolled();
+  const directory = freshDirectory();
+  const { workload, spiffeId, controlPlane } = CART;
+  const identity = {
+    ...{ workload, spiffeId, controlPlane, trustDomain: TRUST_DOMAIN, chain: issued.reply.chain },
+    ...{ key: "key", roots: "roots" },
+    ...(group === null ? {} : { group }),
+  };
+  writeFileSync(join(directory, "identity.json"), JSON.stringify(identity), { mode: 0o600 });
+  return { citadel, clock, directory };
+}
+
+function open(clock: ManualClock, dataDirectory: string, tokenFile: string): Promise<Joining> {
+  return Joining.open({
+    ...{ dataDirectory, tokenFile, platform: undefined, controlPlane: undefined, random: new Prng(1) },
+    ...{ clock, wheel: new TimerWheel(new ManualClock()), files: privateFiles },
+    log: createLog({ clock, format: "json", write: () => {} }),
+    client: () => {
+      throw new Error("The control plane was asked");
+    },
+    isStopping: () => false,
+  });
+}
+
 test.each([
   ["of the workload itself", {}, null, true],
   ["of another workload", { workload: "shop/cart-v2" }, null, false],
@@ -55,32 +81,15 @@ test.each([
 ])(
   "Joining.open() beside an identity takes a token %s, or says that the directory is another's",
   async (_whose, more, group, isTaken) => {
-    const { citadel, clock, issued } = await enrolled();
-    const dataDirectory = freshDirectory();
-    const { workload, spiffeId, controlPlane } = CART;
-    const identity = {
-      ...{ workload, spiffeId, controlPlane, trustDomain: TRUST_DOMAIN, chain: issued.reply.chain },
-      ...{ key: "key", roots: "roots" },
-      ...(group === null ? {} : { group }),
-    };
-    writeFileSync(join(dataDirectory, "identity.json"), JSON.stringify(identity), { mode: 0o600 });
-    const tokenFile = join(dataDirectory, "token");
+    const { citadel, clock, directory } = await joined(group);
+    const tokenFile = join(directory, "token");
     writeFileSync(tokenFile, (await citadel.createToken({ ...CART, ...more })).token);
-    const opened = Joining.open({
-      ...{ dataDirectory, tokenFile, platform: undefined, controlPlane: undefined, random: new Prng(1) },
-      ...{ clock, wheel: new TimerWheel(new ManualClock()), files: privateFiles },
-      log: createLog({ clock, format: "json", write: () => {} }),
-      client: () => {
-        throw new Error("The control plane was asked");
-      },
-      isStopping: () => false,
-    });
+    const opened = open(clock, directory, tokenFile);
     if (isTaken) {
-      expect((await opened).usable()?.workload).toBe(workload);
+      expect((await opened).usable()?.workload).toBe(CART.workload);
     } else {
-      const whose = `is for ${
-        "workload" in more ? more.workload : workload
-      }, but ${dataDirectory} belongs to ${workload};`;
+      const { workload } = { ...CART, ...more };
+      const whose = `is for ${workload}, but ${directory} belongs to ${CART.workload};`;
       await expect(opened).rejects.toMatchObject({
         name: "JoinError",
         message: expect.stringContaining(whose),
@@ -88,3 +97,22 @@ test.each([
     }
   },
 );
+
+test("Joining.open() needs no token file where the workload has joined, and one where it has not", async () => {
+  const { clock, directory } = await joined(null);
+  const missing = join(directory, "missing.jwt");
+  expect((await open(clock, directory, missing)).usable()?.workload).toBe(CART.workload);
+  await expect(open(clock, freshDirectory(), missing)).rejects.toMatchObject({
+    name: "JoinError",
+    message: expect.stringContaining(missing),
+  });
+});
+
+test("Joining.usable() is no identity before the first join, nor one that has expired", async () => {
+  const { citadel, clock, directory } = await joined(null);
+  const tokenFile = join(directory, "token");
+  writeFileSync(tokenFile, (await citadel.createToken(CART)).token);
+  expect((await open(clock, freshDirectory(), tokenFile)).usable()).toBeUndefined();
+  clock.advance(25 * 3_600_000);
+  expect((await open(clock, directory, join(directory, "missing.jwt"))).usable()).toBeUndefined();
+});
