@@ -231,6 +231,19 @@ describe("CertificateKeeper", () => {
     keeper.stop();
   });
 
+  test("CertificateKeeper writes nothing to a disk that was full once it is stopped", async () => {
+    const { clock, keeper, controlPlane, saved, lines } = await build();
+    controlPlane.diskFull = true;
+    keeper.start();
+    clock.advance(12.5 * HOUR_MS);
+    await until(() => lines.join("").includes("Could not keep the renewed certificate on disk"));
+    controlPlane.diskFull = false;
+    keeper.stop();
+    clock.advance(HOUR_MS);
+    await Bun.sleep(1);
+    expect(saved).toEqual([]);
+  });
+
   test("CertificateKeeper waits for as long as the control plane asks it to", async () => {
     const { clock, keeper, controlPlane, saved } = await build();
     controlPlane.busy = true;
