@@ -17,6 +17,12 @@ describe("ensureEntryHeaders()", () => {
       const [given, added] of [
         [[], ["x-request-id", "x-forwarded-proto", "traceparent"]],
         [["x-request-id", "mine"], ["x-forwarded-proto", "traceparent"]],
+        // Fields that begin alike are none of them.
+        [["tracestate", "a=b", "te", "x", "x-real-ip", "192.0.2.1"], [
+          "x-request-id",
+          "x-forwarded-proto",
+          "traceparent",
+        ]],
         [["traceparent", TRACEPARENT, "x-forwarded-proto", "https"], ["x-request-id"]],
         [["traceparent", TRACEPARENT, "x-request-id", "", "x-forwarded-proto", "http"], []],
       ] as const
