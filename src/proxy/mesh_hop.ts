@@ -6,6 +6,7 @@
 import type { Limits } from "../model/limits.ts";
 import type { ConnectionTerms } from "./connection_terms.ts";
 import type { RequestHead } from "./exchange.ts";
+import { MESH_HEADER_BLOCK_BYTES_MAX } from "./http2/limits.ts";
 
 /** Fields that a proxy, and the rules that it follows, may add. */
 export const ADDED_FIELDS_MAX = 32;
@@ -16,8 +17,13 @@ const FIELD_OVERHEAD_BYTES = 32;
 /** Names of the four pseudo-header fields, and what is counted besides. */
 const PSEUDO_FIELDS_BYTES = ":method:scheme:authority:path".length + 4 * FIELD_OVERHEAD_BYTES;
 
+export interface MeshHopLimits extends Limits {
+  /** Octets of a header block that are read, and refused with their stream: others share the connection. */
+  readonly headerBlockBytes: number;
+}
+
 /** The limits of a connection with another proxy, at both of its ends. */
-export function meshHopLimits(limits: Limits): Limits {
+export function meshHopLimits(limits: Limits): MeshHopLimits {
   const { requestHeaderBytes, requestHeaderCount, responseHeaderBytes, responseHeaderCount } = limits;
   return {
     ...limits,
@@ -25,6 +31,7 @@ export function meshHopLimits(limits: Limits): Limits {
     requestHeaderCount: requestHeaderCount + ADDED_FIELDS_MAX,
     responseHeaderBytes: hopBytes(responseHeaderBytes, responseHeaderCount),
     responseHeaderCount: responseHeaderCount + ADDED_FIELDS_MAX,
+    headerBlockBytes: MESH_HEADER_BLOCK_BYTES_MAX,
   };
 }
 

@@ -13,6 +13,8 @@ const FIELDS = 100;
 const mesh = new Mesh("127.0.75");
 const CLIENT = mesh.address(10);
 const STORE = mesh.address(11);
+/** Takes heads twice as large. */
+const WIDE = mesh.address(12);
 
 /** What copies a field makes of a head that is as large as it may be is too large for the next proxy. */
 const GROWS = `- match: [{ uri: { prefix: /grows } }]
@@ -20,9 +22,11 @@ const GROWS = `- match: [{ uri: { prefix: /grows } }]
   route: [{ destination: { host: store } }]
 - route: [{ destination: { host: store } }]`;
 
-/** The store has a request for `/held`, which waits for its answer. */
-const arrived = Promise.withResolvers<void>();
-const held = Promise.withResolvers<void>();
+/** A request for `/held/CALLER` that the store has, and answers when it is told to. */
+const held = new Map([CLIENT, WIDE].map((caller) => [caller, {
+  arrived: Promise.withResolvers<void>(),
+  released: Promise.withResolvers<void>(),
+}]));
 
 endEverythingAfterwards();
 
@@ -32,11 +36,14 @@ beforeAll(async () => {
     service("store"),
     workload("client", CLIENT),
     workload("store", STORE),
+    workload("wide", WIDE),
     virtualService("store", GROWS),
   );
   await mesh.startControlPlane();
   await mesh.startSidecar("shop/client", { at: 10 });
   await mesh.startSidecar("shop/store", { at: 11 });
+  const env = { BOWLINE_LIMIT: `request-header-bytes=${2 * HEAD_BYTES}` };
+  await mesh.startSidecar("shop/wide", { at: 12, env });
   await startFaulty(STORE, 8080, (socket, { path }) => {
     const [, what, size] = path.split("/");
     const first = ["HTTP/1.1 200 OK", "Content-Length: 0"];
@@ -45,12 +52,12 @@ beforeAll(async () => {
       fields: (count: number) => ofFields(count, first),
     };
     const answer = what === "bytes" || what === "fields" ? whole[what](Number(size)) : whole.fields(1);
-    if (what === "held") {
-      arrived.resolve();
-      void held.promise.then(() => socket.write(answer));
-    } else socket.write(answer);
+    const hold = what === "held" ? held.get(size ?? "") : undefined;
+    hold?.arrived.resolve();
+    if (hold === undefined) socket.write(answer);
+    else void hold.released.promise.then(() => socket.write(answer));
   });
-  await mesh.untilSynced(2);
+  await mesh.untilSynced(3);
 });
 
 /** A head of so many bytes, without its empty line, which follows. */
@@ -67,8 +74,8 @@ function ofFields(count: number, first: readonly string[]): string {
 
 const REQUEST = ["GET / HTTP/1.1", "Host: store", "Connection: close"];
 
-async function statusOf(request: string): Promise<string> {
-  return (await exchange(CLIENT, 15001, request)).text.slice(9, 12);
+async function statusOf(request: string, caller = CLIENT): Promise<string> {
+  return (await exchange(caller, 15001, request)).text.slice(9, 12);
 }
 
 describe("a request", () => {
@@ -83,18 +90,28 @@ describe("a request", () => {
   });
 });
 
-scenario(
-  "a request that a rule makes larger is refused alone: others on its way to the mesh go on",
-  async () => {
-    const waiting = statusOf(ofFields(2, ["GET /held HTTP/1.1", ...REQUEST.slice(1)]));
+describe("a request that is too large for the next proxy is refused alone, and others on their way go on:", () => {
+  const path = (path: string) => [`GET ${path} HTTP/1.1`, ...REQUEST.slice(1)];
+
+  /** The status of the large one, while another request of the caller's waits for its answer, and that of the other. */
+  async function besideAnother(caller: string, large: string): Promise<readonly string[]> {
+    const { arrived, released } = held.get(caller) as ReturnType<typeof held.get> & object;
+    const waiting = statusOf(ofFields(2, path(`/held/${caller}`)), caller);
     await arrived.promise;
-    const grows = ["GET /grows HTTP/1.1", ...REQUEST.slice(1)];
-    expect(await statusOf(ofBytes(HEAD_BYTES, grows))).toBe("431");
-    held.resolve();
-    expect(await waiting).toBe("200");
-    expect(await statusOf(ofBytes(HEAD_BYTES / 2, grows))).toBe("200");
-  },
-);
+    const status = await statusOf(large, caller);
+    released.resolve();
+    return [status, await waiting];
+  }
+
+  scenario("one that a rule makes so", async () => {
+    expect(await besideAnother(CLIENT, ofBytes(HEAD_BYTES, path("/grows")))).toEqual(["431", "200"]);
+    expect(await statusOf(ofBytes(HEAD_BYTES / 2, path("/grows")))).toBe("200");
+  });
+
+  scenario("one within the limit of its own proxy, which is wider", async () => {
+    expect(await besideAnother(WIDE, ofBytes(2 * HEAD_BYTES, REQUEST))).toEqual(["431", "200"]);
+  });
+});
 
 describe("a response", () => {
   const answer = (path: string) => statusOf(ofFields(2, [`GET ${path} HTTP/1.1`, ...REQUEST.slice(1)]));

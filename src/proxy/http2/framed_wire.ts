@@ -7,6 +7,7 @@ import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 import type { Limits } from "../../model/limits.ts";
 import type { Wire, WireOwner } from "../../runtime/wire.ts";
 import type { ResetReason } from "../exchange.ts";
+import type { MeshHopLimits } from "../mesh_hop.ts";
 import { ByteWriter } from "../io/byte_writer.ts";
 import { type ConnectionError, protocolError } from "./connection_error.ts";
 import { checkForm } from "./frame_form.ts";
@@ -14,7 +15,7 @@ import { type Frame, FrameReader } from "./frame_reader.ts";
 import { FrameWriter } from "./frame_writer.ts";
 import { ErrorCode, Flag, FrameType } from "./frames.ts";
 import { HeaderBlock } from "./header_block.ts";
-import { UNREAD_TIMEOUT_MS, UNSENT_BYTES_MAX } from "./limits.ts";
+import { HEADER_BLOCK_EXTRA_BYTES, UNREAD_TIMEOUT_MS, UNSENT_BYTES_MAX } from "./limits.ts";
 
 /** A peer that was told good-bye gets this long to take the last bytes. */
 const ENDING_TIMEOUT_MS = 10_000;
@@ -44,10 +45,10 @@ export abstract class FramedWire implements WireOwner, Timed {
   #held = false;
 
   /** `listBytesMax`: bytes of a header list of the peer's. */
-  constructor(wire: Wire, wheel: TimerWheel, limits: Limits, listBytesMax: number) {
+  constructor(wire: Wire, wheel: TimerWheel, limits: Limits & Partial<MeshHopLimits>, listBytesMax: number) {
     this.limits = limits;
     this.idleTimeoutMs = limits.connectionIdleMs;
-    this.block = new HeaderBlock(listBytesMax);
+    this.block = new HeaderBlock(limits.headerBlockBytes ?? listBytesMax + HEADER_BLOCK_EXTRA_BYTES);
     this.#wire = wire;
     this.wheel = wheel;
     this.writer = new ByteWriter(wire, () => this.onRoom(), "turn");

@@ -1,6 +1,6 @@
 /** A header block over its frames: HEADERS, then CONTINUATION until the one that ends it (RFC 9113 §4.3, §6.10). */
 import type { Frame } from "./frame_reader.ts";
-import { CONTINUATIONS_MAX, HEADER_BLOCK_EXTRA_BYTES } from "./limits.ts";
+import { CONTINUATIONS_MAX } from "./limits.ts";
 
 export class HeaderBlock {
   readonly #bytesMax: number;
@@ -14,9 +14,8 @@ export class HeaderBlock {
   #bytes = 0;
   #continuations = 0;
 
-  /** `listBytesMax`: bytes of the decoded list. */
-  constructor(listBytesMax: number) {
-    this.#bytesMax = listBytesMax + HEADER_BLOCK_EXTRA_BYTES;
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
   }
 
   begin(frame: Frame): void {

@@ -4,6 +4,8 @@
 export const FRAME_BYTES_MAX = 16 * 1024;
 /** Octets of a header block as it travels, over all its frames, beyond the bytes that may be in its list. */
 export const HEADER_BLOCK_EXTRA_BYTES = 4 * 1024;
+/** The same where the peer is another proxy, whose own limits may be wider: it is told 431, and the connection goes on. */
+export const MESH_HEADER_BLOCK_BYTES_MAX = 1024 * 1024;
 /** Frames of a header block. */
 export const CONTINUATIONS_MAX = 64;
 /** Streams that a peer opened and reset, or made us reset, before they were answered; one that ends makes up for one. */

@@ -1,6 +1,7 @@
 /** A client of one HTTP/2 server connection, for tests: it sends raw frames and tells in lines what it was sent. */
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel } from "../../../../src/lib/timer_wheel.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../../../src/model/limits.ts";
 import { Http2ServerConnection } from "../../../../src/proxy/http2/server_connection.ts";
 import { FakeWire, settle } from "../fake_wire.ts";
 import { SeenRequests } from "../http1/downstream.ts";
@@ -11,12 +12,25 @@ export class Http2Downstream extends SeenRequests {
   readonly clock = new ManualClock();
   readonly wheel = new TimerWheel(this.clock);
   closed = 0;
-  readonly connection = new Http2ServerConnection(this.wire, this, this.wheel, () => this.closed++);
+  readonly connection: Http2ServerConnection;
   readonly #log = new FrameLog();
 
+  constructor(limits: Limits = DEFAULT_LIMITS) {
+    super();
+    this.connection = new Http2ServerConnection(this.wire, this, this.wheel, () => this.closed++, limits);
+  }
+
   /** Greeted, and past the greeting. */
-  static async greeted(...pairs: readonly (readonly [number, number])[]): Promise<Http2Downstream> {
-    const down = new Http2Downstream();
+  static greeted(...pairs: readonly (readonly [number, number])[]): Promise<Http2Downstream> {
+    return Http2Downstream.limited(DEFAULT_LIMITS, ...pairs);
+  }
+
+  /** The same with limits of its own. */
+  static async limited(
+    limits: Limits,
+    ...pairs: readonly (readonly [number, number])[]
+  ): Promise<Http2Downstream> {
+    const down = new Http2Downstream(limits);
     down.send(CLIENT_PREFACE, settings(...pairs));
     await down.read();
     return down;

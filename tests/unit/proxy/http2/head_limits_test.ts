@@ -1,7 +1,8 @@
 /** Header blocks and streams that are too many or too large: each limit, and one above (CVE-2024-27316, HPACK bombs). */
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
-import { HEADER_BLOCK_EXTRA_BYTES } from "../../../../src/proxy/http2/limits.ts";
+import { HEADER_BLOCK_EXTRA_BYTES, MESH_HEADER_BLOCK_BYTES_MAX } from "../../../../src/proxy/http2/limits.ts";
+import { meshHopLimits } from "../../../../src/proxy/mesh_hop.ts";
 import { Http2Downstream } from "./downstream.ts";
 import { CONTINUATION, END_HEADERS, get, HEADERS, headers, literals, raw } from "./raw_frames.ts";
 import { Http2Upstream } from "./upstream.ts";
@@ -81,11 +82,13 @@ describe("Http2ServerConnection limits header blocks:", () => {
       .toEqual([TOO_LARGE]);
   });
 
+  /** A block of exactly so many octets. */
+  function fill(bytes: number): Buffer {
+    const head = literals(get());
+    return Buffer.concat([head, literals(["x", "y".repeat(bytes - head.length - 7)])]);
+  }
+
   test("octets on the way", async () => {
-    const fill = (bytes: number) => {
-      const head = literals(get());
-      return Buffer.concat([head, literals(["x", "y".repeat(bytes - head.length - 7)])]);
-    };
     const most = DEFAULT_LIMITS.requestHeaderBytes + HEADER_BLOCK_EXTRA_BYTES;
     expect(fill(most)).toHaveLength(most);
     expect(
@@ -100,6 +103,19 @@ describe("Http2ServerConnection limits header blocks:", () => {
         ...block(1, fill(most + 1)),
       )).at(-1),
     ).toBe(
+      "GOAWAY 0 ENHANCE_YOUR_CALM",
+    );
+  });
+
+  test("octets from another proxy, whose own limits may be wider: others share the connection", async () => {
+    const most = MESH_HEADER_BLOCK_BYTES_MAX;
+    const hop = () => Http2Downstream.limited(meshHopLimits(DEFAULT_LIMITS));
+    const down = await hop();
+    expect(fill(most)).toHaveLength(most);
+    expect(await down.exchange(...block(1, fill(most)))).toEqual([TOO_LARGE]);
+    down.send(headers(3, get(), true));
+    expect(down.requests).toHaveLength(1);
+    expect((await (await hop()).exchange(...block(1, fill(most + 1)))).at(-1)).toBe(
       "GOAWAY 0 ENHANCE_YOUR_CALM",
     );
   });
