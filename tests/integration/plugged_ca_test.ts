@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { endEverythingAfterwards, scenario } from "./bowline.ts";
 import { Mesh } from "./mesh.ts";
 import { service } from "./resources.ts";
+import { timeLibrary } from "./shifted_clock.ts";
 
 const mesh = new Mesh("127.0.84");
 const work = join(mesh.directory, "authorities");
@@ -28,6 +29,7 @@ function run(...command: readonly string[]): void {
 
 const openssl = (...args: readonly string[]) => run("openssl", ...args);
 const CA = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n";
+const IN_2020 = ["env", `LD_PRELOAD=${timeLibrary()}`, "FAKETIME=2020-01-01 00:00:00"];
 const EC = ["ecparam", "-name", "prime256v1", "-genkey", "-noout"];
 
 /** Makes NAME.crt and NAME.key; `issuer` is the name of another one. */
@@ -195,7 +197,7 @@ const MISTAKES: readonly (readonly [what: string, change: () => void, file: stri
   [
     "one that expired",
     () => {
-      authority("past", { issuer: "intermediate", at: ["faketime", "-f", "2020-01-01 00:00:00"] });
+      authority("past", { issuer: "intermediate", at: IN_2020 });
       plug("past");
     },
     "ca-cert.pem",

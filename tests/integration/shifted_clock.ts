@@ -1,6 +1,15 @@
 /** A clock of a process that a test sets ahead, by libfaketime: what happens after minutes then happens now. */
 import { renameSync, writeFileSync } from "node:fs";
-import { programPath } from "./peers.ts";
+
+/**
+ * libfaketime, for LD_PRELOAD. The command `faketime` fails where one that was killed once had the number of its process.
+ * Throws where it is not installed.
+ */
+export function timeLibrary(): string {
+  const [library] = new Bun.Glob("/usr/lib/*/faketime/libfaketimeMT.so.1").scanSync();
+  if (library === undefined) throw new Error("faketime is not installed: apt-get install faketime");
+  return library;
+}
 
 export class ShiftedClock {
   readonly #file: string;
@@ -13,11 +22,7 @@ export class ShiftedClock {
 
   /** For the process. */
   get env(): Record<string, string> {
-    // The program knows where its library is.
-    const { stdout } = Bun.spawnSync([programPath("faketime", "faketime"), "-m", "-f", "+0", "env"]);
-    const [, library] = /^LD_PRELOAD=(.+)$/m.exec(stdout.toString()) ?? [];
-    if (library === undefined) throw new Error("faketime does not say where its library is");
-    return { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: this.#file, FAKETIME_NO_CACHE: "1" };
+    return { LD_PRELOAD: timeLibrary(), FAKETIME_TIMESTAMP_FILE: this.#file, FAKETIME_NO_CACHE: "1" };
   }
 
   /** Both clocks of the process, that of the calendar and the one that only counts, are so much ahead. */

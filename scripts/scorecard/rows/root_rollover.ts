@@ -4,6 +4,7 @@ import type { RolloverStatus } from "../../../src/model/admin.ts";
 import { bowline, until } from "../../../tests/integration/bowline.ts";
 import { Load } from "../../../tests/integration/keep_alive_client.ts";
 import { requestsPerConnection } from "../../../tests/integration/resources.ts";
+import { timeLibrary } from "../../../tests/integration/shifted_clock.ts";
 import { type Check, exactly, noneFailed, type Row } from "../row.ts";
 import { Stand, storeAnswer } from "../stand.ts";
 
@@ -12,11 +13,9 @@ const CLIENTS = 32;
 /** Certificates are renewed over a quarter of a minute. */
 const STEP_MS = 60_000;
 
-/** Puts the clock of the client back; the library of `faketime` itself, since that command would stand between. */
+/** Puts the clock of the client back. */
 function behind(): Record<string, string> {
-  const [library] = new Bun.Glob("/usr/lib/*/faketime/libfaketimeMT.so.1").scanSync();
-  if (library === undefined) throw new Error("faketime is not installed: apt-get install faketime");
-  return { LD_PRELOAD: library, FAKETIME: "-5m", FAKETIME_DONT_FAKE_MONOTONIC: "1" };
+  return { LD_PRELOAD: timeLibrary(), FAKETIME: "-5m", FAKETIME_DONT_FAKE_MONOTONIC: "1" };
 }
 
 /** Of each size: rollovers that are aborted half-way, and then those that are finished. */
