@@ -48,7 +48,8 @@ function roomOf(descriptor: number): (waitMs: number) => boolean {
   if (poll === null) return () => true;
   // struct pollfd, in which the answer has the upper half of the second number.
   const asked = new Int32Array([descriptor, POLLOUT]);
-  return (waitMs) => poll(asked, 1, waitMs) !== 0;
+  // Below 0 a signal came first, and nobody knows.
+  return (waitMs) => poll(asked, 1, waitMs) > 0;
 }
 
 function mayWait(descriptor: number): boolean {
