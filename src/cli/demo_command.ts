@@ -8,7 +8,7 @@ import {
   writeFileAtomic,
 } from "../runtime/files.ts";
 import { exitProcess } from "../runtime/process.ts";
-import { onTerminate } from "../runtime/signals.ts";
+import { onHangup, onTerminate } from "../runtime/signals.ts";
 import { type Chapter, chapterNamed, CHAPTERS, DEFAULT_CHAPTER } from "./demo/chapters.ts";
 import { greeting } from "./demo/greeting.ts";
 import { DemoError, DemoMesh } from "./demo/mesh.ts";
@@ -41,7 +41,8 @@ export interface DemoResult extends LoadResult {
 }
 
 /** What a part that could not listen has most likely met. */
-const PORT_TAKEN_HINT = "does another demo run? each needs the addresses 127.0.0.9 to 127.0.0.22 for itself";
+const PORT_TAKEN_HINT =
+  "does another demo run? one that was killed leaves its processes; each needs 127.0.0.9 to 127.0.0.22 for itself";
 
 export async function runDemo(options: DemoOptions): Promise<ExitCode> {
   const headers = options.headers.map(parseHeader);
@@ -57,6 +58,8 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
     );
   };
   const release = onTerminate(() => interrupt(), force);
+  // A terminal that is closed ends it, too: its parts have no terminal, and would run on.
+  const releaseHangup = onHangup(() => interrupt());
   try {
     // There is no chapter where there is a configuration of the user's own.
     const config = chapter === null ? options.config as string : await writeTutorial(directory, chapter);
@@ -86,6 +89,7 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
     await mesh?.stop();
     await removeDirectory(directory);
     release();
+    releaseHangup();
   }
 }
 

@@ -7,7 +7,7 @@ import { chooseDataDirectory } from "../runtime/data_directory.ts";
 import { releaseExecutablePages } from "../runtime/executable_pages.ts";
 import { createLogOutput } from "../runtime/log_output.ts";
 import { isTerminal, processorCount } from "../runtime/process.ts";
-import { onReload, onTerminate } from "../runtime/signals.ts";
+import { onHangup, onTerminate } from "../runtime/signals.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { readLimits } from "./limit_flag.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
@@ -43,7 +43,7 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
     stop();
   });
   // Files are watched anyway; a SIGHUP must not end the process.
-  const releaseReload = onReload(() => log.info("Nothing to reload: files are watched"));
+  const releaseHangup = onHangup(() => log.info("Nothing to reload: files are watched"));
   let cancelRelease: () => void = () => {};
   try {
     const starting = options.role === "control-plane"
@@ -59,7 +59,7 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
   } finally {
     cancelRelease();
     release();
-    releaseReload();
+    releaseHangup();
   }
 }
 

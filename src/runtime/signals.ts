@@ -39,8 +39,11 @@ export function onTerminate(
   };
 }
 
-/** Calls back at each SIGHUP. Without it a SIGHUP ends the process. The returned function stops that. */
-export function onReload(callback: () => void): () => void {
+/**
+ * Calls back at each SIGHUP, which asks a service to read its files again, and tells a program that its terminal was
+ * closed. Without it a SIGHUP ends the process. The returned function stops that.
+ */
+export function onHangup(callback: () => void): () => void {
   // The listener gets the signal's name, which is none of the callback's business.
   const listen = () => callback();
   process.on("SIGHUP", listen);

@@ -97,7 +97,7 @@ export class Bowline {
   }
 
   /** Sends the signal and waits for the end; returns the exit code. */
-  async end(signal: "SIGTERM" | "SIGINT" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
+  async end(signal: "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
     if (this.isAlive) this.child.kill(signal);
     const timer = setTimeout(() => this.child.kill("SIGKILL"), KILL_AFTER_MS);
     const code = await this.ended;

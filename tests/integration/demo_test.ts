@@ -188,6 +188,15 @@ describe("demo, to play with", () => {
       expect(readdirSync(temporary)).toEqual([]);
     },
   );
+
+  scenario("the terminal is closed: likewise", async () => {
+    demo = new Bowline("demo", ["demo"], surroundings);
+    await demo.says("Ctrl-C");
+    family = childrenOf(demo.pid);
+    expect(await demo.end("SIGHUP")).toBe(0);
+    expect(family.filter(isBowline)).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
+  });
 });
 
 describe("when it cannot start, one message says why, and nothing is left", () => {

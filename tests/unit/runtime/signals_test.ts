@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { onReload, onTerminate, SAME_SIGNAL_MS } from "../../../src/runtime/signals.ts";
+import { onHangup, onTerminate, SAME_SIGNAL_MS } from "../../../src/runtime/signals.ts";
 
 /** The signal arrives through the event loop. */
 async function send(signal: NodeJS.Signals): Promise<void> {
@@ -22,11 +22,11 @@ test("onTerminate() calls back once, takes an echo for the same signal, and a la
   expect(process.listenerCount("SIGTERM")).toBe(0);
 });
 
-test("onReload() calls back every time", async () => {
-  let reloads = 0;
-  const off = onReload(() => reloads++);
+test("onHangup() calls back every time", async () => {
+  let hangups = 0;
+  const off = onHangup(() => hangups++);
   await send("SIGHUP");
   await send("SIGHUP");
   off();
-  expect(reloads).toBe(2);
+  expect(hangups).toBe(2);
 });
