@@ -88,6 +88,7 @@ export interface ServerStream {
 export interface ServerHandler {
   onRequestBody(chunk: Uint8Array): void;
   onRequestEnd(trailers: HeaderList | null): void;
+  /** After a timeout the stream may still be answered, here and now; if it is not, the codec says 408. */
   onDownstreamReset(reason: ResetReason): void;
   onDownstreamWritable(): void;
 }

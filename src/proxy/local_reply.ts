@@ -53,6 +53,13 @@ export const LOCAL_REPLY = {
     details: "request_headers_too_large",
     text: "what rules add to its head makes the request larger than a proxy takes (request-header-bytes)",
   },
+  /** Details and text as Envoy's. */
+  requestStalled: {
+    status: 408,
+    flags: FLAG.streamIdleTimeout,
+    details: "stream_idle_timeout",
+    text: "stream timeout",
+  },
   tooManyRequests: {
     status: 503,
     flags: FLAG.overload,
@@ -261,8 +268,8 @@ const PLUS = 0x2b;
 const SEMICOLON = 0x3b;
 
 /** Whether a request is gRPC, by its content type: `application/grpc`, perhaps with `+proto` and the like. */
-export function isGrpc(head: RequestHead): boolean {
-  const type = headerValue(head.headers, "content-type");
+export function isGrpc({ headers }: Pick<RequestHead, "headers">): boolean {
+  const type = headerValue(headers, "content-type");
   if (type === undefined || !type.startsWith(GRPC_TYPE)) return false;
   const next = type.charCodeAt(GRPC_TYPE.length);
   return Number.isNaN(next) || next === PLUS || next === SEMICOLON;
@@ -270,6 +277,15 @@ export function isGrpc(head: RequestHead): boolean {
 
 /** What a trailers-only answer has once, whatever else is passed on. */
 const GRPC_FIELDS: ReadonlySet<string> = new Set(["content-type", "grpc-status", "grpc-message"]);
+
+/** The fields of an answer to a gRPC client that has neither body nor trailers. */
+export function trailersOnly(grpcStatus: number, message: string): HeaderList {
+  return [
+    ...["content-type", GRPC_TYPE],
+    ...["grpc-status", String(grpcStatus)],
+    ...["grpc-message", encodeURI(message.toWellFormed())],
+  ];
+}
 
 /** Head and body of the answer; `proxy` says whose it is (`outbound tutorial/customer`). */
 export function renderLocalReply(
@@ -282,15 +298,10 @@ export function renderLocalReply(
   const body = reply.bytes ?? new TextEncoder().encode(reply.text);
   if (grpc) {
     const text = reply.bytes === undefined ? reply.text : new TextDecoder().decode(reply.bytes);
-    const headers = [
-      ...[
-        "content-type",
-        "application/grpc",
-        "grpc-status",
-        String(reply.grpcStatus ?? grpcStatusOf(reply.status)),
-      ],
-      ...["grpc-message", encodeURI((text === "" ? reply.details : text).toWellFormed())],
-    ];
+    const headers = trailersOnly(
+      reply.grpcStatus ?? grpcStatusOf(reply.status),
+      text === "" ? reply.details : text,
+    );
     for (let i = 0; i < more.length; i += 2) {
       if (!GRPC_FIELDS.has(more[i] as string)) headers.push(more[i] as string, more[i + 1] as string);
     }

@@ -1,6 +1,6 @@
 /** Limits that were changed hold in the running program, in each of its workers, at the limit and one above. */
 import { beforeAll, describe, expect } from "bun:test";
-import { CLIENT_PREFACE, headers, settings } from "../unit/proxy/http2/raw_frames.ts";
+import { CLIENT_PREFACE, FrameLog, headers, settings } from "../unit/proxy/http2/raw_frames.ts";
 import { startEcho } from "./apps.ts";
 import { type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange, RawConnection } from "./clients.ts";
@@ -33,7 +33,7 @@ beforeAll(async () => {
     workers: 2,
     env: {
       BOWLINE_LIMIT: `request-header-bytes=${HEADER_BYTES},request-headers=${HEADERS},` +
-        `http2-streams=${STREAMS},drain-time=${DRAIN_MS}ms`,
+        `http2-streams=${STREAMS},drain-time=${DRAIN_MS}ms,stream-idle-timeout=1s`,
     },
   });
   await startEcho("store", STORE, ({ url }) => url === "/never");
@@ -73,6 +73,26 @@ describe("run --limit", () => {
     expect(said.split(String.fromCharCode(0, 0, 4, 3, 0))).toHaveLength(2);
     connection.close();
   });
+
+  scenario(
+    "bounds the time in which nothing moves in a request; gRPC hears of it as gRPC wants it",
+    async () => {
+      const connection = new RawConnection(CLIENT, 15001);
+      const call = [":method", "POST", ":scheme", "http", ":authority", "store", ":path", "/never"];
+      const head = headers(1, [...call, "content-type", "application/grpc"]);
+      connection.send(Buffer.concat([CLIENT_PREFACE, settings(), head]).toString("latin1"));
+      // HEADERS with END_STREAM.
+      const said = await connection.read(
+        new RegExp(escape(String.fromCharCode(1, 5, 0, 0, 0, 1)) + "[^]*shop"),
+      );
+      expect(new FrameLog().tell(Buffer.from(said, "latin1"))).toContainEqual(
+        expect.stringMatching(
+          /^HEADERS 1 END_STREAM :status=200 content-type=application\/grpc grpc-status=2 /,
+        ),
+      );
+      connection.close();
+    },
+  );
 
   scenario("bounds the time of a drain, in which what is in flight may end", async () => {
     const hanging = Array.from({ length: 4 }, () => new RawConnection(CLIENT, 15001));

@@ -143,8 +143,8 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     });
   }
 
-  /** Answers in the proxy's own name, and counts it on the edge. */
-  reply(reply: LocalReply, edge: Edge): void {
+  /** Answers in the proxy's own name, and counts it on the edge, if there is one yet. */
+  reply(reply: LocalReply, edge: Edge | null): void {
     if (this.#done) return;
     this.answer(reply);
     const flags = this.withFlags(reply.flags);
@@ -163,10 +163,9 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
   protected giveUp(reply: LocalReply): void {
     if (this.#done) return;
     this.#letGo();
-    const edge = this.#edge as Edge;
-    if (this.status === 0) return this.reply(reply, edge);
+    if (this.status === 0) return this.reply(reply, this.#edge);
     this.answer(reply);
-    this.#finish(reply.flags, edge);
+    this.#finish(reply.flags, this.#edge);
     this.#stream.reset();
   }
 
@@ -174,7 +173,7 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
   protected giveUpAttempt(failure: AttemptFailure, reply: LocalReply): void {
     if (this.#done || this.status !== 0) return;
     this.#letGo();
-    if (!this.#retry(failure, true, true)) this.reply(reply, this.#edge as Edge);
+    if (!this.#retry(failure, true, true)) this.reply(reply, this.#edge);
   }
 
   /** The head as the upstream gets it. */
@@ -241,19 +240,16 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
 
   onDownstreamReset(reason: ResetReason): void {
     if (this.#done) return;
-    const upstream = this.#upstream;
-    const target = this.#target;
+    if (reason === "timeout" && this.status === 0) return this.giveUp(LOCAL_REPLY.requestStalled);
     let flags: string = FLAG.downstreamClosed;
-    // What the codec answers, unless an answer has begun.
-    let status = 0;
+    if (reason === "timeout") flags = FLAG.streamIdleTimeout;
     if (reason === "protocol-error") {
       flags = FLAG.downstreamProtocolError;
-      status = 400;
-    } else if (reason === "timeout") {
-      flags = FLAG.streamIdleTimeout;
-      status = 408;
+      // What the codec answers, unless an answer has begun.
+      if (this.status === 0) this.status = 400;
     }
-    if (this.status === 0) this.status = status;
+    const upstream = this.#upstream;
+    const target = this.#target;
     this.#finish(flags, this.#edge);
     if (upstream !== null) upstream.reset();
     else target?.host.withdraw(this);

@@ -401,8 +401,10 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
     if (this.#responded) return this.#abort(reason);
     const handler = this.#handler;
     this.#handler = null;
+    this.#keepAlive = false;
     handler?.onDownstreamReset(reason);
-    this.#say(answer.status);
+    // Unless the handler has just said so itself.
+    if (!this.#responded) this.#say(answer.status);
   }
 
   /** Says no more; what is unsent still goes out, and what still comes is thrown away. */

@@ -15,6 +15,7 @@ import {
   type TunnelRequest,
 } from "../exchange.ts";
 import { BODY_TIMEOUT_MS } from "../http1/limits.ts";
+import { grpcStatusOf, isGrpc, trailersOnly } from "../local_reply.ts";
 import { Http2Connection } from "./connection.ts";
 import type { FieldSection } from "./field_section.ts";
 import type { FrameReader } from "./frame_reader.ts";
@@ -110,7 +111,7 @@ export class Http2ServerConnection extends Http2Connection {
     if (this.#drainHeard || this.streams.size > this.limits.http2Streams) {
       return this.resetStream(stream, ErrorCode.RefusedStream);
     }
-    if (tooLarge) return this.#refuse(stream, 431, "http2.head_too_large", ended);
+    if (tooLarge) return this.#refuseHead(stream, section, ended);
     const head = readRequestHead(section, ended);
     if (head === undefined) {
       this.#acceptor.onMalformed(400, "http2.malformed_request");
@@ -174,16 +175,19 @@ export class Http2ServerConnection extends Http2Connection {
     stream.resume();
   }
 
-  #refuse(stream: Http2ServerStream, status: number, details: string, ended: boolean): void {
+  /** It is larger than the limit; what is within it was read, and tells whether it is gRPC. */
+  #refuseHead(stream: Http2ServerStream, section: FieldSection, ended: boolean): void {
+    const [status, details] = [431, "http2.head_too_large"];
     this.#acceptor.onMalformed(status, details);
-    this.say(stream, status);
+    if (isGrpc(section)) this.say(stream, 200, trailersOnly(grpcStatusOf(status), details));
+    else this.say(stream, status);
     if (ended) this.forget(stream);
     else this.linger(stream);
   }
 
   /** Answers in the codec's own name. */
-  say(stream: Http2ServerStream, status: number): void {
-    this.sendResponse(stream, { status, headers: [], bodyLength: 0 }, false, true);
+  say(stream: Http2ServerStream, status: number, headers: HeaderList = []): void {
+    this.sendResponse(stream, { status, headers, bodyLength: 0 }, false, true);
     stream.localEnded = true;
   }
 }
@@ -234,9 +238,11 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     this.#giveUp();
   }
 
-  /** The client says no more of a request that nobody has answered. */
+  /** The client says no more of a request that nobody has answered: its handler does so now, or we do. */
   #giveUp(): void {
+    this.#server.touch(this);
     this.onReset("timeout");
+    if (this.answered) return;
     this.#server.say(this, 408);
     this.#server.linger(this);
   }

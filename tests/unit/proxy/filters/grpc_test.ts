@@ -8,23 +8,26 @@ import {
   DataPlane,
   endpoint,
   SERVICE,
-  settings,
+  settings as proxySettings,
   snapshotOf,
   virtualHost,
 } from "../data_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { Http2Downstream } from "../http2/downstream.ts";
-import { headers, post, rstStream } from "../http2/raw_frames.ts";
+import { CLIENT_PREFACE, data, FrameLog, headers, post, rstStream, settings } from "../http2/raw_frames.ts";
+import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { RETRY_POLICY_DEFAULT } from "../../../../src/model/route.ts";
 import { MeshUpstream } from "../mesh_upstream.ts";
 
 const PREMATURE_RESETS_MAX = 250;
+const POST_TO_SHOP = [":method", "POST", ":scheme", "http", ":path", "/a.B/C", ":authority", "shop"];
 
 /** A service whose one workload speaks HTTP/2 and has no proxy. */
 function plainHttp2(): DataPlane {
   const grpc = cluster({ protocol: "http2" });
   const endpoints = { kind: "endpoints", name: grpc.name, endpoints: [endpoint(1)] } as const;
-  return new DataPlane(snapshotOf(settings(), virtualHost(), grpc, endpoints));
+  return new DataPlane(snapshotOf(proxySettings(), virtualHost(), grpc, endpoints));
 }
 
 function call(client: Client, ...fields: string[]): void {
@@ -71,7 +74,7 @@ describe("the last hop", () => {
 
   test("compileSnapshot() has the own workload spoken to as its port says", async () => {
     const plane = new DataPlane(
-      snapshotOf(settings({ inbound: [{ port: 8080, service: SERVICE, protocol: "http2" }] })),
+      snapshotOf(proxySettings({ inbound: [{ port: 8080, service: SERVICE, protocol: "http2" }] })),
     );
     const client = plane.peer();
     call(client, "x-bowline-port: 8080");
@@ -175,6 +178,42 @@ describe("over HTTP/2", () => {
     }
     expect((await down.read()).filter((line) => line.startsWith("GOAWAY"))).toEqual([]);
     expect(down.malformed).toEqual([]);
+  });
+});
+
+describe("a request over HTTP/2 whose body stops coming", () => {
+  /** What the client was told, and what was counted. */
+  async function stall(type: string): Promise<{ told: string[]; counted: string[] }> {
+    const plane = plainHttp2();
+    const client = plane.arrives(null);
+    const log = new FrameLog();
+    const head = [...POST_TO_SHOP, "content-type", type];
+    client.send(Buffer.concat([CLIENT_PREFACE, settings(), headers(1, head), data(1, "hel")]));
+    await meet(plane);
+    log.tell(client.wire.take());
+    plane.clock.advance(DEFAULT_LIMITS.streamIdleMs + WHEEL_LATENESS_MS);
+    for (let i = 0; i < 2; i++) await settle();
+    return { told: log.tell(client.wire.take()), counted: counted(plane) };
+  }
+
+  test("HttpExchange answers gRPC as gRPC wants it, trailers-only", async () => {
+    const { told, counted } = await stall("application/grpc");
+    expect(told).toEqual([
+      "HEADERS 1 END_STREAM :status=200 content-type=application/grpc grpc-status=2 " +
+      "grpc-message=stream%20timeout " +
+      "x-bowline-reply=SI stream_idle_timeout; outbound shop/caller content-length=0",
+    ]);
+    expect(counted).toEqual(["200 SI 2"]);
+  });
+
+  test("HttpExchange answers any other 408", async () => {
+    const { told, counted } = await stall("text/plain");
+    expect(told).toEqual([
+      "HEADERS 1 :status=408 content-type=text/plain " +
+      "x-bowline-reply=SI stream_idle_timeout; outbound shop/caller content-length=14",
+      'DATA 1 "stream timeout" END_STREAM',
+    ]);
+    expect(counted).toEqual([`408 SI ${NOT_GRPC}`]);
   });
 });
 

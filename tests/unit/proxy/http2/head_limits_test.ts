@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { HEADER_BLOCK_EXTRA_BYTES, MESH_HEADER_BLOCK_BYTES_MAX } from "../../../../src/proxy/http2/limits.ts";
 import { meshHopLimits } from "../../../../src/proxy/mesh_hop.ts";
 import { Http2Downstream } from "./downstream.ts";
-import { CONTINUATION, END_HEADERS, get, HEADERS, headers, literals, raw } from "./raw_frames.ts";
+import { CONTINUATION, END_HEADERS, get, HEADERS, headers, literals, post, raw } from "./raw_frames.ts";
 import { Http2Upstream } from "./upstream.ts";
 
 /** What the process holds after a collection: objects and buffers. */
@@ -55,6 +55,21 @@ describe("Http2ServerConnection limits header blocks:", () => {
     // The connection goes on, and the table is as the client thinks it is.
     other.send(headers(3, get(), true));
     expect(other.requests).toHaveLength(1);
+  });
+
+  test("decoded bytes of a gRPC request: it is told as gRPC wants it", async () => {
+    const down = await Http2Downstream.greeted();
+    const fields = post(
+      "content-type",
+      "application/grpc+proto",
+      "x-large",
+      "x".repeat(DEFAULT_LIMITS.requestHeaderBytes),
+    );
+    expect(await down.exchange(...block(1, literals(fields)))).toEqual([
+      "HEADERS 1 END_STREAM :status=200 content-type=application/grpc grpc-status=2 " +
+      "grpc-message=http2.head_too_large content-length=0",
+    ]);
+    expect(down.malformed).toEqual(["431 http2.head_too_large"]);
   });
 
   test("fields, not counting pseudo-header fields", async () => {
