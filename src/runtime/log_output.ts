@@ -18,9 +18,9 @@ const POLLOUT = 4;
 
 type Poll = (descriptors: Int32Array, count: number, timeoutMs: number) => number;
 
-/** Writes a line; false: nobody took it, or not all of it, and it is lost. */
-export function createLogOutput(): (line: string) => boolean {
-  const hasRoom = roomOf(STDERR);
+/** Writes a line; false: nobody took it, or not all of it, and it is lost. `poll` is poll(2). @default libc's */
+export function createLogOutput(poll?: Poll): (line: string) => boolean {
+  const hasRoom = roomOf(STDERR, poll);
   /** A part of a line was written last. */
   let torn = false;
   let patienceMs = PATIENCE_MS;
@@ -42,9 +42,9 @@ export function createLogOutput(): (line: string) => boolean {
 }
 
 /** Tells whether a write would be taken at once, or within so many milliseconds: of a file, always. */
-function roomOf(descriptor: number): (waitMs: number) => boolean {
+function roomOf(descriptor: number, given: Poll | undefined): (waitMs: number) => boolean {
   if (!mayWait(descriptor)) return () => true;
-  const poll = libcFunction<Poll>("poll", { args: ["ptr", "u64", "i32"], returns: "i32" });
+  const poll = given ?? libcFunction<Poll>("poll", { args: ["ptr", "u64", "i32"], returns: "i32" });
   if (poll === null) return () => true;
   // struct pollfd, in which the answer has the upper half of the second number.
   const asked = new Int32Array([descriptor, POLLOUT]);

@@ -112,10 +112,9 @@ export class PlainInboundListener {
     }
   }
 
-  /** Nobody is taken here any more: what is open drains. */
+  /** Nobody is taken here any more: what is open drains, as does whoever was accepted meanwhile. */
   close(): void {
     for (const reception of this.#receptions.values()) reception.close();
-    this.#receptions.clear();
   }
 
   #receptionAt(port: number): Reception {

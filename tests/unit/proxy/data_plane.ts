@@ -222,6 +222,10 @@ export class DataPlane {
 
   /** A connection that arrives at 15006. */
   arrivesPlain(destination: Address | null): Arrival {
+    return new Arrival(this.plainInbound(destination).accept);
+  }
+
+  plainInbound(destination: Address | null): PlainInboundListener {
     const { random, hosts, calls } = this;
     const current = () => this.compiled;
     const listener = new PlainInboundListener({
@@ -238,7 +242,7 @@ export class DataPlane {
       },
     });
     this.#plainListeners.push(listener);
-    return new Arrival(listener.accept);
+    return listener;
   }
 
   /** DNS says something new. */

@@ -52,3 +52,10 @@ test("createLogOutput() goes on where the disk is full", () => {
   const script = `const write = createLogOutput(); console.log(write("a\\n"), write("b\\n"));`;
   expect(shell(`"$BUN" -e "$SCRIPT" 2>/dev/full`, script)).toBe("false false");
 });
+
+test("createLogOutput() loses a line where a signal ends the wait for room, as nobody knows that there is any", () => {
+  const script = `const results = [-1, 0, 1];
+    const write = createLogOutput(() => results.shift());
+    console.log(write("a"), write("b"), write("c"));`;
+  expect(shell(`"$BUN" -e "$SCRIPT" 2>&3; head -c 1 <&3`, script)).toBe("false false true\nc");
+});

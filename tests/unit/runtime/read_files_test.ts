@@ -68,6 +68,12 @@ describe("readSourceFiles()", () => {
     expect(await refusal(root)).toMatchObject({ code: "not-found", file: "dead.yaml" });
   });
 
+  test("readSourceFiles() passes over what it would not read, though it leads nowhere", async () => {
+    write("a.yaml");
+    symlinkSync("nowhere", join(root, "dead.txt"));
+    expect(await readSourceFiles(root)).toMatchObject([{ file: "a.yaml" }]);
+  });
+
   test("readSourceFiles() names what is not permitted", async () => {
     write("a.yaml");
     chmodSync(join(root, "a.yaml"), 0);

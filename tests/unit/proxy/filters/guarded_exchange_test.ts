@@ -1,12 +1,14 @@
 /** Requests that somebody else is asked about: none goes on that was not allowed, and none is asked about in vain. */
 import { describe, expect, test } from "bun:test";
 import { DEADLINE_TICK_MS } from "../../../../src/proxy/filters/deadline.ts";
+import type { Cluster } from "../../../../src/model/cluster.ts";
 import type { ExtAuthz } from "../../../../src/model/ext_authz.ts";
 import type { Policy } from "../../../../src/model/policy.ts";
 import { DENIAL_BODY_BYTES_MAX } from "../../../../src/proxy/ext_authz/authorizer.ts";
 import { CALLER_ID, type Client, cluster, DataPlane, endpoint, settings, snapshotOf } from "../data_plane.ts";
 import type { FakeConnection } from "../fake_network.ts";
 import { ok } from "../http1/downstream.ts";
+import { FrameLog, rstStream, settings as settingsFrame } from "../http2/raw_frames.ts";
 
 const AUTHZ = "outbound|9000||authz.test";
 const TIMEOUT_MS = 1_000;
@@ -19,7 +21,7 @@ const CUSTOM: Policy = {
   }],
 };
 
-function plane(more: Partial<ExtAuthz> = {}): DataPlane {
+function plane(more: Partial<ExtAuthz> = {}, asked: Partial<Cluster> = {}): DataPlane {
   const extAuthz: ExtAuthz = {
     ...{ provider: "test", cluster: AUTHZ, timeoutMs: TIMEOUT_MS, pathPrefix: "/check", statusOnError: 403 },
     ...{ requestHeaders: ["x-asks"], addedHeaders: {}, upstreamHeaders: ["x-user"] },
@@ -28,7 +30,7 @@ function plane(more: Partial<ExtAuthz> = {}): DataPlane {
   };
   return new DataPlane(snapshotOf(
     settings({ policies: [CUSTOM], extAuthz }),
-    cluster({ name: AUTHZ }),
+    cluster({ name: AUTHZ, ...asked }),
     { kind: "endpoints", name: AUTHZ, endpoints: [endpoint(7)] },
   ));
 }
@@ -162,6 +164,24 @@ describe("a request that somebody is asked about", () => {
     again.close();
     expect(await client.read()).toStartWith("HTTP/1.1 403 Forbidden\r\n");
     expect(addresses(mesh)).toEqual(["192.0.2.7", "192.0.2.7"]);
+  });
+
+  test("is asked about twice at the most, whoever refuses each question", async () => {
+    const mesh = plane({}, { protocol: "http2" });
+    const client = mesh.peer(CALLER_ID);
+    call(client);
+    const questions: string[] = [];
+    for (let i = 0; i < mesh.network.attempts.length && i < 4; i++) {
+      const authz = mesh.network.last.accept();
+      authz.say(settingsFrame());
+      const told = new FrameLog().tell(await authz.read());
+      questions.push(...told.filter((line) => line.startsWith("HEADERS")));
+      authz.say(rstStream(1, "REFUSED_STREAM"));
+    }
+    const question = expect.stringContaining(" :path=/check/asked ");
+    expect(questions).toEqual([question, question]);
+    expect(await client.read()).toStartWith("HTTP/1.1 403 Forbidden\r\n");
+    expect([mesh.active, addresses(mesh)]).toEqual([0, ["192.0.2.7", "192.0.2.7"]]);
   });
 
   test("takes the question along when its client goes", async () => {

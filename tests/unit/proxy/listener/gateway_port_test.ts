@@ -7,6 +7,7 @@ import type { Resource } from "../../../../src/model/snapshot.ts";
 import { GatewayPort } from "../../../../src/proxy/listener/gateway_port.ts";
 import { Reception } from "../../../../src/proxy/listener/reception.ts";
 import { TlsTermination, type TlsWarning } from "../../../../src/proxy/listener/tls_termination.ts";
+import type { ServerMaterial } from "../../../../src/runtime/tls_options.ts";
 import { LimitedWarnings } from "../../../../src/telemetry/limited_warnings.ts";
 import {
   Arrival,
@@ -38,6 +39,8 @@ class Edge {
   readonly #warnings: string[] = [];
   readonly #reception: Reception;
   #serves = true;
+  /** What the store has for whatever is asked. */
+  material: ServerMaterial | null = null;
 
   constructor(
     port: GatewayListener,
@@ -85,7 +88,7 @@ class Edge {
         warnings: new LimitedWarnings<TlsWarning>(clock, warn),
         current: () => plane.compiled,
         meshMaterial: () => null,
-        certificate: () => null,
+        certificate: () => this.material,
       }),
       current: () => this.#serves ? plane.compiled : null,
     });
@@ -212,6 +215,27 @@ describe("GatewayPort that carries TLS", () => {
     client.send(CLIENT_HELLOS.curl);
     expect(client.wire.closed).toBe(true);
     expect(edge.warnings).toEqual(["Closed a connection to :80: there is no certificate for it"]);
+  });
+
+  test("closes and tells where TLS does not take the certificate", () => {
+    const certificate = { type: "credential", name: "shop", withRoots: false } as const;
+    const tls = {
+      clients: "anonymous",
+      certificate,
+      subjectAltNames: [],
+      minVersion: "TLSv1.2",
+      maxVersion: "TLSv1.3",
+    } as const;
+    const edge = new Edge(listener({ serverNames: ["*"], tls, table: TABLE }));
+    edge.material = { chain: "none", key: "none", roots: "" };
+    const client = edge.arrives();
+    const upgradeTLS = () => {
+      throw new Error("no start line");
+    };
+    Object.assign(client.wire, { upgradeTLS });
+    client.send(CLIENT_HELLOS.curl);
+    expect(client.wire.terminated).toBe(true);
+    expect(edge.warnings).toEqual(["TLS does not take the certificate for :80: Error: no start line"]);
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import type { Policy, PolicyRule, PolicyTest } from "../../../../src/model/policy.ts";
 import type { InboundPort } from "../../../../src/model/snapshot.ts";
-import { type Arrival, DataPlane, SERVICE, settings, snapshotOf } from "../data_plane.ts";
+import { Arrival, DataPlane, SERVICE, settings, snapshotOf } from "../data_plane.ts";
 import { OK } from "../http1/upstream.ts";
 import { CLIENT_HELLOS } from "./client_hellos.ts";
 
@@ -152,6 +152,36 @@ describe("PlainInboundListener", () => {
     expect(first.wire.closed).toBe(false);
     mesh.clock.advance(1);
     expect([first.wire.closed, other.wire.closed]).toEqual([true, false]);
+  });
+
+  test("PlainInboundListener takes plain text for good where it comes to be allowed again", () => {
+    const bytes = (mtls: InboundPort["mtls"]) =>
+      snapshotOf(settings({ inbound: [{ port: 8080, service: SERVICE, declared: "tcp", mtls }] }));
+    const mesh = new DataPlane(bytes("permissive"));
+    const { accept } = mesh.plainInbound(HERE);
+    const arrive = () => {
+      const { wire } = new Arrival(accept);
+      mesh.network.last.accept();
+      return wire;
+    };
+    const before = arrive();
+    mesh.apply(bytes("strict"));
+    mesh.apply(bytes("permissive"));
+    const after = arrive();
+    mesh.clock.advance(DEFAULT_LIMITS.drainMs);
+    expect([before.closed, after.closed]).toEqual([true, false]);
+  });
+
+  test("PlainInboundListener drains what is open when it closes", () => {
+    const mesh = plane({ declared: "tcp" });
+    const listener = mesh.plainInbound(HERE);
+    const client = new Arrival(listener.accept);
+    mesh.network.last.accept();
+    listener.close();
+    mesh.clock.advance(DEFAULT_LIMITS.drainMs - 1);
+    expect(client.wire.closed).toBe(false);
+    mesh.clock.advance(1);
+    expect(client.wire.closed).toBe(true);
   });
 
   test.each([15001, 15006, 15008])("PlainInboundListener opens no port of the proxy: %i", (port) => {
