@@ -5,6 +5,8 @@ import { TRUST_DOMAIN_DEFAULT } from "../model/spiffe_id.ts";
 import { BUILD_INFO } from "../runtime/build_info.ts";
 import { chooseDataDirectory } from "../runtime/data_directory.ts";
 import { releaseExecutablePages } from "../runtime/executable_pages.ts";
+import { idleSocketsWarning, placeOf, useInheritedSockets } from "../runtime/inherited_sockets.ts";
+import { ListenFdsError, takeListenFds } from "../runtime/listen_fds.ts";
 import { createLogOutput } from "../runtime/log_output.ts";
 import { isTerminal, processorCount } from "../runtime/process.ts";
 import { onHangup, onTerminate } from "../runtime/signals.ts";
@@ -36,6 +38,7 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
   const format = isTerminal("stderr") ? "text" : "json";
   const log = createLog({ clock: systemClock, format, write: createLogOutput() });
   refuseForeignFlags(options);
+  inheritSockets(log);
   let stop: () => void = () => {};
   const stopped = new Promise<void>((resolve) => stop = resolve);
   const release = onTerminate((signal) => {
@@ -63,6 +66,20 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
   }
 }
 
+/** Those that the service manager keeps open from one process to the next. */
+function inheritSockets(log: Log): void {
+  try {
+    const sockets = takeListenFds();
+    useInheritedSockets(sockets);
+    if (sockets.length > 0) log.info("Sockets are inherited", { sockets: sockets.map(placeOf).join(" ") });
+  } catch (error) {
+    if (!(error instanceof ListenFdsError)) throw error;
+    throw new CommandError(EXIT.usage, error.message, "correct ListenStream= of the socket unit", {
+      cause: error,
+    });
+  }
+}
+
 async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
   const { config, trustDomain = TRUST_DOMAIN_DEFAULT } = options;
   if (config === undefined) {
@@ -79,7 +96,7 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
     : await readRejoinGrace(options.rejoinGrace);
   const { ControlPlane } = await import("../control/control_plane.ts");
   try {
-    return await ControlPlane.start({
+    const controlPlane = await ControlPlane.start({
       configPath: config,
       dataDirectory: options.data ?? chooseDataDirectory(),
       trustDomain,
@@ -92,6 +109,9 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
       random: new Prng(randomSeed()),
       log,
     });
+    const idle = idleSocketsWarning();
+    if (idle !== null) log.warn(idle);
+    return controlPlane;
   } catch (error) {
     throw await badFiles(error) ?? error;
   }

@@ -95,6 +95,7 @@ export function addRun(program: Command, finish: Finish): void {
 export function addWorker(program: Command, finish: Finish): void {
   program.command("worker", { hidden: true })
     .requiredOption("--number <n>", "", wholeNumber(1, WORKERS_MAX))
+    .option("--socket <name>", "", collect, [])
     .action(async (options) => {
       const { runWorker } = await import("./worker_command.ts");
       finish(await runWorker(options));

@@ -3,6 +3,8 @@ import { systemClock } from "../lib/clock.ts";
 import { Prng, randomSeed } from "../lib/prng.ts";
 import { Proxy } from "../proxy/proxy.ts";
 import { proxyCaps } from "../proxy/proxy_caps.ts";
+import { useInheritedSockets } from "../runtime/inherited_sockets.ts";
+import { inheritSockets } from "../runtime/listen_fds.ts";
 import { openFilesMax } from "../runtime/open_files_max.ts";
 import { openParentChannel } from "../runtime/parent_channel.ts";
 import { createLogOutput } from "../runtime/log_output.ts";
@@ -15,9 +17,11 @@ import { CommandError, EXIT, type ExitCode } from "./exit_codes.ts";
 export interface WorkerCommandOptions {
   /** From 1, for the log. */
   readonly number: number;
+  /** Names of those that the main process has inherited, and hands on. */
+  readonly socket: readonly string[];
 }
 
-export async function runWorker({ number }: WorkerCommandOptions): Promise<ExitCode> {
+export async function runWorker({ number, socket }: WorkerCommandOptions): Promise<ExitCode> {
   // The main process decides when to end, whomever else the signal was sent to.
   ignoreSignals();
   nameProcess("bowline-worker");
@@ -31,6 +35,7 @@ export async function runWorker({ number }: WorkerCommandOptions): Promise<ExitC
   if (channel === null) {
     throw new CommandError(EXIT.usage, "A worker cannot be started by hand", "see bowline run --workers");
   }
+  useInheritedSockets(inheritSockets(socket));
   const worker = new Worker({
     createProxy: (settings, identity) =>
       new Proxy({

@@ -3,6 +3,7 @@
  */
 import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { idleSocketsWarning } from "../runtime/inherited_sockets.ts";
 import { type Listener, listenMutualTls, listenTcp } from "../runtime/socket.ts";
 import { descriptorOf, type Wire } from "../runtime/wire.ts";
 import type { CallRecorder } from "../telemetry/call_recorder.ts";
@@ -17,7 +18,7 @@ import type { KeySources } from "./jwt/key_sources.ts";
 import type { Side } from "./listener/connection_gate.ts";
 import { MESH_TLS } from "./listener/mesh_peers.ts";
 import type { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
-import type { ProxyOptions, ProxyRefusals } from "./proxy_options.ts";
+import type { ProxyOptions, ProxyRefusals, SidecarAddresses } from "./proxy_options.ts";
 import { ProxyParts } from "./proxy_parts.ts";
 
 export class Proxy {
@@ -34,6 +35,9 @@ export class Proxy {
   #plainInbound: PlainInboundListener | null = null;
   /** Sides whose ports are open. */
   readonly #open = new Set<Side>();
+  #listens = false;
+  /** What was told of inherited sockets that nobody serves. */
+  #idleSockets: string | null = null;
   /** Null until a rule about tokens asks for keys. */
   #keys: KeySources | null = null;
   readonly #verifications = { count: 0 };
@@ -87,6 +91,7 @@ export class Proxy {
     this.#plainInbound?.follow(compiled);
     if (parts.doors === null && wantsDoors(compiled)) parts.doors = parts.createDoors();
     parts.doors?.update(compiled, this.#open);
+    this.#lookAtIdleSockets();
   }
 
   /**
@@ -94,9 +99,16 @@ export class Proxy {
    * snapshot to serve by. Throws ListenError, and then listens nowhere.
    */
   listen(): void {
-    const { addresses, tlsMaterial } = this.#options;
+    const { addresses } = this.#options;
+    if (addresses === null) this.#gateway?.listen();
+    else this.#listenAt(addresses);
+    this.#listens = true;
+    this.#lookAtIdleSockets();
+  }
+
+  #listenAt(addresses: SidecarAddresses): void {
+    const { tlsMaterial } = this.#options;
     const parts = this.#parts;
-    if (addresses === null) return this.#gateway?.listen();
     const { outbound, inboundPlain, mesh } = addresses;
     const peers = parts.createMeshPeers();
     const shakeHands = (wire: Wire) => parts.receptions.mesh.shakeHands(wire, peers.judge);
@@ -115,6 +127,14 @@ export class Proxy {
       for (const side of SIDES) this.stopListening(side);
       throw error;
     }
+  }
+
+  /** Which ports are wanted is known with the first snapshot, and may change with any. */
+  #lookAtIdleSockets(): void {
+    if (!this.#listens || this.#parts.current === null) return;
+    const warning = idleSocketsWarning();
+    if (warning !== null && warning !== this.#idleSockets) this.#options.warn(warning);
+    this.#idleSockets = warning;
   }
 
   /** Calls as they end, while somebody watches. */
@@ -139,6 +159,7 @@ export class Proxy {
 
   /** Closes the ports of one side; its connections go on. */
   stopListening(side: Side): void {
+    this.#listens = false;
     if (side === "inbound") this.#gateway?.close();
     this.#open.delete(side);
     this.#parts.doors?.close(side);

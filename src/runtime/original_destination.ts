@@ -2,19 +2,14 @@
  * Where a connection was going before the kernel's packet filter redirected it to one of our listeners: netfilter's
  * SO_ORIGINAL_DST.
  */
-import { formatIp } from "../lib/ip.ts";
-import type { Address, Wire } from "./wire.ts";
+import { addressIn, SOCKADDR_BYTES_MAX } from "./sockaddr.ts";
 import { readSocketOption } from "./socket_options.ts";
+import { type Address, descriptorOf, type Wire } from "./wire.ts";
 
 // From linux/in.h, linux/in6.h and linux/netfilter_ipv4.h.
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
 const SO_ORIGINAL_DST = 80;
-
-/** sockaddr_in and sockaddr_in6: family, port in network order, then the address, in IPv6 behind a flow label. */
-const SOCKADDR_BYTES_MAX = 28;
-const V4_AT = 4;
-const V6_AT = 8;
 
 const sockaddr = new Uint8Array(SOCKADDR_BYTES_MAX);
 
@@ -26,10 +21,8 @@ export const originalDestination: OriginalDestination = (wire) => {
   const { localAddress, localPort } = wire;
   const v6 = localAddress.includes(":") && !localAddress.startsWith("::ffff:");
   // Fails where nothing tracks connections, or not this one.
-  if (!readSocketOption(wire, v6 ? SOL_IPV6 : SOL_IP, SO_ORIGINAL_DST, sockaddr)) return null;
-  const address = v6 ? sockaddr.subarray(V6_AT, V6_AT + 16) : sockaddr.subarray(V4_AT, V4_AT + 4);
-  const hostname = formatIp(address);
-  const port = (sockaddr[2] as number) << 8 | (sockaddr[3] as number);
+  if (!readSocketOption(descriptorOf(wire), v6 ? SOL_IPV6 : SOL_IP, SO_ORIGINAL_DST, sockaddr)) return null;
+  const { hostname, port } = addressIn(sockaddr, v6);
   // A tracked connection that nobody redirected was going to where it arrived.
   const here = localAddress.startsWith("::ffff:") ? localAddress.slice("::ffff:".length) : localAddress;
   return hostname === here && port === localPort ? null : { hostname, port };

@@ -23,6 +23,13 @@ export function environmentVariable(name: string): string | undefined {
   return process.env[name] || undefined;
 }
 
+/** As environmentVariable(), and no child process gets it. */
+export function takeEnvironmentVariable(name: string): string | undefined {
+  const value = environmentVariable(name);
+  delete process.env[name];
+  return value;
+}
+
 /** The environment as a child process gets it. */
 export function environment(): Record<string, string> {
   const copy: Record<string, string> = {};

@@ -1,5 +1,6 @@
 /** Listening and connecting on Bun's raw sockets: what the data plane and the control plane's mTLS endpoint stand on. */
 import { beginCallback, endCallback } from "../lib/turn.ts";
+import { borrow, inheritedAt, type InheritedSocket } from "./inherited_sockets.ts";
 import { ListenError } from "./listen_error.ts";
 import { boundReceiveBuffer } from "./receive_buffer.ts";
 import {
@@ -15,7 +16,7 @@ import { type Address, NOBODY, type TlsWire, type TlsWireOwner, type Wire, type 
 
 const UNIX = "unix://";
 
-/** Where to listen. */
+/** Where to listen: at an inherited socket of that address, else at one that is opened. */
 export interface ListenAddress extends Address {
   /**
    * Processes of the same user that all say so share the port: the kernel deals new connections out among them.
@@ -77,6 +78,13 @@ export function listenTcp(address: ListenAddress, accept: (wire: Wire) => WireOw
       if (owner === null) socket.terminate();
     },
   });
+}
+
+/** Has a port, so that nobody else gets it, and serves nobody there. Throws ListenError. */
+export function holdPort(address: ListenAddress): Listener {
+  // Whoever connects there waits, and is not turned away.
+  if (inheritedAt(address) !== null) return { port: address.port, stop() {} };
+  return listenTcp(address, () => null);
 }
 
 /**
@@ -208,6 +216,8 @@ function beginTls(socket: BunSocket, tls: TlsClient, on: ConnectHandlers): void 
 
 function listen(address: ListenAddress, socket: object): Listener {
   if (address.hostname.startsWith(UNIX)) return listenAtSocket(socketPath(address.hostname), socket);
+  const inherited = inheritedAt(address);
+  if (inherited !== null) return listenAtInherited(inherited, socket);
   const shared = address.shared === true;
   try {
     const listener = Bun.listen<WireOwner>({
@@ -222,6 +232,18 @@ function listen(address: ListenAddress, socket: object): Listener {
   } catch (error) {
     throw ListenError.of(address, error);
   }
+}
+
+/** Whoever connects after it has stopped waits for the next one to listen there. */
+function listenAtInherited(inherited: InheritedSocket, socket: object): Listener {
+  const { descriptor, giveBack } = borrow(inherited);
+  const options = { fd: descriptor, allowHalfOpen: true, socket };
+  const listener = Bun.listen<WireOwner>(options as unknown as Bun.TCPSocketListenOptions<WireOwner>);
+  const stop = () => {
+    giveBack();
+    listener.stop(false);
+  };
+  return { port: inherited.address.port, stop };
 }
 
 /** Its file goes as it stops. */

@@ -25,10 +25,15 @@ export function setSocketOption(wire: Wire, level: number, option: number, value
 }
 
 /** Fills `value`; false: the system does not do it, or has no answer. */
-export function readSocketOption(wire: Wire, level: number, option: number, value: Uint8Array): boolean {
+export function readSocketOption(
+  descriptor: number,
+  level: number,
+  option: number,
+  value: Uint8Array,
+): boolean {
   getsockopt = load(getsockopt, "getsockopt", { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" });
   bytes[0] = value.byteLength;
-  return getsockopt !== null && getsockopt(descriptorOf(wire), level, option, value, bytes) === 0;
+  return getsockopt !== null && getsockopt(descriptor, level, option, value, bytes) === 0;
 }
 
 function load<Call>(loaded: Call | null | undefined, name: string, signature: FFIFunction): Call | null {

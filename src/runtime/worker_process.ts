@@ -30,9 +30,13 @@ export interface WorkerProcessEvents {
 
 /**
  * Starts it with these arguments, in a process group of its own: a Ctrl-C at the terminal reaches the parent alone.
- * Its standard error is the parent's. Throws ChildStartError.
+ * Its standard error is the parent's, and `descriptors` are its own from 3 on. Throws ChildStartError.
  */
-export function startWorkerProcess(args: readonly string[], events: WorkerProcessEvents): WorkerProcess {
+export function startWorkerProcess(
+  args: readonly string[],
+  descriptors: readonly number[],
+  events: WorkerProcessEvents,
+): WorkerProcess {
   const [name = "", ...script] = ownCommand();
   let exit: ChildExit | null = null;
   let speechless = false;
@@ -43,9 +47,7 @@ export function startWorkerProcess(args: readonly string[], events: WorkerProces
     const child = Bun.spawn([OWN_EXECUTABLE, ...script, ...args], {
       argv0: name,
       env: environment(),
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "inherit",
+      stdio: ["ignore", "ignore", "inherit", ...descriptors],
       detached: true,
       serialization: "json",
       ipc: (message) => events.message(message),

@@ -3,7 +3,8 @@ import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import { proxyCaps } from "../proxy/proxy_caps.ts";
 import { openFilesMax } from "../runtime/open_files_max.ts";
-import { listenTcp } from "../runtime/socket.ts";
+import { allInherited } from "../runtime/inherited_sockets.ts";
+import { holdPort } from "../runtime/socket.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { DataPlane, DataPlaneSettings } from "./data_plane.ts";
 import { LocalDataPlane } from "./local_data_plane.ts";
@@ -39,7 +40,15 @@ export function createDataPlane({ workers, ...options }: CreateDataPlaneOptions)
   return new WorkerPool({
     ...options,
     workers,
-    start: (number, events) => startWorkerProcess([WORKER_COMMAND, "--number", String(number)], events),
-    hold: (address) => listenTcp(address, () => null),
+    start: (number, events) => {
+      const { descriptors, names } = allInherited();
+      const inherited = names.flatMap((name) => ["--socket", name]);
+      return startWorkerProcess(
+        [WORKER_COMMAND, "--number", String(number), ...inherited],
+        descriptors,
+        events,
+      );
+    },
+    hold: holdPort,
   });
 }

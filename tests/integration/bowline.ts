@@ -42,6 +42,8 @@ export interface StartOptions {
   readonly executable?: string;
   /** A command that becomes the one after it: `ip netns exec N`. */
   readonly within?: readonly string[];
+  /** The own ones that it gets, as 3 and those after it. */
+  readonly descriptors?: readonly number[];
 }
 
 /** One process of the executable; its output is kept. */
@@ -56,7 +58,8 @@ export class Bowline {
   constructor(
     name: string,
     args: readonly string[],
-    { env = {}, openFilesMax, executable = BOWLINE, within = [], ...options }: StartOptions = {},
+    { env = {}, openFilesMax, executable = BOWLINE, within = [], descriptors = [], ...options }:
+      StartOptions = {},
   ) {
     this.name = name;
     // prlimit becomes the program that it starts.
@@ -64,9 +67,7 @@ export class Bowline {
     this.child = Bun.spawn([...limited, ...within, executable, ...args], {
       ...options,
       env: { ...foreignEnvironment(), ...env },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
+      stdio: ["ignore", "pipe", "pipe", ...descriptors],
     });
     alive.add(this);
     involved.push(this);

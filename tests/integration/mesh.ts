@@ -39,6 +39,8 @@ export interface SidecarOptions {
   readonly workers?: number;
   /** A command that becomes the sidecar. @default none */
   readonly within?: readonly string[];
+  /** Those of the own descriptors that it gets, as 3 and those after it. */
+  readonly descriptors?: readonly number[];
   /** @default "sidecar" */
   readonly role?: "sidecar" | "gateway";
   /** Directory of a gateway's credentials. */
@@ -122,8 +124,7 @@ export class Mesh {
 
   /** Starts a sidecar, whatever becomes of it. */
   async launchSidecar(workload: string, options: SidecarOptions): Promise<Bowline> {
-    const { at, tokenFile, data, openFilesMax, workers, within = [], role = "sidecar", credentials, env } =
-      options;
+    const { at, tokenFile, data, workers, role = "sidecar", credentials } = options;
     const file = tokenFile === undefined ? await this.tokenFile({ workload }) : tokenFile;
     return new Bowline(`${role} of ${workload}`, [
       ...["run", "--role", role, "--bind", this.address(at)],
@@ -131,7 +132,7 @@ export class Mesh {
       ...(file === null ? [] : ["--token-file", file]),
       ...(credentials === undefined ? [] : ["--credentials", credentials]),
       ...(workers === undefined ? [] : ["--workers", String(workers)]),
-    ], { openFilesMax, within, env });
+    ], options);
   }
 
   async untilReady(sidecar: Bowline, at: number): Promise<void> {
