@@ -61,39 +61,52 @@ export class CompiledConfig {
   constructor(written: ResourceSet, tellsSkipped: boolean, previous: CompiledConfig | null) {
     this.#written = written;
     this.mesh = meshConfigOf(written);
-    // What the mesh says otherwise may stand in every body.
+    // Null where nothing can be taken over: another MeshConfig may show in every body.
     const kept = previous !== null && differInSettingsAlone(this.mesh, previous.mesh) ? previous : null;
-    const before = kept === null ? null : kept.#written;
+    /** What `kept` has, where none of the kinds that it is made of has changed; else a new one. */
+    const keptOr = <Part>(
+      kinds: readonly (keyof ResourceSet)[],
+      partOf: (kept: CompiledConfig) => Part,
+      make: () => Part,
+    ): Part =>
+      kept !== null && kinds.every((kind) => kept.#written[kind] === written[kind]) ? partOf(kept) : make();
     const resources = withDefaultExports(written);
-    const sameServices = before?.services === written.services &&
-      before.serviceEntries === written.serviceEntries;
-    this.services = kept !== null && sameServices
-      ? kept.services
-      : new ServiceCatalogue(servicesOf(resources), kept === null ? null : kept.services);
-    const samePolicies = before?.authorizationPolicies === written.authorizationPolicies &&
-      before.peerAuthentications === written.peerAuthentications &&
-      before.requestAuthentications === written.requestAuthentications;
-    this.policies = kept !== null && samePolicies
-      ? kept.policies
-      : new PolicyCatalogue(written, this.mesh.rootNamespace);
-    this.virtualServices = kept !== null && before?.virtualServices === written.virtualServices
-      ? kept.virtualServices
-      : new VirtualServices(
-        resources.virtualServices,
-        kept === null ? null : kept.virtualServices,
-      );
-    this.destinationRules = kept !== null && before?.destinationRules === written.destinationRules
-      ? kept.destinationRules
-      : new DestinationRules(resources.destinationRules, this.mesh.rootNamespace);
-    this.comparedLabels = kept !== null && this.destinationRules === kept.destinationRules
-      ? kept.comparedLabels
-      : comparedByAny(resources, this.mesh);
-    const sameGateways = before?.gateways === written.gateways &&
-      before.virtualServices === written.virtualServices;
-    this.#gatewayRules = kept !== null && sameGateways ? kept.#gatewayRules : new GatewayRules(resources);
-    this.#sidecars = kept !== null && before?.sidecars === written.sidecars
-      ? kept.#sidecars
-      : new SidecarScopes(resources.sidecars, this.mesh.rootNamespace, kept === null ? null : kept.#sidecars);
+    const { rootNamespace } = this.mesh;
+    this.services = keptOr(
+      ["services", "serviceEntries"],
+      (kept) => kept.services,
+      () => new ServiceCatalogue(servicesOf(resources), kept === null ? null : kept.services),
+    );
+    this.policies = keptOr(
+      ["authorizationPolicies", "peerAuthentications", "requestAuthentications"],
+      (kept) => kept.policies,
+      () => new PolicyCatalogue(written, rootNamespace),
+    );
+    this.virtualServices = keptOr(
+      ["virtualServices"],
+      (kept) => kept.virtualServices,
+      () => new VirtualServices(resources.virtualServices, kept === null ? null : kept.virtualServices),
+    );
+    this.destinationRules = keptOr(
+      ["destinationRules"],
+      (kept) => kept.destinationRules,
+      () => new DestinationRules(resources.destinationRules, rootNamespace),
+    );
+    this.comparedLabels = keptOr(
+      ["destinationRules"],
+      (kept) => kept.comparedLabels,
+      () => comparedByAny(resources, this.mesh),
+    );
+    this.#gatewayRules = keptOr(
+      ["gateways", "virtualServices"],
+      (kept) => kept.#gatewayRules,
+      () => new GatewayRules(resources),
+    );
+    this.#sidecars = keptOr(
+      ["sidecars"],
+      (kept) => kept.#sidecars,
+      () => new SidecarScopes(resources.sidecars, rootNamespace, kept === null ? null : kept.#sidecars),
+    );
     this.#bodies = kept === null ? new BodyCache() : kept.#bodies;
     this.#bodies.beginGeneration();
     const parts = new HostParts({
