@@ -13,28 +13,28 @@ import { type MeshService, protocolsOf, selects, type ServicePort, targetPortOf 
 /** What a workload's own DestinationRules say of a port; null: nothing. */
 export type PoolOf = (service: MeshService, port: ServicePort) => ConnectionPool | null;
 
+export interface InboundSources {
+  readonly workload: MeshWorkload;
+  /** Those of its namespace. */
+  readonly services: readonly MeshService[];
+  /** Null: no Sidecar selects it. */
+  readonly sidecar: SidecarSpec | null;
+  readonly poolOf: PoolOf;
+  readonly peers: PeerMode;
+}
+
 /**
- * `services` are those of the workload's namespace. By number and then by host. The pool of an `ingress` goes before that
- * of the Sidecar, and that before `poolOf`: the first that is written is taken whole (Istio, "overridden, not merged").
+ * By number and then by host. The pool of an `ingress` goes before that of the Sidecar, and that before `poolOf`: the
+ * first that is written is taken whole (Istio, "overridden, not merged").
  */
-export function inboundPorts(
-  workload: MeshWorkload,
-  services: readonly MeshService[],
-  sidecar: SidecarSpec | null,
-  poolOf: PoolOf,
-  peers: PeerMode,
-): readonly InboundPort[] {
-  return declaredPorts(workload, services, sidecar, poolOf, peers).map((one) =>
-    modeAt(peers, one.port) === "STRICT" ? { ...one, mtls: "strict" } : one
+export function inboundPorts(sources: InboundSources): readonly InboundPort[] {
+  return declaredPorts(sources).map((one) =>
+    modeAt(sources.peers, one.port) === "STRICT" ? { ...one, mtls: "strict" } : one
   );
 }
 
 function declaredPorts(
-  workload: MeshWorkload,
-  services: readonly MeshService[],
-  sidecar: SidecarSpec | null,
-  poolOf: PoolOf,
-  peers: PeerMode,
+  { workload, services, sidecar, poolOf, peers }: InboundSources,
 ): readonly InboundPort[] {
   const whole = sidecar?.inboundConnectionPool ?? null;
   const ports = servicePorts(workload, services, (service, port) => whole ?? poolOf(service, port));

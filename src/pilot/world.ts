@@ -237,7 +237,9 @@ export class World {
         workload: workloadInfo({ ...workload, hasSidecar: true }, trustDomain),
         address: workload.address,
         outboundPolicy: (sidecar?.outboundTrafficPolicy ?? this.#config.mesh.outboundTrafficPolicy).mode,
-        inbound: workload.role === "gateway" ? [] : inboundPorts(workload, services, sidecar, poolOf, peers),
+        inbound: workload.role === "gateway"
+          ? []
+          : inboundPorts({ workload, services, sidecar, poolOf, peers }),
         ...(detectionTimeoutMs === null ? {} : { detectionTimeoutMs }),
         ...(policies.length === 0 ? {} : { policies }),
         ...(jwtRules.length === 0 ? {} : { jwtRules }),
