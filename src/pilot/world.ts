@@ -4,42 +4,24 @@
  */
 import { hostMatches } from "../config/host.ts";
 import type { ResourceSet } from "../config/resource.ts";
-import type { MeshConfigSpec } from "../config/schema/mesh_config.ts";
 import { contentHash } from "../lib/hash.ts";
-import { NO_PROXIES_BEFORE } from "../model/gateway_topology.ts";
-import {
-  type ProxySettings,
-  resourceKey,
-  type RevokedIdentity,
-  type Trust,
-  type VersionedResource,
-} from "../model/snapshot.ts";
+import { resourceKey, type VersionedResource } from "../model/snapshot.ts";
 import { sameElements } from "../lib/same_elements.ts";
 import { CompiledConfig } from "./compiled_config.ts";
 import type { ConfigPart, ConfigView } from "./config_view.ts";
-import { labelsOf, workloadInfo } from "./endpoint_of.ts";
+import { labelsOf } from "./endpoint_of.ts";
 import { EndpointIndex, type Membership } from "./endpoints.ts";
 import type { MeshWorkload } from "./file_workloads.ts";
-import { extAuthzOf } from "./ext_authz.ts";
-import { inboundPorts, type PoolOf } from "./inbound_ports.ts";
-import { doorsOf } from "./sidecar_doors.ts";
-import { modeAt, type PeerMode, type PolicyCatalogue } from "./policies.ts";
+import { modeAt, type PolicyCatalogue } from "./policies.ts";
+import { proxySettings, type SettingsInput } from "./proxy_settings.ts";
 import { changedSnapshot, type ProxyView } from "./proxy_view.ts";
 import { SharedSnapshot, type SnapshotEntry, type SnapshotPart } from "./shared_snapshot.ts";
 import { stableResources } from "./stable_resources.ts";
 
-export interface WorldInput {
+export interface WorldInput extends SettingsInput {
   readonly resources: ResourceSet;
   /** Distinct in their keys. */
   readonly workloads: readonly MeshWorkload[];
-  readonly trustDomain: string;
-  /** As in ProxySettings. @default none */
-  readonly revoked?: readonly string[];
-  readonly revokedIds?: readonly RevokedIdentity[];
-  /** As in ProxySettings. @default none is said */
-  readonly trust?: Trust | undefined;
-  /** For `explain`: snapshots also have the rules that were left out of them. @default false */
-  readonly tellsSkipped?: boolean;
 }
 
 /** Settings of workloads that are gone are thrown away when there are so many for each workload. */
@@ -103,7 +85,7 @@ export class World {
 
   /** What the proxy of a workload should have. */
   view(workload: MeshWorkload): ProxyView {
-    return { shared: this.#sharedBy(this.#config.viewFor(workload)), self: this.settings(workload) };
+    return { shared: this.#sharedBy(this.#config.viewFor(workload)), self: this.#settingsOf(workload) };
   }
 
   #sharedBy(view: ConfigView): SharedSnapshot {
@@ -207,56 +189,10 @@ export class World {
   }
 
   /** The proxy's own part of that. */
-  settings(workload: MeshWorkload): VersionedResource {
+  #settingsOf(workload: MeshWorkload): VersionedResource {
     let resource = this.#settings.get(workload);
     if (resource === undefined) {
-      const labels = labelsOf(workload, this.#config.comparedLabels);
-      const sidecar = this.#config.sidecarOf(workload);
-      const services = this.#config.services.ofNamespace(workload.namespace);
-      const poolOf: PoolOf = (service, port) => this.#config.inboundPool(workload, service, port);
-      const { trustDomain } = this.#input;
-      const provider = this.#config.policies.providerFor(workload);
-      const extAuthz = provider === null ? null : extAuthzOf(this.#config.mesh, provider);
-      const { trustDomainAliases: aliases } = this.#config.mesh;
-      const trustDomains = [trustDomain, ...aliases];
-      const policies = this.#config.policies.policiesFor(workload, trustDomains, extAuthz?.provider ?? null);
-      const jwtRules = this.#config.policies.jwtRulesFor(workload);
-      const peers = this.#config.policies.peerMode(workload);
-      const mtls = plainTextRule(peers);
-      const doors = doorsOf(workload, sidecar);
-      const { protocolDetectionTimeout: detectionTimeoutMs } = this.#config.mesh;
-      const isAsked = this.#input.tellsSkipped === true;
-      const hidden = isAsked ? this.#config.hiddenFrom(workload) : [];
-      const unbound = isAsked ? this.#config.unboundAt(workload) : [];
-      const body: ProxySettings = {
-        kind: "proxy",
-        name: "self",
-        trustDomain,
-        ...(aliases.length === 0 ? {} : { trustDomainAliases: aliases }),
-        // Whoever asks has a sidecar, whatever the files let others believe.
-        workload: workloadInfo({ ...workload, hasSidecar: true }, trustDomain),
-        address: workload.address,
-        outboundPolicy: (sidecar?.outboundTrafficPolicy ?? this.#config.mesh.outboundTrafficPolicy).mode,
-        inbound: workload.role === "gateway"
-          ? []
-          : inboundPorts({ workload, services, sidecar, poolOf, peers }),
-        ...(detectionTimeoutMs === null ? {} : { detectionTimeoutMs }),
-        ...(policies.length === 0 ? {} : { policies }),
-        ...(jwtRules.length === 0 ? {} : { jwtRules }),
-        ...pathForm(this.#config.mesh),
-        ...topology(this.#config.mesh),
-        ...(extAuthz === null ? {} : { extAuthz }),
-        ...(mtls === null ? {} : { mtls }),
-        ...(workload.probe === undefined ? {} : { probe: workload.probe }),
-        ...(this.#input.revoked?.length ? { revoked: this.#input.revoked } : {}),
-        ...(this.#input.revokedIds?.length ? { revokedIds: this.#input.revokedIds } : {}),
-        ...(this.#input.trust === undefined ? {} : { trust: this.#input.trust }),
-        ...(workload.locality === undefined ? {} : { locality: workload.locality }),
-        ...(Object.keys(labels).length === 0 ? {} : { labels }),
-        ...(doors.length === 0 ? {} : { doors }),
-        ...(hidden.length === 0 ? {} : { hidden }),
-        ...(unbound.length === 0 ? {} : { unbound }),
-      };
+      const body = proxySettings(workload, this.#config, this.#input);
       resource = { version: contentHash(body), body };
       this.#settings.set(workload, resource);
     }
@@ -270,34 +206,10 @@ function comparesAlike(workload: MeshWorkload, config: CompiledConfig, before: C
   return contentHash(labels) === contentHash(others);
 }
 
-/** Istio's default is BASE; ours is the one with which nobody gets past a policy by a second slash. */
-function pathForm({ pathNormalization }: MeshConfigSpec): Pick<ProxySettings, "pathNormalization"> {
-  const { normalization } = pathNormalization;
-  return normalization === "DEFAULT" || normalization === "MERGE_SLASHES"
-    ? {}
-    : { pathNormalization: normalization };
-}
-
-/** Workloads hear of it, too: what gateways bring them has the same entries. */
-function topology({ defaultConfig }: MeshConfigSpec): Pick<ProxySettings, "gatewayTopology"> {
-  const { numTrustedProxies: trustedProxies, forwardClientCertDetails: said } = defaultConfig.gatewayTopology;
-  const clientCert = said === "UNDEFINED" ? NO_PROXIES_BEFORE.clientCert : said;
-  if (trustedProxies === 0 && clientCert === NO_PROXIES_BEFORE.clientCert) return {};
-  return { gatewayTopology: { trustedProxies, clientCert } };
-}
-
 /** Whether a workload stands behind a service that one of the hosts and wildcards means. */
 function isBehindAny(settings: VersionedResource["body"], hosts: readonly string[]): boolean {
   return settings.kind === "proxy" &&
     settings.inbound.some(({ service }) => hosts.some((host) => hostMatches(host, service.host)));
-}
-
-/** What is said of ports that no service declares; null: nothing is refused. */
-function plainTextRule({ mode, ports }: PeerMode): ProxySettings["mtls"] | null {
-  const strict = mode === "STRICT";
-  const others = [...ports].filter(([, own]) => (own === "STRICT") !== strict).map(([port]) => port);
-  if (!strict && others.length === 0) return null;
-  return { mode: strict ? "strict" : "permissive", exceptPorts: others };
 }
 
 function isDisabled(policies: PolicyCatalogue, workload: MeshWorkload, port: number): boolean {
