@@ -43,10 +43,10 @@ export class GatewayPort {
     const readable = plain !== null && plain.chain.table !== null;
     if (verdict === "refuse") return reception.refuse(wire, readable ? "http" : "tls");
     if (plain === null) {
-      return reception.sniff(wire, "tls", {
-        ...CLOSED,
-        tls: (wire, serverName) => this.#tls(wire, serverName, table.byServerName(serverName)),
-      });
+      return reception.hello(
+        wire,
+        (wire, serverName) => this.#tls(wire, serverName, table.byServerName(serverName)),
+      );
     }
     if (!readable) return this.#bytes(wire, plain, null, null);
     return reception.sniff(wire, "http", {

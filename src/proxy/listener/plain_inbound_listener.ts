@@ -13,7 +13,7 @@ import {
 } from "../filters/inbound_plain.ts";
 import type { GatewayTls } from "../../model/gateway_listener.ts";
 import { expectationOf, type ListenerWarning } from "./outbound_listener.ts";
-import { CLOSED, closed, type Reception } from "./reception.ts";
+import { closed, type Reception } from "./reception.ts";
 import type { TlsTermination } from "./tls_termination.ts";
 
 export interface PlainInboundListenerOptions {
@@ -128,20 +128,17 @@ export class PlainInboundListener {
     const { exchanges, termination } = this.#options;
     const reception = this.#receptionAt(destination.port);
     const name = `the port ${destination.port}`;
-    return reception.sniff(wire, "tls", {
-      ...CLOSED,
-      tls: (wire, serverName) =>
-        termination()?.begin(wire, {
-          ...{ reception, name, tls, carriesRequests },
-          serve: (wire, client) => {
-            const caller = { certificate: client.certificate, serverName };
-            const acceptor = new PlainInboundAcceptor(exchanges, destination, wire.remoteAddress, caller);
-            if (!carriesRequests) return reception.tcp(wire, (stream) => acceptor.acceptTcp(stream));
-            return wire.alpnProtocol === "h2"
-              ? reception.http2(wire, acceptor)
-              : reception.http1(wire, acceptor, "https");
-          },
-        }) ?? closed(wire),
-    });
+    return reception.hello(wire, (wire, serverName) =>
+      termination()?.begin(wire, {
+        ...{ reception, name, tls, carriesRequests },
+        serve: (wire, client) => {
+          const caller = { certificate: client.certificate, serverName };
+          const acceptor = new PlainInboundAcceptor(exchanges, destination, wire.remoteAddress, caller);
+          if (!carriesRequests) return reception.tcp(wire, (stream) => acceptor.acceptTcp(stream));
+          return wire.alpnProtocol === "h2"
+            ? reception.http2(wire, acceptor)
+            : reception.http1(wire, acceptor, "https");
+        },
+      }) ?? closed(wire));
   }
 }

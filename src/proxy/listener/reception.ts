@@ -60,6 +60,11 @@ export class Reception {
     );
   }
 
+  /** One that has to begin with TLS, until it has said for which server. Who says nothing has as long as a handshake. */
+  hello(wire: Wire, tls: PlainProtocols["tls"]): WireOwner {
+    return this.sniff(wire, "tls", { ...CLOSED, tls }, this.#limits.tlsHandshakeMs);
+  }
+
   /** One that carries HTTP or, where `bytes` takes them, anything else. */
   requests(
     wire: Wire,
