@@ -115,6 +115,8 @@ const VALUES: Readonly<Record<string, Schema<string>>> = {
 
 const REQUEST_HEADER = /^request\.headers\[([^\]]+)\]$/;
 const CLAIM = /^request\.auth\.claims(\[[^\]]+\])+$/;
+/** As a message names them. */
+const KEYS = ["request.headers[NAME]", "request.auth.claims[NAME]", ...Object.keys(VALUES)].join(", ");
 
 const key: Schema<string> = v.pipe(
   v.string(),
@@ -128,7 +130,7 @@ const key: Schema<string> = v.pipe(
   ),
   v.check(
     (name) => isKnownKey(name) || isPseudoHeader(name) || name.startsWith("experimental."),
-    wrong("{} is no key of a condition", `request.headers[NAME], ${Object.keys(VALUES).join(", ")}`),
+    wrong("{} is no key of a condition", KEYS),
   ),
 );
 

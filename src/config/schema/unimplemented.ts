@@ -50,6 +50,7 @@ export const UNIMPLEMENTED_KINDS: ReadonlySet<string> = new Set([
   "EnvoyFilter",
   "ProxyConfig",
   "Telemetry",
+  "WasmPlugin",
   // The classic Mixer kinds (config.istio.io/v1alpha2).
   "QuotaSpec",
   "QuotaSpecBinding",

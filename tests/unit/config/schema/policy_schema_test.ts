@@ -21,6 +21,11 @@ describe("AuthorizationPolicy", () => {
     expect(rule("when: [{key: 'request.headers[x y]', values: [x]}]")).toHaveLength(1);
   });
 
+  test("an unknown key of a condition is told which there are", () => {
+    const [fault] = rule("when: [{key: request.auth.claim, values: [x]}]");
+    expect(fault).toContain("request.headers[NAME], request.auth.claims[NAME], source.ip, ");
+  });
+
   test.each([
     ["/a/{*}", 0],
     ["/a/{**}/b", 0],
