@@ -152,7 +152,11 @@ describe("CertificateKeeper", () => {
       clock.advance(60_000);
     }
     expect([keeper.identity, saved.length]).toEqual([identity, 0]);
-    expect(lines.join("")).toContain("Could not renew the certificate; trying again");
+    expect(JSON.parse(lines[0] as string)).toMatchObject({
+      message: "Could not renew the certificate; trying again",
+      reason: "The control plane is away",
+      expiresInSeconds: 11.5 * 3_600,
+    });
     controlPlane.away = false;
     await until(() => clock.pending > 0);
     clock.advance(60_000);
@@ -288,7 +292,7 @@ describe("CertificateKeeper", () => {
     await citadel.rollover?.start();
     await citadel.rollover?.advance(() => []);
     await keeper.useTrust(citadel.trust);
-    expect(controlPlane.asked).toEqual([]);
+    expect([controlPlane.asked, clock.pending]).toEqual([[], 1]);
     clock.advance(15_000);
     await until(() => saved.length === 2);
     expect(certificateInfo(keeper.identity.chain).signer).toBe(citadel.trust.signer);
@@ -297,6 +301,20 @@ describe("CertificateKeeper", () => {
     clock.advance(HOUR_MS);
     expect(controlPlane.asked).toHaveLength(1);
     expect(keeper.identity.roots).toBe(citadel.trust.roots);
+    keeper.stop();
+  });
+
+  test("CertificateKeeper.useTrust() renews soon also what was renewed before", async () => {
+    const { citadel, clock, keeper, saved } = await build();
+    keeper.start();
+    clock.advance(12.5 * HOUR_MS);
+    await until(() => saved.length === 1);
+    await citadel.rollover?.start();
+    await citadel.rollover?.advance(() => []);
+    await keeper.useTrust(citadel.trust);
+    clock.advance(15_000);
+    await until(() => saved.length === 3);
+    expect(certificateInfo(keeper.identity.chain).signer).toBe(citadel.trust.signer);
     keeper.stop();
   });
 
