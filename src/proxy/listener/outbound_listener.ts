@@ -2,7 +2,7 @@
 import type { PortProtocol } from "../../model/port_protocol.ts";
 import { SERVER_FIRST_PORTS } from "../../model/ports.ts";
 import type { OriginalDestination } from "../../runtime/original_destination.ts";
-import type { Address, Wire, WireOwner } from "../../runtime/wire.ts";
+import { type Address, endsOf, type Wire, type WireOwner } from "../../runtime/wire.ts";
 import type { LimitedWarnings } from "../../telemetry/limited_warnings.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import type { Acceptor } from "../exchange.ts";
@@ -42,7 +42,7 @@ export class OutboundListener {
       tls: (wire, serverName) =>
         reception.tcp(
           wire,
-          (stream) => acceptor.acceptTcp(stream, { destination: null, serverName, ends: endsOf(wire) }),
+          (stream) => acceptor.acceptTcp(stream, { destination: null, serverName, ends: clientEnds(wire) }),
         ),
       tcp: (wire) => this.#unreadable(wire),
     };
@@ -75,7 +75,7 @@ export class OutboundListener {
     const bytes = (wire: Wire, serverName: string | null) =>
       reception.tcp(
         wire,
-        (stream) => acceptor.acceptTcp(stream, { destination, serverName, ends: endsOf(wire) }),
+        (stream) => acceptor.acceptTcp(stream, { destination, serverName, ends: clientEnds(wire) }),
       );
     if (goesStraight(declared, port)) return bytes(wire, null);
     const protocols = {
@@ -108,9 +108,7 @@ export function expectationOf(declared: PortProtocol | undefined): Expectation {
   return declared === "http" || declared === "tls" ? declared : "any";
 }
 
-function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Wire) {
-  return {
-    client: { hostname: remoteAddress, port: remotePort },
-    local: { hostname: localAddress, port: localPort },
-  };
+function clientEnds(wire: Wire) {
+  const { remote: client, local } = endsOf(wire);
+  return { client, local };
 }

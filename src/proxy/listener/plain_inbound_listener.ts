@@ -2,8 +2,9 @@
  * Port 15006: calls to the own workload that were captured on their way to one of its ports. They come in plain text, or
  * where the port carries HTTP in mutual TLS, as from peers that are no proxies of ours (Istio's own are such).
  */
+import type { GatewayTls } from "../../model/gateway_listener.ts";
 import type { OriginalDestination } from "../../runtime/original_destination.ts";
-import { type Address, NOBODY, type Wire, type WireOwner } from "../../runtime/wire.ts";
+import type { Address, Wire, WireOwner } from "../../runtime/wire.ts";
 import type { LimitedWarnings } from "../../telemetry/limited_warnings.ts";
 import type { CompiledSnapshot } from "../compiled_snapshot.ts";
 import {
@@ -11,8 +12,8 @@ import {
   type PlainInboundOptions,
   refusesPlainText,
 } from "../filters/inbound_plain.ts";
-import type { GatewayTls } from "../../model/gateway_listener.ts";
 import { expectationOf, type ListenerWarning } from "./outbound_listener.ts";
+import type { Expectation } from "./protocol_detector.ts";
 import { closed, type Reception } from "./reception.ts";
 import type { TlsTermination } from "./tls_termination.ts";
 
@@ -46,59 +47,75 @@ export class PlainInboundListener {
 
   /** The owner of a connection that was just accepted; null: it is to be closed. */
   readonly accept = (wire: Wire): WireOwner | null => {
-    const { originalDestination, warnings, ownPorts, exchanges, secure } = this.#options;
     const snapshot = this.#options.current();
-    if (snapshot === null) return null;
-    const destination = originalDestination(wire);
-    const from = `Closed a connection from ${wire.remoteAddress}`;
-    if (destination === null) {
-      warnings.say(
-        "not-captured",
-        `${from} at port ${wire.localPort}: it was dialled, and only takes captured ones`,
-      );
-      return null;
-    }
+    const destination = snapshot === null ? null : this.#destinationOf(wire);
+    if (snapshot === null || destination === null) return null;
     const { port } = destination;
-    if (ownPorts.has(port)) {
-      warnings.say("own-port", `${from} to port ${port} of this proxy: exclude that port from the capture`);
-      return null;
-    }
     const inbound = snapshot.inbound.get(port);
     const reception = this.#receptionAt(inbound === undefined ? UNDECLARED : port);
     const verdict = reception.admit(wire);
     if (verdict === "close") return null;
-    const refusePlainText = () =>
-      warnings.say("plain-text", `${from} to port ${port}: it is in plain text, and mutual TLS is required`);
-    const isStrict = refusesPlainText(snapshot, port);
+    // Only where HTTP is declared is it known, by the first bytes, whether this is the mesh's TLS or plain text.
     const isReadable = inbound?.declared === "http";
-    if (isStrict && (!isReadable || verdict === "refuse")) {
-      refusePlainText();
+    if (refusesPlainText(snapshot, port) && (!isReadable || verdict === "refuse")) {
+      this.#tellPlainText(wire, port);
       return null;
     }
-    if (inbound?.tls) {
-      if (verdict === "refuse") return reception.refuse(wire, "tls");
-      return this.#decrypt(wire, inbound.tls, destination, inbound.declared === "http");
+    const { tls } = inbound ?? {};
+    const expectation = tls ? "tls" : isReadable ? "http-or-tls" : expectationOf(inbound?.declared);
+    if (verdict === "refuse") return reception.refuse(wire, expectation);
+    if (tls) return this.#decrypt(wire, reception, destination, tls, isReadable);
+    return this.#read(wire, reception, destination, snapshot, expectation);
+  };
+
+  /** Where a connection was going that was captured; null: it was not, or leads to this proxy, as the log says. */
+  #destinationOf(wire: Wire): Address | null {
+    const { originalDestination, warnings, ownPorts } = this.#options;
+    const destination = originalDestination(wire);
+    const from = `Closed a connection from ${wire.remoteAddress}`;
+    if (destination === null) {
+      const at = `at port ${wire.localPort}`;
+      warnings.say("not-captured", `${from} ${at}: it was dialled, and only takes captured ones`);
+      return null;
     }
+    const { port } = destination;
+    if (!ownPorts.has(port)) return destination;
+    warnings.say("own-port", `${from} to port ${port} of this proxy: exclude that port from the capture`);
+    return null;
+  }
+
+  #tellPlainText({ remoteAddress }: Wire, port: number): void {
+    const what = `Closed a connection from ${remoteAddress} to port ${port}`;
+    this.#options.warnings.say("plain-text", `${what}: it is in plain text, and mutual TLS is required`);
+  }
+
+  /** One whose TLS, if it has any, is the mesh's or the workload's own. */
+  #read(
+    wire: Wire,
+    reception: Reception,
+    destination: Address,
+    snapshot: CompiledSnapshot,
+    expectation: Expectation,
+  ): WireOwner {
+    const { exchanges, secure } = this.#options;
+    const { port } = destination;
+    const declared = snapshot.inbound.get(port)?.declared;
     const acceptor = new PlainInboundAcceptor(exchanges, destination, wire.remoteAddress);
     const tcp = (wire: Wire) => reception.tcp(wire, (stream) => acceptor.acceptTcp(stream));
-    const straight = inbound === undefined || inbound.declared === "tcp" || inbound.declared === "tls";
-    const expectation = isReadable ? "http-or-tls" : expectationOf(inbound?.declared);
-    if (verdict === "refuse") return reception.refuse(wire, expectation);
-    if (straight) return tcp(wire);
+    // A server may be the one to speak first.
+    if (declared === undefined || declared === "tcp" || declared === "tls") return tcp(wire);
     const refused = (wire: Wire) => {
-      refusePlainText();
-      wire.terminate();
-      return NOBODY;
+      this.#tellPlainText(wire, port);
+      return closed(wire);
     };
-    const protocols = {
-      http1: isStrict ? refused : (wire: Wire) => reception.http1(wire, acceptor),
-      http2: isStrict ? refused : (wire: Wire) => reception.http2(wire, acceptor),
-      tls: isReadable ? (wire: Wire) => secure(wire, port) : tcp,
+    const isStrict = refusesPlainText(snapshot, port);
+    return reception.sniff(wire, expectation, {
+      http1: isStrict ? refused : (wire) => reception.http1(wire, acceptor),
+      http2: isStrict ? refused : (wire) => reception.http2(wire, acceptor),
+      tls: declared === "http" ? (wire) => secure(wire, port) : tcp,
       tcp,
-    };
-    const { detectionTimeoutMs } = snapshot.settings;
-    return reception.sniff(wire, expectation, protocols, detectionTimeoutMs);
-  };
+    }, snapshot.settings.detectionTimeoutMs);
+  }
 
   /**
    * Another snapshot serves: what is open in plain text to a port that takes none any more ends as in a drain, as with
@@ -124,9 +141,14 @@ export class PlainInboundListener {
   }
 
   /** One that speaks TLS as the port's Sidecar says, or is closed. */
-  #decrypt(wire: Wire, tls: GatewayTls, destination: Address, carriesRequests: boolean): WireOwner {
+  #decrypt(
+    wire: Wire,
+    reception: Reception,
+    destination: Address,
+    tls: GatewayTls,
+    carriesRequests: boolean,
+  ): WireOwner {
     const { exchanges, termination } = this.#options;
-    const reception = this.#receptionAt(destination.port);
     const name = `the port ${destination.port}`;
     return reception.hello(wire, (wire, serverName) =>
       termination()?.begin(wire, {

@@ -117,45 +117,54 @@ export class TlsTermination {
     setOwner(wire, serve(wire, verdict));
   }
 
-  #clientOf(
-    wire: TlsWire,
-    error: Error | null,
-    { clients, subjectAltNames, pins }: GatewayTls,
-  ): ProvenClient | { readonly refused: string } {
-    if (clients === "anonymous") return ANONYMOUS;
-    const certificate = wire.getPeerCertificate();
-    const raw = certificate?.raw;
-    if (clients === "mesh") {
-      const { clock, trustDomain, peers, current } = this.#options;
-      const verdict = peerIdentity({ error, certificate }, {
-        ...{ peer: "client", trustDomain, spiffeId: null, nowMs: clock.now() },
-        trustDomainAliases: peers.trustDomainAliases,
-        isRevoked: (serial) => peers.isRevoked(serial),
-      });
-      if (!verdict.ok) return { refused: verdict.detail };
-      if (subjectAltNames.length > 0 && !subjectAltNames.includes(verdict.spiffeId)) {
-        return { refused: NOT_NAMED };
-      }
-      peers.add(verdict, wire);
-      const own = current()?.settings.workload.principal ?? "";
-      const { spiffeId } = verdict;
-      return {
-        certificate: clientCertificateValue(own, spiffeId, bytesHash(raw ?? new Uint8Array(0))),
-        spiffeId,
-      };
+  #clientOf(wire: TlsWire, error: Error | null, tls: GatewayTls): Verdict {
+    switch (tls.clients) {
+      case "anonymous":
+        return ANONYMOUS;
+      case "mesh":
+        return this.#peerOf(wire, error, tls);
+      default:
+        return outsiderOf(wire, error, tls);
     }
-    if (raw === undefined) {
-      return clients === "optional" ? ANONYMOUS : { refused: "it showed no certificate" };
-    }
-    if (error !== null) return { refused: `its certificate is not trusted: ${error.message}` };
-    const fields = readClientCertificate(raw);
-    if (fields === undefined) return { refused: "its certificate cannot be read" };
-    if (!hasAlternativeName(fields, subjectAltNames)) {
-      return { refused: NOT_NAMED };
-    }
-    if (pins !== undefined && !isPinned(raw, fields, pins)) {
-      return { refused: "neither verifyCertificateHash nor verifyCertificateSpki has its certificate" };
-    }
-    return { certificate: forwardedClientCertificate(raw, fields), spiffeId: null };
   }
+
+  /** One of the mesh, by a certificate that the citadel issued. */
+  #peerOf(wire: TlsWire, error: Error | null, { subjectAltNames }: GatewayTls): Verdict {
+    const { clock, trustDomain, peers, current } = this.#options;
+    const certificate = wire.getPeerCertificate();
+    const verdict = peerIdentity({ error, certificate }, {
+      ...{ peer: "client", trustDomain, spiffeId: null, nowMs: clock.now() },
+      trustDomainAliases: peers.trustDomainAliases,
+      isRevoked: (serial) => peers.isRevoked(serial),
+    });
+    if (!verdict.ok) return { refused: verdict.detail };
+    const { spiffeId } = verdict;
+    if (subjectAltNames.length > 0 && !subjectAltNames.includes(spiffeId)) return { refused: NOT_NAMED };
+    peers.add(verdict, wire);
+    const own = current()?.settings.workload.principal ?? "";
+    const hash = bytesHash(certificate?.raw ?? new Uint8Array(0));
+    return { certificate: clientCertificateValue(own, spiffeId, hash), spiffeId };
+  }
+}
+
+type Verdict = ProvenClient | { readonly refused: string };
+
+/** One from outside the mesh, by a certificate that leads to the roots that the port's own files have. */
+function outsiderOf(
+  wire: TlsWire,
+  error: Error | null,
+  { clients, subjectAltNames, pins }: GatewayTls,
+): Verdict {
+  const raw = wire.getPeerCertificate()?.raw;
+  if (raw === undefined) {
+    return clients === "optional" ? ANONYMOUS : { refused: "it showed no certificate" };
+  }
+  if (error !== null) return { refused: `its certificate is not trusted: ${error.message}` };
+  const fields = readClientCertificate(raw);
+  if (fields === undefined) return { refused: "its certificate cannot be read" };
+  if (!hasAlternativeName(fields, subjectAltNames)) return { refused: NOT_NAMED };
+  if (pins !== undefined && !isPinned(raw, fields, pins)) {
+    return { refused: "neither verifyCertificateHash nor verifyCertificateSpki has its certificate" };
+  }
+  return { certificate: forwardedClientCertificate(raw, fields), spiffeId: null };
 }
