@@ -9,6 +9,7 @@ import type { ResourceSet } from "../config/resource.ts";
 import type { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
+import { TimerWheel } from "../lib/timer_wheel.ts";
 import { CallStore } from "../mixer/call_store.ts";
 import { TelemetryStore } from "../mixer/telemetry_store.ts";
 import { ADMIN_SOCKET } from "../model/admin.ts";
@@ -16,6 +17,7 @@ import { PORTS } from "../model/ports.ts";
 import { workloadKey } from "../model/workload.ts";
 import { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
 import { WorkloadRegistry } from "../pilot/registry.ts";
+import { StatusPort } from "../proxy/status_port.ts";
 import { certificateExpiries } from "../identity/certificate_expiries.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import { claimSocket } from "../runtime/claim_socket.ts";
@@ -260,7 +262,9 @@ export class ControlPlane {
     this.#servers.push(await serveHttp({ unixPath }, (request) => admin.fetch(request)));
     // Last: whoever hears there that it is ready asks for tokens next.
     const statusAddress = { hostname: bind ?? LOOPBACK, port: PORTS.controlPlaneApi };
-    this.#servers.push(await serveHttp(statusAddress, (request) => status.fetch(request)));
+    this.#servers.push(
+      new StatusPort(statusAddress, new TimerWheel(clock), (request) => status.fetch(request)),
+    );
     return `${statusAddress.hostname}:${statusAddress.port}`;
   }
 

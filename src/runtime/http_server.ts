@@ -1,14 +1,14 @@
-/** A small HTTP server for the APIs on loopback addresses and in the data directory; too slow for the data path. */
+/**
+ * A small HTTP server for the APIs in the data directory, where only the own user comes, and for the demo's programs. It
+ * takes any number of connections: a port that others reach is a StatusPort.
+ */
 import { lstatSync, unlinkSync } from "node:fs";
 import { ListenError } from "./listen_error.ts";
 
 /** No request of an operator or of the dashboard comes near this; bytes. */
 export const API_BODY_BYTES_MAX = 1024 * 1024;
 
-/**
- * A connection over TCP on which nothing moves is closed after this long; seconds. Scrapers come more often, and one that
- * leaves its connections open, or never reads, would use up the descriptors that the data plane lives on.
- */
+/** A connection over TCP on which nothing moves is closed after this long; seconds. */
 export const API_IDLE_S = 120;
 
 /** Only the user that runs the process may speak to a Unix socket. */

@@ -142,7 +142,7 @@ export class Sidecar {
     // After a restart callers are served from the first connection on, and none is turned away.
     let client = identity && await this.#serveAs(identity, plane, joining);
     plane.listen();
-    this.#servers = await serveStatus(this.#options.bind ?? LOOPBACK, dataDirectory, {
+    this.#servers = await serveStatus(this.#options.bind ?? LOOPBACK, dataDirectory, this.#wheel, {
       edges: plane.edges,
       collect: () => plane.collect(),
       notReady: () => this.#notReady(),

@@ -1,8 +1,10 @@
-/** The sidecar's loopback ports: 15021 says whether it is ready, 15090 gives metrics, 15000 both, and admin.sock everything. */
-import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
+/** The sidecar's own ports: 15021 says whether it is ready, 15090 gives metrics, 15000 both, and admin.sock everything. */
+import type { TimerWheel } from "../lib/timer_wheel.ts";
 import { ADMIN_SOCKET } from "../model/admin.ts";
 import { PORTS } from "../model/ports.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { StatusPort } from "../proxy/status_port.ts";
+import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
 import type { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE, prometheusText, type Sample } from "../telemetry/prometheus_text.ts";
 import { SharedScrape } from "./shared_scrape.ts";
@@ -25,6 +27,7 @@ const CONFIG_DUMP = "/config_dump";
 export async function serveStatus(
   hostname: string,
   dataDirectory: string,
+  wheel: TimerWheel,
   source: StatusSource,
 ): Promise<HttpServer[]> {
   const servers: HttpServer[] = [];
@@ -33,12 +36,14 @@ export async function serveStatus(
     return prometheusText(source.edges.edges(), source.samples());
   });
   try {
-    const open = async (port: number, paths: readonly string[]) => {
-      servers.push(await serveHttp({ hostname, port }, (request) => answer(request, paths, source, metrics)));
+    const open = (port: number, paths: readonly string[]) => {
+      servers.push(
+        new StatusPort({ hostname, port }, wheel, (request) => answer(request, paths, source, metrics)),
+      );
     };
-    await open(PORTS.health, [READY]);
-    await open(PORTS.metrics, [METRICS]);
-    await open(PORTS.admin, [READY, METRICS]);
+    open(PORTS.health, [READY]);
+    open(PORTS.metrics, [METRICS]);
+    open(PORTS.admin, [READY, METRICS]);
     const everything = [READY, METRICS, CONFIG_DUMP];
     const unixPath = `${dataDirectory}/${ADMIN_SOCKET}`;
     servers.push(await serveHttp({ unixPath }, (request) => answer(request, everything, source, metrics)));

@@ -5,7 +5,7 @@ import { startEcho } from "./apps.ts";
 import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange, RawConnection, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
-import { cpuShare, metric } from "./process_figures.ts";
+import { cpuShare, descriptors, metric } from "./process_figures.ts";
 import { service, workload } from "./resources.ts";
 
 const OPEN_FILES_MAX = 128;
@@ -86,6 +86,43 @@ describe("with more connections than descriptors", () => {
     expect((await fetch(`http://${STORE}:15021/healthz/ready`)).status).toBe(200);
     for (const one of flood) one.close();
     expect(store.isAlive).toBe(true);
+  });
+
+  scenario(
+    "a flood at the ports for health and metrics: requests, scrapes and health checks go on",
+    async () => {
+      const before = new RawConnection(CLIENT, 15001);
+      await live(before);
+      for (
+        const [port, path] of [[15000, "/healthz/ready"], [15021, "/healthz/ready"], [
+          15090,
+          "/none",
+        ]] as const
+      ) {
+        const flood = Array.from({ length: FLOOD }, () => new RawConnection(CLIENT, port));
+        for (const one of flood) one.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+        await Promise.all(flood.map((one) => one.sent()));
+        await until("most of them are closed", () => flood.filter(({ closed }) => closed).length > FLOOD / 2);
+        expect(descriptors(client)).toBeLessThan(OPEN_FILES_MAX / 2);
+        expect((await viaSidecar(CLIENT, "store")).status).toBe(200);
+        expect((await fetch(`http://${CLIENT}:15021/healthz/ready`)).status).toBe(200);
+        expect(await metric(CLIENT, "istio_requests_total")).toBeGreaterThan(0);
+        await live(before);
+        for (const one of flood) one.close();
+      }
+      before.close();
+      expect(client.isAlive).toBe(true);
+    },
+  );
+
+  scenario("the same at the control plane's port", async () => {
+    const address = mesh.address(9);
+    const flood = Array.from({ length: FLOOD }, () => new RawConnection(address, 15014));
+    for (const one of flood) one.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    await Promise.all(flood.map((one) => one.sent()));
+    await until("most of them are closed", () => flood.filter(({ closed }) => closed).length > FLOOD / 2);
+    expect((await fetch(`http://${address}:15014/readyz`)).status).toBe(200);
+    for (const one of flood) one.close();
   });
 
   scenario("requests that an upstream never answers, each with a connection of its own there", async () => {
