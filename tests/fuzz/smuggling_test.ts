@@ -207,7 +207,7 @@ function essence({ line: [method, target], fields, body, trailers }: Message): u
     id: values(fields, "x-id"),
     body,
     trailers: trailers.filter(([name]) =>
-      !/^(x-bowline-|connection$|te$|keep-alive$|upgrade$|proxy-c)/.test(name)
+      !/^(x-bowline-|connection$|te$|keep-alive$|upgrade$|proxy-c|authorization$)/.test(name)
     ),
   };
 }

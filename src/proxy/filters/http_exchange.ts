@@ -18,6 +18,7 @@ import {
 import { LOCAL_REPLY, type LocalReply, renderLocalReply } from "../local_reply.ts";
 import { removeMeshHeaders } from "../mesh_headers.ts";
 import type { AttemptFailure } from "../route/retry_policy.ts";
+import { trailersToForward } from "../trailer_fields.ts";
 import { CountedExchange } from "./counted_exchange.ts";
 import type { ExchangeContext } from "./exchange_context.ts";
 import { spendForward } from "./max_forwards.ts";
@@ -225,9 +226,9 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     }
   }
 
-  onRequestEnd(trailers: HeaderList | null): void {
+  onRequestEnd(received: HeaderList | null): void {
     if (this.#done) return;
-    if (trailers !== null) removeMeshHeaders(trailers);
+    const trailers = received === null ? null : trailersToForward(received);
     this.#requestEnded = true;
     this.#trailers = trailers;
     this.onRequestComplete();

@@ -188,10 +188,10 @@ describe("OutboundAcceptor", () => {
     expect(plane.counted()).toEqual(["200 - shop-1"]);
   });
 
-  test("OutboundAcceptor drops our own fields from trailers", async () => {
+  test("OutboundAcceptor drops from trailers what only heads and proxies may say", async () => {
     const plane = new DataPlane(shopSnapshot(endpoint(1)));
     const head = "POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n";
-    plane.caller().send(`${head}0\r\nX-Bowline-Peer: admin\r\ny: z\r\n\r\n`);
+    plane.caller().send(`${head}0\r\nX-Bowline-Peer: admin\r\nCookie: a\r\ny: z\r\n\r\n`);
     expect(await plane.network.last.accept().read()).toEndWith("0\r\ny: z\r\n\r\n");
   });
 
@@ -236,7 +236,7 @@ describe("local replies", () => {
       "503 NC unknown",
     ],
     ["an own address", {}, get("127.0.0.1:15001"), "404 Not Found", "404 NR unknown"],
-    ["a host without a name", {}, get(""), "404 Not Found", "404 NR unknown"],
+    ["a host without a name", {}, get(""), "400 Bad Request", "400 - unknown"],
     ["a port that is none", {}, get("other:99999"), "404 Not Found", "404 NR unknown"],
     ["port 0", {}, get("other:0"), "404 Not Found", "404 NR unknown"],
   ])("OutboundAcceptor answers to %s and counts it once", async (_what, change, text, status, counted) => {
