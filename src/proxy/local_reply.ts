@@ -30,6 +30,12 @@ export const RETRY_AFTER_SECONDS = "1";
 
 export const LOCAL_REPLY = {
   noRoute: { status: 404, flags: FLAG.noRoute, details: "route_not_found", text: "" },
+  noHost: {
+    status: 400,
+    flags: FLAG.none,
+    details: "missing_host_header",
+    text: "the request names no host, and its connection was going nowhere but to the proxy",
+  },
   pathEscape: badPath("invalid_escape", "The path has a % without two hexadecimal digits behind it"),
   pathEscapedSlash: badPath("escaped_slash", "The path has an escaped slash or backslash (%2F, %5C) in it"),
   pathControl: badPath("control_character", "The path has an escaped control character in it"),

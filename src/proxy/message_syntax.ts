@@ -21,9 +21,10 @@ for (let code = 0x21; code < 0x7f; code++) targetByte[code] = code === 0x23 ? 0 
 
 /**
  * uri-host and port (RFC 3986 §3.2.2, §3.2.3), without userinfo. Without escapes, too: no name in use needs one, and
- * programs that unescape them would see another host than routes and policies.
+ * programs that unescape them would see another host than routes and policies. It may be empty, but a port needs a host
+ * (RFC 9110 §4.2.1).
  */
-const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]*)(:[0-9]{0,5})?$/;
+const AUTHORITY = /^((\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]+)(:[0-9]{0,5})?)?$/;
 
 export function isToken(text: string): boolean {
   for (let i = 0; i < text.length; i++) if ((tokenByte[text.charCodeAt(i)] ?? 0) === 0) return false;

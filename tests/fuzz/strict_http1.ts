@@ -29,7 +29,9 @@ const TARGET =
 /** Its last space is left out by so many that everybody bears it. */
 const STATUS_LINE = /^HTTP\/(1\.[01]) ([1-5][0-9][0-9])(| [\t -~\x80-\xff]*)$/;
 const VALUE = /^[\t -~\x80-\xff]*$/;
-const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]*)(:[0-9]{0,5})?$/;
+const HOST = /^((\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]+)(:[0-9]{0,5})?)?$/;
+const EXTENSION =
+  /^[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*"))?/;
 
 /** `methods`: of the requests that these are the answers to, in order; absent: these are requests. */
 export function readMessages(text: string, ended: boolean, methods?: readonly string[]): Reading {
@@ -146,8 +148,8 @@ function readChunks(
     const lineEnd = text.indexOf("\r\n", at);
     const line = lineEnd < 0 ? text.slice(at) : text.slice(at, lineEnd);
     if (lineEnd < 0) return isSizeStart(line) ? "part" : null;
-    const size = /^([0-9A-Fa-f]{1,13})(?:[ \t]*;[\t -~\x80-\xff]*)?$/.exec(line)?.[1];
-    if (size === undefined || line.length > 257) return null;
+    const [size = ""] = /^[0-9A-Fa-f]{1,13}/.exec(line) ?? [];
+    if (size === "" || line.length > 257 || !areExtensions(line.slice(size.length))) return null;
     const length = parseInt(size, 16);
     at = lineEnd + 2;
     if (length === 0) break;
@@ -164,6 +166,12 @@ function readChunks(
   const framing = new Set(["content-length", "transfer-encoding", "host"]);
   if (trailers === null || trailers.some(([name]) => framing.has(name))) return null;
   return { body, trailers, next: end + 4 };
+}
+
+function areExtensions(text: string): boolean {
+  if (text === "") return true;
+  const one = EXTENSION.exec(text)?.[0];
+  return VALUE.test(text) && one !== undefined && areExtensions(text.slice(one.length));
 }
 
 function isSizeStart(line: string): boolean {

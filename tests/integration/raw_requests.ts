@@ -15,6 +15,16 @@ export interface RawDoor {
 /** What came back: a status, or how the proxy made an end of it. */
 export type RawOutcome = number | "reset" | "closed";
 
+/** Everything that comes back, as Latin-1, once the proxy has closed. Throws when it does not. */
+export async function readToEnd(door: RawDoor, request: string): Promise<string> {
+  let text = "";
+  await converse(door, "http/1.1", Buffer.from(request, "latin1"), (chunk) => {
+    text += chunk.toString("latin1");
+    return false;
+  });
+  return text;
+}
+
 /** One request of these lines; the last ones, which close the connection, are added. */
 export async function askHttp1(door: RawDoor, lines: readonly string[]): Promise<RawOutcome> {
   const request = [...lines, "connection: close", "", ""].join("\r\n");

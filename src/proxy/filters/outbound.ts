@@ -252,6 +252,7 @@ export class OutboundAcceptor {
     head: RequestHead,
     spoken: "http1" | "http2",
   ): void {
+    if (head.authority === "") return exchange.reply(LOCAL_REPLY.noHost, snapshot.unrouted);
     // Envoy refuses it in HTTP/1 whoever it is for. Of a service the configuration says how it is called, not the URL.
     if (head.scheme === "https") return exchange.reply(LOCAL_REPLY.httpsInPlainText, snapshot.unrouted);
     const protocol = head.tunnel === "connect" ? "tcp" : spoken;

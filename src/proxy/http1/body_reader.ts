@@ -1,6 +1,7 @@
 /** Message bodies of HTTP/1 (RFC 9112 §6, §7): by length, in chunks, or until the connection closes. */
 import { partOf } from "../../lib/bytes.ts";
 import type { HeaderList } from "../exchange.ts";
+import { valueByte } from "../message_syntax.ts";
 import { Fields, parseFields } from "./fields.ts";
 import { CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "./limits.ts";
 
@@ -14,14 +15,20 @@ enum Mode {
   Length,
   UntilClose,
   ChunkSize,
-  ChunkSizeSpace,
-  ChunkExtension,
+  ChunkExtensions,
   ChunkSizeEnd,
   ChunkData,
   ChunkDataCr,
   ChunkDataLf,
   Trailer,
 }
+
+/**
+ * What may stand between a chunk's size and the end of its line (RFC 9112 §7.1.1). Nobody needs extensions, and they are
+ * dropped, but what is none is where readers disagree about the end of the line.
+ */
+const EXTENSIONS =
+  /^(?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~\w]+(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~\w]+|"(?:[^"\\]|\\.)*"))?)+$/;
 
 /** One per connection, started anew for each message. */
 export class BodyReader {
@@ -32,6 +39,7 @@ export class BodyReader {
   /** Of the size line so far. */
   #lineBytes = 0;
   #digits = 0;
+  #extensions = "";
   #trailer = "";
 
   constructor(sink: BodySink) {
@@ -122,13 +130,12 @@ export class BodyReader {
         }
         return this.#digits > 0 && this.#readAfterSize(byte);
       }
-      case Mode.ChunkSizeSpace:
-        return byte !== 0x0d && this.#readAfterSize(byte);
-      case Mode.ChunkExtension:
-        if (byte === 0x0d) this.#mode = Mode.ChunkSizeEnd;
-        else if (++this.#lineBytes > CHUNK_LINE_BYTES_MAX) return false;
-        else if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f) return false;
-        return true;
+      case Mode.ChunkExtensions:
+        if (byte === 0x0d) {
+          this.#mode = Mode.ChunkSizeEnd;
+          return EXTENSIONS.test(this.#extensions);
+        }
+        return this.#addToExtensions(byte);
       case Mode.ChunkSizeEnd:
         if (byte !== 0x0a) return false;
         this.#trailer = "";
@@ -146,13 +153,20 @@ export class BodyReader {
     }
   }
 
-  /** The end of the size line, an extension, or the whitespace that may come before one (RFC 9112 §7.1.1). */
+  /** The end of the size line, or extensions, or the whitespace that may come before one. */
   #readAfterSize(byte: number): boolean {
-    if (byte === 0x0d) this.#mode = Mode.ChunkSizeEnd;
-    else if (byte === 0x3b) this.#mode = Mode.ChunkExtension;
-    else if (byte === 0x20 || byte === 0x09) this.#mode = Mode.ChunkSizeSpace;
-    else return false;
-    return byte === 0x0d || ++this.#lineBytes <= CHUNK_LINE_BYTES_MAX;
+    if (byte === 0x0d) {
+      this.#mode = Mode.ChunkSizeEnd;
+      return true;
+    }
+    this.#mode = Mode.ChunkExtensions;
+    this.#extensions = "";
+    return (byte === 0x3b || byte === 0x20 || byte === 0x09) && this.#addToExtensions(byte);
+  }
+
+  #addToExtensions(byte: number): boolean {
+    this.#extensions += String.fromCharCode(byte);
+    return valueByte[byte] === 1 && ++this.#lineBytes <= CHUNK_LINE_BYTES_MAX;
   }
 
   /** Gathers the trailer section up to its empty line. */

@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS } from "../../model/limits.ts";
 import { isAuthority, isTarget, isToken } from "../message_syntax.ts";
 import { endOfValue, Fields, parseFields } from "./fields.ts";
 import { REQUEST_LINE_BYTES_MAX } from "./limits.ts";
-import { MALFORMED, type Malformed } from "./malformed.ts";
+import { lineTooLong, MALFORMED, type Malformed } from "./malformed.ts";
 
 export interface ParsedRequest {
   readonly head: RequestHead;
@@ -34,7 +34,7 @@ export function parseRequestHead(
   countMax = DEFAULT_LIMITS.requestHeaderCount,
 ): ParsedRequest | Malformed {
   const lineEnd = text.indexOf("\r\n");
-  if (lineEnd > REQUEST_LINE_BYTES_MAX) return MALFORMED.lineTooLong;
+  if (lineEnd > REQUEST_LINE_BYTES_MAX) return lineTooLong(text.slice(0, REQUEST_LINE_BYTES_MAX));
   const methodEnd = text.indexOf(" ");
   const targetEnd = text.indexOf(" ", methodEnd + 1);
   if (methodEnd <= 0 || targetEnd < 0 || targetEnd > lineEnd) return MALFORMED.requestLine;
@@ -86,7 +86,7 @@ function readTarget(target: string, head: RequestHead): boolean {
     head.tunnel = "connect";
     head.authority = target;
     head.path = "";
-    return /[^:]:[0-9]{1,5}$/.test(target) && isAuthority(target);
+    return /:[0-9]{1,5}$/.test(target) && isAuthority(target);
   }
   const absolute = /^(https?):\/\/([^/?]+)(.*)$/i.exec(target);
   if (absolute === null) return false;
@@ -96,8 +96,7 @@ function readTarget(target: string, head: RequestHead): boolean {
   // RFC 9112 §3.2.4: without path and query, OPTIONS is about the server as a whole.
   if (rest === "" && head.method === "OPTIONS") head.path = "*";
   else head.path = rest.startsWith("/") ? rest : `/${rest}`;
-  // RFC 9110 §4.2.1: a URI without a host is invalid; a Host field may be empty.
-  return authority.charCodeAt(0) !== 0x3a && isAuthority(authority);
+  return isAuthority(authority);
 }
 
 /** RFC 6455 §4.1. Any other upgrade may be ignored (RFC 9110 §7.8), and is. */

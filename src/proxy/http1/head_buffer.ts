@@ -2,7 +2,7 @@
 import { readLatin1 } from "../../lib/latin1.ts";
 import { isMostOfItsBuffer } from "../io/kept_share.ts";
 import { REQUEST_LINE_BYTES_MAX } from "./limits.ts";
-import { MALFORMED, type Malformed } from "./malformed.ts";
+import { lineTooLong, MALFORMED, type Malformed } from "./malformed.ts";
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 
@@ -70,8 +70,8 @@ export class HeadBuffer {
 
 function tooLarge(bytes: Buffer, from: number): Malformed {
   const lineEnd = bytes.indexOf("\r\n", from);
-  const tooLong = lineEnd < 0 || lineEnd - from > REQUEST_LINE_BYTES_MAX;
-  return tooLong ? MALFORMED.lineTooLong : MALFORMED.headTooLarge;
+  if (lineEnd >= 0 && lineEnd - from <= REQUEST_LINE_BYTES_MAX) return MALFORMED.headTooLarge;
+  return lineTooLong(readLatin1(bytes, from, Math.min(bytes.length, from + REQUEST_LINE_BYTES_MAX)));
 }
 
 /** A line feed without its carriage return: some peers end lines there, so nobody may. */

@@ -28,3 +28,8 @@ export const MALFORMED = {
   headTimeout: new Malformed(408, "http1.head_timeout"),
   bodyTimeout: new Malformed(408, "http1.body_timeout"),
 } as const;
+
+/** `line` begins a request line that is too long: if not even its method ends there, it is none. */
+export function lineTooLong(line: string): Malformed {
+  return line.includes(" ") ? MALFORMED.lineTooLong : MALFORMED.requestLine;
+}

@@ -31,7 +31,7 @@ export function readRequestHead(section: FieldSection, ended: boolean): RequestH
     const { authority: target, scheme, path } = section;
     if (target === null || scheme !== null || path !== null) return undefined;
     // A tunnel without a stream for its bytes is none.
-    if (!/[^:]:[0-9]{1,5}$/.test(target) || ended) return undefined;
+    if (!/:[0-9]{1,5}$/.test(target) || ended) return undefined;
     return {
       method,
       scheme: "http",

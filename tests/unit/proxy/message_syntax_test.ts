@@ -21,6 +21,8 @@ describe("isAuthority()", () => {
         "web:80:80",
         "web ",
         "[::1",
+        ":80",
+        ":",
       ]
     ) {
       expect([text, isAuthority(text)]).toEqual([text, false]);

@@ -114,6 +114,14 @@ describe("HeadBuffer", () => {
     );
   });
 
+  test("HeadBuffer.take() calls what has not even a method no request", () => {
+    for (const bytes of [DEFAULT_LIMITS.requestHeaderBytes + 10, 200_000]) {
+      expect(take("x".repeat(bytes))).toBe("http1.invalid_request_line");
+      expect(take(`${"x".repeat(REQUEST_LINE_BYTES_MAX)} / HTTP/1.1\r\na: `.padEnd(bytes, "y")))
+        .toBe("http1.invalid_request_line");
+    }
+  });
+
   test("HeadBuffer.clear() forgets all", () => {
     const buffer = new HeadBuffer(DEFAULT_LIMITS.requestHeaderBytes);
     buffer.take(latin1("GET"), 0);

@@ -111,6 +111,7 @@ describe("parseRequestHead()", () => {
     const path = "/".padEnd(REQUEST_LINE_BYTES_MAX - "GET  HTTP/1.1".length, "x");
     expect(line(`GET ${path} HTTP/1.1`)).toMatchObject({ head: { path } });
     expect(line(`GET ${path}x HTTP/1.1`)).toBe("414 http1.request_line_too_long");
+    expect(line(`${"x".repeat(REQUEST_LINE_BYTES_MAX)} / HTTP/1.1`)).toBe(LINE);
   });
 });
 
