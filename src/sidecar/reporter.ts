@@ -11,10 +11,10 @@ import type { ControlClient } from "./control_client.ts";
 import { refusalOf } from "./refusal_of.ts";
 
 /** Time between reports; nothing is sent when nothing happened. */
-const REPORT_INTERVAL_MS = 1_000;
+export const REPORT_INTERVAL_MS = 1_000;
 
 /** Edge reports kept while the control plane is away; the oldest go first. The proxy's own metrics lose nothing. */
-const REPORTS_KEPT_MAX = 10_000;
+export const REPORTS_KEPT_MAX = 10_000;
 
 export interface ReporterOptions {
   readonly clock: Clock;
@@ -31,6 +31,9 @@ export class Reporter {
   /** Was not sent yet; what comes after it waits in the recorder. */
   #waitingCalls: CallReport | null = null;
   #cancel: () => void = () => {};
+  #stopped = false;
+  /** The report that is on its way, if any: two at once would tell the same twice. */
+  #reporting: Promise<void> = Promise.resolve();
   #failing = false;
   /** Why the last report was refused, so that the log says it once. */
   #refusal: string | null = null;
@@ -40,6 +43,7 @@ export class Reporter {
   }
 
   start(): void {
+    if (this.#stopped) return;
     this.#cancel = this.#options.clock.after(
       REPORT_INTERVAL_MS,
       () => void this.report().then(() => this.start()),
@@ -47,12 +51,17 @@ export class Reporter {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#cancel();
   }
 
-  /** Sends what is there; never throws. */
-  async report(): Promise<void> {
-    const { client, edges, calls, workload, log } = this.#options;
+  /** Sends what is there; never rejects. */
+  report(): Promise<void> {
+    return this.#reporting = this.#reporting.then(() => this.#report());
+  }
+
+  async #report(): Promise<void> {
+    const { client, edges, calls, workload } = this.#options;
     this.#waiting.push(...edges.takeReport().flatMap((report) => withoutDetail(report) ?? []));
     const excess = this.#waiting.length - REPORTS_KEPT_MAX;
     if (excess > 0) this.#waiting.splice(0, excess);
@@ -64,20 +73,23 @@ export class Reporter {
         : { edges: batch, calls: { workload, ...this.#waitingCalls } };
       try {
         const { status, body } = await client.post("/v1/report", report);
-        if (status >= 500) return;
+        if (status >= 500) return this.#tellFailure(`it answered ${status}: ${refusalOf(body).message}`);
         this.#failing = false;
         // A report that is refused will not be taken the next time either.
         this.#tellRefusal(status < 400 ? null : refusalOf(body).message);
       } catch (error) {
-        if (!this.#failing) {
-          log.warn("Cannot report telemetry; keeping it for later", { reason: messageOf(error) });
-        }
-        this.#failing = true;
-        return;
+        return this.#tellFailure(messageOf(error));
       }
       this.#waiting.splice(0, batch.length);
       this.#waitingCalls = null;
     }
+  }
+
+  #tellFailure(reason: string): void {
+    if (!this.#failing) {
+      this.#options.log.warn("Cannot report telemetry; keeping it for later", { reason });
+    }
+    this.#failing = true;
   }
 
   #tellRefusal(reason: string | null): void {
