@@ -23,7 +23,8 @@ import type { ControlClient } from "./control_client.ts";
 import type { LineStream } from "./line_stream.ts";
 import { changedSnapshot } from "./snapshot_change.ts";
 
-const BACKOFF_BASE_MS = 200;
+/** The longest wait before the first new attempt. */
+export const BACKOFF_BASE_MS = 200;
 const BACKOFF_MAX_MS = 10_000;
 
 /** A stream without a sign of life for this long is given up. */

@@ -2,20 +2,22 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../src/lib/clock.ts";
 import { Prng } from "../../../src/lib/prng.ts";
-import { DISCOVERY_PROTOCOL } from "../../../src/model/discovery.ts";
+import { DISCOVERY_HEARTBEAT_MS, DISCOVERY_PROTOCOL } from "../../../src/model/discovery.ts";
 import { packText } from "../../../src/lib/packed_text.ts";
 import type { WorkloadHealth } from "../../../src/model/health_probe.ts";
 import type { ShutPort } from "../../../src/model/shut_port.ts";
 import type { Resource, Snapshot } from "../../../src/model/snapshot.ts";
 import { snapshotVersion } from "../../../src/model/snapshot_version.ts";
 import type { ControlClient } from "../../../src/sidecar/control_client.ts";
-import { DiscoveryClient } from "../../../src/sidecar/discovery_client.ts";
+import { BACKOFF_BASE_MS, DiscoveryClient } from "../../../src/sidecar/discovery_client.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { cluster } from "../proxy/data_plane.ts";
 import { settle } from "../proxy/fake_wire.ts";
 
 interface Stream {
   readonly sent: { readonly type: string; readonly [field: string]: unknown }[];
+  /** The client gave it up. */
+  closed: boolean;
   onOpen(): void;
   onLine(line: string): void;
   onEnd(reason: string, code?: string): void;
@@ -27,18 +29,22 @@ function build(health: () => WorkloadHealth = () => "healthy", shutPorts: readon
   const streams: Stream[] = [];
   const applying: { snapshot: Snapshot; done: PromiseWithResolvers<void> }[] = [];
   const taps: number[] = [];
+  const lines: { readonly message: string; readonly reason?: string }[] = [];
   const client = {
-    stream(_path: string, events: Omit<Stream, "sent">) {
-      const sent: Stream["sent"] = [];
-      streams.push({ sent, ...events });
-      return { send: (message: Stream["sent"][number]) => void sent.push(message), close() {} };
+    stream(_path: string, events: Pick<Stream, "onOpen" | "onLine" | "onEnd">) {
+      const stream: Stream = { sent: [], closed: false, ...events };
+      streams.push(stream);
+      return {
+        send: (message: Stream["sent"][number]) => void stream.sent.push(message),
+        close: () => stream.closed = true,
+      };
     },
   } as unknown as ControlClient;
   const discovery = new DiscoveryClient({
     client,
     clock,
     random: new Prng(1),
-    log: createLog({ clock, format: "json", write() {} }),
+    log: createLog({ clock, format: "json", write: (line) => lines.push(JSON.parse(line)) }),
     hello: {
       type: "hello",
       protocol: DISCOVERY_PROTOCOL,
@@ -69,7 +75,7 @@ function build(health: () => WorkloadHealth = () => "healthy", shutPorts: readon
     streams.at(-1)?.onOpen();
     await settle();
   };
-  return { clock, discovery, streams, applying, again };
+  return { clock, discovery, streams, applying, taps, lines, again };
 }
 
 function push(nonce: number, version: string, body: Resource): string {
@@ -129,11 +135,17 @@ describe("DiscoveryClient", () => {
     clock.advance(10_000);
     streams[1]?.onOpen();
     await settle();
-    expect(streams[1]?.sent.filter(({ type }) => type === "hello")).toEqual([]);
+    streams[1]?.onEnd("broken");
+    clock.advance(10_000);
+    streams[2]?.onOpen();
+    await settle();
+    const hellos = () => streams.map(({ sent }) => sent.filter(({ type }) => type === "hello").length);
+    expect(hellos()).toEqual([1, 0, 0]);
     applying[0]?.done.resolve();
     await settle();
     const snapshot = snapshotVersion(applying[0]?.snapshot as Snapshot);
-    expect(streams[1]?.sent.at(-1)).toMatchObject({ type: "hello", known: {}, snapshot });
+    expect(hellos()).toEqual([1, 0, 1]);
+    expect(streams[2]?.sent.at(-1)).toMatchObject({ type: "hello", known: {}, snapshot });
   });
 
   test("takes the first push of a stream for everything, unless it names what the hello said", async () => {
@@ -185,9 +197,11 @@ describe("DiscoveryClient", () => {
     streams[0]?.onEnd("broken");
     discovery.tellHealth(health = "healthy");
     clock.advance(10_000);
+    discovery.tellHealth(health = "unhealthy");
     streams[1]?.onOpen();
     await settle();
-    expect(streams[1]?.sent).toMatchObject([{ type: "hello", health: "healthy" }]);
+    expect(streams[0]?.sent).toHaveLength(2);
+    expect(streams[1]?.sent).toMatchObject([{ type: "hello", health: "unhealthy" }]);
   });
 
   test("tells ports that are shut in the hello, and after it when that changes", async () => {
@@ -201,6 +215,111 @@ describe("DiscoveryClient", () => {
       { type: "hello", shutPorts: [taken] },
       { type: "ports", shut: [] },
     ]);
+  });
+});
+
+describe("DiscoveryClient that hears nothing", () => {
+  /** Milliseconds after which a stream is given up: at the first heartbeat that is due beyond three silent ones. */
+  const SILENCE_MS = 4 * DISCOVERY_HEARTBEAT_MS;
+  const heartbeats = ({ sent }: Stream) => sent.filter(({ type }) => type === "heartbeat").length;
+
+  /** A client whose stream is open and has been heard at once. */
+  async function open() {
+    const client = build();
+    const [stream] = client.streams as [Stream];
+    stream.onOpen();
+    await settle();
+    return { ...client, stream };
+  }
+
+  test("gives the stream up, and opens another one that has as long", async () => {
+    const { clock, streams, stream, lines } = await open();
+    clock.advance(SILENCE_MS - 1);
+    expect([stream.closed, heartbeats(stream)]).toEqual([false, 3]);
+    clock.advance(1);
+    expect([stream.closed, streams.length]).toEqual([true, 1]);
+    expect(lines).toMatchObject([{ reason: "it has been silent for too long" }]);
+    clock.advance(BACKOFF_BASE_MS);
+    expect(streams).toHaveLength(2);
+    const [, second] = streams as [Stream, Stream];
+    clock.advance(SILENCE_MS - BACKOFF_BASE_MS);
+    expect(second.closed).toBe(false);
+    clock.advance(BACKOFF_BASE_MS);
+    expect(second.closed).toBe(true);
+  });
+
+  test("keeps a stream that says anything", async () => {
+    const { clock, streams, stream } = await open();
+    for (let i = 0; i < 10; i++) {
+      clock.advance(DISCOVERY_HEARTBEAT_MS);
+      stream.onLine('{"type":"heartbeat"}');
+    }
+    expect([stream.closed, streams.length, heartbeats(stream)]).toEqual([false, 1, 10]);
+  });
+});
+
+describe("DiscoveryClient that is told", () => {
+  test("of somebody who watches the calls, and of why it is not served, and nothing else of either", () => {
+    const { streams: [stream], taps, lines } = build();
+    stream?.onLine('{"type":"heartbeat"}');
+    expect([taps, lines]).toEqual([[], []]);
+    stream?.onLine('{"type":"tap","leaseMs":1500}');
+    expect([taps, lines]).toEqual([[1_500], []]);
+    stream?.onLine('{"type":"refusal","reason":"no such group"}');
+    expect([taps, lines]).toMatchObject([[1_500], [{ level: "error", reason: "no such group" }]]);
+  });
+
+  test("the same reason again and again says it once, until a push has come", async () => {
+    const { clock, streams, lines, again } = build();
+    const troubles = () => lines.filter(({ message }) => message.startsWith("No discovery stream"));
+    for (let i = 0; i < 3; i++) {
+      streams.at(-1)?.onEnd("broken");
+      clock.advance(10_000);
+    }
+    expect(troubles()).toHaveLength(1);
+    streams.at(-1)?.onEnd("silent");
+    clock.advance(10_000);
+    expect(troubles().map(({ reason }) => reason)).toEqual(["broken", "silent"]);
+    streams.at(-1)?.onEnd("broken");
+    clock.advance(10_000);
+    streams.at(-1)?.onLine(push(1, "a", cluster({ name: "one" })));
+    await again();
+    expect(troubles().map(({ reason }) => reason)).toEqual(["broken", "silent", "broken", "broken"]);
+  });
+
+  test("of nothing waits longer and longer, and no longer than at first once a push has come", async () => {
+    const { clock, streams, again } = build();
+    for (let i = 0; i < 8; i++) {
+      streams.at(-1)?.onEnd("broken");
+      clock.advance(10_000);
+    }
+    expect(streams).toHaveLength(9);
+    streams.at(-1)?.onEnd("broken");
+    clock.advance(BACKOFF_BASE_MS);
+    expect(streams).toHaveLength(9);
+    clock.advance(10_000);
+    streams.at(-1)?.onLine(push(1, "a", cluster({ name: "one" })));
+    await again();
+    streams.at(-1)?.onLine(push(1, "a", cluster({ name: "one" })));
+    streams.at(-1)?.onEnd("broken");
+    const { length } = streams;
+    clock.advance(BACKOFF_BASE_MS);
+    expect(streams).toHaveLength(length + 1);
+  });
+
+  test("to stop closes the stream, opens none, and says nothing more", async () => {
+    const open = build();
+    open.streams[0]?.onOpen();
+    await settle();
+    open.discovery.stop();
+    expect([open.streams[0]?.closed, open.clock.pending]).toEqual([true, 0]);
+    open.streams[0]?.onEnd("closed");
+    expect([open.clock.pending, open.lines]).toEqual([0, []]);
+
+    const waiting = build();
+    waiting.streams[0]?.onEnd("broken");
+    waiting.discovery.stop();
+    expect(waiting.clock.pending).toBe(0);
   });
 });
 
@@ -221,21 +340,32 @@ describe("DiscoveryClient.leave()", () => {
     return { clock, streams, left };
   }
 
-  test.each<[string, (client: Awaited<ReturnType<typeof leaving>>) => void]>([
-    ["others are sent elsewhere", ({ streams }) => streams[0]?.onLine('{"type":"farewell"}')],
-    ["the time is up", ({ clock }) => clock.advance(WAIT_MS)],
-    ["the stream breaks", ({ streams }) => streams[0]?.onEnd("broken")],
-  ])("says good-bye and waits until %s, and connects no more", async (_what, happen) => {
+  /** What happens, and how many timers are left then: a stream has its heartbeat. */
+  test.each<[string, number, (client: Awaited<ReturnType<typeof leaving>>) => void]>([
+    ["others are sent elsewhere", 1, ({ streams }) => streams[0]?.onLine('{"type":"farewell"}')],
+    ["the time is up", 1, ({ clock }) => clock.advance(WAIT_MS)],
+    ["the stream breaks", 0, ({ streams }) => streams[0]?.onEnd("broken")],
+  ])("says good-bye and waits until %s, and connects no more", async (_what, timers, happen) => {
     const client = await leaving();
     client.clock.advance(WAIT_MS - 1);
     await settle();
     expect(client.left.isOver).toBe(false);
     happen(client);
     await settle();
-    expect(client.left.isOver).toBe(true);
+    expect([client.left.isOver, client.clock.pending]).toEqual([true, timers]);
     client.streams[0]?.onEnd("broken");
     client.clock.advance(60_000);
     expect(client.streams).toHaveLength(1);
+  });
+
+  test("waits for nobody where this stream has brought nothing, whatever those before it did", async () => {
+    const { clock, discovery, streams } = build();
+    streams[0]?.onLine('{"type":"heartbeat"}');
+    streams[0]?.onEnd("broken");
+    clock.advance(10_000);
+    expect(streams).toHaveLength(2);
+    await discovery.leave(WAIT_MS);
+    expect([streams[1]?.closed, clock.pending]).toEqual([true, 0]);
   });
 
   test("waits for nobody where nothing was heard, and tries no more", async () => {
