@@ -19,7 +19,9 @@ const EXAMPLES = `Examples:
 `;
 
 /** Runs one command to its end; a failure has been told to the user when this returns. */
-export async function runProgram(args: readonly string[]): Promise<ExitCode> {
+export async function runProgram(given: readonly string[]): Promise<ExitCode> {
+  // The flag that most programs have for it.
+  const args = given.length === 1 && given[0] === "--version" ? ["version"] : given;
   let exitCode: ExitCode = EXIT.ok;
   const asked = askedForHelp(args);
   const program = createProgram((code) => exitCode = code, asked.length > 0 ? asked : args);

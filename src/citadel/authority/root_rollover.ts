@@ -36,6 +36,11 @@ export class RootRollover {
   /** Throws CitadelError `request_invalid`, PrivateFileError. */
   async start(): Promise<void> {
     await this.#take(async (own) => {
+      if (own.phase === "withdrawing") {
+        throw invalid(
+          "The rollover before was aborted, and is not over yet: bowline ca rotate status says when",
+        );
+      }
       if (own.phase !== null) {
         throw invalid(`A rollover goes on already (${own.phase}); finish it or abort it first`);
       }

@@ -75,6 +75,11 @@ describe("runProgram()", () => {
     expect(await bowline(args)).toEqual({ exitCode: EXIT.usage, stdout: "", stderr: message });
   });
 
+  test("takes --version for the command", async () => {
+    expect(await bowline(["--version"])).toEqual(await bowline(["version"]));
+    expect((await bowline(["--version", "x"])).exitCode).toBe(EXIT.usage);
+  });
+
   test("reads flags from the environment, and prefers the command line", async () => {
     const env = { BOWLINE_OUTPUT: "json" };
     expect(JSON.parse((await bowline(["version"], env)).stdout)).toMatchObject({

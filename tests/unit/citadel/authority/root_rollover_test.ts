@@ -224,6 +224,8 @@ describe("RootRollover", () => {
     await rollover.advance(nobody);
     expect(citadel.rolloverPhase).toBe("withdrawing");
     await expect(rollover.finish([], true)).rejects.toMatchObject({ code: "request_invalid" });
+    // To finish or to abort it, as is told of another, is no way out.
+    await expect(rollover.start()).rejects.toThrow("aborted, and is not over yet");
     await renew(citadel);
     await rollover.advance(() => ["shop/a"]);
     expect(citadel.rolloverPhase).toBe("withdrawing");
