@@ -19,6 +19,7 @@ const DEBIAN_PROGRAMS: Readonly<Record<string, string>> = {
   "redis-cli": "redis-tools",
   "redis-server": "redis-server",
   setpriv: "util-linux",
+  "systemd-analyze": "systemd",
 };
 
 /** Servers live in sbin, which is not on everybody's path. */

@@ -9,6 +9,8 @@ import { idleSocketsWarning, placeOf, useInheritedSockets } from "../runtime/inh
 import { ListenFdsError, takeListenFds } from "../runtime/listen_fds.ts";
 import { createLogOutput } from "../runtime/log_output.ts";
 import { isTerminal, processorCount } from "../runtime/process.ts";
+import { openServiceReport } from "../runtime/service_manager.ts";
+import type { ServiceState } from "../runtime/service_report.ts";
 import { onHangup, onTerminate } from "../runtime/signals.ts";
 import { createLog, type Log } from "../telemetry/log.ts";
 import { readLimits } from "./limit_flag.ts";
@@ -38,20 +40,23 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
   const format = isTerminal("stderr") ? "text" : "json";
   const log = createLog({ clock: systemClock, format, write: createLogOutput() });
   refuseForeignFlags(options);
+  const report = await openServiceReport(systemClock, (message) => log.warn(message));
   inheritSockets(log);
   let stop: () => void = () => {};
   const stopped = new Promise<void>((resolve) => stop = resolve);
   const release = onTerminate((signal) => {
     log.info("Stopping; what is in flight may end, a second signal forces", { signal });
+    report?.stopping();
     stop();
   });
   // Files are watched anyway; a SIGHUP must not end the process.
   const releaseHangup = onHangup(() => log.info("Nothing to reload: files are watched"));
   let cancelRelease: () => void = () => {};
   try {
+    const listening = (state: ServiceState) => report?.follow(state);
     const starting = options.role === "control-plane"
-      ? startControlPlane(options, log)
-      : startSidecar(options.role, options, log);
+      ? startControlPlane(options, log, listening)
+      : startSidecar(options.role, options, log, listening);
     // A signal while the role still starts, such as a sidecar that waits for its control plane, ends the process too.
     const role = await Promise.race([starting, stopped.then(() => null)]);
     if (role === null) return EXIT.ok;
@@ -61,6 +66,7 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
     return EXIT.ok;
   } finally {
     cancelRelease();
+    report?.close();
     release();
     releaseHangup();
   }
@@ -80,7 +86,11 @@ function inheritSockets(log: Log): void {
   }
 }
 
-async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
+async function startControlPlane(
+  options: RunOptions,
+  log: Log,
+  listening: (state: ServiceState) => void,
+): Promise<Role> {
   const { config, trustDomain = TRUST_DOMAIN_DEFAULT } = options;
   if (config === undefined) {
     throw new CommandError(
@@ -111,6 +121,7 @@ async function startControlPlane(options: RunOptions, log: Log): Promise<Role> {
     });
     const idle = idleSocketsWarning();
     if (idle !== null) log.warn(idle);
+    listening({ notReady: () => controlPlane.notReady(), isAlive: () => true, stopMs: 0 });
     return controlPlane;
   } catch (error) {
     throw await badFiles(error) ?? error;
@@ -131,7 +142,12 @@ async function badFiles(error: unknown): Promise<CommandError | undefined> {
   return error instanceof CitadelError && error.code === "ca_unusable" ? because() : undefined;
 }
 
-async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, log: Log): Promise<Role> {
+async function startSidecar(
+  role: "sidecar" | "gateway",
+  options: RunOptions,
+  log: Log,
+  onListening: (state: ServiceState) => void,
+): Promise<Role> {
   const limits = readLimits(options.limit ?? []);
   const jwksAllow = readNetworks(options.jwksAllow ?? []);
   const platform = readPlatformTrust(options);
@@ -153,6 +169,7 @@ async function startSidecar(role: "sidecar" | "gateway", options: RunOptions, lo
       limits,
       jwksAllow,
       version: BUILD_INFO.version,
+      onListening,
       clock: systemClock,
       random: new Prng(randomSeed()),
       log,

@@ -18,7 +18,7 @@ import { workloadKey } from "../model/workload.ts";
 import { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
 import { WorkloadRegistry } from "../pilot/registry.ts";
 import { StatusPort } from "../proxy/status_port.ts";
-import { certificateExpiries } from "../identity/certificate_expiries.ts";
+import { certificateExpiries, type CertificateExpiry } from "../identity/certificate_expiries.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import { claimSocket } from "../runtime/claim_socket.ts";
 import { type HttpServer, serveHttp } from "../runtime/http_server.ts";
@@ -38,7 +38,7 @@ import { createRolloverApi } from "./doors/rollover_api.ts";
 import { RolloverWatch } from "./rollover_watch.ts";
 import { createTapApi } from "./doors/tap_api.ts";
 import { TapHub } from "./tap_hub.ts";
-import { createStatusApi } from "./doors/status_api.ts";
+import { createStatusApi, notReady } from "./doors/status_api.ts";
 
 const ANY_ADDRESS = "0.0.0.0";
 const LOOPBACK = "127.0.0.1";
@@ -139,6 +139,18 @@ export class ControlPlane {
     this.#release();
   }
 
+  /** Why it serves nobody, as `/readyz` says it; null when it serves. */
+  notReady(): string | null {
+    const { clock } = this.#options;
+    return notReady({ clock, config: this.#source.store, expiries: () => this.#expiries() });
+  }
+
+  /** Of its own certificate and those above it. */
+  #expiries(): readonly CertificateExpiry[] {
+    const current = this.#certificate?.current;
+    return current === undefined ? [] : certificateExpiries(current.chain, current.roots);
+  }
+
   async #start(): Promise<void> {
     const { clock, random, log } = this.#options;
     const citadel = this.#citadel = await this.#openCitadel();
@@ -220,14 +232,14 @@ export class ControlPlane {
 
   /** admin.sock and port 15014. Returns the address of that. */
   async #openToOperators(parts: Parts, advertised: string): Promise<string> {
-    const { citadel, audit, certificate, store, calls, tap, rollover } = parts;
+    const { citadel, audit, store, calls, tap, rollover } = parts;
     const { dataDirectory, trustDomain, clock, bind, log } = this.#options;
     const discovery = this.#discovery;
     const registry = this.#registry;
     const config = this.#source.store;
     const status = createStatusApi({
       clock,
-      expiries: () => certificateExpiries(certificate.current.chain, certificate.current.roots),
+      expiries: () => this.#expiries(),
       roots: () => citadel.trust.roots,
       crl: () => citadel.crl(),
       config,

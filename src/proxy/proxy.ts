@@ -1,6 +1,7 @@
 /**
  * The data plane as a whole: listeners, the snapshot that serves, hosts and counters. Both sidecar and gateway run one.
  */
+import { PORTS } from "../model/ports.ts";
 import type { ShutPort } from "../model/shut_port.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { idleSocketsWarning } from "../runtime/inherited_sockets.ts";
@@ -132,7 +133,7 @@ export class Proxy {
   /** Which ports are wanted is known with the first snapshot, and may change with any. */
   #lookAtIdleSockets(): void {
     if (!this.#listens || this.#parts.current === null) return;
-    const warning = idleSocketsWarning();
+    const warning = idleSocketsWarning(STATUS_PORTS);
     if (warning !== null && warning !== this.#idleSockets) this.#options.warn(warning);
     this.#idleSockets = warning;
   }
@@ -202,6 +203,9 @@ export class Proxy {
 function wantsDoors({ settings: { doors = [], inbound } }: CompiledSnapshot): boolean {
   return doors.length > 0 || inbound.some(({ tls }) => tls !== undefined);
 }
+
+/** Not the data plane's, nor of the process that has it where there are several. */
+const STATUS_PORTS = [PORTS.admin, PORTS.health, PORTS.metrics];
 
 /** In the order in which they drain. */
 export const SIDES = ["inbound", "outbound"] as const;

@@ -56,9 +56,12 @@ export function borrow(socket: InheritedSocket): { readonly descriptor: number; 
   return { descriptor, giveBack: () => void inUse.delete(socket) };
 }
 
-/** What to tell of sockets that nobody listens at: who connects there hears nothing. Null: there are none. */
-export function idleSocketsWarning(): string | null {
-  const idle = inherited.filter((socket) => !inUse.has(socket));
+/**
+ * What to tell of sockets that nobody listens at: who connects there hears nothing. Null: there are none, besides those
+ * with ports that are somebody else's.
+ */
+export function idleSocketsWarning(others: readonly number[] = []): string | null {
+  const idle = inherited.filter((socket) => !inUse.has(socket) && !others.includes(socket.address.port));
   if (idle.length === 0) return null;
   const where = idle.map((socket) => `${placeOf(socket)} (${socket.name})`).join(", ");
   return `Nobody serves ${where}, inherited from the service manager: who connects there waits for ever. Take it out of ` +

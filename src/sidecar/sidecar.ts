@@ -43,6 +43,9 @@ const LOOPBACK = "127.0.0.1";
 /** Before what is in flight drains, others are given this long to hear that they must call elsewhere (Istio's MINIMUM_DRAIN_DURATION). */
 const LEAVE_MS = 5_000;
 
+/** When it has drained, what was counted is told, and everything closes: no more than this. */
+const CLOSE_MS = 5_000;
+
 export interface SidecarOptions {
   /** A gateway has no workload of its own: it serves the Gateways that select it. */
   readonly role: "sidecar" | "gateway";
@@ -66,6 +69,8 @@ export interface SidecarOptions {
   readonly jwksAllow: readonly string[];
   /** The program's version. */
   readonly version: string;
+  /** Its doors are open; the first time it may still wait for a certificate. */
+  onListening(sidecar: Sidecar): void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -134,6 +139,26 @@ export class Sidecar {
     await this.#close();
   }
 
+  /** The longest that stop() takes. */
+  get stopMs(): number {
+    return LEAVE_MS + this.#options.limits.drainMs + CLOSE_MS;
+  }
+
+  /** Why it does not serve; null when it does. */
+  notReady(): string | null {
+    if (this.#stopping) return "draining";
+    if (this.#keeper === null) return "waiting for a certificate";
+    if (this.#keeper.notAfterMs <= this.#options.clock.now()) return "the certificate has expired";
+    if (this.#discovery?.refusal === "certificate_revoked") return "the certificate was revoked";
+    if (this.#snapshot === null) return "waiting for a snapshot";
+    return this.isAlive() ? null : "no worker serves";
+  }
+
+  /** False once it served and no process of its own does any more. */
+  isAlive(): boolean {
+    return this.#snapshot === null || this.#plane?.workers.serving !== 0;
+  }
+
   async #start(): Promise<void> {
     const { dataDirectory } = this.#options;
     const joining = await this.#openJoining();
@@ -145,10 +170,11 @@ export class Sidecar {
     this.#servers = await serveStatus(this.#options.bind ?? LOOPBACK, dataDirectory, this.#wheel, {
       edges: plane.edges,
       collect: () => plane.collect(),
-      notReady: () => this.#notReady(),
+      notReady: () => this.notReady(),
       snapshot: () => this.#snapshot,
       samples: () => this.#samples(),
     });
+    this.#options.onListening(this);
     identity ??= await joining.join();
     client ??= await this.#serveAs(identity, plane, joining);
     this.#keeper?.start();
@@ -293,15 +319,6 @@ export class Sidecar {
 
   // What others see.
 
-  #notReady(): string | null {
-    if (this.#stopping) return "draining";
-    if (this.#keeper === null) return "waiting for a certificate";
-    if (this.#keeper.notAfterMs <= this.#options.clock.now()) return "the certificate has expired";
-    if (this.#discovery?.refusal === "certificate_revoked") return "the certificate was revoked";
-    if (this.#snapshot === null) return "waiting for a snapshot";
-    return this.#plane?.workers.serving === 0 ? "no worker serves" : null;
-  }
-
   #samples(): Sample[] {
     const gauge = (name: string, help: string, value: number): Sample => ({
       name,
@@ -311,7 +328,7 @@ export class Sidecar {
     });
     const { clock } = this.#options;
     const samples = [
-      gauge("bowline_ready", "1 when the sidecar serves.", this.#notReady() === null ? 1 : 0),
+      gauge("bowline_ready", "1 when the sidecar serves.", this.notReady() === null ? 1 : 0),
       gauge(
         "bowline_downstream_connections",
         "Open connections from clients.",

@@ -1,14 +1,16 @@
-/** Under systemd, as which the test acts: a restart loses no call. */
-import { beforeAll, expect } from "bun:test";
-import { closeSync, openSync, readFileSync } from "node:fs";
+/** Under systemd, as which the test acts: a restart loses no call, and the manager hears how it is. */
+import { beforeAll, expect, test } from "bun:test";
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { startEcho } from "./apps.ts";
-import { endEverythingAfterwards, scenario, until } from "./bowline.ts";
+import { BOWLINE, Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { exchange } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
-import { keepSocket, withSockets } from "./service_manager.ts";
+import { keepSocket, NotifySocket, withSockets } from "./service_manager.ts";
 
 const CALLERS = 4;
+const UNITS = join(import.meta.dirname, "../../config/systemd");
 /** Calls that are answered before each restart. */
 const CALLS = 20;
 
@@ -54,9 +56,9 @@ class NewConnections {
 }
 
 scenario("restarts on a socket that is kept, and no call is refused", async () => {
-  const kept = withSockets([keepSocket(CLIENT, 15001), keepSocket(CLIENT, 15009)]);
+  const kept = withSockets([keepSocket(CLIENT, 15001), keepSocket(CLIENT, 15009), keepSocket(CLIENT, 15021)]);
   let sidecar = await mesh.startSidecar("shop/client", { at: 10, ...kept });
-  await sidecar.says(`Nobody serves ${CLIENT}:15009 (second.socket)`);
+  await sidecar.says(`Nobody serves ${CLIENT}:15009 (second.socket), inherited`);
   const load = new NewConnections();
   for (const workers of [1, 2, 2, 1]) {
     const soFar = load.answered;
@@ -70,14 +72,64 @@ scenario("restarts on a socket that is kept, and no call is refused", async () =
   await sidecar.end();
 });
 
+scenario("tells when it serves, that it is alive, and that it stops", async () => {
+  const manager = new NotifySocket(join(mesh.directory, "notify"));
+  const env = { NOTIFY_SOCKET: join(mesh.directory, "notify"), WATCHDOG_USEC: "100000" };
+  const sidecar = await mesh.launchSidecar("shop/told", { at: 15, env });
+  await until("it has started", () => manager.heard.some((lines) => lines.startsWith("READY=1\n")));
+  expect(await mesh.isReady(15)).toBe(true);
+  const states = () => manager.heard.filter((lines) => lines !== "WATCHDOG=1");
+  expect(states().at(-1)).toBe("READY=1\nSTATUS=Serving");
+  const soFar = manager.heard.length;
+  await until("it goes on to say that it is alive", () => manager.heard.length > soFar + 5);
+  expect(await sidecar.end()).toBe(0);
+  // 5 s for the others to hear of it, 30 s for what is in flight, 5 s for the rest.
+  expect(states().at(-1)).toBe(
+    "STOPPING=1\nSTATUS=Stopping; what is in flight may end\nEXTEND_TIMEOUT_USEC=40000000",
+  );
+});
+
+scenario("tells a control plane's state too, at an abstract name", async () => {
+  const name = `@bowline-test-${process.pid}`;
+  const manager = new NotifySocket(name);
+  const data = join(mesh.directory, "second");
+  const controlPlane = new Bowline(
+    "second control plane",
+    ["run", "--role", "control-plane", "--config", mesh.config, "--data", data, "--bind", mesh.address(16)],
+    { env: { NOTIFY_SOCKET: name } },
+  );
+  await until("it has started", () => manager.heard.length > 0);
+  expect((await fetch(`http://${mesh.address(16)}:15014/readyz`)).status).toBe(200);
+  await controlPlane.end();
+  expect(manager.heard).toEqual([
+    "READY=1\nSTATUS=Serving",
+    "STOPPING=1\nSTATUS=Stopping; what is in flight may end",
+  ]);
+});
+
+test("the units are what systemd understands", () => {
+  const directory = join(mesh.directory, "units");
+  mkdirSync(directory);
+  const units = readdirSync(UNITS);
+  for (const unit of units) {
+    const text = readFileSync(join(UNITS, unit), "utf8");
+    writeFileSync(join(directory, unit), text.replaceAll("=/usr/bin/bowline ", `=${BOWLINE} `));
+  }
+  const { stderr, exitCode } = Bun.spawnSync(["systemd-analyze", "verify", ...units], { cwd: directory });
+  expect([exitCode, stderr.toString()]).toEqual([0, ""]);
+  expect(units).toHaveLength(5);
+});
+
 scenario("hands variables of the service manager to no child", async () => {
+  const env = { NOTIFY_SOCKET: join(mesh.directory, "nobody"), WATCHDOG_USEC: "1000000" };
   const sidecar = await mesh.startSidecar("shop/other", {
     at: 12,
     workers: 2,
+    env,
     ...withSockets([keepSocket(mesh.address(12), 15001)]),
   });
   const [worker] = readFileSync(`/proc/${sidecar.pid}/task/${sidecar.pid}/children`, "utf8").split(" ");
-  expect(readFileSync(`/proc/${worker}/environ`, "latin1")).not.toMatch(/(^|\0)LISTEN_/);
+  expect(readFileSync(`/proc/${worker}/environ`, "latin1")).not.toMatch(/(^|\0)(LISTEN|NOTIFY|WATCHDOG)_/);
   await sidecar.end();
 });
 

@@ -62,7 +62,9 @@ export function createStatusApi(options: StatusApiOptions): Hono {
 }
 
 /** Null when it is ready. With a certificate that has expired it can serve nobody. */
-function notReady({ clock, config, expiries }: StatusApiOptions): string | null {
+export function notReady(
+  { clock, config, expiries }: Pick<StatusApiOptions, "clock" | "config" | "expiries">,
+): string | null {
   if (config.current === null) return "no configuration is loaded";
   // The CA's own goes before those that end with it.
   const expired = expiries().findLast(({ notAfterMs }) => notAfterMs <= clock.now());

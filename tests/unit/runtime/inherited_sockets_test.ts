@@ -43,6 +43,7 @@ describe("inherited sockets", () => {
     const borrowed = borrow(outbound);
     expect(borrowed.descriptor).toBe(COPY);
     expect(idleSocketsWarning()).toStartWith("Nobody serves [::1]:443 (gateway.socket),");
+    expect(idleSocketsWarning([443])).toBeNull();
     const other = borrow(secure);
     expect(idleSocketsWarning()).toBeNull();
     other.giveBack();
