@@ -131,6 +131,20 @@ describe("CompiledCluster.pick() and health", () => {
     expect(Object.keys(life.shares(100))).toEqual(["1", "2", "3", "4"]);
   });
 
+  test("pick() divides by locality, healthy or not, when fewer than minHealthPercent are healthy in all of them", () => {
+    const life = new ClusterLife({ locality: "eu", labels: {} });
+    const distribute = [{ from: "eu", to: { eu: 50, us: 50 } }];
+    const all = [place(1, "eu"), place(2, "eu"), place(3, "us"), place(4, "us")];
+    const outlier = { ...OUTLIER, minHealthPercent: 50 };
+    life.serve({ locality: { ...locality, distribute }, outlier }, all);
+    const asked = () => Object.keys(life.shares(200));
+    eject(life, 1);
+    eject(life, 3);
+    expect(asked()).toEqual(["2", "4"]);
+    eject(life, 4);
+    expect(asked()).toEqual(["1", "2", "3", "4"]);
+  });
+
   test("report() on a cluster without outlier detection ejects nobody", () => {
     const life = new ClusterLife();
     life.serve({}, endpoints(1));

@@ -1,6 +1,7 @@
 /** The pool of one host: who gets which connection, and what becomes of those who wait. */
 import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { describe, expect, test } from "bun:test";
+import { certificateInfo } from "../../../../src/identity/certificate_info.ts";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import {
@@ -11,6 +12,7 @@ import {
   type PendingRequest,
 } from "../../../../src/proxy/cluster/host.ts";
 import { HostTable, PASSTHROUGH_HOSTS_MAX } from "../../../../src/proxy/cluster/host_table.ts";
+import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
 import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.ts";
 import { Setting } from "../../../../src/proxy/http2/frames.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
@@ -235,6 +237,22 @@ describe("Host over mTLS", () => {
     expect(network.last.wire.terminated).toBe(true);
     expect(warnings).toHaveLength(1);
     expect(await network.last.read()).toBe("");
+  });
+
+  test("Host loses the connections of a certificate that is revoked, and takes it no more", () => {
+    const peers = new PeerCertificates();
+    const { network, request } = hostOf(ID, { peers });
+    const { serial } = certificateInfo(good.chain);
+    const one = request();
+    network.last.accept().handshake(good.der, OTHER_NAME);
+    network.last.say(OK);
+    expect([one.ended, network.last.wire.terminated]).toEqual([true, false]);
+    peers.revoke([serial], []);
+    expect(network.last.wire.terminated).toBe(true);
+    network.last.close("reset");
+    const two = request();
+    network.last.accept().handshake(good.der, OTHER_NAME);
+    expect([two.reset, network.attempts.length]).toEqual([["peer-refused", false], 2]);
   });
 
   test("Host fails when the peer speaks before the handshake, closes in it, or takes too long", () => {

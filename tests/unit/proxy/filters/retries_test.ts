@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import type { RetryPolicy } from "../../../../src/model/route.ts";
 import { OUTLIER } from "../cluster/health/outlier.ts";
 import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "../data_plane.ts";
+import { DEADLINE_TICK_MS } from "../../../../src/proxy/filters/deadline.ts";
 import { accepted, forward, retries, routedPlane } from "../routed_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";
@@ -317,4 +318,22 @@ test.each([
   }
   const asked = plane.network.attempts.map(({ address }) => address.hostname === "192.0.2.3" ? "us" : "eu");
   expect(asked as string[]).toEqual(places);
+});
+
+test.each([
+  ["before an answer has begun", "", true],
+  ["in the middle of an answer", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhal", false],
+])("a request that runs out of time %s counts against its endpoint: %p", (_when, said, isEjected) => {
+  const route = { name: null, origin: null, matches: [], action: forward({ timeoutMs: 1_000 }) };
+  const plane = new DataPlane(snapshotOf(
+    settings(),
+    virtualHost({ routes: [route] }),
+    cluster({ outlier: { ...OUTLIER, consecutive5xx: 1 } }),
+    { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1)] },
+  ));
+  plane.caller().get();
+  accepted(plane).say(said);
+  plane.clock.advance(1_000 + 4 * DEADLINE_TICK_MS);
+  expect(plane.active).toBe(0);
+  expect(plane.compiled.clusters.get(cluster().name)?.pick() === null).toBe(isEjected);
 });
