@@ -53,6 +53,11 @@ export class FakeConnection {
     for (const piece of pieces) this.#owner.onData(typeof piece === "string" ? latin1(piece) : piece);
   }
 
+  /** The upstream sends no more. */
+  end(): void {
+    this.#owner.onEnd();
+  }
+
   /** The upstream closes, in order or by a reset. */
   close(how: "end" | "reset" = "end"): void {
     if (this.#closed) return;

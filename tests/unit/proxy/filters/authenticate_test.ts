@@ -53,6 +53,21 @@ describe("authenticate()", () => {
     expect(mesh.inFlight.count).toBe(0);
   });
 
+  test("a request that waits for its token lets no more of its body come than is on its way", async () => {
+    const mesh = plane();
+    const client = mesh.peer();
+    client.send(
+      "POST / HTTP/1.1\r\nHost: shop\r\nx-bowline-port: 8080\r\nContent-Length: 4\r\n" +
+        `Authorization: Bearer ${token}\r\n\r\nbo`,
+    );
+    expect(client.wire.paused).toBe(true);
+    await verified(mesh);
+    const workload = mesh.network.last.accept();
+    expect(client.wire.paused).toBe(false);
+    client.send("dy");
+    expect(await workload.read()).toEndWith("\r\n\r\nbody");
+  });
+
   test("a token that is known does not wait, and one that does not hold never arrives", async () => {
     const mesh = plane();
     const client = mesh.peer();

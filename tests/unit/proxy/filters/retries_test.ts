@@ -337,3 +337,33 @@ test.each([
   expect(plane.active).toBe(0);
   expect(plane.compiled.clusters.get(cluster().name)?.pick() === null).toBe(isEjected);
 });
+
+test("no more retries go on at once than maxRetries says: a request beyond that has the answer that it got", async () => {
+  const policy = retries({ retryOn: ["5xx"], attempts: 3 });
+  const route = { name: null, origin: null, matches: [], action: forward({ retries: policy }) };
+  const plane = new DataPlane(snapshotOf(
+    settings(),
+    virtualHost({ routes: [route] }),
+    cluster({ limits: { maxRetries: 1 } }),
+    { kind: "endpoints", name: cluster().name, endpoints: [endpoint(1)] },
+  ));
+  /** A client whose first attempt is answered 503. */
+  const refused = () => {
+    const client = plane.caller();
+    client.get();
+    accepted(plane).say(UNAVAILABLE);
+    return client;
+  };
+  const [first, second] = [refused(), refused()];
+  expect([await first.read(), await second.read()]).toEqual(["", expect.stringMatching(/^HTTP\/1\.1 503 /)]);
+  expect(plane.counted()).toEqual(["503 UO shop-1"]);
+  // Once the retry has its answer, the next request may have one.
+  plane.clock.advance(500);
+  await plane.network.last.read();
+  plane.network.last.say(OK);
+  expect(await first.read()).toStartWith("HTTP/1.1 200 OK\r\n");
+  const third = plane.caller();
+  third.get();
+  plane.network.last.say(UNAVAILABLE);
+  expect(await third.read()).toBe("");
+});

@@ -16,6 +16,7 @@ import {
   snapshotOf,
   virtualHost,
 } from "../data_plane.ts";
+import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";
 import { CLIENT_HELLOS } from "./client_hellos.ts";
 import { message, records, serverName } from "./hello_parts.ts";
@@ -231,6 +232,21 @@ describe("OutboundListener, TCP", () => {
     expect(client.wire.ended).toBe(true);
     client.close();
     expect([mesh.gate.proven, mesh.active, mesh.inFlight.count]).toEqual([0, 0, 0]);
+  });
+
+  test("OutboundListener sends bytes on that come after the server has said its last, and counts the end", async () => {
+    const mesh = plane({ listener: { protocol: "tcp" } });
+    const client = mesh.arrives(SERVICE_ADDRESS);
+    const server = mesh.network.last.accept();
+    await settle();
+    server.say("bye\n");
+    server.end();
+    expect(await client.read()).toBe("bye\n");
+    expect([client.wire.shut, mesh.counted()]).toEqual([true, ["tcp - shop-11 +1 -0 0/4"]]);
+    client.send("thanks\n");
+    client.end();
+    expect(await server.read()).toBe("thanks\n");
+    expect([server.wire.ended, mesh.counted()]).toEqual([true, ["tcp - shop-11 +1 -1 7/4"]]);
   });
 
   test("OutboundListener keeps what came before the upstream stands, and asks for no more", async () => {
