@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
 import type { GatewayChain, GatewayListener } from "../../../../src/model/gateway_listener.ts";
 import type { Cluster, Endpoint } from "../../../../src/model/cluster.ts";
-import type { Resource } from "../../../../src/model/snapshot.ts";
+import type { Policy, PolicyTest } from "../../../../src/model/policy.ts";
+import type { Resource, VirtualHost } from "../../../../src/model/snapshot.ts";
 import { GatewayPort } from "../../../../src/proxy/listener/gateway_port.ts";
 import { Reception } from "../../../../src/proxy/listener/reception.ts";
 import { TlsTermination, type TlsWarning } from "../../../../src/proxy/listener/tls_termination.ts";
@@ -44,12 +45,13 @@ class Edge {
 
   constructor(
     port: GatewayListener,
-    more: { readonly requiresTls?: boolean } = {},
+    more: Partial<VirtualHost> = {},
     asked: Partial<Cluster> = {},
     at: Endpoint = endpoint(1),
+    policies: readonly Policy[] = [],
   ) {
     const known: Resource[] = [
-      settings({ inbound: [] }),
+      settings({ inbound: [], policies }),
       port,
       virtualHost({ name: `${TABLE}|shop.test`, table: TABLE, domains: ["shop.test"], ...more }),
       cluster({ toOriginalDestination: asked.resolution !== undefined, ...asked }),
@@ -151,6 +153,12 @@ describe("GatewayPort that carries requests", () => {
     expect(edge.plane.network.attempts).toEqual([]);
   });
 
+  test("answers 404 where the host has no route for a request", async () => {
+    const edge = new Edge(REQUESTS, { routes: [] });
+    expect(await edge.answer("shop.test")).toStartWith("HTTP/1.1 404");
+    expect(edge.plane.network.attempts).toEqual([]);
+  });
+
   test("sends plain text to HTTPS where the server says so, at HTTPS' own port", async () => {
     const edge = new Edge(REQUESTS, { requiresTls: true });
     const answer = await edge.answer("shop.test:80");
@@ -171,6 +179,42 @@ describe("GatewayPort that carries requests", () => {
     const client = new Edge(REQUESTS).arrives();
     client.send(CLIENT_HELLOS.curl);
     expect(await client.read()).toStartWith("HTTP/1.1 400");
+  });
+});
+
+describe("GatewayPort with policies", () => {
+  /** What becomes of a request, and of bytes, where this is denied. */
+  async function denied(attribute: PolicyTest["attribute"], value: string): Promise<[string, boolean]> {
+    const policy: Policy = {
+      ...{ name: "edge/deny", action: "DENY", file: "deny.yaml", line: 1 },
+      rules: [{
+        line: 2,
+        ...{ sources: [], operations: [], conditions: [{ attribute, values: [value] }] },
+      }],
+    };
+    const requests = new Edge(REQUESTS, {}, {}, endpoint(1), [policy]);
+    const client = requests.arrives();
+    client.send("GET /asked HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    const wentOn = requests.plane.network.attempts.length > 0;
+    const bytes = new Edge(listener({ routes: [TO_SHOP] }), {}, {}, endpoint(1), [policy]).arrives();
+    return [wentOn ? "sent on" : (await client.read()).slice(9, 12), bytes.wire.closed];
+  }
+
+  // The ends of each connection that arrives here.
+  test.each(
+    [
+      ["source.ip", "192.0.2.1", "192.0.2.9"],
+      ["destination.ip", "192.0.2.2", "192.0.2.1"],
+      ["destination.port", "15001", "443"],
+    ] as const,
+  )("decides by %s of the connection", async (attribute, own, other) => {
+    expect(await denied(attribute, own)).toEqual(["403", true]);
+    expect(await denied(attribute, other)).toEqual(["sent on", false]);
+  });
+
+  test("decides by the path of a request", async () => {
+    expect((await denied("path", "/asked"))[0]).toBe("403");
+    expect((await denied("path", "/other"))[0]).toBe("sent on");
   });
 });
 
@@ -240,13 +284,15 @@ describe("GatewayPort that carries TLS", () => {
 });
 
 describe("GatewayPort", () => {
-  test("carries bytes to where the routes lead, and closes without one", async () => {
+  test("carries bytes to where the routes lead, and closes without one, and one above the cap", async () => {
     const edge = new Edge(listener({ routes: [TO_SHOP] }));
     const client = edge.arrives();
     const upstream = edge.plane.network.last.accept();
     client.send("\x00\x01 anything");
     await settle();
     expect(upstream.wire.written).toBe("\x00\x01 anything");
+    for (let i = 1; i < IN_FLIGHT_MAX; i++) expect(edge.arrives().wire.closed).toBe(false);
+    expect(edge.arrives().wire.closed).toBe(true);
     const nowhere = new Edge(listener({}));
     expect(nowhere.arrives().wire.closed).toBe(true);
     expect(nowhere.plane.network.attempts).toEqual([]);
