@@ -4,7 +4,8 @@ import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
 import type { GatewayChain, GatewayListener } from "../../../../src/model/gateway_listener.ts";
 import type { Cluster, Endpoint } from "../../../../src/model/cluster.ts";
 import type { Policy, PolicyTest } from "../../../../src/model/policy.ts";
-import type { Resource, VirtualHost } from "../../../../src/model/snapshot.ts";
+import type { Route } from "../../../../src/model/route.ts";
+import type { ProxySettings, Resource, VirtualHost } from "../../../../src/model/snapshot.ts";
 import { GatewayPort } from "../../../../src/proxy/listener/gateway_port.ts";
 import { Reception } from "../../../../src/proxy/listener/reception.ts";
 import { TlsTermination, type TlsWarning } from "../../../../src/proxy/listener/tls_termination.ts";
@@ -22,6 +23,7 @@ import {
 } from "../data_plane.ts";
 import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";
+import { jwksOf, key, rule, sign } from "../jwt/tokens.ts";
 import { CLIENT_HELLOS } from "./client_hellos.ts";
 
 const TABLE = "http.:80";
@@ -34,7 +36,14 @@ function listener(...chains: Partial<GatewayChain>[]): GatewayListener {
 const REQUESTS = listener({ table: TABLE });
 const TO_SHOP = { origin: null, destinations: [{ cluster: cluster().name, weight: 1 }] };
 
-/** A gateway with this port, before the shop; `shop.test` is known to it, over HTTPS alone if `requiresTls`. */
+interface EdgeParts {
+  readonly host?: Partial<VirtualHost>;
+  readonly asked?: Partial<Cluster>;
+  readonly at?: Endpoint;
+  readonly own?: Partial<ProxySettings>;
+}
+
+/** A gateway with this port, before the shop; `shop.test` is known to it. */
 class Edge {
   readonly plane: DataPlane;
   readonly #warnings: string[] = [];
@@ -43,17 +52,11 @@ class Edge {
   /** What the store has for whatever is asked. */
   material: ServerMaterial | null = null;
 
-  constructor(
-    port: GatewayListener,
-    more: Partial<VirtualHost> = {},
-    asked: Partial<Cluster> = {},
-    at: Endpoint = endpoint(1),
-    policies: readonly Policy[] = [],
-  ) {
+  constructor(port: GatewayListener, { host, asked = {}, at = endpoint(1), own }: EdgeParts = {}) {
     const known: Resource[] = [
-      settings({ inbound: [], policies }),
+      settings({ inbound: [], ...own }),
       port,
-      virtualHost({ name: `${TABLE}|shop.test`, table: TABLE, domains: ["shop.test"], ...more }),
+      virtualHost({ name: `${TABLE}|shop.test`, table: TABLE, domains: ["shop.test"], ...host }),
       cluster({ toOriginalDestination: asked.resolution !== undefined, ...asked }),
       { kind: "endpoints", name: cluster().name, endpoints: [at] },
     ];
@@ -135,6 +138,28 @@ describe("GatewayPort that carries requests", () => {
     for (const name of ["evil", "original-path", "hash=0"]) expect(asked).not.toContain(name);
   });
 
+  test("edits an answer as the route says, and takes away what only proxies may say", async () => {
+    const edits = { set: [["x-set", "1"]], add: [], remove: [] } as const;
+    const [route] = virtualHost().routes as [Route];
+    const edge = new Edge(REQUESTS, { host: { routes: [{ ...route, responseHeaders: edits }] } });
+    const client = edge.arrives();
+    client.send("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    edge.plane.network.last.accept().say("HTTP/1.1 204 No Content\r\nx-bowline-peer: p\r\n\r\n");
+    expect(await client.read()).toBe("HTTP/1.1 204 No Content\r\nx-set: 1\r\n\r\n");
+  });
+
+  test("lets a request with a token pass that holds, and none whose token does not", async () => {
+    const signer = await key("ES256");
+    const jwtRules = [rule({ keys: { type: "inline", jwks: jwksOf(signer) } })];
+    const edge = new Edge(REQUESTS, { own: { jwtRules } });
+    const line = "GET / HTTP/1.1";
+    expect(await edge.answer("shop.test", line, "Authorization: Bearer a.b.c")).toStartWith("HTTP/1.1 401");
+    const { attempts } = edge.plane.network;
+    void edge.answer("shop.test", line, `Authorization: Bearer ${await sign(signer)}`);
+    for (let i = 0; i < 1_000 && attempts.length === 0; i++) await Bun.sleep(1);
+    expect(attempts).toHaveLength(1);
+  });
+
   test("sends the one form of a path on, and refuses what has none", async () => {
     const edge = new Edge(REQUESTS);
     for (const path of ["/public/..;/admin", "/a%2Fb", "/a%00", "/a%zz"]) {
@@ -154,13 +179,16 @@ describe("GatewayPort that carries requests", () => {
   });
 
   test("answers 404 where the host has no route for a request", async () => {
-    const edge = new Edge(REQUESTS, { routes: [] });
-    expect(await edge.answer("shop.test")).toStartWith("HTTP/1.1 404");
+    const edge = new Edge(REQUESTS, { host: { routes: [] } });
+    const answer = await edge.answer("shop.test");
+    expect(answer).toStartWith("HTTP/1.1 404");
+    // Why, and where, is for the mesh to know.
+    expect(answer).not.toContain("x-bowline-");
     expect(edge.plane.network.attempts).toEqual([]);
   });
 
   test("sends plain text to HTTPS where the server says so, at HTTPS' own port", async () => {
-    const edge = new Edge(REQUESTS, { requiresTls: true });
+    const edge = new Edge(REQUESTS, { host: { requiresTls: true } });
     const answer = await edge.answer("shop.test:80");
     expect(answer).toStartWith("HTTP/1.1 301");
     expect(answer).toMatch(/location: https:\/\/shop\.test(:80)?\/path\?q\r\n/i);
@@ -192,11 +220,11 @@ describe("GatewayPort with policies", () => {
         ...{ sources: [], operations: [], conditions: [{ attribute, values: [value] }] },
       }],
     };
-    const requests = new Edge(REQUESTS, {}, {}, endpoint(1), [policy]);
+    const requests = new Edge(REQUESTS, { own: { policies: [policy] } });
     const client = requests.arrives();
     client.send("GET /asked HTTP/1.1\r\nHost: shop.test\r\n\r\n");
     const wentOn = requests.plane.network.attempts.length > 0;
-    const bytes = new Edge(listener({ routes: [TO_SHOP] }), {}, {}, endpoint(1), [policy]).arrives();
+    const bytes = new Edge(listener({ routes: [TO_SHOP] }), { own: { policies: [policy] } }).arrives();
     return [wentOn ? "sent on" : (await client.read()).slice(9, 12), bytes.wire.closed];
   }
 
@@ -306,7 +334,10 @@ describe("GatewayPort", () => {
     ] as const,
   )("carries TLS with %s of %s to the host that is declared, or to none", (resolution, address, went) => {
     const to = { ...endpoint(1), address, port: 8443 };
-    const edge = new Edge(listener({ serverNames: ["*"], routes: [TO_SHOP] }), {}, { resolution }, to);
+    const edge = new Edge(listener({ serverNames: ["*"], routes: [TO_SHOP] }), {
+      asked: { resolution },
+      at: to,
+    });
     edge.arrives().send(CLIENT_HELLOS.bun);
     expect(edge.plane.network.attempts.map(({ address: { hostname, port } }) => `${hostname}:${port}`))
       .toEqual([...went]);
