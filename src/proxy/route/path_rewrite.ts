@@ -5,7 +5,8 @@ import { LOCAL_REPLY, type LocalReply } from "../local_reply.ts";
 
 /**
  * Characters that all searches of one replacement may have before them: each is linear, but finds as little as one
- * character after it has looked at all others, so that together they are not. Any path of 724 characters is within it.
+ * character after it has looked at all others, so that together they are not. Any path of 722 characters is within it,
+ * whatever is found there.
  */
 export const SEARCHED_CHARACTERS_MAX = 256 * 1024;
 

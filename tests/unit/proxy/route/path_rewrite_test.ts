@@ -63,6 +63,9 @@ describe("a rewrite by a regex", () => {
       expect(apply(match, "c", `${ones(longest)}?q`)).toBe(`/${"c".repeat(longest)}?q`);
       expect(apply(match, "c", ones(longest + 1))).toBe(LOCAL_REPLY.pathTooManyMatches);
     }
+    // Nothing, which is found before each character and behind the last, takes the most.
+    expect(apply("b*", "", ones(721))).toBe(ones(721));
+    expect(apply("b*", "", ones(722))).toBe(LOCAL_REPLY.pathTooManyMatches);
     // What is long and found at once goes on.
     expect(apply("^/(a+)$", "/b", ones(50_000))).toBe("/b");
     expect(apply("a.*b|a", "c", `/x${"y".repeat(50_000)}`)).toBe(`/x${"y".repeat(50_000)}`);
