@@ -47,6 +47,7 @@ const options = readOptions();
 for (const name of ["haproxy", "nginx", "wrk", "h2load"]) program(name);
 
 const directory = mkdtempSync(join(tmpdir(), "bowline-bench-"));
+process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
 const others: Running[] = [];
 const pairs: Pair[] = [];
 const rows: Row[] = [];
@@ -67,7 +68,6 @@ try {
   if (rows.length > 0) print(rows);
   for (const { proxies, others: more } of pairs) others.push(...proxies, ...more);
   await Promise.all(others.map((running) => running.stop()));
-  rmSync(directory, { recursive: true, force: true });
 }
 
 function readOptions() {

@@ -51,12 +51,12 @@ const show = (what: string, goal: string, value: string) => {
 };
 
 const directory = mkdtempSync(join(tmpdir(), "bowline-bench-"));
+process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
 let controlPlane = null as Running | null;
 try {
   await run();
 } finally {
   await controlPlane?.stop();
-  rmSync(directory, { recursive: true, force: true });
   print();
 }
 process.exit(0);

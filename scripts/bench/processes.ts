@@ -21,10 +21,21 @@ export interface Running {
   kill(): Promise<void>;
 }
 
+/** What runs ends with the benchmark, however that ends. */
+const children = new Set<Bun.Subprocess>();
+process.on("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+  process.on(signal, () => process.exit(128 + number));
+}
+
 export function start(name: string, argv: readonly string[]): Running {
   const child = Bun.spawn([...argv], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  children.add(child);
   let stopping = false;
   void child.exited.then(async (code) => {
+    children.delete(child);
     if (stopping) return;
     console.error(`${name} ended with exit code ${code}:\n${await new Response(child.stderr).text()}`);
     process.exit(1);
