@@ -88,6 +88,32 @@ const REPLACED: readonly Fault[] = [
   ["sends 101 fields", says(`${HEAD}${"X-A: b\r\n".repeat(101)}\r\n`), PROTOCOL_ERROR],
   ["sends a head of 70 KiB", says(`${HEAD}X-A: ${"a".repeat(70_000)}\r\n\r\n`), PROTOCOL_ERROR],
   ["speaks something else", says("220 mail.example ESMTP\r\n"), PROTOCOL_ERROR],
+  ["answers in HTTP/0.9", saysLast("<html>hello</html>"), PROTOCOL_ERROR],
+  ...[
+    ["two status lines", `${HEAD}HTTP/1.1 200 OK`],
+    ["a line feed behind its status line", "HTTP/1.1 200 OK\nX-A: b"],
+    ["a line feed behind a field", `${HEAD}X-A: b\nX-B: c`],
+    ["octets before its status line", `x${HEAD}X-A: b`],
+    ["HTTP/2 in its status line", "HTTP/2 200 OK"],
+    ["HTTP/1.2", "HTTP/1.2 200 OK"],
+    ["two blanks before its status", "HTTP/1.1  200 OK"],
+    ["a status of four figures", "HTTP/1.1 2000 OK"],
+    ["a status below 100", "HTTP/1.1 099 OK"],
+    ["a status above 599", "HTTP/1.1 600 OK"],
+    ["a NUL in its reason", "HTTP/1.1 200 O\0K"],
+    ["a carriage return in its reason", "HTTP/1.1 200 O\rK"],
+    ["a reason of 70 KiB", `HTTP/1.1 200 ${"a".repeat(70_000)}`],
+    ["a blank before the colon", `${HEAD}Content-Length : 4`],
+    ["a line without a colon", `${HEAD}nonsense`],
+    ["a carriage return in a value", `${HEAD}X-A: b\rX-B: c`],
+    ["a length in hexadecimal", `${HEAD}Content-Length: 0x4`],
+    ["two lengths in one", `${HEAD}Content-Length: 0, 4`],
+    ["an empty length", `${HEAD}Content-Length:`],
+    ["chunked twice", `${HEAD}Transfer-Encoding: chunked, chunked`],
+    ["a coding with a vertical tab", `${HEAD}Transfer-Encoding: \x0bchunked`],
+    ["a length with 103", "HTTP/1.1 103 Early Hints\r\nContent-Length: 4"],
+    ["chunks with 204", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked"],
+  ].map(([what, head]): Fault => [`sends ${what}`, says(`${head}\r\n\r\n0\r\n\r\n${NEXT}`), PROTOCOL_ERROR]),
 ];
 
 /** An answer that began and cannot end: the client must see that it is not whole. */
@@ -101,6 +127,10 @@ const CUT: readonly Fault[] = [
   ["resets in a body that ends with the connection", saysAndResets(`${HEAD}\r\npart`), "part"],
   ["sends a bad chunk size", says(`${HEAD}${CHUNKED}\r\n4\r\npart\r\nzz\r\n${NEXT}`), "part"],
   ["sends a chunk that is too long", says(`${HEAD}${CHUNKED}\r\n4\r\nparts\r\n0\r\n\r\n${NEXT}`), "part"],
+  ["ends a chunk in LF alone", says(`${HEAD}${CHUNKED}\r\n4\r\npart\n0\r\n\r\n${NEXT}`), "part"],
+  ["ends a size line in LF alone", says(`${HEAD}${CHUNKED}\r\n4\r\npart\r\n4;a\npart\r\n${NEXT}`), "part"],
+  ["sends an extension without a name", says(`${HEAD}${CHUNKED}\r\n4\r\npart\r\n0;\r\n\r\n${NEXT}`), "part"],
+  ["sends a chunk without its end", says(`${HEAD}${CHUNKED}\r\n4\r\npart0\r\n\r\n${NEXT}`), "part"],
   [
     "sends a length among the trailers",
     says(`${HEAD}${CHUNKED}\r\n4\r\npart\r\n0\r\nContent-Length: 4\r\n\r\n`),
@@ -118,6 +148,8 @@ const EXCESS: readonly Fault[] = [
     setTimeout(() => socket.write(NEXT), 5);
   }, "whole"],
   ["sends a body with 204", says(`HTTP/1.1 204 No Content\r\n\r\n${NEXT}`), ""],
+  ["sends a body with 304", says(`HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n${NEXT}`), ""],
+  ["sends 100 behind its answer", says(`${ok("whole")}HTTP/1.1 100 Continue\r\n\r\n`), "whole"],
   ["closes behind its answer", saysLast(ok("whole")), "whole"],
   ["resets behind its answer", saysAndResets(ok("whole")), "whole"],
 ];
@@ -232,7 +264,7 @@ describe("whatever follows a whole answer is heard by nobody", () => {
   for (const [name, , whole] of EXCESS) {
     scenario(name, async () => {
       const { head, body } = await provoke(name);
-      expect(head).toMatch(/^HTTP\/1\.1 20[04] /);
+      expect(head).toMatch(/^HTTP\/1\.1 (20[04]|304) /);
       expect(body.replace(/^5\r\n|\r\n0\r\n\r\n$/g, "")).toBe(whole);
       await othersAreWell();
     });
