@@ -138,6 +138,11 @@ export class Citadel {
     return this.#log.tornLines;
   }
 
+  /** Other books are older than the issuance log: worth a warning at the start, since nobody of before is known. */
+  get hasLostLog(): boolean {
+    return this.#log.isNew && !this.#tokens.isNew;
+  }
+
   trustBundle(): TrustBundleReply {
     return { trustDomain: this.trustDomain, roots: this.#authority.current.pinnable };
   }

@@ -60,6 +60,8 @@ export class IssuanceLog {
   #clearedAt = CLEARED_FROM;
   /** Lines that could not be read back: what a crash cut off. */
   tornLines = 0;
+  /** It had no line when it was opened. */
+  isNew = true;
 
   private constructor(clock: Clock) {
     this.#clock = clock;
@@ -86,6 +88,7 @@ export class IssuanceLog {
       kept,
     });
     log.#journal = journal;
+    log.isNew = lines.length === 0;
     for (const line of lines) log.#readBack(line);
     return log;
   }

@@ -58,18 +58,22 @@ export class JoinTokens {
   readonly #books: TokenBooks;
   readonly #clock: Clock;
   readonly #secret: Uint8Array;
+  /** Its secret was made when it was opened. */
+  readonly isNew: boolean;
 
-  private constructor(books: TokenBooks, clock: Clock, secret: Uint8Array) {
+  private constructor(books: TokenBooks, clock: Clock, secret: Uint8Array, isNew: boolean) {
     this.#books = books;
     this.#clock = clock;
     this.#secret = secret;
+    this.isNew = isNew;
   }
 
   /** The books of a directory that exists; made when they are not there. Throws PrivateFileError, CitadelError `ca_unusable`. */
   static async open(directory: string, files: PrivateFiles, clock: Clock): Promise<JoinTokens> {
     const path = `${directory}/${SECRET_FILE}`;
     let secret = await files.read(path, SECRET_BYTES + 1);
-    if (secret === undefined) {
+    const isNew = secret === undefined;
+    if (isNew) {
       await files.create(path, crypto.getRandomValues(new Uint8Array(SECRET_BYTES)));
       secret = await files.read(path, SECRET_BYTES + 1);
     }
@@ -79,7 +83,7 @@ export class JoinTokens {
         `${path} must hold exactly ${SECRET_BYTES} bytes; remove it, and every join token that is still out is void`,
       );
     }
-    return new JoinTokens(await TokenBooks.open(`${directory}/tokens`, files, clock), clock, secret);
+    return new JoinTokens(await TokenBooks.open(`${directory}/tokens`, files, clock), clock, secret, isNew);
   }
 
   /** A new token, on the books before it is returned. Throws CitadelError `request_invalid`, PrivateFileError. */

@@ -199,6 +199,11 @@ export class ControlPlane {
     if (citadel.tornLogLines > 0) {
       log.warn("The issuance log has lines cut off", { lines: citadel.tornLogLines });
     }
+    if (citadel.hasLostLog) {
+      log.warn("The issuance log is gone: workloads that joined before must join again", {
+        directory: citadel.directory,
+      });
+    }
     return citadel;
   }
 

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, readFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { certificateInfo } from "../../../src/identity/certificate_info.ts";
 import { createCsr } from "../../../src/identity/csr.ts";
@@ -267,6 +267,14 @@ describe("Citadel.open()", () => {
       }
       expect(steps).toBeGreaterThan(4);
     }
+  });
+
+  test("Citadel.open() knows an issuance log that was lost from one that begins", async () => {
+    const { citadel, dataDirectory } = await enrolled();
+    expect(citadel.hasLostLog).toBe(false);
+    expect((await openCitadel({ dataDirectory })).citadel.hasLostLog).toBe(false);
+    rmSync(join(dataDirectory, "ca/issued.jsonl"));
+    expect((await openCitadel({ dataDirectory })).citadel.hasLostLog).toBe(true);
   });
 
   test("Citadel.open() refuses a directory that others can enter", async () => {
