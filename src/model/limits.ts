@@ -172,7 +172,7 @@ export const LIMITS = {
   keepaliveIntervalMs: {
     name: "keepalive-interval",
     unit: "ms",
-    default: 10 * SECOND,
+    default: 2 * SECOND,
     least: SECOND,
     most: HOUR,
     what: "silence of another sidecar on which requests wait; then it is sent a PING",

@@ -1,7 +1,7 @@
 /** Connections that the kernel captures: what is found out about them, where they go, and that nothing of them is lost. */
 import { beforeAll, describe, expect } from "bun:test";
 import { sha256 } from "./apps.ts";
-import { type Bowline, endEverythingAfterwards, scenario } from "./bowline.ts";
+import { type Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import { MachineMesh, STORE_IP, storeService, talk } from "./machine_mesh.ts";
 import { GREETING, PORT } from "./machine_programs.ts";
 import { capture, type Machine, startMachines } from "./machines.ts";
@@ -77,7 +77,8 @@ beforeAll(async () => {
   const workloads = [workload("front", front.address), workload("store", store.address)];
   mesh.write("mesh.yaml", STORE, ...workloads, split(outside.address), LEGACY);
   await machines.startControlPlane(outside);
-  frontSidecar = await machines.startSidecar("front", front);
+  // Whether a machine that is gone is found out must not hang on its sidecar's answers.
+  frontSidecar = await machines.startSidecar("front", front, "--limit", "keepalive-timeout=10m");
   storeSidecar = await machines.startSidecar("store", store);
   await Promise.all([machines.serve("outside", outside), machines.serve("store", store)]);
   startRedis();
@@ -314,4 +315,34 @@ describe("circles", () => {
     expect(stdout).toStartWith("HTTP/1.1 400 ");
     await storeSidecar.says("capture it with iptables, or ask by CONNECT");
   });
+});
+
+describe("a machine that is gone without a word", () => {
+  scenario(
+    "what was sent to it is answered 503 once its kernel has acknowledged nothing for a while",
+    async () => {
+      const post = [
+        "curl",
+        "-sS",
+        "-i",
+        "--max-time",
+        "30",
+        "-d",
+        "x",
+        "-H",
+        "Host: store",
+        `http://${STORE_IP}/`,
+      ];
+      expect((await front.run(post)).stdout).toStartWith("HTTP/1.1 200 ");
+      const between = [front.address, store.address];
+      for (const [source, destination] of [between, between.toReversed()] as [string, string][]) {
+        outside.do("iptables", "-I", "FORWARD", "-s", source, "-d", destination, "-j", "DROP");
+      }
+      const { stdout } = await front.run(post);
+      expect(stdout).toStartWith("HTTP/1.1 503 ");
+      expect(stdout).toContain("x-bowline-reply: UC ");
+      for (let i = 0; i < 2; i++) outside.do("iptables", "-D", "FORWARD", "1");
+      await until("it is back", async () => (await front.run(post)).stdout.startsWith("HTTP/1.1 200 "));
+    },
+  );
 });

@@ -59,6 +59,28 @@ beforeAll(async () => {
   await untilMembers("both are known", [FIRST, SECOND]);
 });
 
+scenario(
+  "while its sidecar stands still calls go round it, and those that it had are answered after all",
+  async () => {
+    const calls: Promise<string>[] = [];
+    const ask = async () => (JSON.parse((await viaSidecar(CLIENT, "search")).body) as Echo).app;
+    const areAnsweredByFirst = async (count: number) => {
+      const batch = Array.from({ length: count }, ask);
+      calls.push(...batch);
+      return await Promise.race([
+        Promise.all(batch).then((apps) => apps.every((app) => app === "first")),
+        Bun.sleep(500).then(() => false),
+      ]);
+    };
+    process.kill(second.pid, "SIGSTOP");
+    await until("a call hangs", async () => !(await areAnsweredByFirst(1)));
+    await until("calls go round it", () => areAnsweredByFirst(40));
+    process.kill(second.pid, "SIGCONT");
+    for (const app of await Promise.all(calls)) expect(["first", "second"]).toContain(app);
+    await until("it is called again", async () => await ask() === "second");
+  },
+);
+
 scenario("it is an endpoint as long as it may come back soon, and none after that", async () => {
   await second.end("SIGKILL");
   await until("the control plane has noticed", async () => (await mesh.proxies()).length === 2);

@@ -105,17 +105,34 @@ export class CompiledCluster implements ClusterParts {
     this.outlier?.stop();
   }
 
-  /** An endpoint; if possible none that was tried. Null when nobody may be asked. `key`: of `hashPolicy`. */
+  /**
+   * An endpoint; if possible none that was tried, and none from which nothing comes back. Null when nobody may be asked.
+   * `key`: of `hashPolicy`.
+   */
   pick(tried: readonly ClusterEndpoint[] = NONE, key: number = NO_KEY): ClusterEndpoint | null {
-    let picked = this.#pools.pick(key);
-    // A key belongs to one endpoint, tried or not.
-    if (tried.length === 0 || this.hashPolicy !== null) return picked;
-    for (let i = 1; i < OTHER_ENDPOINT_PICKS_MAX && picked !== null && tried.includes(picked); i++) {
-      picked = this.#pools.pick(key);
+    const picked = this.#pools.pick(key);
+    return picked === null || !this.#avoids(picked, tried) ? picked : this.#pickOther(picked, tried, key);
+  }
+
+  /** A key belongs to one endpoint, tried or not. */
+  #avoids(one: ClusterEndpoint, tried: readonly ClusterEndpoint[]): boolean {
+    return one.isSilent || (tried.length > 0 && this.hashPolicy === null && tried.includes(one));
+  }
+
+  #pickOther(first: ClusterEndpoint, tried: readonly ClusterEndpoint[], key: number): ClusterEndpoint | null {
+    let picked: ClusterEndpoint | null = first;
+    let nextKey = key;
+    for (let i = 1; i < OTHER_ENDPOINT_PICKS_MAX; i++) {
+      nextKey = keyAfter(nextKey);
+      picked = this.#pools.pick(nextKey);
+      if (picked === null || !this.#avoids(picked, tried)) return picked;
     }
-    if (picked === null || !tried.includes(picked)) return picked;
     // One that answers nothing has nothing in flight either: to LEAST_REQUEST it is the best of all.
-    return this.#pools.pickBeside(picked, tried) ?? picked;
+    const beside = this.#pools.pickBeside(picked, (one) => this.#avoids(one, tried));
+    if (beside !== null) return beside;
+    // All of them are silent, or tried.
+    return (this.hashPolicy === null ? this.#pools.pickBeside(picked, (one) => tried.includes(one)) : null) ??
+      first;
   }
 
   /**
@@ -157,6 +174,11 @@ export class CompiledCluster implements ClusterParts {
     }
     return recovered;
   }
+}
+
+/** Whom a key belongs to as long as its own endpoint is not to be had: the same one for all who have it. */
+function keyAfter(key: number): number {
+  return key === NO_KEY ? NO_KEY : (Math.imul(key, 0x9e3779b1) + 1) >>> 0;
 }
 
 /** What was known before. */

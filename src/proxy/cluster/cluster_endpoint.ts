@@ -33,6 +33,11 @@ export class ClusterEndpoint implements PoolMember {
     return this.endpoint.health !== "unhealthy" && (this.health === null || this.health.ejectedAtMs === null);
   }
 
+  /** As of its host: others are asked as long as there are any. */
+  get isSilent(): boolean {
+    return this.host.isSilent;
+  }
+
   get healthySinceMs(): number {
     return this.health === null ? -Infinity : this.health.healthySinceMs;
   }

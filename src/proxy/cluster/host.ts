@@ -7,7 +7,8 @@ import { type ConnectionTerms, TERMS_DEFAULT } from "../connection_terms.ts";
 import type { ClientHandler, ClientStream, RequestHead } from "../exchange.ts";
 import { Http1ClientConnection } from "../http1/client_connection.ts";
 import { Http2ClientConnection, STREAMS_ASSUMED } from "../http2/client_connection.ts";
-import { meshHopTerms } from "../mesh_hop.ts";
+import { meshHopTerms, UNACKNOWLEDGED_MS } from "../mesh_hop.ts";
+import { DOUBT_MS } from "../http2/keepalive.ts";
 import { TcpClientConnection } from "../tcp/client_connection.ts";
 import type { Wire } from "../../runtime/wire.ts";
 import type { TcpKeepalive } from "../../runtime/tcp_keepalive.ts";
@@ -30,11 +31,17 @@ export function hostKey(address: HostAddress): string {
   return `${hostname}|${port}|${peer}|${protocol}|${pool ?? ""}|${said}`;
 }
 
+/** Between attempts to reach a host of the mesh that is silent, doubled each time up to the second. */
+const SEEK_PAUSE_MS = 1_000;
+const SEEK_PAUSE_MAX_MS = 16_000;
+
 /** What hosts need from the process around them. */
 export interface HostContext extends ConnectContext {
   readonly wheel: TimerWheel;
   /** Absent: the kernel watches over no connection. */
   setTcpKeepalive?(wire: Wire, keepalive: TcpKeepalive): void;
+  /** Absent: the kernel waits for its peer as long as it likes. */
+  setTcpUserTimeout?(wire: Wire, ms: number): void;
   /** Of a connection on which nothing but the kernel's buffers holds up a sender. Absent: these are as they are. */
   boundReceiveBuffer?(wire: Wire): void;
   /** Of connections for which no cluster has others. @default TERMS_DEFAULT */
@@ -52,6 +59,8 @@ const CONNECTIONS = {
   http2: Http2ClientConnection,
   tcp: TcpClientConnection,
 } as const;
+
+const NOTHING = (): void => {};
 
 export class Host implements UpstreamOwner {
   readonly address: HostAddress;
@@ -71,6 +80,8 @@ export class Host implements UpstreamOwner {
   #connecting = 0;
   #retired = false;
   #connectTimeoutMs = 0;
+  #isSilent = false;
+  #seekPauseMs = SEEK_PAUSE_MS;
 
   /** `standsInFor`: the host by which a cluster knows the endpoint. */
   constructor(
@@ -104,6 +115,14 @@ export class Host implements UpstreamOwner {
   /** What its endpoint has to do for this proxy: what least-request balancing compares. */
   get load(): number {
     return this.#active + this.#activeElsewhere;
+  }
+
+  /**
+   * Nothing has come back from there for a while, neither to an attempt to connect nor to a question: whoever may ask
+   * another host should. Of the mesh alone, whose hosts are sought until they answer.
+   */
+  get isSilent(): boolean {
+    return this.#isSilent;
   }
 
   /**
@@ -151,6 +170,24 @@ export class Host implements UpstreamOwner {
   retire(): void {
     this.#retired = true;
     this.#retireFree();
+  }
+
+  onDoubt(isDoubted: boolean): void {
+    if (!this.#isMeshHop) return;
+    this.#isSilent = isDoubted;
+    if (isDoubted) this.#seek();
+  }
+
+  /** Connects, though nobody waits for it: who answers that is heard, and asked again. */
+  #seek(): void {
+    if (!this.#isSilent || this.#retired || this.#connecting > 0) return;
+    if (this.usage === null || this.usage.mayConnect) this.#connect(this.#connectTimeoutMs);
+    else this.#seekLater();
+  }
+
+  #seekLater(): void {
+    this.#context.clock.after(this.#seekPauseMs, () => this.#seek());
+    this.#seekPauseMs = Math.min(2 * this.#seekPauseMs, SEEK_PAUSE_MAX_MS);
   }
 
   /** The others lead to the same silence, as far as anybody knows: who asks on them would wait as long once more. */
@@ -211,6 +248,11 @@ export class Host implements UpstreamOwner {
     return this.address.spiffeId === null ? terms : meshHopTerms(terms);
   }
 
+  /** Another proxy's; the control plane speaks HTTP/1.1. */
+  get #isMeshHop(): boolean {
+    return this.address.spiffeId !== null && this.address.protocol === "http2";
+  }
+
   get #waiting(): number {
     return this.#pending.length + this.#wary.length;
   }
@@ -245,12 +287,19 @@ export class Host implements UpstreamOwner {
   #connect(timeoutMs: number): void {
     this.#connecting++;
     this.usage?.onConnect();
+    const cancelDoubt = this.#isMeshHop
+      ? this.#context.clock.after(DOUBT_MS, () => this.#isSilent = true)
+      : NOTHING;
     const attempt = new ConnectAttempt(this.#context, this.address, {
       ready: (wire) => {
         this.#connecting--;
+        cancelDoubt();
+        this.#isSilent = false;
+        this.#seekPauseMs = SEEK_PAUSE_MS;
         const { wheel } = this.#context;
         const limits = this.usage?.limits;
         if (limits?.tcpKeepalive !== undefined) this.#context.setTcpKeepalive?.(wire, limits.tcpKeepalive);
+        if (this.#isMeshHop) this.#context.setTcpUserTimeout?.(wire, UNACKNOWLEDGED_MS);
         // HTTP/2 has windows.
         if (this.address.protocol !== "http2") this.#context.boundReceiveBuffer?.(wire);
         const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel, this.#terms);
@@ -261,7 +310,11 @@ export class Host implements UpstreamOwner {
       },
       failed: (reason) => {
         this.#connecting--;
+        cancelDoubt();
         this.usage?.onConnectFailed();
+        // Any other failure is an answer of some kind.
+        this.#isSilent = this.#isMeshHop && reason === "connect-timeout";
+        if (this.#isSilent) this.#seekLater();
         // Whoever waited for this connection: the connections that are still to come could not take more.
         const excess = Math.max(1, this.#waiting - this.#connecting * this.#perConnection);
         const waiting = this.#wary.splice(0, excess);

@@ -94,6 +94,10 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
     this.frames.ping();
   }
 
+  onDoubt(isDoubted: boolean): void {
+    this.#owner.onDoubt?.(isDoubted);
+  }
+
   /** The peer did not answer: its streams break off, and requests get other connections. */
   onLost(): void {
     this.#owner.onSilent?.(this);

@@ -5,6 +5,9 @@
  */
 import type { Timed, TimerWheel } from "../../lib/timer_wheel.ts";
 
+/** An answer that takes longer is waited for, but whoever has another peer should ask that; a turn of ours takes milliseconds. */
+export const DOUBT_MS = 1_000;
+
 /** When a peer that says nothing is asked, and when it is given up after that. */
 export interface KeepaliveTimes {
   readonly intervalMs: number;
@@ -18,6 +21,8 @@ export interface Kept {
   /** Whether anybody waits for the peer. */
   readonly isBusy: boolean;
   ping(): void;
+  /** The peer owes an answer for longer than it should; false: it has said something after all. */
+  onDoubt(isDoubted: boolean): void;
   onLost(): void;
 }
 
@@ -30,7 +35,7 @@ export class Keepalive implements Timed {
   readonly #intervalMs: number;
   readonly #timeoutMs: number;
   readonly #whenIdle: boolean;
-  #state: "listening" | "silent" | "asked" = "listening";
+  #state: "listening" | "silent" | "asked" | "doubted" = "listening";
 
   /** Silence after which the peer is asked, and after which it is given up. */
   constructor(wheel: TimerWheel, kept: Kept, { intervalMs, timeoutMs, whenIdle }: KeepaliveTimes) {
@@ -44,6 +49,7 @@ export class Keepalive implements Timed {
 
   /** Anything came: whatever it is, the peer lives. */
   heard(): void {
+    if (this.#state === "doubted") this.#kept.onDoubt(false);
     this.#state = "listening";
     this.#wheel.set(this, this.#intervalMs);
   }
@@ -58,7 +64,8 @@ export class Keepalive implements Timed {
   }
 
   onDeadline(): void {
-    if (this.#state === "asked") this.#kept.onLost();
+    if (this.#state === "asked") this.#doubt();
+    else if (this.#state === "doubted") this.#kept.onLost();
     else if (this.#whenIdle || this.#kept.isBusy) this.#ask();
     else this.#state = "silent";
   }
@@ -66,6 +73,14 @@ export class Keepalive implements Timed {
   #ask(): void {
     this.#state = "asked";
     this.#kept.ping();
-    this.#wheel.set(this, this.#timeoutMs);
+    this.#wheel.set(this, Math.min(this.#timeoutMs, DOUBT_MS));
+  }
+
+  #doubt(): void {
+    const leftMs = this.#timeoutMs - DOUBT_MS;
+    if (leftMs <= 0) return this.#kept.onLost();
+    this.#state = "doubted";
+    this.#wheel.set(this, leftMs);
+    this.#kept.onDoubt(true);
   }
 }

@@ -94,10 +94,10 @@ export class EndpointPools<Member extends PoolMember> {
     return chosen.spare.pick(key);
   }
 
-  /** Another one of its group that is well, and none of `tried`; null: there is none. */
-  pickBeside(picked: Member, tried: readonly Member[]): Member | null {
+  /** Another one of its group that is well, and not avoided; null: there is none. */
+  pickBeside(picked: Member, isAvoided: (member: Member) => boolean): Member | null {
     const group = this.#groups.find(({ members }) => members.includes(picked));
-    const left = group?.members.filter((one) => one.isHealthy && !tried.includes(one)) ?? [];
+    const left = group?.members.filter((one) => one.isHealthy && !isAvoided(one)) ?? [];
     return left[this.#context.random.below(Math.max(1, left.length))] ?? null;
   }
 

@@ -65,6 +65,57 @@ describe("CompiledCluster.pick() for a retry", () => {
   });
 });
 
+describe("CompiledCluster.pick() where hosts are silent", () => {
+  test.each(BALANCERS)(
+    "pick() asks others, as long as there are any, and it again afterwards: %s",
+    (balancer) => {
+      const life = new ClusterLife();
+      const cluster = life.serve({ balancer }, endpoints(3));
+      life.silence(1);
+      expect(Object.keys(life.shares(1_000))).toEqual(["2", "3"]);
+      expect(Array.from({ length: 100 }, () => cluster.pick([life.at(2)]))).toEqual(
+        Array(100).fill(life.at(3)),
+      );
+      life.silence(2);
+      expect(life.shares(1_000)).toEqual({ 3: 1_000 });
+      // Rather one that may have come back than one that failed just now.
+      for (let i = 0; i < 100; i++) {
+        expect([life.at(1), life.at(2)]).toContain(
+          cluster.pick([life.at(3)]) as never,
+        );
+      }
+      life.silence(3);
+      expect(Object.keys(life.shares(1_000))).toEqual(["1", "2", "3"]);
+      for (const n of [1, 2, 3]) life.silence(n, false);
+      expect(Object.keys(life.shares(1_000))).toEqual(["1", "2", "3"]);
+    },
+  );
+
+  test("pick() asks one of many that is not silent", () => {
+    const life = new ClusterLife();
+    life.serve({ balancer: "RANDOM" }, endpoints(50));
+    for (let n = 1; n < 50; n++) life.silence(n);
+    expect(life.shares(100)).toEqual({ 50: 100 });
+  });
+
+  test.each(HASHES)(
+    "pick() has one other endpoint for a key meanwhile, and leaves all other keys alone: %s",
+    (balancer) => {
+      const life = new ClusterLife();
+      const cluster = life.serve({ balancer, hash }, endpoints(10));
+      const keys = Array.from({ length: 1_000 }, (_, i) => keyHash(`user-${i}`));
+      const before = keys.map((key) => cluster.pick([], key));
+      life.silence(1);
+      const during = keys.map((key) => cluster.pick([], key));
+      expect(during).not.toContain(life.at(1));
+      expect(keys.map((key) => cluster.pick([], key))).toEqual(during);
+      before.forEach((one, i) => one !== life.at(1) && expect(during[i]).toBe(one));
+      life.silence(1, false);
+      expect(keys.map((key) => cluster.pick([], key))).toEqual(before);
+    },
+  );
+});
+
 describe("CompiledCluster.pickElsewhere()", () => {
   const at = (...regions: string[]) => regions.map((region, i) => place(i + 1, region));
 

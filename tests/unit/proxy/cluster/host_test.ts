@@ -14,11 +14,13 @@ import {
 import { HostTable, PASSTHROUGH_HOSTS_MAX } from "../../../../src/proxy/cluster/host_table.ts";
 import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
 import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.ts";
+import { DOUBT_MS } from "../../../../src/proxy/http2/keepalive.ts";
+import { UNACKNOWLEDGED_MS } from "../../../../src/proxy/mesh_hop.ts";
 import { Setting } from "../../../../src/proxy/http2/frames.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import { FakeNetwork, OTHER_NAME } from "../fake_network.ts";
 import { OK, SeenResponse } from "../http1/upstream.ts";
-import { headers, settings } from "../http2/raw_frames.ts";
+import { ACK, headers, ping, settings } from "../http2/raw_frames.ts";
 import { requestHead } from "../request_head.ts";
 
 const ID = "spiffe://mesh.test/ns/shop/sa/cart";
@@ -37,6 +39,7 @@ class Waiting extends SeenResponse implements PendingRequest {
 
 const PLAIN = { hostname: "a", port: 1, spiffeId: null, protocol: "http1" } as const;
 const HEAD = requestHead();
+const CONNECT_TIMEOUT_MS = 1_000;
 
 function hostOf(
   spiffeId: string | null = null,
@@ -57,8 +60,8 @@ function hostOf(
     ...more,
   };
   const host = new Host({ hostname: "192.0.2.7", port: 80, spiffeId, protocol }, context);
-  const request = (waiting = new Waiting()) => {
-    const stream = host.request(waiting, HEAD, true, 1_000);
+  const request = (waiting = new Waiting(), connectTimeoutMs = CONNECT_TIMEOUT_MS) => {
+    const stream = host.request(waiting, HEAD, true, connectTimeoutMs);
     if (stream === "overflow") throw new Error("overflow");
     waiting.stream = stream;
     return waiting;
@@ -334,7 +337,79 @@ describe("Host with HTTP/2", () => {
     expect(lost.reset).toEqual(["closed", false]);
     expect([first.wire.closed, second.wire.closed]).toEqual([true, true]);
     expect(request().stream).toBeNull();
-    expect(network.attempts).toHaveLength(3);
+  });
+
+  test("Host is silent while a question is not answered, connects to see, and again until it can", () => {
+    const { host, clock, network, request } = hostOf(ID, {}, "http2");
+    request();
+    const first = network.last.accept().handshake(good.der, OTHER_NAME, "h2");
+    first.say(settings());
+    const pass = (ms: number) => clock.advance(ms + WHEEL_LATENESS_MS);
+    pass(DEFAULT_LIMITS.keepaliveIntervalMs);
+    expect([host.isSilent, network.attempts.length]).toEqual([false, 1]);
+    pass(DOUBT_MS);
+    expect([host.isSilent, network.attempts.length]).toEqual([true, 2]);
+    // The kernel gives up the connection; the attempts time out, with pauses that grow.
+    first.close("reset");
+    const untilNextMs = (): number => {
+      const { length } = network.attempts;
+      for (let ms = 100;; ms += 100) {
+        clock.advance(100);
+        if (network.attempts.length > length) return ms;
+      }
+    };
+    untilNextMs();
+    const pausesMs = Array.from({ length: 5 }, () => untilNextMs() - CONNECT_TIMEOUT_MS);
+    expect(pausesMs).toEqual([2_000, 4_000, 8_000, 16_000, 16_000]);
+    const second = network.last.accept().handshake(good.der, OTHER_NAME, "h2");
+    second.say(settings());
+    expect(host.isSilent).toBe(false);
+    expect(request().stream).not.toBeNull();
+    host.retire();
+    second.close("reset");
+    pass(1_000_000);
+    expect([network.attempts.length, clock.pending]).toEqual([8, 0]);
+  });
+
+  test("Host is silent no more when it answers the question after all, or refuses to be connected", () => {
+    for (const end of ["answers", "refuses"]) {
+      const { host, clock, network, request } = hostOf(ID, {}, "http2");
+      request();
+      const first = network.last.accept().handshake(good.der, OTHER_NAME, "h2");
+      first.say(settings());
+      for (const ms of [DEFAULT_LIMITS.keepaliveIntervalMs, DOUBT_MS]) clock.advance(ms + WHEEL_LATENESS_MS);
+      expect(host.isSilent).toBe(true);
+      if (end === "answers") first.say(ping("\0".repeat(8), ACK));
+      else network.last.refuse();
+      expect(host.isSilent).toBe(false);
+    }
+  });
+
+  test("Host is silent after a second in which nobody lets it connect; who is no proxy never is", () => {
+    for (const [spiffeId, protocol] of [[ID, "http2"], [ID, "http1"], [null, "http2"]] as const) {
+      const { host, clock, network, request } = hostOf(spiffeId, {}, protocol);
+      const isProxy = spiffeId !== null && protocol === "http2";
+      const waiting = request(new Waiting(), 5_000);
+      clock.advance(DOUBT_MS);
+      expect(host.isSilent).toBe(isProxy);
+      clock.advance(100_000);
+      expect([waiting.reset, network.attempts.length > 1]).toEqual([["connect-timeout", false], isProxy]);
+    }
+  });
+
+  test("Host bounds how long another proxy's kernel may acknowledge nothing", () => {
+    for (const spiffeId of [ID, null]) {
+      const bounds: number[] = [];
+      const { network, request } = hostOf(
+        spiffeId,
+        { setTcpUserTimeout: (_, ms) => bounds.push(ms) },
+        "http2",
+      );
+      request();
+      network.last.accept();
+      if (spiffeId !== null) network.last.handshake(good.der, OTHER_NAME, "h2");
+      expect(bounds).toEqual(spiffeId === null ? [] : [UNACKNOWLEDGED_MS]);
+    }
   });
 
   test("Host refuses a peer that does not speak HTTP/2", () => {

@@ -19,6 +19,7 @@ export function place(n: number, locality: string, more: Partial<Endpoint> = {})
 function fakeHost(): Host {
   const host = {
     active: 0,
+    isSilent: false,
     get load() {
       return host.active;
     },
@@ -53,6 +54,11 @@ export class ClusterLife {
     const found = this.current?.endpoints.find((one) => one.endpoint.address === `192.0.2.${n}`);
     if (found === undefined) throw new Error(`There is no endpoint ${n}`);
     return found;
+  }
+
+  /** Nothing comes back from there any more, or it does again. */
+  silence(n: number, isSilent = true): void {
+    (this.at(n).host as { isSilent: boolean }).isSilent = isSilent;
   }
 
   /** How often each endpoint is picked, by its N; those that never are, are not named. */

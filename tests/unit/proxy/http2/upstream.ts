@@ -23,6 +23,8 @@ export class Http2Upstream implements UpstreamOwner {
   /** Calls of `onCapacity` and `onGone`. */
   capacity = 0;
   gone = 0;
+  /** Calls of `onDoubt`. */
+  readonly doubts: boolean[] = [];
   onFree: () => void = () => {};
   readonly connection: Http2ClientConnection;
   readonly #log = new FrameLog();
@@ -48,6 +50,10 @@ export class Http2Upstream implements UpstreamOwner {
 
   onGone(): void {
     this.gone++;
+  }
+
+  onDoubt(isDoubted: boolean): void {
+    this.doubts.push(isDoubted);
   }
 
   /** Sends a request, which has ended unless it has a body. */
