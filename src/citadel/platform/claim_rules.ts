@@ -1,5 +1,9 @@
 /** Which workload the claims of a verified token mean, by the operator's rules. */
-import type { ClaimPath, ClaimTemplate } from "../../config/enrolment/claim_template.ts";
+import {
+  type ClaimPath,
+  type ClaimTemplate,
+  formatClaimPath,
+} from "../../config/enrolment/claim_template.ts";
 import type { ClaimCondition, PlatformRule } from "../../config/enrolment/enrolment_file.ts";
 
 export type Claims = Readonly<Record<string, unknown>>;
@@ -10,15 +14,28 @@ export interface MeantWorkload {
   readonly group: string | undefined;
 }
 
+/** Whom a token is for: nobody. `why` is a clause for the operator. */
+export interface NobodyMeant {
+  readonly why: string;
+}
+
 /** What a claim may put into a name. Never a slash: it would begin the next part of the name. */
 const NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
-/** By the first rule whose conditions hold; undefined when there is none, or one of its claims is no name. */
-export function meantWorkload(claims: Claims, rules: readonly PlatformRule[]): MeantWorkload | undefined {
-  const rule = rules.find(({ when }) => when.every((condition) => holds(condition, claims)));
-  if (rule === undefined) return undefined;
-  const name = fill((rule.workload ?? rule.group) as ClaimTemplate, claims);
-  if (name === null) return undefined;
+/** By the first rule whose conditions hold; nobody when there is none, or one of its claims is no name. */
+export function meantWorkload(claims: Claims, rules: readonly PlatformRule[]): MeantWorkload | NobodyMeant {
+  const index = rules.findIndex(({ when }) => when.every((condition) => holds(condition, claims)));
+  const rule = rules[index];
+  if (rule === undefined) return { why: "no rule takes it" };
+  let name = "";
+  for (const part of (rule.workload ?? rule.group) as ClaimTemplate) {
+    const value = typeof part === "string" ? part : claimAt(claims, part);
+    if (value === undefined || (typeof part !== "string" && !NAME.test(value))) {
+      const fault = value === undefined ? "not there" : "no DNS name";
+      return { why: `rules[${index}] takes it, and ${formatClaimPath(part as ClaimPath)} is ${fault}` };
+    }
+    name += value;
+  }
   return rule.group === null ? { workload: name, group: undefined } : { workload: undefined, group: name };
 }
 
@@ -26,17 +43,6 @@ function holds({ claim, exact, prefix }: ClaimCondition, claims: Claims): boolea
   const value = claimAt(claims, claim);
   if (value === undefined) return false;
   return exact === null ? value.startsWith(prefix as string) : value === exact;
-}
-
-/** Null when a claim is not there, or is no name. */
-function fill(template: ClaimTemplate, claims: Claims): string | null {
-  let text = "";
-  for (const part of template) {
-    const value = typeof part === "string" ? part : claimAt(claims, part);
-    if (value === undefined || (typeof part !== "string" && !NAME.test(value))) return null;
-    text += value;
-  }
-  return text;
 }
 
 /** Only text is a value: nothing else has one form. */

@@ -38,7 +38,9 @@ export class PlatformEnrolment {
     // For the log: what says whose token it is, and none of its secret.
     const whose = `token of ${name} for ${JSON.stringify(claims["sub"] ?? null)}`;
     const meant = meantWorkload(claims, issuer.rules);
-    if (meant === undefined) throw platformTokenRefused("token_invalid", `No rule takes the ${whose}`);
+    if ("why" in meant) {
+      throw platformTokenRefused("token_invalid", `The ${whose} is for nobody: ${meant.why}`);
+    }
     const joiner = joinerOf(meant);
     const publicKey = await publicKeyOfRequest(csr);
     if (number !== undefined && !await used.use(name, number, exp, await publicKeyHash(publicKey))) {

@@ -18,6 +18,11 @@ export function parseClaimPath(text: string): ClaimPath | null {
   return names === undefined ? null : names.slice(1, -1).split("][");
 }
 
+/** As parseClaimPath() takes it. */
+export function formatClaimPath(path: ClaimPath): string {
+  return `claims${path.map((name) => `[${name}]`).join("")}`;
+}
+
 /** Null when a brace stands alone, or what is in braces is no claim. */
 export function parseClaimTemplate(text: string): ClaimTemplate | null {
   const parts: (string | ClaimPath)[] = [];

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { meantWorkload } from "../../../../src/citadel/platform/claim_rules.ts";
 import type { PlatformRule } from "../../../../src/config/enrolment/enrolment_file.ts";
 
+const NO_RULE = { why: "no rule takes it" };
 const NAMESPACE = ["kubernetes.io", "namespace"];
 
 function rule(more: Partial<PlatformRule>): PlatformRule {
@@ -19,7 +20,7 @@ describe("meantWorkload()", () => {
     expect(meantWorkload(claims("web-1"), rules)).toEqual({ workload: "shop/web-1", group: undefined });
     expect(meantWorkload(claims("xweb-1"), rules)).toEqual({ workload: undefined, group: "shop/others" });
     for (const namespace of ["Shop", "shop ", "shopping", ""]) {
-      expect(meantWorkload(claims("web-1", namespace), rules)).toBeUndefined();
+      expect(meantWorkload(claims("web-1", namespace), rules)).toEqual(NO_RULE);
     }
   });
 
@@ -39,7 +40,10 @@ describe("meantWorkload()", () => {
     [{ a: 1 }],
     [undefined],
   ])("meantWorkload() puts nothing but a name into a name: %j", (sub) => {
-    expect(meantWorkload({ sub }, [rule({ workload: ["shop/", ["sub"]] })])).toBeUndefined();
+    const why = `rules[0] takes it, and claims[sub] is ${
+      typeof sub === "string" ? "no DNS name" : "not there"
+    }`;
+    expect(meantWorkload({ sub }, [rule({ workload: ["shop/", ["sub"]] })])).toEqual({ why });
   });
 
   test("meantWorkload() sees a token's own claims alone", () => {
@@ -49,10 +53,11 @@ describe("meantWorkload()", () => {
       ...[["sub", "length"], ["list", "length"], ["none", "x"], ["absent", "x"]],
     ];
     for (const claim of paths) {
-      expect(meantWorkload(claims, [rule({ workload: ["shop/", claim] })])).toBeUndefined();
+      const why = `rules[0] takes it, and claims[${claim.join("][")}] is not there`;
+      expect(meantWorkload(claims, [rule({ workload: ["shop/", claim] })])).toEqual({ why });
       // Every text begins with nothing.
       const has = { claim, exact: null, prefix: "" };
-      expect(meantWorkload(claims, [rule({ when: [has], workload: ["shop/a"] })])).toBeUndefined();
+      expect(meantWorkload(claims, [rule({ when: [has], workload: ["shop/a"] })])).toEqual(NO_RULE);
     }
   });
 });
