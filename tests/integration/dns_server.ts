@@ -14,6 +14,8 @@ export class DnsServer {
   /** IPv4 addresses by lower-case name. */
   readonly records = new Map<string, readonly string[]>();
   readonly ttlSeconds: number;
+  /** How often each name was asked for, by lower-case name. */
+  readonly asked = new Map<string, number>();
 
   constructor(ttlSeconds: number) {
     this.ttlSeconds = ttlSeconds;
@@ -30,6 +32,7 @@ export class DnsServer {
 
   #answer(query: Buffer): Buffer {
     const { name, end } = readName(query);
+    this.asked.set(name, (this.asked.get(name) ?? 0) + 1);
     const known = this.records.get(name);
     const addresses = query.readUInt16BE(end) === TYPE_A ? known ?? [] : [];
     const header = Buffer.alloc(HEADER_BYTES);
