@@ -7,6 +7,7 @@ import { Citadel } from "../citadel/citadel.ts";
 import type { ConfigStore } from "../config/config_store.ts";
 import type { ResourceSet } from "../config/resource.ts";
 import type { PlatformEnrolment } from "../citadel/platform/platform_enrolment.ts";
+import { formatAuthority } from "../lib/authority.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/prng.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
@@ -232,7 +233,7 @@ export class ControlPlane {
         },
       }),
     });
-    return `${bind ?? primaryAddress() ?? LOOPBACK}:${PORTS.controlPlane}`;
+    return formatAuthority({ hostname: bind ?? primaryAddress() ?? LOOPBACK, port: PORTS.controlPlane });
   }
 
   /** admin.sock and port 15014. Returns the address of that. */
@@ -282,7 +283,7 @@ export class ControlPlane {
     this.#servers.push(
       new StatusPort(statusAddress, new TimerWheel(clock), (request) => status.fetch(request)),
     );
-    return `${statusAddress.hostname}:${statusAddress.port}`;
+    return formatAuthority(statusAddress);
   }
 
   /** Tells all proxies, and ends what these certificates have opened here. */

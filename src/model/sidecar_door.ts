@@ -1,4 +1,5 @@
 /** Ports of a sidecar's own that are dialled and not captured (Sidecar `captureMode: NONE`). */
+import { formatAuthority } from "../lib/authority.ts";
 import { isSocket } from "./bind.ts";
 import type { PortProtocol } from "./port_protocol.ts";
 
@@ -17,5 +18,5 @@ export interface SidecarDoor {
 /** What it is called; no two of a sidecar are called alike. */
 export function doorName({ side, bind, port }: SidecarDoor): string {
   if (isSocket({ bind })) return `${side} ${bind}`;
-  return `${side} ${bind.includes(":") ? `[${bind}]` : bind}:${port}`;
+  return `${side} ${formatAuthority({ hostname: bind, port })}`;
 }

@@ -3,6 +3,7 @@
  * takes any number of connections: a port that others reach is a StatusPort.
  */
 import { lstatSync, unlinkSync } from "node:fs";
+import { formatAuthority } from "../lib/authority.ts";
 import { ListenError } from "./listen_error.ts";
 
 /** No request of an operator or of the dashboard comes near this; bytes. */
@@ -34,7 +35,7 @@ export async function serveHttp(
   idleS = API_IDLE_S,
 ): Promise<HttpServer> {
   if (!("unixPath" in address)) {
-    const server = listen(`${address.hostname}:${address.port}`, address, handler, idleS);
+    const server = listen(formatAuthority(address), address, handler, idleS);
     return { port: server.port ?? 0, stop: () => server.stop(true) };
   }
   const { unixPath } = address;

@@ -2,6 +2,7 @@
  * Listening sockets that somebody opened before this process began, and keeps when it ends: whoever connects while nobody
  * serves waits in their backlogs instead of being refused. listen_fds.ts says which there are.
  */
+import { formatAuthority } from "../lib/authority.ts";
 import { formatIp, parseIp } from "../lib/ip.ts";
 import type { Address } from "./wire.ts";
 
@@ -68,6 +69,6 @@ export function idleSocketsWarning(others: readonly number[] = []): string | nul
     "the socket unit, or write the address and port on which this process listens";
 }
 
-export function placeOf({ address: { hostname, port } }: InheritedSocket): string {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+export function placeOf({ address }: InheritedSocket): string {
+  return formatAuthority(address);
 }

@@ -1,4 +1,5 @@
 /** Why an address could not be listened on, for the person who starts the process. */
+import { formatAuthority } from "../lib/authority.ts";
 import { messageOf } from "../lib/message_of.ts";
 
 export type ListenErrorCode =
@@ -26,7 +27,7 @@ export class ListenError extends Error {
     cause: unknown,
   ): ListenError {
     const isPath = typeof where === "string";
-    const place = isPath ? where : `${where.hostname}:${where.port}`;
+    const place = isPath ? where : formatAuthority(where);
     const say = (code: ListenErrorCode, reason: string, hint?: string) =>
       new ListenError(code, `Cannot listen on ${place}: ${reason}`, hint, cause);
     switch ((cause as { code?: unknown } | null)?.code) {

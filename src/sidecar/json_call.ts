@@ -1,4 +1,5 @@
 /** One request to the control plane with a JSON body, and its answer. */
+import { formatAuthority } from "../lib/authority.ts";
 import { BoundedBytes } from "../lib/bounded_bytes.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Host, PendingRequest } from "../proxy/cluster/host.ts";
@@ -112,9 +113,7 @@ export class JsonCall implements PendingRequest {
     this.#finish();
     if (this.#stream !== null) this.#stream.reset();
     else this.#host.withdraw(this);
-    const { hostname, port } = this.#host.address;
-    this.#reject(
-      new ControlPlaneUnreachable(`The control plane at ${hostname}:${port} cannot be used: ${why}`),
-    );
+    const place = formatAuthority(this.#host.address);
+    this.#reject(new ControlPlaneUnreachable(`The control plane at ${place} cannot be used: ${why}`));
   }
 }

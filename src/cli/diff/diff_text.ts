@@ -1,4 +1,5 @@
 /** A difference of two configurations in words; workloads that notice the same stand together. */
+import { formatAuthority } from "../../lib/authority.ts";
 import type { Route, RouteMatch, RouteOrigin, StringMatch } from "../../model/route.ts";
 import type { TcpMatch, TcpRoute } from "../../model/tcp_route.ts";
 import { printable } from "../output.ts";
@@ -197,8 +198,8 @@ function signed(sign: "+" | "-", [first = "", ...rest]: readonly string[]): stri
   return [`    ${sign} ${first}`, ...rest.map((line) => `          ${line}`)];
 }
 
-function addressText(address: string, port: number): string {
-  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
+function addressText(hostname: string, port: number): string {
+  return formatAuthority({ hostname, port });
 }
 
 function fieldText({ field, before, after }: FieldChange): string {

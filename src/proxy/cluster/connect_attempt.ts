@@ -1,4 +1,5 @@
 /** One connection on its way: TCP, then for TLS the handshake and the check of who answered. */
+import { formatAuthority } from "../../lib/authority.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { type PeerIdentity, peerIdentity } from "../../identity/peer_identity.ts";
 import { judgeServer, type ServerVerdict } from "../../identity/server_certificate.ts";
@@ -105,8 +106,7 @@ export class ConnectAttempt implements TlsWireOwner {
     if (this.#over) return;
     const verdict = this.#judge(wire, error);
     if (!verdict.ok) {
-      const { hostname, port } = this.#address;
-      const refused = `Refused the peer at ${hostname}:${port} (${verdict.code})`;
+      const refused = `Refused the peer at ${formatAuthority(this.#address)} (${verdict.code})`;
       this.#context.warn(`${refused}: ${verdict.detail}`, "callee-refused");
       this.#fail("peer-refused");
       return;
@@ -129,8 +129,7 @@ export class ConnectAttempt implements TlsWireOwner {
       return this.#context.tlsFiles?.client(tls, alpn) ?? null;
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
-      const { hostname, port } = this.#address;
-      this.#context.warn(`No TLS to ${hostname}:${port}: ${error.message}`, "no-tls");
+      this.#context.warn(`No TLS to ${formatAuthority(this.#address)}: ${error.message}`, "no-tls");
       return null;
     }
   }
@@ -139,12 +138,13 @@ export class ConnectAttempt implements TlsWireOwner {
   #warnOfMaterial(tls: TlsClient, { message }: Error): void {
     // Here, since it needs what costs a megabyte.
     const { keyPairFault } = require("../../runtime/key_pair_check.ts") as typeof KeyPairCheck;
-    const { hostname, port, tls: settings } = this.#address;
+    const { tls: settings } = this.#address;
     const fault = tls.chain === "" ? null : keyPairFault(tls);
     const part = fault?.part ?? (tls.chain === "" ? "roots" : "chain");
     const path = settings && this.#context.tlsFiles?.pathOf(settings, part);
     const where = path == null ? "" : `${path}: `;
-    this.#context.warn(`No TLS to ${hostname}:${port}: ${where}${fault?.reason ?? message}`, "no-tls");
+    const to = formatAuthority(this.#address);
+    this.#context.warn(`No TLS to ${to}: ${where}${fault?.reason ?? message}`, "no-tls");
   }
 
   #judge(wire: TlsWire, error: Error | null): PeerIdentity | ServerVerdict {

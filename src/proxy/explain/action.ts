@@ -1,4 +1,5 @@
 /** What becomes of a request that met a route, as `explain` says it: the same decisions as the proxy's, none drawn. */
+import { formatAuthority } from "../../lib/authority.ts";
 import type { HeaderEdits, Mirror, WeightedCluster } from "../../model/route.ts";
 import type { RequestHead } from "../exchange.ts";
 import { allowedOrigin, preflightReply } from "../filters/cors.ts";
@@ -181,7 +182,7 @@ export function destinationOf(
 ): ExplainedDestination {
   const share = total === 0 ? WEIGHT_WHOLE : Math.round(weight * 10_000 / total) / 100;
   const endpoints = (mesh.endpoints.get(cluster) ?? []).map(({ address, port, workload, meshPort }) => ({
-    address: `${address.includes(":") ? `[${address}]` : address}:${port}`,
+    address: formatAuthority({ hostname: address, port }),
     workload: workload.key,
     mtls: meshPort !== null,
   }));

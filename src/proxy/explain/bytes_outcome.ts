@@ -5,7 +5,7 @@ import type { Address } from "../../runtime/wire.ts";
 import { splitAuthority } from "../cluster/authority_address.ts";
 import type { RequestHead } from "../exchange.ts";
 import type { CompiledListener } from "../route/listener_table.ts";
-import { formatAuthority } from "../tcp/server_connection.ts";
+import { formatAuthority } from "../../lib/authority.ts";
 import { destinationOf, explainAction, NO_ACTION } from "./action.ts";
 import { type BytesVerdict, bytesVerdict, type FoundPort, portOfBytes, portOfTls } from "./bytes.ts";
 import { gatewayPort } from "./gateway.ts";

@@ -1,4 +1,5 @@
 /** Port 15001: the calls of the own workload, dialled straight at the proxy or captured on their way to somewhere else. */
+import { formatAuthority } from "../../lib/authority.ts";
 import type { PortProtocol } from "../../model/port_protocol.ts";
 import { SERVER_FIRST_PORTS } from "../../model/ports.ts";
 import type { OriginalDestination } from "../../runtime/original_destination.ts";
@@ -64,7 +65,7 @@ export class OutboundListener {
     const { reception, acceptor, warnings, isOwnAddress } = this.#options;
     const { hostname, port } = destination;
     if (isOwnAddress(hostname, port)) {
-      const where = `${hostname}:${port}`;
+      const where = formatAuthority(destination);
       warnings.say(
         "own-port",
         `Closed a captured connection to ${where}, a port of this proxy: it would go in a circle`,

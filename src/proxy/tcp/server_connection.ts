@@ -5,7 +5,7 @@
  */
 import type { TimerWheel } from "../../lib/timer_wheel.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../model/limits.ts";
-import type { Address, Wire, WireOwner } from "../../runtime/wire.ts";
+import type { Wire, WireOwner } from "../../runtime/wire.ts";
 import {
   opensTunnel,
   type RequestHead,
@@ -16,11 +16,6 @@ import {
 } from "../exchange.ts";
 import { ByteWriter } from "../io/byte_writer.ts";
 import { Tunnel, type TunnelSink } from "../io/tunnel.ts";
-
-/** RFC 3986 §3.2.2: an IPv6 address stands in brackets. */
-export function formatAuthority({ hostname, port }: Address): string {
-  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-}
 
 /** The request that a connection to this authority stands for. */
 export function connectHead(authority: string): RequestHead {

@@ -1,4 +1,5 @@
 /** Health as gRPC servers tell it (`grpc.health.v1.Health/Check`, in plain text): SERVING is good. */
+import { formatAuthority } from "../../lib/authority.ts";
 import { headerValue } from "../../proxy/exchange.ts";
 import type { ProbeMethod } from "../../model/health_probe.ts";
 import { singleCall } from "../single_call.ts";
@@ -22,16 +23,16 @@ export async function checkGrpc(
   timeoutMs: number,
   { workloadAddress: hostname, clock, wheel }: CheckContext,
 ): Promise<string | null> {
-  const authority = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const address = { hostname, port };
   const body = encodeRequest(service);
   const { status, headers, trailers, body: answer } = await singleCall({
-    address: { hostname, port },
+    address,
     tls: false,
     protocol: "http2",
     head: {
       method: "POST",
       scheme: "http",
-      authority,
+      authority: formatAuthority(address),
       path: "/grpc.health.v1.Health/Check",
       headers: ["content-type", "application/grpc", "user-agent", "bowline-probe"],
       bodyLength: body.length,

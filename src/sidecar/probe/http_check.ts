@@ -1,4 +1,5 @@
 /** Health by an HTTP request (Kubernetes `httpGet`): a status from 200 to 399 is good, wherever it would lead. */
+import { formatAuthority } from "../../lib/authority.ts";
 import { type HeaderList, headerValue } from "../../proxy/exchange.ts";
 import type { ProbeMethod } from "../../model/health_probe.ts";
 import { singleCall } from "../single_call.ts";
@@ -22,8 +23,7 @@ export async function checkHttp(
   const written: HeaderList = method.headers.flat();
   const headers = written.filter((_, index) => written[index - index % 2] !== "host");
   if (headerValue(headers, "user-agent") === undefined) headers.push("user-agent", USER_AGENT);
-  const authority = headerValue(written, "host") ??
-    `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const authority = headerValue(written, "host") ?? formatAuthority({ hostname, port });
   const { status } = await singleCall({
     address: { hostname, port },
     tls,
