@@ -16,7 +16,7 @@ import { compileSnapshot } from "./compile_snapshot.ts";
 import type { CompiledSnapshot } from "./compiled_snapshot.ts";
 import type { Gateway } from "./gateway.ts";
 import type { KeySources } from "./jwt/key_sources.ts";
-import type { Side } from "./listener/connection_gate.ts";
+import type { OlderConnections, Side } from "./listener/connection_gate.ts";
 import { MESH_TLS } from "./listener/mesh_peers.ts";
 import type { PlainInboundListener } from "./listener/plain_inbound_listener.ts";
 import type { ProxyOptions, ProxyRefusals, SidecarAddresses } from "./proxy_options.ts";
@@ -37,6 +37,8 @@ export class Proxy {
   /** Sides whose ports are open. */
   readonly #open = new Set<Side>();
   #listens = false;
+  /** What drains while the ports of its side stay open. */
+  readonly #older = new Map<Side, OlderConnections>();
   /** What was told of inherited sockets that nobody serves. */
   #idleSockets: string | null = null;
   /** Null until a rule about tokens asks for keys. */
@@ -169,12 +171,28 @@ export class Proxy {
 
   /**
    * Lets what is in flight on a side end, whose ports were closed before; resolves when all is over or the time is up.
+   * What is left of what drainOlder() gave its time is broken off.
    */
   async drainSide(side: Side, timeoutMs: number): Promise<void> {
+    this.#older.get(side)?.cut();
+    this.#parts.gate.drain(side);
+    await this.#while(() => this.#parts.gate.open(side) > 0, timeoutMs);
+  }
+
+  /**
+   * Lets what is in flight on a side end while its ports stay open; resolves when that is over, whatever has come in the
+   * meantime, or the time is up.
+   */
+  async drainOlder(side: Side, timeoutMs: number): Promise<void> {
+    const older = this.#parts.gate.drainOlder(side);
+    this.#older.set(side, older);
+    await this.#while(() => !older.areOver(), timeoutMs);
+  }
+
+  async #while(goesOn: () => boolean, timeoutMs: number): Promise<void> {
     const { clock } = this.#options;
     const until = clock.monotonic() + timeoutMs;
-    this.#parts.gate.drain(side);
-    while (this.#parts.gate.open(side) > 0 && clock.monotonic() < until) {
+    while (goesOn() && clock.monotonic() < until) {
       await new Promise<void>((resolve) => clock.after(DRAIN_LOOK_MS, resolve));
     }
   }
@@ -185,15 +203,18 @@ export class Proxy {
   }
 
   /**
-   * Stops accepting and lets what is in flight end; what is left when the time is up is broken off. The own workload's
-   * door closes last: it may need calls of its own to answer what is in flight.
+   * Stops accepting and lets what is in flight end; what is left when the time is up is broken off, but for calls that came
+   * late. The own workload's door closes last: it may need calls of its own to answer what is in flight.
    */
   async drain(timeoutMs: number): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, addresses } = this.#options;
     const until = clock.monotonic() + timeoutMs;
     for (const side of SIDES) {
+      const lateMs = lateCallsMs(side, addresses, timeoutMs);
+      const olderMs = until - clock.monotonic();
+      if (lateMs > 0 && olderMs > 0) await this.drainOlder(side, olderMs);
       this.stopListening(side);
-      await this.drainSide(side, until - clock.monotonic());
+      await this.drainSide(side, Math.max(until - clock.monotonic(), lateMs));
     }
     this.cut();
   }
@@ -209,6 +230,18 @@ const STATUS_PORTS = [PORTS.admin, PORTS.health, PORTS.metrics];
 
 /** In the order in which they drain. */
 export const SIDES = ["inbound", "outbound"] as const;
+
+/** Calls that come while older ones drain have at least this long once the ports are closed. */
+export const LATE_CALLS_MS = 5_000;
+
+/**
+ * The same for one side, no longer than all of the drain; 0: its ports close before anything drains. They stay open where
+ * callers have nobody else to call, as the own workload and a gateway's clients: what is in flight may take all of the
+ * time. The mesh was told to call elsewhere.
+ */
+export function lateCallsMs(side: Side, addresses: SidecarAddresses | null, drainMs: number): number {
+  return side === "outbound" || addresses === null ? Math.min(LATE_CALLS_MS, drainMs) : 0;
+}
 
 /** How often a drain looks whether everything is over. */
 const DRAIN_LOOK_MS = 50;

@@ -12,6 +12,7 @@ import { DISCOVERY_PROTOCOL } from "../model/discovery.ts";
 import type { Limits } from "../model/limits.ts";
 import { PORTS } from "../model/ports.ts";
 import type { ProxySettings, Snapshot } from "../model/snapshot.ts";
+import { LATE_CALLS_MS } from "../proxy/proxy.ts";
 import { claimSocket } from "../runtime/claim_socket.ts";
 import { prepareDataDirectory } from "../runtime/data_directory.ts";
 import type { HttpServer } from "../runtime/http_server.ts";
@@ -141,7 +142,7 @@ export class Sidecar {
 
   /** The longest that stop() takes. */
   get stopMs(): number {
-    return LEAVE_MS + this.#options.limits.drainMs + CLOSE_MS;
+    return LEAVE_MS + this.#options.limits.drainMs + LATE_CALLS_MS + CLOSE_MS;
   }
 
   /** Why it does not serve; null when it does. */

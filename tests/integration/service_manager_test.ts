@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSyn
 import { join } from "node:path";
 import { startEcho } from "./apps.ts";
 import { BOWLINE, Bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
-import { exchange } from "./clients.ts";
+import { exchange, RawConnection } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 import { keepSocket, NotifySocket, withSockets } from "./service_manager.ts";
@@ -18,14 +18,17 @@ const mesh = new Mesh("127.0.94");
 const CLIENT = mesh.address(10);
 const STORE = mesh.address(11);
 
+/** What it listens at over all restarts, and a port that it knows nothing of. */
+const kept = withSockets([15001, 15009, 15021].map((port) => keepSocket(CLIENT, port)));
+
 endEverythingAfterwards();
 
 beforeAll(async () => {
   mesh.write("mesh.yaml", service("store"), workload("client", CLIENT), workload("store", STORE));
   await mesh.startControlPlane();
   // A sidecar takes what it is given for its other ports too: here TLS begins on a socket that it did not open.
-  const kept = withSockets([keepSocket(STORE, 15008), keepSocket(STORE, 15006)]);
-  const store = await mesh.startSidecar("shop/store", { at: 11, ...kept });
+  const sockets = withSockets([keepSocket(STORE, 15008), keepSocket(STORE, 15006)]);
+  const store = await mesh.startSidecar("shop/store", { at: 11, ...sockets });
   expect(store.stderr).not.toContain("Nobody serves");
   await startEcho("store", STORE);
 });
@@ -56,7 +59,6 @@ class NewConnections {
 }
 
 scenario("restarts on a socket that is kept, and no call is refused", async () => {
-  const kept = withSockets([keepSocket(CLIENT, 15001), keepSocket(CLIENT, 15009), keepSocket(CLIENT, 15021)]);
   let sidecar = await mesh.startSidecar("shop/client", { at: 10, ...kept });
   await sidecar.says(`Nobody serves ${CLIENT}:15009 (second.socket), inherited`);
   const load = new NewConnections();
@@ -72,6 +74,25 @@ scenario("restarts on a socket that is kept, and no call is refused", async () =
   await sidecar.end();
 });
 
+scenario("takes calls for as long as a tunnel keeps it from ending", async () => {
+  for (const workers of [1, 2]) {
+    const sidecar = await mesh.startSidecar("shop/client", { at: 10, ...kept, workers, tokenFile: null });
+    const tunnel = new RawConnection(CLIENT, 15001);
+    tunnel.send("CONNECT store:8080 HTTP/1.1\r\nHost: store:8080\r\n\r\n");
+    await tunnel.read(/^HTTP\/1\.1 200 /);
+    sidecar.child.kill("SIGTERM");
+    await sidecar.says("a second signal forces");
+    await until("it drains", async () => !await mesh.isReady(10));
+    const load = new NewConnections();
+    await until("calls are answered", () => load.answered > CALLS);
+    expect(sidecar.isAlive).toBe(true);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+    tunnel.close();
+    expect(await sidecar.endsByItself()).toBe(0);
+  }
+});
+
 scenario("tells when it serves, that it is alive, and that it stops", async () => {
   const manager = new NotifySocket(join(mesh.directory, "notify"));
   const env = { NOTIFY_SOCKET: join(mesh.directory, "notify"), WATCHDOG_USEC: "100000" };
@@ -83,9 +104,9 @@ scenario("tells when it serves, that it is alive, and that it stops", async () =
   const soFar = manager.heard.length;
   await until("it goes on to say that it is alive", () => manager.heard.length > soFar + 5);
   expect(await sidecar.end()).toBe(0);
-  // 5 s for the others to hear of it, 30 s for what is in flight, 5 s for the rest.
+  // 5 s for the others to hear of it, 30 s for what is in flight, 5 s for late calls, 5 s for the rest.
   expect(states().at(-1)).toBe(
-    "STOPPING=1\nSTATUS=Stopping; what is in flight may end\nEXTEND_TIMEOUT_USEC=40000000",
+    "STOPPING=1\nSTATUS=Stopping; what is in flight may end\nEXTEND_TIMEOUT_USEC=45000000",
   );
 });
 

@@ -34,6 +34,13 @@ interface Held {
   readonly openedAtMs: number;
 }
 
+/** Those that were open at some moment. */
+export interface OlderConnections {
+  areOver(): boolean;
+  /** Breaks off what is in flight on those that are left. */
+  cut(): void;
+}
+
 /** Connections that were refused or closed since the start, by the cap that they hit. */
 export interface ConnectionRefusals {
   /** Refused with 503, or closed in TLS. */
@@ -133,7 +140,20 @@ export class ConnectionGate {
     this.#drainThose((door) => door.side === side);
   }
 
-  /** The same for what came in by one door, for so long; what is left by then is broken off. */
+  /** Lets end what is in flight on that side now; what comes later is as ever. */
+  drainOlder(side: Side): OlderConnections {
+    const older = [...this.#proven].filter(([, door]) => door.side === side).map(([connection]) =>
+      connection
+    );
+    for (const connection of older) connection.drain();
+    const left = () => older.filter((connection) => this.#proven.has(connection));
+    return {
+      areOver: () => left().length === 0,
+      cut: () => left().forEach((connection) => connection.cut()),
+    };
+  }
+
+  /** Lets end what came in by one door, for so long; what is left by then is broken off. */
   drainDoor(door: Door, timeoutMs: number): void {
     door.closed = true;
     this.#drainThose((other) => other === door);

@@ -7,6 +7,7 @@ import type { DataPlaneSettings } from "../data_plane.ts";
 import { changedSnapshot } from "../snapshot_change.ts";
 import {
   type Drain,
+  type DrainOlder,
   type FromWorker,
   NOTHING_COUNTED,
   readToWorker,
@@ -27,6 +28,7 @@ export type WorkerProxy = Pick<
   | "listen"
   | "stopListening"
   | "drainSide"
+  | "drainOlder"
   | "drain"
   | "cut"
   | "edges"
@@ -110,8 +112,9 @@ export class Worker {
         this.#proxy?.stopListening(message.side);
         return this.#options.send({ type: "done", id: message.id });
       case "drain":
-        void this.#drain(message);
-        return;
+        return this.#drain(message, this.#proxy?.drainSide(message.side, message.timeoutMs));
+      case "drain-older":
+        return this.#drain(message, this.#proxy?.drainOlder(message.side, message.timeoutMs));
       case "end":
         this.#proxy?.cut();
         this.#options.send(
@@ -132,9 +135,8 @@ export class Worker {
     else warming.then(finish).catch((error: unknown) => this.#fail(error));
   }
 
-  async #drain({ id, side, timeoutMs }: Drain): Promise<void> {
-    await this.#proxy?.drainSide(side, timeoutMs);
-    this.#options.send({ type: "done", id });
+  #drain({ id }: Drain | DrainOlder, drained: Promise<void> = Promise.resolve()): void {
+    void drained.then(() => this.#options.send({ type: "done", id }));
   }
 
   #counts(): WorkerCounts {

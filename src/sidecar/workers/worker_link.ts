@@ -7,6 +7,7 @@ import {
   type Close,
   type Collect,
   type Drain,
+  type DrainOlder,
   type End,
   type OpenTap,
   readFromWorker,
@@ -29,7 +30,7 @@ export interface WorkerLinkEvents {
   ended(reason: string): void;
 }
 
-type Question = Unnumbered<Start | Change | Collect | Close | Drain | End>;
+type Question = Unnumbered<Start | Change | Collect | Close | Drain | DrainOlder | End>;
 type Unnumbered<Message> = Message extends unknown ? Omit<Message, "id"> : never;
 
 export class WorkerLink {

@@ -17,7 +17,7 @@ import { NO_REFUSALS } from "./refusal_sums.ts";
 import type { SnapshotChange } from "../snapshot_change.ts";
 
 /** What has an `id` is answered with that id, in any order. */
-export type ToWorker = Start | Change | UseIdentity | OpenTap | Collect | Close | Drain | End;
+export type ToWorker = Start | Change | UseIdentity | OpenTap | Collect | Close | Drain | DrainOlder | End;
 export type FromWorker = Greeting | Done | Counts | Failure;
 
 /** Everything that a worker needs to serve. Answered by Done once it listens. */
@@ -60,9 +60,17 @@ export interface Close {
   readonly side: Side;
 }
 
-/** Answered by Done when nothing is in flight any more on that side, or the time is up. */
+/** Answered by Done when nothing is in flight any more on that side, which was closed before, or the time is up. */
 export interface Drain {
   readonly type: "drain";
+  readonly id: number;
+  readonly side: Side;
+  readonly timeoutMs: number;
+}
+
+/** Answered by Done when what is in flight now on that side, which stays open, is over, or the time is up. */
+export interface DrainOlder {
+  readonly type: "drain-older";
   readonly id: number;
   readonly side: Side;
   readonly timeoutMs: number;
@@ -126,7 +134,9 @@ export const NOTHING_COUNTED: WorkerCounts = {
 export function readToWorker(value: unknown): ToWorker {
   const message = value as ToWorker;
   const known = isObject(value) &&
-    ["start", "change", "identity", "tap", "collect", "close", "drain", "end"].includes(message.type);
+    ["start", "change", "identity", "tap", "collect", "close", "drain", "drain-older", "end"].includes(
+      message.type,
+    );
   if (known && (message.type === "identity" || message.type === "tap" || Number.isInteger(message.id))) {
     return message;
   }

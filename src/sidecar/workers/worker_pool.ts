@@ -7,7 +7,7 @@ import type { Random } from "../../lib/prng.ts";
 import type { ShutPort } from "../../model/shut_port.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
 import { checkSnapshot } from "../../proxy/check_snapshot.ts";
-import { SIDES } from "../../proxy/proxy.ts";
+import { lateCallsMs, SIDES } from "../../proxy/proxy.ts";
 import type { ProxyRefusals, SidecarAddresses } from "../../proxy/proxy_options.ts";
 import type { ListenAddress, Listener } from "../../runtime/socket.ts";
 import type { TlsMaterial } from "../../runtime/tls_options.ts";
@@ -137,14 +137,19 @@ export class WorkerPool implements DataPlane {
   }
 
   async drain(timeoutMs: number): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, settings: { addresses } } = this.#options;
     const until = clock.monotonic() + timeoutMs;
     this.#release();
     for (const side of SIDES) {
+      const lateMs = lateCallsMs(side, addresses, timeoutMs);
+      const olderMs = until - clock.monotonic();
+      if (lateMs > 0 && olderMs > 0) {
+        await this.#within(olderMs + DRAIN_GRACE_MS, (slot) => slot.drainOlder(side, olderMs));
+      }
       // All of them first: whoever is told to connect anew must not come to one that is about to close, since the
       // kernel resets what a port has not accepted yet.
       await this.#within(CLOSE_WAIT_MS, (slot) => slot.close(side));
-      const leftMs = until - clock.monotonic();
+      const leftMs = Math.max(until - clock.monotonic(), lateMs);
       await this.#within(leftMs + DRAIN_GRACE_MS, (slot) => slot.drain(side, leftMs));
     }
     await Promise.all(this.#slots.map((slot) => slot.end()));

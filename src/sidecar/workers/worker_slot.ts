@@ -152,6 +152,11 @@ export class WorkerSlot {
     if (this.#started) await this.#link?.ask({ type: "drain", side, timeoutMs });
   }
 
+  /** Resolves when what is in flight now on a side that stays open is over, or the worker is gone. */
+  async drainOlder(side: Side, timeoutMs: number): Promise<void> {
+    if (this.#started) await this.#link?.ask({ type: "drain-older", side, timeoutMs });
+  }
+
   /** Resolves when the worker, which was closed before, is gone. */
   async end(): Promise<void> {
     const link = this.#link;

@@ -389,19 +389,44 @@ describe("caps", () => {
 });
 
 describe("drain", () => {
-  test("Proxy.drain() answers what is in flight, takes nothing new, and ends when all is over", async () => {
+  /** One that has a call in flight. */
+  async function startDraining(timeoutMs: number) {
     const port = freePort();
     const draining = proxyOf(callerLeaf, port, freePort());
     draining.apply(shopSnapshot({ ...endpoint(1), address: HERE, port: upstreamPort() }));
     draining.listen();
-    const slow = call("/held", undefined, port);
+    const older = call("/held", undefined, port);
     await until(() => held.length === 1);
-    const drained = draining.drain(5_000);
-    await expect(call("/x", undefined, port)).rejects.toThrow();
-    held.pop()?.();
-    const { status, headers } = await slow;
-    expect([status, headers.connection]).toEqual([200, "close"]);
+    const drained = draining.drain(timeoutMs);
+    const closes = async () => {
+      while (await call("/x", undefined, port).then(() => true, () => false)) await Bun.sleep(5);
+    };
+    return { port, draining, older, drained, closes };
+  }
+
+  test("Proxy.drain() lets the own workload call until older calls are over, and answers all", async () => {
+    const { port, draining, older, drained, closes } = await startDraining(30_000);
+    expect((await call("/x", undefined, port)).status).toBe(200);
+    const late = call("/held", undefined, port);
+    await until(() => held.length === 2);
+    held.shift()?.();
+    expect((await older).headers.connection).toBe("close");
+    await closes();
+    held.shift()?.();
+    expect((await late).status).toBe(200);
     await drained;
     expect(draining.connections).toBe(0);
+  });
+
+  test("Proxy.drain() breaks off older calls when the time is up, and not those that came late", async () => {
+    const { port, older, drained, closes } = await startDraining(1_000);
+    const broken = older.then(() => false, () => true);
+    const late = call("/held", undefined, port);
+    await until(() => held.length === 2);
+    await closes();
+    expect(await broken).toBe(true);
+    held.splice(0).forEach((answer) => answer());
+    expect((await late).status).toBe(200);
+    await drained;
   });
 });

@@ -124,6 +124,23 @@ describe("ConnectionGate", () => {
     expect(told).toEqual(["silent drains", "outbound drains", "other drains"]);
   });
 
+  test("drainOlder() tells what carries requests on one side, and knows it from what comes later", () => {
+    const gate = gateOf({});
+    const told: string[] = [];
+    const gone = gate.holdProven(proven(told, "gone"), OUTBOUND);
+    const stays = gate.holdProven(proven(told, "stays"), OUTBOUND);
+    gate.holdProven(proven(told, "inbound"), INBOUND);
+    gate.holdSilent(unproven(told, "silent"), OUTBOUND);
+    const older = gate.drainOlder("outbound");
+    gate.holdProven(proven(told, "late"), OUTBOUND);
+    gate.releaseProven(gone);
+    expect(older.areOver()).toBe(false);
+    older.cut();
+    expect(told).toEqual(["gone drains", "stays drains", "stays is cut"]);
+    gate.releaseProven(stays);
+    expect(older.areOver()).toBe(true);
+  });
+
   test("drainDoor() tells what came in by the door and what comes of it, and cuts what is left when the time is up", () => {
     const clock = new ManualClock();
     const gate = gateOf({}, clock);

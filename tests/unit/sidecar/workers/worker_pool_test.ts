@@ -5,6 +5,7 @@ import { ManualClock } from "../../../../src/lib/clock.ts";
 import { Prng } from "../../../../src/lib/prng.ts";
 import type { ShutPort } from "../../../../src/model/shut_port.ts";
 import type { Snapshot } from "../../../../src/model/snapshot.ts";
+import { LATE_CALLS_MS } from "../../../../src/proxy/proxy.ts";
 import { ChildStartError } from "../../../../src/runtime/child_process.ts";
 import { NO_REFUSALS } from "../../../../src/sidecar/workers/refusal_sums.ts";
 import { SILENT_LOOKS_MAX } from "../../../../src/sidecar/workers/worker_link.ts";
@@ -75,8 +76,8 @@ function build(workers = 2, more: Partial<WorkerPoolOptions> = {}) {
 }
 
 /** A pool whose workers all serve FIRST. */
-async function serving(count = 2) {
-  const built = build(count);
+async function serving(count = 2, more: Partial<WorkerPoolOptions> = {}) {
+  const built = build(count, more);
   built.pool.listen();
   built.pool.useIdentity(IDENTITY);
   const applied = built.pool.apply(FIRST);
@@ -393,7 +394,14 @@ describe("WorkerPool.drain()", () => {
     const { pool, workers, clock } = await serving();
     const drained = pool.drain(30_000);
     const heard = () => workers.map(({ heard }) => ({ ...heard.at(-1), id: 0 }));
-    for (const [side, leftMs] of [["inbound", 30_000], ["outbound", 29_000]] as const) {
+    for (const [side, leftMs] of [["inbound", 30_000], ["outbound", 28_000]] as const) {
+      // The own workload calls on for as long as it may.
+      if (side === "outbound") {
+        const older = { type: "drain-older", id: 0, side, timeoutMs: 29_000 };
+        expect(heard()).toEqual([older, older]);
+        clock.advance(COLLECT_INTERVAL_MS);
+        for (const worker of workers) await worker.answers("drain-older");
+      }
       const close = { type: "close", id: 0, side };
       expect(heard()).toEqual([close, close]);
       await workers[0]?.answers("close");
@@ -414,10 +422,26 @@ describe("WorkerPool.drain()", () => {
     expect([workers.length, clock.pending]).toEqual([2, 0]);
   });
 
+  test("leaves a gateway's ports open until what was in flight is over", async () => {
+    const { pool, workers } = await serving(1, { settings: { ...SETTINGS, addresses: null } });
+    void pool.drain(30_000);
+    await settle();
+    expect(workers[0]?.types.at(-1)).toBe("drain-older");
+    await workers[0]?.answers("drain-older");
+    expect(workers[0]?.heard.at(-1)).toMatchObject({ type: "close", side: "inbound" });
+  });
+
   test("ends a worker that says nothing any more when the time is up", async () => {
     const { pool, workers, clock } = await serving(1);
     const drained = pool.drain(5_000);
-    for (const ms of [CLOSE_WAIT_MS, 5_000 - CLOSE_WAIT_MS + DRAIN_GRACE_MS, CLOSE_WAIT_MS, DRAIN_GRACE_MS]) {
+    for (
+      const ms of [
+        CLOSE_WAIT_MS,
+        5_000 - CLOSE_WAIT_MS + DRAIN_GRACE_MS,
+        CLOSE_WAIT_MS,
+        LATE_CALLS_MS + DRAIN_GRACE_MS,
+      ]
+    ) {
       clock.advance(ms);
       await settle();
     }

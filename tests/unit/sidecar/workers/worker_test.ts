@@ -78,6 +78,11 @@ class FakeProxy implements WorkerProxy {
     return this.drained.promise;
   }
 
+  drainOlder(side: Side, timeoutMs: number): Promise<void> {
+    this.did.push(`drain older ${side} ${timeoutMs}`);
+    return this.drained.promise;
+  }
+
   cut(): void {
     this.did.push("cut");
   }
@@ -198,6 +203,9 @@ describe("Worker", () => {
     proxy.drained.resolve();
     await settle();
     expect(said.at(-1)).toEqual({ type: "done", id: 3 });
+    worker.receive({ type: "drain-older", id: 5, side: "outbound", timeoutMs: 20_000 });
+    await settle();
+    expect([proxy.did.at(-1), said.at(-1)]).toEqual(["drain older outbound 20000", { type: "done", id: 5 }]);
   });
 
   test("ends with its last numbers", () => {
