@@ -14,6 +14,7 @@ import {
 } from "../exchange.ts";
 import { type ConnectionTerms, TERMS_DEFAULT } from "../connection_terms.ts";
 import type { UpstreamConnection, UpstreamOwner } from "../upstream_connection.ts";
+import { AwaitedUpgrade } from "./awaited_upgrade.ts";
 import { Http2Connection } from "./connection.ts";
 import type { FieldSection } from "./field_section.ts";
 import { ErrorCode, PREFACE, Setting, STREAM_ID_MAX } from "./frames.ts";
@@ -41,6 +42,10 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   #proven = false;
   readonly #keepalive: Keepalive;
   readonly #streamsMax: number;
+  /** The peer has said its settings. */
+  #settled = false;
+  /** Upgrades from before that. */
+  readonly #awaited = new Set<AwaitedUpgrade>();
 
   constructor(
     wire: Wire,
@@ -68,11 +73,46 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   /** Requests that it takes now. */
   get capacity(): number {
     if (this.#retired || this.isOver || this.writer.unsent > UNSENT_BYTES_MAX) return 0;
-    return Math.max(0, Math.min(this.peerStreamsMax, this.#streamsMax) - this.streams.size);
+    const taken = this.streams.size + this.#awaited.size;
+    return Math.max(0, Math.min(this.peerStreamsMax, this.#streamsMax) - taken);
+  }
+
+  override get isBusy(): boolean {
+    return super.isBusy || this.#awaited.size > 0;
   }
 
   /** `ended`: it has no body. There must be capacity. */
   request(handler: ClientHandler, head: RequestHead, ended: boolean): ClientStream {
+    if (head.tunnel === "websocket" && !this.takesUpgrades) return this.#awaitSettings(handler, head);
+    return this.#send(handler, head, ended);
+  }
+
+  /** RFC 8441 §3: no upgrade for a peer that has not said that it takes them. */
+  #awaitSettings(handler: ClientHandler, head: RequestHead): ClientStream {
+    const upgrade = new AwaitedUpgrade(handler, head, (one) => this.#withdraw(one));
+    if (!this.#settled) {
+      this.#awaited.add(upgrade);
+      this.#keepalive.streamOpened();
+    } else queueMicrotask(() => upgrade.refuse("refused"));
+    return upgrade;
+  }
+
+  #withdraw(upgrade: AwaitedUpgrade): void {
+    if (this.#awaited.delete(upgrade)) this.onStreamsChanged();
+  }
+
+  protected override onSettings(): void {
+    this.#settled = true;
+    const awaited = [...this.#awaited];
+    this.#awaited.clear();
+    for (const upgrade of awaited) {
+      if (this.takesUpgrades) upgrade.send((handler, head) => this.#send(handler, head, false));
+      else upgrade.refuse("refused");
+    }
+    if (awaited.length > 0) this.onStreamsChanged();
+  }
+
+  #send(handler: ClientHandler, head: RequestHead, ended: boolean): ClientStream {
     const stream = new Http2ClientStream(this, this.nextId, this.windows.initial, handler, head, ended);
     this.nextId += 2;
     this.open(stream);
@@ -212,7 +252,7 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   }
 
   protected override onStreamsChanged(): void {
-    if (this.streams.size === 0) {
+    if (!this.isBusy) {
       if (this.#retired) return this.fail(ErrorCode.NoError, "http2.retired");
       this.rest();
     }
@@ -227,6 +267,8 @@ export class Http2ClientConnection extends Http2Connection implements UpstreamCo
   protected override onGone(): void {
     this.#keepalive.stop();
     this.#owner.onGone(this);
+    for (const upgrade of this.#awaited) upgrade.refuse("closed");
+    this.#awaited.clear();
   }
 }
 

@@ -29,6 +29,8 @@ export abstract class Http2Connection extends Http2Streams {
     tooLarge: boolean,
   ): void;
   protected abstract onGoAway(lastStreamId: number, code: number): void;
+  /** The peer's settings have changed, or come for the first time. */
+  protected onSettings(): void {}
   /** The answer to a PING of ours. */
   protected onPingAck(): void {}
   /** True for an identifier that neither side has used yet. */
@@ -177,6 +179,7 @@ export abstract class Http2Connection extends Http2Streams {
     this.frames.settingsAck();
     // After the answer: what goes out from here on obeys the new values.
     this.windows.flush();
+    this.onSettings();
     return this.#answered("http2.settings_flood");
   }
 

@@ -26,6 +26,8 @@ export interface PeerSettingsTarget {
   readonly streams: StreamTable<Http2Stream>;
   /** The peer's SETTINGS_ENABLE_PUSH may not be above it: only a client may say 1. */
   readonly enablePushMax: 0 | 1;
+  /** The peer takes extended CONNECT (RFC 8441 §3). */
+  takesUpgrades: boolean;
   /** The peer's limit on streams that we open. */
   setStreamsMax(streams: number): void;
 }
@@ -42,6 +44,9 @@ export function applySetting(
       return null;
     case Setting.EnablePush:
       return value > target.enablePushMax ? protocolError("http2.enable_push") : null;
+    case Setting.EnableConnectProtocol:
+      target.takesUpgrades = value === 1;
+      return value > 1 ? protocolError("http2.enable_connect_protocol") : null;
     case Setting.MaxConcurrentStreams:
       target.setStreamsMax(value);
       return null;

@@ -35,6 +35,7 @@ export abstract class Http2Streams extends FramedWire implements PeerSettingsTar
   /** The peer's limit on streams that we open. */
   protected peerStreamsMax = Infinity;
   readonly enablePushMax: 0 | 1 = 1;
+  takesUpgrades = false;
   protected readonly receiveWindow: ReceiveWindow;
   /** What the windows of streams may still grow by. */
   #growthBytes: number;

@@ -39,7 +39,7 @@ describe("Http2ClientConnection: deadlines", () => {
   });
 
   test("so is one that never says whether it grants a tunnel", async () => {
-    const up = await Http2Upstream.greeted();
+    const up = await Http2Upstream.greeted([8, 1]);
     const { response } = up.request({ tunnel: "websocket", bodyLength: -1 });
     up.clock.advance(301_000);
     expect(response.reset).toEqual(["timeout", true]);

@@ -37,14 +37,14 @@ describe("an upgrade that is answered like any other request", () => {
   const FIELDS = ["content-length", "2", "x-bowline-status"];
 
   test("Http2ClientConnection finds the status again, and no tunnel", async () => {
-    const up = await Http2Upstream.greeted();
+    const up = await Http2Upstream.greeted([8, 1]);
     const { response } = up.request({ tunnel: "websocket", bodyLength: -1 });
     up.answer(headers(1, [":status", "502", ...FIELDS, "200"]), data(1, "ok", true));
     expect(response).toMatchObject({ head: { status: 200, headers: [] }, body: "ok", ended: true });
   });
 
   test.each(["403", "101", "2000", ""])("Http2ClientConnection believes no status %p", async (status) => {
-    const up = await Http2Upstream.greeted();
+    const up = await Http2Upstream.greeted([8, 1]);
     const { response } = up.request({ tunnel: "websocket", bodyLength: -1 });
     up.answer(headers(1, [":status", "502", ...FIELDS, status]), data(1, "ok", true));
     expect(response).toMatchObject({ head: { status: 502, headers: [] }, body: "ok", ended: true });
