@@ -22,7 +22,7 @@ import { ClusterCompiler, type EdgeTo } from "./cluster/cluster_compiler.ts";
 import type { Host } from "./cluster/host.ts";
 import type { HostTable } from "./cluster/host_table.ts";
 import { poolName } from "./cluster/pool_limits.ts";
-import type { AddressesOf } from "./cluster/dns/resolved_endpoints.ts";
+import type { NameAddresses } from "./cluster/dns/resolved_endpoints.ts";
 import { Authorizer } from "./ext_authz/authorizer.ts";
 import { describePeer } from "./mesh_headers.ts";
 import type { KeySource } from "./jwt/key_source.ts";
@@ -57,21 +57,20 @@ export interface CompileContext {
   readonly deliverTo: string;
   /** Where the keys of issuers come from, and what counts the tokens that are being verified. @default nobody is asked */
   readonly tokenKeys?: TokenKeys;
-  /** Addresses of endpoints that are names. @default names are looked up by whoever connects */
-  readonly addressesOf?: AddressesOf;
+  /** Of endpoints that are names. @default names are looked up by whoever connects */
+  readonly names?: NameAddresses;
 }
 
 /** Throws when a resource cannot be compiled; nothing is changed then but hosts that were made and are not used. */
 export function compileSnapshot(snapshot: Snapshot, context: CompileContext): CompiledSnapshot {
-  const { hosts, random, clock, wheel, edges, previous, deliverTo, addressesOf } = context;
+  const { hosts, random, clock, wheel, edges, previous, deliverTo, names } = context;
   const sorted = sortResources(snapshot);
   const { settings, endpointSets } = sorted;
   const edgeTo = edgesFrom(edges, settings.workload);
   const place = { locality: settings.locality ?? "", labels: settings.labels ?? {} };
-  const named = addressesOf === undefined ? {} : { addressesOf };
   const compiler = new ClusterCompiler({
     ...{ random, clock, wheel, hosts, place, endpointSets, edgeTo },
-    ...named,
+    ...(names === undefined ? {} : { names }),
   });
   const unchanged = (key: ResourceKey) => previous?.snapshot.get(key)?.version === snapshot.get(key)?.version;
   const sameSelf = sameCaller(settings, previous?.settings);

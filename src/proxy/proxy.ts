@@ -81,7 +81,7 @@ export class Proxy {
         of: (rule) => (this.#keys ??= parts.createKeySources()).of(rule),
         verifications: this.#verifications,
       },
-      addressesOf: (name) => parts.names.addressesOf(name),
+      names: parts.names,
     });
     parts.current = compiled;
     this.#keys?.retain(compiled.settings.jwtRules ?? []);

@@ -300,6 +300,24 @@ describe("names", () => {
   });
 });
 
+describe("an edit with a name about which the name server is silent", () => {
+  scenario("serves without it, and who calls by the name waits for the answer", async () => {
+    for (const name of ["late.test", "never.test"]) {
+      dns.silent.add(name);
+      dns.records.set(name, [mesh.address(41)]);
+    }
+    dns.records.set("prompt.test", [mesh.address(42)]);
+    const names = ["late.test", "never.test", "prompt.test"];
+    mesh.write("late.yaml", ...names.map((name) => external(name, "resolution: DNS", 8080)));
+    await until("the edit serves", async () => (await answers("prompt.test", 1))[0] === "second");
+    const late = call("late.test");
+    const never = call("never.test");
+    dns.silent.delete("late.test");
+    expect(who(await late)).toBe("first");
+    expect((await never).headers["x-bowline-reply"]?.[0]).toStartWith("DF ");
+  });
+});
+
 describe("REGISTRY_ONLY", () => {
   scenario("only declared hosts are reached, a wildcard's among them", async () => {
     expect((await call("example.org")).status).toBe(502);

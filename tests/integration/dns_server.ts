@@ -13,6 +13,8 @@ const SAME_NAME = 0xc00c;
 export class DnsServer {
   /** IPv4 addresses by lower-case name. */
   readonly records = new Map<string, readonly string[]>();
+  /** Names about which it says nothing at all. */
+  readonly silent = new Set<string>();
   readonly ttlSeconds: number;
   /** How often each name was asked for, by lower-case name. */
   readonly asked = new Map<string, number>();
@@ -25,7 +27,11 @@ export class DnsServer {
     const socket = await Bun.udpSocket({
       hostname: address,
       port: PORT,
-      socket: { data: (socket, query, port, from) => void socket.send(this.#answer(query), port, from) },
+      socket: {
+        data: (socket, query, port, from) => {
+          if (!this.silent.has(readName(query).name)) socket.send(this.#answer(query), port, from);
+        },
+      },
     });
     afterwards(() => socket.close());
   }

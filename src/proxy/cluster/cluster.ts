@@ -17,6 +17,7 @@ const OTHER_ENDPOINT_PICKS_MAX = 5;
 const LOCALITY_ATTEMPTS = 2;
 
 const NONE: readonly ClusterEndpoint[] = [];
+const NEVER = (): null => null;
 
 export interface ClusterContext extends PoolContext {
   readonly wheel: TimerWheel;
@@ -34,6 +35,8 @@ export interface ClusterParts {
   readonly pool?: string | null;
   /** Some endpoint is a name: where there is none, DNS may be why. @default false */
   readonly hasNames?: boolean;
+  /** Where some endpoint is a name: as `CompiledCluster.firstAnswer`. @default none is waited for */
+  firstAnswer?(): Promise<void> | null;
 }
 
 export class CompiledCluster implements ClusterParts {
@@ -46,6 +49,8 @@ export class CompiledCluster implements ClusterParts {
   /** What requests are hashed by; null: they are not. */
   readonly hashPolicy: HashPolicy | null;
   readonly hasNames: boolean;
+  /** Resolves when there may be endpoints where there are none yet, since DNS was still to be heard; null: it was heard. */
+  readonly firstAnswer: () => Promise<void> | null;
   /** For counters; null: nobody is ejected. */
   outlier: OutlierDetector | null;
   #pools: EndpointPools<ClusterEndpoint>;
@@ -68,6 +73,7 @@ export class CompiledCluster implements ClusterParts {
     this.limits = limits;
     this.pool = parts.pool ?? null;
     this.hasNames = parts.hasNames === true;
+    this.firstAnswer = parts.firstAnswer ?? NEVER;
     this.#context = context;
     const hashes = cluster.balancer === "RING_HASH" || cluster.balancer === "MAGLEV";
     this.hashPolicy = hashes && cluster.hash !== undefined

@@ -5,7 +5,7 @@ import type { HttpProtocol } from "../../model/port_protocol.ts";
 import { type Edge, UNKNOWN_WORKLOAD } from "../../telemetry/edge_metrics.ts";
 import { type ClusterContext, CompiledCluster } from "./cluster.ts";
 import { ClusterEndpoint } from "./cluster_endpoint.ts";
-import { type AddressesOf, namesOf, resolvedEndpoints } from "./dns/resolved_endpoints.ts";
+import { type NameAddresses, namesOf, resolvedEndpoints } from "./dns/resolved_endpoints.ts";
 import type { HostTable } from "./host_table.ts";
 import { PoolLimits, poolName } from "./pool_limits.ts";
 
@@ -18,8 +18,8 @@ export interface ClusterCompilerOptions extends ClusterContext {
   /** By the name of the cluster. */
   readonly endpointSets: ReadonlyMap<string, EndpointSet>;
   readonly edgeTo: EdgeTo;
-  /** Addresses of endpoints that are names. @default names are looked up by whoever connects */
-  readonly addressesOf?: AddressesOf;
+  /** Of endpoints that are names. @default names are looked up by whoever connects */
+  readonly names?: NameAddresses;
 }
 
 /** Null: it shares the connections that all have. */
@@ -39,8 +39,12 @@ export class ClusterCompiler {
     const pool = cluster.limits === undefined ? null : poolName(cluster.name, cluster.limits);
     const endpoints = this.#endpointsOf(cluster, { limits, pool });
     const unserved = this.#options.edgeTo(UNKNOWN_WORKLOAD, cluster.service, false);
-    const hasNames = this.#namesOf(cluster).length > 0;
-    return new CompiledCluster({ cluster, endpoints, unserved, limits, pool, hasNames }, this.#options, old);
+    const names = this.#namesOf(cluster);
+    const dns = names.length === 0 ? {} : {
+      hasNames: true,
+      firstAnswer: () => this.#options.names?.firstAnswer(names) ?? null,
+    };
+    return new CompiledCluster({ cluster, endpoints, unserved, limits, pool, ...dns }, this.#options, old);
   }
 
   /** The name has other addresses: the cluster goes on with those. False: nothing changes for it. */
@@ -56,13 +60,15 @@ export class ClusterCompiler {
   }
 
   #namesOf(cluster: Cluster): readonly string[] {
-    return this.#options.addressesOf === undefined ? [] : namesOf(cluster, this.#written(cluster));
+    return this.#options.names === undefined ? [] : namesOf(cluster, this.#written(cluster));
   }
 
   #endpointsOf(cluster: Cluster, own: OwnPool): ClusterEndpoint[] {
-    const { addressesOf } = this.#options;
+    const { names } = this.#options;
     const written = this.#written(cluster);
-    const resolved = addressesOf === undefined ? written : resolvedEndpoints(cluster, written, addressesOf);
+    const resolved = names === undefined
+      ? written
+      : resolvedEndpoints(cluster, written, (name) => names.addressesOf(name));
     return resolved.map((one) => this.#bind(one, cluster, own));
   }
 

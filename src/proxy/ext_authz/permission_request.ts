@@ -52,6 +52,13 @@ export class PermissionRequest implements PendingRequest {
   send(): void {
     const { cluster, peer } = this.#authorizer;
     const endpoint = cluster?.pick() ?? null;
+    const answer = endpoint === null ? cluster?.firstAnswer() ?? null : null;
+    if (answer !== null) {
+      void answer.then(() => {
+        if (!this.#told) this.send();
+      });
+      return;
+    }
     this.#attempts++;
     this.#endpoint = endpoint;
     if (cluster === null || endpoint === null) {

@@ -103,14 +103,18 @@ export abstract class ClusterExchange extends GuardedExchange {
       this.#key = key;
       this.#setCookie = setCookie;
     }
-    const target = this.#pick();
-    if (target === null) {
-      const unresolved = cluster.hasNames && cluster.endpoints.length === 0;
-      const reply = unresolved ? LOCAL_REPLY.dnsFailure : LOCAL_REPLY.noHealthyUpstream;
-      return this.reply(reply, cluster.unserved);
-    }
     if (this.requestEnded) this.onRequestComplete();
-    this.send(target);
+    this.#begin(cluster);
+  }
+
+  /** The first attempt. What DNS has yet to say is waited for here, so that no snapshot has to wait for it. */
+  #begin(cluster: CompiledCluster): void {
+    const target = this.#pick();
+    if (target !== null) return this.send(target);
+    const unresolved = cluster.hasNames && cluster.endpoints.length === 0;
+    const answer = unresolved ? cluster.firstAnswer() : null;
+    if (answer !== null) return this.waitFor(answer, cluster.unserved, () => this.#begin(cluster));
+    this.reply(unresolved ? LOCAL_REPLY.dnsFailure : LOCAL_REPLY.noHealthyUpstream, cluster.unserved);
   }
 
   /** The fields of the request are now what they should be upstream. */

@@ -151,6 +151,8 @@ export class DataPlane {
   });
   /** What DNS knows. */
   readonly dns = new Map<string, readonly string[]>();
+  /** Of names that DNS has not been heard about; null: nobody waits. */
+  firstAnswer: Promise<void> | null = null;
   readonly random = new Prng(1);
   readonly inFlight = new InFlight(IN_FLIGHT_MAX);
   readonly descriptions = new PeerDescriptions();
@@ -179,11 +181,14 @@ export class DataPlane {
   apply(snapshot: Snapshot): void {
     const { hosts, edges, random, clock, wheel, compiled: previous = null } = this;
     const deliverTo = "127.0.0.1";
-    const addressesOf = (name: string) => this.dns.get(name) ?? null;
+    const names = {
+      addressesOf: (name: string) => this.dns.get(name) ?? null,
+      firstAnswer: () => this.firstAnswer,
+    };
     this.compiled = compileSnapshot(snapshot, {
       decisions: this.decisions,
       ...{ hosts, edges, random, clock, wheel, previous, deliverTo },
-      addressesOf,
+      names,
     });
     hosts.retain(this.compiled.hosts);
     for (const listener of this.#plainListeners) listener.follow(this.compiled);

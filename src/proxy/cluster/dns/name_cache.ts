@@ -9,8 +9,14 @@ import type { ResolvedName, ResolveName } from "../../../runtime/dns.ts";
 /** No answer is used for less than this, and this long after a failure the name is tried again. */
 export const DNS_REFRESH_MIN_MS = 5_000;
 
-/** A new snapshot waits for the first answers about its names, but not longer than this. */
-export const DNS_WARMUP_MAX_MS = 5_000;
+/**
+ * A new snapshot waits for the first answers about its names, but not longer than this: the rest of it has nothing to do
+ * with a name server that is slow.
+ */
+export const DNS_WARMUP_MAX_MS = 500;
+
+/** Who calls by a name that has had no answer yet waits for it, as long as it has not been looked up for this time. */
+export const DNS_FIRST_ANSWER_MAX_MS = 5_000;
 
 /** Names of one proxy; further ones are never looked up. */
 export const DNS_NAMES_MAX = 4_096;
@@ -36,6 +42,12 @@ export class NameCache {
   /** As DNS said last; null: it never said anything. */
   addressesOf(name: string): readonly string[] | null {
     return this.#names.get(name)?.addresses ?? null;
+  }
+
+  /** Resolves when one of these has had its first answer, or failed; null: none of them is waited for. */
+  firstAnswer(names: readonly string[]): Promise<void> | null {
+    const watched = names.map((name) => this.#names.get(name)).filter((one) => one?.isAwaited === true);
+    return watched.length === 0 ? null : Promise.race(watched.map((one) => (one as WatchedName).first));
   }
 
   /** Begins to look up what is new; resolves when there is an answer about each, or the time is up. Null: nothing is new. */
@@ -82,8 +94,11 @@ class WatchedName implements Timed {
   wheelTick = 0;
   wheelIndex = 0;
   addresses: readonly string[] | null = null;
-  /** Resolves with the first answer, or with the first failure. */
+  /** Nothing is known of it yet, and may be soon. */
+  isAwaited = true;
+  /** Resolves when it is awaited no more: with the first answer or failure, or after a while. */
   readonly first: Promise<void>;
+  readonly #endWait: () => void;
   readonly #name: string;
   readonly #options: NameCacheOptions;
   #stopped = false;
@@ -93,11 +108,20 @@ class WatchedName implements Timed {
   constructor(name: string, options: NameCacheOptions) {
     this.#name = name;
     this.#options = options;
-    this.first = this.#look();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.first = promise;
+    const cancel = options.clock.after(DNS_FIRST_ANSWER_MAX_MS, () => this.#endWait());
+    this.#endWait = () => {
+      cancel();
+      this.isAwaited = false;
+      resolve();
+    };
+    void this.#look();
   }
 
   stop(): void {
     this.#stopped = true;
+    this.#endWait();
     this.#options.wheel.clear(this);
   }
 
@@ -116,6 +140,7 @@ class WatchedName implements Timed {
     if (this.#stopped) return;
     if (answer === null) this.#fail(reason);
     else this.#take(answer.addresses);
+    if (this.isAwaited) this.#endWait();
     this.#options.wheel.set(this, Math.max(answer?.ttlMs ?? 0, DNS_REFRESH_MIN_MS));
   }
 

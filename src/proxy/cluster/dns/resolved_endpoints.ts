@@ -2,7 +2,13 @@
 import type { Cluster, Endpoint, EndpointSet } from "../../../model/cluster.ts";
 import type { Snapshot } from "../../../model/snapshot.ts";
 
-export type AddressesOf = (name: string) => readonly string[] | null;
+/** What clusters ask of NameCache. */
+export interface NameAddresses {
+  addressesOf(name: string): readonly string[] | null;
+  firstAnswer(names: readonly string[]): Promise<void> | null;
+}
+
+type AddressesOf = NameAddresses["addressesOf"];
 
 /** Whether somebody has to look it up: neither an IP address nor a socket of the file system. */
 export function isName(address: string): boolean {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { Cluster, Endpoint } from "../../../../src/model/cluster.ts";
 import type { UpstreamTls } from "../../../../src/model/upstream_tls.ts";
 import { cluster, DataPlane, endpoint, settings, snapshotOf, virtualHost } from "../data_plane.ts";
+import { settle } from "../fake_wire.ts";
 import { OK } from "../http1/upstream.ts";
 
 const TLS: UpstreamTls = {
@@ -81,6 +82,38 @@ describe("endpoints that are names", () => {
     const empty = planeOf({}, []);
     empty.caller().get();
     expect([plane.counted(), empty.counted()]).toEqual([["503 DF unknown"], ["503 UH unknown"]]);
+  });
+
+  test("a name of which DNS has yet to be heard is waited for", async () => {
+    const plane = planeOf({}, [named("db.test")]);
+    const first = Promise.withResolvers<void>();
+    plane.firstAnswer = first.promise;
+    const waiting = plane.caller();
+    waiting.send("POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 2\r\n\r\nhi");
+    const gone = plane.caller();
+    gone.get();
+    expect(await waiting.read()).toBe("");
+    gone.close();
+    plane.move("db.test", "10.0.0.1");
+    plane.firstAnswer = null;
+    first.resolve();
+    await settle();
+    expect(plane.network.attempts).toHaveLength(1);
+    expect(plane.network.last.address).toMatchObject({ hostname: "10.0.0.1" });
+    expect(await plane.network.last.accept().read()).toEndWith("hi");
+    expect(plane.counted()).toEqual(["0 DC unknown"]);
+  });
+
+  test("one of which nothing is heard is waited for no longer than its time", async () => {
+    const plane = planeOf({}, [named("db.test")]);
+    const first = Promise.withResolvers<void>();
+    plane.firstAnswer = first.promise;
+    const client = plane.caller();
+    client.get();
+    expect(await client.read()).toBe("");
+    plane.firstAnswer = null;
+    first.resolve();
+    expect(await client.read()).toContain("DF dns_resolution_failure");
   });
 
   test("who is ejected stays so when DNS brings others", () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../../../src/lib/clock.ts";
 import { TimerWheel, WHEEL_LATENESS_MS } from "../../../../../src/lib/timer_wheel.ts";
 import {
+  DNS_FIRST_ANSWER_MAX_MS,
   DNS_NAMES_MAX,
   DNS_REFRESH_MIN_MS,
   DNS_WARMUP_MAX_MS,
@@ -43,7 +44,7 @@ function made() {
     await settle();
   };
   const pass = (ms: number) => clock.advance(ms + WHEEL_LATENESS_MS);
-  return { clock, wheel, cache, asked, changed, warnings, answer, fail, pass };
+  return { clock, wheel, cache, asked, changed, warnings, answer, fail, pass, settle };
 }
 
 const A = new Set(["a"]);
@@ -137,6 +138,38 @@ describe("NameCache", () => {
     clock.advance(1);
     await Promise.resolve();
     expect(warm).toBe(true);
+  });
+
+  test("firstAnswer() waits for the first of several that is heard of, as long as any is awaited", async () => {
+    const { cache, answer, fail, clock, settle } = made();
+    expect(cache.firstAnswer(["a"])).toBeNull();
+    cache.retain(A);
+    let heard = 0;
+    void cache.firstAnswer(["a", "b"])?.then(() => heard++);
+    await answer(60_000, "10.0.0.1");
+    expect([heard, cache.firstAnswer(["a"])]).toEqual([1, null]);
+    cache.retain(new Set(["a", "b"]));
+    void cache.firstAnswer(["a", "b"])?.then(() => heard++);
+    await fail();
+    expect([heard, cache.firstAnswer(["a", "b"])]).toEqual([2, null]);
+    cache.retain(new Set(["c"]));
+    void cache.firstAnswer(["c"])?.then(() => heard++);
+    clock.advance(DNS_FIRST_ANSWER_MAX_MS - 1);
+    await settle();
+    expect(heard).toBe(2);
+    clock.advance(1);
+    await settle();
+    expect([heard, cache.firstAnswer(["c"])]).toEqual([3, null]);
+  });
+
+  test("firstAnswer() leaves nobody waiting for a name that no snapshot has any more", async () => {
+    const { cache, settle } = made();
+    cache.retain(A);
+    let heard = false;
+    void cache.firstAnswer(["a"])?.then(() => heard = true);
+    cache.retain(new Set());
+    await settle();
+    expect(heard).toBe(true);
   });
 
   test("watches as many names as it may, and says which one is too many", () => {
