@@ -8,8 +8,6 @@ import type { ConnectionTerms } from "./connection_terms.ts";
 import type { RequestHead } from "./exchange.ts";
 import { MESH_HEADER_BLOCK_BYTES_MAX } from "./http2/limits.ts";
 
-/** What the other's kernel acknowledges nothing of for so long was sent to nobody: the connection is given up. */
-export const UNACKNOWLEDGED_MS = 5_000;
 /** Fields that a proxy, and the rules that it follows, may add. */
 export const ADDED_FIELDS_MAX = 32;
 /** Bytes of them, and of pseudo-header fields. */

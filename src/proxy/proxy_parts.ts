@@ -8,7 +8,6 @@ import { boundReceiveBuffer } from "../runtime/receive_buffer.ts";
 import { connect } from "../runtime/socket.ts";
 import type { Wire } from "../runtime/wire.ts";
 import { setTcpKeepalive } from "../runtime/tcp_keepalive.ts";
-import { setTcpUserTimeout } from "../runtime/tcp_user_timeout.ts";
 import { CallRecorder } from "../telemetry/call_recorder.ts";
 import { EdgeRegistry } from "../telemetry/edge_metrics.ts";
 import { LimitedWarnings } from "../telemetry/limited_warnings.ts";
@@ -87,7 +86,6 @@ export class ProxyParts {
       tlsMaterial: options.tlsMaterial,
       tlsFiles: new TlsFiles({ credentials: options.credentials, warn }),
       setTcpKeepalive,
-      setTcpUserTimeout,
       boundReceiveBuffer,
       peers: this.peers,
       warn: (message, about) => this.#warnings.say(about, message),

@@ -7,7 +7,7 @@ import { type ConnectionTerms, TERMS_DEFAULT } from "../connection_terms.ts";
 import type { ClientHandler, ClientStream, RequestHead } from "../exchange.ts";
 import { Http1ClientConnection } from "../http1/client_connection.ts";
 import { Http2ClientConnection, STREAMS_ASSUMED } from "../http2/client_connection.ts";
-import { meshHopTerms, UNACKNOWLEDGED_MS } from "../mesh_hop.ts";
+import { meshHopTerms } from "../mesh_hop.ts";
 import { DOUBT_MS } from "../http2/keepalive.ts";
 import { TcpClientConnection } from "../tcp/client_connection.ts";
 import type { Wire } from "../../runtime/wire.ts";
@@ -40,8 +40,6 @@ export interface HostContext extends ConnectContext {
   readonly wheel: TimerWheel;
   /** Absent: the kernel watches over no connection. */
   setTcpKeepalive?(wire: Wire, keepalive: TcpKeepalive): void;
-  /** Absent: the kernel waits for its peer as long as it likes. */
-  setTcpUserTimeout?(wire: Wire, ms: number): void;
   /** Of a connection on which nothing but the kernel's buffers holds up a sender. Absent: these are as they are. */
   boundReceiveBuffer?(wire: Wire): void;
   /** Of connections for which no cluster has others. @default TERMS_DEFAULT */
@@ -299,7 +297,6 @@ export class Host implements UpstreamOwner {
         const { wheel } = this.#context;
         const limits = this.usage?.limits;
         if (limits?.tcpKeepalive !== undefined) this.#context.setTcpKeepalive?.(wire, limits.tcpKeepalive);
-        if (this.#isMeshHop) this.#context.setTcpUserTimeout?.(wire, UNACKNOWLEDGED_MS);
         // HTTP/2 has windows.
         if (this.address.protocol !== "http2") this.#context.boundReceiveBuffer?.(wire);
         const connection = new CONNECTIONS[this.address.protocol](wire, this, wheel, this.#terms);

@@ -15,7 +15,6 @@ import { HostTable, PASSTHROUGH_HOSTS_MAX } from "../../../../src/proxy/cluster/
 import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
 import type { ClientStream, RequestHead } from "../../../../src/proxy/exchange.ts";
 import { DOUBT_MS } from "../../../../src/proxy/http2/keepalive.ts";
-import { UNACKNOWLEDGED_MS } from "../../../../src/proxy/mesh_hop.ts";
 import { Setting } from "../../../../src/proxy/http2/frames.ts";
 import { TestAuthority } from "../../identity/odd_certificates.ts";
 import { FakeNetwork, OTHER_NAME } from "../fake_network.ts";
@@ -394,21 +393,6 @@ describe("Host with HTTP/2", () => {
       expect(host.isSilent).toBe(isProxy);
       clock.advance(100_000);
       expect([waiting.reset, network.attempts.length > 1]).toEqual([["connect-timeout", false], isProxy]);
-    }
-  });
-
-  test("Host bounds how long another proxy's kernel may acknowledge nothing", () => {
-    for (const spiffeId of [ID, null]) {
-      const bounds: number[] = [];
-      const { network, request } = hostOf(
-        spiffeId,
-        { setTcpUserTimeout: (_, ms) => bounds.push(ms) },
-        "http2",
-      );
-      request();
-      network.last.accept();
-      if (spiffeId !== null) network.last.handshake(good.der, OTHER_NAME, "h2");
-      expect(bounds).toEqual(spiffeId === null ? [] : [UNACKNOWLEDGED_MS]);
     }
   });
 
