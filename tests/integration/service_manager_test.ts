@@ -21,14 +21,16 @@ const STORE = mesh.address(11);
 /** What it listens at over all restarts, and a port that it knows nothing of. */
 const kept = withSockets([15001, 15009, 15021].map((port) => keepSocket(CLIENT, port)));
 
+const keptOfStore = withSockets([15008, 15006].map((port) => keepSocket(STORE, port)));
+let store: Bowline;
+
 endEverythingAfterwards();
 
 beforeAll(async () => {
   mesh.write("mesh.yaml", service("store"), workload("client", CLIENT), workload("store", STORE));
   await mesh.startControlPlane();
   // A sidecar takes what it is given for its other ports too: here TLS begins on a socket that it did not open.
-  const sockets = withSockets([keepSocket(STORE, 15008), keepSocket(STORE, 15006)]);
-  const store = await mesh.startSidecar("shop/store", { at: 11, ...sockets });
+  store = await mesh.startSidecar("shop/store", { at: 11, ...keptOfStore });
   expect(store.stderr).not.toContain("Nobody serves");
   await startEcho("store", STORE);
 });
@@ -68,6 +70,9 @@ scenario("restarts on a socket that is kept, and no call is refused", async () =
     expect(await sidecar.end()).toBe(0);
     sidecar = await mesh.startSidecar("shop/client", { at: 10, ...kept, workers, tokenFile: null });
   }
+  // Nobody else is behind its service: who calls it waits, too.
+  expect(await store.end()).toBe(0);
+  store = await mesh.startSidecar("shop/store", { at: 11, ...keptOfStore, tokenFile: null });
   await load.stop();
   console.log(`${load.answered} calls`);
   expect(load.failures).toEqual([]);
