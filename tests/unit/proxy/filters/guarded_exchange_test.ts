@@ -4,11 +4,13 @@ import { DEADLINE_TICK_MS } from "../../../../src/proxy/filters/deadline.ts";
 import type { Cluster } from "../../../../src/model/cluster.ts";
 import type { ExtAuthz } from "../../../../src/model/ext_authz.ts";
 import type { Policy } from "../../../../src/model/policy.ts";
+import type { ProxySettings } from "../../../../src/model/snapshot.ts";
 import { DENIAL_BODY_BYTES_MAX } from "../../../../src/proxy/ext_authz/authorizer.ts";
 import { CALLER_ID, type Client, cluster, DataPlane, endpoint, settings, snapshotOf } from "../data_plane.ts";
 import type { FakeConnection } from "../fake_network.ts";
 import { ok } from "../http1/downstream.ts";
 import { FrameLog, rstStream, settings as settingsFrame } from "../http2/raw_frames.ts";
+import { jwksOf, key, rule, sign } from "../jwt/tokens.ts";
 
 const AUTHZ = "outbound|9000||authz.test";
 const TIMEOUT_MS = 1_000;
@@ -21,7 +23,11 @@ const CUSTOM: Policy = {
   }],
 };
 
-function plane(more: Partial<ExtAuthz> = {}, asked: Partial<Cluster> = {}): DataPlane {
+function plane(
+  more: Partial<ExtAuthz> = {},
+  asked: Partial<Cluster> = {},
+  own: Partial<ProxySettings> = {},
+): DataPlane {
   const extAuthz: ExtAuthz = {
     ...{ provider: "test", cluster: AUTHZ, timeoutMs: TIMEOUT_MS, pathPrefix: "/check", statusOnError: 403 },
     ...{ requestHeaders: ["x-asks"], addedHeaders: {}, upstreamHeaders: ["x-user"] },
@@ -29,7 +35,7 @@ function plane(more: Partial<ExtAuthz> = {}, asked: Partial<Cluster> = {}): Data
     ...more,
   };
   return new DataPlane(snapshotOf(
-    settings({ policies: [CUSTOM], extAuthz }),
+    settings({ policies: [CUSTOM], extAuthz, ...own }),
     cluster({ name: AUTHZ, ...asked }),
     { kind: "endpoints", name: AUTHZ, endpoints: [endpoint(7)] },
   ));
@@ -65,6 +71,12 @@ async function heard(answer: string, more: Partial<ExtAuthz> = {}): Promise<stri
   const text = await client.read();
   expect(addresses(mesh)).toEqual(["192.0.2.7"]);
   return text;
+}
+
+/** Signatures are verified beside the event loop. */
+async function until(what: () => boolean): Promise<void> {
+  for (let i = 0; i < 1_000 && !what(); i++) await Bun.sleep(1);
+  expect(what()).toBe(true);
 }
 
 const answer = (status: string, ...fields: string[]) =>
@@ -184,6 +196,49 @@ describe("a request that somebody is asked about", () => {
     expect([mesh.active, addresses(mesh)]).toEqual([0, ["192.0.2.7", "192.0.2.7"]]);
   });
 
+  test("has of a field that is set the one value, wherever it stood", async () => {
+    const mesh = plane();
+    mesh.peer(CALLER_ID).send(
+      "GET /asked HTTP/1.1\r\nX-User: forged\r\nHost: shop\r\nx-bowline-port: 8080\r\nX-User: again\r\n\r\n",
+    );
+    const [authz] = await asked(mesh);
+    authz.say(answer("200 OK", "x-user: ann"));
+    const request = await mesh.network.last.accept().read();
+    expect(request.match(/^x-user: .*$/gm)).toEqual(["x-user: ann"]);
+  });
+
+  test("is refused where nobody is named who could be asked, and told of as what the policy did", async () => {
+    const mesh = new DataPlane(snapshotOf(settings({ policies: [CUSTOM] })));
+    const client = mesh.peer(CALLER_ID);
+    call(client);
+    const text = await client.read();
+    expect(text).toStartWith("HTTP/1.1 403 Forbidden\r\n");
+    expect(text).toContain("policy[ns[shop]-policy[ask]-rule[0]]");
+    expect(addresses(mesh)).toEqual([]);
+    expect(mesh.calls.takeReport().calls).toMatchObject([{ path: "/asked", allowed: 0, refused: 1 }]);
+  });
+
+  test("is recorded as allowed or refused by what was answered", async () => {
+    for (const [status, counts] of [["200 OK", [1, 0]], ["403 X", [0, 1]], ["500 X", [0, 1]]] as const) {
+      const mesh = plane();
+      call(mesh.peer(CALLER_ID));
+      const [authz] = await asked(mesh);
+      authz.say(answer(status));
+      const [recorded] = mesh.calls.takeReport().calls;
+      expect([status, recorded?.allowed, recorded?.refused]).toEqual([status, ...counts]);
+    }
+  });
+
+  test("is held back, with what it still has to say, and counted if it is given up meanwhile", async () => {
+    const mesh = plane();
+    const client = mesh.peer(CALLER_ID);
+    post(client, 5, "hel");
+    await asked(mesh);
+    expect(client.wire.paused).toBe(true);
+    client.close();
+    expect(mesh.counted()).toEqual(["0 DC caller", "0 DC shop-7"]);
+  });
+
   test("takes the question along when its client goes", async () => {
     const mesh = plane();
     const client = mesh.peer(CALLER_ID);
@@ -227,6 +282,27 @@ describe("a body that is checked", () => {
     client.send("1\r\n!\r\n");
     expect(await client.read()).toStartWith("HTTP/1.1 413 ");
     expect(addresses(mesh)).toEqual([]);
+  });
+
+  test("is read on behind a token that was waited for, and shown in part as any", async () => {
+    const signer = await key("ES256");
+    const jwtRules = [rule({ keys: { type: "inline", jwks: jwksOf(signer) } })];
+    for (const rest of ["", "lo"]) {
+      const mesh = plane({ body: { bytesMax: 4, partial: true } }, {}, { jwtRules });
+      const client = mesh.peer(CALLER_ID);
+      client.send(
+        "POST /asked HTTP/1.1\r\nHost: shop\r\nx-bowline-port: 8080\r\nContent-Length: 5\r\n" +
+          `Authorization: Bearer ${await sign(signer)}\r\n\r\nhel${rest}`,
+      );
+      if (rest === "") {
+        await until(() => !client.wire.paused);
+        client.send("lo");
+      }
+      await until(() => mesh.network.attempts.length === 1);
+      const [, question] = await asked(mesh);
+      expect(question).toContain("x-envoy-auth-partial-body: true\r\n");
+      expect(question).toEndWith("\r\n\r\nhell");
+    }
   });
 
   test("is checked in part where that will do, and says so", async () => {
