@@ -9,7 +9,7 @@ import { CONNECT_TIMEOUT_MS, whyReset } from "./control_plane_unreachable.ts";
 import { refusalOf } from "./refusal_of.ts";
 
 /** Bytes of what it says when it opens no stream. */
-const REFUSAL_BYTES_MAX = 4 * 1024;
+export const REFUSAL_BYTES_MAX = 4 * 1024;
 
 /** What a stream tells whoever opened it. */
 export interface StreamEvents {

@@ -82,6 +82,9 @@ describe("JoinTokens.create()", () => {
     ) {
       await expect(tokens.create({ ...options, ...odd })).rejects.toMatchObject({ code: "request_invalid" });
     }
+    await expect(tokens.create({ ...options, controlPlane: "host" })).rejects.toThrow(
+      'The control plane\'s address must be HOST:PORT, not "host"',
+    );
     const long = `spiffe://mesh.test/ns/shop/sa/${"a".repeat(2000)}`;
     const token = await tokens.create({ ...options, spiffeId: long });
     expect(token.token.length).toBeLessThanOrEqual(JOIN_TOKEN_CHARACTERS_MAX);
@@ -328,7 +331,10 @@ describe("JoinTokens.verify() of a token for some networks", () => {
     const many = Array.from({ length: TOKEN_SOURCES_MAX }, (_, i) => `10.0.0.${i}`);
     await tokens.create({ ...options, source: many });
     for (const source of [[], ["web"], ["10.0.0.0/33"], [...many, "10.1.0.0/16"]]) {
-      await expect(tokens.create({ ...options, source })).rejects.toMatchObject({ code: "request_invalid" });
+      await expect(tokens.create({ ...options, source })).rejects.toMatchObject({
+        code: "request_invalid",
+        message: expect.stringContaining(`1 to ${TOKEN_SOURCES_MAX} networks`),
+      });
     }
   });
 });
