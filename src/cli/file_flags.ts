@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { SEVERITIES } from "../config/finding.ts";
 import { CommandError, EXIT } from "./exit_codes.ts";
-import { collect, dataOption, type Finish, flag, outputOption } from "./flags.ts";
+import { collect, collectEach, dataOption, type Finish, flag, outputOption } from "./flags.ts";
 import type { OutputFormat } from "./output.ts";
 
 export function addValidate(program: Command, finish: Finish): void {
@@ -40,7 +40,9 @@ export function addAnalyze(program: Command, finish: Finish): void {
         .default("warning"),
     )
     .addOption(
-      flag("--suppress <code[=resource]>", "leave these findings out; may be repeated").argParser(collect),
+      flag("--suppress <code[=resource]>", "leave these findings out; may be repeated").argParser(
+        collectEach,
+      ),
     )
     .addOption(outputOption())
     .action(async (path: string, { suppress = [], ...options }) => {

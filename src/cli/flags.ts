@@ -55,3 +55,8 @@ export function hostAndPort(text: string): string {
 export function collect(value: string, previous: readonly string[] | undefined): string[] {
   return [...(previous ?? []), value];
 }
+
+/** The same of values that have no commas: several may stand in one text, as a variable of the environment has them. */
+export function collectEach(texts: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), ...texts.split(",").map((text) => text.trim())];
+}

@@ -14,11 +14,11 @@ import { CommandError, EXIT } from "./exit_codes.ts";
 
 const BYTES: Readonly<Record<string, number>> = { "": 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
-/** Each text is one `NAME=VALUE`, or several with commas between them. Throws CommandError (usage). */
+/** Each text is one `NAME=VALUE`. Throws CommandError (usage). */
 export function readLimits(texts: readonly string[]): Limits {
   const limits: Record<LimitKey, number> = { ...DEFAULT_LIMITS };
   const given = new Set<LimitKey>();
-  for (const text of texts.flatMap((text) => text.split(","))) {
+  for (const text of texts) {
     const at = text.indexOf("=");
     const name = (at < 0 ? text : text.slice(0, at)).trim();
     const key = keyOf(name);

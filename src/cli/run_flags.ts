@@ -1,6 +1,15 @@
 /** `bowline run` and its flags, and the workers that it starts. What they do is loaded when they run. */
 import type { Command } from "commander";
-import { collect, dataOption, type Finish, flag, hostAndPort, ipAddress, wholeNumber } from "./flags.ts";
+import {
+  collect,
+  collectEach,
+  dataOption,
+  type Finish,
+  flag,
+  hostAndPort,
+  ipAddress,
+  wholeNumber,
+} from "./flags.ts";
 import { limitsHelp } from "./limit_flag.ts";
 
 /** Processes that `run --workers` starts at most; more than any machine has cores for. */
@@ -74,14 +83,14 @@ export function addRun(program: Command, finish: Finish): void {
     )
     .addOption(
       flag("--limit <name=value>", "sidecar, gateway: change one of the limits below; may be repeated")
-        .argParser(collect),
+        .argParser(collectEach),
     )
     .addOption(
       flag(
         "--jwks-allow <network>",
         "sidecar, gateway: ask for keys of JWTs there too, loopback or link-local; may be repeated",
       )
-        .argParser(collect),
+        .argParser(collectEach),
     )
     .addOption(dataOption("where keys and state are kept"))
     .addOption(flag("--bind <address>", "move all listeners to this address").argParser(ipAddress))

@@ -67,9 +67,8 @@ export function refuseForeignFlags(options: RunOptions): void {
 }
 
 export function readNetworks(texts: readonly string[]): readonly string[] {
-  const networks = texts.flatMap((text) => text.split(",")).map((text) => text.trim());
-  const wrong = networks.find((text) => Network.parse(text) === null);
-  if (wrong === undefined) return networks;
+  const wrong = texts.find((text) => Network.parse(text) === null);
+  if (wrong === undefined) return texts;
   throw new CommandError(
     EXIT.usage,
     `${JSON.stringify(wrong)} is neither an IP address nor a network`,

@@ -1,6 +1,6 @@
 /** `bowline token` and its flags; what it does stands in token_command.ts, loaded when it runs. */
 import type { Command } from "commander";
-import { collect, dataOption, type Finish, flag, outputOption } from "./flags.ts";
+import { collectEach, dataOption, type Finish, flag, outputOption } from "./flags.ts";
 
 export function addToken(program: Command, finish: Finish): void {
   const token = program.command("token").description("join tokens");
@@ -22,7 +22,7 @@ export function addToken(program: Command, finish: Finish): void {
     .addOption(flag("--group <ns/name>", "instead: one more member of this WorkloadGroup may join with it"))
     .addOption(flag("--ttl <duration>", "how long it is good for, 1s to 24h").default("15m"))
     .addOption(
-      flag("--source <cidr>", "network from which it may be used; may be repeated").argParser(collect),
+      flag("--source <cidr>", "network from which it may be used; may be repeated").argParser(collectEach),
     )
     .addOption(dataOption("data directory of the running control plane"))
     .addOption(outputOption())

@@ -84,6 +84,8 @@ describe("bowline analyze", () => {
     expect((await run("--suppress", "IST0174")).exitCode).toBe(0);
     expect((await run("--suppress", "IST0174=DestinationRule *.shop")).exitCode).toBe(0);
     expect((await run("--suppress", "IST0174=DestinationRule *.other")).exitCode).toBe(79);
+    const said = { BOWLINE_SUPPRESS: "IST0118,IST0174" };
+    expect((await bowline(["analyze", join(root, "mesh")], said)).exitCode).toBe(0);
     const { exitCode, stderr } = await run("--suppress", "nothing");
     expect(exitCode).toBe(64);
     expect(stderr).toContain('"nothing" suppresses nothing');

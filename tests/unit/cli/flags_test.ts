@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { collect, flag, hostAndPort, ipAddress, wholeNumber } from "../../../src/cli/flags.ts";
+import { collect, collectEach, flag, hostAndPort, ipAddress, wholeNumber } from "../../../src/cli/flags.ts";
 
 describe("flag()", () => {
   test.each([["1", true], ["yes", true], ["on", true], ["TRUE", true], ["0", false], ["false", false], [
@@ -50,5 +50,9 @@ test("hostAndPort() takes a name or an address with a port", () => {
 });
 
 test("collect() gathers values in order", () => {
-  expect(collect("b", collect("a", undefined))).toEqual(["a", "b"]);
+  expect(collect("b, c", collect("a", undefined))).toEqual(["a", "b, c"]);
+});
+
+test("collectEach() takes several in one text, as the environment gives them", () => {
+  expect(collectEach("b, c,d", collectEach("a", undefined))).toEqual(["a", "b", "c", "d"]);
 });
