@@ -62,6 +62,6 @@ function next(phase: RolloverStatus["phase"], waiting: number): string[] {
   return [
     waiting === 0
       ? "next: bowline ca rotate finish"
-      : "next: wait until all have renewed, which they do by themselves",
+      : "next: wait until all have renewed, which those that run do by themselves; revoke those that are gone",
   ];
 }
