@@ -47,7 +47,11 @@ export function addCa(program: Command, finish: Finish): void {
   for (const [step, description] of steps) {
     const command = rotate.command(step).description(description)
       .addHelpText("before", `Examples:\n  bowline ca rotate ${step}\n`);
-    if (step === "finish") command.addOption(flag("--force", "although some must join again then"));
+    if (step === "finish") {
+      command.addOption(
+        flag("--force", "the old root's key is in other hands: cut off who has a certificate of it"),
+      );
+    }
     command.addOption(dataOption("data directory of the running control plane"))
       .addOption(outputOption())
       .action(async (options) => {

@@ -167,7 +167,10 @@ export class ControlPlane {
       ask: (workload, leaseMs) => this.#discovery.openTap(workload, leaseMs),
     });
     const follow = () => certificate.follow();
-    this.#rollover = new RolloverWatch({ citadel, discovery: this.#discovery, clock, log, follow });
+    this.#rollover = new RolloverWatch({
+      ...{ citadel, discovery: this.#discovery, clock, log, follow },
+      cutOthers: (trusted) => this.#endpoint?.cut(({ signer }) => signer !== trusted),
+    });
     this.#rollover.start();
     this.#watch = new CertificateWatch({ certificates: () => citadel.certificates(), clock, log });
     this.#watch.start();

@@ -3,6 +3,7 @@ import type { Citadel } from "../citadel/citadel.ts";
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/message_of.ts";
 import type { RolloverPhase, RolloverRequest, RolloverStatus } from "../model/admin.ts";
+import type { Trust } from "../model/snapshot.ts";
 import type { DiscoveryServer } from "../pilot/discovery/discovery_server.ts";
 import type { Log } from "../telemetry/log.ts";
 
@@ -14,6 +15,8 @@ export interface RolloverWatchOptions {
   readonly discovery: DiscoveryServer;
   readonly clock: Clock;
   readonly log: Log;
+  /** Breaks off what stands here with a certificate of another signer. */
+  cutOthers(signer: string): void;
   /** The control plane shows a certificate, and trusts, as citadel.trust says; resolves at once when it does already. */
   follow(): Promise<void>;
 }
@@ -29,6 +32,8 @@ export class RolloverWatch {
   readonly #options: RolloverWatchOptions;
   #cancel: () => void = () => {};
   #stopped = false;
+  /** No other signer was to be believed when it looked last. */
+  #saidOnly = false;
   /** The last failure, so that the log says it once. */
   #trouble: string | null = null;
 
@@ -70,9 +75,10 @@ export class RolloverWatch {
   }
 
   async #look(): Promise<void> {
-    const { citadel: { rollover }, discovery, log } = this.#options;
+    const { citadel, discovery, log } = this.#options;
     try {
-      await this.#changing(async () => void await rollover?.advance(() => discovery.lackingRoots()));
+      await this.#changing(async () => void await citadel.rollover?.advance(() => discovery.lackingRoots()));
+      this.#cutOthers(citadel.trust);
       this.#trouble = null;
     } catch (error) {
       const reason = messageOf(error);
@@ -80,6 +86,12 @@ export class RolloverWatch {
       this.#trouble = reason;
     }
     if (!this.#stopped) this.start();
+  }
+
+  /** At the second look: whoever is connected hears first whom to trust. */
+  #cutOthers({ signer, only = false }: Trust): void {
+    if (only && this.#saidOnly) this.#options.cutOthers(signer);
+    this.#saidOnly = only;
   }
 
   async #changing(change: () => Promise<void>): Promise<void> {

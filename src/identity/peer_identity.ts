@@ -10,6 +10,7 @@ import {
   KEY_USAGE,
   readCertificate,
 } from "./certificate_fields.ts";
+import { hex } from "./der_reader.ts";
 import { IdentityError } from "./identity_error.ts";
 
 export type PeerRefusalCode =
@@ -29,7 +30,14 @@ export type PeerRefusalCode =
 
 /** `detail` is one sentence for the log; everything that came from the peer is quoted in it as JSON. */
 export type PeerIdentity =
-  | { readonly ok: true; readonly spiffeId: string; readonly serial: string; readonly notAfterMs: number }
+  | {
+    readonly ok: true;
+    readonly spiffeId: string;
+    readonly serial: string;
+    /** Authority key identifier, lower-case hex. */
+    readonly signer: string | undefined;
+    readonly notAfterMs: number;
+  }
   | { readonly ok: false; readonly code: PeerRefusalCode; readonly detail: string };
 
 /** What Bun tells in its `handshake` callback; the flag `success` beside them is no verdict (true for a rogue client). */
@@ -49,8 +57,8 @@ export interface PeerExpectation {
   readonly spiffeId: string | null;
   /** Milliseconds since 1970. Also catches what a resumed TLS session no longer checks. */
   readonly nowMs: number;
-  /** By the serial number, lower-case hex. @default none is */
-  isRevoked?(serial: string): boolean;
+  /** By the serial number and the signer's key identifier, lower-case hex. @default none is */
+  isRevoked?(serial: string, signer: string | undefined): boolean;
 }
 
 /**
@@ -109,7 +117,7 @@ function refuseUse(fields: CertificateFields, expected: PeerExpectation): PeerId
   if (nowMs > fields.notAfterMs) {
     return refuse("certificate_expired", `The peer's certificate expired at ${time(fields.notAfterMs)}`);
   }
-  if (expected.isRevoked?.(fields.serial)) {
+  if (expected.isRevoked?.(fields.serial, signerOf(fields))) {
     return refuse("certificate_revoked", `The peer's certificate ${fields.serial} was revoked`);
   }
   const usage = fields.keyUsage;
@@ -150,7 +158,12 @@ function identityOf(fields: CertificateFields, expected: PeerExpectation): PeerI
   if (expected.spiffeId !== null && named !== expected.spiffeId && uri.value !== expected.spiffeId) {
     return refuse("spiffe_id_unexpected", `The peer is ${quoted}, expected was ${expected.spiffeId}`);
   }
-  return { ok: true, spiffeId: uri.value, serial: fields.serial, notAfterMs: fields.notAfterMs };
+  const { serial, notAfterMs } = fields;
+  return { ok: true, spiffeId: uri.value, serial, signer: signerOf(fields), notAfterMs };
+}
+
+function signerOf({ authorityKeyIdentifier: signer }: CertificateFields): string | undefined {
+  return signer && hex(signer);
 }
 
 function refuse(code: PeerRefusalCode, detail: string): PeerIdentity {

@@ -109,6 +109,8 @@ export interface Trust {
   readonly roots: string;
   /** Key by which the proxy's certificate is to be signed (authority key identifier, lower-case hex): else it is renewed. */
   readonly signer: string;
+  /** No certificate that another key has signed holds, not even where a connection stands with it. @default those go on */
+  readonly only?: boolean;
 }
 
 export interface InboundPort {

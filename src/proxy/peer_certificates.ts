@@ -10,10 +10,11 @@ import { isOpen, type Wire } from "../runtime/wire.ts";
 const CLEARED_FROM = 64;
 
 /** A certificate that a peer has proved to own. */
-type Proven = Pick<Extract<PeerIdentity, { readonly ok: true }>, "serial" | "spiffeId" | "notAfterMs">;
+type Proven = Omit<Extract<PeerIdentity, { readonly ok: true }>, "ok">;
 
 interface Opened {
   readonly spiffeId: string;
+  readonly signer: string | undefined;
   readonly notAfterMs: number;
   readonly wires: Set<Wire>;
 }
@@ -22,20 +23,23 @@ export class PeerCertificates {
   /** Other names of the trust domain. */
   trustDomainAliases: readonly string[] = [];
   #revoked: ReadonlySet<string> = new Set();
+  /** The one whose certificates hold; null: of any that TLS believes. */
+  #onlySigner: string | null = null;
   readonly #opened = new Map<string, Opened>();
   #count = 0;
   #clearedAt = CLEARED_FROM;
 
-  /** `serial` in lower-case hex. */
-  isRevoked(serial: string): boolean {
-    return this.#revoked.has(serial);
+  /** Both in lower-case hex. */
+  isRevoked(serial: string, signer: string | undefined): boolean {
+    return this.#revoked.has(serial) || (this.#onlySigner !== null && signer !== this.#onlySigner);
   }
 
   /** A connection stands whose peer has proved to own this certificate. */
-  add({ serial, spiffeId, notAfterMs }: Proven, wire: Wire): void {
+  add({ serial, spiffeId, signer, notAfterMs }: Proven, wire: Wire): void {
     const opened = this.#opened.get(serial);
-    if (opened === undefined) this.#opened.set(serial, { spiffeId, notAfterMs, wires: new Set([wire]) });
-    else opened.wires.add(wire);
+    if (opened === undefined) {
+      this.#opened.set(serial, { spiffeId, signer, notAfterMs, wires: new Set([wire]) });
+    } else opened.wires.add(wire);
     if (++this.#count > this.#clearedAt) this.#clear();
   }
 
@@ -52,6 +56,13 @@ export class PeerCertificates {
     for (const [serial, { spiffeId, notAfterMs }] of [...this.#opened]) {
       if (notAfterMs <= (endedBy.get(spiffeId) ?? -Infinity)) this.#breakOff(serial);
     }
+  }
+
+  /** Of a root whose key is in other hands anybody may have a certificate: what stands by it is broken off, too. */
+  trustOnly(signer: string | null): void {
+    this.#onlySigner = signer;
+    if (signer === null) return;
+    for (const [serial, opened] of [...this.#opened]) if (opened.signer !== signer) this.#breakOff(serial);
   }
 
   #breakOff(serial: string): void {

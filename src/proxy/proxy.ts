@@ -86,8 +86,9 @@ export class Proxy {
     parts.current = compiled;
     this.#keys?.retain(compiled.settings.jwtRules ?? []);
     parts.peers.trustDomainAliases = compiled.settings.trustDomainAliases ?? [];
-    const { revoked = [], revokedIds = [] } = compiled.settings;
+    const { revoked = [], revokedIds = [], trust } = compiled.settings;
     parts.peers.revoke(revoked, revokedIds);
+    parts.peers.trustOnly(trust?.only === true ? trust.signer : null);
     parts.hosts.retain(compiled.hosts);
     parts.names.retain(namesIn(snapshot));
     this.#gateway?.update(compiled);

@@ -2,7 +2,6 @@
 import { beforeAll, describe, expect } from "bun:test";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { connect, type TLSSocket } from "node:tls";
 import type { AuditEntry } from "../../src/citadel/audit_log.ts";
 import { certificateInfo } from "../../src/identity/certificate_info.ts";
 import { createCsr } from "../../src/identity/csr.ts";
@@ -15,7 +14,7 @@ import { istioFiles, makeAuthority, writeFiles } from "../unit/citadel/authority
 import { startEcho } from "./apps.ts";
 import { afterwards, type Bowline, bowline, endEverythingAfterwards, scenario, until } from "./bowline.ts";
 import type { Pair } from "./certificates.ts";
-import { viaSidecar } from "./clients.ts";
+import { intrude, viaSidecar } from "./clients.ts";
 import { KeepAliveLoad } from "./keep_alive_load.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
@@ -115,19 +114,6 @@ describe("bowline certs", () => {
     }
   });
 });
-
-/** Somebody with the key and certificate of a workload, at the mesh port of another one, or at another port. */
-async function intrude(
-  { key, chain: cert }: Pair,
-  host: string,
-  port = 15008,
-): Promise<TLSSocket> {
-  const options = { key, cert, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] };
-  const socket = connect({ host, port, ...options });
-  socket.on("error", () => {});
-  await new Promise((resolve) => socket.once("secureConnect", resolve).once("close", resolve));
-  return socket;
-}
 
 async function renewAs({ key, chain: cert }: Pair): Promise<Response> {
   return await fetch(`https://${mesh.address(9)}:15012/v1/renew`, {

@@ -1,6 +1,8 @@
 /** The clients: curl, as a person uses it, and a bare socket for what no decent client sends. */
 import { connect } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { CEILING_MS } from "./bowline.ts";
+import type { Pair } from "./certificates.ts";
 
 export interface CurlAnswer {
   readonly status: number;
@@ -126,4 +128,17 @@ export class RawConnection {
   close(): void {
     this.#socket.destroy();
   }
+}
+
+/** Somebody with the key and certificate of a workload, at the mesh port of another one, or at another port. */
+export async function intrude(
+  { key, chain: cert }: Pair,
+  host: string,
+  port = 15008,
+): Promise<TLSSocket> {
+  const options = { key, cert, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] };
+  const socket = connectTls({ host, port, ...options });
+  socket.on("error", () => {});
+  await new Promise((resolve) => socket.once("secureConnect", resolve).once("close", resolve));
+  return socket;
 }

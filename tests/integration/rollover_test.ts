@@ -6,7 +6,7 @@ import type { RolloverStatus } from "../../src/model/admin.ts";
 import type { SidecarIdentity } from "../../src/sidecar/identity_state.ts";
 import { startEcho } from "./apps.ts";
 import { type Bowline, bowline, type Ended, endEverythingAfterwards, scenario, until } from "./bowline.ts";
-import { viaSidecar } from "./clients.ts";
+import { intrude, viaSidecar } from "./clients.ts";
 import { Mesh } from "./mesh.ts";
 import { service, workload } from "./resources.ts";
 
@@ -14,7 +14,7 @@ import { service, workload } from "./resources.ts";
 const RENEWED_MS = 30_000;
 
 const mesh = new Mesh("127.0.45");
-const [CLIENT, STORE, LATE] = [10, 11, 12];
+const [CONTROL_PLANE, CLIENT, STORE, LATE] = [9, 10, 11, 12];
 let store: Bowline;
 
 endEverythingAfterwards();
@@ -129,5 +129,28 @@ describe("bowline ca rotate", () => {
     await until("all are back", async () => (await status()).phase === null, RENEWED_MS);
     expect((await status()).roots).toEqual(roots);
     expect(await call()).toBe(200);
+  });
+
+  scenario("finish --force: whoever has the old root's key is thrown out of what stands, too", async () => {
+    const stolen = mesh.identityOf("shop/client");
+    const intruders = [
+      await intrude(stolen, mesh.address(STORE)),
+      await intrude(stolen, mesh.address(CONTROL_PLANE), 15012),
+    ];
+    expect((await rotate("start")).code).toBe(0);
+    await until("all have renewed", async () => {
+      const { phase, unrenewed } = await status();
+      return phase === "renewing" && unrenewed.length === 0;
+    }, RENEWED_MS);
+    expect(await call()).toBe(200);
+    expect(intruders.map(({ closed }) => closed)).toEqual([false, false]);
+    expect((await rotate("finish", "--force")).code).toBe(0);
+    await until("the intruders are out", () => intruders.every(({ closed }) => closed));
+    await until("the others are back", async () => {
+      const { connected, lacking } = await status();
+      return connected === 3 && lacking.length === 0;
+    });
+    expect(await call()).toBe(200);
+    expect(await call(LATE)).toBe(200);
   });
 });

@@ -3,6 +3,7 @@
  * can leave a key without its certificate, or half a step:
  *
  *     rollover: renewing          only while one goes on
+ *     former root: exposed        only after one that was ended by force, until the next
  *     PRIVATE KEY, CERTIFICATE    the root that signs
  *     PRIVATE KEY, CERTIFICATE    only while one goes on: the other root
  *     CERTIFICATE …               of earlier roots: themselves, and the signatures under which the next one was trusted
@@ -29,18 +30,22 @@ export interface AuthorityState {
   readonly signing: Root;
   /** Trusted beside it. */
   readonly other: Root | null;
+  /** The latest former root was dropped by force: others may have its key. */
+  readonly exposed: boolean;
   /** Roots that are trusted no more, the latest first. */
   readonly former: readonly AuthorityCertificate[];
   /** The keys of roots with the signature of the root before each. */
   readonly crosses: readonly AuthorityCertificate[];
 }
 
+const EXPOSED_LINE = "former root: exposed\n";
 const PHASE_LINE = /^rollover: (distributing|renewing|withdrawing)\n/;
 
 /** Text of the file. */
 export async function writeAuthority(state: AuthorityState): Promise<string> {
-  const { phase, signing, other, former, crosses } = state;
+  const { phase, signing, other, exposed, former, crosses } = state;
   return (phase === null ? "" : `rollover: ${phase}\n`) +
+    (exposed ? EXPOSED_LINE : "") +
     await rootPem(signing) +
     (other === null ? "" : await rootPem(other)) +
     [...former, ...crosses].map(authorityPem).join("");
@@ -68,6 +73,7 @@ export async function readAuthority(
     const isRoot = ({ fields }: AuthorityCertificate) => isSameBytes(fields.subject, fields.issuer);
     state = {
       ...{ phase, signing, other },
+      exposed: phase === null && text.startsWith(EXPOSED_LINE),
       former: more.filter(isRoot),
       crosses: more.filter((each) => !isRoot(each)),
     };

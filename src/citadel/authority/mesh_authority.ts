@@ -87,7 +87,7 @@ export class MeshAuthority {
   /** What every proxy is to trust, and by whom its certificate is to be signed. */
   get trust(): Trust {
     const { roots, signer } = this.#current;
-    return { roots, signer };
+    return { roots, signer, ...(this.#own?.isExposed ? { only: true } : {}) };
   }
 
   /** Null: no rollover of the root goes on. */

@@ -46,7 +46,9 @@ export class OwnAuthority {
     let bytes = await files.read(path, AUTHORITY_BYTES_MAX);
     if (bytes === undefined) {
       const signing = await makeRoot(trustDomain, clock);
-      const text = await writeAuthority({ phase: null, signing, other: null, former: [], crosses: [] });
+      const text = await writeAuthority({
+        ...{ phase: null, signing, other: null, exposed: false, former: [], crosses: [] },
+      });
       const made = new TextEncoder().encode(text);
       // Whoever else starts on the same directory: the first one's CA is everybody's.
       const first = await files.create(path, made);
@@ -76,6 +78,11 @@ export class OwnAuthority {
     return this.#state.other?.certificate ?? null;
   }
 
+  /** No certificate of another root than the one that signs is to hold, wherever it was shown already. */
+  get isExposed(): boolean {
+    return this.#state.exposed;
+  }
+
   get material(): AuthorityMaterial {
     const { phase, signing, other, former } = this.#state;
     const crosses = this.#crosses();
@@ -97,7 +104,7 @@ export class OwnAuthority {
     const { signing, crosses } = this.#state;
     const other = await makeRoot(trustDomain, clock);
     const cross = await crossSign(other, signing, trustDomain);
-    await this.#change({ phase: "distributing", other, crosses: [cross, ...crosses] });
+    await this.#change({ phase: "distributing", other, exposed: false, crosses: [cross, ...crosses] });
   }
 
   /** The new root signs; the old one is trusted still. */
@@ -105,12 +112,12 @@ export class OwnAuthority {
     await this.#swap("renewing");
   }
 
-  /** Only the root that signs is trusted from now on. */
-  async finish(): Promise<void> {
+  /** Only the root that signs is trusted from now on. `exposed`: others may have the key of the one that goes. */
+  async finish(exposed = false): Promise<void> {
     const { phase, other, former } = this.#state;
     if (other === null) return;
     const withdrawn = phase === "withdrawing" ? [] : [other.certificate];
-    await this.#change({ phase: null, other: null, former: [...withdrawn, ...former] });
+    await this.#change({ phase: null, other: null, exposed, former: [...withdrawn, ...former] });
   }
 
   /** The old root signs again; the new one is trusted for as long as somebody has a certificate of it. */

@@ -67,7 +67,7 @@ export class RootRollover {
         }
       }
       if (own.phase === "distributing") await own.signWithNew();
-      await own.finish();
+      await own.finish(force);
     });
   }
 

@@ -152,7 +152,8 @@ export class ConnectAttempt implements TlsWireOwner {
     const { spiffeId, tls } = this.#address;
     if (tls !== undefined) return tls.insecure ? { ok: true } : judgeServer(handshake, tls.names);
     const { trustDomain, clock, peers } = this.#context;
-    const isRevoked = (serial: string) => peers?.isRevoked(serial) ?? false;
+    const isRevoked = (serial: string, signer: string | undefined) =>
+      peers?.isRevoked(serial, signer) ?? false;
     return peerIdentity(handshake, {
       ...{ peer: "server", trustDomain, spiffeId, nowMs: clock.now(), isRevoked },
       trustDomainAliases: peers?.trustDomainAliases ?? [],

@@ -66,7 +66,7 @@ export class MeshPeers {
     const verdict = peerIdentity({ error, certificate }, {
       ...{ peer: "client", trustDomain, spiffeId: null, nowMs: exchanges.clock.now() },
       trustDomainAliases: peers.trustDomainAliases,
-      isRevoked: (serial) => peers.isRevoked(serial),
+      isRevoked: (serial, signer) => peers.isRevoked(serial, signer),
     });
     if (!verdict.ok) {
       warn(`Refused the peer from ${wire.remoteAddress} (${verdict.code}): ${verdict.detail}`);

@@ -135,7 +135,7 @@ export class TlsTermination {
     const verdict = peerIdentity({ error, certificate }, {
       ...{ peer: "client", trustDomain, spiffeId: null, nowMs: clock.now() },
       trustDomainAliases: peers.trustDomainAliases,
-      isRevoked: (serial) => peers.isRevoked(serial),
+      isRevoked: (serial, signer) => peers.isRevoked(serial, signer),
     });
     if (!verdict.ok) return { refused: verdict.detail };
     const { spiffeId } = verdict;

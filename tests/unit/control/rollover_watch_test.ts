@@ -18,14 +18,18 @@ async function build() {
   const { citadel, clock } = await openCitadel();
   const lines: string[] = [];
   const log = createLog({ clock, format: "json", write: (line) => lines.push(line) });
-  const mesh = { lacking: [] as string[], told: [] as Trust[] };
+  const mesh = { lacking: [] as string[], told: [] as Trust[], cut: [] as string[] };
   const discovery = {
     lackingRoots: () => mesh.lacking,
     setTrust: (trust: Trust) => mesh.told.push(trust),
     status: () => [],
   } as unknown as DiscoveryServer;
   const own = await OwnCertificateKeeper.start({ citadel, clock, random: new Prng(1), log });
-  const watch = new RolloverWatch({ citadel, discovery, clock, log, follow: () => own.follow() });
+  const watch = new RolloverWatch({
+    ...{ citadel, discovery, clock, log },
+    cutOthers: (signer) => void mesh.cut.push(signer),
+    follow: () => own.follow(),
+  });
   const isTold = () => mesh.told.at(-1)?.roots === citadel.trust.roots;
   /** Lets it look as often as it takes. */
   const becomes = async (phase: RolloverPhase | null) => {
@@ -62,6 +66,7 @@ test("RolloverWatch leads a root in the last fifth of its life to its end, at th
   for (let i = 0; i < 200 && mesh.told.at(-1)?.roots.match(/BEGIN/g)?.length !== 1; i++) await Bun.sleep(2);
   stop();
   expect(citadel.trust.signer).not.toBe(signer);
+  expect(mesh.cut).toEqual([]);
   expect([own.current.signer, own.current.roots]).toEqual([citadel.trust.signer, citadel.trust.roots]);
   const said = lines.join("");
   for (const text of ["A new root is being distributed", "The new root signs", "No rollover of the root"]) {
@@ -85,7 +90,25 @@ test("RolloverWatch.take() tells the mesh of a step before it returns, and of no
   mesh.lacking = ["shop/a"];
   expect(await watch.status()).toMatchObject({ phase: "distributing", lacking: ["shop/a"], unrenewed: [] });
   await watch.take(rollover, { step: "finish", force: true });
-  expect(own.current).toMatchObject(citadel.trust);
+  const { roots, signer } = citadel.trust;
+  expect(own.current).toMatchObject({ roots, signer });
   expect(citadel.trust.signer).not.toBe(before.signer);
   stop();
+});
+
+test("RolloverWatch cuts who has another root's certificate off when a rollover was forced, once all were told", async () => {
+  const { citadel, clock, mesh, watch, stop } = await build();
+  const rollover = citadel.rollover as RootRollover;
+  await watch.take(rollover, { step: "start" });
+  await watch.take(rollover, { step: "finish", force: true });
+  expect([mesh.told.at(-1), mesh.cut]).toEqual([citadel.trust, []]);
+  watch.start();
+  let looks = 0;
+  for (; looks < 200 && mesh.cut.length === 0; looks++) {
+    clock.advance(ROLLOVER_WATCH_MS);
+    await Bun.sleep(2);
+  }
+  stop();
+  expect(looks).toBeGreaterThan(1);
+  expect(mesh.cut).toEqual([citadel.trust.signer]);
 });

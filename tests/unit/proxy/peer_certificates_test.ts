@@ -10,8 +10,10 @@ function wire() {
 const NOW_MS = 1_000_000;
 const CART = "spiffe://mesh.test/ns/shop/sa/cart";
 
+const ROOT = "0a";
+
 function certificate(serial: string, notAfterMs = NOW_MS, spiffeId = CART) {
-  return { serial, spiffeId, notAfterMs };
+  return { serial, spiffeId, notAfterMs, signer: ROOT };
 }
 
 describe("PeerCertificates", () => {
@@ -23,11 +25,31 @@ describe("PeerCertificates", () => {
     peers.add(certificate("4b"), other);
     peers.revoke(["4a"], []);
     expect([one, two, other].map(({ terminated }) => terminated)).toEqual([1, 1, 0]);
-    expect([peers.isRevoked("4a"), peers.isRevoked("4b")]).toEqual([true, false]);
+    expect([peers.isRevoked("4a", ROOT), peers.isRevoked("4b", ROOT)]).toEqual([true, false]);
     peers.revoke(["4a"], []);
     expect(one.terminated).toBe(1);
     peers.revoke([], []);
-    expect(peers.isRevoked("4a")).toBe(false);
+    expect(peers.isRevoked("4a", ROOT)).toBe(false);
+  });
+
+  test("PeerCertificates.trustOnly() breaks off what stands by another signer, or by none that is named", () => {
+    const peers = new PeerCertificates();
+    const [other, unnamed, good] = [wire(), wire(), wire()];
+    peers.add(certificate("4a"), other);
+    peers.add({ ...certificate("4b"), signer: undefined }, unnamed);
+    peers.add({ ...certificate("4c"), signer: "0b" }, good);
+    peers.trustOnly(null);
+    expect([other, unnamed, good].map(({ terminated }) => terminated)).toEqual([0, 0, 0]);
+    expect(peers.isRevoked("4a", ROOT)).toBe(false);
+    peers.trustOnly("0b");
+    peers.trustOnly("0b");
+    expect([other, unnamed, good].map(({ terminated }) => terminated)).toEqual([1, 1, 0]);
+    // A handshake that began before ends after.
+    expect([ROOT, undefined, "0b"].map((signer) => peers.isRevoked("4d", signer))).toEqual([
+      true,
+      true,
+      false,
+    ]);
   });
 
   test("PeerCertificates.revoke() breaks off what a revoked identity opened with what had ended, at each push", () => {

@@ -201,6 +201,21 @@ describe("RootRollover", () => {
     }
   });
 
+  test("RootRollover.finish() forced leaves one signer alone to be believed, until the next rollover", async () => {
+    const { citadel, clock, dataDirectory } = await openCitadel();
+    const only = async () => (await openCitadel({ clock, dataDirectory })).citadel.trust.only;
+    const rollover = rolloverOf(citadel);
+    for (const [force, expected] of [[false, undefined], [true, true]] as const) {
+      await rollover.start();
+      expect([citadel.trust.only, await only()]).toEqual([undefined, undefined]);
+      await rollover.advance(nobody);
+      await rollover.finish([], force);
+      expect([citadel.trust.only, await only()]).toEqual([expected, expected]);
+    }
+    await rollover.start();
+    expect([citadel.trust.only, await only()]).toEqual([undefined, undefined]);
+  });
+
   test("RootRollover.abort() goes back at once while the new root has signed nothing", async () => {
     const { citadel, dataDirectory } = await openCitadel();
     const before = [citadel.trust, readFileSync(join(dataDirectory, "ca/authority.pem"), "utf8")];
