@@ -3,11 +3,16 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { connect as connectTcp } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import type { Peer } from "../../../../src/control/doors/fetch_bridge.ts";
-import { MtlsEndpoint } from "../../../../src/control/doors/mtls_endpoint.ts";
+import {
+  type EndpointCaps,
+  endpointCaps,
+  MtlsEndpoint,
+} from "../../../../src/control/doors/mtls_endpoint.ts";
 import { ManualClock } from "../../../../src/lib/clock.ts";
 import { WHEEL_LATENESS_MS } from "../../../../src/lib/timer_wheel.ts";
 import { controlPlaneId } from "../../../../src/model/spiffe_id.ts";
 import { DRAIN_IDLE_MS } from "../../../../src/proxy/http1/limits.ts";
+import { until } from "../../../integration/bowline.ts";
 import { TestAuthority, type TlsLeaf } from "../../identity/odd_certificates.ts";
 
 const LIFE_MS = 30_000;
@@ -23,13 +28,14 @@ afterEach(() => {
 });
 
 /** An endpoint that answers with whom it takes the peer for, and whose clock only the test moves. */
-function build() {
+function build(caps: EndpointCaps = endpointCaps(1_024)) {
   const clock = new ManualClock(Date.now());
   const endpoint = new MtlsEndpoint({
     ...{ address: { hostname: "127.0.0.1", port: 0 }, clock, trustDomain: "mesh.test" },
     tlsMaterial: () => ({ key: own.key, chain: own.chain, roots: authority.roots }),
     handler: (_request, { spiffeId, serial }: Peer) => Response.json({ spiffeId, isKnown: serial !== null }),
     openStream: () => null,
+    caps,
     warn: () => {},
   });
   opened.push(endpoint);
@@ -75,6 +81,34 @@ describe("MtlsEndpoint", () => {
     clock.advance(LIFE_MS + 1);
     expect(await askedBy(peer)).toEqual(NOBODY);
     expect(await askedBy(stranger)).toEqual(NOBODY);
+  });
+
+  test("MtlsEndpoint bounds each group of peers by itself: the oldest without a proof gives way", async () => {
+    const { endpoint } = build({ proven: 1, unproven: 2, handshakes: 2 });
+    const leaf = await authority.issue(named(CART));
+    const peer = await open(endpoint.port, leaf);
+    expect(await askedBy(peer)).toEqual({ spiffeId: CART, isKnown: true });
+    const strangers: TLSSocket[] = [];
+    for (let i = 0; i < 3; i++) strangers.push(await open(endpoint.port, null));
+    for (const stranger of strangers.slice(1)) expect(await askedBy(stranger)).toEqual(NOBODY);
+    await until("the first is closed", () => strangers[0]?.closed === true);
+
+    const silent = Array.from({ length: 5 }, () => connectTcp(endpoint.port, "127.0.0.1"));
+    for (const one of silent) {
+      one.on("error", () => {});
+      opened.push({ close: () => one.destroy() });
+    }
+    await until("three are closed", () => silent.filter(({ closed }) => closed).length === 3);
+    // A second one with a certificate is one too many, and nobody suffers from it.
+    const second = await open(endpoint.port, leaf);
+    await until("it is closed", () => second.closed);
+    expect(await askedBy(peer)).toEqual({ spiffeId: CART, isKnown: true });
+    for (const stranger of strangers.slice(1)) expect(await askedBy(stranger)).toEqual(NOBODY);
+  });
+
+  test("endpointCaps() are shares of the descriptors, up to what any mesh needs", () => {
+    expect(endpointCaps(1_000)).toEqual({ proven: 600, unproven: 100, handshakes: 100 });
+    expect(endpointCaps(1_048_576)).toEqual({ proven: 20_000, unproven: 2_000, handshakes: 4_096 });
   });
 
   test("MtlsEndpoint.cut() breaks off whom a certificate shuts out, and nobody who showed none", async () => {
