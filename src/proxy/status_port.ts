@@ -93,13 +93,19 @@ export class StatusPort implements HttpServer {
   }
 }
 
-/** No host here is another one's, and nothing that is asked has a body. Null: it asks for no path, as CONNECT does. */
+/**
+ * No host here is another one's, and nothing that is asked has a body. HEAD is asked as GET: the codec leaves the body
+ * away, and the length is the one that it would have (RFC 9110 §8.6). Null: it asks for no path, as CONNECT does.
+ */
 function requestOf({ method, path, headers }: RequestHead): Request | null {
   if (!path.startsWith("/")) return null;
   const pairs: [string, string][] = [];
   for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);
   try {
-    return new Request(`http://status${path}`, { method, headers: pairs });
+    return new Request(`http://status${path}`, {
+      method: method === "HEAD" ? "GET" : method,
+      headers: pairs,
+    });
   } catch {
     // A method that Fetch has no form for.
     return null;

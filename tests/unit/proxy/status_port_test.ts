@@ -56,6 +56,14 @@ describe("StatusPort", () => {
     for (let i = 0; i < 3; i++) expect(await ask(connection)).toContain("\r\ncontent-length: 6\r\n");
   });
 
+  test("answers HEAD with the length of what GET would get, and without that", async () => {
+    // As a router does that knows of HEAD.
+    handler = ({ method }) => new Response(method === "HEAD" ? null : "abc");
+    const head = await answer("HEAD /a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    expect(head).toMatch(/\r\ncontent-length: 3\r\n/);
+    expect(head).toEndWith("\r\n\r\n");
+  });
+
   test("says nothing of what a handler threw, and refuses what has no path", async () => {
     handler = () => {
       throw new Error("secret");
