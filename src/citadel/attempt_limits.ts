@@ -10,7 +10,7 @@ import { formatIp, parseIp } from "../lib/ip.ts";
 export const SOURCE_ATTEMPTS_MAX = 100;
 const SOURCE_ATTEMPTS_PER_SECOND = 1;
 
-/** The same for all sources together. */
+/** Attempts of all sources together in a row, and how many come back in a second. */
 export const ATTEMPTS_MAX = 1_000;
 const ATTEMPTS_PER_SECOND = 100;
 

@@ -5,7 +5,7 @@ import type { CertificateState } from "../model/admin.ts";
 /** Share of its life after which a leaf that was not renewed is warned of: half of the renewal margin. */
 export const LEAF_WARNING_SHARE = RENEWAL_SHARE + (1 - RENEWAL_SHARE) / 2;
 
-/** The same for a CA's own certificate, which people renew in the last fifth (Istio's root check). */
+/** The share of its life after which a CA's own certificate is warned of, which people renew in the last fifth (Istio's root check). */
 export const AUTHORITY_WARNING_SHARE = 0.9;
 
 export interface Life {

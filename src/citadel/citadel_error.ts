@@ -53,7 +53,7 @@ const TOKEN_MESSAGES = {
   token_unknown: "The join token is not known here; ask for a new one",
 } as const;
 
-/** The same of a token that a platform issued. */
+/** What a caller with a wrong token of a platform is told: as little as of a join token. */
 export function platformTokenRefused(
   code: keyof typeof PLATFORM_TOKEN_MESSAGES,
   detail: string,

@@ -60,7 +60,7 @@ export class IssuanceLog {
   #clearedAt = CLEARED_FROM;
   /** Lines that could not be read back: what a crash cut off. */
   tornLines = 0;
-  /** It had no line when it was opened. */
+  /** The log had no line when it was opened. */
   isNew = true;
 
   private constructor(clock: Clock) {
@@ -156,7 +156,7 @@ export class IssuanceLog {
       : { ...issuance, lastSerial };
   }
 
-  /** It is the last of its workload, or the last is for the same key. */
+  /** Whether a certificate is the last of its workload, or has the same key as the last. */
   #hasLastKey({ serial, workload, key }: Issuance): boolean {
     const last = this.#lastSerials.get(workload);
     return last === serial ||

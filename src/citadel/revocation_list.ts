@@ -62,7 +62,7 @@ export class RevocationList {
     return this.#bySerial.has(serial) || [...this.#adding].some((serials) => serials.has(serial));
   }
 
-  /** Those that have not expired by any clock of the mesh, by serial number. */
+  /** Revoked certificates that have not expired by any clock of the mesh, by serial number. */
   current(): Revocation[] {
     return this.#until(currentSince(this.#clock.now())).sort((one, other) =>
       compareTexts(one.serial, other.serial)
@@ -98,7 +98,7 @@ export class RevocationList {
     await done.finally(() => this.#adding.delete(serials));
   }
 
-  /** Those that end at that time or later. */
+  /** Revoked certificates that end at that time or later. */
   #until(timeMs: number): Revocation[] {
     return [...this.#bySerial.values()].filter(({ notAfterMs }) => notAfterMs >= timeMs);
   }

@@ -34,7 +34,7 @@ export class TokenBooks {
     this.#clock = clock;
   }
 
-  /** Those in a directory, made when they are not there. Throws PrivateFileError. */
+  /** The books in a directory, made when they are not there. Throws PrivateFileError. */
   static async open(directory: string, files: PrivateFiles, clock: Clock): Promise<TokenBooks> {
     const books = new TokenBooks(directory, files, clock);
     for (const book of books.#all) await files.makeDirectory(book);

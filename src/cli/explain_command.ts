@@ -19,7 +19,7 @@ export interface ExplainOptions {
   readonly config: string;
   /** The workloads are those that the running control plane knows, not those of the files. @default false */
   readonly live?: boolean;
-  /** Of that control plane. */
+  /** Data directory of the control plane that is asked. */
   readonly data?: string;
   /** `NAMESPACE/NAME` of the caller. */
   readonly from: string;

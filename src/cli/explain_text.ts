@@ -191,14 +191,14 @@ function passedOver({ explanation, origins }: Explained): string[] {
   return lines.length === 0 ? [] : ["Passed over:", ...lines];
 }
 
-/** Those that a token does not meet. */
+/** The rules about tokens that the request does not meet. */
 function tokenRules({ workload, rules }: ExplainedAuthentication): string[] {
   return rules.flatMap(({ name, file, line, why }) =>
     why === null ? [] : [`  RequestAuthentication ${name} (${file}:${line}), at ${workload}: ${why}`]
   );
 }
 
-/** Those that did not match, and what a trial of one that did would have come to. */
+/** The policies' rules that did not match, and what a trial of one that did would have come to. */
 function policyRules({ trace = [] }: Pick<ExplainedAuthorization, "trace"> = {}, where: string): string[] {
   return trace.filter(({ matched, dryRun }) => !matched || dryRun === true)
     .map(({ policy, action, dryRun, rule, file, line, matched, why }) => {

@@ -72,7 +72,7 @@ export async function runRun(options: RunOptions): Promise<ExitCode> {
   }
 }
 
-/** Those that the service manager keeps open from one process to the next. */
+/** Takes over the sockets that the service manager keeps open from one process to the next. */
 function inheritSockets(log: Log): void {
   try {
     const sockets = takeListenFds();

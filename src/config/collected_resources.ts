@@ -8,7 +8,7 @@ import type { Finding } from "./finding.ts";
 import type { ConfigResource, Position, ResourceSet } from "./resource.ts";
 import type { MeshConfigSpec } from "./schema/mesh_config.ts";
 
-/** Those of one kind. */
+/** The resources of one kind. */
 interface OfKind {
   /** As the files have them, one after the other. */
   readonly written: readonly ConfigResource<unknown>[];

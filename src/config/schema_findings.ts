@@ -23,7 +23,7 @@ interface PlacedProblem extends Problem {
   readonly path: Path;
   /** The position is that of the key, not of the value. */
   readonly atKey: boolean;
-  /** It is about how the fields of one mapping go together. */
+  /** Whether the problem is how the fields of one mapping go together. */
   readonly aboutWhole: boolean;
   /** The field whose absence it is about. */
   readonly missing: string | null;

@@ -3,7 +3,7 @@
 /** One document, with its marker. */
 export interface Section {
   readonly text: string;
-  /** Of its first line in the whole, from 1. */
+  /** Number of its first line in the whole text, from 1. */
   readonly line: number;
 }
 

@@ -122,7 +122,7 @@ export class ConfigSource {
     if (more > 0) log.warn(`and ${more} more`);
   }
 
-  /** It is taken as it is: somebody may want it so. */
+  /** The edit is taken as it is, without the rest: somebody may want it so. */
   #endWait(edit: Edit): void {
     this.#stopWaiting();
     this.#settle(this.store.serve(edit.read), edit.files);

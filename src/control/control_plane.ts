@@ -146,7 +146,7 @@ export class ControlPlane {
     return notReady({ clock, config: this.#source.store, expiries: () => this.#expiries() });
   }
 
-  /** Of its own certificate and those above it. */
+  /** When the control plane's own certificate ends, and those above it. */
   #expiries(): readonly CertificateExpiry[] {
     const current = this.#certificate?.current;
     return current === undefined ? [] : certificateExpiries(current.chain, current.roots);

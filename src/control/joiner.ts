@@ -9,7 +9,7 @@ export class JoinerError extends Error {
   override readonly name = "JoinerError";
 }
 
-/** Of one workload, or of a new member of a group. Throws JoinerError. */
+/** Who a token is for: one workload, or a new member of a group. Throws JoinerError. */
 export function joinerOf(
   { workload, group }: { readonly workload?: unknown; readonly group?: unknown },
   registry: WorkloadRegistry,

@@ -15,17 +15,17 @@ import { looksUnfinished } from "./unfinished_file.ts";
  */
 export const OTHER_HALF_WAIT_MS = 5_000;
 
-/** The same of a file that somebody has open and writes to. */
+/** The longest that an edit waits for a file that somebody has open and writes to. */
 export const WRITER_WAIT_MS = 15_000;
 
 /** Once no file has changed for so long, nothing more is to come of what nobody calls. */
 export const QUIET_MS = 1_000;
 
-/** Their hosts are called. */
+/** Kinds whose hosts are called. */
 const CALLED: ReadonlySet<string> = new Set(["Service", "ServiceEntry"]);
 
 export interface OpenEnd {
-  /** The same for what is the same in a later edit. */
+  /** Equal in a later edit that is open for the same thing. */
   readonly key: string;
   /** It is waited for until the files have been left alone for so long; null: they may be left alone. */
   readonly quietMs: number | null;

@@ -33,12 +33,12 @@ const NEVER: PolicyTest = { attribute: "destination.port", values: ["0"] };
 export class PolicySimulation {
   readonly #workload: string;
   readonly #address: string;
-  /** What nobody knows of a call lets it through, or does not. */
+  /** The policies as if what nobody knows of a call let it through; and as if it did not. */
   readonly #best: PolicyTable;
   readonly #worst: PolicyTable;
   readonly #unknown: readonly string[];
   readonly #provider: string | null;
-  /** Those that ask it, by name. */
+  /** The policies that ask `#provider`, by name. */
   readonly #asking: ReadonlyMap<string, Policy>;
 
   /** `provider` is whom the policies can ask. Throws when a value of a policy cannot be compiled. */

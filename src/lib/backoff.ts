@@ -24,7 +24,7 @@ export class Backoff {
     return Math.round(limitMs * (0.5 + random.float() / 2));
   }
 
-  /** It worked: the next wait is short again. */
+  /** To be called when an attempt worked: the next wait is short again. */
   reset(): void {
     this.#attempts = 0;
   }

@@ -15,10 +15,10 @@ export interface Timed {
   onDeadline(): void;
 }
 
-/** How exact deadlines are that nobody waits for: those of connections. */
+/** The time between two looks of the wheel: exact enough for deadlines that nobody waits for, those of connections. */
 export const WHEEL_TICK_MS = 100;
 
-/** Such deadlines are kept to within this much, never early. */
+/** The wheel calls `onDeadline` at most this much after the deadline, and never before it. */
 export const WHEEL_LATENESS_MS = 4 * WHEEL_TICK_MS;
 
 const SLOTS = 128;

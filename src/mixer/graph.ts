@@ -42,7 +42,7 @@ export interface GraphEdge {
   readonly mtls: boolean;
   /** Bytes of request bodies, or from the client through TCP connections; those of older proxies are missing. */
   readonly receivedBytes: number;
-  /** The same of responses, to the client. */
+  /** Bytes of response bodies, or to the client through TCP connections. */
   readonly sentBytes: number;
   /** Calls by status code. */
   readonly responses: Readonly<Record<string, number>>;

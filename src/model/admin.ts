@@ -97,7 +97,7 @@ export interface PolicySuggestions {
 }
 
 export interface SuggestedPolicy {
-  /** Those that are known and selected, `NAMESPACE/NAME`. */
+  /** The known workloads that the policy would select, `NAMESPACE/NAME`. */
   readonly workloads: readonly string[];
   /** Kinds of calls that the policy allows, and how many there were. */
   readonly kinds: number;
@@ -192,7 +192,7 @@ export interface RolloverStatus {
   }[];
   /** Proxies that are connected. */
   readonly connected: number;
-  /** Those of them that do not trust all of the roots yet. */
+  /** The workloads of connected proxies that do not trust all of the roots yet. */
   readonly lacking: readonly WorkloadKey[];
   /** Workloads whose certificate is good and signed by another than the root that signs now. */
   readonly unrenewed: readonly WorkloadKey[];

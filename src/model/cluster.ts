@@ -26,7 +26,7 @@ export interface Cluster {
   readonly connectTimeoutMs: number;
   /** What endpoints without a mesh listener speak. Older snapshots do not say. @default "http1" */
   readonly protocol?: HttpProtocol;
-  /** They are spoken to as the client speaks instead (`useClientProtocol`). @default false */
+  /** Endpoints without a mesh listener are spoken to as the client speaks (`useClientProtocol`). @default false */
   readonly followsClient?: boolean;
   /** For RING_HASH and MAGLEV. */
   readonly hash?: HashSettings;

@@ -45,9 +45,9 @@ export interface Hello {
   readonly snapshot?: string;
   /** As in Certificate. Absent from a proxy that does not tell. */
   readonly certificate?: string;
-  /** It takes roots from its settings, before it says ACK. @default false */
+  /** The proxy takes the roots that it trusts from its settings, before it says ACK. @default false */
   readonly followsTrust?: boolean;
-  /** It reads `packed`. @default false */
+  /** The proxy reads `packed` in a push. @default false */
   readonly unpacks?: boolean;
 }
 

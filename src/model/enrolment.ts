@@ -24,7 +24,7 @@ export interface PlatformEnrolRequest {
 
 /** `POST /v1/rejoin`: the last certificate of the workload has expired; the request is signed with its key. */
 export interface RejoinRequest {
-  /** Of that certificate, lower-case hex. */
+  /** Serial number of the certificate that has expired, lower-case hex. */
   readonly serial: string;
   /** PEM; only its public key is used, and it must be that certificate's. */
   readonly csr: string;

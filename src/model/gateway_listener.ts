@@ -59,7 +59,7 @@ export type CertificateSource =
     readonly crl?: string;
   };
 
-/** Those of a server, the one with the roots first. */
+/** The certificates of a server, the one with the roots first. */
 export function certificateSources(tls: GatewayTls | null | undefined): readonly CertificateSource[] {
   return [tls?.certificate ?? [], tls?.otherCertificate ?? []].flat();
 }

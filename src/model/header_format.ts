@@ -1,6 +1,6 @@
 /** What a rule writes into a header, with Envoy's command operators in it: `from %REQ(x-user?:authority):64%`. */
 
-/** Those that need no answer yet, and those that are about it. */
+/** Commands that need no answer yet; ANSWER_COMMANDS are about the answer. */
 const REQUEST_COMMANDS = ["REQ", "PROTOCOL", "START_TIME", "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"] as const;
 const ANSWER_COMMANDS = ["RESP", "RESPONSE_CODE"] as const;
 

@@ -11,7 +11,7 @@ export interface Policy {
    * them has to allow. AUDIT is only counted.
    */
   readonly action: "CUSTOM" | "DENY" | "ALLOW" | "AUDIT";
-  /** It decides nothing, and is counted as if it did. @default false */
+  /** The policy decides nothing, and is counted as if it did. @default false */
   readonly dryRun?: true;
   /** Relative to the configuration directory. */
   readonly file: string;

@@ -32,7 +32,7 @@ export interface RouteOrigin {
 /** A rule that no request of this proxy can match here; what `explain` says of it. */
 export interface SkippedRule {
   readonly origin: RouteOrigin;
-  /** It would stand before the route of this index. */
+  /** Index of the route before which the rule would stand. */
   readonly before: number;
   /** A clause: `port 80 is asked for, and this is 8080`. */
   readonly why: string;

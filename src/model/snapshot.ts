@@ -93,7 +93,7 @@ export interface ProxySettings {
   readonly doors?: readonly SidecarDoor[];
   /** As `skipped` of a virtual host: only where people ask why, never in a push. */
   readonly hidden?: readonly HiddenService[];
-  /** The same of a gateway. */
+  /** VirtualServices that have no say at this gateway; only where people ask why, never in a push. */
   readonly unbound?: readonly UnboundRules[];
 }
 

@@ -12,7 +12,7 @@ export interface DestinationPolicy {
   readonly trafficPolicy: TrafficPolicy | null;
   /** Distinct in their names. */
   readonly subsets: readonly Subset[];
-  /** Those that were merged. */
+  /** The DestinationRules that were merged into it. */
   readonly rules: readonly ConfigResource<DestinationRuleSpec>[];
 }
 

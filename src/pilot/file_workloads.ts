@@ -14,7 +14,7 @@ export interface MeshWorkload extends Workload {
   readonly meshPort: number;
   /** Its proxy has said good-bye, and is still there or not: nobody is sent there while there is anybody else. */
   readonly leaving?: "draining" | "gone";
-  /** It serves Gateways, and nothing stands behind it. @default "sidecar" */
+  /** "gateway": it serves Gateways, and no program stands behind it. @default "sidecar" */
   readonly role?: "sidecar" | "gateway";
   /** How its health is found out. @default none */
   readonly probe?: HealthProbe;

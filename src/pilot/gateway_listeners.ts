@@ -34,7 +34,7 @@ interface Placed {
   readonly server: GatewayServer;
 }
 
-/** One that has no TLS, or is decrypted, and then carries requests. */
+/** What servers speak that carry requests, in plain text or once their TLS has ended. */
 const REQUESTS: ReadonlySet<ServerSpeech> = new Set(["http", "https"]);
 
 /** Of several servers that a port cannot be at once, the first one by namespace, name and place decides what it is. */

@@ -92,7 +92,7 @@ export class GatewayViews {
     return parts;
   }
 
-  /** Those clusters of a host that are wanted; null: all. */
+  /** The clusters of a host that are wanted, by name; null: all. */
   #clusters(host: VisibleHost, viewer: Viewer, wanted: readonly string[] | null): ConfigPart {
     const clusters = host.ports.map((found) => this.#of.parts.clustersOf(found, viewer));
     const resources = clusters.flatMap(({ resources }) =>

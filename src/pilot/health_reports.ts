@@ -3,7 +3,7 @@ import type { WorkloadHealth } from "../model/health_probe.ts";
 import type { WorkloadKey } from "../model/workload.ts";
 
 export class HealthReports {
-  /** Of those whose proxies know of probes at all. */
+  /** The last report of each workload whose proxy knows of probes at all. */
   readonly #last = new Map<WorkloadKey, WorkloadHealth>();
 
   /**

@@ -19,7 +19,7 @@ export interface PortClusters {
   readonly memberships: readonly Membership[];
 }
 
-/** What they are made of, of one generation. */
+/** What clusters are made of, of one generation. */
 interface ClusterSources {
   readonly mesh: MeshConfigSpec;
   readonly destinationRules: DestinationRules;
@@ -28,7 +28,7 @@ interface ClusterSources {
   readonly bodies: BodyCache;
 }
 
-/** The same for all callers for whom the same rules hold. */
+/** The clusters of a port, which are the same for all callers for whom the same rules hold. */
 interface Built extends PortClusters {
   readonly service: MeshService;
   readonly rules: DestinationPolicy["rules"];

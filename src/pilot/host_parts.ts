@@ -98,7 +98,7 @@ export class HostParts {
     };
   }
 
-  /** Of all hosts of rules that no service has. */
+  /** The part for all hosts that rules name and no service has. */
   withoutService(viewer: ScopedViewer): ConfigPart {
     const found = [...this.#hostsWithoutService(this.#claimsOf(viewer), viewer)];
     const resources = found.map((resource): SnapshotEntry => [resourceKey(resource.body), resource]);
@@ -133,7 +133,7 @@ export class HostParts {
       : this.#routed(service.info, host.host, port.number, domains, rule, viewer);
   }
 
-  /** That of a port that carries bytes: whatever asks for it is led by the rules for bytes. */
+  /** The virtual host of a port that carries bytes: whatever asks for it is led by the rules for bytes. */
   #requestsToBytes(
     host: VisibleHost,
     found: VisiblePort,

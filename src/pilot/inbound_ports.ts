@@ -15,7 +15,7 @@ export type PoolOf = (service: MeshService, port: ServicePort) => ConnectionPool
 
 export interface InboundSources {
   readonly workload: MeshWorkload;
-  /** Those of its namespace. */
+  /** The services of the workload's namespace. */
   readonly services: readonly MeshService[];
   /** Null: no Sidecar selects it. */
   readonly sidecar: SidecarSpec | null;

@@ -28,7 +28,7 @@ function withoutSettings(mesh: MeshConfigSpec): unknown {
   return Object.fromEntries(Object.entries(mesh).filter(([field]) => !OF_SETTINGS.has(field)));
 }
 
-/** The same resources, in which those that do not say who sees them say what the mesh does. */
+/** The resources as they count: those that do not say who sees them say what the mesh does. */
 export function withDefaultExports(resources: ResourceSet): ResourceSet {
   const {
     defaultServiceExportTo: services,

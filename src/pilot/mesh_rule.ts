@@ -28,12 +28,12 @@ export interface MeshRule {
   readonly portlessHosts: readonly string[];
 }
 
-/** Of resources that serve on: the next generation has the same objects. */
+/** The rules of resources that serve on: the next generation has the same objects. */
 const meshRules = new WeakMap<ConfigResource<VirtualServiceSpec>, MeshRule>();
 
 let nextSerial = 1;
 
-/** Those of the VirtualServices that are `wanted`. */
+/** The rules of the VirtualServices that are `wanted`. */
 export function routingRules(
   resources: readonly ConfigResource<VirtualServiceSpec>[],
   wanted: (resource: ConfigResource<VirtualServiceSpec>) => boolean,
@@ -42,7 +42,7 @@ export function routingRules(
   return resources.filter(wanted).map((resource) => meshRule(resource, delegates));
 }
 
-/** The same as before where the resource and those that it delegates to are. */
+/** The rules of a VirtualService with those of its delegates; the object of before where none of them has changed. */
 export function meshRule(resource: ConfigResource<VirtualServiceSpec>, delegates: Delegates): MeshRule {
   const known = meshRules.get(resource);
   if (known !== undefined && resource.spec.http.every(({ delegate }) => delegate === null)) return known;

@@ -76,7 +76,7 @@ const PROTOCOLS: Readonly<Record<string, ServicePort["protocol"]>> = {
   "kubernetes.io/wss": "tls",
 };
 
-/** Those of the same names that mean HTTP/2, as gRPC does. */
+/** Names of protocols that mean HTTP/2, as gRPC does. */
 const HTTP2_PROTOCOLS = new Set(["http2", "h2c", "kubernetes.io/h2c", "grpc", "grpc-web"]);
 
 /** All services; ServiceEntries after Services, so that of two with one host in one namespace the Service comes first. */

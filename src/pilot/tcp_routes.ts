@@ -73,7 +73,7 @@ export function requestRoutesOf(
   return { routes: all.routes, skipped: [...before, ...all.skipped].sort((a, b) => a.before - b.before) };
 }
 
-/** Those of several VirtualServices, or lists of one, behind each other. */
+/** The routes of several VirtualServices, or of the lists of one, one behind the other. */
 export function inOrder<Built>(parts: readonly InOrder<Built>[]): InOrder<Built> {
   const routes: Built[] = [];
   const skipped: SkippedRule[] = [];

@@ -23,7 +23,7 @@ export interface CompiledSnapshot {
   readonly clusters: ReadonlyMap<string, CompiledCluster>;
   /** The own description for the mesh hop. */
   readonly peer: string;
-  /** The same for requests that came in HTTP/2. */
+  /** As `peer`, for requests that came in HTTP/2. */
   readonly http2Peer: string;
   /** Of a gateway: its ports, by the names of their listeners. */
   readonly gateway: ReadonlyMap<string, GatewayTable<CompiledCluster>>;

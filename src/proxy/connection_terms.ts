@@ -13,7 +13,7 @@ export const STRANGER_PING_INTERVAL_MS = 330_000;
 export interface ConnectionTerms {
   /** Without a request; 0: for ever. */
   readonly idleTimeoutMs: number;
-  /** The same without a byte, for TCP. */
+  /** A tunnel or a TCP connection in which no byte moves for so long is closed; 0: never. */
   readonly tunnelIdleTimeoutMs: number;
   /** From its beginning until it takes no more requests; 0: for ever. */
   readonly durationMs: number;

@@ -36,7 +36,7 @@ export interface RequestHead {
   bodyLength: BodyLength;
   /** @default null */
   tunnel?: TunnelRequest | null;
-  /** It came in HTTP/2. @default false */
+  /** The request came in HTTP/2. @default false */
   http2?: boolean;
   /** Fields, by name, that no hop may index (RFC 7541 §7.1.3), beside those that are never indexed. @default none */
   neverIndexed?: ReadonlySet<string>;

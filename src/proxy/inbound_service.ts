@@ -20,7 +20,7 @@ export interface InboundService {
   readonly host: Host;
   /** For requests of clients that speak HTTP/2: another one where the workload is spoken to as they speak. */
   readonly http2Host: Host;
-  /** The same address for tunnels. */
+  /** The workload's port, for tunnels. */
   readonly tunnelHost: Host;
   /** Of both; null: nothing is limited. */
   readonly limits: PoolLimits | null;

@@ -218,7 +218,7 @@ export function extAuthzDenied(status: number, bytes: Uint8Array, headers: Heade
   return { status, flags: FLAG.externalDenial, details: "ext_authz_denied", text: "", bytes, headers };
 }
 
-/** It could not be asked. */
+/** Whoever has to allow the request could not be asked. */
 export function extAuthzFailed(status: number): LocalReply {
   return { status, flags: FLAG.externalDenial, details: "ext_authz_error", text: "" };
 }

@@ -14,13 +14,13 @@ export interface UpstreamConnection {
 
 /** Hears from a connection. */
 export interface UpstreamOwner {
-  /** It can take a request, or another one. */
+  /** The connection can take a request, or another one. */
   onCapacity(connection: UpstreamConnection): void;
-  /** It takes no more requests. */
+  /** The connection takes no more requests. */
   onGone(connection: UpstreamConnection): void;
   /** The peer has left a question unanswered for longer than it should; false: it has said something after all. */
   onDoubt?(isDoubted: boolean): void;
-  /** It ends, since the peer answers no more. */
+  /** The connection ends, since the peer answers no more. */
   onSilent?(connection: UpstreamConnection): void;
   /** What the peer is taken to allow before it has said so. Absent: what peers allow in general. */
   readonly streamsAssumed?: number;

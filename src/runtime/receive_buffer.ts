@@ -15,7 +15,7 @@ export const UNBOUND_CONNECTIONS_MAX = 32;
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 
-/** Those that were found to be far when there was room for one more. */
+/** The connections with other machines that were left without a bound, when there was room for one more. */
 export class UnboundConnections {
   readonly #wires = new Set<Wire>();
 

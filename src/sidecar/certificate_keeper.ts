@@ -35,7 +35,7 @@ export interface CertificateKeeperOptions {
   readonly log: Log;
   /** A client that shows the current certificate. */
   readonly client: ControlClient;
-  /** The same identity, by the key of a certificate that has expired. */
+  /** The identity with a new certificate, by the key of the one that has expired. */
   rejoin(identity: SidecarIdentity): Promise<SidecarIdentity>;
   /** Takes a renewed identity into use at once, and resolves when it is on disk. */
   save(identity: SidecarIdentity): Promise<void>;

@@ -1,4 +1,4 @@
-/** That the control plane cannot be reached, and why. */
+/** The error that says that the control plane cannot be reached, and why. */
 import type { ResetReason } from "../proxy/exchange.ts";
 import { notConnected } from "./not_connected.ts";
 

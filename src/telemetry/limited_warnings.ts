@@ -1,7 +1,7 @@
 /** Warnings that strangers can cause as often as they like: one of a kind goes to the log, the rest are counted. */
 import type { Clock } from "../lib/clock.ts";
 
-/** Of one kind there is at most one line in this time. */
+/** The log has at most one line of each kind of warning in this time. */
 export const WARNING_INTERVAL_MS = 10_000;
 
 interface Kind {

@@ -118,7 +118,7 @@ function endpointLines({ added, removed, changed, ...place }: EndpointsChange): 
   ];
 }
 
-/** Those that come and go do so with the routes and policies of their host. */
+/** What changed in a listener; one that comes or goes does so with the routes and policies of its host. */
 function listenerLines({ host, change, fields }: ListenerChange): string[] {
   if (change !== "changed") return [];
   return [`~ connections to ${host}`, ...changedLines(fields).map((line) => `    ${line}`)];

@@ -28,7 +28,7 @@ export function sameValue(a: unknown, b: unknown): boolean {
   return a === b || canonical(a) === canonical(b);
 }
 
-/** Those that are more than a move of what is written in a file. */
+/** The changes that are more than a move of what is written in a file. */
 export function meantChanges(before: unknown, after: unknown): FieldChange[] {
   return fieldChanges(before, after).filter((one) => !sameMeaning(one.before, one.after));
 }

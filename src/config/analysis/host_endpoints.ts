@@ -33,7 +33,7 @@ export class HostEndpoints {
     }
   }
 
-  /** Those of a full host name, or of all that a wildcard covers, that have the labels of a subset. */
+  /** The endpoints of a full host name, or of all that a wildcard covers, that have the labels of a subset. */
   of(host: string, subset: Labels = {}): readonly KnownWorkload[] {
     const known = host.startsWith("*")
       ? [...this.#hosts].filter(([name]) => hostMatches(host, name)).flatMap(([, endpoints]) => endpoints)
@@ -48,7 +48,7 @@ export class HostEndpoints {
 
 const known = new WeakMap<ResourceSet, HostEndpoints>();
 
-/** Those of a set of resources; worked out once for all who ask. */
+/** The endpoints of a set of resources; worked out once for all who ask. */
 export function hostEndpoints(resources: ResourceSet): HostEndpoints {
   const endpoints = known.get(resources) ?? new HostEndpoints(resources);
   known.set(resources, endpoints);

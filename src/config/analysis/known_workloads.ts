@@ -24,7 +24,7 @@ const JOINED_LABEL = "app";
 export class KnownWorkloads {
   /** Namespace -> each of its workloads. */
   readonly #all = new Map<string, KnownWorkload[]>();
-  /** The same by each single label. */
+  /** Namespace and one label -> each workload that has it. */
   readonly #byLabel = new Map<string, KnownWorkload[]>();
 
   constructor({ workloadEntries, workloadGroups }: ResourceSet) {
@@ -60,7 +60,7 @@ export class KnownWorkloads {
     return joinable || this.withLabels(namespace, wanted).length > 0;
   }
 
-  /** The same of any namespace. */
+  /** Whether a selector finds a workload of any namespace, or one might join that it finds. */
   couldSelectAnywhere(wanted: Labels): boolean {
     return [...this.#all.keys()].some((namespace) => this.couldSelect(namespace, wanted)) ||
       this.couldSelect("", wanted);
@@ -77,7 +77,7 @@ export class KnownWorkloads {
 
 const known = new WeakMap<ResourceSet, KnownWorkloads>();
 
-/** Those of a set of resources; worked out once for all who ask. */
+/** The workloads of a set of resources; worked out once for all who ask. */
 export function knownWorkloads(resources: ResourceSet): KnownWorkloads {
   const workloads = known.get(resources) ?? new KnownWorkloads(resources);
   known.set(resources, workloads);

@@ -20,7 +20,7 @@ export function httpCovers(wide: HttpMatch, narrow: HttpMatch, gateways: readonl
     wide.withoutHeaders.every((absent) => narrow.withoutHeaders.some((other) => same(absent, other)));
 }
 
-/** The same for connections. */
+/** Whether every connection that `narrow` takes is taken by `wide`. `gateways` as in httpCovers(). */
 export function l4Covers(wide: L4Match, narrow: L4Match, gateways: readonly string[]): boolean {
   return scopeCovers(wide, narrow, gateways) &&
     covers(wide.destinationSubnets, narrow.destinationSubnets) &&

@@ -27,9 +27,9 @@ export interface MergedRules {
 
 export interface Merging {
   readonly places: readonly MergedRules[];
-  /** The VirtualServices of these. */
+  /** The VirtualServices whose rules were merged. */
   readonly merged: ReadonlySet<VirtualService>;
-  /** Those of them that nowhere stand by themselves. */
+  /** The merged VirtualServices that nowhere stand by themselves. */
   readonly only: ReadonlySet<VirtualService>;
 }
 

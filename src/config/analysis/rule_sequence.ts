@@ -16,7 +16,7 @@ export interface SequencedRule {
   readonly index: number;
   /** What each of its match blocks comes to; without any, the one that it stands for. Gateways are `NAMESPACE/NAME`. */
   readonly blocks: readonly (readonly HttpMatch[])[];
-  /** It takes nothing itself: the rules of its delegate follow, unless they are dropped. */
+  /** The rule takes nothing itself: the rules of its delegate follow, unless they are dropped. */
   readonly delegates: boolean;
 }
 

@@ -19,7 +19,7 @@ interface TriedRule<Match> {
   readonly index: number;
   /** What each of its match blocks, or the rule without any, comes to. */
   readonly blocks: readonly (readonly Match[])[];
-  /** It takes nothing itself. */
+  /** The rule takes nothing itself. */
   readonly delegates: boolean;
 }
 

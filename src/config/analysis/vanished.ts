@@ -1,7 +1,7 @@
 /** Which resources an edit takes away. */
 import type { ConfigResource, ResourceSet } from "../resource.ts";
 
-/** Those of `before` whose name `next` does not have, in whatever file. */
+/** The resources of `before` whose name `next` does not have, in whatever file. */
 export function vanished(next: ResourceSet, before: ResourceSet): readonly ConfigResource<unknown>[] {
   if (next === before) return [];
   return Object.entries(before).flatMap(([set, resources]) =>

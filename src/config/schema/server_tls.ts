@@ -86,7 +86,7 @@ const certificateHash: Schema<string> = v.pipe(
   v.transform((text) => text.replaceAll(":", "").toLowerCase()),
 );
 
-/** Of one server: one of RSA and one of ECDSA. */
+/** Certificates of one server: one of RSA and one of ECDSA. */
 const CERTIFICATES_MAX = 2;
 
 /** Paths, as those of a server with one certificate. */

@@ -26,7 +26,7 @@ export interface DiscoveryStreamOptions {
   readonly citadel: Citadel;
   readonly discovery: DiscoveryServer;
   readonly log: Log;
-  /** Of all streams. */
+  /** Shared by all streams. */
   readonly largePushes: LargePushes;
 }
 

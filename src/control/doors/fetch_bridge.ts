@@ -15,12 +15,12 @@ import { BODY_LENGTH_UNKNOWN } from "../../proxy/exchange.ts";
 export interface Peer {
   /** SPIFFE ID that the handshake proved; null: the peer showed no certificate that holds. */
   readonly spiffeId: string | null;
-  /** Of that certificate, lower-case hex; null without one. */
+  /** Serial number of the certificate that the peer showed, lower-case hex; null without one. */
   readonly serial: string | null;
   readonly address: string;
 }
 
-/** One that showed a certificate that holds. */
+/** A peer that showed a certificate that holds. */
 export interface ProvenPeer extends Peer {
   readonly spiffeId: string;
 }

@@ -17,7 +17,7 @@ export const LARGE_PUSHES_MAX = 64;
 /** After this time a push goes on, but does not hold up others any more: its proxy reads slowly. */
 export const TURN_MS = 2_000;
 
-/** Those who come at once are sent the same; what comes later may differ anyway. */
+/** How long a packed push is kept: proxies that come at once are sent the same, and later ones another anyway. */
 const PACKED_KEPT_MS = 10_000;
 
 /** A piece of what many are sent alike has so many bytes. */

@@ -106,7 +106,7 @@ export class DiscoverySession {
     this.#heardAtMs = options.clock.monotonic();
   }
 
-  /** It came with a configuration from before and has yet to confirm one of this control plane's. */
+  /** The proxy came with a configuration from before and has yet to confirm one of this control plane's. */
   get resuming(): boolean {
     return this.#acked === null && this.#cameWithKnowledge;
   }

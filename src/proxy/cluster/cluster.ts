@@ -55,7 +55,7 @@ export class CompiledCluster implements ClusterParts {
   outlier: OutlierDetector | null;
   #pools: EndpointPools<ClusterEndpoint>;
   readonly #context: ClusterContext;
-  /** Those whose probe found them healthy again. */
+  /** Endpoints whose probe found them healthy again. */
   #recovered: readonly EndpointHealth[];
   #startMs: number;
   /** Made when it is asked for. */
@@ -190,7 +190,7 @@ function keyAfter(key: number): number {
 /** What was known before. */
 type Known = Pick<CompiledCluster, "endpoints" | "outlier">;
 
-/** The same endpoint in another snapshot. */
+/** What tells an endpoint from all others, equal for the same one in another snapshot. */
 function identityOf({ key, endpoint }: ClusterEndpoint): string {
   return `${key}|${endpoint.workload.principal}`;
 }

@@ -12,7 +12,7 @@ import { PoolLimits, poolName } from "./pool_limits.ts";
 /** The counters of calls to a workload. */
 export type EdgeTo = (destination: WorkloadInfo, service: ServiceInfo, mtls: boolean) => Edge;
 
-/** It is kept as long as its clusters, and must not hold on to other snapshots. */
+/** What all clusters of a snapshot are compiled with. Kept as long as they are, so it must not hold on to other snapshots. */
 export interface ClusterCompilerOptions extends ClusterContext {
   readonly hosts: HostTable;
   /** By the name of the cluster. */

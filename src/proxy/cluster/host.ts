@@ -72,7 +72,7 @@ export class Host implements UpstreamOwner {
   /** Connections that can take a request; the last one is asked first, so that the others fall idle and close. */
   readonly #free: UpstreamConnection[] = [];
   readonly #pending: PendingRequest[] = [];
-  /** Those who wait for a connection that nobody used before. */
+  /** Requests that wait for a connection that nobody used before. */
   readonly #wary: PendingRequest[] = [];
   #streamsAssumed = STREAMS_ASSUMED;
   #connecting = 0;

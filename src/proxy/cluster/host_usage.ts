@@ -45,7 +45,7 @@ export class HostUsage {
     if (durationMs > 0) this.#ages.set(connection, new ConnectionAge(this.#wheel, connection, durationMs));
   }
 
-  /** It takes requests; one whose peer had no room for any comes back like this. */
+  /** The connection takes requests; one whose peer had no room for any comes back like this. */
   onOpen(connection: UpstreamConnection): void {
     if (this.#open.has(connection)) return;
     this.#open.set(connection, 0);

@@ -7,7 +7,7 @@ import { openKeyWarning } from "../../runtime/open_key.ts";
 import { revocationLists } from "../../runtime/revocation_lists.ts";
 import type { Alpn, TlsClient, TlsMaterial } from "../../runtime/tls_options.ts";
 
-/** Of one PEM file; a bundle of all public roots has a quarter of that. */
+/** The largest PEM file that is read; a bundle of all public roots has a quarter of that. */
 const PEM_FILE_BYTES_MAX = 1024 * 1024;
 
 /** Files that are remembered; when there are more, all are forgotten and read again. */

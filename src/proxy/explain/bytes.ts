@@ -21,7 +21,7 @@ import type { MeshView } from "./mesh_view.ts";
 export interface BytesVerdict {
   /** Every rule up to the one that takes it. */
   readonly rules: readonly TcpVerdict[];
-  /** Those that are for other callers or ports. */
+  /** Rules that are for other callers or ports. */
   readonly skipped: readonly SkippedRule[];
   /** Null: its rules are for others. */
   readonly route: CompiledRoute<null> | null;

@@ -73,7 +73,7 @@ export interface ExplainedAuthentication {
   readonly fault: string | null;
 }
 
-/** Of one proxy. `rule`, `file` and `line` are there where a policy's rule decided. */
+/** What the policies of one proxy say. `rule`, `file` and `line` are there where a policy's rule decided. */
 export interface ExplainedAuthorization {
   readonly decision: "allow" | "deny";
   /** `NAMESPACE/NAME`; null: no rule decided. */
@@ -93,7 +93,7 @@ export interface ExplainedPolicyRule {
   /** `NAMESPACE/NAME`. */
   readonly policy: string;
   readonly action: Policy["action"];
-  /** It is tried out, and decides nothing. */
+  /** The policy is tried out, and decides nothing. */
   readonly dryRun?: true;
   /** Counts from 0; null: the policy has none. */
   readonly rule: number | null;

@@ -42,7 +42,7 @@ export function explainOwnPolicies(
   return explainPolicies(settings, call, protocol);
 }
 
-/** That the answer depends on the client's address, where it does. */
+/** Notes that the answer depends on the client's address, where it does. */
 export function noteOnClient(
   { settings }: MeshView,
   destinations: readonly ExplainedDestination[],

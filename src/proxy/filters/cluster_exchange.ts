@@ -38,7 +38,7 @@ export abstract class ClusterExchange extends GuardedExchange {
   #endpoint: ClusterEndpoint | null = null;
   /** Endpoints of the attempts that failed; undefined before the first retry. */
   #tried: ClusterEndpoint[] | undefined;
-  /** The same for a policy that goes on to other localities; undefined for every other. */
+  /** Endpoints that were tried, for a retry policy that goes on to other localities; undefined for every other. */
   #attempted: ClusterEndpoint[] | undefined;
   /** What the cluster's endpoints are chosen by, and the cookie that goes with it. */
   #key: number = NO_KEY;

@@ -76,7 +76,7 @@ export abstract class HttpExchange extends CountedExchange implements ServerHand
     processed: boolean,
     sent: boolean,
   ): Target | null;
-  /** The same after the head of an answer, which nobody hears of then. */
+  /** The target of another attempt after the head of an answer, which nobody hears of then; null: the answer stands. */
   protected afterAnswer(_attempt: number, _head: ResponseHead): Target | null {
     return null;
   }

@@ -32,7 +32,7 @@ export interface PlainInboundOptions extends ExchangeContext {
 export interface TlsClient {
   /** For `x-forwarded-client-cert`; null without a certificate. */
   readonly certificate: string | null;
-  /** That it asked for, lower case. */
+  /** The server name that the client asked for, lower case. */
   readonly serverName: string | null;
 }
 

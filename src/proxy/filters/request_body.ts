@@ -11,7 +11,7 @@ export class ReplayBudget {
   bytes = 0;
   /** Bytes that are kept of one request; of a larger one nothing is, and it is not sent again. */
   readonly bytesMax: number;
-  /** The same of all requests together; what comes on top is not sent again. */
+  /** Bytes that are kept of all requests together; what comes on top is not sent again. */
   readonly totalBytesMax: number;
 
   constructor({ replayBytes, replayTotalBytes }: Pick<Limits, "replayBytes" | "replayTotalBytes">) {
@@ -70,7 +70,7 @@ export class RequestBody {
     this.sent();
   }
 
-  /** It is not to be sent again. */
+  /** The body is not to be sent again: nothing of it is kept. */
   release(): void {
     this.#lost = true;
     this.#budget.bytes -= this.#bytes;

@@ -29,7 +29,7 @@ export class AwaitedUpgrade implements ClientStream {
     else if (room) this.#handler.onUpstreamWritable();
   }
 
-  /** It was never sent. */
+  /** The request was never sent. */
   refuse(reason: ResetReason): void {
     if (this.#over) return;
     this.#over = true;

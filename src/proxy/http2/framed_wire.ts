@@ -61,7 +61,7 @@ export abstract class FramedWire implements WireOwner, Timed {
   protected abstract onRoom(): void;
   /** The peer broke the rules; the connection is about to end. */
   protected abstract onBroken(details: string): void;
-  /** It has ended. */
+  /** The connection has ended. */
   protected abstract onClosed(reason: ResetReason): void;
   /** Whether there are streams. */
   abstract get isBusy(): boolean;

@@ -14,7 +14,7 @@ export interface StreamConnection {
   readonly windows: {
     /** Bytes that the stream may send in one piece. */
     roomFor(stream: Http2Stream): number;
-    /** It has more to send than it may. */
+    /** The stream has more to send than it may. */
     block(stream: Http2Stream): void;
   };
   /** Something happens on it: the time that it may be quiet begins anew. */
@@ -27,7 +27,7 @@ export interface StreamConnection {
   endLocal(stream: Http2Stream): void;
   /** Lets the peer send as much as was read. */
   creditWindow(id: number, window: ReceiveWindow): void;
-  /** The same, and lets the window grow where it holds the peer up. */
+  /** Gives credit as creditWindow() does, and lets the window grow where it holds the peer up. */
   creditStream(id: number, window: ReceiveWindow): void;
 }
 
@@ -53,7 +53,7 @@ export abstract class Http2Stream implements Timed {
   lingering = false;
   /** Its deadline is that of the next bytes of its body, whatever else moves. */
   paced = false;
-  /** It carries a tunnel: each half ends on its own. */
+  /** The stream carries a tunnel: each half ends on its own. */
   tunnelling = false;
   /** Bytes of body still to come, by the peer's content-length; -1: it did not say. */
   expected = -1;
@@ -177,7 +177,7 @@ export abstract class Http2Stream implements Timed {
     return false;
   }
 
-  /** It is the peer that keeps back what we have to say. */
+  /** Whether it is the peer that keeps back what we have to say. */
   protected get isHeldUp(): boolean {
     return this.full || this.#pendingEnd;
   }

@@ -14,7 +14,7 @@ export class StreamTable<Stream extends Identified> {
   /** How many are open. */
   size = 0;
   #ring: (Stream | null)[] = emptyRing(PLACES_MIN);
-  /** Those that were still open as their place in the largest ring was needed again. */
+  /** Streams that were still open when their place in the largest ring was needed again. */
   readonly #old = new Map<number, Stream>();
 
   get(id: number): Stream | undefined {

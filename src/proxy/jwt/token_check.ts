@@ -17,7 +17,7 @@ import {
   type VerifierContext,
 } from "./token_verifier.ts";
 
-/** That one rule finds in a request. */
+/** Tokens that one rule looks at in a request. */
 export const TOKENS_MAX = 4;
 
 interface Check {

@@ -2,7 +2,7 @@
 import { bytesHash } from "../../lib/hash.ts";
 import type { KeySet } from "./key_set.ts";
 
-/** Of one rule; with more, the one that was not used for longest goes. */
+/** Verified tokens that are kept of one rule; with more, the one that was not used for longest goes. */
 const VERIFIED_TOKENS_MAX = 2_000;
 
 /** The whole SHA-256: a token that collides would pass for another. */

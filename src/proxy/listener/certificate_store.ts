@@ -31,9 +31,9 @@ interface Held {
   material: TlsMaterial | null;
   /** Of the material's key. */
   kind: string;
-  /** It was said that the other one of its server is of that kind, too. */
+  /** The log has said that the server's other certificate is of that kind, too. */
   toldKind: boolean;
-  /** It was said that others can read the key. */
+  /** The log has said that others can read the key. */
   toldOpen: boolean;
   /** Of what was last seen in the files, or why it could not be read. */
   seen: string;

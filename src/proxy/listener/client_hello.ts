@@ -24,11 +24,11 @@ const NAME_LENGTH_MAX = 255;
 const NAME = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i;
 
 export type HelloVerdict =
-  /** It needs more bytes. */
+  /** More bytes are needed to tell. */
   | "partial"
-  /** It is no TLS. */
+  /** The bytes are no TLS. */
   | "not-tls"
-  /** It began as TLS and broke its rules. */
+  /** The bytes began as TLS and broke its rules. */
   | "malformed"
   /** All of it is there. */
   | "complete";

@@ -34,7 +34,7 @@ interface Held {
   readonly openedAtMs: number;
 }
 
-/** Those that were open at some moment. */
+/** The connections that were open at some moment. */
 export interface OlderConnections {
   areOver(): boolean;
   /** Breaks off what is in flight on those that are left. */

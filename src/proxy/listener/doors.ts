@@ -45,7 +45,7 @@ interface OpenDoor {
 export class Doors {
   readonly #options: DoorsOptions;
   readonly #open = new Map<string, OpenDoor>();
-  /** Those that should be open and are not, by name, with the reason that was told. */
+  /** Ports that should be open and are not, by the door's name, with the reason that was told. */
   readonly #shut = new Map<string, ShutPort>();
   #wanted: ReadonlyMap<string, WantedDoor> = new Map();
   #cancelRetry: () => void = () => {};
@@ -107,7 +107,7 @@ export class Doors {
     }
   }
 
-  /** It is shut no more; whether it was. */
+  /** The port is shut no more. Returns whether it was. */
   #reopen(name: string): boolean {
     const was = this.#shut.delete(name);
     if (was) this.#options.onShut();

@@ -12,7 +12,7 @@ export type Expectation =
   | "direct"
   /** The port is declared to carry HTTP: whatever comes is read as that. */
   | "http"
-  /** The same, and TLS may be around it. */
+  /** The port is declared to carry HTTP, and TLS may be around it. */
   | "http-or-tls"
   /** The port is declared to carry TLS. */
   | "tls"

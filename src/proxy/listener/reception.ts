@@ -65,7 +65,7 @@ export class Reception {
     return this.sniff(wire, "tls", { ...CLOSED, tls }, this.#limits.tlsHandshakeMs);
   }
 
-  /** One that carries HTTP or, where `bytes` takes them, anything else. */
+  /** A connection that carries HTTP or, where `bytes` takes them, anything else. */
   requests(
     wire: Wire,
     acceptor: Acceptor,
@@ -108,7 +108,7 @@ export class Reception {
     );
   }
 
-  /** One that is to show in a handshake who it is. */
+  /** A connection whose client is to show in a handshake who it is. */
   shakeHands(wire: Wire, judge: HandshakeJudge): TlsWireOwner {
     const { releaseUnproven } = this.gate;
     const { tlsHandshakeMs } = this.#limits;

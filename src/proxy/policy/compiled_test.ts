@@ -16,7 +16,7 @@ export interface CompiledTest {
   readonly attribute: PolicyAttribute;
   /** Nothing but a request over HTTP has it. */
   readonly http: boolean;
-  /** It is the same for all requests of a connection to one port. */
+  /** Whether the answer is the same for all requests of a connection to one port. */
   readonly perConnection: boolean;
   /** What a call that passes has. */
   readonly wanted: Wanted;

@@ -19,7 +19,7 @@ export interface PolicyPeer {
   readonly serverName: string;
   /** As the kernel writes it. */
   readonly address: string;
-  /** The same; null if it is none. */
+  /** The bytes of `address`; null if it is no IP address. */
   readonly addressBytes: Uint8Array | null;
 }
 

@@ -77,7 +77,7 @@ export class BoundPolicies {
     return this.#enforced.asks(call, true);
   }
 
-  /** The same, and counts nothing. */
+  /** As asks(), and counts nothing. */
   explainAsks(call: PolicyCall): Verdict | null {
     return this.#enforced.asks(call, false);
   }

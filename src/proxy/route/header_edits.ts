@@ -4,7 +4,7 @@ import type { HeaderEdits } from "../../model/route.ts";
 import type { HeaderList } from "../exchange.ts";
 import { type CallSource, drop, FormattedHeaderEdits } from "./formatted_header_edits.ts";
 
-/** Those that are the same for all requests; of formatted ones see there. */
+/** Edits that are the same for all requests; those with formatted values are FormattedHeaderEdits. */
 export class CompiledHeaderEdits {
   readonly #remove: ReadonlySet<string>;
   /** Flat, as a HeaderList: of several `set` for one name the last counts. */

@@ -98,12 +98,12 @@ export class ListenerTable<Target, Endpoint> {
     return this.byAuthority(hostname, port)?.listener.protocol === "tls";
   }
 
-  /** Those of services that have a port, in order. */
+  /** The listeners of all services that have this port, in order. */
   ofPort(port: number): readonly CompiledListener<Target>[] {
     return this.#all.filter(({ listener }) => listener.port === port);
   }
 
-  /** Those of one service. */
+  /** The listeners of one service. */
   ofHost(host: string): readonly CompiledListener<Target>[] {
     return this.#all.filter(({ listener }) => listener.service.host === host);
   }

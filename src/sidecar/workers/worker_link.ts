@@ -23,7 +23,7 @@ export const SILENT_LOOKS_MAX = 30;
 export type StartWorker = (number: number, events: WorkerProcessEvents) => WorkerProcess;
 
 export interface WorkerLinkEvents {
-  /** It listens for messages. */
+  /** The worker listens for messages. */
   greeted(): void;
   counted(counts: WorkerCounts): void;
   /** The process is gone, and everything that it said was heard. */

@@ -156,7 +156,7 @@ export class WorkerPool implements DataPlane {
     this.#cancelLook();
   }
 
-  /** They have the same ports, and the same reasons as a rule. */
+  /** Tells each shut port once: all workers have the same ports, and the same reasons as a rule. */
   #gatherShutPorts(): void {
     const all = new Map(
       this.#slots.flatMap(({ shutPorts }) => shutPorts).map((one) => [`${one.port} ${one.reason}`, one]),
