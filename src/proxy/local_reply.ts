@@ -30,6 +30,18 @@ export const RETRY_AFTER_SECONDS = "1";
 
 export const LOCAL_REPLY = {
   noRoute: { status: 404, flags: FLAG.noRoute, details: "route_not_found", text: "" },
+  toProxyItself: {
+    status: 404,
+    flags: FLAG.noRoute,
+    details: "route_not_found",
+    text: "the host is the proxy itself, or has a port that is none: name a service, as in Host: web:8080",
+  },
+  noPort: {
+    status: 404,
+    flags: FLAG.noRoute,
+    details: "route_not_found",
+    text: "the host names no port that this workload serves",
+  },
   noHost: {
     status: 400,
     flags: FLAG.none,

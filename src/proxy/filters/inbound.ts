@@ -124,7 +124,7 @@ export class InboundAcceptor implements Acceptor {
     const exchange = this.#exchange(snapshot, stream, head, ended);
     if (this.#options.inFlight.refuses()) {
       exchange.reply(LOCAL_REPLY.tooManyRequests, this.#edge(snapshot, null));
-    } else if (target === null) exchange.reply(LOCAL_REPLY.noRoute, this.#edge(snapshot, null));
+    } else if (target === null) exchange.reply(LOCAL_REPLY.noPort, this.#edge(snapshot, null));
     else if (head.tunnel === "connect") this.#tunnel(exchange, target, snapshot);
     else this.#receive(exchange, snapshot, target, http2 ? target.http2 : target, head);
     return exchange;

@@ -275,7 +275,7 @@ export class OutboundAcceptor {
       return exchange.reply(LOCAL_REPLY.blocked, snapshot.unrouted);
     }
     if (address === null || this.#options.isOwnAddress(address.hostname, address.port)) {
-      return exchange.reply(LOCAL_REPLY.noRoute, snapshot.unrouted);
+      return exchange.reply(LOCAL_REPLY.toProxyItself, snapshot.unrouted);
     }
     exchange.send({
       host: this.#options.hosts.passthrough({ ...address, spiffeId: null }),
