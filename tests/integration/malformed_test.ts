@@ -75,6 +75,16 @@ describe("a message that is no request is answered, and the connection closes", 
     connection.close();
   });
 
+  scenario("three words of another protocol are not answered in this one", async () => {
+    for (const where of DOORS) {
+      for (const words of ["INVALID CONNECTION PREFACE", "SET key value"]) {
+        expect([where, words, await readToEnd(doors[where], `${words}\r\n\r\n${SMUGGLED}`)])
+          .toEqual([where, words, ""]);
+      }
+    }
+    expect(heard).not.toContain("/smuggled");
+  });
+
   scenario("a message of which half never comes is no request", async () => {
     const connection = new RawConnection(CLIENT, 15001);
     connection.send("GET / HT");
@@ -124,6 +134,6 @@ scenario("after all of this the same process serves, and has counted every refus
   const refused = metrics.split("\n")
     .filter((line) => line.startsWith("istio_requests_total{") && line.includes('response_flags="DPE"'))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
-  // The tables, the one on a good connection, and the two that dawdled.
-  expect(refused).toBe(MALFORMED_REQUESTS.length + TOO_LARGE.length + 3);
+  // The tables, the one on a good connection, two of another protocol, and the two that dawdled.
+  expect(refused).toBe(MALFORMED_REQUESTS.length + TOO_LARGE.length + 5);
 });

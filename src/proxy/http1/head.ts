@@ -47,8 +47,9 @@ export function parseRequestHead(
   if (!isToken(method)) return MALFORMED.requestLine;
   const http10 = !text.startsWith("HTTP/1.1\r\n", targetEnd + 1);
   if (http10) {
-    const version = VERSION.exec(text.substring(targetEnd + 1, lineEnd));
-    if (version === null) return MALFORMED.requestLine;
+    const last = text.substring(targetEnd + 1, lineEnd);
+    const version = VERSION.exec(last);
+    if (version === null) return noVersion(text.substring(methodEnd + 1, targetEnd), last);
     if (version[1] !== "1" || version[2] !== "0") return MALFORMED.version;
   }
   const target = text.substring(methodEnd + 1, targetEnd);
@@ -75,6 +76,15 @@ export function parseRequestHead(
   const originForm = target.charCodeAt(0) === 0x2f && method !== "CONNECT";
   if (!originForm && !readTarget(target, head)) return MALFORMED.target;
   return { head, keepAlive: http10 ? fields.keepAlive && !fields.close : !fields.close, http10 };
+}
+
+/**
+ * A line without a version. RFC 9112 §2.2 wants 400 for what appears to be a request; three words of which none is HTTP's
+ * do not, as those of a preface that is none of HTTP/2 (RFC 9113 §3.4).
+ */
+function noVersion(target: string, last: string): Malformed {
+  const appearsToBeHttp = /^[/*]|:|^$/.test(target) || / |http|^$/i.test(last);
+  return appearsToBeHttp ? MALFORMED.requestLine : MALFORMED.foreign;
 }
 
 /** Absolute-, authority- and asterisk-form (RFC 9112 §3.2.2–3.2.4). The target's authority beats the Host field. */

@@ -5,11 +5,14 @@ export class Malformed {
     readonly status: number,
     /** Envoy's style of detail: `http1.unexpected_underscore`. */
     readonly details: string,
+    /** Whoever sent it speaks no HTTP, and would not understand an answer in it. */
+    readonly unanswered = false,
   ) {}
 }
 
 export const MALFORMED = {
   requestLine: new Malformed(400, "http1.invalid_request_line"),
+  foreign: new Malformed(400, "http1.another_protocol", true),
   version: new Malformed(505, "http1.unsupported_version"),
   statusLine: new Malformed(502, "http1.invalid_status_line"),
   target: new Malformed(400, "http1.invalid_url"),

@@ -386,7 +386,8 @@ export class Http1ServerConnection implements WireOwner, ServerStream, BodySink,
   /** Answers a message that is no request, and closes. */
   #refuse(malformed: Malformed): void {
     this.#acceptor.onMalformed(malformed.status, malformed.details);
-    this.#say(malformed.status);
+    if (malformed.unanswered) this.#linger();
+    else this.#say(malformed.status);
   }
 
   #say(status: number): void {

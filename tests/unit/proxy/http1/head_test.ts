@@ -97,6 +97,18 @@ describe("parseRequestHead()", () => {
     expect(line(requestLine)).toBe(expected);
   });
 
+  test("parseRequestHead() tells another protocol from a request that is malformed", () => {
+    for (const text of ["INVALID CONNECTION PREFACE", "SET key value", "a b c"]) {
+      expect(line(text)).toBe("400 http1.another_protocol");
+    }
+    for (
+      const text of [
+        ...["GET / x", "OPTIONS * x", "GET http://a x", "CONNECT a:1 x", "GET x HTTP", "GET x http/1.1"],
+        ...["GET x HTTP/1.10", "a b c d", "a b ", "a  b", "hello", "hello there", "G(T a b"],
+      ]
+    ) expect([text, line(text)]).toEqual([text, LINE]);
+  });
+
   test("parseRequestHead() refuses every control byte in method and target", () => {
     for (let code = 0; code <= 0x20; code++) {
       const byte = String.fromCharCode(code);
