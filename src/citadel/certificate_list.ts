@@ -13,7 +13,7 @@ export interface CertificateListing {
   readonly others: readonly AuthorityCertificate[];
   readonly issued: readonly IssuedCertificate[];
   readonly nowMs: number;
-  isRevoked(serial: string): boolean;
+  isRevoked(certificate: IssuedCertificate): boolean;
 }
 
 /** The CA's own, from the root down, other roots, and leaves by their identity. */
@@ -55,10 +55,11 @@ function authorityStatus(
 }
 
 function leafState(
-  { serial, issuedAtMs, notAfterMs, replaced }: IssuedCertificate,
+  certificate: IssuedCertificate,
   { isRevoked, nowMs }: CertificateListing,
 ): CertificateState {
+  const { issuedAtMs, notAfterMs, replaced } = certificate;
   const state = certificateState({ startMs: issuedAtMs, notAfterMs }, LEAF_WARNING_SHARE, nowMs);
-  if (isRevoked(serial)) return "revoked";
+  if (isRevoked(certificate)) return "revoked";
   return replaced && state !== "expired" ? "replaced" : state;
 }

@@ -291,11 +291,12 @@ export class Citadel {
 
   /** The CA's own certificates, from the root down, and every one that was issued and matters still. */
   certificates(): CertificateStatus[] {
+    const { only = false, signer: trusted } = this.trust;
     return listCertificates({
       path: this.#authority.current.path,
       others: this.#authority.others,
       issued: this.#log.issued(),
-      isRevoked: (serial) => this.isRevoked(serial),
+      isRevoked: ({ serial, signer }) => this.isRevoked(serial) || (only && signer !== trusted),
       nowMs: this.#clock.now(),
     });
   }

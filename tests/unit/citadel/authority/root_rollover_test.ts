@@ -197,6 +197,7 @@ describe("RootRollover", () => {
       for (let i = 0; i < advances; i++) await rollover.advance(nobody);
       await rollover.finish(["shop/a"], true);
       expect(isTrusted(reply.chain, citadel.trust.roots)).toBe(false);
+      expect(citadel.certificates()).toMatchObject([{ kind: "root" }, { kind: "leaf", state: "revoked" }]);
       expect(isTrusted((await renew(citadel)).reply.chain, citadel.trust.roots)).toBe(true);
     }
   });
