@@ -36,9 +36,9 @@ export function printMessage(text: string): void {
 }
 
 /** How every failed command ends: what went wrong, and what to do. */
-export function printError(error: Pick<CommandError, "message" | "hint">): void {
-  printMessage(`${styled("stderr", "red", "Error:")} ${error.message}`);
-  if (error.hint !== undefined) printMessage(`  ${error.hint}`);
+export function printError({ message, hint }: Pick<CommandError, "message" | "hint">): void {
+  printMessage(`${styled("stderr", "red", "Error:")} ${printable(message)}`);
+  if (hint !== undefined) printMessage(`  ${printable(hint)}`);
 }
 
 /** Columns padded to their widest cell, a heading, no trailing blanks. */
@@ -65,7 +65,7 @@ function wantsColour(stream: "stdout" | "stderr"): boolean {
     environmentVariable("TERM") !== "dumb";
 }
 
-/** Names come from files and peers: a control character in one must not reach the terminal. */
+/** Names come from files, peers and arguments: a control character in one must not reach the terminal. */
 export function printable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, "\ufffd");
 }

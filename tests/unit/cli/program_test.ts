@@ -104,6 +104,16 @@ describe("runProgram()", () => {
     ]);
   });
 
+  test.each([[["versoin\x1b[31m"]], [["graph", "--data", "/none/\x1b[31m"]]])(
+    "writes no control character of an argument: %j",
+    async (args) => {
+      const { exitCode, stderr } = await bowline(args);
+      expect(exitCode).toBeGreaterThan(0);
+      expect(stderr).toContain("\ufffd[31m");
+      expect(stderr).not.toContain("\x1b");
+    },
+  );
+
   test("writes no colour but to a terminal", async () => {
     expect((await bowline(["nonsense"], { TERM: "xterm-256color" })).stderr).not.toContain("\x1b");
   });
