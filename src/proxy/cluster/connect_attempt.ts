@@ -33,7 +33,7 @@ export interface HostAddress {
   readonly pool?: string;
 }
 
-export type ConnectWarning = "callee-refused" | "no-tls";
+export type ConnectWarning = "callee-refused" | "no-tls" | "silence";
 
 export interface ConnectContext {
   readonly clock: Clock;
@@ -45,7 +45,7 @@ export interface ConnectContext {
   readonly tlsFiles?: TlsFiles;
   /** Absent: no certificate was revoked. */
   readonly peers?: PeerCertificates;
-  /** One line for the log: a peer that was refused, or files with which TLS cannot begin, and why. */
+  /** One line for the log: a peer that was refused or is silent, or files with which TLS cannot begin, and why. */
   warn(message: string, about: ConnectWarning): void;
 }
 

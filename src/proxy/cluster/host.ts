@@ -172,8 +172,20 @@ export class Host implements UpstreamOwner {
 
   onDoubt(isDoubted: boolean): void {
     if (!this.#isMeshHop) return;
-    this.#isSilent = isDoubted;
-    if (isDoubted) this.#seek();
+    if (!isDoubted) {
+      this.#isSilent = false;
+      return;
+    }
+    this.#fallSilent();
+    this.#seek();
+  }
+
+  #fallSilent(): void {
+    if (this.#isSilent) return;
+    this.#isSilent = true;
+    const { hostname, port } = this.address;
+    const others = "calls go to other endpoints, if there are any, until it answers";
+    this.#context.warn(`Nothing comes back from the proxy at ${hostname}:${port}: ${others}`, "silence");
   }
 
   /** Connects, though nobody waits for it: who answers that is heard, and asked again. */
@@ -286,7 +298,7 @@ export class Host implements UpstreamOwner {
     this.#connecting++;
     this.usage?.onConnect();
     const cancelDoubt = this.#isMeshHop
-      ? this.#context.clock.after(DOUBT_MS, () => this.#isSilent = true)
+      ? this.#context.clock.after(DOUBT_MS, () => this.#fallSilent())
       : NOTHING;
     const attempt = new ConnectAttempt(this.#context, this.address, {
       ready: (wire) => {
@@ -310,8 +322,10 @@ export class Host implements UpstreamOwner {
         cancelDoubt();
         this.usage?.onConnectFailed();
         // Any other failure is an answer of some kind.
-        this.#isSilent = this.#isMeshHop && reason === "connect-timeout";
-        if (this.#isSilent) this.#seekLater();
+        if (this.#isMeshHop && reason === "connect-timeout") {
+          this.#fallSilent();
+          this.#seekLater();
+        } else this.#isSilent = false;
         // Whoever waited for this connection: the connections that are still to come could not take more.
         const excess = Math.max(1, this.#waiting - this.#connecting * this.#perConnection);
         const waiting = this.#wary.splice(0, excess);

@@ -339,7 +339,7 @@ describe("Host with HTTP/2", () => {
   });
 
   test("Host is silent while a question is not answered, connects to see, and again until it can", () => {
-    const { host, clock, network, request } = hostOf(ID, {}, "http2");
+    const { host, clock, network, request, warnings } = hostOf(ID, {}, "http2");
     request();
     const first = network.last.accept().handshake(good.der, OTHER_NAME, "h2");
     first.say(settings());
@@ -360,6 +360,9 @@ describe("Host with HTTP/2", () => {
     untilNextMs();
     const pausesMs = Array.from({ length: 5 }, () => untilNextMs() - CONNECT_TIMEOUT_MS);
     expect(pausesMs).toEqual([2_000, 4_000, 8_000, 16_000, 16_000]);
+    expect(warnings).toEqual([
+      "Nothing comes back from the proxy at 192.0.2.7:80: calls go to other endpoints, if there are any, until it answers",
+    ]);
     const second = network.last.accept().handshake(good.der, OTHER_NAME, "h2");
     second.say(settings());
     expect(host.isSilent).toBe(false);
