@@ -37,6 +37,16 @@ export interface PartSources {
   readonly bodies: BodyCache;
 }
 
+/** A host at one port, with what is known of its requests. */
+interface Routed {
+  readonly service: ServiceInfo;
+  readonly host: string;
+  readonly port: number;
+  readonly domains: readonly string[];
+  /** The VirtualService that has a say; undefined: there is none. */
+  readonly rule: MeshRule | undefined;
+}
+
 export class HostParts {
   readonly #of: PartSources;
   readonly #clusters: HostClusters;
@@ -128,9 +138,11 @@ export class HostParts {
       return null;
     }
     const domains = claims.domainsOf(host, port.number);
-    return port.declared === "tcp"
-      ? this.#requestsToBytes(host, found, domains, viewer)
-      : this.#routed(service.info, host.host, port.number, domains, rule, viewer);
+    if (port.declared === "tcp") return this.#requestsToBytes(host, found, domains, viewer);
+    return this.#routed(
+      { service: service.info, host: host.host, port: port.number, domains, rule },
+      viewer,
+    );
   }
 
   /** The virtual host of a port that carries bytes: whatever asks for it is led by the rules for bytes. */
@@ -154,34 +166,13 @@ export class HostParts {
     return this.body(keyOf("virtualHost", JSON.stringify(virtualHost)), () => virtualHost);
   }
 
-  #routed(
-    info: ServiceInfo,
-    host: string,
-    port: number,
-    domains: readonly string[],
-    rule: MeshRule | undefined,
-    viewer: ScopedViewer,
-  ): VersionedResource {
+  /** The virtual host of a host's port with the routes of its rule; a body that somebody else had made is shared. */
+  #routed(routed: Routed, viewer: ScopedViewer): VersionedResource {
     const { tellsSkipped } = this.#of;
+    const { service, host, port, domains, rule } = routed;
     const others = this.#passedOver(host, rule, viewer);
     const inferredPort = (destination: string) => this.inferredPort(destination, port, viewer);
-    const source = rule?.asksForSource
-      ? keyOf(viewer.namespace, ...labelsOf(viewer, rule.sourceLabelKeys))
-      : "";
-    const inferred = rule?.portlessHosts.map(inferredPort).join(" ");
-    const key = keyOf(
-      "virtualHost",
-      info.host,
-      info.namespace,
-      info.name,
-      port,
-      rule?.serial,
-      inferred,
-      source,
-      ...domains,
-      ...others.map(({ resource, why }) => `${resource.namespace}/${resource.name} ${why}`),
-    );
-    return this.body(key, (): VirtualHost => {
+    return this.body(routedKey(routed, others, inferredPort, viewer), (): VirtualHost => {
       const retries = this.#of.mesh.defaultHttpRetryPolicy;
       const scope: RouteScope = {
         port,
@@ -196,7 +187,7 @@ export class HostParts {
       return {
         kind: "virtualHost",
         name: `${host}:${port}`,
-        service: info,
+        service,
         port,
         domains,
         routes: routes.length > 0 ? routes : defaultRoutes(host, port, retries),
@@ -247,7 +238,7 @@ export class HostParts {
           // Nothing stands behind the host itself: without routes there is nothing to fall back to.
           if (routesOf(rule, scope).routes.length === 0) continue;
           const domains = port === PORT_OF_UNKNOWN_HOST ? [host, `${host}:${port}`] : [`${host}:${port}`];
-          yield this.#routed({ host, name: host, namespace }, host, port, domains, rule, viewer);
+          yield this.#routed({ service: { host, name: host, namespace }, host, port, domains, rule }, viewer);
         }
       }
     }
@@ -286,6 +277,27 @@ function sharedPart(part: ConfigPart): ConfigPart {
   if (isSame) return known;
   lastParts.set(first, part);
   return part;
+}
+
+/** All that such a virtual host is made of. */
+function routedKey(
+  { service, port, domains, rule }: Routed,
+  others: readonly PassedOver[],
+  inferredPort: (destination: string) => number,
+  viewer: Viewer,
+): string {
+  return keyOf(
+    "virtualHost",
+    service.host,
+    service.namespace,
+    service.name,
+    port,
+    rule?.serial,
+    rule?.portlessHosts.map(inferredPort).join(" "),
+    rule?.asksForSource ? keyOf(viewer.namespace, ...labelsOf(viewer, rule.sourceLabelKeys)) : "",
+    ...domains,
+    ...others.map(({ resource, why }) => `${resource.namespace}/${resource.name} ${why}`),
+  );
 }
 
 /** Each rule of a VirtualService that has no say, before those of the one that has. */
