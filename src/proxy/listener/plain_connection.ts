@@ -15,6 +15,17 @@ export interface PlainProtocols {
   tcp(wire: Wire): WireOwner;
 }
 
+export interface PlainConnectionOptions {
+  readonly expectation: Expectation;
+  readonly protocols: PlainProtocols;
+  /** The wire has another owner, or is closed. */
+  onOver(connection: PlainConnection): void;
+  /** @default DEFAULT_LIMITS */
+  readonly limits?: Limits;
+  /** Milliseconds until a silent one goes on as bytes, where that is possible; 0: never. @default the limit */
+  readonly detectionMs?: number | undefined;
+}
+
 const NOTHING = Buffer.alloc(0);
 
 export class PlainConnection implements WireOwner, Timed {
@@ -31,19 +42,9 @@ export class PlainConnection implements WireOwner, Timed {
   #buffer: Buffer = NOTHING;
   #length = 0;
 
-  /**
-   * `onOver`: the wire has another owner, or is closed. `detectionMs`: until a silent one goes on as bytes, where that is
-   * possible; 0: never.
-   */
-  constructor(
-    wire: Wire,
-    wheel: TimerWheel,
-    expectation: Expectation,
-    protocols: PlainProtocols,
-    onOver: (connection: PlainConnection) => void,
-    limits: Limits = DEFAULT_LIMITS,
-    detectionMs: number = limits.detectionMs,
-  ) {
+  constructor(wire: Wire, wheel: TimerWheel, options: PlainConnectionOptions) {
+    const { expectation, protocols, onOver, limits = DEFAULT_LIMITS } = options;
+    const { detectionMs = limits.detectionMs } = options;
     this.#wire = wire;
     this.#limits = limits;
     this.#wheel = wheel;

@@ -46,18 +46,8 @@ export class Reception {
   /** A plain connection until it has said what it speaks. `detectionMs` as for PlainConnection. @default the limit */
   sniff(wire: Wire, expectation: Expectation, protocols: PlainProtocols, detectionMs?: number): WireOwner {
     const { releaseUnproven } = this.gate;
-    return this.gate.holdSilent(
-      new PlainConnection(
-        wire,
-        this.#wheel,
-        expectation,
-        protocols,
-        releaseUnproven,
-        this.#limits,
-        detectionMs,
-      ),
-      this.#door,
-    );
+    const options = { expectation, protocols, onOver: releaseUnproven, limits: this.#limits, detectionMs };
+    return this.gate.holdSilent(new PlainConnection(wire, this.#wheel, options), this.#door);
   }
 
   /** One that has to begin with TLS, until it has said for which server. Who says nothing has as long as a handshake. */
@@ -84,9 +74,9 @@ export class Reception {
   /** One too many: it is told so in what it speaks. */
   refuse(wire: Wire, expectation: Expectation): WireOwner {
     const { releaseUnproven } = this.gate;
-    return this.gate.holdRefused(
-      new PlainConnection(wire, this.#wheel, expectation, this.#refusing, releaseUnproven, this.#limits),
-    );
+    const protocols = this.#refusing;
+    const options = { expectation, protocols, onOver: releaseUnproven, limits: this.#limits };
+    return this.gate.holdRefused(new PlainConnection(wire, this.#wheel, options));
   }
 
   /** `scheme`: what the client spoke. */

@@ -28,18 +28,16 @@ function accepted(expectation: Expectation = "direct") {
     return owner(protocol);
   };
   const wheel = new TimerWheel(clock);
-  const connection = new PlainConnection(
-    wire,
-    wheel,
+  const connection = new PlainConnection(wire, wheel, {
     expectation,
-    {
+    protocols: {
       http1: () => taken("h1"),
       http2: () => taken("h2"),
       tls: (_wire, name) => taken(`tls ${name}`),
       tcp: () => taken("tcp"),
     },
-    () => void over.push(1),
-  );
+    onOver: () => void over.push(1),
+  });
   const send = (...pieces: string[]) => {
     // Once there is another owner, what comes is no longer for this one.
     for (const piece of pieces) if (heard.length === 0) connection.onData(latin1(piece));
