@@ -6,6 +6,7 @@ import { exchange, RawConnection } from "./clients.ts";
 import {
   type Answer,
   closeAtRandom,
+  EARLY_PATH,
   type FaultyUpstream,
   ok,
   type RawRequest,
@@ -271,6 +272,37 @@ describe("whatever follows a whole answer is heard by nobody", () => {
       expect(head).toMatch(/^HTTP\/1\.1 (20[04]|304) /);
       expect(body.replace(/^5\r\n|\r\n0\r\n\r\n$/g, "")).toBe(whole);
       await othersAreWell();
+    });
+  }
+});
+
+/** What is sent behind such an answer: all of it, or the part behind the body, would be a request. */
+const NEXT_REQUEST = get("faulty", "/next");
+const BODY_LENGTH = `Content-Length: ${NEXT_REQUEST.length}\r\n`;
+
+/** What the head says of the body; whether the client's connection goes on, and the next request is heard once. */
+const EARLY: readonly (readonly [name: string, more: string, goesOn: boolean])[] = [
+  ["a body by length", BODY_LENGTH, true],
+  ["a body that is to wait for 100", `Expect: 100-continue\r\n${BODY_LENGTH}`, false],
+  ["a body that waits for something else", `Expect: y 100-continue\r\n${BODY_LENGTH}`, false],
+  ["a body in chunks", CHUNKED, false],
+  ["a body too long to be thrown away", "Content-Length: 100000\r\n", false],
+];
+
+describe("an answer that comes before the body leaves no request in it", () => {
+  for (const [name, more, goesOn] of EARLY) {
+    scenario(name, async () => {
+      const before = faulty.requests.length;
+      const connection = new RawConnection(CLIENT, 15001);
+      connection.send(get("faulty", EARLY_PATH, more).replace("GET", "POST"));
+      const early = await connection.read(/\r\n\r\ngood \/early$/);
+      expect(/\r\nconnection: close\r\n/.test(early)).toBe(!goesOn);
+      connection.send(NEXT_REQUEST + NEXT_REQUEST);
+      if (goesOn) expect(await connection.read(/good \/next$/)).toStartWith("HTTP/1.1 200 ");
+      else await until("the connection is closed", () => connection.closed);
+      connection.close();
+      const heard = faulty.requests.slice(before).map(({ path }) => path);
+      expect(heard).toEqual(goesOn ? [EARLY_PATH, "/next"] : [EARLY_PATH]);
     });
   }
 });

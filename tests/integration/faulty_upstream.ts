@@ -2,6 +2,9 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { afterwards } from "./bowline.ts";
 
+/** The path of requests that are answered by their heads; what comes behind one is taken for its body, without end. */
+export const EARLY_PATH = "/early";
+
 /** Answers one request; the head has come whole, and the body as far as Content-Length tells. */
 export type Answer = (socket: Socket, request: RawRequest) => void;
 
@@ -30,13 +33,17 @@ export async function startFaulty(address: string, port: number, answer: Answer)
     connections.add(socket);
     socket.on("error", () => {});
     socket.on("close", () => connections.delete(socket));
+    let early = false;
     socket.on("data", (chunk: Buffer) => {
+      if (early) return;
       received += chunk.toString("latin1");
       for (let next = take(received, index); next !== null; next = take(received, index)) {
         received = received.slice(next.bytes);
         index++;
         requests.push(next.request);
         answer(socket, next.request);
+        early = next.request.path === EARLY_PATH;
+        if (early) return;
       }
     });
   });
@@ -57,7 +64,9 @@ function take(text: string, index: number): { request: RawRequest; bytes: number
   const headEnd = text.indexOf("\r\n\r\n");
   if (headEnd < 0) return null;
   const [method = "", path = ""] = text.split(" ", 2);
-  const length = Number(/\r\ncontent-length: *([0-9]+)/i.exec(text.slice(0, headEnd))?.[1] ?? 0);
+  const length = path === EARLY_PATH
+    ? 0
+    : Number(/\r\ncontent-length: *([0-9]+)/i.exec(text.slice(0, headEnd))?.[1] ?? 0);
   const bytes = headEnd + 4 + length;
   if (text.length < bytes) return null;
   return { request: { method, path, body: text.slice(headEnd + 4, bytes), index }, bytes };

@@ -169,7 +169,7 @@ function checkAuthority(authority: string, code: "url" | "header", whole: string
   if (authority.includes("@")) {
     fail(code, `${whole} has a user name in it; credentials go into a header`);
   }
-  if (authority === "" || authority.startsWith(":") || !isAuthority(authority)) {
+  if (authority === "" || !isAuthority(authority)) {
     fail(code, `${whole} names no host`);
   }
   const port = /:([0-9]*)$/.exec(authority.replace(/^\[.*\]/, ""))?.[1];
