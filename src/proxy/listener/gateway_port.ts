@@ -18,6 +18,17 @@ export interface GatewayPortOptions {
 
 type Chain = CompiledChain<CompiledCluster>;
 
+/** What is known of whoever has a connection, but for its ends. */
+interface Caller {
+  readonly scheme: "http" | "https";
+  readonly proven: ProvenClient;
+  /** That TLS asks for, lower case; null: none, or no TLS. */
+  readonly serverName: string | null;
+}
+
+/** One without TLS that ends here. */
+const STRANGER: Caller = { scheme: "http", proven: ANONYMOUS, serverName: null };
+
 export class GatewayPort {
   readonly #name: string;
   readonly #options: GatewayPortOptions;
@@ -48,51 +59,45 @@ export class GatewayPort {
         (wire, serverName) => this.#tls(wire, serverName, table.byServerName(serverName)),
       );
     }
-    if (!readable) return this.#bytes(wire, plain, null, null);
+    if (!readable) return this.#bytes(wire, plain, STRANGER);
     return reception.sniff(wire, "http", {
       ...CLOSED,
-      http1: (wire) => this.#requests(wire, plain, "http", ANONYMOUS, null, false),
-      http2: (wire) => this.#requests(wire, plain, "http", ANONYMOUS, null, true),
+      http1: (wire) => reception.http1(wire, this.#requests(wire, plain, STRANGER), "http"),
+      http2: (wire) => reception.http2(wire, this.#requests(wire, plain, STRANGER)),
     });
   };
 
   #tls(wire: Wire, serverName: string | null, chain: Chain | undefined): WireOwner {
     if (chain === undefined) return closed(wire);
     const { tls } = chain.chain;
-    if (tls === null) return this.#bytes(wire, chain, null, serverName);
+    if (tls === null) return this.#bytes(wire, chain, { ...STRANGER, serverName });
+    const { reception } = this.#options;
     const carriesRequests = chain.chain.table !== null;
     return this.#options.termination.begin(wire, {
-      reception: this.#options.reception,
-      name: this.#name,
-      tls,
-      carriesRequests,
-      serve: (wire, client) =>
-        carriesRequests
-          ? this.#requests(wire, chain, "https", client, serverName, wire.alpnProtocol === "h2")
-          : this.#bytes(wire, chain, client.spiffeId, serverName),
+      ...{ reception, name: this.#name, tls, carriesRequests },
+      serve: (wire, proven) => {
+        const caller = { scheme: "https", proven, serverName } as const;
+        if (!carriesRequests) return this.#bytes(wire, chain, caller);
+        const acceptor = this.#requests(wire, chain, caller);
+        return wire.alpnProtocol === "h2"
+          ? reception.http2(wire, acceptor)
+          : reception.http1(wire, acceptor, "https");
+      },
     });
   }
 
-  #requests(
-    wire: Wire,
-    { chain }: Chain,
-    scheme: "http" | "https",
-    { certificate, spiffeId }: ProvenClient,
-    serverName: string | null,
-    http2: boolean,
-  ): WireOwner {
-    const { reception, context } = this.#options;
+  /** Takes the requests of one connection. */
+  #requests(wire: Wire, { chain }: Chain, { scheme, proven, serverName }: Caller): GatewayAcceptor {
     const { remote: { hostname: address }, local } = endsOf(wire);
-    const client = { address: address || null, scheme, certificate };
-    const peer = policyPeer(spiffeId, address, serverName ?? "");
-    const acceptor = new GatewayAcceptor(context, chain.table as string, client, peer, local);
-    return http2 ? reception.http2(wire, acceptor) : reception.http1(wire, acceptor, scheme);
+    const client = { address: address || null, scheme, certificate: proven.certificate };
+    const peer = policyPeer(proven.spiffeId, address, serverName ?? "");
+    return new GatewayAcceptor(this.#options.context, chain.table as string, client, peer, local);
   }
 
-  #bytes(wire: Wire, { routes }: Chain, spiffeId: string | null, serverName: string | null): WireOwner {
+  #bytes(wire: Wire, { routes }: Chain, { proven, serverName }: Caller): WireOwner {
     const { reception, context } = this.#options;
     const { remote, local } = endsOf(wire);
-    const peer = policyPeer(spiffeId, remote.hostname, serverName ?? "");
+    const peer = policyPeer(proven.spiffeId, remote.hostname, serverName ?? "");
     const connection = { routes, serverName, local, client: remote, peer };
     return reception.tcp(wire, (stream) => acceptGatewayBytes(context, connection, stream));
   }
