@@ -37,6 +37,20 @@ describe("compileSnapshot", () => {
     expect([...plane.compiled.hosts]).toContain(before.endpoints[0]!.host);
   });
 
+  test.each<[string, Partial<ProxySettings>]>([
+    ["policies", { policies: [] }],
+    ["rules about tokens", { jwtRules: [] }],
+    ["ports", { inbound: [] }],
+    ["a mode of mutual TLS", { mtls: { mode: "strict", exceptPorts: [] } }],
+  ])("compileSnapshot() takes a cluster over whole when the proxy's own %s come or go", (_what, own) => {
+    const plane = new DataPlane(snapshot({}, two));
+    const before = shop(plane);
+    for (const more of [own, {}]) {
+      plane.apply(snapshot({}, two, more));
+      expect(shop(plane)).toBe(before);
+    }
+  });
+
   test.each([
     ["its settings", () => snapshot({ balancer: "RANDOM" }, two)],
     ["its endpoints", () => snapshot({}, [endpoint(1)])],
