@@ -382,7 +382,7 @@ describe("changes", () => {
     await until("the new certificate is shown", async () => (await shown()) !== first);
     const second = await shown();
     replaceFile(file("a.key"), "broken");
-    await proxy.says("Cannot use a certificate, the one from before goes on serving");
+    await proxy.says("the key is no PEM private key");
     expect(await shown()).toBe(second);
     over = true;
     await Promise.all(load);
