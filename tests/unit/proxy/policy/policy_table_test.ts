@@ -296,6 +296,27 @@ describe("PolicyTable", () => {
     });
   });
 
+  test("who has to be asked is counted where a request is judged, on trial too, and not where it is explained", () => {
+    const counts = new PolicyCounts();
+    const trial = { name: "shop/trial", dryRun: true } as const;
+    const table = new PolicyTable([policy("CUSTOM", [{}]), policy("CUSTOM", [{}], trial)], counts);
+    const bound = table.bind(ANN, HERE, "http");
+    const call = () => new PolicyCall(ANN, HERE, requestHead());
+    expect(bound.explainAsks(call())?.allowed).toBe(bound.asks(call())?.allowed);
+    expect(counts.takeReport()).toEqual([
+      { policy: "shop/p", rule: "0", action: "custom", count: 1 },
+      { policy: "shop/trial", rule: "0", action: "dry-run-custom", count: 1 },
+    ]);
+  });
+
+  test("the rules of every action count for what is kept ready, on trial or not", () => {
+    const actions = ["CUSTOM", "AUDIT", "DENY", "ALLOW"] as const;
+    const policies = actions.flatMap((
+      action,
+    ) => [policy(action, [{}]), policy(action, [{}], { dryRun: true })]);
+    expect(new PolicyTable(policies, new PolicyCounts()).bind(ANN, HERE, "http").size).toBe(policies.length);
+  });
+
   test("what is kept ready for connections is limited, and made again", () => {
     const rules = Array.from(
       { length: 1_000 },
