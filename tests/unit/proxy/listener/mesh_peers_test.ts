@@ -1,15 +1,17 @@
 /** Who is let in behind a handshake, and under which name: what is refused is closed, and told with its reason. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { readCertificate } from "../../../../src/identity/certificate_fields.ts";
+import { DEFAULT_LIMITS } from "../../../../src/model/limits.ts";
 import { Http1ServerConnection } from "../../../../src/proxy/http1/server_connection.ts";
 import { Http2ServerConnection } from "../../../../src/proxy/http2/server_connection.ts";
 import { MeshPeers } from "../../../../src/proxy/listener/mesh_peers.ts";
 import { Reception } from "../../../../src/proxy/listener/reception.ts";
 import { PeerCertificates } from "../../../../src/proxy/peer_certificates.ts";
-import type { TlsWire } from "../../../../src/runtime/wire.ts";
+import type { TlsMaterial } from "../../../../src/runtime/tls_options.ts";
+import type { TlsWire, TlsWireOwner } from "../../../../src/runtime/wire.ts";
 import { type OddLeaf, TestAuthority } from "../../identity/odd_certificates.ts";
 import { CALLER_ID, DataPlane, settings, snapshotOf } from "../data_plane.ts";
-import { FakeWire, latin1 } from "../fake_wire.ts";
+import { FakeWire, latin1, settle } from "../fake_wire.ts";
 import { CLIENT_HELLOS } from "./client_hellos.ts";
 
 let authority: TestAuthority;
@@ -29,16 +31,22 @@ class Door {
   readonly certificates = new PeerCertificates();
   readonly warnings: string[] = [];
   readonly peers: MeshPeers;
+  /** For connections over the mesh port, and for those that were captured. */
+  readonly receptions: Record<"mesh" | "inbound", Reception>;
 
-  constructor() {
+  /** `material`: the workload's own; null: it has not joined. */
+  constructor(material: TlsMaterial | null = null) {
     const { exchanges, edges, calls, descriptions, gate, wheel } = this.plane;
-    const reception = new Reception(gate, wheel, "inbound");
+    this.receptions = {
+      mesh: new Reception(gate, wheel, "inbound"),
+      inbound: new Reception(gate, wheel, "inbound"),
+    };
     this.peers = new MeshPeers({
       trustDomain: "mesh.test",
       peers: this.certificates,
-      receptions: { mesh: reception, inbound: reception },
+      receptions: this.receptions,
       exchanges: { ...exchanges, edges, calls, descriptions, current: () => this.plane.compiled },
-      tlsMaterial: () => null,
+      tlsMaterial: () => material,
       warn: (message) => this.warnings.push(message),
     });
   }
@@ -110,5 +118,42 @@ describe("MeshPeers", () => {
     const wire = new FakeWire();
     door.peers.secure(wire, 8080).onData(CLIENT_HELLOS.bun);
     expect(wire.terminated).toBe(true);
+  });
+
+  test("secure() asks a captured client for a certificate, and takes its requests for the port that it called", async () => {
+    const door = new Door({ chain: "chain", key: "key", roots: "roots" });
+    const tlsWire = Object.assign(new FakeWire(), {
+      ...{ alpnProtocol: "http/1.1", getPeerCertificate: () => ({ raw }) },
+    });
+    const raw = await certificate();
+    let asked: Record<string, unknown> = {};
+    const wire = Object.assign(new FakeWire(), {
+      upgradeTLS: ({ tls }: { tls: Record<string, unknown> }) => {
+        asked = tls;
+        return [null, tlsWire];
+      },
+    });
+    const owner = door.peers.secure(wire, 8080);
+    owner.onData(CLIENT_HELLOS.curl);
+    expect(asked).toMatchObject({
+      cert: "chain",
+      key: "key",
+      ca: "roots",
+      requestCert: true,
+      rejectUnauthorized: true,
+    });
+    (tlsWire.data as TlsWireOwner).onHandshake(tlsWire as unknown as TlsWire, null);
+    tlsWire.data?.onData(latin1("GET / HTTP/1.1\r\nHost: shop\r\nx-bowline-port: 22\r\n\r\n"));
+    const workload = door.plane.network.last;
+    expect(workload.address.port).toBe(8080);
+    expect(await workload.accept().read()).toContain(`URI=${CALLER_ID}\r\n`);
+    // It drains with what was captured, and not with the mesh port.
+    door.receptions.mesh.close();
+    workload.say("HTTP/1.1 204 No Content\r\n\r\n");
+    await settle();
+    expect(tlsWire.closed || tlsWire.shut).toBe(false);
+    door.receptions.inbound.close();
+    door.plane.clock.advance(DEFAULT_LIMITS.drainMs);
+    expect(tlsWire.closed || tlsWire.shut).toBe(true);
   });
 });
