@@ -156,6 +156,8 @@ describe("Citadel.renew()", () => {
     const renewed = await citadel.renew(CART.spiffeId, CART.workload, { csr: await newCsr() });
     expect(renewed).toMatchObject({ workload: CART.workload, notAfterMs: START_MS + 1.5 * DAY_MS });
     expect(renewed.serial).not.toBe(issued.serial);
+    // A token is used up; with a certificate anybody can ask on and on, whose attempts are counted therefore.
+    expect([issued.usesUp, renewed.usesUp]).toEqual([true, false]);
     clock.advance(DAY_MS);
     expect([...citadel.enrolledWorkloads()]).toEqual([CART.workload]);
     expect((await citadel.renew(CART.spiffeId, undefined, { csr: await newCsr() })).workload).toBe(
