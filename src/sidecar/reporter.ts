@@ -55,6 +55,15 @@ export class Reporter {
     this.#cancel();
   }
 
+  /** Stops, and tells what is left: a control plane that does not answer is waited for no longer than `ms`. */
+  async finish(ms: number): Promise<void> {
+    this.stop();
+    const timeUp = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.after(ms, timeUp.resolve);
+    await Promise.race([this.report(), timeUp.promise]);
+    cancel();
+  }
+
   /** Sends what is there; never rejects. */
   report(): Promise<void> {
     return this.#reporting = this.#reporting.then(() => this.#report());

@@ -44,7 +44,10 @@ const LOOPBACK = "127.0.0.1";
 /** Before what is in flight drains, others are given this long to hear that they must call elsewhere (Istio's MINIMUM_DRAIN_DURATION). */
 const LEAVE_MS = 5_000;
 
-/** When it has drained, what was counted is told, and everything closes: no more than this. */
+/** When it has drained, what was counted is told, if the control plane takes it within this time. */
+const LAST_REPORT_MS = 3_000;
+
+/** That, and everything closes: no more than this. */
 const CLOSE_MS = 5_000;
 
 export interface SidecarOptions {
@@ -136,7 +139,7 @@ export class Sidecar {
     this.#prober.stop();
     await this.#discovery?.leave(LEAVE_MS);
     await this.#plane?.drain(this.#options.limits.drainMs);
-    await this.#reporter?.report();
+    await this.#reporter?.finish(LAST_REPORT_MS);
     await this.#close();
   }
 

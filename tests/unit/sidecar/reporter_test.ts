@@ -127,6 +127,23 @@ test("Reporter.stop() ends it between reports, too", () => {
   expect(clock.pending).toBe(0);
 });
 
+test("Reporter.finish() tells what is left, and waits no longer than it may", async () => {
+  const { clock, reporter, posted, counted } = build(TAKEN, new Promise<Answer>(() => {}));
+  reporter.start();
+  counted.edges.push(0);
+  await reporter.finish(3_000);
+  expect([posted, clock.pending]).toEqual([[[[0]]], 0]);
+  counted.edges.push(1);
+  let finished = false;
+  void reporter.finish(3_000).then(() => finished = true);
+  clock.advance(2_999);
+  await settle();
+  expect(finished).toBe(false);
+  clock.advance(1);
+  await settle();
+  expect([finished, clock.pending]).toEqual([true, 0]);
+});
+
 test("Reporter.report() while another is on its way tells what that did not", async () => {
   const answer = Promise.withResolvers<Answer>();
   const { reporter, posted, counted } = build(answer.promise);
